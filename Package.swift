@@ -1,0 +1,56 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// Every Swift target is held to the same language rules; none needs a flag from the user.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .treatAllWarnings(as: .error),
+]
+
+let arguments: Target.Dependency = .product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "fathom",
+  products: [.executable(name: "fathom", targets: ["fathom"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CJSONC", pkgConfig: "json-c", providers: [.apt(["libjson-c-dev"])]),
+    .target(name: "CPlatform"),
+    .target(
+      name: "CKernels",
+      linkerSettings: [.linkedLibrary("m")]),
+    .target(name: "Tensors", swiftSettings: strict),
+    .target(
+      name: "Platform", dependencies: ["CZstd", "CJSONC", "CPlatform"], swiftSettings: strict),
+    .target(name: "Codecs", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
+    .target(name: "Formats", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
+    .target(name: "Models", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
+    .target(
+      name: "Conversion", dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Models"],
+      swiftSettings: strict),
+    .target(
+      name: "Reference", dependencies: ["Tensors", "Platform", "Codecs", "Models"],
+      swiftSettings: strict),
+    .target(
+      name: "Verification",
+      dependencies: [
+        "Tensors", "Platform", "Formats", "Codecs", "Models", "Conversion", "Reference",
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "fathom",
+      dependencies: [
+        "Tensors", "Platform", "Formats", "Codecs", "Models", "Conversion", "Reference",
+        "Verification", arguments,
+      ],
+      swiftSettings: strict),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+  ]
+)

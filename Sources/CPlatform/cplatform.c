@@ -1,0 +1,21 @@
+#define _GNU_SOURCE
+#include "cplatform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+int fathom_write_behind(int descriptor, int64_t offset, int64_t count, int wait) {
+#ifdef __linux__
+  unsigned int flags = SYNC_FILE_RANGE_WRITE;
+  if (wait) {
+    flags |= SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER;
+  }
+  return sync_file_range(descriptor, offset, count, flags) == 0 ? 0 : errno;
+#else
+  (void)descriptor;
+  (void)offset;
+  (void)count;
+  (void)wait;
+  return 0;
+#endif
+}

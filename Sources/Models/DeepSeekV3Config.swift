@@ -1,0 +1,136 @@
+public import Tensors
+
+/// What `config.json` of a DeepSeek-V3-family checkpoint says about the network.
+///
+/// The names follow Hugging Face's keys (transformers 5.23, `DeepseekV3Config`); a value that
+/// exists has been checked: sizes are positive and fit together.
+public struct DeepSeekV3Config: Sendable, Hashable {
+  /// Rows of the embedding table.
+  public var vocabSize: Int
+  /// Width of the residual stream.
+  public var hiddenSize: Int
+  /// Width of a dense layer's MLP.
+  public var intermediateSize: Int
+  /// Width of one routed expert; a shared expert block is this times `sharedExperts`.
+  public var moeIntermediateSize: Int
+  /// Decoder layers without the multi-token-prediction ones.
+  public var layers: Int
+  /// Multi-token-prediction (MTP) layers, stored after the decoder layers.
+  public var mtpLayers: Int
+  /// Layers before this index have a dense MLP.
+  public var firstDenseLayers: Int
+  /// From `firstDenseLayers` on, every so many-th layer has experts.
+  public var moeLayerFrequency: Int
+  /// Attention heads.
+  public var heads: Int
+  /// Rank of the query projection, nil where queries are projected directly (`q_proj`).
+  public var queryRank: Int?
+  /// Rank of the joint key-value projection: the width of the latent KV cache.
+  public var keyValueRank: Int
+  /// Head width without positional encoding.
+  public var nopeHeadSize: Int
+  /// Head width with rotary positional encoding, shared by all heads in the key.
+  public var ropeHeadSize: Int
+  /// Width of one head's value.
+  public var valueHeadSize: Int
+  /// Routed experts per MoE layer.
+  public var routedExperts: Int
+  /// Shared experts per MoE layer, stored as one MLP of their joint width; 0 for none.
+  public var sharedExperts: Int
+  /// Routed experts that a token uses.
+  public var expertsPerToken: Int
+  /// Groups that the routed experts are divided into.
+  public var expertGroups: Int
+  /// Groups that a token may choose experts from.
+  public var chosenGroups: Int
+  /// Whether the chosen experts' weights are divided by their sum.
+  public var normalizeExpertWeights: Bool
+  /// Factor on the chosen experts' weights, after the division.
+  public var routedScalingFactor: Float
+  /// The ε of every RMSNorm.
+  public var rmsNormEpsilon: Float
+  /// Base of the rotary frequencies.
+  public var ropeTheta: Double
+  /// Rotary frequencies alternate (2i, 2i+1) rather than (i, i + d/2): true in the family.
+  public var ropeInterleaved: Bool
+  /// YaRN context extension, nil where the rotary frequencies are plain.
+  public var yarn: YaRN?
+  /// Positions that the model was trained for.
+  public var contextLength: Int
+  /// Whether projections of the attention carry biases (`q_a_proj`, `kv_a_proj_with_mqa`, `o_proj`).
+  public var attentionBias: Bool
+  /// Whether the head is the embedding table.
+  public var tiedEmbeddings: Bool
+  /// Type of the weights that are not quantized, nil where the config does not say.
+  public var dataType: ElementType?
+  /// Block-scaled FP8 storage of the linear layers, nil for plain weights.
+  public var fp8: FP8Quantization?
+
+  /// YaRN's parameters, as `rope_scaling` gives them.
+  public struct YaRN: Sendable, Hashable {
+    /// Extension factor.
+    public var factor: Double
+    /// Context length before the extension.
+    public var originalContextLength: Int
+    /// Rotations above which a frequency is kept as it is.
+    public var betaFast: Double
+    /// Rotations below which a frequency is divided by `factor`.
+    public var betaSlow: Double
+    /// Multiplier of the attention temperature in the rotary table; nil where not given.
+    public var mscale: Double?
+    /// Multiplier of the attention temperature in the softmax scale; nil where not given.
+    public var mscaleAllDimensions: Double?
+    /// Factor on sine and cosine, nil where it follows from the others.
+    public var attentionFactor: Double?
+    /// Whether the correction range is rounded to whole dimensions (`truncate`).
+    public var truncate: Bool
+
+    /// Makes the parameters; nothing is derived here.
+    public init(
+      factor: Double, originalContextLength: Int, betaFast: Double, betaSlow: Double,
+      mscale: Double?, mscaleAllDimensions: Double?, attentionFactor: Double?, truncate: Bool
+    ) {
+      self.factor = factor
+      self.originalContextLength = originalContextLength
+      self.betaFast = betaFast
+      self.betaSlow = betaSlow
+      self.mscale = mscale
+      self.mscaleAllDimensions = mscaleAllDimensions
+      self.attentionFactor = attentionFactor
+      self.truncate = truncate
+    }
+  }
+
+  /// FP8 weights with a grid of scales, as `quantization_config` describes them.
+  public struct FP8Quantization: Sendable, Hashable {
+    /// Rows of a tile (`weight_block_size[0]`).
+    public var blockRows: Int
+    /// Columns of a tile (`weight_block_size[1]`).
+    public var blockColumns: Int
+    /// Whether scales are powers of two (`scale_fmt: "ue8m0"`).
+    public var powerOfTwoScales: Bool
+    /// Modules that stay in `dataType` (`modules_to_not_convert`), as the config lists them.
+    public var excludedModules: [String]
+
+    /// Makes the description; sizes are positive.
+    public init(
+      blockRows: Int, blockColumns: Int, powerOfTwoScales: Bool, excludedModules: [String]
+    ) {
+      self.blockRows = blockRows
+      self.blockColumns = blockColumns
+      self.powerOfTwoScales = powerOfTwoScales
+      self.excludedModules = excludedModules
+    }
+  }
+
+  /// Width of one head's query and key.
+  public var queryHeadSize: Int { nopeHeadSize + ropeHeadSize }
+
+  /// All layers that are stored as `model.layers.N`, MTP layers last.
+  public var storedLayers: Int { layers + mtpLayers }
+
+  /// What a stored layer is; MTP layers have an MLP of the kind that their index gives.
+  public func hasExperts(layer: Int) -> Bool {
+    layer >= firstDenseLayers && layer % moeLayerFrequency == 0
+  }
+}

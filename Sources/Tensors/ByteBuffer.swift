@@ -1,0 +1,25 @@
+/// A block of memory with an owner: what a reader fills and a codec reads.
+///
+/// It is aligned to 64 bytes, so that vector loads and typed views are always legal. The owner
+/// that fills it does so before it shares it; from then on it is only read, hence `@unchecked`.
+public final class ByteBuffer: @unchecked Sendable {
+  /// The memory itself; valid as long as this object lives.
+  public let bytes: UnsafeMutableRawBufferPointer
+
+  /// Allocates `count` bytes without initializing them.
+  public init(count: Int) {
+    precondition(count >= 0)
+    bytes = .allocate(byteCount: count, alignment: 64)
+  }
+
+  /// Copies an array.
+  public convenience init(_ array: [UInt8]) {
+    self.init(count: array.count)
+    bytes.copyBytes(from: array)
+  }
+
+  /// Bytes held.
+  public var count: Int { bytes.count }
+
+  deinit { bytes.deallocate() }
+}

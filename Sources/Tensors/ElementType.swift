@@ -1,0 +1,48 @@
+/// How the numbers of a tensor are stored.
+///
+/// The raw values are the names that a safetensors header uses (safetensors 0.8, `Dtype`).
+public enum ElementType: String, CaseIterable, Sendable, Hashable {
+  case bool = "BOOL"
+  case u8 = "U8"
+  case i8 = "I8"
+  case u16 = "U16"
+  case i16 = "I16"
+  case u32 = "U32"
+  case i32 = "I32"
+  case u64 = "U64"
+  case i64 = "I64"
+  case f16 = "F16"
+  case bf16 = "BF16"
+  case f32 = "F32"
+  case f64 = "F64"
+  case c64 = "C64"
+  case f8E4M3 = "F8_E4M3"
+  case f8E5M2 = "F8_E5M2"
+  case f8E8M0 = "F8_E8M0"
+  case f8E4M3FNUZ = "F8_E4M3FNUZ"
+  case f8E5M2FNUZ = "F8_E5M2FNUZ"
+  case f6E2M3 = "F6_E2M3"
+  case f6E3M2 = "F6_E3M2"
+  case f4 = "F4"
+
+  /// Bits that one element takes; below 8 several elements share a byte.
+  public var bits: Int {
+    switch self {
+    case .f4: 4
+    case .f6E2M3, .f6E3M2: 6
+    case .bool, .u8, .i8, .f8E4M3, .f8E5M2, .f8E8M0, .f8E4M3FNUZ, .f8E5M2FNUZ: 8
+    case .u16, .i16, .f16, .bf16: 16
+    case .u32, .i32, .f32: 32
+    case .u64, .i64, .f64, .c64: 64
+    }
+  }
+
+  /// Bytes that `elements` of this type take.
+  ///
+  /// - Returns: nil where the count overflows or does not fill whole bytes.
+  public func byteCount(elements: Int) -> Int? {
+    let (total, overflow) = elements.multipliedReportingOverflow(by: bits)
+    guard !overflow, total >= 0, total % 8 == 0 else { return nil }
+    return total / 8
+  }
+}
