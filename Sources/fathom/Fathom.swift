@@ -1,8 +1,41 @@
 internal import ArgumentParser
+internal import Glibc
+internal import Platform
 
 @main
-struct Fathom: ParsableCommand {
+struct FathomCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fathom",
-    abstract: "Inspect, validate, convert and verify DeepSeek-V3-family checkpoints.")
+    abstract: "Inspect, validate, convert and verify DeepSeek-V3-family checkpoints.",
+    version: "0.1.0",
+    subcommands: [])
+
+  /// Runs the command and turns faults into the contract's exit codes: one line on standard error.
+  static func main() {
+    // A reader that closes the pipe early (`| head`) must end the program quietly.
+    signal(SIGPIPE, SIG_DFL)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let fault as Fault {
+      fputs("fathom: \(fault)\n", stderr)
+      Glibc.exit(fault.kind.exitCode)
+    } catch {
+      exit(withError: error)
+    }
+  }
+}
+
+extension Fault.Kind {
+  /// The exit code that the contract gives each kind of fault.
+  var exitCode: Int32 {
+    switch self {
+    case .usage: 64
+    case .malformed: 65
+    case .notFound: 66
+    case .cannotCreate: 73
+    case .inputOutput: 74
+    case .interrupted: 130
+    }
+  }
 }
