@@ -18,7 +18,7 @@ struct FathomCommand: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch let fault as Fault {
-      fputs("fathom: \(fault)\n", stderr)
+      Console.message("fathom: \(fault)")
       Glibc.exit(fault.kind.exitCode)
     } catch {
       exit(withError: error)

@@ -1,0 +1,98 @@
+public import Platform
+public import Tensors
+
+/// A tensor as a file stores it.
+public struct StoredTensor: Sendable, Hashable {
+  /// Its name in the file's own dialect.
+  public let name: String
+  /// Storage of its elements.
+  public let type: ElementType
+  /// Its dimensions, outermost first.
+  public let shape: Shape
+  /// Index of its file in `Inventory.shards`.
+  public let shard: Int
+  /// First byte, counted from the start of the file.
+  public let offset: Int
+  /// Bytes that it takes.
+  public let byteCount: Int
+
+  /// Makes a record; a parser has checked that the range lies inside the file.
+  public init(
+    name: String, type: ElementType, shape: Shape, shard: Int, offset: Int, byteCount: Int
+  ) {
+    self.name = name
+    self.type = type
+    self.shape = shape
+    self.shard = shard
+    self.offset = offset
+    self.byteCount = byteCount
+  }
+}
+
+/// One file of a checkpoint whose header has been read and checked.
+public struct Shard: Sendable {
+  /// File name below the checkpoint's folder.
+  public let name: String
+  /// The open file.
+  public let file: InputFile
+  /// Free-form metadata of the header, in the order in which it stands there.
+  public let metadata: [(key: String, value: String)]
+
+  /// Makes a record of an open file.
+  public init(name: String, file: InputFile, metadata: [(key: String, value: String)]) {
+    self.name = name
+    self.file = file
+    self.metadata = metadata
+  }
+}
+
+/// All tensors of a checkpoint, by name. A value that exists has no duplicate names.
+public struct Inventory: Sendable {
+  /// The files, in the order of their names.
+  public let shards: [Shard]
+  /// The tensors, shard after shard, in the order of their bytes.
+  public let tensors: [StoredTensor]
+  private let indices: [String: Int]
+
+  /// Joins the tensors of all shards.
+  ///
+  /// - Throws: `.malformed` where a name stands twice.
+  public init(shards: [Shard], tensors: [StoredTensor]) throws(Fault) {
+    var indices: [String: Int] = [:]
+    indices.reserveCapacity(tensors.count)
+    for (index, tensor) in tensors.enumerated() {
+      if let other = indices.updateValue(index, forKey: tensor.name) {
+        throw Fault(
+          .malformed, "stands twice in the checkpoint", file: shards[tensor.shard].file.path,
+          tensor: tensor.name, found: "also in \(shards[tensors[other].shard].name)")
+      }
+    }
+    self.shards = shards
+    self.tensors = tensors
+    self.indices = indices
+  }
+
+  /// The tensor of that name, nil where there is none.
+  public subscript(name: String) -> StoredTensor? { indices[name].map { tensors[$0] } }
+
+  /// Reads bytes `range` of a tensor, counted from its own start.
+  public func read(
+    _ tensor: StoredTensor, from start: Int = 0, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(Fault) {
+    precondition(start >= 0 && start + buffer.count <= tensor.byteCount)
+    do throws(Fault) {
+      try shards[tensor.shard].file.read(at: tensor.offset + start, into: buffer)
+    } catch {
+      var fault = error
+      fault.tensor = tensor.name
+      throw fault
+    }
+  }
+
+  /// Reads a whole tensor.
+  public func read(_ tensor: StoredTensor) throws(Fault) -> ByteBuffer {
+    let buffer = ByteBuffer(count: tensor.byteCount)
+    try read(tensor, into: buffer.bytes)
+    return buffer
+  }
+}

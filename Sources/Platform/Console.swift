@@ -1,0 +1,48 @@
+internal import Glibc
+
+/// Standard output and standard error, written whole or not at all.
+public enum Console {
+  /// Writes results to standard output.
+  ///
+  /// - Throws: `.inputOutput` where the text could not be written, so that a full disk behind a
+  ///   redirection never passes for success.
+  public static func write(_ text: String) throws(Fault) {
+    let code = put(text, to: STDOUT_FILENO)
+    if code != 0 { throw Fault(.inputOutput, "cannot write to standard output", found: reason(code)) }
+  }
+
+  /// Writes a message to standard error; there is nobody to tell if that fails.
+  public static func message(_ text: String) {
+    _ = put(text + "\n", to: STDERR_FILENO)
+  }
+
+  /// Whether standard error is a terminal, where progress may be drawn.
+  public static var messagesAreOnTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+  /// Whether standard output is a terminal that wants colour (`NO_COLOR` is not set).
+  public static var wantsColour: Bool {
+    isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
+  }
+
+  private static func put(_ text: String, to descriptor: Int32) -> Int32 {
+    var text = text
+    return text.withUTF8 { bytes in
+      var done = 0
+      while done < bytes.count {
+        let count = Glibc.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+        if count < 0 && errno == EINTR { continue }
+        if count < 0 { return errno }
+        done += count
+      }
+      return 0
+    }
+  }
+}
+
+/// The system's words for an error number, e.g. `No space left on device`.
+func reason(_ code: Int32) -> String {
+  var buffer = [CChar](repeating: 0, count: 256)
+  // Glibc's Swift module exports the XSI form, which fills the buffer and returns a code.
+  guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
+  return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}

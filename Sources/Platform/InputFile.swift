@@ -1,0 +1,101 @@
+internal import Glibc
+
+/// A file opened for reading; reads go through `pread`, so a file that shrinks underneath gives a
+/// fault instead of the SIGBUS that a mapping would raise.
+public final class InputFile: Sendable {
+  /// The path as it is named in messages.
+  public let path: String
+  /// Size in bytes when the file was opened.
+  public let size: Int
+  private let descriptor: Int32
+
+  /// Opens a regular file.
+  ///
+  /// - Throws: `.notFound` where there is none or it is a directory, a socket or a loop of links;
+  ///   `.inputOutput` where it cannot be read.
+  public init(path: String) throws(Fault) {
+    // Non-blocking, so that a named pipe in a checkpoint's folder cannot hang the program.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: path) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      let code = errno
+      close(descriptor)
+      throw Fault(.inputOutput, "cannot be examined", file: path, found: reason(code))
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      let found = status.st_mode & S_IFMT == S_IFDIR ? "a directory" : "a special file"
+      throw Fault(.notFound, "is not a file", file: path, expected: "a regular file", found: found)
+    }
+    self.path = path
+    self.size = Int(status.st_size)
+    self.descriptor = descriptor
+  }
+
+  deinit { close(descriptor) }
+
+  private static func openingFault(_ code: Int32, path: String) -> Fault {
+    switch code {
+    case ENOENT, ENOTDIR: Fault(.notFound, "no such file", file: path)
+    case ELOOP: Fault(.notFound, "symbolic links form a loop", file: path)
+    case ENAMETOOLONG: Fault(.notFound, "the name is too long", file: path)
+    default: Fault(.inputOutput, "cannot be opened", file: path, found: reason(code))
+    }
+  }
+
+  /// Fills `buffer` from `offset` on.
+  ///
+  /// - Throws: `.inputOutput` where the file ends before (it shrank) or the system fails.
+  public func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(Fault) {
+    var done = 0
+    while done < buffer.count {
+      let count = pread(
+        descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw Fault(
+          .inputOutput, "cannot be read", file: path, offset: UInt64(offset + done),
+          found: reason(errno))
+      }
+      guard count > 0 else {
+        throw Fault(
+          .inputOutput, "ended early while it was read", file: path, offset: UInt64(offset + done),
+          expected: "\(buffer.count - done) more bytes", found: "the end of the file")
+      }
+      done += count
+    }
+  }
+
+  /// Reads `count` bytes from `offset` on.
+  public func read(at offset: Int, count: Int) throws(Fault) -> [UInt8] {
+    var fault: Fault?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+      do throws(Fault) {
+        try read(at: offset, into: UnsafeMutableRawBufferPointer(buffer))
+        initialized = count
+      } catch { fault = error }
+    }
+    if let fault { throw fault }
+    return bytes
+  }
+
+  /// Reads the whole of a small file.
+  ///
+  /// - Throws: `.malformed` where it is larger than `limit` bytes.
+  public static func contents(of path: String, limit: Int) throws(Fault) -> [UInt8] {
+    let file = try InputFile(path: path)
+    guard file.size <= limit else {
+      throw Fault(
+        .malformed, "is too large for what it is", file: path, expected: "at most \(limit) bytes",
+        found: "\(file.size)")
+    }
+    return try file.read(at: 0, count: file.size)
+  }
+
+  /// Tells the system that a range will not be read again, so that streaming through a checkpoint
+  /// does not push everything else out of the page cache.
+  public func dropCache(at offset: Int, count: Int) {
+    posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_DONTNEED)
+  }
+}
