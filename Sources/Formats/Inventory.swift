@@ -10,7 +10,7 @@ public struct StoredTensor: Sendable, Hashable {
   /// Its dimensions, outermost first.
   public let shape: Shape
   /// Index of its file in `Inventory.shards`.
-  public let shard: Int
+  public internal(set) var shard: Int
   /// First byte, counted from the start of the file.
   public let offset: Int
   /// Bytes that it takes.

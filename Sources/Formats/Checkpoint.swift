@@ -1,0 +1,88 @@
+public import Platform
+
+/// A checkpoint that is structurally whole: every file is there and ends where its tensors end, no
+/// name stands twice, and the index tells the truth.
+///
+/// Whether its tensors are those that the config implies is for `validate` to say.
+public struct Checkpoint: Sendable {
+  /// The folder that holds the files.
+  public let folder: String
+  /// `config.json`.
+  public let config: JSONValue
+  /// All tensors.
+  public let inventory: Inventory
+  /// Whether an index stands beside the shards.
+  public let hasIndex: Bool
+
+  /// Opens a folder, or one `.safetensors` file beside a `config.json`.
+  ///
+  /// - Throws: the first fault found: `.notFound` for what is absent, `.malformed` for what breaks
+  ///   the format, each with file, tensor and offset where there is one.
+  public init(path: String, threads: Int = Workers.available) throws(Fault) {
+    try self.init(CheckpointSurvey(path: path, threads: threads))
+  }
+
+  /// Accepts a survey that found nothing wrong.
+  public init(_ survey: CheckpointSurvey) throws(Fault) {
+    folder = survey.folder
+    config = survey.config
+    hasIndex = survey.index != nil
+    if let foreign = survey.foreignFiles.first {
+      throw Fault(
+        .malformed, "names a file outside its folder", file: survey.index?.path,
+        tensor: survey.index?.firstTensor(in: foreign), expected: "a plain file name",
+        found: foreign)
+    }
+    guard !survey.shards.isEmpty else {
+      throw Fault(.notFound, "holds no safetensors file", file: survey.folder)
+    }
+    var shards: [Shard] = []
+    var tensors: [StoredTensor] = []
+    for (name, state) in survey.shards {
+      switch state {
+      case .faulty(let fault): throw fault
+      case .cut(let file, let minimum):
+        throw Fault(
+          .malformed, "ends inside its header", file: file.path,
+          expected: "at least \(minimum) bytes", found: "\(file.size)")
+      case .read(let shard, let header):
+        try header.requireSize(of: shard.file)
+        tensors.reserveCapacity(tensors.count + header.tensors.count)
+        for var tensor in header.tensors {
+          tensor.shard = shards.count
+          tensors.append(tensor)
+        }
+        shards.append(Shard(name: name, file: shard.file, metadata: shard.metadata))
+      }
+    }
+    inventory = try Inventory(shards: shards, tensors: tensors)
+    if let index = survey.index { try Checkpoint.check(index, against: inventory) }
+  }
+
+  /// Throws where the index and the headers disagree.
+  private static func check(_ index: SafetensorsIndex, against inventory: Inventory) throws(Fault) {
+    for (tensor, file) in index.entries {
+      let found = inventory[tensor].map { inventory.shards[$0.shard].name }
+      if found != index.files[file] {
+        throw Fault(
+          .malformed, "is not where the index says", file: index.path, tensor: tensor,
+          expected: "in \(index.files[file])", found: found.map { "in \($0)" } ?? "nowhere")
+      }
+    }
+    guard index.entries.count != inventory.tensors.count else { return }
+    let named = Set(index.entries.map(\.tensor))
+    if let extra = inventory.tensors.first(where: { !named.contains($0.name) }) {
+      throw Fault(
+        .malformed, "is missing from the index", file: index.path, tensor: extra.name,
+        found: "in \(inventory.shards[extra.shard].name)")
+    }
+    throw Fault(.malformed, "names a tensor twice", file: index.path)
+  }
+}
+
+extension SafetensorsIndex {
+  /// The first tensor that the index places in `file`.
+  public func firstTensor(in file: String) -> String? {
+    entries.first { files[$0.file] == file }?.tensor
+  }
+}

@@ -1,0 +1,127 @@
+public import Platform
+
+/// What lies in a checkpoint's folder, faults included: the ground on which `validate` reports.
+///
+/// Everything else opens a `Checkpoint`, which refuses the first fault.
+public struct CheckpointSurvey: Sendable {
+  /// One file that should hold tensors.
+  public enum ShardState: Sendable {
+    /// Its header is sound; the data may still be cut short.
+    case read(Shard, SafetensorsHeader)
+    /// It ends inside its header; it should have at least so many bytes.
+    case cut(InputFile, atLeast: Int)
+    /// It is absent, no regular file, or its header is malformed.
+    case faulty(Fault)
+  }
+
+  /// The folder that holds the files.
+  public let folder: String
+  /// `config.json`.
+  public let config: JSONValue
+  /// The index, nil where there is none.
+  public let index: SafetensorsIndex?
+  /// Files in the order of their names, each with its state.
+  public let shards: [(name: String, state: ShardState)]
+  /// File names in the index that leave the folder; they are not opened.
+  public let foreignFiles: [String]
+
+  /// Looks at a folder, or at one `.safetensors` file beside a `config.json`.
+  ///
+  /// - Throws: `.notFound` where there is no such thing, or no `config.json`; `.malformed` where
+  ///   the config or the index is not what it should be.
+  public init(path: String, threads: Int) throws(Fault) {
+    guard let kind = try Folder.kind(of: path) else {
+      throw Fault(.notFound, "no such file or folder", file: path)
+    }
+    guard kind != .special else {
+      throw Fault(.notFound, "is neither a file nor a folder", file: path)
+    }
+    let isFile = kind == .file
+    folder = isFile ? Folder.parent(of: path) : path
+    let candidates =
+      isFile ? [Folder.name(of: path)] : ShardNames.candidates(try Folder.names(in: path))
+    config = try JSONValue(
+      parsing: InputFile.contents(
+        of: Folder.join(folder, "config.json"), limit: CheckpointSurvey.configLimit),
+      file: Folder.join(folder, "config.json"))
+    let indexPath = Folder.join(folder, SafetensorsIndex.fileName)
+    let indexKind = isFile ? nil : try Folder.kind(of: indexPath)
+    let reader = ShardReader(
+      folder: folder, names: candidates, indexPath: indexKind == nil ? nil : indexPath)
+    try reader.run(threads: threads)
+    index = reader.index
+    let mentioned = index?.files ?? []
+    foreignFiles = mentioned.filter { !SafetensorsIndex.isPlain($0) }
+    let known = Set(candidates)
+    let others = mentioned.filter { SafetensorsIndex.isPlain($0) && !known.contains($0) }
+    let rest = ShardReader(
+      folder: folder, names: others + ShardNames.missing(candidates + others), indexPath: nil)
+    try rest.run(threads: threads)
+    shards = (reader.states + rest.states).sorted {
+      $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
+    }
+  }
+
+  /// Largest `config.json` that is read, in bytes.
+  static let configLimit = 16 << 20
+}
+
+/// Which file names are a checkpoint's shards.
+enum ShardNames {
+  /// The parts of `model-00003-of-00163.safetensors`.
+  struct Numbered: Hashable {
+    let stem: String
+    let number: Int
+    let total: Int
+    let digits: Int
+
+    init?(_ name: String) {
+      guard name.hasSuffix(".safetensors") else { return nil }
+      let parts = name.dropLast(".safetensors".count).split(
+        separator: "-", omittingEmptySubsequences: false)
+      guard parts.count >= 4, parts[parts.count - 2] == "of",
+        let number = Int(parts[parts.count - 3]), let total = Int(parts[parts.count - 1]),
+        (1...max(total, 1)).contains(number), total <= 1_000_000
+      else { return nil }
+      stem = parts[..<(parts.count - 3)].joined(separator: "-")
+      self.number = number
+      self.total = total
+      digits = parts[parts.count - 1].count
+    }
+  }
+
+  /// Files that belong to a checkpoint without asking an index: numbered shards; else
+  /// `model.safetensors`; else every safetensors file.
+  static func candidates(_ names: [String]) -> [String] {
+    let numbered = names.filter { Numbered($0) != nil }
+    if !numbered.isEmpty { return numbered }
+    if names.contains("model.safetensors") { return ["model.safetensors"] }
+    return names.filter { $0.hasSuffix(".safetensors") }
+  }
+
+  /// Names that a numbered set lacks: 3 of 163 implies the other 162.
+  static func missing(_ names: [String]) -> [String] {
+    var sets: [String: (first: Numbered, numbers: Set<Int>)] = [:]
+    for name in names {
+      guard let parts = Numbered(name) else { continue }
+      sets["\(parts.stem)/\(parts.total)", default: (parts, [])].numbers.insert(parts.number)
+    }
+    var missing: [String] = []
+    for (first, numbers) in sets.values where numbers.count < first.total {
+      // A name can claim any total: beyond this, list none rather than a million.
+      guard first.total <= 10_000 else { continue }
+      for number in 1...first.total where !numbers.contains(number) {
+        missing.append(name(first, number: number))
+      }
+    }
+    return missing
+  }
+
+  private static func name(_ parts: Numbered, number: Int) -> String {
+    let digits = String(number)
+    let padding = String(repeating: "0", count: max(0, parts.digits - digits.count))
+    let total = String(parts.total)
+    let totalPadding = String(repeating: "0", count: max(0, parts.digits - total.count))
+    return "\(parts.stem)-\(padding)\(digits)-of-\(totalPadding)\(total).safetensors"
+  }
+}

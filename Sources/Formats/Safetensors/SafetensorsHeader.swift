@@ -1,0 +1,245 @@
+public import Platform
+internal import Tensors
+
+/// The header of a safetensors file, wholly checked: names are unique, sizes follow from type and
+/// shape, and the tensors fill the data part without holes or overlaps.
+///
+/// Layout (safetensors 0.8): 8 bytes of header length, little-endian; the header, a JSON object
+/// that starts with `{` and may end in spaces; the data.
+public struct SafetensorsHeader: Sendable {
+  /// Longest header that readers accept, in bytes (safetensors' own limit).
+  public static let lengthLimit = 100_000_000
+
+  /// Tensors in the order of their bytes; offsets count from the start of the file.
+  public let tensors: [StoredTensor]
+  /// The `__metadata__` entries in order.
+  public let metadata: [(key: String, value: String)]
+  /// Where the data must end: the size that the file must have.
+  public let expectedSize: Int
+
+  /// What reading a header found.
+  public enum Reading: Sendable {
+    /// The header is sound; whether the data is whole, `expectedSize` and the file's size tell.
+    case header(SafetensorsHeader)
+    /// The file ends before its header does; it should have at least so many bytes.
+    case cut(atLeast: Int)
+  }
+
+  /// Reads and checks the header of an open file.
+  ///
+  /// - Parameter shard: the index that the tensors will carry.
+  /// - Throws: `.malformed` with the offset of what is wrong; `.inputOutput` where reading fails.
+  public static func read(_ file: InputFile, shard: Int) throws(Fault) -> Reading {
+    guard file.size >= 8 else {
+      throw Fault(
+        .malformed, "is too short for a safetensors file", file: file.path,
+        expected: "at least 8 bytes", found: "\(file.size)")
+    }
+    var length: UInt64 = 0
+    for (index, byte) in try file.read(at: 0, count: 8).enumerated() {
+      length |= UInt64(byte) << (8 * index)
+    }
+    guard length >= 2, length <= UInt64(lengthLimit) else {
+      throw Fault(
+        .malformed, "has an impossible header length", file: file.path, offset: 0,
+        expected: "2 to \(lengthLimit) bytes", found: "\(length)")
+    }
+    let end = 8 + Int(length)
+    guard file.size >= end else { return .cut(atLeast: end) }
+    let bytes = try file.read(at: 8, count: Int(length))
+    var result: Result<SafetensorsHeader, Fault>?
+    bytes.withUnsafeBufferPointer { buffer in
+      do throws(Fault) {
+        var parser = try SafetensorsHeaderParser(buffer, shard: shard, dataStart: end)
+        result = .success(try parser.header())
+      } catch {
+        var fault = error
+        fault.file = file.path
+        fault.offset = fault.offset.map { $0 + 8 }
+        result = .failure(fault)
+      }
+    }
+    guard let result else { preconditionFailure("the closure always sets a result") }
+    return .header(try result.get())
+  }
+
+  /// Throws where the file does not end exactly where its tensors end.
+  public func requireSize(of file: InputFile) throws(Fault) {
+    guard file.size != expectedSize else { return }
+    let difference = abs(file.size - expectedSize)
+    throw Fault(
+      .malformed,
+      file.size < expectedSize
+        ? "is \(difference) bytes short" : "has \(difference) bytes after its last tensor",
+      file: file.path, offset: UInt64(min(file.size, expectedSize)),
+      expected: "\(expectedSize) bytes", found: "\(file.size)")
+  }
+
+  init(
+    tensors: [StoredTensor], metadata: [(key: String, value: String)], expectedSize: Int
+  ) {
+    self.tensors = tensors
+    self.metadata = metadata
+    self.expectedSize = expectedSize
+  }
+}
+
+/// Parses the JSON of a header with a cursor; the text's structure is fixed, so no tree is built.
+private struct SafetensorsHeaderParser {
+  private var cursor: JSONCursor
+  private let shard: Int
+  private let dataStart: Int
+  private var tensors: [StoredTensor] = []
+  private var metadata: [(key: String, value: String)] = []
+  private var names: Set<String> = []
+
+  init(_ bytes: UnsafeBufferPointer<UInt8>, shard: Int, dataStart: Int) throws(Fault) {
+    cursor = try JSONCursor(bytes)
+    self.shard = shard
+    self.dataStart = dataStart
+  }
+
+  mutating func header() throws(Fault) -> SafetensorsHeader {
+    guard cursor.peek == UInt8(ascii: "{") else { throw cursor.unexpected("'{'") }
+    try cursor.expect(UInt8(ascii: "{"))
+    if !cursor.take(UInt8(ascii: "}")) {
+      repeat { try entry() } while cursor.take(UInt8(ascii: ","))
+      try cursor.expect(UInt8(ascii: "}"))
+    }
+    try cursor.expectEnd()
+    tensors.sort { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }
+    var end = dataStart
+    for tensor in tensors {
+      guard tensor.offset == end else {
+        throw Fault(
+          .malformed,
+          tensor.offset < end ? "overlaps the tensor before it" : "leaves a hole before it",
+          tensor: tensor.name, expected: "data offset \(end - dataStart)",
+          found: "\(tensor.offset - dataStart)")
+      }
+      end += tensor.byteCount
+    }
+    return SafetensorsHeader(tensors: tensors, metadata: metadata, expectedSize: end)
+  }
+
+  private mutating func entry() throws(Fault) {
+    let start = cursor.position
+    let name = try cursor.string()
+    guard names.insert(name).inserted else {
+      throw Fault(
+        .malformed, "stands twice in the header", tensor: name, offset: UInt64(start))
+    }
+    try cursor.expect(UInt8(ascii: ":"))
+    if name == "__metadata__" {
+      try readMetadata()
+    } else {
+      do throws(Fault) {
+        tensors.append(try tensor(name))
+      } catch {
+        var fault = error
+        fault.tensor = name
+        throw fault
+      }
+    }
+  }
+
+  private mutating func readMetadata() throws(Fault) {
+    var keys: Set<String> = []
+    try cursor.expect(UInt8(ascii: "{"))
+    if cursor.take(UInt8(ascii: "}")) { return }
+    repeat {
+      let start = cursor.position
+      let key = try cursor.string()
+      guard keys.insert(key).inserted else {
+        throw Fault(
+          .malformed, "has a metadata key twice", offset: UInt64(start), found: key)
+      }
+      try cursor.expect(UInt8(ascii: ":"))
+      metadata.append((key, try cursor.string(nulAllowed: true)))
+    } while cursor.take(UInt8(ascii: ","))
+    try cursor.expect(UInt8(ascii: "}"))
+  }
+
+  private mutating func tensor(_ name: String) throws(Fault) -> StoredTensor {
+    let start = cursor.position
+    var type: ElementType?
+    var shape: Shape?
+    var range: Range<Int>?
+    try cursor.expect(UInt8(ascii: "{"))
+    repeat {
+      let field = try cursor.string()
+      try cursor.expect(UInt8(ascii: ":"))
+      switch field {
+      case "dtype" where type == nil: type = try readType()
+      case "shape" where shape == nil: shape = try readShape()
+      case "data_offsets" where range == nil: range = try readRange()
+      default:
+        throw Fault(
+          .malformed, "has a field that is unknown or stands twice",
+          offset: UInt64(cursor.position), expected: "dtype, shape and data_offsets, once each",
+          found: field)
+      }
+    } while cursor.take(UInt8(ascii: ","))
+    try cursor.expect(UInt8(ascii: "}"))
+    guard let type, let shape, let range else {
+      throw Fault(
+        .malformed, "lacks a field", offset: UInt64(start),
+        expected: "dtype, shape and data_offsets")
+    }
+    guard let count = type.byteCount(elements: shape.elementCount) else {
+      throw Fault(
+        .malformed, "has a size that is no whole number of bytes or overflows",
+        offset: UInt64(start), found: "\(shape) of \(type.rawValue)")
+    }
+    guard count == range.count else {
+      throw Fault(
+        .malformed, "has offsets that disagree with its shape", offset: UInt64(start),
+        expected: "\(count) bytes for \(shape) of \(type.rawValue)", found: "\(range.count)")
+    }
+    return StoredTensor(
+      name: name, type: type, shape: shape, shard: shard, offset: dataStart + range.lowerBound,
+      byteCount: count)
+  }
+
+  private mutating func readType() throws(Fault) -> ElementType {
+    let start = cursor.position
+    let name = try cursor.string()
+    guard let type = ElementType(rawValue: name) else {
+      throw Fault(
+        .malformed, "has an unknown element type", offset: UInt64(start), found: name)
+    }
+    return type
+  }
+
+  private mutating func readShape() throws(Fault) -> Shape {
+    let start = cursor.position
+    let dimensions = try counts()
+    guard let shape = Shape(dimensions) else {
+      throw Fault(
+        .malformed, "has a shape whose product overflows", offset: UInt64(start),
+        found: "[" + dimensions.map(String.init).joined(separator: ", ") + "]")
+    }
+    return shape
+  }
+
+  private mutating func readRange() throws(Fault) -> Range<Int> {
+    let start = cursor.position
+    let offsets = try counts()
+    guard offsets.count == 2, offsets[0] <= offsets[1], offsets[1] <= Int.max - dataStart else {
+      throw Fault(
+        .malformed, "has impossible data offsets", offset: UInt64(start),
+        expected: "begin and end, in order",
+        found: "[" + offsets.map(String.init).joined(separator: ", ") + "]")
+    }
+    return offsets[0]..<offsets[1]
+  }
+
+  private mutating func counts() throws(Fault) -> [Int] {
+    try cursor.expect(UInt8(ascii: "["))
+    var counts: [Int] = []
+    if cursor.take(UInt8(ascii: "]")) { return counts }
+    repeat { counts.append(try cursor.count()) } while cursor.take(UInt8(ascii: ","))
+    try cursor.expect(UInt8(ascii: "]"))
+    return counts
+  }
+}

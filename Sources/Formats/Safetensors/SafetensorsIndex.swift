@@ -1,0 +1,114 @@
+public import Platform
+
+/// `model.safetensors.index.json`: which tensor stands in which file.
+///
+/// Read with the strict cursor rather than as a tree: DeepSeek-V3's index has 91,991 entries, and
+/// `inspect` is to be done before a tree of them would be built.
+public struct SafetensorsIndex: Sendable {
+  /// The usual file name.
+  public static let fileName = "model.safetensors.index.json"
+  /// Largest index that is read, in bytes.
+  static let sizeLimit = 512 << 20
+
+  /// Distinct file names as the index writes them, in the order of their first mention.
+  public private(set) var files: [String] = []
+  /// Tensor names with the index of their file in `files`, in order.
+  public private(set) var entries: [(tensor: String, file: Int)] = []
+  /// `metadata.total_size`, nil where absent.
+  public private(set) var totalSize: Int?
+  /// Where the index was read.
+  public let path: String
+
+  /// Reads an index.
+  ///
+  /// - Throws: `.notFound` where there is none, `.malformed` with the offset of what is wrong.
+  public init(path: String) throws(Fault) {
+    self.path = path
+    let bytes = try InputFile.contents(of: path, limit: SafetensorsIndex.sizeLimit)
+    var index = self
+    var fault: Fault?
+    bytes.withUnsafeBufferPointer { buffer in
+      do throws(Fault) {
+        var cursor = try JSONCursor(buffer)
+        try index.read(&cursor)
+      } catch { fault = error }
+    }
+    if var fault {
+      fault.file = path
+      throw fault
+    }
+    self = index
+  }
+
+  private mutating func read(_ cursor: inout JSONCursor) throws(Fault) {
+    var seen: Set<String> = []
+    try cursor.expect(UInt8(ascii: "{"))
+    if !cursor.take(UInt8(ascii: "}")) {
+      repeat {
+        let key = try cursor.string()
+        guard seen.insert(key).inserted else {
+          throw Fault(
+            .malformed, "has a key twice", offset: UInt64(cursor.position), found: key)
+        }
+        try cursor.expect(UInt8(ascii: ":"))
+        switch key {
+        case "weight_map": try readMap(&cursor)
+        case "metadata": try readMetadata(&cursor)
+        default: try cursor.skipValue()
+        }
+      } while cursor.take(UInt8(ascii: ","))
+      try cursor.expect(UInt8(ascii: "}"))
+    }
+    try cursor.expectEnd()
+    guard seen.contains("weight_map") else {
+      throw Fault(.malformed, "is not an index", expected: "a weight_map", found: "none")
+    }
+  }
+
+  private mutating func readMap(_ cursor: inout JSONCursor) throws(Fault) {
+    var indices: [String: Int] = [:]
+    try cursor.expect(UInt8(ascii: "{"))
+    if cursor.take(UInt8(ascii: "}")) { return }
+    repeat {
+      let tensor = try cursor.string()
+      try cursor.expect(UInt8(ascii: ":"))
+      let file = try cursor.string()
+      // Neighbours mostly share their file: compare before hashing.
+      if let last = entries.last, files[last.file] == file {
+        entries.append((tensor, last.file))
+        continue
+      }
+      if indices[file] == nil {
+        indices[file] = files.count
+        files.append(file)
+      }
+      entries.append((tensor, indices[file] ?? 0))
+    } while cursor.take(UInt8(ascii: ","))
+    try cursor.expect(UInt8(ascii: "}"))
+  }
+
+  private mutating func readMetadata(_ cursor: inout JSONCursor) throws(Fault) {
+    cursor.skipSpace()
+    guard cursor.peek == UInt8(ascii: "{") else { return try cursor.skipValue() }
+    try cursor.expect(UInt8(ascii: "{"))
+    if cursor.take(UInt8(ascii: "}")) { return }
+    repeat {
+      let key = try cursor.string()
+      try cursor.expect(UInt8(ascii: ":"))
+      cursor.skipSpace()
+      let isNumber = cursor.peek.map { (0x30...0x39).contains($0) } ?? false
+      if key == "total_size", isNumber, totalSize == nil {
+        totalSize = try cursor.wholeNumber()
+      } else {
+        try cursor.skipValue()
+      }
+    } while cursor.take(UInt8(ascii: ","))
+    try cursor.expect(UInt8(ascii: "}"))
+  }
+
+  /// Whether `name` is the name of a file in the index' own folder: no separators, no `..`.
+  public static func isPlain(_ name: String) -> Bool {
+    !name.isEmpty && name != "." && name != ".." && !name.utf8.contains(UInt8(ascii: "/"))
+      && !name.utf8.contains(UInt8(ascii: "\\"))
+  }
+}

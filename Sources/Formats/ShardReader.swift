@@ -1,0 +1,54 @@
+internal import Platform
+internal import Synchronization
+
+/// Reads the headers of many files, and the index beside them, on several threads.
+final class ShardReader: Sendable {
+  private let folder: String
+  private let names: [String]
+  private let indexPath: String?
+  private let results: Mutex<[CheckpointSurvey.ShardState?]>
+  private let indexResult = Mutex<SafetensorsIndex?>(nil)
+
+  init(folder: String, names: [String], indexPath: String?) {
+    self.folder = folder
+    self.names = names
+    self.indexPath = indexPath
+    results = Mutex(Array(repeating: nil, count: names.count))
+  }
+
+  /// Reads everything; only a malformed index throws, a malformed shard is a state.
+  func run(threads: Int) throws(Fault) {
+    let first = indexPath == nil ? 0 : 1
+    try Workers.run(threads: threads, count: names.count + first) { _, item throws(Fault) in
+      if let indexPath, item == 0 {
+        let index = try SafetensorsIndex(path: indexPath)
+        indexResult.withLock { $0 = index }
+        return
+      }
+      let state = state(of: item - first)
+      results.withLock { $0[item - first] = state }
+    }
+  }
+
+  /// The index, once `run` has read it.
+  var index: SafetensorsIndex? { indexResult.withLock { $0 } }
+
+  /// The states of all files, in the order of the names given.
+  var states: [(name: String, state: CheckpointSurvey.ShardState)] {
+    let states = results.withLock { $0 }
+    return zip(names, states).compactMap { name, state in state.map { (name, $0) } }
+  }
+
+  private func state(of item: Int) -> CheckpointSurvey.ShardState {
+    do throws(Fault) {
+      let file = try InputFile(path: Folder.join(folder, names[item]))
+      switch try SafetensorsHeader.read(file, shard: item) {
+      case .cut(let minimum): return .cut(file, atLeast: minimum)
+      case .header(let header):
+        return .read(Shard(name: names[item], file: file, metadata: header.metadata), header)
+      }
+    } catch {
+      return .faulty(error)
+    }
+  }
+}

@@ -1,0 +1,181 @@
+internal import CJSONC
+
+extension JSONValue {
+  /// Nesting that a document may have; what Fathom reads needs fewer than ten levels.
+  public static let depthLimit = 64
+
+  /// Parses a document with json-c, after a scan of its own for what json-c lets through:
+  /// invalid UTF-8, control characters, other quotes, NaN, NUL, trailing bytes, integers beyond 64
+  /// bits and keys that stand twice.
+  ///
+  /// - Throws: `.malformed` with file and offset.
+  public init(parsing bytes: [UInt8], file: String) throws(Fault) {
+    do throws(Fault) {
+      let scan = try JSONScan(bytes)
+      self = try JSONValue.parse(bytes, scan: scan)
+    } catch {
+      var fault = error
+      fault.file = file
+      throw fault
+    }
+  }
+
+  private static func parse(_ bytes: [UInt8], scan: JSONScan) throws(Fault) -> JSONValue {
+    guard bytes.count <= Int32.max, let tokener = json_tokener_new_ex(Int32(depthLimit + 2)) else {
+      throw Fault(.malformed, "is too large a JSON document", found: "\(bytes.count) bytes")
+    }
+    defer { json_tokener_free(tokener) }
+    json_tokener_set_flags(tokener, Int32(JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8))
+    let root = bytes.withUnsafeBytes { raw in
+      json_tokener_parse_ex(
+        tokener, raw.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(raw.count))
+    }
+    defer { json_object_put(root) }
+    var status = json_tokener_get_error(tokener)
+    if status == json_tokener_continue, scan.isBareNumber {
+      // A number at the top level may go on, as far as json-c knows: say that it does not.
+      status = json_tokener_success
+    }
+    guard status == json_tokener_success else {
+      throw Fault(
+        .malformed, "is not valid JSON", offset: UInt64(json_tokener_get_parse_end(tokener)),
+        found: String(cString: json_tokener_error_desc(status)))
+    }
+    var objects = scan.objects[...]
+    return try convert(root, objects: &objects)
+  }
+
+  /// Turns json-c's tree into a value; objects come in the order in which the scan met them.
+  private static func convert(
+    _ node: OpaquePointer?, objects: inout ArraySlice<JSONScan.ScannedObject>
+  ) throws(Fault) -> JSONValue {
+    switch json_object_get_type(node) {
+    case json_type_boolean: return .bool(json_object_get_boolean(node) != 0)
+    case json_type_int, json_type_double:
+      let text = String(cString: json_object_to_json_string(node))
+      if let integer = Int(text) { return .integer(integer) }
+      return .number(json_object_get_double(node), text: text)
+    case json_type_string:
+      let count = Int(json_object_get_string_len(node))
+      let start = UnsafeRawPointer(json_object_get_string(node))
+      let raw = UnsafeRawBufferPointer(start: start, count: count)
+      return .string(String(decoding: raw, as: UTF8.self))
+    case json_type_array:
+      var values: [JSONValue] = []
+      let count = json_object_array_length(node)
+      values.reserveCapacity(count)
+      for index in 0..<count {
+        values.append(try convert(json_object_array_get_idx(node, index), objects: &objects))
+      }
+      return .array(values)
+    case json_type_object: return try convert(object: node, objects: &objects)
+    default: return .null
+    }
+  }
+
+  private static func convert(
+    object node: OpaquePointer?, objects: inout ArraySlice<JSONScan.ScannedObject>
+  ) throws(Fault) -> JSONValue {
+    let scanned = objects.removeFirst()
+    guard Int(json_object_object_length(node)) == scanned.members else {
+      throw Fault(
+        .malformed, "holds an object with the same key twice", offset: UInt64(scanned.offset))
+    }
+    var object = JSONObject()
+    var iterator = json_object_iter_begin(node)
+    var end = json_object_iter_end(node)
+    while json_object_iter_equal(&iterator, &end) == 0 {
+      let key = String(cString: json_object_iter_peek_name(&iterator))
+      object.append(
+        key, try convert(json_object_iter_peek_value(&iterator), objects: &objects))
+      json_object_iter_next(&iterator)
+    }
+    return .object(object)
+  }
+}
+
+/// One pass over a document that accepts exactly what RFC 8259 allows, within limits.
+private struct JSONScan {
+  /// What the scan knows of an object: json-c keeps the last of two equal keys, so its count of
+  /// members tells whether one stood twice.
+  struct ScannedObject {
+    var members = 0
+    let offset: Int
+  }
+
+  /// Objects in the order of their opening braces.
+  var objects: [ScannedObject] = []
+  /// Whether the document is a number and nothing else.
+  var isBareNumber = false
+
+  init(_ bytes: [UInt8]) throws(Fault) {
+    var fault: Fault?
+    var scan = self
+    bytes.withUnsafeBufferPointer { buffer in
+      do throws(Fault) {
+        var cursor = try JSONCursor(buffer)
+        cursor.skipSpace()
+        scan.isBareNumber = cursor.peek.map { $0 == 0x2D || (0x30...0x39).contains($0) } ?? false
+        try scan.value(&cursor, in: buffer, depth: 0)
+        try cursor.expectEnd()
+      } catch { fault = error }
+    }
+    if let fault { throw fault }
+    self = scan
+  }
+
+  private mutating func value(
+    _ cursor: inout JSONCursor, in bytes: UnsafeBufferPointer<UInt8>, depth: Int
+  ) throws(Fault) {
+    guard depth <= JSONValue.depthLimit else {
+      throw Fault(
+        .malformed, "is nested too deeply", offset: UInt64(cursor.position),
+        expected: "at most \(JSONValue.depthLimit) levels")
+    }
+    cursor.skipSpace()
+    switch cursor.peek {
+    case UInt8(ascii: "{"): try object(&cursor, in: bytes, depth: depth)
+    case UInt8(ascii: "["):
+      try cursor.expect(UInt8(ascii: "["))
+      if cursor.take(UInt8(ascii: "]")) { return }
+      repeat { try value(&cursor, in: bytes, depth: depth + 1) } while cursor.take(
+        UInt8(ascii: ","))
+      try cursor.expect(UInt8(ascii: "]"))
+    case UInt8(ascii: "\""): _ = try cursor.string(nulAllowed: true)
+    case UInt8(ascii: "t"): try cursor.expect(literal: "true")
+    case UInt8(ascii: "f"): try cursor.expect(literal: "false")
+    case UInt8(ascii: "n"): try cursor.expect(literal: "null")
+    default: try number(&cursor, in: bytes)
+    }
+  }
+
+  private mutating func object(
+    _ cursor: inout JSONCursor, in bytes: UnsafeBufferPointer<UInt8>, depth: Int
+  ) throws(Fault) {
+    let index = objects.count
+    objects.append(ScannedObject(offset: cursor.position))
+    try cursor.expect(UInt8(ascii: "{"))
+    if cursor.take(UInt8(ascii: "}")) { return }
+    repeat {
+      _ = try cursor.string()
+      try cursor.expect(UInt8(ascii: ":"))
+      objects[index].members += 1
+      try value(&cursor, in: bytes, depth: depth + 1)
+    } while cursor.take(UInt8(ascii: ","))
+    try cursor.expect(UInt8(ascii: "}"))
+  }
+
+  private func number(
+    _ cursor: inout JSONCursor, in bytes: UnsafeBufferPointer<UInt8>
+  ) throws(Fault) {
+    let (range, isInteger) = try cursor.number()
+    let text = String(decoding: UnsafeBufferPointer(rebasing: bytes[range]), as: UTF8.self)
+    let fits =
+      isInteger ? Int(text) != nil || UInt64(text) != nil : Double(text)?.isFinite ?? false
+    if !fits {
+      throw Fault(
+        .malformed, isInteger ? "holds an integer beyond 64 bits" : "holds a number out of range",
+        offset: UInt64(range.lowerBound), found: text)
+    }
+  }
+}

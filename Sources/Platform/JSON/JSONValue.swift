@@ -1,0 +1,130 @@
+/// A JSON document as a value; objects keep the order of their keys.
+public indirect enum JSONValue: Sendable, Hashable {
+  /// `null`
+  case null
+  /// `true` or `false`
+  case bool(Bool)
+  /// A number written as an integer that fits 64 bits.
+  case integer(Int)
+  /// Any other number, with the text that it was written as, so that rewriting a document changes
+  /// no digit of what it leaves alone.
+  case number(Double, text: String)
+  /// A string
+  case string(String)
+  /// An array
+  case array([JSONValue])
+  /// An object
+  case object(JSONObject)
+
+  /// A number that did not come from a text.
+  public static func number(_ value: Double) -> JSONValue { .number(value, text: "\(value)") }
+
+  /// The member of an object, nil where this is no object or has no such key.
+  public subscript(key: String) -> JSONValue? {
+    if case .object(let object) = self { object[key] } else { nil }
+  }
+}
+
+/// The members of a JSON object in the order of the text; no key stands twice.
+public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
+  /// Keys in order.
+  public private(set) var keys: [String] = []
+  private var values: [String: JSONValue] = [:]
+
+  /// Makes an empty object.
+  public init() {}
+
+  /// Makes an object from members with distinct keys.
+  public init(dictionaryLiteral elements: (String, JSONValue)...) {
+    for (key, value) in elements { self[key] = value }
+  }
+
+  /// Reads, replaces, appends (a new key) or removes (nil) a member.
+  public subscript(key: String) -> JSONValue? {
+    get { values[key] }
+    set {
+      if values.updateValue(newValue ?? .null, forKey: key) == nil { keys.append(key) }
+      if newValue == nil {
+        values[key] = nil
+        keys.removeAll { $0 == key }
+      }
+    }
+  }
+
+  /// Number of members.
+  public var count: Int { keys.count }
+
+  /// Appends a member whose key is known to be new.
+  mutating func append(_ key: String, _ value: JSONValue) {
+    keys.append(key)
+    values[key] = value
+  }
+}
+
+extension JSONValue {
+  /// The text of the document.
+  ///
+  /// - Parameter indent: spaces per level; nil writes everything on one line.
+  /// - Returns: deterministic text without a final newline. Numbers that are not finite become
+  ///   `null`, since JSON has no way to write them.
+  public func text(indent: Int? = 2) -> String {
+    var text = ""
+    write(to: &text, indent: indent, depth: 0)
+    return text
+  }
+
+  private func write(to text: inout String, indent: Int?, depth: Int) {
+    switch self {
+    case .null: text += "null"
+    case .bool(let value): text += value ? "true" : "false"
+    case .integer(let value): text += String(value)
+    case .number(let value, let literal): text += value.isFinite ? literal : "null"
+    case .string(let value): JSONValue.quote(value, to: &text)
+    case .array(let values):
+      JSONValue.list(values, "[", "]", to: &text, indent: indent, depth: depth) {
+        $0.write(to: &$1, indent: indent, depth: depth + 1)
+      }
+    case .object(let object):
+      JSONValue.list(object.keys, "{", "}", to: &text, indent: indent, depth: depth) { key, text in
+        JSONValue.quote(key, to: &text)
+        text += indent == nil ? ":" : ": "
+        object[key]?.write(to: &text, indent: indent, depth: depth + 1)
+      }
+    }
+  }
+
+  private static func list<Item>(
+    _ items: [Item], _ open: String, _ close: String, to text: inout String, indent: Int?,
+    depth: Int, write: (Item, inout String) -> Void
+  ) {
+    text += open
+    for (index, item) in items.enumerated() {
+      if index > 0 { text += "," }
+      if let indent {
+        text += "\n" + String(repeating: " ", count: indent * (depth + 1))
+      }
+      write(item, &text)
+    }
+    if let indent, !items.isEmpty { text += "\n" + String(repeating: " ", count: indent * depth) }
+    text += close
+  }
+
+  /// Appends `value` as a JSON string, with all that could leave the string escaped.
+  public static func quote(_ value: String, to text: inout String) {
+    text += "\""
+    for scalar in value.unicodeScalars {
+      switch scalar {
+      case "\"": text += "\\\""
+      case "\\": text += "\\\\"
+      case "\n": text += "\\n"
+      case "\r": text += "\\r"
+      case "\t": text += "\\t"
+      case _ where scalar.value < 0x20 || scalar.value == 0x7F:
+        let digits = String(scalar.value, radix: 16)
+        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    text += "\""
+  }
+}
