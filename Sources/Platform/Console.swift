@@ -8,7 +8,9 @@ public enum Console {
   ///   redirection never passes for success.
   public static func write(_ text: String) throws(Fault) {
     let code = put(text, to: STDOUT_FILENO)
-    if code != 0 { throw Fault(.inputOutput, "cannot write to standard output", found: reason(code)) }
+    if code != 0 {
+      throw Fault(.inputOutput, "cannot write to standard output", found: reason(code))
+    }
   }
 
   /// Writes a message to standard error; there is nobody to tell if that fails.

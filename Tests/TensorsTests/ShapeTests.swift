@@ -11,10 +11,11 @@ import Testing
     #expect(Shape([-1]) == nil)
   }
 
-  @Test(arguments: [
-    (ElementType.f4, 2, 1), (.f4, 3, nil), (.f6E2M3, 4, 3), (.f6E3M2, 5, nil), (.bf16, 5, 10),
-    (.i64, Int.max, nil), (.bool, 7, 7), (.f8E8M0, 9, 9),
-  ] as [(ElementType, Int, Int?)])
+  @Test(
+    arguments: [
+      (ElementType.f4, 2, 1), (.f4, 3, nil), (.f6E2M3, 4, 3), (.f6E3M2, 5, nil), (.bf16, 5, 10),
+      (.i64, Int.max, nil), (.bool, 7, 7), (.f8E8M0, 9, 9),
+    ] as [(ElementType, Int, Int?)])
   func sizesAreCountedInBits(type: ElementType, elements: Int, bytes: Int?) {
     #expect(type.byteCount(elements: elements) == bytes)
   }

@@ -47,20 +47,18 @@ public struct SafetensorsHeader: Sendable {
     let end = 8 + Int(length)
     guard file.size >= end else { return .cut(atLeast: end) }
     let bytes = try file.read(at: 8, count: Int(length))
-    var result: Result<SafetensorsHeader, Fault>?
-    bytes.withUnsafeBufferPointer { buffer in
-      do throws(Fault) {
-        var parser = try SafetensorsHeaderParser(buffer, shard: shard, dataStart: end)
-        result = .success(try parser.header())
-      } catch {
-        var fault = error
-        fault.file = file.path
-        fault.offset = fault.offset.map { $0 + 8 }
-        result = .failure(fault)
+    do throws(Fault) {
+      let header = try JSONCursor.read(bytes) { cursor throws(Fault) in
+        var parser = SafetensorsHeaderParser(shard: shard, dataStart: end)
+        return try parser.header(&cursor)
       }
+      return .header(header)
+    } catch {
+      var fault = error
+      fault.file = file.path
+      fault.offset = fault.offset.map { $0 + 8 }
+      throw fault
     }
-    guard let result else { preconditionFailure("the closure always sets a result") }
-    return .header(try result.get())
   }
 
   /// Throws where the file does not end exactly where its tensors end.
@@ -86,24 +84,17 @@ public struct SafetensorsHeader: Sendable {
 
 /// Parses the JSON of a header with a cursor; the text's structure is fixed, so no tree is built.
 private struct SafetensorsHeaderParser {
-  private var cursor: JSONCursor
-  private let shard: Int
-  private let dataStart: Int
-  private var tensors: [StoredTensor] = []
-  private var metadata: [(key: String, value: String)] = []
-  private var names: Set<String> = []
+  let shard: Int
+  let dataStart: Int
+  var tensors: [StoredTensor] = []
+  var metadata: [(key: String, value: String)] = []
+  var names: Set<String> = []
 
-  init(_ bytes: UnsafeBufferPointer<UInt8>, shard: Int, dataStart: Int) throws(Fault) {
-    cursor = try JSONCursor(bytes)
-    self.shard = shard
-    self.dataStart = dataStart
-  }
-
-  mutating func header() throws(Fault) -> SafetensorsHeader {
+  mutating func header(_ cursor: inout JSONCursor) throws(Fault) -> SafetensorsHeader {
     guard cursor.peek == UInt8(ascii: "{") else { throw cursor.unexpected("'{'") }
     try cursor.expect(UInt8(ascii: "{"))
     if !cursor.take(UInt8(ascii: "}")) {
-      repeat { try entry() } while cursor.take(UInt8(ascii: ","))
+      repeat { try entry(&cursor) } while cursor.take(UInt8(ascii: ","))
       try cursor.expect(UInt8(ascii: "}"))
     }
     try cursor.expectEnd()
@@ -122,7 +113,7 @@ private struct SafetensorsHeaderParser {
     return SafetensorsHeader(tensors: tensors, metadata: metadata, expectedSize: end)
   }
 
-  private mutating func entry() throws(Fault) {
+  private mutating func entry(_ cursor: inout JSONCursor) throws(Fault) {
     let start = cursor.position
     let name = try cursor.string()
     guard names.insert(name).inserted else {
@@ -131,10 +122,10 @@ private struct SafetensorsHeaderParser {
     }
     try cursor.expect(UInt8(ascii: ":"))
     if name == "__metadata__" {
-      try readMetadata()
+      try readMetadata(&cursor)
     } else {
       do throws(Fault) {
-        tensors.append(try tensor(name))
+        tensors.append(try tensor(name, &cursor))
       } catch {
         var fault = error
         fault.tensor = name
@@ -143,7 +134,7 @@ private struct SafetensorsHeaderParser {
     }
   }
 
-  private mutating func readMetadata() throws(Fault) {
+  private mutating func readMetadata(_ cursor: inout JSONCursor) throws(Fault) {
     var keys: Set<String> = []
     try cursor.expect(UInt8(ascii: "{"))
     if cursor.take(UInt8(ascii: "}")) { return }
@@ -160,7 +151,9 @@ private struct SafetensorsHeaderParser {
     try cursor.expect(UInt8(ascii: "}"))
   }
 
-  private mutating func tensor(_ name: String) throws(Fault) -> StoredTensor {
+  private func tensor(
+    _ name: String, _ cursor: inout JSONCursor
+  ) throws(Fault) -> StoredTensor {
     let start = cursor.position
     var type: ElementType?
     var shape: Shape?
@@ -170,9 +163,9 @@ private struct SafetensorsHeaderParser {
       let field = try cursor.string()
       try cursor.expect(UInt8(ascii: ":"))
       switch field {
-      case "dtype" where type == nil: type = try readType()
-      case "shape" where shape == nil: shape = try readShape()
-      case "data_offsets" where range == nil: range = try readRange()
+      case "dtype" where type == nil: type = try readType(&cursor)
+      case "shape" where shape == nil: shape = try readShape(&cursor)
+      case "data_offsets" where range == nil: range = try readRange(&cursor)
       default:
         throw Fault(
           .malformed, "has a field that is unknown or stands twice",
@@ -201,7 +194,7 @@ private struct SafetensorsHeaderParser {
       byteCount: count)
   }
 
-  private mutating func readType() throws(Fault) -> ElementType {
+  private func readType(_ cursor: inout JSONCursor) throws(Fault) -> ElementType {
     let start = cursor.position
     let name = try cursor.string()
     guard let type = ElementType(rawValue: name) else {
@@ -211,9 +204,9 @@ private struct SafetensorsHeaderParser {
     return type
   }
 
-  private mutating func readShape() throws(Fault) -> Shape {
+  private func readShape(_ cursor: inout JSONCursor) throws(Fault) -> Shape {
     let start = cursor.position
-    let dimensions = try counts()
+    let dimensions = try counts(&cursor)
     guard let shape = Shape(dimensions) else {
       throw Fault(
         .malformed, "has a shape whose product overflows", offset: UInt64(start),
@@ -222,9 +215,9 @@ private struct SafetensorsHeaderParser {
     return shape
   }
 
-  private mutating func readRange() throws(Fault) -> Range<Int> {
+  private func readRange(_ cursor: inout JSONCursor) throws(Fault) -> Range<Int> {
     let start = cursor.position
-    let offsets = try counts()
+    let offsets = try counts(&cursor)
     guard offsets.count == 2, offsets[0] <= offsets[1], offsets[1] <= Int.max - dataStart else {
       throw Fault(
         .malformed, "has impossible data offsets", offset: UInt64(start),
@@ -234,7 +227,7 @@ private struct SafetensorsHeaderParser {
     return offsets[0]..<offsets[1]
   }
 
-  private mutating func counts() throws(Fault) -> [Int] {
+  private func counts(_ cursor: inout JSONCursor) throws(Fault) -> [Int] {
     try cursor.expect(UInt8(ascii: "["))
     var counts: [Int] = []
     if cursor.take(UInt8(ascii: "]")) { return counts }

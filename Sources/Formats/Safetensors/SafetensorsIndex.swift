@@ -25,19 +25,13 @@ public struct SafetensorsIndex: Sendable {
   public init(path: String) throws(Fault) {
     self.path = path
     let bytes = try InputFile.contents(of: path, limit: SafetensorsIndex.sizeLimit)
-    var index = self
-    var fault: Fault?
-    bytes.withUnsafeBufferPointer { buffer in
-      do throws(Fault) {
-        var cursor = try JSONCursor(buffer)
-        try index.read(&cursor)
-      } catch { fault = error }
-    }
-    if var fault {
+    do throws(Fault) {
+      try JSONCursor.read(bytes) { cursor throws(Fault) in try read(&cursor) }
+    } catch {
+      var fault = error
       fault.file = path
       throw fault
     }
-    self = index
   }
 
   private mutating func read(_ cursor: inout JSONCursor) throws(Fault) {

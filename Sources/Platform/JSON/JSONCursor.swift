@@ -4,7 +4,7 @@
 /// been over, it may parse. Safetensors headers are read with the cursor alone: their structure is
 /// fixed, there are thousands of them, and no tree is needed.
 ///
-/// The memory must outlive the cursor: make one inside `withUnsafeBufferPointer` only.
+/// The memory must outlive the cursor, hence `read(_:_:)`, which makes one for as long as it runs.
 public struct JSONCursor {
   /// Where the next byte is read.
   public private(set) var position = 0
@@ -13,10 +13,22 @@ public struct JSONCursor {
   /// Starts at the first byte.
   ///
   /// - Throws: `.malformed` with the offset of the first byte that is not UTF-8.
-  public init(_ bytes: UnsafeBufferPointer<UInt8>) throws(Fault) {
+  init(_ bytes: UnsafeBufferPointer<UInt8>) throws(Fault) {
     self.bytes = bytes
     if let offset = firstInvalidUTF8(bytes) {
       throw Fault(.malformed, "is not valid UTF-8", offset: UInt64(offset))
+    }
+  }
+
+  /// Walks over `bytes` and returns what `body` makes of them.
+  ///
+  /// - Throws: what `body` throws, and `.malformed` where the bytes are not UTF-8.
+  public static func read<Value>(
+    _ bytes: [UInt8], _ body: (inout JSONCursor) throws(Fault) -> Value
+  ) throws(Fault) -> Value {
+    try bytes.withUnsafeBufferPointer { buffer throws(Fault) in
+      var cursor = try JSONCursor(buffer)
+      return try body(&cursor)
     }
   }
 

@@ -109,23 +109,16 @@ private struct JSONScan {
   var isBareNumber = false
 
   init(_ bytes: [UInt8]) throws(Fault) {
-    var fault: Fault?
-    var scan = self
-    bytes.withUnsafeBufferPointer { buffer in
-      do throws(Fault) {
-        var cursor = try JSONCursor(buffer)
-        cursor.skipSpace()
-        scan.isBareNumber = cursor.peek.map { $0 == 0x2D || (0x30...0x39).contains($0) } ?? false
-        try scan.value(&cursor, in: buffer, depth: 0)
-        try cursor.expectEnd()
-      } catch { fault = error }
+    try JSONCursor.read(bytes) { cursor throws(Fault) in
+      cursor.skipSpace()
+      isBareNumber = cursor.peek.map { $0 == 0x2D || (0x30...0x39).contains($0) } ?? false
+      try value(&cursor, in: bytes, depth: 0)
+      try cursor.expectEnd()
     }
-    if let fault { throw fault }
-    self = scan
   }
 
   private mutating func value(
-    _ cursor: inout JSONCursor, in bytes: UnsafeBufferPointer<UInt8>, depth: Int
+    _ cursor: inout JSONCursor, in bytes: [UInt8], depth: Int
   ) throws(Fault) {
     guard depth <= JSONValue.depthLimit else {
       throw Fault(
@@ -138,7 +131,9 @@ private struct JSONScan {
     case UInt8(ascii: "["):
       try cursor.expect(UInt8(ascii: "["))
       if cursor.take(UInt8(ascii: "]")) { return }
-      repeat { try value(&cursor, in: bytes, depth: depth + 1) } while cursor.take(
+      repeat {
+        try value(&cursor, in: bytes, depth: depth + 1)
+      } while cursor.take(
         UInt8(ascii: ","))
       try cursor.expect(UInt8(ascii: "]"))
     case UInt8(ascii: "\""): _ = try cursor.string(nulAllowed: true)
@@ -150,7 +145,7 @@ private struct JSONScan {
   }
 
   private mutating func object(
-    _ cursor: inout JSONCursor, in bytes: UnsafeBufferPointer<UInt8>, depth: Int
+    _ cursor: inout JSONCursor, in bytes: [UInt8], depth: Int
   ) throws(Fault) {
     let index = objects.count
     objects.append(ScannedObject(offset: cursor.position))
@@ -166,10 +161,10 @@ private struct JSONScan {
   }
 
   private func number(
-    _ cursor: inout JSONCursor, in bytes: UnsafeBufferPointer<UInt8>
+    _ cursor: inout JSONCursor, in bytes: [UInt8]
   ) throws(Fault) {
     let (range, isInteger) = try cursor.number()
-    let text = String(decoding: UnsafeBufferPointer(rebasing: bytes[range]), as: UTF8.self)
+    let text = String(decoding: bytes[range], as: UTF8.self)
     let fits =
       isInteger ? Int(text) != nil || UInt64(text) != nil : Double(text)?.isFinite ?? false
     if !fits {
