@@ -72,14 +72,6 @@ public struct SafetensorsHeader: Sendable {
       file: file.path, offset: UInt64(min(file.size, expectedSize)),
       expected: "\(expectedSize) bytes", found: "\(file.size)")
   }
-
-  init(
-    tensors: [StoredTensor], metadata: [(key: String, value: String)], expectedSize: Int
-  ) {
-    self.tensors = tensors
-    self.metadata = metadata
-    self.expectedSize = expectedSize
-  }
 }
 
 /// Parses the JSON of a header with a cursor; the text's structure is fixed, so no tree is built.

@@ -1,0 +1,84 @@
+internal import Platform
+
+/// Reads typed, checked values out of `config.json`.
+struct ConfigReader {
+  /// The object that is read.
+  let object: JSONValue
+  /// Its path in the document, for messages: empty, or `rope_scaling.`.
+  let prefix: String
+  /// The file, for messages.
+  let file: String
+
+  /// The object below `key`, nil where absent or null.
+  func section(_ key: String) throws(Fault) -> ConfigReader? {
+    guard let value = present(key) else { return nil }
+    guard case .object = value else { throw fault(key, expected: "an object") }
+    return ConfigReader(object: value, prefix: prefix + key + ".", file: file)
+  }
+
+  /// A count of at least `minimum`; the first of `keys` that is there counts.
+  ///
+  /// Sizes up to 2²⁰ keep every product of three of them, and so every element count, within `Int`.
+  func count(
+    _ keys: String..., minimum: Int = 1, maximum: Int = 1 << 20, default fallback: Int? = nil
+  ) throws(Fault) -> Int {
+    for key in keys {
+      guard let value = present(key) else { continue }
+      guard case .integer(let count) = value, (minimum...maximum).contains(count) else {
+        throw fault(key, expected: "a whole number from \(minimum) to \(maximum)")
+      }
+      return count
+    }
+    guard let fallback else { throw fault(keys[0], expected: "a whole number") }
+    return fallback
+  }
+
+  /// A finite number, nil where absent or null.
+  func number(_ key: String) throws(Fault) -> Double? {
+    switch present(key) {
+    case nil: return nil
+    case .integer(let value)?: return Double(value)
+    case .number(let value, _)? where value.isFinite: return value
+    default: throw fault(key, expected: "a number")
+    }
+  }
+
+  /// A truth value, nil where absent or null.
+  func flag(_ key: String) throws(Fault) -> Bool? {
+    switch present(key) {
+    case nil: return nil
+    case .bool(let value)?: return value
+    default: throw fault(key, expected: "true or false")
+    }
+  }
+
+  /// A string, nil where absent or null.
+  func string(_ keys: String...) throws(Fault) -> String? {
+    for key in keys {
+      guard let value = present(key) else { continue }
+      guard case .string(let text) = value else { throw fault(key, expected: "a string") }
+      return text
+    }
+    return nil
+  }
+
+  /// The elements of an array, nil where absent or null.
+  func array(_ key: String) throws(Fault) -> [JSONValue]? {
+    switch present(key) {
+    case nil: return nil
+    case .array(let values)?: return values
+    default: throw fault(key, expected: "an array")
+    }
+  }
+
+  /// A fault that names the key and what stands there.
+  func fault(_ key: String, expected: String) -> Fault {
+    Fault(
+      .malformed, "config key \"\(prefix)\(key)\"", file: file, expected: expected,
+      found: object[key]?.text(indent: nil) ?? "nothing")
+  }
+
+  private func present(_ key: String) -> JSONValue? {
+    object[key] == .null ? nil : object[key]
+  }
+}

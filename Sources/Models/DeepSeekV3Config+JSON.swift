@@ -1,0 +1,165 @@
+public import Platform
+internal import Tensors
+
+extension DeepSeekV3Config {
+  /// `model_type` values whose checkpoints have this layout.
+  ///
+  /// `kimi_k2` is V3's network under another name (moonshotai's Kimi-K2 configs).
+  public static let modelTypes = ["deepseek_v3", "kimi_k2"]
+
+  /// Reads a Hugging Face `config.json`.
+  ///
+  /// Both spellings of transformers are read: `rope_theta` + `rope_scaling` (4.x, and what DeepSeek
+  /// publishes) and `rope_parameters` (5.x); `torch_dtype` and `dtype`.
+  ///
+  /// - Throws: `.malformed` with the key, for what is missing, out of range or does not fit
+  ///   together, and for networks that this is not.
+  public init(json: JSONValue, file: String) throws(Fault) {
+    guard case .object = json else {
+      throw Fault(.malformed, "is not a JSON object", file: file)
+    }
+    let top = ConfigReader(object: json, prefix: "", file: file)
+    try DeepSeekV3Config.requireArchitecture(top)
+    vocabSize = try top.count("vocab_size", maximum: Int(Int32.max))
+    hiddenSize = try top.count("hidden_size")
+    intermediateSize = try top.count("intermediate_size")
+    moeIntermediateSize = try top.count("moe_intermediate_size")
+    layers = try top.count("num_hidden_layers")
+    mtpLayers = try top.count("num_nextn_predict_layers", "num_mtp_layers", minimum: 0, default: 0)
+    firstDenseLayers = try top.count("first_k_dense_replace", minimum: 0, default: 3)
+    moeLayerFrequency = try top.count("moe_layer_freq", default: 1)
+    heads = try top.count("num_attention_heads")
+    queryRank = json["q_lora_rank"] == .null ? nil : try top.count("q_lora_rank")
+    keyValueRank = try top.count("kv_lora_rank")
+    nopeHeadSize = try top.count("qk_nope_head_dim")
+    ropeHeadSize = try top.count("qk_rope_head_dim")
+    valueHeadSize = try top.count("v_head_dim")
+    routedExperts = try top.count("n_routed_experts", "num_local_experts")
+    sharedExperts = try top.count("n_shared_experts", minimum: 0, default: 0)
+    expertsPerToken = try top.count("num_experts_per_tok")
+    expertGroups = try top.count("n_group", default: 1)
+    chosenGroups = try top.count("topk_group", default: 1)
+    normalizeExpertWeights = try top.flag("norm_topk_prob") ?? true
+    routedScalingFactor = Float(try top.number("routed_scaling_factor") ?? 1)
+    rmsNormEpsilon = Float(try top.number("rms_norm_eps") ?? 1e-6)
+    attentionBias = try top.flag("attention_bias") ?? false
+    tiedEmbeddings = try top.flag("tie_word_embeddings") ?? false
+    ropeInterleaved = try top.flag("rope_interleave") ?? true
+    contextLength = try top.count(
+      "max_position_embeddings", maximum: Int(Int32.max), default: 4096)
+    let newSpelling = try top.section("rope_parameters")
+    let oldSpelling = try top.section("rope_scaling")
+    let oldTheta = try top.number("rope_theta")
+    ropeTheta = try newSpelling?.number("rope_theta") ?? oldTheta ?? 10_000
+    yarn = try DeepSeekV3Config.readYaRN(
+      newSpelling ?? oldSpelling, contextLength: contextLength)
+    dataType = try DeepSeekV3Config.readDataType(top)
+    fp8 = try DeepSeekV3Config.readFP8(top)
+    try requireConsistency(top)
+  }
+
+  private static func requireArchitecture(_ top: ConfigReader) throws(Fault) {
+    let type = try top.string("model_type")
+    guard let type, modelTypes.contains(type) else {
+      throw top.fault("model_type", expected: modelTypes.joined(separator: " or "))
+    }
+    if let activation = try top.string("hidden_act"), activation != "silu" {
+      throw top.fault("hidden_act", expected: "\"silu\"")
+    }
+    if let scoring = try top.string("scoring_func"), scoring != "sigmoid" {
+      throw top.fault("scoring_func", expected: "\"sigmoid\"")
+    }
+    if let method = try top.string("topk_method"), method != "noaux_tc" {
+      throw top.fault("topk_method", expected: "\"noaux_tc\"")
+    }
+  }
+
+  private static func readYaRN(
+    _ rope: ConfigReader?, contextLength: Int
+  ) throws(Fault) -> YaRN? {
+    guard let rope else { return nil }
+    let type = try rope.string("rope_type", "type") ?? "default"
+    if type == "default" { return nil }
+    guard type == "yarn" else { throw rope.fault("type", expected: "\"yarn\" or none") }
+    guard let factor = try rope.number("factor"), factor > 0 else {
+      throw rope.fault("factor", expected: "a positive number")
+    }
+    return YaRN(
+      factor: factor,
+      originalContextLength: try rope.count(
+        "original_max_position_embeddings", maximum: Int(Int32.max), default: contextLength),
+      betaFast: try rope.number("beta_fast") ?? 32, betaSlow: try rope.number("beta_slow") ?? 1,
+      mscale: try rope.number("mscale"), mscaleAllDimensions: try rope.number("mscale_all_dim"),
+      attentionFactor: try rope.number("attention_factor"),
+      truncate: try rope.flag("truncate") ?? true)
+  }
+
+  private static func readDataType(_ top: ConfigReader) throws(Fault) -> ElementType? {
+    let names: [String: ElementType] = ["bfloat16": .bf16, "float16": .f16, "float32": .f32]
+    guard let name = try top.string("dtype", "torch_dtype") else { return nil }
+    let plain = name.hasPrefix("torch.") ? String(name.dropFirst("torch.".count)) : name
+    guard let type = names[plain] else {
+      throw top.fault(
+        top.object["dtype"] == nil ? "torch_dtype" : "dtype",
+        expected: names.keys.sorted().joined(separator: ", "))
+    }
+    return type
+  }
+
+  private static func readFP8(_ top: ConfigReader) throws(Fault) -> FP8Quantization? {
+    guard let section = try top.section("quantization_config") else { return nil }
+    guard try section.string("quant_method") == "fp8" else {
+      throw section.fault("quant_method", expected: "\"fp8\"")
+    }
+    if let format = try section.string("fmt"), format != "e4m3" {
+      throw section.fault("fmt", expected: "\"e4m3\"")
+    }
+    guard let block = try section.array("weight_block_size"), block.count == 2,
+      case .integer(let rows) = block[0], case .integer(let columns) = block[1],
+      (1...Int(Int32.max)).contains(rows), (1...Int(Int32.max)).contains(columns)
+    else { throw section.fault("weight_block_size", expected: "two positive whole numbers") }
+    let format = try section.string("scale_fmt")
+    guard format == nil || format == "ue8m0" || format == "float" else {
+      throw section.fault("scale_fmt", expected: "\"ue8m0\" or none")
+    }
+    var excluded: [String] = []
+    for name in try section.array("modules_to_not_convert") ?? [] {
+      guard case .string(let module) = name else {
+        throw section.fault("modules_to_not_convert", expected: "an array of strings")
+      }
+      excluded.append(module)
+    }
+    return FP8Quantization(
+      blockRows: rows, blockColumns: columns, powerOfTwoScales: format == "ue8m0",
+      excludedModules: excluded)
+  }
+
+  /// What no single key shows.
+  private func requireConsistency(_ top: ConfigReader) throws(Fault) {
+    guard layers + mtpLayers <= 100_000 else {
+      throw top.fault("num_hidden_layers", expected: "fewer than 100,000 layers")
+    }
+    guard ropeHeadSize % 2 == 0 else {
+      throw top.fault("qk_rope_head_dim", expected: "an even number")
+    }
+    guard routedExperts % expertGroups == 0 else {
+      throw top.fault("n_group", expected: "a divisor of n_routed_experts, \(routedExperts)")
+    }
+    guard chosenGroups <= expertGroups else {
+      throw top.fault("topk_group", expected: "at most n_group, \(expertGroups)")
+    }
+    // The groups that are left after the choice must hold enough experts.
+    guard expertsPerToken <= routedExperts / expertGroups * chosenGroups else {
+      throw top.fault(
+        "num_experts_per_tok",
+        expected: "at most the \(routedExperts / expertGroups * chosenGroups) of the chosen groups")
+    }
+    guard rmsNormEpsilon.isFinite, rmsNormEpsilon >= 0 else {
+      throw top.fault("rms_norm_eps", expected: "a small positive number")
+    }
+    guard ropeTheta > 0 else { throw top.fault("rope_theta", expected: "a positive number") }
+    guard storedLayers * routedExperts <= 10_000_000 else {
+      throw top.fault("n_routed_experts", expected: "a network of a possible size")
+    }
+  }
+}

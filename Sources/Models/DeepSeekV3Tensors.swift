@@ -1,0 +1,197 @@
+public import Tensors
+
+/// A matrix or vector of a module, as a row of a table: name, shape, storage and when it is there.
+private struct TensorRow: Sendable {
+  let suffix: String
+  let part: ExpectedTensor.Part
+  /// Whether FP8 checkpoints quantize it.
+  let quantized: Bool
+  let shape: @Sendable (DeepSeekV3Config) -> [Int]
+  var isPresent: @Sendable (DeepSeekV3Config) -> Bool = { _ in true }
+  var storage: ExpectedTensor.Storage = .plain
+}
+
+extension DeepSeekV3Config {
+  /// Every tensor that a Hugging Face checkpoint of this config holds, layer after layer, each FP8
+  /// weight followed by its scales.
+  ///
+  /// Source: DeepSeek-V3's published headers; from its config alone this gives their 91,991
+  /// tensors. Copies of embedding and head in MTP layers are included; see `Part`.
+  public func expectedTensors() -> [ExpectedTensor] {
+    var builder = TensorListBuilder(config: self)
+    builder.add(Self.embedding, prefix: "model.")
+    for layer in 0..<storedLayers {
+      let prefix = "model.layers.\(layer)."
+      if layer >= layers { builder.add(Self.mtp, prefix: prefix, layer: layer) }
+      builder.add(Self.block, prefix: prefix, layer: layer)
+      if hasExperts(layer: layer) {
+        builder.add(Self.router, prefix: prefix + "mlp.", layer: layer)
+        for expert in 0..<routedExperts {
+          builder.add(
+            Self.expert, prefix: prefix + "mlp.experts.\(expert).", layer: layer, expert: expert)
+        }
+        builder.add(Self.shared, prefix: prefix + "mlp.shared_experts.", layer: layer)
+      } else {
+        builder.add(Self.dense, prefix: prefix + "mlp.", layer: layer)
+      }
+    }
+    builder.add(Self.output, prefix: "")
+    return builder.tensors
+  }
+
+  private static let embedding: [TensorRow] = [
+    TensorRow(suffix: "embed_tokens.weight", part: .embedding, quantized: false) {
+      [$0.vocabSize, $0.hiddenSize]
+    }
+  ]
+
+  private static let output: [TensorRow] = [
+    TensorRow(suffix: "model.norm.weight", part: .norm, quantized: false) { [$0.hiddenSize] },
+    TensorRow(
+      suffix: "lm_head.weight", part: .head, quantized: false,
+      shape: { [$0.vocabSize, $0.hiddenSize] }, isPresent: { !$0.tiedEmbeddings }),
+  ]
+
+  private static let mtp: [TensorRow] = [
+    TensorRow(suffix: "embed_tokens.weight", part: .embeddingCopy, quantized: false) {
+      [$0.vocabSize, $0.hiddenSize]
+    },
+    TensorRow(suffix: "enorm.weight", part: .mtpInput, quantized: false) { [$0.hiddenSize] },
+    TensorRow(suffix: "hnorm.weight", part: .mtpInput, quantized: false) { [$0.hiddenSize] },
+    TensorRow(suffix: "eh_proj.weight", part: .mtpInput, quantized: false) {
+      [$0.hiddenSize, 2 * $0.hiddenSize]
+    },
+    TensorRow(suffix: "shared_head.norm.weight", part: .norm, quantized: false) {
+      [$0.hiddenSize]
+    },
+    TensorRow(suffix: "shared_head.head.weight", part: .headCopy, quantized: false) {
+      [$0.vocabSize, $0.hiddenSize]
+    },
+  ]
+
+  private static let block: [TensorRow] =
+    [
+      TensorRow(suffix: "input_layernorm.weight", part: .norm, quantized: false) {
+        [$0.hiddenSize]
+      },
+      TensorRow(suffix: "post_attention_layernorm.weight", part: .norm, quantized: false) {
+        [$0.hiddenSize]
+      },
+    ] + queries + keysAndValues
+
+  private static let queries: [TensorRow] = [
+    TensorRow(
+      suffix: "self_attn.q_proj.weight", part: .attention, quantized: true,
+      shape: { [$0.heads * $0.queryHeadSize, $0.hiddenSize] },
+      isPresent: { $0.queryRank == nil }),
+    TensorRow(
+      suffix: "self_attn.q_a_proj.weight", part: .attention, quantized: true,
+      shape: { [$0.queryRank ?? 0, $0.hiddenSize] }, isPresent: { $0.queryRank != nil }),
+    TensorRow(
+      suffix: "self_attn.q_a_proj.bias", part: .attention, quantized: false,
+      shape: { [$0.queryRank ?? 0] }, isPresent: { $0.queryRank != nil && $0.attentionBias }),
+    TensorRow(
+      suffix: "self_attn.q_a_layernorm.weight", part: .attention, quantized: false,
+      shape: { [$0.queryRank ?? 0] }, isPresent: { $0.queryRank != nil }),
+    TensorRow(
+      suffix: "self_attn.q_b_proj.weight", part: .attention, quantized: true,
+      shape: { [$0.heads * $0.queryHeadSize, $0.queryRank ?? 0] },
+      isPresent: { $0.queryRank != nil }),
+  ]
+
+  private static let keysAndValues: [TensorRow] = [
+    TensorRow(
+      suffix: "self_attn.kv_a_proj_with_mqa.weight", part: .attention, quantized: true,
+      shape: { [$0.keyValueRank + $0.ropeHeadSize, $0.hiddenSize] }),
+    TensorRow(
+      suffix: "self_attn.kv_a_proj_with_mqa.bias", part: .attention, quantized: false,
+      shape: { [$0.keyValueRank + $0.ropeHeadSize] }, isPresent: { $0.attentionBias }),
+    TensorRow(suffix: "self_attn.kv_a_layernorm.weight", part: .attention, quantized: false) {
+      [$0.keyValueRank]
+    },
+    TensorRow(
+      suffix: "self_attn.kv_b_proj.weight", part: .attention, quantized: true,
+      shape: { [$0.heads * ($0.nopeHeadSize + $0.valueHeadSize), $0.keyValueRank] }),
+    TensorRow(
+      suffix: "self_attn.o_proj.weight", part: .attention, quantized: true,
+      shape: { [$0.hiddenSize, $0.heads * $0.valueHeadSize] }),
+    TensorRow(
+      suffix: "self_attn.o_proj.bias", part: .attention, quantized: false,
+      shape: { [$0.hiddenSize] }, isPresent: { $0.attentionBias }),
+  ]
+
+  private static let router: [TensorRow] = [
+    TensorRow(suffix: "gate.weight", part: .router, quantized: false) {
+      [$0.routedExperts, $0.hiddenSize]
+    },
+    TensorRow(
+      suffix: "gate.e_score_correction_bias", part: .router, quantized: false,
+      shape: { [$0.routedExperts] }, storage: .float32),
+  ]
+
+  private static let dense = projections(.mlp) { $0.intermediateSize }
+  private static let expert = projections(.expert) { $0.moeIntermediateSize }
+  private static let shared = projections(.sharedExpert) {
+    $0.moeIntermediateSize * $0.sharedExperts
+  }
+
+  /// The three matrices of a gated MLP of the given width; none where the width is 0.
+  private static func projections(
+    _ part: ExpectedTensor.Part, width: @escaping @Sendable (DeepSeekV3Config) -> Int
+  ) -> [TensorRow] {
+    let narrowing: @Sendable (DeepSeekV3Config) -> [Int] = { [$0.hiddenSize, width($0)] }
+    let widening: @Sendable (DeepSeekV3Config) -> [Int] = { [width($0), $0.hiddenSize] }
+    return [("gate_proj", widening), ("up_proj", widening), ("down_proj", narrowing)].map {
+      TensorRow(
+        suffix: $0.0 + ".weight", part: part, quantized: true, shape: $0.1,
+        isPresent: { width($0) > 0 })
+    }
+  }
+}
+
+/// Turns rows into tensors, with the scales of those that are quantized.
+private struct TensorListBuilder {
+  let config: DeepSeekV3Config
+  var tensors: [ExpectedTensor] = []
+
+  mutating func add(_ rows: [TensorRow], prefix: String, layer: Int? = nil, expert: Int? = nil) {
+    for row in rows where row.isPresent(config) {
+      let name = prefix + row.suffix
+      let dimensions = row.shape(config)
+      // The config's reader has bounded every size, so that products of two fit.
+      guard let shape = Shape(dimensions) else { preconditionFailure("\(name) overflows") }
+      let fp8 = row.quantized ? config.fp8.flatMap { $0.excludes(name) ? nil : $0 } : nil
+      tensors.append(
+        ExpectedTensor(
+          name: name, shape: shape, storage: fp8 == nil ? row.storage : .fp8, part: row.part,
+          layer: layer, expert: expert))
+      guard let fp8, let grid = fp8.scaleShape(of: shape) else { continue }
+      tensors.append(
+        ExpectedTensor(
+          name: ExpectedTensor.scaleName(for: name), shape: grid, storage: .scale, part: row.part,
+          layer: layer, expert: expert))
+    }
+  }
+}
+
+extension DeepSeekV3Config.FP8Quantization {
+  /// The grid of scales of a matrix, a cut block at an edge counting whole: (576, 7168) in blocks
+  /// of 128 × 128 has (5, 56). Nil where `shape` is no matrix.
+  public func scaleShape(of shape: Shape) -> Shape? {
+    guard shape.dimensions.count == 2 else { return nil }
+    return Shape([
+      (shape.dimensions[0] + blockRows - 1) / blockRows,
+      (shape.dimensions[1] + blockColumns - 1) / blockColumns,
+    ])
+  }
+
+  /// Whether `modules_to_not_convert` keeps the weight out: an entry names the module, one that it
+  /// lies in, or the end of its path.
+  func excludes(_ weight: String) -> Bool {
+    guard !excludedModules.isEmpty, weight.hasSuffix(".weight") else { return false }
+    let module = weight.dropLast(".weight".count)
+    return excludedModules.contains {
+      module == $0 || module.hasPrefix($0 + ".") || module.hasSuffix("." + $0)
+    }
+  }
+}

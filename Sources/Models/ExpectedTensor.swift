@@ -1,0 +1,61 @@
+public import Tensors
+
+/// A tensor that a config implies.
+public struct ExpectedTensor: Sendable, Hashable {
+  /// How its elements are to be stored.
+  public enum Storage: Sendable, Hashable {
+    /// In the checkpoint's own type, `torch_dtype`.
+    case plain
+    /// In F32 whatever the checkpoint's type.
+    case float32
+    /// As FP8 E4M3 with a grid of scales beside it, named `scaleName(for:)`.
+    case fp8
+    /// As the grid of scales of the FP8 weight before it: F32, or E8M0 where powers of two suffice.
+    case scale
+  }
+
+  /// What the tensor is part of.
+  public enum Part: String, Sendable, Hashable, CaseIterable {
+    /// The embedding table.
+    case embedding
+    /// The output head.
+    case head
+    /// Norms of the residual stream.
+    case norm
+    /// Multi-head latent attention.
+    case attention
+    /// A dense layer's MLP.
+    case mlp
+    /// The router's matrix and correction bias.
+    case router
+    /// A routed expert.
+    case expert
+    /// The shared experts.
+    case sharedExpert
+    /// What joins an MTP layer to the stream: two norms and the projection.
+    case mtpInput
+    /// An MTP layer's copy of the embedding table.
+    case embeddingCopy
+    /// An MTP layer's copy of the head.
+    case headCopy
+  }
+
+  /// Hugging Face name.
+  public let name: String
+  /// Dimensions, output features first.
+  public let shape: Shape
+  /// How it is stored.
+  public let storage: Storage
+  /// What it is part of.
+  public let part: Part
+  /// Index of its layer, nil outside the layers.
+  public let layer: Int?
+  /// Index of its routed expert, nil elsewhere.
+  public let expert: Int?
+
+  /// The name of the scales of the FP8 weight `weight`.
+  public static func scaleName(for weight: String) -> String { weight + "_scale_inv" }
+
+  /// Whether a token multiplies with these weights only if it is routed to their expert.
+  public var isRouted: Bool { expert != nil }
+}
