@@ -36,6 +36,8 @@ def sizes(**overrides):
     return {**SIZES, **overrides}
 
 
+SMALL_LATENTS = {"q_a_proj": 0.02, "kv_a_proj_with_mqa": 0.02}
+
 POWERS_OF_TWO = make_config(
     block=(128, 128), scale_fmt="ue8m0", num_nextn_predict_layers=0, **sizes())
 
@@ -56,7 +58,8 @@ SAMPLE_TABLE = {
         rope_scaling=None, num_nextn_predict_layers=0, **sizes(
             hidden_size=72, num_hidden_layers=3, num_attention_heads=5, q_lora_rank=None,
             v_head_dim=32))),
-    "tiny-mtp2": dict(seed=5, shards=2, tokens=(2, 19), config=make_config(
+    # Small latents make it visible which epsilon their norms use.
+    "tiny-mtp2": dict(seed=5, shards=2, tokens=(2, 19), gains=SMALL_LATENTS, config=make_config(
         block=(64, 64), num_nextn_predict_layers=2, rms_norm_eps=1e-5,
         **sizes(hidden_size=104, num_hidden_layers=3, first_k_dense_replace=2))),
     "tiny-ue8m0": dict(seed=6, shards=2, tokens=(1, 24), config=POWERS_OF_TWO),
@@ -80,7 +83,8 @@ def make_sample(name):
     """One folder: checkpoint, tokenizer and expected logits."""
     row, folder = SAMPLE_TABLE[name], SAMPLES / name
     config = row["config"]
-    stored = store(config, make_values(config, row["seed"]), row.get("scale_type", torch.float32))
+    stored = store(config, make_values(config, row["seed"], row.get("gains")),
+                   row.get("scale_type", torch.float32))
     write_checkpoint(folder, config, stored, row["shards"])
     write_tokenizer(folder)
     # From the files, not from memory: what is compared is what a reader finds.

@@ -177,13 +177,13 @@ def source_of_copy(config, tensor):
     return "lm_head.weight" if tensor.kind == "head" else tensor.name
 
 
-def value_of(tensor, source, seed):
+def value_of(tensor, seed):
     """Seeded F32 values, scaled so that logits have a standard deviation of about 2.
 
     The generator is keyed by the tensor's name: a new tensor does not change the others. The
     correction bias is wide enough to change the router's choice, and no norm is all ones.
     """
-    key = [seed, zlib.crc32(source.encode())]
+    key = [seed, zlib.crc32(tensor.name.encode())]
     noise = np.random.default_rng(key).standard_normal(tensor.shape, dtype=np.float32)
     fan_in = np.float32(np.sqrt(tensor.shape[-1]))
     return {
@@ -197,17 +197,22 @@ def value_of(tensor, source, seed):
     }[tensor.kind]()
 
 
-def make_values(config, seed):
-    """Name → F32 array for the whole checkpoint."""
-    values = {}
+def make_values(config, seed, gains=None):
+    """Name → F32 array for the whole checkpoint; `gains` scales tensors by a part of their name."""
+    values, copies = {}, {}
     for tensor in expected_tensors(config):
-        values[tensor.name] = value_of(tensor, source_of_copy(config, tensor), seed)
+        source = source_of_copy(config, tensor)
+        if source == tensor.name:
+            values[tensor.name] = value_of(tensor, seed)
+        else:
+            copies[tensor.name] = source
     if config["tie_word_embeddings"]:
-        # The head is the embedding, so the embedding has to have the head's scale.
-        scale = np.float32(2 / np.sqrt(config["hidden_size"]))
-        for tensor in expected_tensors(config):
-            if tensor.kind in ("table", "head"):
-                values[tensor.name] = values["model.embed_tokens.weight"] * (
-                    scale if tensor.name == "model.embed_tokens.weight" else np.float32(1)
-                )
+        # The embedding is the head too, so it has to have the head's scale.
+        values["model.embed_tokens.weight"] *= np.float32(2 / np.sqrt(config["hidden_size"]))
+    for part, gain in (gains or {}).items():
+        for name in values:
+            if part in name:
+                values[name] *= np.float32(gain)
+    # Real copies: safetensors refuses to save tensors that share memory.
+    values.update({name: values[source].copy() for name, source in copies.items()})
     return values
