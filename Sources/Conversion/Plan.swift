@@ -1,6 +1,6 @@
 public import Formats
-public import Platform
-public import Tensors
+internal import Platform
+internal import Tensors
 
 /// How an output tensor comes about.
 public enum Operation: Sendable, Hashable {
@@ -89,6 +89,8 @@ public struct Plan: Sendable {
   public let warnings: [String]
   /// Sizes of the buffers.
   public let buffers: BufferPlan
+  /// Files that are copied as they are.
+  let sideFiles: [SideFile]
 
   /// Bytes of all files: what the output takes on disk.
   public var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }

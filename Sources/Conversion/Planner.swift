@@ -33,7 +33,7 @@ struct Planner {
     complete.mtpLayers = max(present, target.mtpLayers)
     implied = Dictionary(
       complete.expectedTensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    try SourceCheck(source: source, mtp: recipe.mtp).run()
+    try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
     for tensor in source.checkpoint.inventory.tensors { try decide(tensor) }
   }
 
@@ -152,9 +152,6 @@ struct Planner {
   private mutating func decidePlain(
     _ tensor: StoredTensor, _ expected: ExpectedTensor, _ weights: WeightStorage
   ) throws(Fault) {
-    guard PlainNumbers.types.contains(tensor.type) else {
-      return try add(tensor, tensor.type, .copy, "not a floating-point type that is converted")
-    }
     switch expected.storage {
     case .float32:
       // The bias is added to sigmoids before the top experts are chosen; rounded to 8 bits of
@@ -183,7 +180,7 @@ struct Planner {
       try add(
         tensor, weights.type, same ? .copy : .cast,
         same ? "has the type already" : "asked for by --quant \(weights.name)")
-    case .scale: preconditionFailure("only FP8 weights have scales")
+    case .scale: preconditionFailure("a grid without its FP8 weight was refused")
     }
   }
 

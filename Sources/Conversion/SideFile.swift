@@ -1,4 +1,4 @@
-public import Platform
+internal import Platform
 
 /// A file that is copied as it is: tokenizer, generation settings, licence, model code.
 public struct SideFile: Sendable, Hashable {
