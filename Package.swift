@@ -51,6 +51,9 @@ let package = Package(
         "Verification", arguments,
       ],
       swiftSettings: strict),
+    .target(
+      name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+    .testTarget(name: "CommandTests", dependencies: ["Support", "fathom"], swiftSettings: strict),
   ]
 )
