@@ -9,6 +9,9 @@ internal import Synchronization
 public enum Workers {
   /// Processors that this process may use.
   public static let available = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+  /// Bytes of memory that the machine has.
+  public static let physicalMemory = max(
+    1, Int(sysconf(Int32(_SC_PHYS_PAGES))) * Int(sysconf(Int32(_SC_PAGESIZE))))
 
   /// Calls `body(worker, item)` once for each item in `0..<count`, `worker` in `0..<threads`.
   ///
@@ -59,7 +62,7 @@ private final class ThreadBody: Sendable {
 ///
 /// Where the system refuses a thread, its share is done by those that started: the items are
 /// handed out dynamically, so one worker alone completes the work.
-private func spawn(threads: Int, _ body: @escaping @Sendable (Int) -> Void) {
+func spawn(threads: Int, _ body: @escaping @Sendable (Int) -> Void) {
   var handles: [pthread_t] = []
   for worker in 1..<threads {
     let carried = Unmanaged.passRetained(ThreadBody(worker: worker, body: body))
