@@ -134,3 +134,11 @@ public struct DeepSeekV3Config: Sendable, Hashable {
     layer >= firstDenseLayers && layer % moeLayerFrequency == 0
   }
 }
+
+extension DeepSeekV3Config {
+  /// The layer that a tensor's name puts it in, nil outside `model.layers.N.`.
+  public static func layer(of name: String) -> Int? {
+    guard name.hasPrefix("model.layers.") else { return nil }
+    return Int(name.dropFirst("model.layers.".count).prefix { $0 != "." })
+  }
+}

@@ -1,0 +1,54 @@
+/// Numbers as people read them.
+public enum Quantity {
+  /// A whole number with thousands apart: `684,531,386,000`.
+  public static func count(_ value: Int) -> String {
+    let digits = Array(String(value.magnitude))
+    var text = value < 0 ? "-" : ""
+    for (index, digit) in digits.enumerated() {
+      if index > 0 && (digits.count - index) % 3 == 0 { text += "," }
+      text.append(digit)
+    }
+    return text
+  }
+
+  /// A number of bytes in binary units: `641.28 GiB`.
+  public static func bytes(_ value: Int) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB"]
+    guard value >= 1024 else { return "\(value) B" }
+    var size = Double(value) / 1024
+    var unit = 0
+    while size >= 1024 && unit < units.count - 1 {
+      size /= 1024
+      unit += 1
+    }
+    return "\(fixed(size, digits: 2)) \(units[unit])"
+  }
+
+  /// A large number in short scale: `671.03 B`, as parameters are counted.
+  public static func short(_ value: Int) -> String {
+    let units: [(Double, String)] = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")]
+    for (size, unit) in units where Double(value) >= size {
+      return "\(fixed(Double(value) / size, digits: 2)) \(unit)"
+    }
+    return "\(value)"
+  }
+
+  /// A number with that many digits after the point.
+  public static func fixed(_ value: Double, digits: Int) -> String {
+    guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+    var scale = 1.0
+    for _ in 0..<digits { scale *= 10 }
+    let scaled = (abs(value) * scale).rounded()
+    let whole = Int(scaled / scale)
+    let sign = value < 0 && scaled > 0 ? "-" : ""
+    if digits == 0 { return "\(sign)\(whole)" }
+    let fraction = String(Int(scaled - Double(whole) * scale))
+    let zeros = String(repeating: "0", count: max(0, digits - fraction.count))
+    return "\(sign)\(whole).\(zeros)\(fraction)"
+  }
+
+  /// `1 error`, `2 errors`.
+  public static func plural(_ value: Int, _ noun: String) -> String {
+    "\(count(value)) \(noun)\(value == 1 ? "" : "s")"
+  }
+}

@@ -1,0 +1,163 @@
+internal import Formats
+internal import Models
+internal import Platform
+internal import Synchronization
+internal import Tensors
+
+/// The rules that need the weights themselves: `validate --deep`.
+struct DeepChecks {
+  let config: DeepSeekV3Config
+  let tensors: [(expected: ExpectedTensor, stored: StoredTensor)]
+  /// Files by `StoredTensor.shard`, nil where the data is cut short (which has its own finding).
+  let shards: [Shard?]
+  let threads: Int
+  /// Bytes that a worker holds at a time.
+  private static let window = 4 << 20
+
+  init(
+    config: DeepSeekV3Config, tensors: [(expected: ExpectedTensor, stored: StoredTensor)],
+    shards: [Shard?], threads: Int
+  ) {
+    self.config = config
+    self.tensors = tensors
+    self.shards = shards
+    self.threads = threads
+  }
+
+  func run() throws(Fault) -> [Finding] {
+    let results = Mutex([WeightScan?](repeating: nil, count: tensors.count))
+    try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
+      let (expected, stored) = tensors[item]
+      guard let shard = shards[stored.shard] else { return }
+      let scan = try scan(expected, stored, in: shard.file)
+      results.withLock { $0[item] = scan }
+    }
+    var collector = FindingCollector()
+    for (item, scan) in results.withLock({ $0 }).enumerated() {
+      guard let scan, let file = shards[tensors[item].stored.shard]?.name else { continue }
+      report(scan, of: tensors[item].expected, file: file, to: &collector)
+    }
+    try compareCopies(&collector)
+    return collector.findings
+  }
+
+  private func scan(
+    _ expected: ExpectedTensor, _ stored: StoredTensor, in file: InputFile
+  ) throws(Fault) -> WeightScan {
+    let rows = stored.shape.dimensions.first ?? 1
+    let rowBytes = rows > 0 ? stored.byteCount / rows : 0
+    var scan = WeightScan(
+      type: stored.type, isScale: expected.storage == .scale,
+      powerOfTwo: config.fp8?.powerOfTwoScales ?? false)
+    guard rowBytes > 0 else { return scan }
+    let rowsAtOnce = max(1, min(rows, Self.window / rowBytes))
+    let buffer = ByteBuffer(count: rowsAtOnce * rowBytes)
+    var row = 0
+    while row < rows {
+      let count = min(rowsAtOnce, rows - row)
+      let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<(count * rowBytes)])
+      do throws(Fault) {
+        try file.read(at: stored.offset + row * rowBytes, into: bytes)
+      } catch {
+        var fault = error
+        fault.tensor = stored.name
+        throw fault
+      }
+      scan.add(UnsafeRawBufferPointer(bytes), rowBytes: rowBytes)
+      row += count
+    }
+    return scan
+  }
+
+  private func report(
+    _ scan: WeightScan, of tensor: ExpectedTensor, file: String,
+    to collector: inout FindingCollector
+  ) {
+    let pattern = FindingCollector.pattern(of: tensor.name, wholeExperts: true)
+    if scan.nonFinite > 0 {
+      collector.add(
+        Finding(
+          .nonFinite, tensor: tensor.name, file: file, expected: "finite numbers",
+          found: "\(scan.nonFinite) NaN or Inf, the first at element \(scan.firstNonFinite ?? 0)",
+          hint: "one such weight turns every logit into NaN"), pattern: pattern)
+    }
+    if scan.badScales > 0 {
+      collector.add(
+        Finding(
+          .badScale, tensor: tensor.name, file: file, expected: "positive scales",
+          found: "\(scan.badScales) that are zero or negative",
+          hint: "their blocks vanish or change sign"), pattern: pattern)
+    }
+    if scan.unevenScales > 0 {
+      collector.add(
+        Finding(
+          .badScale, .warning, tensor: tensor.name, file: file,
+          expected: "powers of two, since scale_fmt is ue8m0",
+          found: "\(scan.unevenScales) that are not",
+          hint: "code that stores scales as E8M0 will round them"), pattern: pattern)
+    }
+    if tensor.shape.dimensions.count == 2, tensor.storage != .scale, scan.zeroRows > 0,
+      ![.embedding, .embeddingCopy, .head, .headCopy].contains(tensor.part)
+    {
+      collector.add(
+        Finding(
+          .zeroRows, .warning, tensor: tensor.name, file: file, expected: "no row of zeros",
+          found: "\(scan.zeroRows) of \(tensor.shape.dimensions[0]) rows",
+          hint: "a block that was never written looks like this"), pattern: pattern)
+    }
+    if tensor.storage == .fp8, scan.saturated * 20 > tensor.shape.elementCount {
+      collector.add(
+        Finding(
+          .badScale, .warning, tensor: tensor.name, file: file,
+          expected: "few weights at the end of FP8's range",
+          found: "\(scan.saturated) of \(tensor.shape.elementCount) at ±448",
+          hint: "the scales were too small when it was quantized: weights were clipped"),
+        pattern: pattern)
+    }
+  }
+
+  /// An MTP layer's own embedding and head are copies of the main ones (DeepSeek's README_WEIGHTS).
+  private func compareCopies(_ collector: inout FindingCollector) throws(Fault) {
+    let originals: [ExpectedTensor.Part: ExpectedTensor.Part] = [
+      .embeddingCopy: .embedding, .headCopy: config.tiedEmbeddings ? .embedding : .head,
+    ]
+    for (copy, stored) in tensors {
+      guard let part = originals[copy.part],
+        let original = tensors.first(where: { $0.expected.part == part }),
+        let file = shards[stored.shard], let other = shards[original.stored.shard],
+        stored.byteCount == original.stored.byteCount
+      else { continue }
+      guard
+        let offset = try firstDifference(
+          (file.file, stored.offset), (other.file, original.stored.offset), stored.byteCount)
+      else { continue }
+      collector.add(
+        Finding(
+          .sharedCopyDiffers, tensor: copy.name, file: file.name,
+          expected: "the bytes of \(original.expected.name)",
+          found: "other ones from byte \(offset) of the tensor on",
+          hint: "loaders that share one table with MTP compute other drafts than those that do not"),
+        pattern: nil)
+    }
+  }
+
+  private func firstDifference(
+    _ a: (file: InputFile, offset: Int), _ b: (file: InputFile, offset: Int), _ count: Int
+  ) throws(Fault) -> Int? {
+    let first = ByteBuffer(count: min(count, Self.window))
+    let second = ByteBuffer(count: min(count, Self.window))
+    var done = 0
+    while done < count {
+      let size = min(Self.window, count - done)
+      let left = UnsafeMutableRawBufferPointer(rebasing: first.bytes[..<size])
+      let right = UnsafeMutableRawBufferPointer(rebasing: second.bytes[..<size])
+      try a.file.read(at: a.offset + done, into: left)
+      try b.file.read(at: b.offset + done, into: right)
+      if let index = zip(left, right).enumerated().first(where: { $0.element.0 != $0.element.1 }) {
+        return done + index.offset
+      }
+      done += size
+    }
+    return nil
+  }
+}

@@ -1,0 +1,164 @@
+internal import Formats
+internal import Platform
+
+/// The rules about files: shards that are absent, cut short or malformed, and the index.
+struct FileChecks {
+  let survey: CheckpointSurvey
+  var collector = FindingCollector()
+  /// Every tensor whose header could be read; the first of two with the same name.
+  var tensors: [String: StoredTensor] = [:]
+  /// Names of the shards that `StoredTensor.shard` counts.
+  var shardNames: [String] = []
+  /// Shards that are whole, nil where the data is cut short.
+  var openShards: [Shard?] = []
+  /// Tensors that the index places in a file that could not be read: their absence has a finding.
+  var excused: Set<String> = []
+  private var unreadable: Set<String> = []
+
+  init(survey: CheckpointSurvey) {
+    self.survey = survey
+  }
+
+  mutating func run() throws(Fault) {
+    if survey.shards.isEmpty {
+      collector.add(
+        Finding(
+          .missingShard, file: survey.folder, expected: "at least one safetensors file",
+          found: "none"), pattern: nil)
+    }
+    tensors.reserveCapacity(survey.index?.entries.count ?? 0)
+    for (name, state) in survey.shards { try check(name, state) }
+    if let index = survey.index {
+      check(foreignFilesOf: index)
+      for (tensor, file) in index.entries where unreadable.contains(index.files[file]) {
+        excused.insert(tensor)
+      }
+      check(placesIn: index)
+      check(sizeIn: index)
+    }
+  }
+
+  private mutating func check(_ name: String, _ state: CheckpointSurvey.ShardState) throws(Fault) {
+    let tensor = survey.index?.firstTensor(in: name)
+    switch state {
+    case .faulty(let fault):
+      unreadable.insert(name)
+      if fault.kind == .inputOutput { throw fault }
+      let finding =
+        fault.kind == .notFound
+        ? Finding(
+          .missingShard, tensor: tensor, file: name, expected: "a safetensors file",
+          found: fault.found ?? fault.message, hint: "download \(name)")
+        : Finding(
+          .malformedShard, tensor: fault.tensor, file: name,
+          expected: fault.expected ?? "a safetensors file",
+          found: [fault.message, fault.found].compactMap { $0 }.joined(separator: ": ")
+            + (fault.offset.map { " at byte \($0)" } ?? ""),
+          hint: "download \(name) again")
+      collector.add(finding, pattern: fault.kind == .notFound ? "shard" : nil)
+    case .cut(let file, let minimum):
+      unreadable.insert(name)
+      collector.add(
+        Finding(
+          .truncatedShard, tensor: tensor, file: name, expected: "at least \(minimum) bytes",
+          found: "\(file.size) bytes",
+          hint: "\(name) ends inside its header: download it again"), pattern: nil)
+    case .read(let shard, let header): check(shard, header)
+    }
+  }
+
+  private mutating func check(_ shard: Shard, _ header: SafetensorsHeader) {
+    let size = shard.file.size
+    let index = shardNames.count
+    shardNames.append(shard.name)
+    openShards.append(size == header.expectedSize ? shard : nil)
+    if size < header.expectedSize {
+      let affected = header.tensors.filter { $0.offset + $0.byteCount > size }
+      var finding = Finding(
+        .truncatedShard, tensor: affected.first?.name, file: shard.name,
+        expected: "\(header.expectedSize) bytes", found: "\(size) bytes",
+        hint: "\(shard.name) is \(header.expectedSize - size) bytes short: download it again")
+      finding.count = affected.count
+      finding.examples = affected.prefix(FindingCollector.exampleLimit).map(\.name)
+      collector.add(finding, pattern: nil)
+    } else if size > header.expectedSize {
+      collector.add(
+        Finding(
+          .malformedShard, file: shard.name, expected: "\(header.expectedSize) bytes",
+          found: "\(size - header.expectedSize) bytes after the last tensor",
+          hint: "\(shard.name) is not the file that its header describes: download it again"),
+        pattern: nil)
+    }
+    for var tensor in header.tensors {
+      tensor = StoredTensor(
+        name: tensor.name, type: tensor.type, shape: tensor.shape, shard: index,
+        offset: tensor.offset, byteCount: tensor.byteCount)
+      if let first = tensors[tensor.name] {
+        collector.add(
+          Finding(
+            .duplicateTensor, tensor: tensor.name, file: shard.name, expected: "one place",
+            found: "also in \(shardNames[first.shard])",
+            hint: "which of the two a loader takes depends on the order in which it reads the files"
+          ), pattern: "")
+      } else {
+        tensors[tensor.name] = tensor
+      }
+    }
+  }
+
+  private mutating func check(foreignFilesOf index: SafetensorsIndex) {
+    for foreign in survey.foreignFiles {
+      unreadable.insert(foreign)
+      collector.add(
+        Finding(
+          .indexMismatch, tensor: index.firstTensor(in: foreign), file: SafetensorsIndex.fileName,
+          expected: "a file in the checkpoint's folder", found: foreign,
+          hint: "an index that points elsewhere is damaged or hostile: do not load it"),
+        pattern: nil)
+    }
+  }
+
+  /// Where the index says that tensors are, against where they are.
+  private mutating func check(placesIn index: SafetensorsIndex) {
+    var named: Set<String> = []
+    named.reserveCapacity(index.entries.count)
+    for (name, file) in index.entries {
+      if !named.insert(name).inserted {
+        collector.add(
+          Finding(
+            .indexMismatch, tensor: name, file: SafetensorsIndex.fileName, expected: "one entry",
+            found: "two"), pattern: "twice")
+        continue
+      }
+      let place = tensors[name].map { shardNames[$0.shard] }
+      guard place != index.files[file], !excused.contains(name) else { continue }
+      collector.add(
+        Finding(
+          .indexMismatch, tensor: name, file: SafetensorsIndex.fileName,
+          expected: "in \(index.files[file])", found: place.map { "in \($0)" } ?? "nowhere",
+          hint: place == nil
+            ? "the index belongs to other shards than these" : "rebuild the index from the headers"),
+        pattern: place == nil ? "nowhere" : "elsewhere")
+    }
+    let strangers = tensors.values.filter { !named.contains($0.name) }
+    for tensor in strangers.sorted(by: { ($0.shard, $0.offset) < ($1.shard, $1.offset) }) {
+      collector.add(
+        Finding(
+          .indexMismatch, tensor: tensor.name, file: shardNames[tensor.shard],
+          expected: "an entry in \(SafetensorsIndex.fileName)", found: "none",
+          hint: "loaders that follow the index will not see it"), pattern: "unlisted")
+    }
+  }
+
+  /// `total_size`, which loaders do not need: published checkpoints are known to have it wrong.
+  private mutating func check(sizeIn index: SafetensorsIndex) {
+    let total = tensors.values.reduce(0) { $0 + $1.byteCount }
+    guard let stated = index.totalSize, stated != total, unreadable.isEmpty else { return }
+    collector.add(
+      Finding(
+        .metadataMismatch, .warning, file: SafetensorsIndex.fileName,
+        expected: "total_size \(total)", found: "\(stated)",
+        hint: "loaders ignore it; tools that plan memory or downloads by it are misled"),
+      pattern: nil)
+  }
+}

@@ -1,0 +1,109 @@
+/// Something that `validate` found wrong with a checkpoint, about one tensor or many alike.
+public struct Finding: Sendable, Hashable {
+  /// The rules of the contract, and `malformedShard` for files that cannot be parsed at all.
+  public enum Rule: String, Sendable, CaseIterable {
+    case missingTensor = "missing-tensor"
+    case unexpectedTensor = "unexpected-tensor"
+    case wrongShape = "wrong-shape"
+    case wrongType = "wrong-type"
+    case missingScale = "missing-scale"
+    case orphanScale = "orphan-scale"
+    case wrongScaleShape = "wrong-scale-shape"
+    case missingShard = "missing-shard"
+    case truncatedShard = "truncated-shard"
+    case malformedShard = "malformed-shard"
+    case indexMismatch = "index-mismatch"
+    case duplicateTensor = "duplicate-tensor"
+    case mtpMismatch = "mtp-mismatch"
+    case nonFinite = "non-finite"
+    case zeroRows = "zero-rows"
+    case badScale = "bad-scale"
+    case sharedCopyDiffers = "shared-copy-differs"
+    case metadataMismatch = "metadata-mismatch"
+  }
+
+  /// Whether it makes the checkpoint invalid.
+  public enum Severity: String, Sendable {
+    /// The checkpoint cannot be used as it is, or computes something else than its source.
+    case error
+    /// Worth knowing; the checkpoint works.
+    case warning
+  }
+
+  /// The rule that is broken.
+  public let rule: Rule
+  /// How bad it is.
+  public let severity: Severity
+  /// The (first) tensor concerned, nil where none is.
+  public let tensor: String?
+  /// The (first) file concerned.
+  public let file: String?
+  /// What the config, the header or the format implies.
+  public let expected: String?
+  /// What is there instead.
+  public let found: String?
+  /// The most likely cause, or what to do.
+  public let hint: String?
+  /// How many tensors, or files, are concerned alike.
+  public var count: Int
+  /// The first names of those, `tensor` being the first; empty where no tensor is concerned.
+  public var examples: [String]
+
+  /// Makes a finding about one tensor or file.
+  public init(
+    _ rule: Rule, _ severity: Severity = .error, tensor: String? = nil, file: String? = nil,
+    expected: String? = nil, found: String? = nil, hint: String? = nil
+  ) {
+    self.rule = rule
+    self.severity = severity
+    self.tensor = tensor
+    self.file = file
+    self.expected = expected
+    self.found = found
+    self.hint = hint
+    count = 1
+    examples = tensor.map { [$0] } ?? []
+  }
+}
+
+/// Collects findings and joins those that are alike.
+struct FindingCollector {
+  /// Names that a joined finding keeps.
+  static let exampleLimit = 5
+
+  private(set) var findings: [Finding] = []
+  private var groups: [String: Int] = [:]
+
+  /// Adds a finding; those with the same rule, severity and pattern become one.
+  ///
+  /// - Parameter pattern: what makes findings alike; nil keeps this one apart.
+  mutating func add(_ finding: Finding, pattern: String?) {
+    guard let pattern else {
+      findings.append(finding)
+      return
+    }
+    let key = "\(finding.rule.rawValue) \(finding.severity.rawValue) \(pattern)"
+    guard let index = groups[key] else {
+      groups[key] = findings.count
+      findings.append(finding)
+      return
+    }
+    findings[index].count += 1
+    if findings[index].examples.count < Self.exampleLimit, let tensor = finding.tensor {
+      findings[index].examples.append(tensor)
+    }
+  }
+
+  /// A tensor's name with its layer and expert left open; for a routed expert, which of its three
+  /// matrices is left open too, so that a missing expert is one thing and not three.
+  static func pattern(of name: String, wholeExperts: Bool) -> String {
+    var parts: [Substring] = []
+    for part in name.split(separator: ".", omittingEmptySubsequences: false) {
+      parts.append(Int(part) == nil ? part : "*")
+    }
+    if wholeExperts, let index = parts.firstIndex(of: "experts"), parts.count > index + 2 {
+      parts.removeSubrange((index + 2)...)
+    }
+    return parts.joined(separator: ".")
+  }
+}

@@ -1,0 +1,267 @@
+internal import Formats
+internal import Models
+internal import Tensors
+
+/// The rules about tensors: what the config implies against what the headers say.
+struct TensorChecks {
+  let config: DeepSeekV3Config
+  let found: [String: StoredTensor]
+  let shardNames: [String]
+  let excused: Set<String>
+  var collector = FindingCollector()
+  /// Expected tensors that are there with the right shape and type: what a deep check may read.
+  private(set) var sound: [(expected: ExpectedTensor, stored: StoredTensor)] = []
+  /// What the weights that are not quantized should be; inferred where the config does not say.
+  private let plainType: ElementType
+
+  init(
+    config: DeepSeekV3Config, found: [String: StoredTensor], shardNames: [String],
+    excused: Set<String>
+  ) {
+    self.config = config
+    self.found = found
+    self.shardNames = shardNames
+    self.excused = excused
+    plainType = config.dataType ?? found["model.norm.weight"]?.type ?? .bf16
+  }
+
+  mutating func run() {
+    let expected = config.expectedTensors()
+    let absentLayers = checkDeclaredMTP(expected)
+    let absentCopies = checkCopies(expected, absentLayers: absentLayers)
+    let otherStorage = checkStorageKind(expected)
+    var matched = 0
+    for tensor in expected {
+      if let stored = found[tensor.name] {
+        matched += 1
+        check(tensor, stored, otherStorage: otherStorage)
+      } else if tensor.layer.map(absentLayers.contains) != true,
+        !absentCopies.contains(tensor.name)
+      {
+        checkAbsence(of: tensor, otherStorage: otherStorage)
+      }
+    }
+    if matched < found.count { checkUnexpected(Set(expected.map(\.name))) }
+  }
+
+  // MARK: MTP
+
+  /// Declared MTP layers of which nothing is there are one finding, not 1,500.
+  private mutating func checkDeclaredMTP(_ expected: [ExpectedTensor]) -> Set<Int> {
+    guard config.mtpLayers > 0 else { return [] }
+    var present: Set<Int> = []
+    var first: [Int: String] = [:]
+    for tensor in expected {
+      guard let layer = tensor.layer, layer >= config.layers else { continue }
+      if first[layer] == nil { first[layer] = tensor.name }
+      if found[tensor.name] != nil || excused.contains(tensor.name) { present.insert(layer) }
+    }
+    let absent = Set(config.layers..<config.storedLayers).subtracting(present)
+    for layer in absent.sorted() {
+      collector.add(
+        Finding(
+          .mtpMismatch, tensor: first[layer],
+          expected: "MTP layer \(layer), since num_nextn_predict_layers is \(config.mtpLayers)",
+          found: "no tensor of it",
+          hint: "a conversion dropped the MTP layer: take it from the source, or set "
+            + "num_nextn_predict_layers to 0"), pattern: nil)
+    }
+    return absent
+  }
+
+  /// MTP layers may all share the main embedding and head instead of repeating them; returns the
+  /// copies that are absent for that reason.
+  private mutating func checkCopies(
+    _ expected: [ExpectedTensor], absentLayers: Set<Int>
+  ) -> Set<String> {
+    let copies = expected.filter {
+      ($0.part == .embeddingCopy || $0.part == .headCopy)
+        && $0.layer.map(absentLayers.contains) != true
+    }
+    let names = Set(copies.map(\.name))
+    guard let first = copies.first else { return [] }
+    if config.tiedEmbeddings { return names }
+    guard !copies.contains(where: { found[$0.name] != nil || excused.contains($0.name) }) else {
+      return []
+    }
+    collector.add(
+      Finding(
+        .missingTensor, .warning, tensor: first.name, expected: "copies of embedding and head",
+        found: "none in any MTP layer",
+        hint: "loaders that share the main model's tables with MTP do not need them"), pattern: nil)
+    return names
+  }
+
+  // MARK: Storage
+
+  /// Where every quantizable weight is stored alike but not as the config says, the config is what
+  /// is wrong: one finding instead of one per weight. Returns that other type.
+  private mutating func checkStorageKind(_ expected: [ExpectedTensor]) -> ElementType? {
+    var types: Set<ElementType> = []
+    let declaresFP8 = config.fp8 != nil
+    var example: StoredTensor?
+    for tensor in expected where tensor.storage == .fp8 || (!declaresFP8 && isProjection(tensor)) {
+      guard let stored = found[tensor.name] else { continue }
+      types.insert(stored.type)
+      if example == nil { example = stored }
+    }
+    guard types.count == 1, let type = types.first, let example else { return nil }
+    if declaresFP8, type != .f8E4M3 {
+      collector.add(
+        Finding(
+          .metadataMismatch, tensor: example.name, file: "config.json",
+          expected: "FP8 weights, as quantization_config says", found: "\(type.rawValue) weights",
+          hint: "the weights were dequantized: remove quantization_config from config.json"),
+        pattern: nil)
+      return type
+    }
+    if !declaresFP8, type == .f8E4M3 {
+      collector.add(
+        Finding(
+          .metadataMismatch, tensor: example.name, file: "config.json",
+          expected: "\(plainType.rawValue) weights, since there is no quantization_config",
+          found: "F8_E4M3 weights",
+          hint: "config.json lost its quantization_config (quant_method fp8, weight_block_size)"),
+        pattern: nil)
+      return type
+    }
+    return nil
+  }
+
+  private func isProjection(_ tensor: ExpectedTensor) -> Bool {
+    tensor.shape.dimensions.count == 2
+      && [.attention, .mlp, .expert, .sharedExpert].contains(tensor.part)
+  }
+
+  // MARK: One tensor
+
+  private mutating func check(
+    _ tensor: ExpectedTensor, _ stored: StoredTensor, otherStorage: ElementType?
+  ) {
+    let file = shardNames[stored.shard]
+    if tensor.storage == .scale, isOrphan(tensor, stored) { return }
+    guard stored.shape == tensor.shape else {
+      let isScale = tensor.storage == .scale
+      collector.add(
+        Finding(
+          isScale ? .wrongScaleShape : .wrongShape, tensor: tensor.name, file: file,
+          expected: tensor.shape.description, found: stored.shape.description,
+          hint: hint(forShape: stored.shape, of: tensor)),
+        pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: false))
+      return
+    }
+    let types = allowedTypes(tensor, otherStorage: otherStorage)
+    guard types.contains(stored.type) else {
+      collector.add(
+        Finding(
+          .wrongType, tensor: tensor.name, file: file,
+          expected: types.map(\.rawValue).joined(separator: " or "), found: stored.type.rawValue,
+          hint: tensor.storage == .float32
+            ? "a rounded correction bias changes which experts are chosen" : nil),
+        pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: false))
+      return
+    }
+    sound.append((tensor, stored))
+  }
+
+  /// Scales that the config implies, but whose weight is not there or not FP8.
+  private mutating func isOrphan(_ scale: ExpectedTensor, _ stored: StoredTensor) -> Bool {
+    let weight = String(scale.name.dropLast("_scale_inv".count))
+    guard found[weight]?.type != .f8E4M3, !excused.contains(weight) else { return false }
+    addOrphan(stored, weight: weight)
+    return true
+  }
+
+  private mutating func addOrphan(_ scale: StoredTensor, weight: String) {
+    collector.add(
+      Finding(
+        .orphanScale, tensor: scale.name, file: shardNames[scale.shard],
+        expected: "an FP8 weight \(weight)", found: found[weight]?.type.rawValue ?? "none",
+        hint: "scales of a weight that is not FP8 are left over: a loader may apply them twice"),
+      pattern: FindingCollector.pattern(of: scale.name, wholeExperts: true))
+  }
+
+  private func allowedTypes(_ tensor: ExpectedTensor, otherStorage: ElementType?) -> [ElementType] {
+    switch tensor.storage {
+    case .plain where otherStorage != nil && isProjection(tensor): [otherStorage ?? plainType]
+    case .plain: [plainType]
+    case .float32: [.f32]
+    case .fp8: [otherStorage ?? .f8E4M3]
+    case .scale: config.fp8?.powerOfTwoScales == true ? [.f32, .f8E8M0] : [.f32]
+    }
+  }
+
+  private func hint(forShape shape: Shape, of tensor: ExpectedTensor) -> String? {
+    if shape.dimensions == tensor.shape.dimensions.reversed() { return "it is transposed" }
+    if tensor.storage == .scale, let fp8 = config.fp8 {
+      return "the block size is \(fp8.blockRows) × \(fp8.blockColumns), cut blocks counting whole"
+    }
+    if shape.elementCount == tensor.shape.elementCount { return "it is reshaped" }
+    return nil
+  }
+
+  private mutating func checkAbsence(of tensor: ExpectedTensor, otherStorage: ElementType?) {
+    guard !excused.contains(tensor.name) else { return }
+    if tensor.storage == .scale {
+      // A weight that is absent or not FP8 has its own finding.
+      let weight = String(tensor.name.dropLast("_scale_inv".count))
+      guard found[weight]?.type == .f8E4M3 else { return }
+      collector.add(
+        Finding(
+          .missingScale, tensor: tensor.name, file: found[weight].map { shardNames[$0.shard] },
+          expected: "scales \(tensor.shape) of \(weight)", found: "none",
+          hint: "without its scales the weight is off by a factor of hundreds"),
+        pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))
+      return
+    }
+    collector.add(
+      Finding(
+        .missingTensor, tensor: tensor.name, expected: "\(tensor.shape)", found: "none",
+        hint: tensor.expert == nil ? nil : "expert parts are lost when shards are merged or skipped"
+      ),
+      pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))
+  }
+
+  // MARK: What nothing implies
+
+  private mutating func checkUnexpected(_ expected: Set<String>) {
+    let strangers = found.values.filter { !expected.contains($0.name) }
+      .sorted { ($0.shard, $0.offset) < ($1.shard, $1.offset) }
+    var undeclared: [Int: StoredTensor] = [:]
+    for tensor in strangers {
+      if let layer = DeepSeekV3Config.layer(of: tensor.name), layer >= config.storedLayers {
+        if undeclared[layer] == nil { undeclared[layer] = tensor }
+        continue
+      }
+      checkStranger(tensor)
+    }
+    for (layer, tensor) in undeclared.sorted(by: { $0.key < $1.key }) {
+      collector.add(
+        Finding(
+          .mtpMismatch, tensor: tensor.name, file: shardNames[tensor.shard],
+          expected: "\(config.storedLayers) layers, \(config.mtpLayers) of them MTP",
+          found: "tensors of layer \(layer)",
+          hint: "config.json should say num_nextn_predict_layers \(layer + 1 - config.layers)"),
+        pattern: nil)
+    }
+  }
+
+  private mutating func checkStranger(_ tensor: StoredTensor) {
+    if tensor.name.hasSuffix("_scale_inv") {
+      let weight = String(tensor.name.dropLast("_scale_inv".count))
+      // An FP8 weight where the config has no quantization_config was said once, for all of them.
+      if found[weight]?.type == .f8E4M3, config.fp8 == nil { return }
+      addOrphan(tensor, weight: weight)
+      return
+    }
+    // Older exports store the rotary frequencies, which every loader computes anew.
+    let isLegacy = tensor.name.hasSuffix("rotary_emb.inv_freq")
+    collector.add(
+      Finding(
+        .unexpectedTensor, isLegacy ? .warning : .error, tensor: tensor.name,
+        file: shardNames[tensor.shard],
+        expected: "no such tensor", found: "\(tensor.shape) of \(tensor.type.rawValue)",
+        hint: isLegacy ? "loaders ignore it" : "config.json implies no tensor of this name"),
+      pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))
+  }
+}

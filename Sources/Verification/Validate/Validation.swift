@@ -1,0 +1,49 @@
+public import Formats
+public import Models
+public import Platform
+
+/// What `fathom validate` says of a checkpoint (schema `fathom.validate/1`).
+public struct Validation: Sendable {
+  /// What was found, errors first, each group in the order of its first tensor.
+  public let findings: [Finding]
+  /// Tensors whose headers were checked.
+  public let checkedTensors: Int
+  /// Bytes of weights that those describe; with `deep` they were read too.
+  public let checkedBytes: Int
+  /// Whether the weights were read.
+  public let isDeep: Bool
+
+  /// No finding is an error.
+  public var isValid: Bool { !findings.contains { $0.severity == .error } }
+
+  /// Whether a file broke its format so far that it could not be parsed: exit code 65 rather than 1.
+  public var isMalformed: Bool { findings.contains { $0.rule == .malformedShard } }
+
+  /// Checks a checkpoint against its config.
+  ///
+  /// - Parameters:
+  ///   - survey: what lies in the folder.
+  ///   - config: the parsed config of `survey`.
+  ///   - deep: whether to read every weight.
+  /// - Throws: `.inputOutput` where reading fails; faults of the checkpoint are findings.
+  public init(
+    _ survey: CheckpointSurvey, config: DeepSeekV3Config, deep: Bool, threads: Int
+  ) throws(Fault) {
+    var files = FileChecks(survey: survey)
+    try files.run()
+    var tensors = TensorChecks(
+      config: config, found: files.tensors, shardNames: files.shardNames, excused: files.excused)
+    tensors.run()
+    var findings = files.collector.findings + tensors.collector.findings
+    if deep {
+      findings += try DeepChecks(
+        config: config, tensors: tensors.sound, shards: files.openShards, threads: threads
+      ).run()
+    }
+    self.findings =
+      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
+    checkedTensors = files.tensors.count
+    checkedBytes = files.tensors.values.reduce(0) { $0 + $1.byteCount }
+    isDeep = deep
+  }
+}

@@ -1,0 +1,58 @@
+public import Platform
+
+extension Finding {
+  /// The finding as JSON, with the fields of the contract in its order.
+  var json: JSONValue {
+    func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
+    return .object([
+      "rule": .string(rule.rawValue), "severity": .string(severity.rawValue),
+      "tensor": text(tensor), "file": text(file), "expected": text(expected),
+      "found": text(found), "hint": text(hint), "count": .integer(count),
+      "examples": .array(examples.map { .string($0) }),
+    ])
+  }
+
+  /// The finding as a few lines of text.
+  var lines: [String] {
+    var head = "\(severity.rawValue): \(rule.rawValue)"
+    if count > 1 { head += " ×\(count)" }
+    if let tensor { head += "  \(tensor.printable)" }
+    if count > 1, tensor != nil { head += " …" }
+    if let file { head += "  (\(file.printable))" }
+    var lines = [head]
+    if expected != nil || found != nil {
+      lines.append(
+        "  expected \(expected?.printable ?? "nothing"), found \(found?.printable ?? "nothing")")
+    }
+    if let hint { lines.append("  hint: \(hint.printable)") }
+    return lines
+  }
+}
+
+extension Validation {
+  /// The document of schema `fathom.validate/1`.
+  public var json: JSONValue {
+    .object([
+      "schema": .string("fathom.validate/1"),
+      "verdict": .string(isValid ? "valid" : "invalid"),
+      "checked": .object([
+        "tensors": .integer(checkedTensors), "bytes": .integer(checkedBytes),
+        "deep": .bool(isDeep),
+      ]),
+      "findings": .array(findings.map(\.json)),
+    ])
+  }
+
+  /// The report for people: one block per finding, the verdict last.
+  public var text: String {
+    var lines = findings.flatMap(\.lines)
+    let errors = findings.count { $0.severity == .error }
+    let warnings = findings.count - errors
+    let read = isDeep ? "every weight read" : "headers only; --deep reads the weights"
+    lines.append(
+      "\(isValid ? "valid" : "invalid"): \(Quantity.count(checkedTensors)) tensors, "
+        + "\(Quantity.bytes(checkedBytes)), \(Quantity.plural(errors, "error")), "
+        + "\(Quantity.plural(warnings, "warning")) (\(read))")
+    return lines.joined(separator: "\n") + "\n"
+  }
+}

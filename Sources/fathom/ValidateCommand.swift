@@ -1,0 +1,46 @@
+internal import ArgumentParser
+internal import Formats
+internal import Models
+internal import Platform
+internal import Verification
+
+struct ValidateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "validate",
+    abstract: "Check that a checkpoint is whole and is what its config says.",
+    discussion: """
+      Checks names, shapes, types, scale grids, shard files and the index against what config.json \
+      implies. Exit code 0: valid; 1: invalid; 65: a file cannot be parsed at all.
+      """)
+
+  @Argument(help: ModelArgument.help)
+  var model: String
+
+  @Flag(help: "Also read every weight: NaN, Inf, zero rows, bad scales, copies that differ.")
+  var deep = false
+
+  @Option(help: "Threads to read with.")
+  var threads = Workers.available
+
+  @Option(help: "Output format: text or json.")
+  var format = OutputFormat.text
+
+  func validate() throws {
+    try ModelArgument.check(threads: threads)
+  }
+
+  func run() throws {
+    let survey = try CheckpointSurvey(path: model, threads: threads)
+    let config = try DeepSeekV3Config(
+      json: survey.config, file: Folder.join(survey.folder, "config.json"))
+    let validation = try Validation(survey, config: config, deep: deep, threads: threads)
+    try Console.write(format == .json ? validation.json.text() + "\n" : validation.text)
+    if validation.isMalformed {
+      let finding = validation.findings.first { $0.rule == .malformedShard }
+      throw Fault(
+        .malformed, "is not a sound safetensors file", file: finding?.file,
+        tensor: finding?.tensor, expected: finding?.expected, found: finding?.found)
+    }
+    if !validation.isValid { throw ExitCode(1) }
+  }
+}
