@@ -1,0 +1,112 @@
+"""Writes Samples/: small DeepSeek-V3 checkpoints, and the logits transformers computes from them.
+
+    python scripts/make_samples.py [NAME …]
+
+Weights are seeded and do not depend on the machine; logits may differ in their last bits between
+processors, because torch chooses its kernels by what the processor can do.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from peers.folder import read_checkpoint, store, write_checkpoint, write_json
+from peers.network import DEEPSEEK_V3, make_config, make_values
+from peers.oracle import load_from_stored, outputs_of, router_margins
+from peers.tokenizer import write_tokenizer
+
+SAMPLES = Path(__file__).resolve().parent.parent / "Samples"
+
+YARN_0707 = {**DEEPSEEK_V3["rope_scaling"], "mscale": 0.707, "mscale_all_dim": 0.707}
+
+# Sizes differ everywhere, so that no two dimensions agree by accident.
+SIZES = dict(
+    vocab_size=288, hidden_size=136, intermediate_size=152, moe_intermediate_size=24,
+    num_hidden_layers=2, first_k_dense_replace=1, num_attention_heads=4, q_lora_rank=56,
+    kv_lora_rank=48, qk_nope_head_dim=24, qk_rope_head_dim=16, v_head_dim=20,
+    n_routed_experts=8, n_group=2, topk_group=1, num_experts_per_tok=3, n_shared_experts=1,
+)
+
+
+def sizes(**overrides):
+    """The common small sizes with some changed."""
+    return {**SIZES, **overrides}
+
+
+SMALL_LATENTS = {"q_a_proj": 0.02, "kv_a_proj_with_mqa": 0.02}
+
+POWERS_OF_TWO = make_config(
+    block=(128, 128), scale_fmt="ue8m0", num_nextn_predict_layers=0, **sizes())
+
+# name → seed, shards, tokens (batch, length), configuration; scales are F32 unless said.
+SAMPLE_TABLE = {
+    "tiny-fp8": dict(seed=1, shards=3, tokens=(2, 24), config=make_config(
+        block=(128, 128), **sizes(
+            moe_intermediate_size=16, num_hidden_layers=4, q_lora_rank=72, kv_lora_rank=132,
+            n_routed_experts=16, n_group=4, topk_group=2, num_experts_per_tok=4))),
+    "tiny-fp8-block32": dict(seed=2, shards=4, tokens=(1, 31), config=make_config(
+        block=(32, 64), **sizes(
+            hidden_size=144, moe_intermediate_size=40, num_attention_heads=6, q_lora_rank=80,
+            kv_lora_rank=56, qk_nope_head_dim=20, qk_rope_head_dim=8, v_head_dim=28,
+            n_group=1, topk_group=1, num_experts_per_tok=2))),
+    "tiny-bf16": dict(seed=3, shards=1, tokens=(2, 20), config=make_config(
+        rope_scaling=YARN_0707, **sizes(hidden_size=80, num_hidden_layers=3))),
+    "tiny-no-qlora": dict(seed=4, shards=2, tokens=(3, 17), config=make_config(
+        rope_scaling=None, num_nextn_predict_layers=0, **sizes(
+            hidden_size=72, num_hidden_layers=3, num_attention_heads=5, q_lora_rank=None,
+            v_head_dim=32))),
+    # Small latents make it visible which epsilon their norms use.
+    "tiny-mtp2": dict(seed=5, shards=2, tokens=(2, 19), gains=SMALL_LATENTS, config=make_config(
+        block=(64, 64), num_nextn_predict_layers=2, rms_norm_eps=1e-5,
+        **sizes(hidden_size=104, num_hidden_layers=3, first_k_dense_replace=2))),
+    "tiny-ue8m0": dict(seed=6, shards=2, tokens=(1, 24), config=POWERS_OF_TWO),
+    "tiny-e8m0": dict(
+        seed=6, shards=1, tokens=(1, 24), config=POWERS_OF_TWO,
+        scale_type=torch.float8_e8m0fnu),
+    "tiny-tied": dict(seed=7, shards=1, tokens=(2, 16), config=make_config(
+        tie_word_embeddings=True, norm_topk_prob=False, torch_dtype="float32",
+        **sizes(hidden_size=64, moe_intermediate_size=20, n_shared_experts=2))),
+}
+
+
+def make_tokens(seed, shape, vocab_size):
+    """Seeded token ids; the first of each row is the begin token, as in real use."""
+    ids = np.random.default_rng([seed, 1]).integers(2, vocab_size, shape)
+    ids[:, 0] = 0
+    return torch.from_numpy(ids)
+
+
+def make_sample(name):
+    """One folder: checkpoint, tokenizer and expected logits."""
+    row, folder = SAMPLE_TABLE[name], SAMPLES / name
+    config = row["config"]
+    stored = store(config, make_values(config, row["seed"], row.get("gains")),
+                   row.get("scale_type", torch.float32))
+    write_checkpoint(folder, config, stored, row["shards"])
+    write_tokenizer(folder)
+    # From the files, not from memory: what is compared is what a reader finds.
+    models = load_from_stored(*read_checkpoint(folder))
+    input_ids = make_tokens(row["seed"], row["tokens"], config["vocab_size"])
+    outputs = outputs_of(models, input_ids)
+    save_file({"input_ids": input_ids, **outputs}, str(folder / "expected.safetensors"))
+    margin = router_margins(models, input_ids)
+    spread = {key: round(float(value.std()), 2) for key, value in outputs.items()}
+    print(f"{name}: standard deviations {spread}, smallest router margin {margin:.1e}")
+    if margin < 2e-5:
+        sys.exit(f"{name}: a router choice is within rounding of another; take another seed")
+
+
+def main():
+    """All samples, or those named."""
+    torch.set_num_threads(1)
+    for name in sys.argv[1:] or SAMPLE_TABLE:
+        make_sample(name)
+    (SAMPLES / "deepseek-v3").mkdir(exist_ok=True)
+    write_json(SAMPLES / "deepseek-v3" / "config.json", DEEPSEEK_V3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""DeepSeek-V3 configurations and the tensors that they imply, with seeded values.
+
+The tensor list is written down here independently of Fathom's own, so that one can check the other.
+"""
+
+import copy
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+
+# The values that DeepSeek publishes for DeepSeek-V3; every sample overrides some of them.
+DEEPSEEK_V3 = {
+    "architectures": ["DeepseekV3ForCausalLM"],
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "ep_size": 1,
+    "first_k_dense_replace": 3,
+    "hidden_act": "silu",
+    "hidden_size": 7168,
+    "initializer_range": 0.02,
+    "intermediate_size": 18432,
+    "kv_lora_rank": 512,
+    "max_position_embeddings": 163840,
+    "model_type": "deepseek_v3",
+    "moe_intermediate_size": 2048,
+    "moe_layer_freq": 1,
+    "n_group": 8,
+    "n_routed_experts": 256,
+    "n_shared_experts": 1,
+    "norm_topk_prob": True,
+    "num_attention_heads": 128,
+    "num_experts_per_tok": 8,
+    "num_hidden_layers": 61,
+    "num_key_value_heads": 128,
+    "num_nextn_predict_layers": 1,
+    "q_lora_rank": 1536,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "quantization_config": {
+        "activation_scheme": "dynamic",
+        "fmt": "e4m3",
+        "quant_method": "fp8",
+        "weight_block_size": [128, 128],
+    },
+    "rms_norm_eps": 1e-06,
+    "rope_scaling": {
+        "beta_fast": 32,
+        "beta_slow": 1,
+        "factor": 40,
+        "mscale": 1.0,
+        "mscale_all_dim": 1.0,
+        "original_max_position_embeddings": 4096,
+        "type": "yarn",
+    },
+    "rope_theta": 10000,
+    "routed_scaling_factor": 2.5,
+    "scoring_func": "sigmoid",
+    "seq_aux": True,
+    "tie_word_embeddings": False,
+    "topk_group": 4,
+    "topk_method": "noaux_tc",
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.33.1",
+    "use_cache": True,
+    "v_head_dim": 128,
+    "vocab_size": 129280,
+}
+
+
+class Expected(NamedTuple):
+    """One tensor of a checkpoint: `linear` ones are what FP8 checkpoints quantize."""
+
+    name: str
+    shape: tuple
+    kind: str  # linear, norm, table, head, router, bias, join
+
+
+def make_config(block=None, scale_fmt=None, **overrides):
+    """DeepSeek-V3's configuration with other sizes; `block` None leaves FP8 out."""
+    config = copy.deepcopy(DEEPSEEK_V3)
+    config.update(overrides)
+    if "num_attention_heads" in overrides:
+        config["num_key_value_heads"] = overrides["num_attention_heads"]
+    if block is None:
+        del config["quantization_config"]
+    else:
+        config["quantization_config"]["weight_block_size"] = list(block)
+        if scale_fmt:
+            config["quantization_config"]["scale_fmt"] = scale_fmt
+    return config
+
+
+def mlp(prefix, hidden, width):
+    """The three matrices of a gated MLP."""
+    return [
+        Expected(f"{prefix}.gate_proj.weight", (width, hidden), "linear"),
+        Expected(f"{prefix}.up_proj.weight", (width, hidden), "linear"),
+        Expected(f"{prefix}.down_proj.weight", (hidden, width), "linear"),
+    ]
+
+
+def attention(config, prefix):
+    """Multi-head latent attention, with a low-rank query or a plain one."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    rope, nope, value = (config[k] for k in ("qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim"))
+    rank, query = config["kv_lora_rank"], config["q_lora_rank"]
+    if query is None:
+        tensors = [Expected(f"{prefix}.q_proj.weight", (heads * (nope + rope), hidden), "linear")]
+    else:
+        tensors = [
+            Expected(f"{prefix}.q_a_proj.weight", (query, hidden), "linear"),
+            Expected(f"{prefix}.q_a_layernorm.weight", (query,), "norm"),
+            Expected(f"{prefix}.q_b_proj.weight", (heads * (nope + rope), query), "linear"),
+        ]
+    return tensors + [
+        Expected(f"{prefix}.kv_a_proj_with_mqa.weight", (rank + rope, hidden), "linear"),
+        Expected(f"{prefix}.kv_a_layernorm.weight", (rank,), "norm"),
+        Expected(f"{prefix}.kv_b_proj.weight", (heads * (nope + value), rank), "linear"),
+        Expected(f"{prefix}.o_proj.weight", (hidden, heads * value), "linear"),
+    ]
+
+
+def experts(config, prefix):
+    """Router, routed experts and the shared ones, which are stored as one MLP."""
+    hidden, width = config["hidden_size"], config["moe_intermediate_size"]
+    count = config["n_routed_experts"]
+    tensors = [
+        Expected(f"{prefix}.gate.weight", (count, hidden), "router"),
+        Expected(f"{prefix}.gate.e_score_correction_bias", (count,), "bias"),
+    ]
+    for expert in range(count):
+        tensors += mlp(f"{prefix}.experts.{expert}", hidden, width)
+    return tensors + mlp(f"{prefix}.shared_experts", hidden, width * config["n_shared_experts"])
+
+
+def expected_tensors(config):
+    """Every weight of the checkpoint in network order, without scales."""
+    hidden, layers = config["hidden_size"], config["num_hidden_layers"]
+    table = (config["vocab_size"], hidden)
+    tensors = [Expected("model.embed_tokens.weight", table, "table")]
+    for layer in range(layers + config["num_nextn_predict_layers"]):
+        prefix = f"model.layers.{layer}"
+        if layer >= layers:
+            tensors += [
+                Expected(f"{prefix}.embed_tokens.weight", table, "table"),
+                Expected(f"{prefix}.enorm.weight", (hidden,), "norm"),
+                Expected(f"{prefix}.hnorm.weight", (hidden,), "norm"),
+                Expected(f"{prefix}.eh_proj.weight", (hidden, 2 * hidden), "join"),
+            ]
+        tensors += [Expected(f"{prefix}.input_layernorm.weight", (hidden,), "norm")]
+        tensors += attention(config, f"{prefix}.self_attn")
+        tensors += [Expected(f"{prefix}.post_attention_layernorm.weight", (hidden,), "norm")]
+        if layer >= config["first_k_dense_replace"]:
+            tensors += experts(config, f"{prefix}.mlp")
+        else:
+            tensors += mlp(f"{prefix}.mlp", hidden, config["intermediate_size"])
+        if layer >= layers:
+            tensors += [
+                Expected(f"{prefix}.shared_head.norm.weight", (hidden,), "norm"),
+                Expected(f"{prefix}.shared_head.head.weight", table, "head"),
+            ]
+    tensors += [Expected("model.norm.weight", (hidden,), "norm")]
+    if not config["tie_word_embeddings"]:
+        tensors += [Expected("lm_head.weight", table, "head")]
+    return tensors
+
+
+def source_of_copy(config, tensor):
+    """The tensor whose bytes this one repeats: MTP layers carry copies of embedding and head."""
+    if not tensor.name.startswith("model.layers."):
+        return tensor.name
+    if tensor.kind == "table" or (tensor.kind == "head" and config["tie_word_embeddings"]):
+        return "model.embed_tokens.weight"
+    return "lm_head.weight" if tensor.kind == "head" else tensor.name
+
+
+def value_of(tensor, seed):
+    """Seeded F32 values, scaled so that logits have a standard deviation of about 2.
+
+    The generator is keyed by the tensor's name: a new tensor does not change the others. The
+    correction bias is wide enough to change the router's choice, and no norm is all ones.
+    """
+    key = [seed, zlib.crc32(tensor.name.encode())]
+    noise = np.random.default_rng(key).standard_normal(tensor.shape, dtype=np.float32)
+    fan_in = np.float32(np.sqrt(tensor.shape[-1]))
+    return {
+        "linear": lambda: noise / fan_in,
+        "join": lambda: noise / fan_in,
+        "router": lambda: noise * np.float32(1.5) / fan_in,
+        "head": lambda: noise * np.float32(2) / fan_in,
+        "table": lambda: noise,
+        "norm": lambda: 1 + noise * np.float32(0.2),
+        "bias": lambda: noise * np.float32(0.15),
+    }[tensor.kind]()
+
+
+def make_values(config, seed, gains=None):
+    """Name → F32 array for the whole checkpoint; `gains` scales tensors by a part of their name."""
+    values, copies = {}, {}
+    for tensor in expected_tensors(config):
+        source = source_of_copy(config, tensor)
+        if source == tensor.name:
+            values[tensor.name] = value_of(tensor, seed)
+        else:
+            copies[tensor.name] = source
+    if config["tie_word_embeddings"]:
+        # The embedding is the head too, so it has to have the head's scale.
+        values["model.embed_tokens.weight"] *= np.float32(2 / np.sqrt(config["hidden_size"]))
+    for part, gain in (gains or {}).items():
+        for name in values:
+            if part in name:
+                values[name] *= np.float32(gain)
+    # Real copies: safetensors refuses to save tensors that share memory.
+    values.update({name: values[source].copy() for name, source in copies.items()})
+    return values

@@ -1,0 +1,109 @@
+"""Logits by transformers in F32, MTP layers included: the reference for Fathom's forward pass."""
+
+import copy
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from transformers import DeepseekV3ForCausalLM
+from transformers.modeling_layers import MtpModel
+from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3TopkRouter
+from transformers.utils import logging
+
+from .folder import dequantize_all, write_json
+
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+
+
+def plain_config(config):
+    """The configuration of the same network with plain F32 weights."""
+    plain = copy.deepcopy(config)
+    plain.pop("quantization_config", None)
+    plain["torch_dtype"] = "float32"
+    return plain
+
+
+def load_models(folder, config):
+    """(main model, MTP model or None) in F32 from a folder of plain weights.
+
+    transformers finds MTP weights by a pattern that names layer 61 alone, so the pattern is
+    replaced by the layers that this configuration gives.
+    """
+    layers, extra = config["num_hidden_layers"], config["num_nextn_predict_layers"]
+    DeepseekV3ForCausalLM._keys_to_ignore_on_load_unexpected = [
+        rf"model\.layers\.{layer}\..*" for layer in range(layers, layers + extra)
+    ]
+    model = DeepseekV3ForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager"
+    ).eval()
+    if not extra:
+        return model, None
+    # MtpModel takes the attention and expert implementations from the main model's config.
+    return model, MtpModel.from_pretrained(model).eval()
+
+
+def load_from_stored(config, stored):
+    """Models from stored tensors: FP8 is dequantized by torch first.
+
+    transformers' own FP8 path refuses partial blocks.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        plain = plain_config(config)
+        write_json(Path(folder) / "config.json", plain)
+        weights = {name: t.contiguous() for name, t in dequantize_all(config, stored).items()}
+        save_file(weights, str(Path(folder) / "model.safetensors"), metadata={"format": "pt"})
+        return load_models(folder, plain)
+
+
+def outputs_of(models, input_ids):
+    """`logits`, `mtp_logits`, `mtp_logits_2`, … for a batch of token ids.
+
+    Position t of MTP layer k (from 0) takes the previous hidden state at t, after its norm, and
+    the embedding of token t + k + 1.
+    """
+    model, mtp = models
+    with torch.no_grad():
+        hidden = model.model(input_ids, use_cache=False).last_hidden_state
+        outputs = {"logits": model.lm_head(hidden)}
+        for depth in range(mtp.num_mtp_layers if mtp else 0):
+            tokens = input_ids[:, depth + 1 :]
+            positions = torch.arange(depth + 1, input_ids.shape[1]).unsqueeze(0)
+            hidden = mtp.forward_layer(
+                depth, hidden[:, :-1], positions, mtp_cache=None, input_ids=tokens
+            )
+            name = "mtp_logits" if depth == 0 else f"mtp_logits_{depth + 1}"
+            outputs[name] = mtp.shared_head(hidden)
+    return {name: tensor.contiguous() for name, tensor in outputs.items()}
+
+
+def router_margins(models, input_ids):
+    """How far the router's choices are from changing, smallest over all tokens and layers.
+
+    A choice within rounding of another would make logits a matter of luck.
+    """
+    margins = []
+
+    def observe(router, arguments, _):
+        hidden = arguments[0].view(-1, router.hidden_dim)
+        scores = (hidden @ router.weight.T).sigmoid() + router.e_score_correction_bias
+        groups = scores.view(len(hidden), router.num_group, -1)
+        sums = groups.topk(2, dim=-1).values.sum(-1).sort(dim=-1, descending=True)
+        if router.topk_group < router.num_group:
+            margins.append((sums.values[:, router.topk_group - 1 : router.topk_group + 1]))
+        chosen = sums.indices[:, : router.topk_group].unsqueeze(-1)
+        open_scores = groups.gather(1, chosen.expand(-1, -1, groups.shape[-1])).flatten(1)
+        best = open_scores.sort(dim=-1, descending=True).values
+        if router.top_k < best.shape[-1]:
+            margins.append(best[:, router.top_k - 1 : router.top_k + 1])
+
+    hooks = [
+        module.register_forward_hook(observe)
+        for model in models if model is not None
+        for module in model.modules() if isinstance(module, DeepseekV3TopkRouter)
+    ]
+    outputs_of(models, input_ids)
+    for hook in hooks:
+        hook.remove()
+    return min(float((pair[:, 0] - pair[:, 1]).min()) for pair in margins)
