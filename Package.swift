@@ -52,5 +52,11 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+    .testTarget(
+      name: "ReferenceTests",
+      dependencies: [
+        "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference", "Verification",
+      ],
+      swiftSettings: strict),
   ]
 )

@@ -20,12 +20,16 @@ public final class Activations: @unchecked Sendable {
     buffer.bytes.initializeMemory(as: Float.self, repeating: 0)
   }
 
-  /// All values, row after row.
+  /// All values, row after row; the pointer is valid while this object is held by a variable or
+  /// a parameter (Swift keeps those alive across uses of pointers, but not temporaries).
   public var values: UnsafeMutableBufferPointer<Float> {
     buffer.bytes.assumingMemoryBound(to: Float.self)
   }
 
-  /// The values of one token.
+  /// All values, row after row, as a copy.
+  public var array: [Float] { withExtendedLifetime(self) { Array(values) } }
+
+  /// The values of one token; see `values` for how long.
   public subscript(row: Int) -> UnsafeMutableBufferPointer<Float> {
     precondition(row >= 0 && row < rows)
     return UnsafeMutableBufferPointer(rebasing: values[row * columns..<(row + 1) * columns])

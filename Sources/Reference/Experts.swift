@@ -14,7 +14,7 @@ struct FeedForward: Sendable {
   func dense(_ x: Activations, prefix: String, width: Int) throws(Fault) -> Activations {
     let gate = try linear.project(x, prefix + "gate_proj.weight", outputs: width)
     let up = try linear.project(x, prefix + "up_proj.weight", outputs: width)
-    gated(gate.values, up.values)
+    gated(gate, up)
     return try linear.project(gate, prefix + "down_proj.weight", outputs: config.hiddenSize)
   }
 
@@ -90,7 +90,7 @@ struct FeedForward: Sendable {
       try linear.weights.require(name + part, rows: width, columns: x.columns)
       linear.multiply(x, try linear.weights.matrix(name + part, rows: 0..<width), into: target)
     }
-    gated(gate.values, up.values)
+    gated(gate, up)
     let down = name + "down_proj.weight"
     try linear.weights.require(down, rows: x.columns, columns: width)
     linear.multiply(gate, try linear.weights.matrix(down, rows: 0..<x.columns), into: result)

@@ -101,7 +101,8 @@ func softmax(_ values: inout [Float], count: Int) {
 }
 
 /// gate (n), up (n) → silu(gate) · up, in place of gate.
-func gated(_ gate: UnsafeMutableBufferPointer<Float>, _ up: UnsafeMutableBufferPointer<Float>) {
+func gated(_ gate: Activations, _ up: Activations) {
+  let (gate, up) = (gate.values, up.values)
   for index in 0..<gate.count {
     gate[index] = gate[index] / (1 + Mathematics.exp(-gate[index])) * up[index]
   }
