@@ -51,7 +51,10 @@ let package = Package(
         "Verification", arguments,
       ],
       swiftSettings: strict),
+    .target(
+      name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+    .testTarget(name: "CommandTests", dependencies: ["Support", "fathom"], swiftSettings: strict),
     .testTarget(
       name: "ReferenceTests",
       dependencies: [

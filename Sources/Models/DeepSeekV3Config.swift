@@ -138,7 +138,17 @@ public struct DeepSeekV3Config: Sendable, Hashable {
 extension DeepSeekV3Config {
   /// The layer that a tensor's name puts it in, nil outside `model.layers.N.`.
   public static func layer(of name: String) -> Int? {
-    guard name.hasPrefix("model.layers.") else { return nil }
-    return Int(name.dropFirst("model.layers.".count).prefix { $0 != "." })
+    let prefix = "model.layers.".utf8
+    let bytes = name.utf8
+    guard bytes.starts(with: prefix) else { return nil }
+    var layer = 0
+    var digits = 0
+    for byte in bytes.dropFirst(prefix.count) {
+      if byte == UInt8(ascii: ".") { return digits > 0 ? layer : nil }
+      guard case 0x30...0x39 = byte, digits < 9 else { return nil }
+      layer = layer * 10 + Int(byte - 0x30)
+      digits += 1
+    }
+    return nil
   }
 }

@@ -103,14 +103,14 @@ def write_checkpoint(folder, config, stored, shards=1):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)
-    generation = {"bos_token_id": config["bos_token_id"], "eos_token_id": config["eos_token_id"]}
+    generation = {key: config[key] for key in ("bos_token_id", "eos_token_id")}
     generation.update({"do_sample": True, "temperature": 0.6, "top_p": 0.95})
     write_json(folder / "generation_config.json", generation)
     write_shards(folder, split(stored, shards))
 
 
 def read_checkpoint(folder):
-    """(config, name → tensor) of a folder, shards in any layout; expected.safetensors left out."""
+    """(config, name → tensor) of a folder, however sharded; expected.safetensors is left out."""
     folder = Path(folder)
     config = json.loads((folder / "config.json").read_text())
     stored = {}

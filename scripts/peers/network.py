@@ -198,7 +198,7 @@ def value_of(tensor, seed):
 
 
 def make_values(config, seed, gains=None):
-    """Name → F32 array for the whole checkpoint; `gains` scales tensors by a part of their name."""
+    """Name → F32 array for all tensors; `gains` scales those whose name has a given part."""
     values, copies = {}, {}
     for tensor in expected_tensors(config):
         source = source_of_copy(config, tensor)

@@ -1,0 +1,206 @@
+public import Formats
+public import Models
+internal import Tensors
+
+/// What is in a checkpoint, from its headers alone (schema `fathom.inspect/1`).
+public struct Inspection: Sendable {
+  /// Tensors of one storage type, or of one layer, added up.
+  public struct Tally: Sendable, Hashable {
+    /// Number of tensors.
+    public var tensors = 0
+    /// Number of elements.
+    public var elements = 0
+    /// Bytes stored.
+    public var bytes = 0
+
+    mutating func add(_ tensor: StoredTensor) {
+      tensors += 1
+      elements += tensor.shape.elementCount
+      bytes += tensor.byteCount
+    }
+  }
+
+  /// One stored layer.
+  public struct Layer: Sendable {
+    /// What its MLP is, or that it predicts further tokens.
+    public enum Kind: String, Sendable {
+      case dense, moe, mtp
+    }
+
+    /// Its number in the names.
+    public let index: Int
+    /// What it is.
+    public let kind: Kind
+    /// Weights, scales apart.
+    public var parameters = 0
+    /// Weights that one token multiplies.
+    public var activePerToken = 0
+    /// Routed experts of which something is stored.
+    public var experts = 0
+    /// Weights of the routed experts.
+    public var expertParameters = 0
+    /// Bytes of the routed experts, with their scales.
+    public var expertBytes = 0
+    /// Storage types of the routed experts' weights.
+    public var expertTypes: Set<ElementTypeName> = []
+    /// Everything stored, by type.
+    public var types: [ElementTypeName: Tally] = [:]
+  }
+
+  /// A storage type by the name that a report prints.
+  public typealias ElementTypeName = String
+
+  /// The config that the checkpoint declares.
+  public let config: DeepSeekV3Config
+  /// `model_type` of the config.
+  public let architecture: String
+  /// All tensors.
+  public private(set) var total = Tally()
+  /// Number of files.
+  public let shards: Int
+  /// By storage type.
+  public private(set) var types: [ElementTypeName: Tally] = [:]
+  /// Stored layers in order; those that the config does not declare but that are there included.
+  public private(set) var layers: [Layer] = []
+  /// Weights outside MTP layers, scales apart.
+  public private(set) var mainParameters = 0
+  /// Weights of the MTP layers, copies of embedding and head included.
+  public private(set) var mtpParameters = 0
+  /// Those copies.
+  public private(set) var mtpCopies = 0
+  /// Scales of quantized weights: no parameters.
+  public private(set) var scales = 0
+  /// Weights of the main model that one token multiplies: all but the routed experts it is not sent
+  /// to and the embedding table, unless that is the head too.
+  public private(set) var activePerToken = 0
+  /// The same as if every routed expert were used.
+  public private(set) var denseActivePerToken = 0
+  /// Tensors that neither the config nor an undeclared MTP layer explains.
+  public private(set) var unexplained = Tally()
+  /// Tensors in the order of their bytes, for listings.
+  public let tensors: [StoredTensor]
+
+  /// Looks through a checkpoint's headers.
+  public init(_ checkpoint: Checkpoint, config: DeepSeekV3Config, architecture: String) {
+    self.config = config
+    self.architecture = architecture
+    shards = checkpoint.inventory.shards.count
+    tensors = checkpoint.inventory.tensors
+    var expectation = Expectation(config: config, stored: tensors)
+    for layer in 0..<expectation.config.storedLayers {
+      layers.append(Layer(index: layer, kind: expectation.kind(of: layer)))
+    }
+    for tensor in tensors { add(tensor, expectation.take(tensor.name)) }
+    for index in layers.indices { layers[index].experts = expectation.experts[index].count }
+    layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
+  }
+
+  private mutating func add(_ tensor: StoredTensor, _ expected: ExpectedTensor?) {
+    let type = tensor.type.rawValue
+    total.add(tensor)
+    types[type, default: Tally()].add(tensor)
+    guard let expected else {
+      unexplained.add(tensor)
+      return
+    }
+    let count = tensor.shape.elementCount
+    if let layer = expected.layer { layers[layer].add(tensor, expected, config) }
+    if expected.storage == .scale {
+      scales += count
+      return
+    }
+    if let layer = expected.layer, layer >= config.layers {
+      mtpParameters += count
+      if expected.part == .embeddingCopy || expected.part == .headCopy { mtpCopies += count }
+      return
+    }
+    mainParameters += count
+    guard expected.part != .embedding || config.tiedEmbeddings else { return }
+    denseActivePerToken += count
+    activePerToken += config.activeShare(of: expected, count)
+  }
+
+  /// Floating-point operations per token in matrix products: one multiplication and one addition
+  /// for each active weight. What attention spends on the context comes on top.
+  public var flopsPerToken: Int { 2 * activePerToken }
+  /// The same for a dense model as wide as all experts together.
+  public var denseEquivalentFlopsPerToken: Int { 2 * denseActivePerToken }
+  /// Bytes of KV cache per token in 16-bit numbers: the latent vector and the rotary key, per layer.
+  public var kvCacheBytesPerToken: Int {
+    config.layers * (config.keyValueRank + config.ropeHeadSize) * 2
+  }
+  /// The same if every head's keys and values were kept.
+  public var mhaKvCacheBytesPerToken: Int {
+    config.layers * config.heads * (config.queryHeadSize + config.valueHeadSize) * 2
+  }
+}
+
+extension DeepSeekV3Config {
+  /// The part of a weight that one token multiplies, on average over the routed experts.
+  fileprivate func activeShare(of tensor: ExpectedTensor, _ count: Int) -> Int {
+    guard let expert = tensor.expert else { return count }
+    // Every token uses `expertsPerToken` of equally large experts: count the first ones.
+    return expert < expertsPerToken ? count : 0
+  }
+}
+
+extension Inspection.Layer {
+  fileprivate mutating func add(
+    _ tensor: StoredTensor, _ expected: ExpectedTensor, _ config: DeepSeekV3Config
+  ) {
+    types[tensor.type.rawValue, default: Inspection.Tally()].add(tensor)
+    if expected.expert != nil { expertBytes += tensor.byteCount }
+    guard expected.storage != .scale else { return }
+    let count = tensor.shape.elementCount
+    parameters += count
+    if expected.part != .embeddingCopy {
+      activePerToken += config.activeShare(of: expected, count)
+    }
+    if expected.expert != nil {
+      expertParameters += count
+      expertTypes.insert(tensor.type.rawValue)
+    }
+  }
+
+  /// Bytes stored.
+  public var bytes: Int { types.values.reduce(0) { $0 + $1.bytes } }
+}
+
+/// Which tensors the config explains, taking MTP layers that are stored but not declared for such.
+private struct Expectation {
+  let config: DeepSeekV3Config
+  private let declared: DeepSeekV3Config
+  private let tensors: [String: ExpectedTensor]
+  /// Experts met so far, by layer.
+  private(set) var experts: [Set<Int>]
+
+  init(config: DeepSeekV3Config, stored: [StoredTensor]) {
+    declared = config
+    var extended = config
+    for tensor in stored {
+      // A name may claim any layer; more MTP layers than main ones exist nowhere.
+      guard let layer = DeepSeekV3Config.layer(of: tensor.name), layer < 2 * config.layers else {
+        continue
+      }
+      extended.mtpLayers = max(extended.mtpLayers, layer + 1 - config.layers)
+    }
+    self.config = extended
+    let expected = extended.expectedTensors()
+    var tensors: [String: ExpectedTensor] = [:]
+    tensors.reserveCapacity(expected.count)
+    for tensor in expected { tensors[tensor.name] = tensor }
+    self.tensors = tensors
+    experts = Array(repeating: [], count: extended.storedLayers)
+  }
+
+  func kind(of layer: Int) -> Inspection.Layer.Kind {
+    if layer >= declared.layers { return .mtp }
+    return config.hasExperts(layer: layer) ? .moe : .dense
+  }
+
+  mutating func take(_ name: String) -> ExpectedTensor? {
+    guard let tensor = tensors[name] else { return nil }
+    if let layer = tensor.layer, let expert = tensor.expert { experts[layer].insert(expert) }
+    return tensor
+  }
+}

@@ -1,0 +1,227 @@
+internal import Formats
+internal import Models
+public import Platform
+internal import Tensors
+
+extension Inspection {
+  /// The document of schema `fathom.inspect/1`.
+  ///
+  /// - Parameters:
+  ///   - glob: lists the tensors whose names match; nil lists none.
+  ///   - files: names of the files by `StoredTensor.shard`.
+  public func json(listing glob: Glob?, files: [String]) -> JSONValue {
+    var document: JSONObject = [
+      "schema": .string("fathom.inspect/1"), "format": .string("safetensors"),
+      "architecture": .string(architecture),
+      "totals": .object([
+        "tensors": .integer(total.tensors), "elements": .integer(total.elements),
+        "bytes": .integer(total.bytes), "shards": .integer(shards),
+      ]),
+      "parameters": .object([
+        "total": .integer(mainParameters + mtpParameters), "main": .integer(mainParameters),
+        "mtp": .integer(mtpParameters), "mtpWithoutCopies": .integer(mtpParameters - mtpCopies),
+        "activePerToken": .integer(activePerToken), "scales": .integer(scales),
+      ]),
+      "cost": .object([
+        "flopsPerToken": .integer(flopsPerToken),
+        "denseEquivalentFlopsPerToken": .integer(denseEquivalentFlopsPerToken),
+        "kvCacheBytesPerToken": .integer(kvCacheBytesPerToken),
+        "mhaKvCacheBytesPerToken": .integer(mhaKvCacheBytesPerToken),
+      ]),
+      "dimensions": dimensions, "types": json(types),
+      "layers": .array(layers.map(json)),
+    ]
+    if let glob {
+      document["tensors"] = .array(
+        tensors.filter { glob.matches($0.name) }.map { tensor in
+          .object([
+            "name": .string(tensor.name), "type": .string(tensor.type.rawValue),
+            "shape": .array(tensor.shape.dimensions.map { .integer($0) }),
+            "bytes": .integer(tensor.byteCount), "file": .string(files[tensor.shard]),
+            "offset": .integer(tensor.offset),
+          ])
+        })
+    }
+    return .object(document)
+  }
+
+  private var dimensions: JSONValue {
+    .object([
+      "vocabulary": .integer(config.vocabSize), "hidden": .integer(config.hiddenSize),
+      "context": .integer(config.contextLength), "heads": .integer(config.heads),
+      "queryRank": config.queryRank.map { .integer($0) } ?? .null,
+      "keyValueRank": .integer(config.keyValueRank), "nope": .integer(config.nopeHeadSize),
+      "rope": .integer(config.ropeHeadSize), "value": .integer(config.valueHeadSize),
+      "routedExperts": .integer(config.routedExperts),
+      "expertsPerToken": .integer(config.expertsPerToken),
+      "sharedExperts": .integer(config.sharedExperts),
+      "expertGroups": .integer(config.expertGroups), "chosenGroups": .integer(config.chosenGroups),
+    ])
+  }
+
+  private func json(_ layer: Layer) -> JSONValue {
+    .object([
+      "index": .integer(layer.index), "kind": .string(layer.kind.rawValue),
+      "parameters": .integer(layer.parameters), "bytes": .integer(layer.bytes),
+      "experts": .integer(layer.experts), "activePerToken": .integer(layer.activePerToken),
+      "types": json(layer.types),
+    ])
+  }
+
+  private func json(_ types: [ElementTypeName: Tally]) -> JSONValue {
+    .array(
+      Inspection.sorted(types).map { type, tally in
+        .object([
+          "type": .string(type), "tensors": .integer(tally.tensors),
+          "elements": .integer(tally.elements), "bytes": .integer(tally.bytes),
+        ])
+      })
+  }
+
+  /// Types with the most bytes first, equal ones by name.
+  private static func sorted(
+    _ types: [ElementTypeName: Tally]
+  ) -> [(type: ElementTypeName, tally: Tally)] {
+    types.map { ($0.key, $0.value) }.sorted { ($1.1.bytes, $0.0) < ($0.1.bytes, $1.0) }
+  }
+}
+
+// MARK: - Text
+
+extension Inspection {
+  /// The summary that fits one screen.
+  public var text: String {
+    (summary + [""] + typeTable + notes).joined(separator: "\n") + "\n"
+  }
+
+  private var summary: [String] {
+    let dense = layers.count { $0.kind == .dense }
+    let moe = layers.count { $0.kind == .moe }
+    let mtp = layers.count { $0.kind == .mtp }
+    let count = Quantity.count
+    return [
+      "architecture  \(architecture)",
+      "layers        \(config.layers): \(dense) dense, \(moe) MoE; plus \(mtp) MTP",
+      "width         hidden \(count(config.hiddenSize)), dense MLP "
+        + "\(count(config.intermediateSize)), vocabulary \(count(config.vocabSize)), context "
+        + count(config.contextLength),
+      "attention     MLA with \(config.heads) heads: query rank "
+        + (config.queryRank.map(count) ?? "none") + ", key-value rank "
+        + "\(count(config.keyValueRank)), head \(config.nopeHeadSize) + \(config.ropeHeadSize) "
+        + "rotary, value \(config.valueHeadSize)",
+      "experts       \(config.routedExperts) routed, \(config.expertsPerToken) per token from "
+        + "\(config.chosenGroups) of \(config.expertGroups) groups, "
+        + "\(config.sharedExperts) shared, width \(count(config.moeIntermediateSize))",
+      "quantization  \(quantization)", "",
+      "parameters    \(Quantity.short(mainParameters + mtpParameters)) in all",
+      "  main        \(Quantity.short(mainParameters)), "
+        + "\(Quantity.short(activePerToken)) active per token",
+      "  MTP         \(Quantity.short(mtpParameters))"
+        + (mtpCopies > 0
+          ? " (\(Quantity.short(mtpParameters - mtpCopies)) without its copies of embedding and head)"
+          : ""),
+      "compute       \(Quantity.short(flopsPerToken)) FLOPs per token; a dense model of the same "
+        + "width: \(Quantity.short(denseEquivalentFlopsPerToken)) "
+        + "(\(ratio(denseEquivalentFlopsPerToken, flopsPerToken)) times)",
+      "KV cache      \(count(kvCacheBytesPerToken)) bytes per token in 16 bits; plain multi-head "
+        + "attention: \(count(mhaKvCacheBytesPerToken)) "
+        + "(\(ratio(mhaKvCacheBytesPerToken, kvCacheBytesPerToken)) times)", "",
+      "stored        \(count(total.tensors)) tensors, \(count(total.elements)) elements, "
+        + "\(Quantity.bytes(total.bytes)) in \(Quantity.plural(shards, "file"))",
+    ]
+  }
+
+  private var quantization: String {
+    guard let fp8 = config.fp8 else { return "none" }
+    return "FP8 E4M3 in blocks of \(fp8.blockRows) × \(fp8.blockColumns), "
+      + (fp8.powerOfTwoScales ? "power-of-two scales" : "F32 scales") + " "
+      + "(\(Quantity.count(scales)) of them)"
+  }
+
+  private func ratio(_ a: Int, _ b: Int) -> String {
+    b > 0 ? Quantity.fixed(Double(a) / Double(b), digits: 1) : "?"
+  }
+
+  private var typeTable: [String] {
+    var table = TextTable([
+      ("type", .left), ("tensors", .right), ("elements", .right), ("bytes", .right),
+      ("share", .right),
+    ])
+    for (type, tally) in Inspection.sorted(types) {
+      let share = 100 * Double(tally.bytes) / Double(max(total.bytes, 1))
+      table.add([
+        type, Quantity.count(tally.tensors), Quantity.count(tally.elements),
+        Quantity.bytes(tally.bytes), Quantity.fixed(share, digits: 1) + " %",
+      ])
+    }
+    return table.lines
+  }
+
+  /// What a reader should know before trusting the numbers above.
+  private var notes: [String] {
+    var notes: [String] = []
+    let mtp = layers.count { $0.kind == .mtp }
+    if mtp != config.mtpLayers {
+      notes.append(
+        "note: config.json declares \(Quantity.plural(config.mtpLayers, "MTP layer")), \(mtp) stored"
+      )
+    }
+    if unexplained.tensors > 0 {
+      notes.append(
+        "note: \(Quantity.plural(unexplained.tensors, "tensor")) that config.json does not imply; "
+          + "see fathom validate")
+    }
+    return notes.isEmpty ? [] : [""] + notes
+  }
+
+  /// One line per layer.
+  public var layerTable: String {
+    var table = TextTable([
+      ("layer", .right), ("kind", .left), ("parameters", .right), ("active", .right),
+      ("experts", .right), ("bytes", .right), ("types", .left),
+    ])
+    for layer in layers {
+      table.add([
+        String(layer.index), layer.kind.rawValue, Quantity.count(layer.parameters),
+        Quantity.count(layer.activePerToken), layer.experts > 0 ? String(layer.experts) : "-",
+        Quantity.bytes(layer.bytes),
+        Inspection.sorted(layer.types).map(\.type).joined(separator: " "),
+      ])
+    }
+    return table.lines.joined(separator: "\n") + "\n"
+  }
+
+  /// One line per layer with experts.
+  public var expertTable: String {
+    var table = TextTable([
+      ("layer", .right), ("kind", .left), ("experts", .right), ("per token", .right),
+      ("parameters each", .right), ("bytes each", .right), ("bytes", .right), ("types", .left),
+    ])
+    for layer in layers where layer.experts > 0 {
+      table.add([
+        String(layer.index), layer.kind.rawValue, String(layer.experts),
+        String(config.expertsPerToken), Quantity.count(layer.expertParameters / layer.experts),
+        Quantity.bytes(layer.expertBytes / layer.experts), Quantity.bytes(layer.expertBytes),
+        layer.expertTypes.sorted().joined(separator: " "),
+      ])
+    }
+    return table.lines.joined(separator: "\n") + "\n"
+  }
+
+  /// One line per tensor whose name matches.
+  ///
+  /// - Parameter files: names of the files by `StoredTensor.shard`.
+  public func tensorTable(matching glob: Glob, files: [String]) -> String {
+    var table = TextTable([
+      ("tensor", .left), ("type", .left), ("shape", .left), ("bytes", .right), ("file", .left),
+      ("offset", .right),
+    ])
+    for tensor in tensors where glob.matches(tensor.name) {
+      table.add([
+        tensor.name.printable, tensor.type.rawValue, tensor.shape.description,
+        String(tensor.byteCount), files[tensor.shard].printable, String(tensor.offset),
+      ])
+    }
+    return table.lines.joined(separator: "\n") + "\n"
+  }
+}

@@ -1,0 +1,44 @@
+import Foundation
+
+/// The built command, run as a user would.
+public struct FathomProcess {
+  /// Exit code; 128 + the signal's number where a signal ended it.
+  public let status: Int32
+  /// Standard output.
+  public let output: String
+  /// Standard error.
+  public let messages: String
+
+  /// Runs `fathom` with arguments and waits for it.
+  public init(_ arguments: String...) throws { try self.init(arguments) }
+
+  /// Runs `fathom` with arguments and waits for it.
+  public init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: FathomProcess.path)
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    // Files rather than pipes: nothing can block, however much is printed.
+    let workspace = try Workspace()
+    let out = try workspace.write("out", [])
+    let err = try workspace.write("err", [])
+    process.standardOutput = FileHandle(forWritingAtPath: out)
+    process.standardError = FileHandle(forWritingAtPath: err)
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    status =
+      process.terminationReason == .uncaughtSignal
+      ? 128 + process.terminationStatus : process.terminationStatus
+    output = String(decoding: try contents(out), as: UTF8.self)
+    messages = String(decoding: try contents(err), as: UTF8.self)
+  }
+
+  /// The executable beside the test bundle.
+  public static let path: String = {
+    let runner = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    let bundle = URL(fileURLWithPath: CommandLine.arguments.first ?? runner.path)
+    let candidates = [bundle, runner].map { $0.deletingLastPathComponent().path + "/fathom" }
+    return candidates.first { FileManager.default.isExecutableFile(atPath: $0) } ?? candidates[0]
+  }()
+}

@@ -1,0 +1,47 @@
+import Foundation
+import Models
+import Platform
+import Tensors
+
+/// DeepSeek-V3 at its full size, 641 GiB apparent, in sparse files that take a few MB.
+public enum FullSizeCheckpoint {
+  /// The published model's `config.json`.
+  public static let configPath = Repository.samples + "/deepseek-v3/config.json"
+
+  /// Writes 163 shards and an index, tensors spread in order.
+  public static func write(to workspace: Workspace) throws {
+    let text = try contents(configPath)
+    try workspace.write("config.json", text)
+    let config = try DeepSeekV3Config(
+      json: JSONValue(parsing: text, file: configPath), file: configPath)
+    let tensors = config.expectedTensors().map { tensor in
+      (name: tensor.name, type: tensor.publishedType, shape: tensor.shape.dimensions)
+    }
+    let shards = 163
+    let perShard = (tensors.count + shards - 1) / shards
+    var map: [String] = []
+    var total = 0
+    for shard in 0..<shards {
+      let part = Array(tensors[min(tensors.count, shard * perShard)...].prefix(perShard))
+      let name = String(format: "model-%05d-of-%05d.safetensors", shard + 1, shards)
+      let fixture = SafetensorsFixture(part)
+      try fixture.writeSparse(to: workspace.path(name))
+      total += fixture.dataSize
+      map += part.map { "\"\($0.name)\":\"\(name)\"" }
+    }
+    let index =
+      "{\"metadata\":{\"total_size\":\(total)},\"weight_map\":{" + map.joined(separator: ",") + "}}"
+    try workspace.write("model.safetensors.index.json", index.utf8)
+  }
+}
+
+extension ExpectedTensor {
+  /// The type that DeepSeek's published checkpoint stores it in.
+  public var publishedType: ElementType {
+    switch storage {
+    case .plain: .bf16
+    case .float32, .scale: .f32
+    case .fp8: .f8E4M3
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import Foundation
+import Tensors
+
+/// A folder for one test, removed with it.
+public final class Workspace {
+  /// Its path.
+  public let path: String
+
+  /// Makes an empty folder.
+  public init() throws {
+    path = NSTemporaryDirectory() + "/fathom-test-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  /// A path below the folder.
+  public func path(_ name: String) -> String { "\(path)/\(name)" }
+
+  /// Writes a file below the folder and returns its path.
+  @discardableResult
+  public func write(_ name: String, _ bytes: some Sequence<UInt8>) throws -> String {
+    let data = Data(bytes)
+    try FileManager.default.createDirectory(
+      atPath: (path(name) as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+    try data.write(to: URL(fileURLWithPath: path(name)))
+    return path(name)
+  }
+
+  /// Copies a sample checkpoint into the folder and returns its path.
+  public func copy(sample: String) throws -> String {
+    let target = path((sample as NSString).lastPathComponent)
+    try FileManager.default.copyItem(atPath: Repository.samples + "/" + sample, toPath: target)
+    return target
+  }
+
+  /// Names in the folder, hidden ones included, sorted.
+  public func names(_ below: String = "") throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: path(below)).sorted()
+  }
+}
+
+/// Places in the checked-out repository.
+public enum Repository {
+  /// Its root.
+  public static let root = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+  /// The sample checkpoints.
+  public static let samples = root + "/Samples"
+
+  /// Names of the sample checkpoints that are whole.
+  public static var sampleNames: [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: samples)) ?? []
+    return names.filter { $0.hasPrefix("tiny-") }.sorted()
+  }
+}
+
+/// Reads a whole file.
+public func contents(_ path: String) throws -> [UInt8] {
+  [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+}

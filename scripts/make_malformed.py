@@ -1,0 +1,285 @@
+"""Writes Samples/malformed/<rule>/: one checkpoint per rule of `fathom validate`, with one fault.
+
+    python scripts/make_malformed.py
+
+Each folder's expected.json names the rule, the first tensor that the finding is about (in the
+order of the network; of the files for what nothing expects), the severity, and whether only
+`--deep` can see it. Samples/hostile comes from hostile_files.py.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+import hostile_files
+from peers.folder import SCALE, shard_name, size_of, store, write_json, write_shards
+from peers.network import make_config, make_values
+
+SAMPLES = Path(__file__).resolve().parent.parent / "Samples"
+SHARDS = 2
+ELSEWHERE = "../elsewhere.safetensors"
+
+
+def micro_config(**overrides):
+    """As small as a network with every kind of layer can be."""
+    sizes = dict(
+        vocab_size=20, hidden_size=24, intermediate_size=40, moe_intermediate_size=8,
+        num_hidden_layers=2, first_k_dense_replace=1, num_attention_heads=2, q_lora_rank=12,
+        kv_lora_rank=20, qk_nope_head_dim=10, qk_rope_head_dim=8, v_head_dim=6,
+        n_routed_experts=4, n_group=2, topk_group=1, num_experts_per_tok=2,
+    )
+    return make_config(block=(16, 16), **{**sizes, **overrides})
+
+
+class Fault:
+    """A sound checkpoint's parts, to be damaged before or after they are written."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.config = micro_config()
+        stored = store(self.config, make_values(self.config, seed=11))
+        names = list(stored)
+        half = names.index("model.layers.1.input_layernorm.weight")
+        self.shards = [
+            {name: stored[name] for name in names[:half]},
+            {name: stored[name] for name in names[half:]},
+        ]
+
+    def shard_of(self, name):
+        """The shard that holds a tensor."""
+        return next(shard for shard in self.shards if name in shard)
+
+    def replace(self, name, tensor):
+        """Another tensor under the same name."""
+        self.shard_of(name)[name] = tensor
+
+    def remove(self, *names):
+        """Tensors left out of shards and index alike."""
+        for name in names:
+            del self.shard_of(name)[name]
+
+    def tensor(self, name):
+        """A tensor of the sound checkpoint."""
+        return self.shard_of(name)[name]
+
+    def write(self):
+        """Writes what is there now."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        write_json(self.folder / "config.json", self.config)
+        write_shards(self.folder, self.shards)
+
+    def path(self, shard):
+        """File of a shard, from 0."""
+        return self.folder / shard_name(shard, SHARDS)
+
+    def edit_index(self, edit):
+        """Changes the index that was written."""
+        path = self.folder / "model.safetensors.index.json"
+        index = json.loads(path.read_text())
+        edit(index)
+        write_json(path, index)
+
+
+def layer_names(fault, layer):
+    """All tensors of a layer, in the order of the network."""
+    prefix = f"model.layers.{layer}."
+    return [name for shard in fault.shards for name in shard if name.startswith(prefix)]
+
+
+def names_in_file(path, prefix=""):
+    """Tensor names of a file by offset."""
+    with safe_open(str(path), framework="pt") as file:
+        return [name for name in file.offset_keys() if name.startswith(prefix)]
+
+
+def missing_tensor(fault):
+    """Three of four experts are gone: one finding, not eighteen."""
+    parts = [f".mlp.experts.{expert}." for expert in (1, 2, 3)]
+    names = layer_names(fault, 1)
+    fault.remove(*[name for name in names if any(part in name for part in parts)])
+    fault.write()
+    return "model.layers.1.mlp.experts.1.gate_proj.weight"
+
+
+def unexpected_tensor(fault):
+    """A plain query projection beside the low-rank one."""
+    name = "model.layers.1.self_attn.q_proj.weight"
+    fault.shards[1][name] = torch.zeros(36, 24, dtype=torch.bfloat16)
+    fault.write()
+    return name
+
+
+def wrong_shape(fault):
+    """q_b_proj transposed; its scales keep their shape."""
+    name = "model.layers.1.self_attn.q_b_proj.weight"
+    codes = fault.tensor(name).view(torch.uint8).T.contiguous()
+    fault.replace(name, codes.view(torch.float8_e4m3fn))
+    fault.write()
+    return name
+
+
+def wrong_type(fault):
+    """The correction bias rounded to BF16."""
+    name = "model.layers.1.mlp.gate.e_score_correction_bias"
+    fault.replace(name, fault.tensor(name).bfloat16())
+    fault.write()
+    return name
+
+
+def missing_scale(fault):
+    """An FP8 weight without its scales."""
+    name = "model.layers.1.mlp.experts.0.down_proj.weight" + SCALE
+    fault.remove(name)
+    fault.write()
+    return name
+
+
+def orphan_scale(fault):
+    """Scales for the router, which is BF16."""
+    name = "model.layers.1.mlp.gate.weight" + SCALE
+    fault.shards[1][name] = torch.ones(1, 2)
+    fault.write()
+    return name
+
+
+def wrong_scale_shape(fault):
+    """A grid without its row of partial blocks: what a division rounding down gives."""
+    name = "model.layers.0.self_attn.kv_a_proj_with_mqa.weight" + SCALE
+    fault.replace(name, fault.tensor(name)[:-1].contiguous())
+    fault.write()
+    return name
+
+
+def missing_shard(fault):
+    """The last shard was never downloaded."""
+    fault.write()
+    fault.path(1).unlink()
+    return sorted(fault.shards[1])[0]
+
+
+def truncated_shard(fault):
+    """The last shard lacks three bytes."""
+    fault.write()
+    path = fault.path(1)
+    last = names_in_file(path)[-1]
+    path.write_bytes(path.read_bytes()[:-3])
+    return last
+
+
+def index_mismatch(fault):
+    """The index names a file outside the folder."""
+    fault.write()
+    name = "model.layers.1.self_attn.o_proj.weight"
+    fault.edit_index(lambda index: index["weight_map"].update({name: ELSEWHERE}))
+    return name
+
+
+def index_mismatch_lies(fault):
+    """The index places a tensor in the other shard."""
+    fault.write()
+    name = "model.layers.0.self_attn.o_proj.weight"
+    fault.edit_index(lambda index: index["weight_map"].update({name: shard_name(1, SHARDS)}))
+    return name
+
+
+def duplicate_tensor(fault):
+    """One tensor in both shards, with other values."""
+    name = "model.layers.0.input_layernorm.weight"
+    fault.shards[1][name] = fault.tensor(name) + 1
+    fault.write()
+    size = size_of(fault.tensor(name))
+
+    def correct(index):
+        index["weight_map"][name] = shard_name(0, SHARDS)
+        index["metadata"]["total_size"] -= size
+
+    fault.edit_index(correct)
+    return name
+
+
+def mtp_mismatch_absent(fault):
+    """An MTP layer is declared, and none of its tensors is there."""
+    names = layer_names(fault, 2)
+    fault.remove(*names)
+    fault.write()
+    return names[0]
+
+
+def mtp_mismatch_undeclared(fault):
+    """An MTP layer is there, and the config says that there is none."""
+    fault.config["num_nextn_predict_layers"] = 0
+    fault.write()
+    return names_in_file(fault.path(1), "model.layers.2.")[0]
+
+
+def non_finite(fault):
+    """One NaN among the codes of an expert."""
+    name = "model.layers.1.mlp.experts.2.up_proj.weight"
+    fault.tensor(name).view(torch.uint8)[3, 5] = 0x7F
+    fault.write()
+    return name
+
+
+def shared_copy_differs(fault):
+    """The MTP layer's copy of the embedding has one other bit."""
+    name = "model.layers.2.embed_tokens.weight"
+    fault.tensor(name).view(torch.int16)[-1, -1] ^= 1
+    fault.write()
+    return name
+
+
+def metadata_mismatch(fault):
+    """The index states another total size. Loaders do not mind."""
+    fault.write()
+    fault.edit_index(lambda index: index["metadata"].update(total_size=12345))
+    return None
+
+
+def metadata_mismatch_quantization(fault):
+    """FP8 weights, and a config that lost its quantization_config."""
+    del fault.config["quantization_config"]
+    fault.write()
+    return "model.layers.0.self_attn.q_a_proj.weight"
+
+
+FAULTS = [
+    missing_tensor, unexpected_tensor, wrong_shape, wrong_type, missing_scale, orphan_scale,
+    wrong_scale_shape, missing_shard, truncated_shard, index_mismatch, index_mismatch_lies,
+    duplicate_tensor, mtp_mismatch_absent, mtp_mismatch_undeclared, non_finite,
+    shared_copy_differs, metadata_mismatch, metadata_mismatch_quantization,
+]
+DEEP = {non_finite, shared_copy_differs}
+WARNINGS = {metadata_mismatch}
+VARIANTS = ("-absent", "-undeclared", "-lies", "-quantization")
+
+
+def rule_of(name):
+    """Folder name without what tells variants of a rule apart."""
+    for variant in VARIANTS:
+        name = name.removesuffix(variant)
+    return name
+
+
+def main():
+    """Every malformed checkpoint, a sound one to compare with, and the hostile files."""
+    for damage in FAULTS:
+        name = damage.__name__.replace("_", "-")
+        folder = SAMPLES / "malformed" / name
+        tensor = damage(Fault(folder))
+        expected = {
+            "rule": rule_of(name), "tensor": tensor, "deep": damage in DEEP,
+            "severity": "warning" if damage in WARNINGS else "error",
+        }
+        write_json(folder / "expected.json", expected)
+    Fault(SAMPLES / "malformed" / "none").write()
+    write_json(SAMPLES / "malformed" / "none" / "expected.json",
+               {"rule": None, "tensor": None, "deep": True, "severity": None})
+    hostile_files.write_all(SAMPLES / "hostile", micro_config())
+
+
+if __name__ == "__main__":
+    main()
