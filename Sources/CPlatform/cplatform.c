@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 
 int fathom_write_behind(int descriptor, int64_t offset, int64_t count, int wait) {
 #ifdef __linux__
@@ -17,5 +18,25 @@ int fathom_write_behind(int descriptor, int64_t offset, int64_t count, int wait)
   (void)count;
   (void)wait;
   return 0;
+#endif
+}
+
+int fathom_rename_new(const char *from, const char *to) {
+#ifdef __linux__
+  return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ? 0 : errno;
+#else
+  (void)from;
+  (void)to;
+  return ENOSYS;
+#endif
+}
+
+int fathom_rename_exchange(const char *one, const char *other) {
+#ifdef __linux__
+  return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) == 0 ? 0 : errno;
+#else
+  (void)one;
+  (void)other;
+  return ENOSYS;
 #endif
 }

@@ -59,7 +59,7 @@ private final class ThreadBody: Sendable {
 ///
 /// Where the system refuses a thread, its share is done by those that started: the items are
 /// handed out dynamically, so one worker alone completes the work.
-private func spawn(threads: Int, _ body: @escaping @Sendable (Int) -> Void) {
+func spawn(threads: Int, _ body: @escaping @Sendable (Int) -> Void) {
   var handles: [pthread_t] = []
   for worker in 1..<threads {
     let carried = Unmanaged.passRetained(ThreadBody(worker: worker, body: body))

@@ -8,4 +8,11 @@
 /// Glibc's Swift module does not export sync_file_range, hence this wrapper.
 int fathom_write_behind(int descriptor, int64_t offset, int64_t count, int wait);
 
+/// Renames a file or folder unless `to` exists. Returns 0 or an errno value: EEXIST where it does,
+/// EINVAL or ENOSYS where the file system or the kernel cannot promise it.
+int fathom_rename_new(const char *from, const char *to);
+
+/// Exchanges two names in one step. Returns 0 or an errno value, EINVAL or ENOSYS as above.
+int fathom_rename_exchange(const char *one, const char *other);
+
 #endif

@@ -1,0 +1,192 @@
+public import Platform
+public import Tensors
+
+/// Where every tensor of a safetensors checkpoint goes, to the byte, before one is written.
+///
+/// The order depends on the names alone, so equal tensors give equal files however the source was
+/// sharded: names in their natural order (`layers.2` before `layers.10`, a weight before its
+/// `_scale_inv`), and shards are filled in that order. Within a shard, tensors whose size is a
+/// multiple of 8 come first and the few others after them by falling element size: with neither
+/// holes nor padding, which the format forbids, every tensor is then aligned to its elements.
+public struct SafetensorsWriterLayout: Sendable {
+  /// A tensor to be placed.
+  public struct Entry: Sendable, Hashable {
+    /// Its name.
+    public let name: String
+    /// Storage of its elements.
+    public let type: ElementType
+    /// Its dimensions, outermost first.
+    public let shape: Shape
+    /// Bytes that it takes.
+    public let byteCount: Int
+
+    /// Returns nil where the elements do not fill whole bytes or overflow.
+    public init?(name: String, type: ElementType, shape: Shape) {
+      guard let byteCount = type.byteCount(elements: shape.elementCount) else { return nil }
+      self.name = name
+      self.type = type
+      self.shape = shape
+      self.byteCount = byteCount
+    }
+  }
+
+  /// A file: the bytes of its header, then its tensors one after the other.
+  public struct File: Sendable {
+    /// File name.
+    public let name: String
+    /// Length and JSON text, padded with spaces to a multiple of 8.
+    public let header: [UInt8]
+    /// Indices into `entries`, in the order of their bytes.
+    public let tensors: [Int]
+    /// First byte of each tensor, counted from the start of the file.
+    public let offsets: [Int]
+    /// Size of the file.
+    public let byteCount: Int
+  }
+
+  /// The tensors in the order in which they were given.
+  public let entries: [Entry]
+  /// The files in the order in which they are written.
+  public let files: [File]
+  /// Bytes of all tensors: the index' `total_size`.
+  public let totalSize: Int
+
+  /// Places the tensors.
+  ///
+  /// - Parameter shardLimit: most bytes of tensors in one file; a larger tensor gets its own.
+  /// - Throws: `.malformed` where all sizes together overflow.
+  public init(_ entries: [Entry], shardLimit: Int) throws(Fault) {
+    self.entries = entries
+    var totalSize = 0
+    for entry in entries {
+      let (sum, overflow) = totalSize.addingReportingOverflow(entry.byteCount)
+      guard !overflow else {
+        throw Fault(.malformed, "makes the output too large", tensor: entry.name)
+      }
+      totalSize = sum
+    }
+    self.totalSize = totalSize
+    let shards = Self.shards(of: entries, limit: shardLimit)
+    files = shards.enumerated().map { number, tensors in
+      Self.file(named: Self.name(number, of: shards.count), entries, tensors)
+    }
+  }
+
+  /// The text of `model.safetensors.index.json`; nil where one file holds everything.
+  public var index: [UInt8]? {
+    guard files.count > 1 else { return nil }
+    var text = "{\n  \"metadata\": {\n    \"total_size\": \(totalSize)\n  },\n"
+    text += "  \"weight_map\": {"
+    var separator = "\n    "
+    let places = files.flatMap { file in file.tensors.map { (entries[$0].name, file.name) } }
+    for (tensor, file) in places {
+      text += separator
+      JSONValue.quote(tensor, to: &text)
+      text += ": \"\(file)\""
+      separator = ",\n    "
+    }
+    return Array((text + "\n  }\n}\n").utf8)
+  }
+
+  /// Divides the tensors, in natural order, into runs of at most `limit` bytes.
+  private static func shards(of entries: [Entry], limit: Int) -> [[Int]] {
+    var shards: [[Int]] = [[]]
+    var bytes = 0
+    var header = 0
+    for index in naturalOrder(entries.map(\.name)) {
+      let entry = entries[index]
+      let headerBytes = headerBound(entry)
+      let isFull =
+        bytes + entry.byteCount > limit
+        || header + headerBytes > SafetensorsHeader.lengthLimit - 1024
+      if isFull, !shards[shards.count - 1].isEmpty {
+        shards.append([])
+        bytes = 0
+        header = 0
+      }
+      shards[shards.count - 1].append(index)
+      bytes += entry.byteCount
+      header += headerBytes
+    }
+    return shards
+  }
+
+  /// Most bytes that an entry takes in a header: a name's character may need six, a number 20.
+  private static func headerBound(_ entry: Entry) -> Int {
+    64 + 6 * entry.name.utf8.count + 21 * (entry.shape.dimensions.count + 2)
+  }
+
+  private static func name(_ number: Int, of count: Int) -> String {
+    if count == 1 { return "model.safetensors" }
+    func digits(_ value: Int) -> String {
+      let text = String(value)
+      return String(repeating: "0", count: max(0, 5 - text.count)) + text
+    }
+    return "model-\(digits(number + 1))-of-\(digits(count)).safetensors"
+  }
+
+  private static func file(named name: String, _ entries: [Entry], _ tensors: [Int]) -> File {
+    let even = tensors.filter { entries[$0].byteCount % 8 == 0 }
+    let odd = tensors.filter { entries[$0].byteCount % 8 != 0 }
+    // Swift's sort is stable: within one element size the natural order stays.
+    let order = even + odd.sorted { entries[$0].type.bits > entries[$1].type.bits }
+    var text = "{\"__metadata__\":{\"format\":\"pt\"}"
+    var offset = 0
+    var offsets: [Int] = []
+    for index in order {
+      let entry = entries[index]
+      text += ","
+      JSONValue.quote(entry.name, to: &text)
+      let shape = entry.shape.dimensions.map(String.init).joined(separator: ",")
+      text += ":{\"dtype\":\"\(entry.type.rawValue)\",\"shape\":[\(shape)],"
+      text += "\"data_offsets\":[\(offset),\(offset + entry.byteCount)]}"
+      offsets.append(offset)
+      offset += entry.byteCount
+    }
+    text += "}"
+    text += String(repeating: " ", count: (8 - text.utf8.count % 8) % 8)
+    var header = (0..<8).map { UInt8(truncatingIfNeeded: text.utf8.count >> (8 * $0)) }
+    header += text.utf8
+    let start = header.count
+    return File(
+      name: name, header: header, tensors: order, offsets: offsets.map { $0 + start },
+      byteCount: start + offset)
+  }
+}
+
+/// Indices of `names` sorted so that numbers in them count as numbers; equal names cannot be.
+private func naturalOrder(_ names: [String]) -> [Int] {
+  let keys = names.map(naturalKey)
+  return names.indices.sorted { one, other in
+    if keys[one] == keys[other] {
+      return names[one].utf8.lexicographicallyPrecedes(names[other].utf8)
+    }
+    return keys[one].lexicographicallyPrecedes(keys[other])
+  }
+}
+
+/// Bytes that compare as the name does in natural order: before each run of digits stands its
+/// length without leading zeros, so that longer numbers are larger.
+private func naturalKey(_ name: String) -> [UInt8] {
+  var key: [UInt8] = []
+  var digits: [UInt8] = []
+  func close() {
+    guard !digits.isEmpty else { return }
+    let significant = digits.drop { $0 == UInt8(ascii: "0") }
+    // All digits compare alike with other characters: they keep the place of "0".
+    key.append(UInt8(ascii: "0"))
+    key.append(UInt8(min(significant.count, 255)))
+    key += significant
+    digits = []
+  }
+  for byte in name.utf8 {
+    if (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) {
+      digits.append(byte)
+    } else {
+      close()
+      key.append(byte)
+    }
+  }
+  close()
+  return key
+}

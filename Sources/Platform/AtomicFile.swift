@@ -1,0 +1,58 @@
+internal import Glibc
+
+/// A file that appears under its name complete or not at all.
+public final class AtomicFile {
+  /// Where the file will be.
+  public let destination: OutputPath
+  /// What is written; give it all bytes, then call `commit`.
+  public let file: OutputFile
+  private var isOpen = true
+
+  /// Creates a hidden file beside the final name.
+  ///
+  /// - Throws: `.cannotCreate` with the system's reason.
+  public init(at destination: OutputPath) throws(Fault) {
+    self.destination = destination
+    guard destination.replaced != .folder else {
+      throw Fault(.cannotCreate, "is a folder", file: destination.path, expected: "a file name")
+    }
+    file = try OutputFile(creating: destination.temporaryName())
+  }
+
+  deinit { discard() }
+
+  /// Flushes the file and gives it its name.
+  ///
+  /// - Throws: `.cannotCreate` or `.inputOutput`; the hidden file is gone then, and what stood
+  ///   there before is untouched.
+  public func commit() throws(Fault) {
+    precondition(isOpen)
+    do throws(Fault) { try file.finish() } catch {
+      discard()
+      throw error
+    }
+    let isNew = destination.replaced == nil
+    let code =
+      isNew
+      ? renameNew(file.path, destination.path)
+      : (rename(file.path, destination.path) == 0 ? 0 : errno)
+    guard code == 0 else {
+      discard()
+      throw Fault(
+        .cannotCreate, "cannot be put in place", file: destination.path, found: reason(code))
+    }
+    isOpen = false
+    let flushed = flushFolder(Folder.parent(of: destination.path))
+    guard flushed == 0 else {
+      throw Fault(
+        .inputOutput, "cannot be flushed to disk", file: destination.path, found: reason(flushed))
+    }
+  }
+
+  /// Removes the hidden file; does nothing after `commit`.
+  public func discard() {
+    guard isOpen else { return }
+    isOpen = false
+    unlink(file.path)
+  }
+}

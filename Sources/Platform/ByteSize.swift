@@ -1,0 +1,39 @@
+/// A number of bytes as people write it: `5GB` (10⁹, as Hugging Face counts), `512MiB` (2²⁰), `100`.
+public struct ByteSize: Sendable, Hashable {
+  /// The number of bytes.
+  public let bytes: Int
+
+  /// Units with their sizes; the longest that fits the end of a text is meant.
+  private static let units: [(name: String, size: Int)] = [
+    ("KIB", 1 << 10), ("MIB", 1 << 20), ("GIB", 1 << 30), ("TIB", 1 << 40),
+    ("KB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1),
+  ]
+
+  /// Wraps a number of bytes.
+  public init(bytes: Int) { self.bytes = bytes }
+
+  /// Reads a positive size; returns nil for anything else. A fraction is allowed: `1.5GB`.
+  public init?(_ text: String) {
+    let upper = text.uppercased()
+    let unit = ByteSize.units.first { upper.hasSuffix($0.name) }
+    let digits = upper.dropLast(unit?.name.utf8.count ?? 0)
+    let isPlain = digits.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
+    guard isPlain, let number = Double(digits) else { return nil }
+    let bytes = (number * Double(unit?.size ?? 1)).rounded(.down)
+    guard bytes >= 1, bytes < 0x1p62 else { return nil }
+    self.bytes = Int(bytes)
+  }
+}
+
+extension ByteSize: CustomStringConvertible {
+  /// Three or four significant digits in decimal units: `1.37 TB`, `641 MB`, `12 B`.
+  public var description: String {
+    let scales: [(String, Double)] = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)]
+    for (name, size) in scales where Double(bytes) >= size {
+      let hundredths = Int((Double(bytes) / size * 100).rounded())
+      let decimals = hundredths % 100
+      return "\(hundredths / 100).\(decimals < 10 ? "0" : "")\(decimals) \(name)"
+    }
+    return "\(bytes) B"
+  }
+}

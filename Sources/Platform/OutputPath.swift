@@ -1,0 +1,80 @@
+internal import Glibc
+
+/// A name under which a finished output will appear, checked before any work is done for it.
+public struct OutputPath: Sendable, Hashable {
+  /// The final name with its links followed, so that a rename replaces the thing itself.
+  public let path: String
+  /// What stands there now and is to be replaced; nil where nothing does.
+  public let replaced: Folder.Kind?
+
+  /// Looks at the place.
+  ///
+  /// - Throws: `.cannotCreate` where something stands there and `overwrite` is false, where it is
+  ///   neither file nor folder, or where the folder around it is missing.
+  public init(_ path: String, overwrite: Bool) throws(Fault) {
+    if let resolved = OutputPath.resolve(path) {
+      guard overwrite else {
+        throw Fault(
+          .cannotCreate, "exists already", file: path, expected: "a new name, or --overwrite")
+      }
+      replaced = try Folder.kind(of: resolved)
+      guard replaced == .file || replaced == .folder else {
+        throw Fault(.cannotCreate, "is neither a file nor a folder", file: path)
+      }
+      self.path = resolved
+      return
+    }
+    var status = stat()
+    guard lstat(path, &status) != 0 else {
+      throw Fault(.cannotCreate, "is a symbolic link to nothing", file: path)
+    }
+    guard let parent = OutputPath.resolve(Folder.parent(of: path)),
+      try Folder.kind(of: parent) == .folder
+    else {
+      throw Fault(
+        .cannotCreate, "cannot be created", file: path,
+        expected: "an existing folder \(Folder.parent(of: path))")
+    }
+    self.path = Folder.join(parent, Folder.name(of: path))
+    replaced = nil
+  }
+
+  /// Throws `.cannotCreate` where the output would lie in `source` or take it away: the same path,
+  /// a path below the folder, or the folder around it.
+  public func requireApart(from source: String) throws(Fault) {
+    guard let source = OutputPath.resolve(source) else { return }
+    guard path == source || isBelow(source, path) || isBelow(path, source) else { return }
+    throw Fault(
+      .cannotCreate, "overlaps the source", file: path, expected: "a place outside \(source)")
+  }
+
+  /// Throws `.cannotCreate` where the file system has no room for `bytes`.
+  public func requireSpace(_ bytes: Int) throws(Fault) {
+    var status = statvfs()
+    // A file system that does not tell is no reason to stop.
+    guard statvfs(Folder.parent(of: path), &status) == 0 else { return }
+    let (free, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(
+      by: UInt64(status.f_frsize))
+    guard !overflow, free < UInt64(bytes) else { return }
+    throw Fault(
+      .cannotCreate, "does not fit on its file system", file: path,
+      expected: "\(bytes) bytes free", found: "\(free)")
+  }
+
+  /// A hidden name beside the final one, different in every run.
+  func temporaryName() -> String {
+    let tag = String(UInt64.random(in: 0...UInt64.max), radix: 36)
+    return Folder.join(Folder.parent(of: path), ".\(Folder.name(of: path)).fathom-\(tag)")
+  }
+
+  /// The path without links and dots, nil where nothing is there.
+  static func resolve(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+
+  private func isBelow(_ path: String, _ folder: String) -> Bool {
+    path.hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")
+  }
+}
