@@ -53,6 +53,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
+    .executableTarget(
+      name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
+      path: "Tests/GGMLCompare", swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["Support", "fathom"], swiftSettings: strict),
     .testTarget(

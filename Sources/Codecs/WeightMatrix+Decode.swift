@@ -7,7 +7,7 @@ extension WeightMatrix {
     _ level: KernelLevel
   ) {
     let start = row * columns + range.lowerBound
-    let (from, to) = (start * type.bits / 8, (start + range.count) * type.bits / 8)
+    let (from, to) = (type.byteOffset(of: start), type.byteOffset(of: start + range.count))
     let codes = UnsafeRawBufferPointer(rebasing: bytes[from..<to])
     let target = UnsafeMutableBufferPointer(start: values, count: range.count)
     if let scales {

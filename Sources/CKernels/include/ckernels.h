@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "ggml_kernels.h"
+
 /// Instruction sets that a kernel may be asked to use.
 enum { FATHOM_PLAIN = 0, FATHOM_AVX2 = 1, FATHOM_AVX512 = 2, FATHOM_NEON = 3 };
 
