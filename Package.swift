@@ -55,5 +55,11 @@ let package = Package(
       name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["Support", "fathom"], swiftSettings: strict),
+    .testTarget(
+      name: "ReferenceTests",
+      dependencies: [
+        "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference", "Verification",
+      ],
+      swiftSettings: strict),
   ]
 )

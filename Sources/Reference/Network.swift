@@ -1,0 +1,154 @@
+public import Codecs
+public import Models
+public import Platform
+internal import Tensors
+
+/// The forward pass of a DeepSeek-V3-family network in F32, one step at a time.
+///
+/// Steps are separate so that two networks can run in lock step, and so that one can be fed
+/// the other's hidden states. Activations have one row per token of a batch, sequence after
+/// sequence. Weights are asked for when they are used and forgotten after it: at any time there
+/// are a few tiles of a matrix in memory, or one expert's matrices per thread.
+///
+/// The mathematics is transformers 5.23's (`DeepseekV3ForCausalLM` and `MtpModel`).
+public struct Network: Sendable {
+  /// What the network looks like.
+  public let config: DeepSeekV3Config
+  private let linear: Linear
+  private let rotary: Rotary
+
+  /// Prepares the tables that follow from the config; no weight is read.
+  public init(
+    config: DeepSeekV3Config, weights: any WeightSource, threads: Int = Workers.available,
+    level: KernelLevel = .best
+  ) {
+    self.config = config
+    linear = Linear(weights: weights, threads: threads, level: level)
+    rotary = Rotary(config)
+  }
+
+  /// Embedding of each token: (tokens, hidden).
+  ///
+  /// - Throws: what reading the table may throw.
+  public func embed(_ batch: TokenBatch) throws(Fault) -> Activations {
+    try embed(batch.sequences.flatMap { $0 })
+  }
+
+  private func embed(_ ids: [Int]) throws(Fault) -> Activations {
+    try linear.weights.gather(
+      Network.embedding, indices: ids, columns: config.hiddenSize)
+  }
+
+  /// Runs decoder layer `index` on the residual stream (tokens, hidden), in place.
+  ///
+  /// - Returns: the router's choices, nil for a dense layer.
+  /// - Throws: `.malformed` for weights that are missing or have the wrong shape.
+  public func layer(
+    _ index: Int, hidden: Activations, batch: TokenBatch
+  ) throws(Fault) -> Routing? {
+    precondition(index < config.layers && hidden.rows == batch.rows())
+    return try block(index, hidden: hidden, batch: batch, depth: 0)
+  }
+
+  /// The final norm: (tokens, hidden) → (tokens, hidden).
+  ///
+  /// - Throws: as `layer` does.
+  public func finalNorm(_ hidden: Activations) throws(Fault) -> Activations {
+    try linear.norm(hidden, "model.norm.weight", epsilon: config.rmsNormEpsilon)
+  }
+
+  /// What an MTP layer gives.
+  public struct Prediction: Sendable {
+    /// The residual stream after its block: (rows of its depth, hidden).
+    public let hidden: Activations
+    /// That after `shared_head.norm`: what the head and the next MTP layer take.
+    public let normed: Activations
+    /// The router's choices, nil for a dense block.
+    public let routing: Routing?
+  }
+
+  /// Runs multi-token predictor `index` (0 for the first): it joins the embedding of the token
+  /// after the last one that its input has seen with that input, embedding first.
+  ///
+  /// As in transformers, embedding and head are the main model's: a layer's own
+  /// `embed_tokens.weight` and `shared_head.head.weight` are copies of them that `validate`
+  /// compares. A row's rotary position is that of the token whose embedding joins.
+  ///
+  /// - Parameter previous: the main model's hidden states after the final norm, or the `normed`
+  ///   of the predictor before: (rows of depth `index`, hidden).
+  /// - Throws: as `layer` does.
+  public func predictor(
+    _ index: Int, previous: Activations, batch: TokenBatch
+  ) throws(Fault) -> Prediction {
+    precondition(index < config.mtpLayers && previous.rows == batch.rows(depth: index))
+    let depth = index + 1
+    let layer = config.layers + index
+    let prefix = "model.layers.\(layer)."
+    let ids = batch.ids(depth: depth, distance: depth).compactMap { $0 }
+    let epsilon = config.rmsNormEpsilon
+    let token = try linear.norm(try embed(ids), prefix + "enorm.weight", epsilon: epsilon)
+    let state = try linear.norm(
+      previous.rows(batch.rowsContinuing(depth: index)), prefix + "hnorm.weight", epsilon: epsilon)
+    // (rows, hidden) beside (rows, hidden) → (rows, 2 · hidden)
+    let joined = Activations(rows: token.rows, columns: 2 * config.hiddenSize)
+    for row in 0..<token.rows {
+      _ = joined[row].update(fromContentsOf: token[row])
+      _ = joined[row][config.hiddenSize...].update(fromContentsOf: state[row])
+    }
+    let hidden = try linear.project(
+      joined, prefix + "eh_proj.weight", outputs: config.hiddenSize)
+    let routing = try block(layer, hidden: hidden, batch: batch, depth: depth)
+    let normed = try linear.norm(hidden, prefix + "shared_head.norm.weight", epsilon: epsilon)
+    return Prediction(hidden: hidden, normed: normed, routing: routing)
+  }
+
+  /// Ranges of the vocabulary whose logits are worth computing together: the same for any number
+  /// of threads, each a few megabytes of weights.
+  public var vocabularyTiles: [Range<Int>] {
+    let size = max(1, 4 * Linear.tileValues / config.hiddenSize)
+    return stride(from: 0, to: config.vocabSize, by: size).map {
+      $0..<min($0 + size, config.vocabSize)
+    }
+  }
+
+  /// Logits of part of the vocabulary: normed (tokens, hidden) → (tokens, vocabulary.count).
+  ///
+  /// - Throws: as `layer` does.
+  public func logits(
+    of normed: Activations, vocabulary: Range<Int>
+  ) throws(Fault) -> Activations {
+    let name = config.tiedEmbeddings ? Network.embedding : "lm_head.weight"
+    try linear.weights.require(name, rows: config.vocabSize, columns: config.hiddenSize)
+    let tile = Activations(rows: normed.rows, columns: vocabulary.count)
+    try linear.project(normed, name, rows: vocabulary, into: tile)
+    return tile
+  }
+
+  private static let embedding = "model.embed_tokens.weight"
+
+  /// A decoder layer on rows of `depth`: attention and feed-forward, each on a normed copy.
+  private func block(
+    _ index: Int, hidden: Activations, batch: TokenBatch, depth: Int
+  ) throws(Fault) -> Routing? {
+    let prefix = "model.layers.\(index)."
+    let epsilon = config.rmsNormEpsilon
+    let lengths = batch.lengths(depth: depth)
+    let attention = Attention(
+      config: config, linear: linear, rotary: rotary, prefix: prefix + "self_attn.")
+    hidden.add(
+      try attention(
+        try linear.norm(hidden, prefix + "input_layernorm.weight", epsilon: epsilon),
+        lengths: lengths, positions: lengths.flatMap { depth..<depth + $0 }))
+    let feedForward = FeedForward(config: config, linear: linear, prefix: prefix + "mlp.")
+    let normed = try linear.norm(
+      hidden, prefix + "post_attention_layernorm.weight", epsilon: epsilon)
+    guard config.hasExperts(layer: index) else {
+      hidden.add(
+        try feedForward.dense(normed, prefix: prefix + "mlp.", width: config.intermediateSize))
+      return nil
+    }
+    let (output, routing) = try feedForward.experts(normed)
+    hidden.add(output)
+    return routing
+  }
+}

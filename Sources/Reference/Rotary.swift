@@ -1,0 +1,115 @@
+internal import Models
+internal import Platform
+
+/// Rotary positional encoding: the frequencies that a config implies, and the rotation.
+///
+/// Everything follows transformers 5.23 (`modeling_rope_utils`, `modeling_deepseek_v3`): tables are
+/// F32, so that long positions round as they do there.
+struct Rotary: Sendable {
+  /// Radians per position of each pair of dimensions: (rope / 2).
+  let frequencies: [Float]
+  /// Factor on sine and cosine.
+  let tableFactor: Float
+  /// Factor on query · key before the softmax.
+  let softmaxScale: Float
+  /// Whether pairs are (2i, 2i + 1) rather than (i, i + d / 2).
+  let isInterleaved: Bool
+
+  init(_ config: DeepSeekV3Config) {
+    isInterleaved = config.ropeInterleaved
+    let scale = Mathematics.pow(Double(config.queryHeadSize), -0.5)
+    guard let yarn = config.yarn else {
+      frequencies = Rotary.periods(config).map { 1 / $0 }
+      tableFactor = 1
+      softmaxScale = Float(scale)
+      return
+    }
+    frequencies = Rotary.frequencies(config, yarn)
+    tableFactor = Float(Rotary.attentionFactor(yarn))
+    let mscale = yarn.mscaleAllDimensions ?? 0
+    let correction = mscale == 0 ? 1 : Rotary.temperature(yarn.factor, mscale)
+    softmaxScale = Float(scale * correction * correction)
+  }
+
+  /// θ^(2i / d) for each pair.
+  private static func periods(_ config: DeepSeekV3Config) -> [Float] {
+    stride(from: 0, to: config.ropeHeadSize, by: 2).map { dimension in
+      let exponent = Float(dimension) / Float(config.ropeHeadSize)
+      return Float(Mathematics.pow(config.ropeTheta, Double(exponent)))
+    }
+  }
+
+  /// YaRN: high frequencies stay, low ones are divided by the factor, a ramp lies between.
+  private static func frequencies(
+    _ config: DeepSeekV3Config, _ yarn: DeepSeekV3Config.YaRN
+  ) -> [Float] {
+    let size = Double(config.ropeHeadSize)
+    // transformers reads an explicit 0 as "not given".
+    let fast = yarn.betaFast == 0 ? 32 : yarn.betaFast
+    let slow = yarn.betaSlow == 0 ? 1 : yarn.betaSlow
+    func dimension(rotations: Double) -> Double {
+      let ratio = Double(yarn.originalContextLength) / (rotations * 2 * .pi)
+      return size * Mathematics.log(ratio) / (2 * Mathematics.log(config.ropeTheta))
+    }
+    var low = dimension(rotations: fast)
+    var high = dimension(rotations: slow)
+    if yarn.truncate {
+      low = low.rounded(.down)
+      high = high.rounded(.up)
+    }
+    low = max(low, 0)
+    high = min(high, size - 1)
+    if low == high { high += 0.001 }
+    return periods(config).enumerated().map { pair, period in
+      let ramp = (Float(pair) - Float(low)) / Float(high - low)
+      let kept = 1 - min(max(ramp, 0), 1)
+      return 1 / (Float(yarn.factor) * period) * (1 - kept) + 1 / period * kept
+    }
+  }
+
+  /// Factor on sine and cosine: given, or the quotient of both temperatures, or the paper's.
+  private static func attentionFactor(_ yarn: DeepSeekV3Config.YaRN) -> Double {
+    if let given = yarn.attentionFactor { return given }
+    if let mscale = yarn.mscale, let all = yarn.mscaleAllDimensions, mscale != 0, all != 0 {
+      return temperature(yarn.factor, mscale) / temperature(yarn.factor, all)
+    }
+    return temperature(yarn.factor, 1)
+  }
+
+  private static func temperature(_ factor: Double, _ mscale: Double) -> Double {
+    factor <= 1 ? 1 : 0.1 * mscale * Mathematics.log(factor) + 1
+  }
+
+  /// Cosines and sines of some positions: (positions, rope / 2) each.
+  func table(positions: [Int]) -> (cosines: Activations, sines: Activations) {
+    let cosines = Activations(rows: positions.count, columns: frequencies.count)
+    let sines = Activations(rows: positions.count, columns: frequencies.count)
+    for (row, position) in positions.enumerated() {
+      for (pair, frequency) in frequencies.enumerated() {
+        // The angle is rounded to F32 first, as transformers does.
+        let angle = Double(Float(position) * frequency)
+        cosines[row][pair] = Float(Mathematics.cos(angle)) * tableFactor
+        sines[row][pair] = Float(Mathematics.sin(angle)) * tableFactor
+      }
+    }
+    return (cosines, sines)
+  }
+
+  /// Rotates a vector (rope) in place by one row of the table.
+  ///
+  /// Interleaved pairs stay where they are; transformers moves them to halves, which changes no
+  /// product of a query and a key since it does so to both.
+  func rotate(
+    _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafeMutableBufferPointer<Float>,
+    _ sines: UnsafeMutableBufferPointer<Float>
+  ) {
+    let pairs = frequencies.count
+    for pair in 0..<pairs {
+      let first = isInterleaved ? 2 * pair : pair
+      let second = isInterleaved ? first + 1 : pair + pairs
+      let (a, b) = (x[first], x[second])
+      x[first] = a * cosines[pair] - b * sines[pair]
+      x[second] = b * cosines[pair] + a * sines[pair]
+    }
+  }
+}

@@ -1,0 +1,100 @@
+internal import Models
+internal import Platform
+
+/// Which experts each token uses and with which weight.
+public struct Routing: Sendable, Hashable {
+  /// Experts of a token.
+  public let choices: Int
+  /// Chosen experts, best first: (tokens, choices).
+  public let experts: [Int]
+  /// Their weights: (tokens, choices).
+  public let weights: [Float]
+
+  /// Share of the experts of `other` that are chosen here too, over all tokens; 1 where there are
+  /// no tokens.
+  public func agreement(with other: Routing) -> Double {
+    precondition(other.experts.count == experts.count && other.choices == choices)
+    guard !experts.isEmpty else { return 1 }
+    var common = 0
+    for start in stride(from: 0, to: experts.count, by: choices) {
+      let mine = Set(experts[start..<start + choices])
+      common += other.experts[start..<start + choices].count { mine.contains($0) }
+    }
+    return Double(common) / Double(experts.count)
+  }
+}
+
+/// The choice among experts, in the order of transformers 5.23's `DeepseekV3TopkRouter`: scores are
+/// sigmoids; the correction bias counts in the choice and not in the weight; a group is as good as
+/// its two best experts; experts of groups that are not chosen are out, whatever the sign of the
+/// others' scores.
+///
+/// Ties go to the lower index (torch leaves that open). A group of one expert counts it alone,
+/// where transformers refuses the config.
+struct Router: Sendable {
+  let groups: Int
+  let chosenGroups: Int
+  let choices: Int
+  let normalizes: Bool
+  let factor: Float
+
+  init(_ config: DeepSeekV3Config) {
+    groups = config.expertGroups
+    chosenGroups = config.chosenGroups
+    choices = config.expertsPerToken
+    normalizes = config.normalizeExpertWeights
+    factor = config.routedScalingFactor
+  }
+
+  /// logits (tokens, experts) · bias (experts) → the choice.
+  func route(_ logits: Activations, bias: [Float]) -> Routing {
+    var experts: [Int] = []
+    var weights: [Float] = []
+    experts.reserveCapacity(logits.rows * choices)
+    weights.reserveCapacity(logits.rows * choices)
+    for token in 0..<logits.rows {
+      let scores = logits[token].map { 1 / (1 + Mathematics.exp(-$0)) }
+      let chosen = choose(zip(scores, bias).map { $0 + $1 })
+      // The sum is taken in double precision so that no order of the choices matters.
+      let sum = normalizes ? chosen.reduce(0.0) { $0 + Double(scores[$1]) } : 1
+      let divisor = normalizes ? Float(sum) + 1e-20 : 1
+      experts += chosen
+      weights += chosen.map { scores[$0] / divisor * factor }
+    }
+    return Routing(choices: choices, experts: experts, weights: weights)
+  }
+
+  private func choose(_ scores: [Float]) -> [Int] {
+    let size = scores.count / groups
+    let groupScores = (0..<groups).map { group in
+      let members = Array(scores[group * size..<(group + 1) * size])
+      return best(members, min(2, size)).reduce(Float(0)) { $0 + members[$1] }
+    }
+    let candidates = best(groupScores, chosenGroups).sorted().flatMap {
+      $0 * size..<($0 + 1) * size
+    }
+    return best(candidates.map { scores[$0] }, choices).map { candidates[$0] }
+  }
+
+  /// Indices of the `count` largest values, largest first; NaN never beats a number.
+  private func best(_ values: [Float], _ count: Int) -> [Int] {
+    var taken: [Int] = []
+    var isFree = [Bool](repeating: true, count: values.count)
+    for _ in 0..<count {
+      var top: Int?
+      for index in values.indices where isFree[index] {
+        guard let current = top else {
+          top = index
+          continue
+        }
+        if values[index] > values[current] || (values[current].isNaN && !values[index].isNaN) {
+          top = index
+        }
+      }
+      guard let top else { break }
+      isFree[top] = false
+      taken.append(top)
+    }
+    return taken
+  }
+}

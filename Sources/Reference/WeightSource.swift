@@ -1,0 +1,68 @@
+public import Codecs
+public import Platform
+internal import Tensors
+
+/// Weights by their Hugging Face names, however they are stored: all that the forward pass knows
+/// of a checkpoint. Calls come from several threads at once.
+public protocol WeightSource: Sendable {
+  /// Size of a matrix as (output features, input features).
+  ///
+  /// - Throws: `.malformed` where there is no such tensor or it is no matrix.
+  func size(ofMatrix name: String) throws(Fault) -> (rows: Int, columns: Int)
+
+  /// Some rows of a matrix, in the type that they are stored in: (rows.count, columns).
+  ///
+  /// Scales of a block-quantized weight come with them, cut to the same rows.
+  ///
+  /// - Throws: `.malformed` for what cannot be a weight, `.inputOutput` where reading fails.
+  func matrix(_ name: String, rows: Range<Int>) throws(Fault) -> WeightMatrix
+
+  /// All values of a vector, in F32.
+  ///
+  /// - Throws: as `matrix` does.
+  func vector(_ name: String) throws(Fault) -> [Float]
+}
+
+extension WeightSource {
+  /// Decodes single rows: `values` (columns) of each index → rows (indices.count, columns).
+  ///
+  /// Only those rows are read, so the embedding table is never loaded whole.
+  func gather(_ name: String, indices: [Int], columns: Int) throws(Fault) -> Activations {
+    let table = try size(ofMatrix: name)
+    guard table.columns == columns else {
+      throw wrongSize(name, expected: [table.rows, columns], found: table)
+    }
+    let result = Activations(rows: indices.count, columns: columns)
+    for (row, index) in indices.enumerated() {
+      decodeRow(try matrix(name, rows: index..<index + 1), row: 0, into: result[row])
+    }
+    return result
+  }
+
+  /// A vector that must have `count` values.
+  func vector(_ name: String, count: Int) throws(Fault) -> [Float] {
+    let values = try vector(name)
+    guard values.count == count else {
+      throw Fault(
+        .malformed, "has the wrong shape", tensor: name, expected: "[\(count)]",
+        found: "[\(values.count)]")
+    }
+    return values
+  }
+
+  /// Throws unless the matrix is (rows, columns).
+  func require(_ name: String, rows: Int, columns: Int) throws(Fault) {
+    let found = try size(ofMatrix: name)
+    guard found == (rows, columns) else {
+      throw wrongSize(name, expected: [rows, columns], found: found)
+    }
+  }
+
+  private func wrongSize(
+    _ name: String, expected: [Int], found: (rows: Int, columns: Int)
+  ) -> Fault {
+    Fault(
+      .malformed, "has the wrong shape", tensor: name, expected: "\(expected)",
+      found: "[\(found.rows), \(found.columns)]")
+  }
+}

@@ -1,0 +1,53 @@
+import Codecs
+import Formats
+import Models
+import Platform
+import Reference
+import Tensors
+import Verification
+
+/// A checkpoint of `Samples/` with what transformers made of it.
+struct Sample {
+  let checkpoint: Checkpoint
+  let config: DeepSeekV3Config
+  let tokens: [[Int]]
+  /// Logits of the main model, then of each MTP layer: (batch · tokens, vocab) flattened.
+  let expected: [[Float]]
+
+  init(_ name: String) throws {
+    let folder = Sample.root + "/" + name
+    checkpoint = try Checkpoint(path: folder)
+    config = try DeepSeekV3Config(json: checkpoint.config, file: folder + "/config.json")
+    let file = folder + "/expected.safetensors"
+    tokens = try TokenInput.read(file)
+    let inventory = try Inventory(safetensorsFile: file)
+    expected = try ["logits", "mtp_logits", "mtp_logits_2"].compactMap { inventory[$0] }.map {
+      let buffer = try inventory.read($0)
+      return withExtendedLifetime(buffer) {
+        Array(buffer.bytes.assumingMemoryBound(to: Float.self))
+      }
+    }
+  }
+
+  /// `Samples/`, found from where this file lies.
+  static var root: String {
+    let file = #filePath
+    return Folder.parent(of: Folder.parent(of: Folder.parent(of: file))) + "/Samples"
+  }
+
+  /// Logits of main model and MTP layers, flattened.
+  func logits(threads: Int, level: KernelLevel = .best) throws -> [[Float]] {
+    let weights = try CheckpointWeights(checkpoint, config: config, mtp: true)
+    let network = Network(config: config, weights: weights, threads: threads, level: level)
+    let batch = try TokenBatch(tokens, vocabSize: config.vocabSize)
+    let hidden = try network.embed(batch)
+    for layer in 0..<config.layers { _ = try network.layer(layer, hidden: hidden, batch: batch) }
+    var normed = [try network.finalNorm(hidden)]
+    for index in 0..<config.mtpLayers {
+      normed.append(try network.predictor(index, previous: normed[index], batch: batch).normed)
+    }
+    return try normed.map {
+      try network.logits(of: $0, vocabulary: 0..<config.vocabSize).array
+    }
+  }
+}
