@@ -56,6 +56,11 @@ public struct ExpectedTensor: Sendable, Hashable {
   /// The name of the scales of the FP8 weight `weight`.
   public static func scaleName(for weight: String) -> String { weight + "_scale_inv" }
 
+  /// The name of the weight that a grid of scales belongs to, nil where `scale` names no grid.
+  public static func weightName(ofScale scale: String) -> String? {
+    scale.hasSuffix("_scale_inv") ? String(scale.dropLast("_scale_inv".count)) : nil
+  }
+
   /// Whether a token multiplies with these weights only if it is routed to their expert.
   public var isRouted: Bool { expert != nil }
 }

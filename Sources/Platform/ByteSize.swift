@@ -24,16 +24,3 @@ public struct ByteSize: Sendable, Hashable {
     self.bytes = Int(bytes)
   }
 }
-
-extension ByteSize: CustomStringConvertible {
-  /// Three or four significant digits in decimal units: `1.37 TB`, `641 MB`, `12 B`.
-  public var description: String {
-    let scales: [(String, Double)] = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)]
-    for (name, size) in scales where Double(bytes) >= size {
-      let hundredths = Int((Double(bytes) / size * 100).rounded())
-      let decimals = hundredths % 100
-      return "\(hundredths / 100).\(decimals < 10 ? "0" : "")\(decimals) \(name)"
-    }
-    return "\(bytes) B"
-  }
-}

@@ -18,6 +18,11 @@ public enum Console {
     _ = put(text + "\n", to: STDERR_FILENO)
   }
 
+  /// Replaces the last line of a terminal on standard error; an empty text leaves it blank.
+  static func draw(_ text: String) {
+    _ = put("\r\u{1B}[K" + text, to: STDERR_FILENO)
+  }
+
   /// Whether standard error is a terminal, where progress may be drawn.
   public static var messagesAreOnTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 

@@ -8,6 +8,8 @@ public final class InputFile: Sendable {
   /// Size in bytes when the file was opened.
   public let size: Int
   private let descriptor: Int32
+  /// When its contents last changed, as of its opening.
+  private let modified: timespec
 
   /// Opens a regular file.
   ///
@@ -30,6 +32,7 @@ public final class InputFile: Sendable {
     }
     self.path = path
     self.size = Int(status.st_size)
+    self.modified = status.st_mtim
     self.descriptor = descriptor
   }
 
@@ -91,6 +94,21 @@ public final class InputFile: Sendable {
         found: "\(file.size)")
     }
     return try file.read(at: 0, count: file.size)
+  }
+
+  /// Throws `.malformed` where somebody has written to the file since it was opened.
+  public func requireUnchanged() throws(Fault) {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      throw Fault(.inputOutput, "cannot be examined", file: path, found: reason(errno))
+    }
+    guard Int(status.st_size) == size, status.st_mtim.tv_sec == modified.tv_sec,
+      status.st_mtim.tv_nsec == modified.tv_nsec
+    else {
+      throw Fault(
+        .malformed, "changed while it was read", file: path, expected: "\(size) bytes as before",
+        found: "\(status.st_size) bytes, written to since")
+    }
   }
 
   /// Tells the system that a range will not be read again, so that streaming through a checkpoint

@@ -9,6 +9,9 @@ internal import Synchronization
 public enum Workers {
   /// Processors that this process may use.
   public static let available = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+  /// Bytes of memory that the machine has.
+  public static let physicalMemory = max(
+    1, Int(sysconf(Int32(_SC_PHYS_PAGES))) * Int(sysconf(Int32(_SC_PAGESIZE))))
 
   /// Calls `body(worker, item)` once for each item in `0..<count`, `worker` in `0..<threads`.
   ///

@@ -35,12 +35,7 @@ struct ValidateCommand: ParsableCommand {
       json: survey.config, file: Folder.join(survey.folder, "config.json"))
     let validation = try Validation(survey, config: config, deep: deep, threads: threads)
     try Console.write(format == .json ? validation.json.text() + "\n" : validation.text)
-    if validation.isMalformed {
-      let finding = validation.findings.first { $0.rule == .malformedShard }
-      throw Fault(
-        .malformed, "is not a sound safetensors file", file: finding?.file,
-        tensor: finding?.tensor, expected: finding?.expected, found: finding?.found)
-    }
+    if let malformation = validation.malformation { throw malformation }
     if !validation.isValid { throw ExitCode(1) }
   }
 }

@@ -13,6 +13,8 @@ struct FileChecks {
   var openShards: [Shard?] = []
   /// Tensors that the index places in a file that could not be read: their absence has a finding.
   var excused: Set<String> = []
+  /// The first file that could not be parsed.
+  private(set) var malformation: Fault?
   private var unreadable: Set<String> = []
 
   init(survey: CheckpointSurvey) {
@@ -44,6 +46,7 @@ struct FileChecks {
     case .faulty(let fault):
       unreadable.insert(name)
       if fault.kind == .inputOutput { throw fault }
+      if fault.kind == .malformed, malformation == nil { malformation = fault }
       let finding =
         fault.kind == .notFound
         ? Finding(
@@ -82,6 +85,9 @@ struct FileChecks {
       finding.examples = affected.prefix(FindingCollector.exampleLimit).map(\.name)
       collector.add(finding, pattern: nil)
     } else if size > header.expectedSize {
+      do throws(Fault) { try header.requireSize(of: shard.file) } catch {
+        malformation = malformation ?? error
+      }
       collector.add(
         Finding(
           .malformedShard, file: shard.name, expected: "\(header.expectedSize) bytes",

@@ -46,6 +46,8 @@ public struct Finding: Sendable, Hashable {
   public let hint: String?
   /// How many tensors, or files, are concerned alike.
   public var count: Int
+  /// How many routed experts those belong to; 0 where none does.
+  public var experts: Int
   /// The first names of those, `tensor` being the first; empty where no tensor is concerned.
   public var examples: [String]
 
@@ -62,6 +64,7 @@ public struct Finding: Sendable, Hashable {
     self.found = found
     self.hint = hint
     count = 1
+    experts = 0
     examples = tensor.map { [$0] } ?? []
   }
 }
@@ -73,6 +76,7 @@ struct FindingCollector {
 
   private(set) var findings: [Finding] = []
   private var groups: [String: Int] = [:]
+  private var experts: [Int: Set<Substring>] = [:]
 
   /// Adds a finding; those with the same rule, severity and pattern become one.
   ///
@@ -86,12 +90,23 @@ struct FindingCollector {
     guard let index = groups[key] else {
       groups[key] = findings.count
       findings.append(finding)
+      countExpert(of: finding, in: findings.count - 1)
       return
     }
     findings[index].count += 1
+    countExpert(of: finding, in: index)
     if findings[index].examples.count < Self.exampleLimit, let tensor = finding.tensor {
       findings[index].examples.append(tensor)
     }
+  }
+
+  private mutating func countExpert(of finding: Finding, in index: Int) {
+    guard let name = finding.tensor else { return }
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    guard let place = parts.firstIndex(of: "experts"), parts.count > place + 1 else { return }
+    // The name up to the expert's number, layer included.
+    experts[index, default: []].insert(name[..<parts[place + 1].endIndex])
+    findings[index].experts = experts[index]?.count ?? 0
   }
 
   /// A tensor's name with its layer and expert left open; for a routed expert, which of its three

@@ -16,8 +16,9 @@ public struct Validation: Sendable {
   /// No finding is an error.
   public var isValid: Bool { !findings.contains { $0.severity == .error } }
 
-  /// Whether a file broke its format so far that it could not be parsed: exit code 65 rather than 1.
-  public var isMalformed: Bool { findings.contains { $0.rule == .malformedShard } }
+  /// The first file that broke its format so far that it could not be parsed: such a checkpoint ends
+  /// in exit code 65 rather than 1, whatever else was found.
+  public let malformation: Fault?
 
   /// Checks a checkpoint against its config.
   ///
@@ -45,5 +46,6 @@ public struct Validation: Sendable {
     checkedTensors = files.tensors.count
     checkedBytes = files.tensors.values.reduce(0) { $0 + $1.byteCount }
     isDeep = deep
+    malformation = files.malformation
   }
 }

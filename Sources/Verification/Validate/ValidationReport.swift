@@ -8,6 +8,7 @@ extension Finding {
       "rule": .string(rule.rawValue), "severity": .string(severity.rawValue),
       "tensor": text(tensor), "file": text(file), "expected": text(expected),
       "found": text(found), "hint": text(hint), "count": .integer(count),
+      "experts": .integer(experts),
       "examples": .array(examples.map { .string($0) }),
     ])
   }
@@ -15,7 +16,11 @@ extension Finding {
   /// The finding as a few lines of text.
   var lines: [String] {
     var head = "\(severity.rawValue): \(rule.rawValue)"
-    if count > 1 { head += " ×\(count)" }
+    if experts > 1 {
+      head += " ×\(count) in \(Quantity.plural(experts, "expert"))"
+    } else if count > 1 {
+      head += " ×\(count)"
+    }
     if let tensor { head += "  \(tensor.printable)" }
     if count > 1, tensor != nil { head += " …" }
     if let file { head += "  (\(file.printable))" }

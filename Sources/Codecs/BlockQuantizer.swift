@@ -1,0 +1,123 @@
+public import Tensors
+
+/// Turns weights into FP8 E4M3 codes with a scale per block, as DeepSeek-V3 is published.
+///
+/// A scale is the block's largest magnitude / 448 in F32, so that the largest weight gets the
+/// largest code; a code is weight / scale in F32, rounded to nearest, ties to even: the bytes of
+/// torch's `(w.float() / scale).to(torch.float8_e4m3fn)`.
+///
+/// - A block of zeros (or so small that the scale would be zero) has the scale 1, where DeepSeek's
+///   formula would give 0 / 0: its codes are zeros with their signs.
+/// - A block that holds an infinity or a NaN gets that as its scale, as torch's `amax` would, and
+///   codes without meaning: the caller should refuse a scale that is not finite.
+/// - FP8 → BF16 → FP8 gives the codes back wherever a block uses the code ±448, as blocks that were
+///   quantized this way do; the scale comes back up to BF16's rounding of 448 × scale, and exactly
+///   where BF16 holds that, as with powers of two. Zero blocks lose theirs.
+public struct BlockQuantizer: Sendable {
+  /// Which numbers may be scales.
+  public enum ScaleFormat: Sendable {
+    /// Any F32.
+    case f32
+    /// The smallest power of two that is not below amax / 448 (`scale_fmt: ue8m0`).
+    case powerOfTwo
+  }
+
+  /// The largest E4M3 number.
+  static let largest: Float = 448
+
+  /// Rows that share a scale.
+  public let blockRows: Int
+  /// Columns that share a scale.
+  public let blockColumns: Int
+  /// Which numbers may be scales.
+  public let scaleFormat: ScaleFormat
+
+  /// Blocks of (blockRows, blockColumns), those at the lower and right edge cut short.
+  public init(blockRows: Int, blockColumns: Int, scaleFormat: ScaleFormat) {
+    precondition(blockRows > 0 && blockColumns > 0)
+    self.blockRows = blockRows
+    self.blockColumns = blockColumns
+    self.scaleFormat = scaleFormat
+  }
+
+  /// Blocks side by side in a matrix of so many columns.
+  public func gridColumns(columns: Int) -> Int { (columns + blockColumns - 1) / blockColumns }
+
+  /// Blocks one above the other in so many rows.
+  public func gridRows(rows: Int) -> Int { (rows + blockRows - 1) / blockRows }
+
+  /// source (rows, columns), elements of `type`, the first row at a block's edge
+  /// → scales (⌈rows / blockRows⌉, ⌈columns / blockColumns⌉)
+  public func findScales(
+    _ source: UnsafeRawBufferPointer, type: ElementType, rows: Int, columns: Int,
+    into scales: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
+  ) {
+    precondition(scales.count == gridRows(rows: rows) * gridColumns(columns: columns))
+    scales.update(repeating: 0)
+    forEachSegment(source, type: type, rows: rows, columns: columns, level: level) {
+      values, _, grid in
+      scales[grid] = BlockQuantizer.largestMagnitude(values, atLeast: scales[grid])
+    }
+    for index in 0..<scales.count { scales[index] = scale(largest: scales[index]) }
+  }
+
+  /// source (rows, columns) of `type` and scales from `findScales` → codes (rows, columns) of E4M3
+  public func encode(
+    _ source: UnsafeRawBufferPointer, type: ElementType, rows: Int, columns: Int,
+    scales: UnsafeBufferPointer<Float>, into codes: UnsafeMutableRawBufferPointer,
+    level: KernelLevel = .best
+  ) {
+    precondition(scales.count == gridRows(rows: rows) * gridColumns(columns: columns))
+    precondition(codes.count == rows * columns)
+    forEachSegment(source, type: type, rows: rows, columns: columns, level: level) {
+      values, start, grid in
+      for index in 0..<values.count {
+        let code = SmallFloat.e4m3.encode(values[index] / scales[grid])
+        codes[start + index] = UInt8(truncatingIfNeeded: code)
+      }
+    }
+  }
+
+  /// The scale of a block with this largest magnitude.
+  func scale(largest: Float) -> Float {
+    let scale = largest / BlockQuantizer.largest
+    if scale == 0 { return 1 }
+    return scaleFormat == .powerOfTwo && scale.isFinite ? PowerOfTwo.roundingUp(scale) : scale
+  }
+
+  /// The largest of the magnitudes and `floor`; a NaN is larger than any number.
+  static func largestMagnitude(
+    _ values: UnsafeBufferPointer<Float>, atLeast floor: Float
+  ) -> Float {
+    var largest = floor.bitPattern
+    for value in values { largest = max(largest, value.bitPattern & 0x7FFF_FFFF) }
+    return Float(bitPattern: largest)
+  }
+
+  /// Calls `body` for each run of adjacent elements in one block, decoded, with where it starts in
+  /// the source and the index of its block in the grid.
+  private func forEachSegment(
+    _ source: UnsafeRawBufferPointer, type: ElementType, rows: Int, columns: Int,
+    level: KernelLevel, _ body: (UnsafeBufferPointer<Float>, _ start: Int, _ grid: Int) -> Void
+  ) {
+    precondition(type.byteCount(elements: rows * columns) == source.count && type.bits >= 8)
+    guard let codec = Codec.codec(for: type) else {
+      preconditionFailure("\(type.rawValue) has no codec")
+    }
+    let (step, width) = (type.bits / 8, gridColumns(columns: columns))
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: min(columns, blockColumns)) { values in
+      for row in 0..<rows {
+        for column in stride(from: 0, to: columns, by: blockColumns) {
+          let start = row * columns + column
+          let count = min(blockColumns, columns - column)
+          let part = UnsafeMutableBufferPointer(rebasing: values[..<count])
+          codec.decode(
+            UnsafeRawBufferPointer(rebasing: source[start * step..<(start + count) * step]),
+            into: part, level: level)
+          body(
+            UnsafeBufferPointer(part), start, row / blockRows * width + column / blockColumns)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+public import Tensors
+
+/// How one element type turns into F32 values and, where Fathom writes it, back.
+///
+/// Every conversion is elementwise and rounds at most once, to nearest with ties to even, so the
+/// bytes depend neither on the kernel level nor on how a tensor is cut into pieces. Stored bytes
+/// are little-endian and need no alignment.
+public struct Codec: Sendable {
+  typealias Decode =
+    @Sendable (UnsafeRawBufferPointer, UnsafeMutableBufferPointer<Float>, KernelLevel) -> Void
+  typealias Encode =
+    @Sendable (UnsafeBufferPointer<Float>, UnsafeMutableRawBufferPointer, KernelLevel) -> Void
+
+  /// The element type that this row of the table is about.
+  public let type: ElementType
+  /// Whether F32 holds every value of the type; otherwise decoding rounds.
+  public let isExact: Bool
+  private let decoding: Decode
+  private let encoding: Encode?
+
+  init(
+    _ type: ElementType, isExact: Bool = true, decode: @escaping Decode, encode: Encode? = nil
+  ) {
+    self.type = type
+    self.isExact = isExact
+    self.decoding = decode
+    self.encoding = encode
+  }
+
+  /// Whether `encode` may be called: a type that can be named is not yet one that is written.
+  public var isWritable: Bool { encoding != nil }
+
+  /// bytes (n elements of `type`) → values (n)
+  public func decode(
+    _ bytes: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>,
+    level: KernelLevel = .best
+  ) {
+    precondition(type.byteCount(elements: values.count) == bytes.count)
+    guard !values.isEmpty else { return }
+    decoding(bytes, values, level)
+  }
+
+  /// values (n) → bytes (n elements of `type`), rounded to nearest, ties to even.
+  ///
+  /// Callable only where `isWritable`. Overflow becomes infinity, or the largest number in a type
+  /// without one.
+  public func encode(
+    _ values: UnsafeBufferPointer<Float>, into bytes: UnsafeMutableRawBufferPointer,
+    level: KernelLevel = .best
+  ) {
+    guard let encoding else { preconditionFailure("\(type.rawValue) is not written") }
+    precondition(type.byteCount(elements: values.count) == bytes.count)
+    guard !values.isEmpty else { return }
+    encoding(values, bytes, level)
+  }
+
+  /// Every type that can be decoded, one row each.
+  public static let table: [Codec] =
+    [f32, f64, f16, bf16] + fp8 + [e8m0, f4] + fp6 + integers
+
+  /// The codec of a type; nil for C64, whose elements are not real numbers.
+  public static func codec(for type: ElementType) -> Codec? { byType[type] }
+
+  private static let byType = Dictionary(uniqueKeysWithValues: table.map { ($0.type, $0) })
+
+  /// Elements converted at a time: 8 KiB as F32, which stays in the first-level cache.
+  private static let chunk = 2048
+
+  /// source (n elements of `self.type`) → target (n elements of `other.type`), through F32.
+  ///
+  /// Equal types are copied byte for byte.
+  public func convert(
+    _ source: UnsafeRawBufferPointer, count: Int, to other: Codec,
+    into target: UnsafeMutableRawBufferPointer, level: KernelLevel = .best
+  ) {
+    precondition(type.byteCount(elements: count) == source.count)
+    precondition(other.type.byteCount(elements: count) == target.count)
+    if type == other.type {
+      target.copyMemory(from: source)
+      return
+    }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: min(count, Codec.chunk)) { values in
+      for start in stride(from: 0, to: count, by: Codec.chunk) {
+        let end = min(start + Codec.chunk, count)
+        let part = UnsafeMutableBufferPointer(rebasing: values[..<(end - start)])
+        let (from, to) = (start * type.bits / 8, end * type.bits / 8)
+        decode(UnsafeRawBufferPointer(rebasing: source[from..<to]), into: part, level: level)
+        let (first, last) = (start * other.type.bits / 8, end * other.type.bits / 8)
+        other.encode(
+          UnsafeBufferPointer(part),
+          into: UnsafeMutableRawBufferPointer(rebasing: target[first..<last]), level: level)
+      }
+    }
+  }
+}

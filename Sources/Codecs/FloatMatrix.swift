@@ -1,0 +1,46 @@
+/// A view of F32 values to be read: (rows, columns), row-major, rows `stride` elements apart.
+///
+/// It owns nothing. Whoever makes one keeps the memory alive, and unchanged while another thread
+/// reads it, hence `@unchecked`.
+public struct FloatMatrix: @unchecked Sendable {
+  /// The first element.
+  public let base: UnsafePointer<Float>
+  /// Rows.
+  public let rows: Int
+  /// Columns.
+  public let columns: Int
+  /// Elements from one row to the next.
+  public let stride: Int
+
+  /// A view of memory that holds (rows − 1) × stride + columns values.
+  public init(_ base: UnsafePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
+    precondition(rows >= 0 && columns >= 0 && (stride ?? columns) >= columns)
+    self.base = base
+    self.rows = rows
+    self.columns = columns
+    self.stride = stride ?? columns
+  }
+}
+
+/// A view of F32 values to be written: (rows, columns), row-major, rows `stride` elements apart.
+///
+/// Threads may share one as long as they write different elements, hence `@unchecked`.
+public struct MutableFloatMatrix: @unchecked Sendable {
+  /// The first element.
+  public let base: UnsafeMutablePointer<Float>
+  /// Rows.
+  public let rows: Int
+  /// Columns.
+  public let columns: Int
+  /// Elements from one row to the next.
+  public let stride: Int
+
+  /// A view of memory that holds (rows − 1) × stride + columns values.
+  public init(_ base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
+    precondition(rows >= 0 && columns >= 0 && (stride ?? columns) >= columns)
+    self.base = base
+    self.rows = rows
+    self.columns = columns
+    self.stride = stride ?? columns
+  }
+}

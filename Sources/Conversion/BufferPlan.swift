@@ -1,0 +1,58 @@
+public import Platform
+
+/// How much memory a run may use, and on how many threads.
+public struct Resources: Sendable, Hashable {
+  /// Most threads.
+  public var threads: Int
+  /// Most bytes of buffers.
+  public var memory: Int
+
+  /// What is used where the user says nothing: it keeps the process well below 512 MB.
+  public static let defaultMemory = 256_000_000
+
+  /// Makes a bound.
+  public init(threads: Int = Workers.available, memory: Int = Resources.defaultMemory) {
+    self.threads = threads
+    self.memory = memory
+  }
+}
+
+/// Sizes of the buffers that tiles pass through.
+///
+/// Each thread reads into a scratch buffer of one tile; finished tiles wait in a ring of slots.
+public struct BufferPlan: Sendable, Hashable {
+  /// Threads that the memory suffices for.
+  public let threads: Int
+  /// Most bytes that a tile has, before or after its conversion.
+  public let tileBytes: Int
+  /// Slots of the ring.
+  public let slots: Int
+
+  /// Bytes of all buffers.
+  public var byteCount: Int { (slots + threads) * tileBytes }
+
+  /// Tiles of this size keep the disk busy and stay in the caches of most processors.
+  private static let preferredTile = 4 << 20
+  /// Below this the cost per tile shows.
+  private static let smallestTile = 64 << 10
+
+  /// Divides the memory.
+  ///
+  /// - Parameter indivisible: bytes of the largest piece that cannot be cut (a band of blocks that
+  ///   share scales).
+  /// - Throws: `.usage` where even one thread's buffers exceed the memory.
+  init(_ resources: Resources, indivisible: (tensor: String, bytes: Int)?) throws(Fault) {
+    let least = max(BufferPlan.smallestTile, indivisible?.bytes ?? 0)
+    // Two slots a thread and two to spare, and a scratch buffer each.
+    let threads = min(resources.threads, (resources.memory / least - 2) / 3)
+    guard threads >= 1 else {
+      throw Fault(
+        .usage, "needs more memory", tensor: indivisible?.tensor,
+        expected: "--memory of at least \(5 * least)", found: "\(resources.memory)")
+    }
+    self.threads = threads
+    slots = 2 * threads + 2
+    let share = resources.memory / (slots + threads)
+    tileBytes = max(least, min(BufferPlan.preferredTile, share / 64 * 64))
+  }
+}

@@ -1,0 +1,53 @@
+internal import Models
+internal import Platform
+
+/// `config.json` of the output: the source's, key by key in its order, with what changes changed.
+struct ConfigRewriting {
+  /// The source's document.
+  let source: JSONValue
+  /// What the output's weights are stored in; nil where nothing changes.
+  let weights: WeightStorage?
+  /// The output's FP8 blocks, nil for plain weights.
+  let fp8: DeepSeekV3Config.FP8Quantization?
+  /// Whether the MTP layers are left out.
+  let dropsMTP: Bool
+
+  /// The new document's text.
+  func text() -> [UInt8] {
+    guard case .object(var object) = source else { preconditionFailure("a config is an object") }
+    if let weights {
+      if let fp8 {
+        // An FP8 source is copied, with its own section.
+        if object["quantization_config"] ?? .null == .null {
+          object["quantization_config"] = ConfigRewriting.section(fp8)
+        }
+      } else {
+        object["quantization_config"] = nil
+      }
+      if let name = weights.dataTypeName { setDataType(name, in: &object) }
+    }
+    if dropsMTP {
+      for key in ["num_nextn_predict_layers", "num_mtp_layers"] where object[key] != nil {
+        object[key] = .integer(0)
+      }
+    }
+    return Array((JSONValue.object(object).text() + "\n").utf8)
+  }
+
+  /// transformers wrote `torch_dtype` until 4.55 and `dtype` since: the source's spelling stays.
+  private func setDataType(_ name: String, in object: inout JSONObject) {
+    let present = ["dtype", "torch_dtype"].filter { object[$0] != nil }
+    for key in present.isEmpty ? ["torch_dtype"] : present { object[key] = .string(name) }
+  }
+
+  /// The section as DeepSeek-V3's and V3.1's configs write it.
+  private static func section(_ fp8: DeepSeekV3Config.FP8Quantization) -> JSONValue {
+    var section: JSONObject = [
+      "activation_scheme": .string("dynamic"), "fmt": .string("e4m3"),
+      "quant_method": .string("fp8"),
+    ]
+    if fp8.powerOfTwoScales { section["scale_fmt"] = .string("ue8m0") }
+    section["weight_block_size"] = .array([.integer(fp8.blockRows), .integer(fp8.blockColumns)])
+    return .object(section)
+  }
+}

@@ -1,0 +1,96 @@
+public import Tensors
+
+/// What the user asked for.
+public struct Recipe: Sendable, Hashable {
+  /// Which layers the output holds.
+  public enum MTP: String, Sendable, Hashable, CaseIterable {
+    /// All of them.
+    case keep
+    /// The decoder layers, without the multi-token-prediction ones.
+    case drop
+    /// The multi-token-prediction layers alone.
+    case only
+  }
+
+  /// How the scales of FP8 blocks are chosen.
+  public enum ScaleFormat: String, Sendable, Hashable, CaseIterable {
+    /// amax / 448 in F32.
+    case f32
+    /// The power of two above it, stored in F32 as DeepSeek-V3.1 does.
+    case ue8m0
+  }
+
+  /// Storage of the weights; nil leaves every tensor in the type that it has.
+  public var weights: WeightStorage?
+  /// Which layers are kept.
+  public var mtp: MTP
+  /// Most bytes of tensors in one file.
+  public var shardLimit: Int
+  /// Rows and columns of an FP8 block; nil for DeepSeek's 128 × 128, or what the source has.
+  public var blockSize: BlockSize?
+  /// Scales of FP8 blocks; nil for F32, or what the source has.
+  public var scaleFormat: ScaleFormat?
+
+  /// Makes a recipe.
+  public init(
+    weights: WeightStorage? = nil, mtp: MTP = .keep, shardLimit: Int = 5_000_000_000,
+    blockSize: BlockSize? = nil, scaleFormat: ScaleFormat? = nil
+  ) {
+    self.weights = weights
+    self.mtp = mtp
+    self.shardLimit = shardLimit
+    self.blockSize = blockSize
+    self.scaleFormat = scaleFormat
+  }
+}
+
+/// Rows and columns of a quantized block.
+public struct BlockSize: Sendable, Hashable {
+  /// Rows, output features.
+  public let rows: Int
+  /// Columns, input features.
+  public let columns: Int
+
+  /// DeepSeek-V3's blocks, used where neither source nor user names others.
+  public static let deepSeek = BlockSize(rows: 128, columns: 128)
+
+  /// Makes a size; both are positive.
+  public init(rows: Int, columns: Int) {
+    precondition(rows > 0 && columns > 0)
+    self.rows = rows
+    self.columns = columns
+  }
+
+  /// Reads `128x128`; returns nil for anything else.
+  public init?(_ text: String) {
+    let parts = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.count == 2, let rows = parts[0], let columns = parts[1],
+      (1...Int(Int32.max)).contains(rows), (1...Int(Int32.max)).contains(columns)
+    else { return nil }
+    self.init(rows: rows, columns: columns)
+  }
+}
+
+/// A storage type that weights can be converted to, as a row of the table of `--quant` names.
+public struct WeightStorage: Sendable, Hashable {
+  /// The name on the command line.
+  public let name: String
+  /// The type of the weights' elements.
+  public let type: ElementType
+  /// What `torch_dtype` says of a checkpoint in this type; nil where the type needs scales, so that
+  /// `torch_dtype` speaks of the other tensors.
+  public let dataTypeName: String?
+
+  /// All rows.
+  public static let all: [WeightStorage] = [
+    WeightStorage(name: "bf16", type: .bf16, dataTypeName: "bfloat16"),
+    WeightStorage(name: "f16", type: .f16, dataTypeName: "float16"),
+    WeightStorage(name: "f32", type: .f32, dataTypeName: "float32"),
+    WeightStorage(name: "fp8", type: .f8E4M3, dataTypeName: nil),
+  ]
+
+  /// The row with that name, in any case; nil where there is none.
+  public static func named(_ name: String) -> WeightStorage? {
+    all.first { $0.name == name.lowercased() }
+  }
+}

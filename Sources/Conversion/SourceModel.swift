@@ -1,0 +1,54 @@
+public import Formats
+public import Models
+public import Platform
+internal import Tensors
+
+/// A checkpoint with what its config says that it holds: the source of a conversion.
+public struct SourceModel: Sendable {
+  /// The files.
+  public let checkpoint: Checkpoint
+  /// The typed config.
+  public let config: DeepSeekV3Config
+  /// Files of the folder that are neither weights nor config, in the order of their names.
+  public let sideFiles: [SideFile]
+  /// Entries of the folder that look like side files and are not copied, with the reason.
+  public let skippedFiles: [String]
+
+  /// Reads the config of an open checkpoint and looks at the files beside it.
+  ///
+  /// - Throws: `.malformed` where the config is not one of this family.
+  public init(_ checkpoint: Checkpoint) throws(Fault) {
+    self.checkpoint = checkpoint
+    config = try DeepSeekV3Config(
+      json: checkpoint.config, file: Folder.join(checkpoint.folder, "config.json"))
+    (sideFiles, skippedFiles) = try SideFile.list(in: checkpoint.folder)
+  }
+
+  /// What must not be overwritten when the user named `model`: the file alone where it is one, so
+  /// that the output may lie beside it, else the folder.
+  public func place(of model: String) throws(Fault) -> String {
+    try Folder.kind(of: model) == .file ? model : checkpoint.folder
+  }
+
+  /// Layers at and after `config.layers` that have tensors, without gaps: the MTP layers that are
+  /// there, whatever the config says.
+  func presentMTPLayers() -> Int {
+    var found: Set<Int> = []
+    for tensor in checkpoint.inventory.tensors {
+      if let layer = SourceModel.layer(of: tensor.name), layer >= config.layers {
+        found.insert(layer)
+      }
+    }
+    var count = 0
+    while found.contains(config.layers + count) { count += 1 }
+    return count
+  }
+
+  /// The index in `model.layers.N.…`, nil for other names.
+  static func layer(of name: String) -> Int? {
+    let prefix = "model.layers."
+    guard name.hasPrefix(prefix) else { return nil }
+    let digits = name.utf8.dropFirst(prefix.utf8.count).prefix { $0 != UInt8(ascii: ".") }
+    return Int(String(Substring(digits)))
+  }
+}

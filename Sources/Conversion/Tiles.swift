@@ -1,0 +1,137 @@
+internal import Formats
+internal import Tensors
+
+/// A piece of an output tensor that is read, converted and written in one go.
+///
+/// (rows × columns) of the tensor seen as a matrix, whole rows or a piece of one row, so that its
+/// bytes are contiguous in the output. For scales, rows and columns count blocks.
+struct Tile {
+  /// Index in `Plan.tensors`.
+  let tensor: Int
+  /// Index of the file that it goes to.
+  let file: Int
+  let rows: Range<Int>
+  let columns: Range<Int>
+}
+
+/// How one tensor is cut into tiles.
+///
+/// Copies and casts do not care about rows: they are cut as one row of all elements, since a
+/// vector, a stack or an empty shape is not different to them.
+struct TileGrid {
+  /// The tensor seen as a matrix.
+  let rows: Int
+  let columns: Int
+  let rowsPerTile: Int
+  let columnsPerTile: Int
+
+  var count: Int {
+    rows == 0 || columns == 0
+      ? 0 : (rows + rowsPerTile - 1) / rowsPerTile * ((columns + columnsPerTile - 1) / columnsPerTile)
+  }
+
+  /// Cuts a tensor so that neither a tile's source nor its result exceeds `tileBytes`.
+  init(_ tensor: PlannedTensor, tileBytes: Int) {
+    let widest = max(tensor.entry.type.bits, tensor.source.type.bits)
+    let elements = max(1, tileBytes * 8 / widest)
+    switch tensor.operation {
+    case .copy:
+      rows = 1
+      columns = tensor.entry.byteCount
+      rowsPerTile = 1
+      columnsPerTile = tileBytes
+    case .cast:
+      rows = 1
+      columns = tensor.entry.shape.elementCount
+      rowsPerTile = 1
+      columnsPerTile = elements
+    case .dequantize(let block):
+      rows = tensor.entry.shape.dimensions[0]
+      columns = tensor.entry.shape.dimensions[1]
+      rowsPerTile = max(1, elements / max(1, columns))
+      // A row beyond a tile is cut between blocks.
+      columnsPerTile =
+        columns <= elements
+        ? max(1, columns) : max(1, elements / block.columns) * block.columns
+    case .quantize(let block, _):
+      rows = tensor.entry.shape.dimensions[0]
+      columns = tensor.entry.shape.dimensions[1]
+      let band = min(block.rows, max(1, rows))
+      rowsPerTile = max(1, elements / max(1, columns) / band) * band
+      columnsPerTile = max(1, columns)
+    case .scales(let block, _):
+      rows = tensor.entry.shape.dimensions[0]
+      columns = tensor.entry.shape.dimensions[1]
+      // Bounded by the source that they are found in, not by their own few bytes.
+      let source = tensor.source.shape.dimensions
+      let band = max(1, source[1]) * min(block.rows, max(1, source[0]))
+      rowsPerTile = max(1, elements / band)
+      columnsPerTile = max(1, columns)
+    }
+  }
+
+  /// Rows and columns of tile `index`, row-major.
+  func ranges(_ index: Int) -> (rows: Range<Int>, columns: Range<Int>) {
+    let across = (columns + columnsPerTile - 1) / columnsPerTile
+    let row = index / across * rowsPerTile
+    let column = index % across * columnsPerTile
+    return (
+      row..<min(rows, row + rowsPerTile), column..<min(columns, column + columnsPerTile)
+    )
+  }
+}
+
+extension PlannedTensor {
+  /// Bytes of the smallest tile that the tensor allows: a band of blocks that share their scales.
+  var indivisibleBytes: Int {
+    switch operation {
+    case .copy, .cast: 0
+    case .dequantize(let block):
+      min(block.columns, entry.shape.dimensions[1]) * entry.type.bits / 8
+    case .quantize(let block, _), .scales(let block, _):
+      min(block.rows, source.shape.dimensions[0]) * source.shape.dimensions[1]
+        * max(source.type.bits, entry.type.bits) / 8
+    }
+  }
+}
+
+/// All tiles of a plan in the order of their bytes, without a list of them.
+struct TileQueue: Sendable {
+  private let order: [(tensor: Int, file: Int)]
+  /// Number of tiles before each tensor in `order`, and of all at the end.
+  private let starts: [Int]
+  private let plan: Plan
+
+  /// Number of tiles.
+  var count: Int { starts[starts.count - 1] }
+
+  init(_ plan: Plan) {
+    self.plan = plan
+    var order: [(tensor: Int, file: Int)] = []
+    var starts = [0]
+    for (number, file) in plan.layout.files.enumerated() {
+      for tensor in file.tensors {
+        order.append((tensor, number))
+        let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
+        starts.append(starts[starts.count - 1] + grid.count)
+      }
+    }
+    self.order = order
+    self.starts = starts
+  }
+
+  /// Tile `item`.
+  subscript(item: Int) -> Tile {
+    // The last tensor that starts at or before the item: empty tensors share their start.
+    var low = 0
+    var high = order.count
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if starts[middle] <= item { low = middle } else { high = middle }
+    }
+    let (tensor, file) = order[low]
+    let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
+    let (rows, columns) = grid.ranges(item - starts[low])
+    return Tile(tensor: tensor, file: file, rows: rows, columns: columns)
+  }
+}

@@ -1,0 +1,43 @@
+/// Progress of long work on standard error: bytes, rate and time left.
+public struct ProgressLine {
+  /// When progress is shown.
+  public enum Mode: String, Sendable, CaseIterable {
+    /// On a terminal.
+    case auto
+    /// Always: a line a second where standard error is no terminal.
+    case always
+    /// Never.
+    case never
+  }
+
+  private let isShown: Bool
+  private let isTerminal = Console.messagesAreOnTerminal
+  private let start = ContinuousClock.now
+  private var last: ContinuousClock.Instant
+
+  /// Starts the clock.
+  public init(_ mode: Mode) {
+    isShown = mode == .always || (mode == .auto && isTerminal)
+    last = start
+  }
+
+  /// Shows how far the work is, not more often than a person can read.
+  public mutating func show(_ done: Int, of total: Int) {
+    let now = ContinuousClock.now
+    guard isShown, now - last >= (isTerminal ? .milliseconds(100) : .seconds(1)) else { return }
+    last = now
+    let seconds = Double((now - start) / .milliseconds(1)) / 1000
+    let rate = Double(done) / max(seconds, 0.001)
+    let left = rate > 0 ? Int(Double(total - done) / rate) : 0
+    let percent = total > 0 ? done * 100 / total : 100
+    let line =
+      "\(percent) %  \(done / 1_000_000) of \(total / 1_000_000) MB  "
+      + "\(Int(rate / 1e6)) MB/s  \(left / 60) min \(left % 60) s left"
+    if isTerminal { Console.draw(line) } else { Console.message(line) }
+  }
+
+  /// Takes the line away.
+  public func clear() {
+    if isShown && isTerminal { Console.draw("") }
+  }
+}

@@ -1,0 +1,32 @@
+public import Conversion
+public import Platform
+
+extension ConversionResult {
+  /// The document of schema `fathom.convert/1`.
+  public func json(of plan: Plan) -> JSONValue {
+    .object([
+      "schema": .string("fathom.convert/1"), "output": .string(output),
+      "files": .array(
+        plan.files.map {
+          .object([
+            "name": .string($0.name), "bytes": .integer($0.byteCount),
+            "kind": .string($0.kind.rawValue),
+          ])
+        }),
+      "tensors": .integer(plan.tensors.count), "bytesRead": .integer(bytesRead),
+      "bytesWritten": .integer(bytesWritten), "seconds": .number(seconds),
+      "warnings": .array(warnings.map { .string($0) }),
+    ])
+  }
+
+  /// The result in a few lines.
+  public func text(of plan: Plan) -> String {
+    let rate = Int(Double(bytesWritten) / max(seconds, 0.001))
+    return """
+      \(output.printable): \(Quantity.plural(plan.tensors.count, "tensor")) in \
+      \(Quantity.plural(plan.files.count, "file")), \(Quantity.bytes(bytesWritten)) written in \
+      \(Quantity.fixed(seconds, digits: 2)) s (\(Quantity.bytes(rate))/s)
+
+      """
+  }
+}

@@ -1,0 +1,145 @@
+public import Conversion
+internal import Formats
+public import Platform
+internal import Tensors
+
+/// What a conversion will write, as a document. It is given out in pieces: as one value, the plan
+/// of 91,991 tensors would take several times its own memory.
+public struct PlanReport {
+  private let plan: Plan
+  private let source: String
+  private let output: String
+
+  /// Wraps a plan with the names that the user gave.
+  public init(_ plan: Plan, source: String, output: String) {
+    self.plan = plan
+    self.source = source
+    self.output = output
+  }
+
+  /// Writes the table of tensors, the files and the totals.
+  public func writeText(_ write: (String) throws(Fault) -> Void) throws(Fault) {
+    var table = TextTable([
+      ("TENSOR", .left), ("TYPE", .left), ("SHAPE", .left), ("BYTES", .right), ("FILE", .left),
+      ("REASON", .left),
+    ])
+    for (file, index, _) in placed {
+      let tensor = plan.tensors[index]
+      let from = tensor.source.type.rawValue
+      let type = tensor.entry.type.rawValue
+      table.add([
+        tensor.entry.name.printable, from == type ? type : "\(from) → \(type)",
+        "\(tensor.entry.shape)", Quantity.count(tensor.entry.byteCount),
+        plan.layout.files[file].name, "\(tensor.operation.name): \(tensor.reason)",
+      ])
+    }
+    for line in table.lines { try write(line + "\n") }
+    try write("\n")
+    for (reason, count) in droppedReasons { try write("left out: \(count) × \(reason)\n") }
+    for warning in plan.warnings { try write("warning: \(warning.printable)\n") }
+    var files = TextTable([("FILE", .left), ("BYTES", .right)])
+    for file in plan.files { files.add([file.name.printable, Quantity.count(file.byteCount)]) }
+    for line in files.lines { try write(line + "\n") }
+    try write(
+      """
+
+      \(Quantity.plural(plan.tensors.count, "tensor")), \
+      \(Quantity.bytes(plan.layout.totalSize)) of tensors
+      \(Quantity.plural(plan.files.count, "file")), \(Quantity.count(plan.byteCount)) bytes \
+      (\(Quantity.bytes(plan.byteCount))) will be written to \(output.printable)
+      peak memory \(Quantity.bytes(plan.peakMemory)) on \
+      \(Quantity.plural(plan.buffers.threads, "thread"))
+
+      """)
+  }
+
+  /// Writes the document of schema `fathom.plan/1`.
+  public func writeJSON(_ write: (String) throws(Fault) -> Void) throws(Fault) {
+    let head: JSONObject = [
+      "schema": .string("fathom.plan/1"), "source": .string(source), "output": .string(output),
+      "recipe": recipe, "totals": totals, "peakMemory": .integer(plan.peakMemory),
+      "threads": .integer(plan.buffers.threads),
+      "files": .array(
+        plan.files.map {
+          .object([
+            "name": .string($0.name), "bytes": .integer($0.byteCount),
+            "kind": .string($0.kind.rawValue),
+          ])
+        }),
+      "warnings": .array(plan.warnings.map { .string($0) }),
+    ]
+    // The lists that grow with the model follow, a line for each entry.
+    try write(String(JSONValue.object(head).text().dropLast("\n}".count)))
+    try writeList("tensors", placed, write) { item in
+      tensorJSON(file: item.file, index: item.index, offset: item.offset)
+    }
+    try writeList("dropped", plan.dropped, write) {
+      .object(["name": .string($0.name), "reason": .string($0.reason)])
+    }
+    try write("\n}\n")
+  }
+
+  private func writeList<Item>(
+    _ key: String, _ items: [Item], _ write: (String) throws(Fault) -> Void,
+    _ json: (Item) -> JSONValue
+  ) throws(Fault) {
+    try write(",\n  \"\(key)\": [")
+    for (number, item) in items.enumerated() {
+      try write((number == 0 ? "\n    " : ",\n    ") + json(item).text(indent: nil))
+    }
+    try write(items.isEmpty ? "]" : "\n  ]")
+  }
+
+  /// Tensors in the order of their bytes, with file and offset.
+  private var placed: [(file: Int, index: Int, offset: Int)] {
+    plan.layout.files.enumerated().flatMap { number, file in
+      zip(file.tensors, file.offsets).map { (number, $0, $1) }
+    }
+  }
+
+  private var droppedReasons: [(reason: String, count: Int)] {
+    var counts: [(reason: String, count: Int)] = []
+    for tensor in plan.dropped {
+      // Scales differ in the name of their weight only.
+      let reason = tensor.reason.hasPrefix("multiplied into") ? "scales, multiplied into their weights" : tensor.reason
+      if let index = counts.firstIndex(where: { $0.reason == reason }) {
+        counts[index].count += 1
+      } else {
+        counts.append((reason, 1))
+      }
+    }
+    return counts
+  }
+
+  private var recipe: JSONValue {
+    .object([
+      "to": .string("hf"),
+      "quant": plan.recipe.weights.map { .string($0.name) } ?? .null,
+      "mtp": .string(plan.recipe.mtp.rawValue),
+      "maxShardSize": .integer(plan.recipe.shardLimit),
+    ])
+  }
+
+  private var totals: JSONValue {
+    .object([
+      "tensors": .integer(plan.tensors.count),
+      "elements": .integer(plan.tensors.reduce(0) { $0 + $1.entry.shape.elementCount }),
+      "tensorBytes": .integer(plan.layout.totalSize), "files": .integer(plan.files.count),
+      "bytes": .integer(plan.byteCount),
+    ])
+  }
+
+  private func tensorJSON(file: Int, index: Int, offset: Int) -> JSONValue {
+    let tensor = plan.tensors[index]
+    let sources = [tensor.source.name] + (tensor.scales.map { [$0.name] } ?? [])
+    return .object([
+      "name": .string(tensor.entry.name), "type": .string(tensor.entry.type.rawValue),
+      "shape": .array(tensor.entry.shape.dimensions.map { .integer($0) }),
+      "file": .string(plan.layout.files[file].name), "offset": .integer(offset),
+      "bytes": .integer(tensor.entry.byteCount),
+      "sourceType": .string(tensor.source.type.rawValue),
+      "sources": .array(sources.map { .string($0) }),
+      "operation": .string(tensor.operation.name), "reason": .string(tensor.reason),
+    ])
+  }
+}

@@ -1,0 +1,139 @@
+public import ArgumentParser
+public import Conversion
+internal import Formats
+public import Platform
+internal import Tensors
+internal import Verification
+
+struct ConvertCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert",
+    abstract: "Convert a checkpoint to another type or sharding.",
+    discussion: """
+      Without --quant every tensor keeps its type: a plain copy, or a new sharding. The output \
+      appears under its name when it is complete and flushed to disk, or not at all.
+      """)
+
+  /// Formats that can be written.
+  enum Target: String, ExpressibleByArgument, CaseIterable {
+    case hf
+  }
+
+  @Argument(help: ModelArgument.help)
+  var model: String
+
+  @Argument(help: "The folder to write.")
+  var output: String
+
+  @Option(help: "Format to write.")
+  var to: Target
+
+  @Option(
+    help: ArgumentHelp(
+      "Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")).",
+      valueName: "type"))
+  var quant: WeightStorage?
+
+  @Option(help: "Multi-token-prediction layers: keep, drop, or only them.")
+  var mtp = Recipe.MTP.keep
+
+  @Option(help: ArgumentHelp("Most bytes of tensors in one file.", valueName: "size"))
+  var maxShardSize = ByteSize(bytes: 5_000_000_000)
+
+  @Option(help: ArgumentHelp("Rows and columns of an FP8 block: 128x128.", valueName: "RxC"))
+  var blockSize: BlockSize?
+
+  @Option(help: "Scales of FP8 blocks: f32, or powers of two (ue8m0).")
+  var scaleFormat: Recipe.ScaleFormat?
+
+  @Option(help: "Threads to convert with.")
+  var threads = Workers.available
+
+  @Option(help: "Most memory for buffers.")
+  var memory = ByteSize(bytes: Resources.defaultMemory)
+
+  @Flag(help: "Show every tensor, file and byte that would be written, and write nothing.")
+  var dryRun = false
+
+  @Flag(help: "Replace an output that exists, once the new one is complete.")
+  var overwrite = false
+
+  @Option(help: "Output format: text or json.")
+  var format = OutputFormat.text
+
+  @Option(help: "Progress on standard error: auto, always or never.")
+  var progress = ProgressLine.Mode.auto
+
+  func validate() throws {
+    try ModelArgument.check(threads: threads)
+    if (blockSize != nil || scaleFormat != nil) && quant?.type != .f8E4M3 {
+      throw ValidationError("--block-size and --scale-format go with --quant fp8")
+    }
+  }
+
+  func run() throws {
+    let recipe = Recipe(
+      weights: quant, mtp: mtp, shardLimit: maxShardSize.bytes, blockSize: blockSize,
+      scaleFormat: scaleFormat)
+    // Before anything is read: a name that is taken is the commonest mistake.
+    let destination = dryRun ? nil : try OutputPath(output, overwrite: overwrite)
+    let source = try SourceModel(Checkpoint(path: model, threads: threads))
+    try destination?.requireApart(from: source.place(of: model))
+    let plan = try Plan(
+      source, recipe: recipe, resources: Resources(threads: threads, memory: memory.bytes))
+    guard let destination else { return try show(plan) }
+    for warning in plan.warnings { Console.message("fathom: warning: \(warning.printable)") }
+    Interruption.listen()
+    var line = ProgressLine(progress)
+    let result: ConversionResult
+    do {
+      result = try plan.run(from: source, to: destination) {
+        line.show($0.written, of: $0.total)
+      }
+    } catch {
+      line.clear()
+      throw error
+    }
+    line.clear()
+    try Console.write(
+      format == .json ? result.json(of: plan).text() + "\n" : result.text(of: plan))
+  }
+
+  private func show(_ plan: Plan) throws {
+    let report = PlanReport(plan, source: model, output: output)
+    var pending = ""
+    func write(_ piece: String) throws(Fault) {
+      pending += piece
+      guard pending.utf8.count > 1 << 16 else { return }
+      try Console.write(pending)
+      pending = ""
+    }
+    if format == .json { try report.writeJSON(write) } else { try report.writeText(write) }
+    try Console.write(pending)
+  }
+}
+
+extension WeightStorage: ExpressibleByArgument {
+  /// Reads a name of the table.
+  public init?(argument: String) {
+    guard let storage = WeightStorage.named(argument) else { return nil }
+    self = storage
+  }
+}
+
+extension ByteSize: ExpressibleByArgument {
+  /// Reads `5GB`, `512MiB` or a plain number.
+  public init?(argument: String) { self.init(argument) }
+
+  /// The number of bytes.
+  public var defaultValueDescription: String { String(bytes) }
+}
+
+extension BlockSize: ExpressibleByArgument {
+  /// Reads `128x128`.
+  public init?(argument: String) { self.init(argument) }
+}
+
+extension Recipe.MTP: ExpressibleByArgument {}
+extension Recipe.ScaleFormat: ExpressibleByArgument {}
+extension ProgressLine.Mode: ExpressibleByArgument {}
