@@ -8,8 +8,8 @@ from make_samples import SAMPLES, make_tokens
 from peers.folder import (
     PLAIN, SCALE, dequantize_all, read_checkpoint, size_of, store, write_checkpoint,
 )
-from peers.network import make_values
 from peers.oracle import load_from_stored, load_models, outputs_of
+from peers.values import make_values
 
 from .compare import largest_difference
 from .outputs import check_folder, check_tensors, check_valid

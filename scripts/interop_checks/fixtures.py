@@ -5,13 +5,13 @@ from safetensors.torch import load_file
 
 from make_samples import SAMPLE_TABLE, SAMPLES
 from peers.folder import read_checkpoint, store
-from peers.network import make_values
 from peers.oracle import load_from_stored, outputs_of
+from peers.values import make_values
 
 from .compare import largest_difference, same_bits
 
-# torch's kernels differ between processors: 0 on the one that made the samples, 8e-6 with torch held
-# to AVX2, 1.6e-5 without vector extensions.
+# torch's kernels differ between processors: 0 on the one that made the samples, 8e-6 with torch
+# held to AVX2, 1.6e-5 without vector extensions.
 TOLERANCE = 2e-5
 
 

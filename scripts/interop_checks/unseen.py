@@ -1,8 +1,9 @@
 """Checkpoints that no fixture holds: other sizes and other branches of the network."""
 
 from peers.folder import store, write_checkpoint
-from peers.network import DEEPSEEK_V3, make_config, make_values
+from peers.network import DEEPSEEK_V3, make_config
 from peers.tokenizer import write_tokenizer
+from peers.values import make_values
 
 SIZES = dict(
     vocab_size=331, hidden_size=148, intermediate_size=212, moe_intermediate_size=36,
