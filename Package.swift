@@ -57,6 +57,11 @@ let package = Package(
     .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["Support", "fathom"], swiftSettings: strict),
     .testTarget(
+      name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "VerificationTests", dependencies: ["Support", "Verification"], swiftSettings: strict),
+    .testTarget(
       name: "PlatformTests", dependencies: ["Support", "Platform"], swiftSettings: strict),
     .testTarget(
       name: "FormatsTests", dependencies: ["Support", "Formats", "Platform", "Tensors"],
