@@ -10,9 +10,9 @@ extension BlockCodec {
     }
   } encode: { x, _, bytes in
     let largest = BlockMath.extreme(x, count: 32).magnitude
-    // 2 less than the exponent: the largest code, 6, has exponent 2.
-    bytes[0] = largest > 0 ? BlockMath.byte(FP4.floorLog2(largest) + 125) : 0
-    if largest == .infinity { bytes[0] = 0 }
+    // 2 less than the exponent: the largest code, 6, has exponent 2. An infinity has none.
+    let hasExponent = largest > 0 && largest < .infinity
+    bytes[0] = hasExponent ? BlockMath.byte(FP4.floorLog2(largest) + 125) : 0
     let scale = FP4.halfPower(bytes[0])
     storeNibbles(bytes + 1) { FP4.nearest(x[$0], scale) }
   }
