@@ -67,20 +67,20 @@ enum FP4 {
     let (exponent, mantissa) = (Int(code >> 3 & 15), Float(code & 7))
     let value =
       exponent == 0
-      ? mantissa * 0x1p-9 : (1 + mantissa / 8) * Float(sign: .plus, exponent: exponent - 7, significand: 1)
+      ? mantissa * 0x1p-9
+      : (1 + mantissa / 8) * Float(sign: .plus, exponent: exponent - 7, significand: 1)
     return value * 0.5
   }
 
   /// The E4M3 code for a number that is not negative: rounded by the first bit that is cut, so that
-  /// ties go up, and at most 448.
+  /// ties go up. From 248 on it is the code of 448, as llama.cpp has it, not the nearest.
   static func e4m3(_ x: Float) -> UInt8 {
     guard x > 0 else { return 0 }
     let bits = min(x, 448).bitPattern
     let exponent = Int32(bits >> 23) - 120
     if exponent <= 0 { return BlockMath.byte(min(7, Int32(x * 512 + 0.5))) }
-    guard exponent < 15 else { return 0x7E }
     let code = UInt32(exponent) << 3 + (bits >> 20 & 7) + (bits >> 19 & 1)
-    return UInt8(min(code, code >= 15 << 3 ? 0x7E : 255))
+    return code < 15 << 3 ? UInt8(code) : 0x7E
   }
 
   /// ⌊log2f(x)⌋ for a positive finite x, where log2f rounds to nearest: just below a power of two
