@@ -54,6 +54,7 @@ let package = Package(
     .target(
       name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+    .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["Support", "fathom"], swiftSettings: strict),
     .testTarget(
       name: "PlatformTests", dependencies: ["Support", "Platform"], swiftSettings: strict),

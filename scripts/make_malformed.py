@@ -16,7 +16,8 @@ from safetensors import safe_open
 
 import hostile_files
 from peers.folder import SCALE, shard_name, size_of, store, write_json, write_shards
-from peers.network import make_config, make_values
+from peers.network import make_config
+from peers.values import make_values
 
 SAMPLES = Path(__file__).resolve().parent.parent / "Samples"
 SHARDS = 2

@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import save_file
 
 from peers.folder import read_checkpoint, store, write_checkpoint, write_json
-from peers.network import DEEPSEEK_V3, make_config, make_values
+from peers.network import DEEPSEEK_V3, make_config
 from peers.oracle import load_from_stored, outputs_of, router_margins
 from peers.tokenizer import write_tokenizer
+from peers.values import make_values
 
 SAMPLES = Path(__file__).resolve().parent.parent / "Samples"
 

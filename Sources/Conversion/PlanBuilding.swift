@@ -1,6 +1,6 @@
-public import Platform
 internal import Formats
 internal import Models
+public import Platform
 
 extension Plan {
   /// Decides everything about a conversion; reads no weight and writes nothing.

@@ -27,7 +27,8 @@ struct TileGrid {
 
   var count: Int {
     rows == 0 || columns == 0
-      ? 0 : (rows + rowsPerTile - 1) / rowsPerTile * ((columns + columnsPerTile - 1) / columnsPerTile)
+      ? 0
+      : (rows + rowsPerTile - 1) / rowsPerTile * ((columns + columnsPerTile - 1) / columnsPerTile)
   }
 
   /// Cuts a tensor so that neither a tile's source nor its result exceeds `tileBytes`.

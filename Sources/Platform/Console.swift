@@ -31,6 +31,12 @@ public enum Console {
     isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
   }
 
+  /// Ends the program quietly when a reader closes the pipe early, as `| head` does.
+  public static func endOnClosedPipe() { signal(SIGPIPE, SIG_DFL) }
+
+  /// Ends the program with an exit code.
+  public static func exit(_ code: Int32) -> Never { Glibc.exit(code) }
+
   private static func put(_ text: String, to descriptor: Int32) -> Int32 {
     var text = text
     return text.withUTF8 { bytes in

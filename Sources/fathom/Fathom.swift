@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Glibc
 internal import Platform
 
 @main
@@ -12,14 +11,13 @@ struct FathomCommand: ParsableCommand {
 
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.
   static func main() {
-    // A reader that closes the pipe early (`| head`) must end the program quietly.
-    signal(SIGPIPE, SIG_DFL)
+    Console.endOnClosedPipe()
     do {
       var command = try parseAsRoot()
       try command.run()
     } catch let fault as Fault {
       Console.message("fathom: \(fault)")
-      Glibc.exit(fault.kind.exitCode)
+      Console.exit(fault.kind.exitCode)
     } catch {
       exit(withError: error)
     }

@@ -37,7 +37,9 @@ struct SampleTests {
   /// Largest KL divergence of any position, from the definition.
   private func divergence(_ p: [Float], _ q: [Float], vocabSize: Int) -> Double {
     stride(from: 0, to: p.count, by: vocabSize).map { start in
-      let (a, b) = (logSoftmax(p[start..<start + vocabSize]), logSoftmax(q[start..<start + vocabSize]))
+      let (a, b) = (
+        logSoftmax(p[start..<start + vocabSize]), logSoftmax(q[start..<start + vocabSize])
+      )
       return zip(a, b).reduce(0) { $0 + Mathematics.exp($1.0) * ($1.0 - $1.1) }
     }.max() ?? 0
   }

@@ -101,7 +101,9 @@ public struct PlanReport {
     var counts: [(reason: String, count: Int)] = []
     for tensor in plan.dropped {
       // Scales differ in the name of their weight only.
-      let reason = tensor.reason.hasPrefix("multiplied into") ? "scales, multiplied into their weights" : tensor.reason
+      let reason =
+        tensor.reason.hasPrefix("multiplied into")
+        ? "scales, multiplied into their weights" : tensor.reason
       if let index = counts.firstIndex(where: { $0.reason == reason }) {
         counts[index].count += 1
       } else {

@@ -14,16 +14,6 @@ struct DeepChecks {
   /// Bytes that a worker holds at a time.
   private static let window = 4 << 20
 
-  init(
-    config: DeepSeekV3Config, tensors: [(expected: ExpectedTensor, stored: StoredTensor)],
-    shards: [Shard?], threads: Int
-  ) {
-    self.config = config
-    self.tensors = tensors
-    self.shards = shards
-    self.threads = threads
-  }
-
   func run() throws(Fault) -> [Finding] {
     let results = Mutex([WeightScan?](repeating: nil, count: tensors.count))
     try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in

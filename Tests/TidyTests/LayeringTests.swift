@@ -1,0 +1,53 @@
+import Testing
+
+/// The one direction of imports; SwiftPM lets a room import whatever its dependencies reach.
+@Suite struct LayeringTests {
+  /// What each room may import, beside the standard library.
+  static let rooms: [String: Set<String>] = [
+    "Tensors": [],
+    "Platform": ["CZstd", "CJSONC", "CPlatform", "Glibc", "Synchronization"],
+    "Codecs": ["Tensors", "CKernels"],
+    "Formats": ["Tensors", "Platform", "Synchronization"],
+    "Models": ["Tensors", "Platform"],
+    "Conversion": ["Tensors", "Platform", "Formats", "Codecs", "Models", "Synchronization"],
+    "Reference": ["Tensors", "Platform", "Codecs", "Models", "Synchronization"],
+    "Verification": [
+      "Tensors", "Platform", "Formats", "Codecs", "Models", "Conversion", "Reference",
+      "Synchronization",
+    ],
+    "fathom": [
+      "ArgumentParser", "Tensors", "Platform", "Formats", "Codecs", "Models", "Conversion",
+      "Reference", "Verification",
+    ],
+  ]
+
+  /// Rooms whose code may touch raw memory: the owner of buffers, files, codecs, and the loops of
+  /// those that hand buffers to them.
+  static let unsafeRooms: Set<String> = ["Tensors", "Platform", "Codecs"]
+
+  @Test func everyRoomIsListed() {
+    #expect(!SourceTree.sources.isEmpty)
+    #expect(Set(SourceTree.sources.map(\.room)).isSubset(of: Set(LayeringTests.rooms.keys)))
+  }
+
+  @Test(arguments: SourceTree.sources)
+  func importsOnlyLowerRooms(file: SourceFile) {
+    let allowed = LayeringTests.rooms[file.room] ?? []
+    for line in file.lines {
+      let words = line.split(separator: " ")
+      guard let place = words.firstIndex(of: "import"), place <= 1, words.count > place + 1 else {
+        continue
+      }
+      let module = String(words[place + 1])
+      #expect(allowed.contains(module), "\(file.path) imports \(module)")
+    }
+  }
+
+  @Test(arguments: SourceTree.sources.filter { !unsafeRooms.contains($0.room) })
+  func allocatesNoRawMemory(file: SourceFile) {
+    for line in file.lines {
+      #expect(!line.contains(".allocate("), "\(file.path): use ByteBuffer, which has an owner")
+      #expect(!line.contains("OpaquePointer"), "\(file.path): C objects stay in Platform")
+    }
+  }
+}

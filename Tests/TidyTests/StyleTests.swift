@@ -1,0 +1,65 @@
+import Foundation
+import Support
+import Testing
+
+/// The rules of the house that a program can check.
+@Suite struct StyleTests {
+  static let swift = SourceTree.sources + SourceTree.files(below: "Tests/", endings: [".swift"])
+  /// Tables of constants are long by nature.
+  static let longFiles: Set<String> = []
+
+  @Test func formatIsLinted() throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.currentDirectoryURL = URL(fileURLWithPath: Repository.root)
+    process.arguments = [
+      "swift", "format", "lint", "--strict", "--parallel", "--recursive", "--configuration",
+      ".swift-format", "Sources", "Tests", "Package.swift",
+    ]
+    let pipe = Pipe()
+    process.standardError = pipe
+    try process.run()
+    let data = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0, "\(String(decoding: data.prefix(4000), as: UTF8.self))")
+  }
+
+  @Test(arguments: swift)
+  func filesAreShort(file: SourceFile) {
+    guard !StyleTests.longFiles.contains(file.path) else { return }
+    #expect(file.lines.count <= 350, "\(file.path)")
+  }
+
+  @Test(arguments: SourceTree.sources)
+  func everyPublicDeclarationHasAComment(file: SourceFile) {
+    for (index, line) in file.lines.enumerated() {
+      let code = line.drop { $0 == " " }
+      guard code.hasPrefix("public "), !code.hasPrefix("public import"),
+        !code.hasPrefix("public extension")
+      else { continue }
+      var above = index - 1
+      while above >= 0, file.lines[above].drop(while: { $0 == " " }).hasPrefix("@") { above -= 1 }
+      let comment = above >= 0 ? file.lines[above].drop { $0 == " " } : ""
+      #expect(comment.hasPrefix("///"), "\(file.path):\(index + 1): \(code)")
+    }
+  }
+
+  @Test(arguments: swift)
+  func noLineIsOnlyCodeCommentedOut(file: SourceFile) {
+    for (index, line) in file.lines.enumerated() {
+      let code = line.drop { $0 == " " }
+      let isCode = ["// let ", "// var ", "// func ", "// return ", "// if ", "// for "].contains {
+        code.hasPrefix($0) && (code.hasSuffix("{") || code.hasSuffix(")") || code.contains(" = "))
+      }
+      #expect(!isCode, "\(file.path):\(index + 1)")
+      let marks = ["TO" + "DO", "FIX" + "ME", "XX" + "X"]
+      #expect(!marks.contains { line.contains($0) }, "\(file.path):\(index + 1)")
+    }
+  }
+
+  @Test func namesSayWhatThingsAre() {
+    for path in SourceTree.paths {
+      for word in ["Utils", "Helpers", "Manager"] { #expect(!path.contains(word), "\(path)") }
+    }
+  }
+}

@@ -1,0 +1,39 @@
+"""The forward pass of transformers in F32 on a folder of plain weights.
+
+    python -m bench_parts.transformers_forward FOLDER TOKENS.json EXPERTS
+
+Prints seconds for loading, and for each of two passes after one that warms up.
+"""
+
+import json
+import sys
+import time
+
+import torch
+from transformers import DeepseekV3ForCausalLM
+from transformers.utils import logging
+
+
+def main():
+    """Default attention; EXPERTS is transformers' name for its way to run experts."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    start = time.perf_counter()
+    DeepseekV3ForCausalLM._keys_to_ignore_on_load_unexpected = [r"model\.layers\.4\..*"]
+    model = DeepseekV3ForCausalLM.from_pretrained(
+        sys.argv[1], dtype=torch.float32, experts_implementation=sys.argv[3]).eval()
+    # Weights are mapped: the first pass reads them, and belongs to loading.
+    input_ids = torch.tensor(json.load(open(sys.argv[2])))
+    seconds = []
+    with torch.no_grad():
+        model(input_ids, use_cache=False)
+        load = time.perf_counter() - start
+        for _ in range(2):
+            start = time.perf_counter()
+            model(input_ids, use_cache=False)
+            seconds.append(time.perf_counter() - start)
+    print(json.dumps({"load": load, "forward": seconds}))
+
+
+if __name__ == "__main__":
+    main()

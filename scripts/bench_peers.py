@@ -1,0 +1,195 @@
+"""Measures Fathom beside its peers; `scripts/bench` builds Fathom and starts this.
+
+    python scripts/bench_peers.py --fathom PATH --folder FOLDER [--only PART …]
+
+Each comparison alternates the programs and takes medians of three runs. Files are read from the
+page cache, which the first, uncounted read has filled; the table says what is flushed to disk.
+
+Nothing large may be imported here: a child's peak memory starts at its parent's.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from bench_parts.measure import cpu, describe_machine, median, peak, print_table, run
+from bench_parts.sizes import SMALL_V3, V3_TOTALS
+
+SCRIPTS = Path(__file__).resolve().parent
+ROUNDS = 3
+TOKENS = 512
+
+
+def peer(module, *arguments):
+    """The command line of one of the peers' programs."""
+    return [sys.executable, "-m", f"bench_parts.{module}", *arguments]
+
+
+def make(kind, folder):
+    """A checkpoint, made once by a process of its own."""
+    if not folder.exists():
+        print(f"making {folder} …", flush=True)
+        run(peer("checkpoints", kind, folder), cwd=SCRIPTS)
+
+
+def folder_bytes(folder):
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def read_once(folder):
+    """Fills the page cache."""
+    for path in sorted(folder.iterdir()):
+        with open(path, "rb") as file:
+            while file.read(1 << 24):
+                pass
+
+
+def fresh(folder):
+    """A path at which nothing is; what lay there is removed and its writing back waited for."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.sync()
+    return folder
+
+
+def copy_flushed(source, output):
+    """`cp` and `sync` of the same bytes: what the disk takes for them."""
+    script = 'cp -r "$1" "$2" && find "$2" -type f -exec sync {} +'
+    return ["bash", "-c", script, "copy", source, output]
+
+
+def bench_cast(fathom, folder):
+    """FP8 → BF16 of the 2 GB checkpoint."""
+    source = folder / "small-v3-fp8"
+    make("small", source)
+    read_once(source)
+    torch_out, fathom_out, copy_out = (
+        folder / name for name in ("bf16-torch", "bf16-fathom", "copy"))
+    convert = [fathom, "convert", source, fathom_out, "--to", "hf", "--quant", "bf16"]
+    runs = {"torch": [], "fathom": [], "cp": []}
+    for _ in range(ROUNDS):
+        fresh(torch_out)
+        runs["torch"].append(run(peer("cast_bf16", source, torch_out), cwd=SCRIPTS))
+        fresh(fathom_out)
+        runs["fathom"].append(run(convert))
+        fresh(copy_out)
+        runs["cp"].append(run(copy_flushed(fathom_out, copy_out)))
+    written = folder_bytes(fathom_out)
+    for leftover in (fathom_out, copy_out):
+        shutil.rmtree(leftover)
+    # The forward pass of transformers loads this one.
+    shutil.copy(source / "config.json", torch_out)
+    config = dict(SMALL_V3, torch_dtype="bfloat16")
+    del config["quantization_config"]
+    (torch_out / "config.json").write_text(json.dumps(config))
+    base = median(runs["torch"])
+    names = {"torch": "torch on the CPU (not flushed)", "fathom": "fathom convert (flushed)",
+             "cp": "cp of the output (flushed)"}
+    rows = [
+        (names[key], f"{median(runs[key]):.2f} s", f"{written / median(runs[key]) / 1e9:.2f} GB/s",
+         cpu(runs[key]), peak(runs[key]), f"{base / median(runs[key]):.1f} ×")
+        for key in names
+    ]
+    print_table(
+        f"FP8 → BF16, {folder_bytes(source) / 1e9:.2f} GB in, {written / 1e9:.2f} GB out",
+        ("program", "wall time", "written", "CPU time", "peak memory", "speed"), rows)
+    print(f"\n`{' '.join(map(str, convert))}`")
+
+
+def bench_forward(fathom, folder):
+    """512 tokens through the main model in F32."""
+    source, plain = folder / "small-v3-fp8", folder / "bf16-torch"
+    make("small", source)
+    if not (plain / "config.json").exists():
+        bench_cast(fathom, folder)
+    read_once(source)
+    tokens, output = folder / "tokens.json", folder / "logits.safetensors"
+    vocab = SMALL_V3["vocab_size"]
+    # A full cycle of a linear congruence: spread over the vocabulary, and the same everywhere.
+    tokens.write_text(json.dumps([[(12345 + 7919 * i) % vocab for i in range(TOKENS)]]))
+    command = [fathom, "logits", source, "--tokens", tokens, "--mtp", "drop", "-o", output]
+    ours, theirs = [], {"grouped_mm": [], "eager": []}
+    for _ in range(ROUNDS):
+        for way, results in theirs.items():
+            done = run(peer("transformers_forward", plain, tokens, way), cwd=SCRIPTS)
+            results.append((done, json.loads(done.output)))
+        output.unlink(missing_ok=True)
+        ours.append(run(command))
+    rows = []
+    for way, results in theirs.items():
+        forward = statistics.median(s for _, report in results for s in report["forward"])
+        load = statistics.median(report["load"] for _, report in results)
+        rows.append((f"transformers F32, {way}, loaded before", forward,
+                     f"+ {load:.1f} s to load", peak([done for done, _ in results])))
+    rows.append(("fathom logits, whole process", median(ours), "loading included", peak(ours)))
+    best = min(seconds for name, seconds, *_ in rows if name.startswith("transformers"))
+    print_table(
+        f"Forward pass, {TOKENS} tokens, FP8 checkpoint of 1.4 B parameters",
+        ("program", "seconds", "tokens/s", "ratio", "loading", "peak memory"),
+        [(name, f"{seconds:.2f}", f"{TOKENS / seconds:.0f}", f"{best / seconds:.2f}", note, memory)
+         for name, seconds, note, memory in rows])
+    print(f"\n`{' '.join(map(str, command))}`")
+
+
+def bench_listing(fathom, folder):
+    """Every tensor of DeepSeek-V3 in 163 sparse files."""
+    sparse = folder / "deepseek-v3-sparse"
+    make("sparse", sparse)
+    command = [fathom, "inspect", sparse, "--format", "json"]
+    validate = [fathom, "validate", sparse]
+    rows = {"names": [], "shapes": [], "inspect": [], "validate": []}
+    inside = {"names": [], "shapes": []}
+    for _ in range(ROUNDS):
+        for key, extra in (("names", []), ("shapes", ["--shapes"])):
+            done = run(peer("listing", sparse, *extra), cwd=SCRIPTS)
+            report = json.loads(done.output)
+            if report["tensors"] != V3_TOTALS["tensors"]:
+                raise SystemExit(f"safetensors lists {report['tensors']} tensors")
+            rows[key].append(done)
+            inside[key].append(report["seconds"])
+        done = run(command)
+        totals = json.loads(done.output)["totals"]
+        if any(totals[key] != value for key, value in V3_TOTALS.items()):
+            raise SystemExit(f"fathom inspect says {totals}, not {V3_TOTALS}")
+        rows["inspect"].append(done)
+        rows["validate"].append(run(validate))
+    base = statistics.median(inside["names"])
+    names = {"names": "safe_open, names", "shapes": "safe_open, names, types and shapes",
+             "inspect": "fathom inspect", "validate": "fathom validate"}
+    table = []
+    for key, name in names.items():
+        if key in inside:
+            seconds = statistics.median(inside[key])
+            table.append((f"{name}, without Python's start", f"{seconds:.3f} s", "", "",
+                          f"{seconds / base:.2f}"))
+        table.append((f"{name}, whole process", f"{median(rows[key]):.3f} s", cpu(rows[key]),
+                      peak(rows[key]), f"{median(rows[key]) / base:.2f}"))
+    print_table(f"Headers of DeepSeek-V3: {V3_TOTALS['tensors']:,} tensors in 163 files",
+                ("program", "wall time", "CPU time", "peak memory", "ratio"), table)
+    print(f"\n`{' '.join(map(str, command))}`")
+
+
+PARTS = {"cast": bench_cast, "forward": bench_forward, "listing": bench_listing}
+
+
+def main():
+    """The machine, then each part's table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fathom", required=True, help="the command to measure")
+    parser.add_argument("--folder", required=True, type=Path, help="where the checkpoints live")
+    parser.add_argument("--only", nargs="*", choices=PARTS, help="some parts alone")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    version = subprocess.run([arguments.fathom, "--version"], capture_output=True, text=True)
+    print(f"fathom {version.stdout.strip()} · {describe_machine()}")
+    for name in arguments.only or PARTS:
+        PARTS[name](arguments.fathom, arguments.folder)
+
+
+if __name__ == "__main__":
+    main()

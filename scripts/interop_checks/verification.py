@@ -1,0 +1,113 @@
+"""`fathom verify`: its numbers against torch's from the logits that Fathom dumps."""
+
+import json
+
+import torch
+from safetensors.torch import load_file
+
+from make_samples import SAMPLES, make_tokens
+from peers.folder import read_checkpoint
+
+from .compare import divergences, log_probabilities, perplexity
+
+# name → (sample, options that make the candidate from it)
+PAIRS = {
+    "fp8 and its bf16": ("tiny-fp8", ["--quant", "bf16"]),
+    "fp8 and its f16": ("tiny-fp8-block32", ["--quant", "f16"]),
+    "bf16 and its fp8": ("tiny-bf16", ["--quant", "fp8"]),
+    "f32 and its bf16": ("tiny-tied", ["--quant", "bf16"]),
+    "no MTP layer": ("tiny-no-qlora", ["--quant", "fp8", "--scale-format", "ue8m0"]),
+}
+RELATIVE = 1e-6
+# Sums in F64 over values of about 1 cannot be told apart below this.
+ABSOLUTE = 1e-13
+
+
+def measures(reference, candidate, input_ids, ahead):
+    """What the report should say, from two tensors of logits."""
+    kl = divergences(reference, candidate)
+    left, right = reference.double(), candidate.double()
+    return {
+        "klMean": float(kl.mean()),
+        "klMax": float(kl.max()),
+        "top1Agreement": float((left.argmax(-1) == right.argmax(-1)).double().mean()),
+        "nmse": float(((left - right) ** 2).sum() / (left**2).sum()),
+        "maxAbsDifference": float((left - right).abs().max()),
+        "perplexityReference": perplexity(reference, input_ids, ahead),
+        "perplexityCandidate": perplexity(candidate, input_ids, ahead),
+    }
+
+
+def close(expected, found):
+    """Equal up to the order of summation."""
+    return abs(expected - found) <= ABSOLUTE + RELATIVE * abs(expected)
+
+
+def compare(report, name, expected, found):
+    """One check per number."""
+    for key, value in expected.items():
+        report.check(f"{name}: {key}", key in found and close(value, found[key]),
+                     f"torch {value:.9g}, fathom {found.get(key)}")
+
+
+def check_pair(report, name, folder):
+    """Reference, candidate, dumps of both, and the report."""
+    sample, options = PAIRS[name]
+    reference, candidate = SAMPLES / sample, folder / sample
+    report.run("convert", reference, candidate, "--to", "hf", *options)
+    config, _ = read_checkpoint(reference)
+    input_ids = make_tokens(47, (2, 22), config["vocab_size"])
+    tokens = folder / f"{sample}.json"
+    tokens.write_text(json.dumps(input_ids.tolist()))
+    dumps = []
+    for model in (reference, candidate):
+        output = folder / f"{sample}-{len(dumps)}.safetensors"
+        report.run("logits", model, "--tokens", tokens, "-o", output)
+        dumps.append(load_file(str(output)))
+    verdict = report.run_json("verify", reference, candidate, "--tokens", tokens)
+    report.check(f"{name}: passes without thresholds", verdict["verdict"] == "pass")
+    left, right = dumps
+    compare(report, f"{name}, main", measures(left["logits"], right["logits"], input_ids, 1),
+            verdict["main"])
+    report.check(f"{name}: an mtp section where there is an MTP layer",
+                 ("mtp" in verdict) == ("mtp_logits" in left))
+    if "mtp_logits" in left:
+        expected = measures(left["mtp_logits"], right["mtp_logits"], input_ids, 2)
+        compare(report, f"{name}, mtp", expected, verdict["mtp"])
+
+
+def check_thresholds(report, folder):
+    """A limit just above the measured value holds; one just below does not, and exits 1."""
+    reference, candidate = SAMPLES / "tiny-bf16", folder / "tiny-bf16"
+    if not candidate.exists():
+        report.run("convert", reference, candidate, "--to", "hf", "--quant", "fp8")
+    tokens = folder / "thresholds.json"
+    tokens.write_text(json.dumps(make_tokens(48, (1, 30), 288).tolist()))
+    kl = report.run_json("verify", reference, candidate, "--tokens", tokens)["main"]["klMean"]
+    report.check("tiny-bf16 and its fp8 differ", kl > 0, f"KL {kl:.3g}")
+    for factor, exit_code, verdict in ((1.01, 0, "pass"), (0.99, 1, "fail")):
+        found = report.run_json("verify", reference, candidate, "--tokens", tokens,
+                                "--max-kl", f"{kl * factor:.12g}", expect=exit_code)
+        report.check(f"--max-kl {factor} × the KL: exit {exit_code}, {verdict}",
+                     found["verdict"] == verdict
+                     and [row["holds"] for row in found["thresholds"]] == [verdict == "pass"])
+
+
+def check_identity(report, folder):
+    """A checkpoint and its own copy in other shards do not differ at all."""
+    copy = folder / "tiny-fp8-copy"
+    report.run("convert", SAMPLES / "tiny-fp8", copy, "--to", "hf", "--max-shard-size", "300KB")
+    tokens = folder / "identity.json"
+    tokens.write_text(json.dumps(make_tokens(49, (1, 30), 288).tolist()))
+    found = report.run_json("verify", SAMPLES / "tiny-fp8", copy, "--tokens", tokens)
+    same = all(found[part]["klMax"] == 0 and found[part]["maxAbsDifference"] == 0
+               for part in ("main", "mtp"))
+    report.check("a copy in other shards has no difference at all", same)
+
+
+def run(report, folder):
+    """Pairs, thresholds, identity."""
+    for name in PAIRS:
+        report.attempt(name, check_pair, report, name, folder)
+    report.attempt("thresholds", check_thresholds, report, folder)
+    report.attempt("identity", check_identity, report, folder)
