@@ -102,7 +102,7 @@ public struct Plan: Sendable {
   }
 
   /// Measured: what inventory, expectations and plan take per tensor.
-  static let tableBytesPerTensor = 2600
+  static let tableBytesPerTensor = 1200
   /// Measured: the resident program with its libraries, before it opens anything.
-  static let programBytes = 24 << 20
+  static let programBytes = 16 << 20
 }

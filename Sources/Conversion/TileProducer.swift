@@ -1,3 +1,4 @@
+internal import Codecs
 internal import Formats
 internal import Platform
 internal import Synchronization
@@ -67,9 +68,9 @@ final class TileProducer: Sendable {
   ) throws(Fault) -> Int {
     let source = try elements(tile.columns, of: tensor.source, worker)
     let count = tile.columns.count * tensor.entry.type.bits / 8
-    PlainNumbers.convert(
-      source, tensor.source.type, to: UnsafeMutableRawBufferPointer(rebasing: slot[..<count]),
-      tensor.entry.type)
+    codec(tensor.source.type).convert(
+      source, count: tile.columns.count, to: codec(tensor.entry.type),
+      into: UnsafeMutableRawBufferPointer(rebasing: slot[..<count]))
     return count
   }
 
@@ -81,40 +82,39 @@ final class TileProducer: Sendable {
     guard let stored = tensor.scales else { preconditionFailure("the plan names the scales") }
     let width = tensor.entry.shape.dimensions[1]
     let gridWidth = stored.shape.dimensions[1]
-    // Whole rows, or a piece of one row: both are contiguous, in the weight and in the grid.
+    // Whole rows, or a piece of one row that begins at a block: both are contiguous, in the weight
+    // and in the grid, and form a smaller matrix with a grid of its own.
     let gridRows = tile.rows.lowerBound / block.rows...(tile.rows.upperBound - 1) / block.rows
     let gridColumns =
       tile.columns.lowerBound / block.columns...(tile.columns.upperBound - 1) / block.columns
-    let first = gridRows.lowerBound * gridWidth + gridColumns.lowerBound
-    let grid = try numbers(first..<first + gridRows.count * gridColumns.count, of: stored, worker)
+    let firstScale = gridRows.lowerBound * gridWidth + gridColumns.lowerBound
+    let scales = BlockScales(
+      values: try numbers(
+        firstScale..<firstScale + gridRows.count * gridColumns.count, of: stored),
+      blockRows: block.rows, blockColumns: block.columns)
     let start = tile.rows.lowerBound * width + tile.columns.lowerBound
     let count = tile.rows.count * tile.columns.count
     let source = try elements(start..<start + count, of: tensor.source, worker)
-    let step = tensor.entry.type.bits / 8
-    for row in tile.rows {
-      let local = row - tile.rows.lowerBound
-      let columns = tile.columns.count
-      let gridStart = (row / block.rows - gridRows.lowerBound) * gridColumns.count
-      FP8Numbers.decodeRow(
-        UnsafeRawBufferPointer(rebasing: source[local * columns..<(local + 1) * columns]),
-        scales: grid[gridStart..<gridStart + gridColumns.count], blockColumns: block.columns,
-        to: UnsafeMutableRawBufferPointer(
-          rebasing: slot[local * columns * step..<(local + 1) * columns * step]),
-        tensor.entry.type)
-    }
-    return count * step
+    let skipped = gridRows.lowerBound * block.rows
+    let result = count * tensor.entry.type.bits / 8
+    scales.convert(
+      source, type: tensor.source.type,
+      tile: MatrixTile(
+        rows: tile.rows.lowerBound - skipped..<tile.rows.upperBound - skipped,
+        width: tile.columns.count),
+      to: tensor.entry.type, into: UnsafeMutableRawBufferPointer(rebasing: slot[..<result]))
+    return result
   }
 
   /// Elements `range` of a plain tensor as F32.
-  private func numbers(
-    _ range: Range<Int>, of tensor: StoredTensor, _ worker: Int
-  ) throws(Fault) -> [Float] {
-    let stored = ByteBuffer(count: range.count * tensor.type.bits / 8)
-    try fetch(tensor, from: range.lowerBound * tensor.type.bits / 8, into: stored.bytes)
+  private func numbers(_ range: Range<Int>, of tensor: StoredTensor) throws(Fault) -> [Float] {
+    let bytes = tensor.type.bits / 8
+    let stored = ByteBuffer(count: range.count * bytes)
+    try fetch(tensor, from: range.lowerBound * bytes, into: stored.bytes)
     return [Float](unsafeUninitializedCapacity: range.count) { buffer, count in
-      PlainNumbers.convert(
-        UnsafeRawBufferPointer(stored.bytes), tensor.type,
-        to: UnsafeMutableRawBufferPointer(buffer), .f32)
+      codec(tensor.type).decode(
+        UnsafeRawBufferPointer(stored.bytes),
+        into: UnsafeMutableBufferPointer(rebasing: buffer[..<range.count]))
       count = range.count
     }
   }
@@ -128,16 +128,15 @@ final class TileProducer: Sendable {
     let start = tile.rows.lowerBound * columns
     let count = tile.rows.count * columns
     let source = try elements(start..<start + count, of: tensor.source, worker)
-    let step = tensor.source.type.bits / 8
-    for first in stride(from: 0, to: tile.rows.count, by: block.rows) {
-      let rows = min(block.rows, tile.rows.count - first)
-      FP8Numbers.encodeBand(
-        UnsafeRawBufferPointer(
-          rebasing: source[first * columns * step..<(first + rows) * columns * step]),
-        tensor.source.type, rows: rows, columns: columns, blockColumns: block.columns,
-        powerOfTwo: powerOfTwo,
-        to: UnsafeMutableRawBufferPointer(
-          rebasing: slot[first * columns..<(first + rows) * columns]))
+    let quantizer = BlockQuantizer(block, powerOfTwo: powerOfTwo)
+    let grid = quantizer.gridRows(rows: tile.rows.count) * quantizer.gridColumns(columns: columns)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: grid) { scales in
+      quantizer.findScales(
+        source, type: tensor.source.type, rows: tile.rows.count, columns: columns, into: scales)
+      quantizer.encode(
+        source, type: tensor.source.type, rows: tile.rows.count, columns: columns,
+        scales: UnsafeBufferPointer(scales),
+        into: UnsafeMutableRawBufferPointer(rebasing: slot[..<count]))
     }
     return count
   }
@@ -149,19 +148,42 @@ final class TileProducer: Sendable {
   ) throws(Fault) -> Int {
     let height = tensor.source.shape.dimensions[0]
     let columns = tensor.source.shape.dimensions[1]
-    let results = slot.assumingMemoryBound(to: Float.self)
+    let quantizer = BlockQuantizer(block, powerOfTwo: powerOfTwo)
+    let count = tile.rows.count * tile.columns.count
+    let results = slot.bindMemory(to: Float.self)
     for band in tile.rows {
       let first = band * block.rows
       let rows = min(block.rows, height - first)
       let source = try elements(
         first * columns..<(first + rows) * columns, of: tensor.source, worker)
       let start = (band - tile.rows.lowerBound) * tile.columns.count
-      FP8Numbers.scales(
-        source, tensor.source.type, rows: rows, columns: columns, blockColumns: block.columns,
-        powerOfTwo: powerOfTwo,
-        to: UnsafeMutableBufferPointer(
-          rebasing: results[start..<start + tile.columns.count]))
+      let row = UnsafeMutableBufferPointer(
+        rebasing: results[start..<start + tile.columns.count])
+      quantizer.findScales(
+        source, type: tensor.source.type, rows: rows, columns: columns, into: row)
+      guard row.allSatisfy(\.isFinite) else {
+        throw Fault(
+          .malformed, "holds NaN or infinity, which FP8 blocks cannot scale",
+          file: inventory.shards[tensor.source.shard].file.path, tensor: tensor.source.name,
+          expected: "finite weights in rows \(first) to \(first + rows - 1)")
+      }
     }
-    return tile.rows.count * tile.columns.count * MemoryLayout<Float>.size
+    return count * MemoryLayout<Float>.size
+  }
+
+  private func codec(_ type: ElementType) -> Codec {
+    guard let codec = Codec.codec(for: type) else {
+      preconditionFailure("the plan converts types that have codecs")
+    }
+    return codec
+  }
+}
+
+extension BlockQuantizer {
+  /// The quantizer that an operation describes.
+  fileprivate init(_ block: BlockSize, powerOfTwo: Bool) {
+    self.init(
+      blockRows: block.rows, blockColumns: block.columns,
+      scaleFormat: powerOfTwo ? .powerOfTwo : .f32)
   }
 }

@@ -1,3 +1,4 @@
+internal import Codecs
 internal import Tensors
 
 /// F32 values of some tokens: (rows, columns), row-major, one row per token.
@@ -35,17 +36,49 @@ public final class Activations: @unchecked Sendable {
     return UnsafeMutableBufferPointer(rebasing: values[row * columns..<(row + 1) * columns])
   }
 
-  /// A copy with its own memory.
-  public func copy() -> Activations {
-    let result = Activations(rows: rows, columns: columns)
-    _ = result.values.update(fromContentsOf: values)
+  /// A copy of some rows.
+  public func rows(_ indices: some Collection<Int>) -> Activations {
+    let result = Activations(rows: indices.count, columns: columns)
+    for (target, source) in indices.enumerated() {
+      _ = result[target].update(fromContentsOf: self[source])
+    }
+    return result
+  }
+}
+
+extension Activations {
+  /// A copy of some columns.
+  func columns(_ range: Range<Int>) -> Activations {
+    let result = Activations(rows: rows, columns: range.count)
+    for row in 0..<rows {
+      _ = result[row].update(
+        fromContentsOf: UnsafeMutableBufferPointer(rebasing: self[row][range]))
+    }
     return result
   }
 
+  /// A view of some rows and columns; see `values` for how long it is valid.
+  func view(_ rows: Range<Int>, columns range: Range<Int>) -> FloatMatrix {
+    let view = mutableView(rows, columns: range)
+    return FloatMatrix(view.base, rows: view.rows, columns: view.columns, stride: view.stride)
+  }
+
+  /// A view of some rows and columns to be written.
+  func mutableView(_ rows: Range<Int>, columns range: Range<Int>) -> MutableFloatMatrix {
+    precondition(rows.lowerBound >= 0 && rows.upperBound <= self.rows)
+    precondition(range.lowerBound >= 0 && range.upperBound <= columns)
+    // An allocation of no bytes has an address too.
+    return MutableFloatMatrix(
+      values.baseAddress! + (rows.lowerBound * columns + range.lowerBound), rows: rows.count,
+      columns: range.count, stride: columns)
+  }
+
+  /// All of it as a view.
+  var view: FloatMatrix { view(0..<rows, columns: 0..<columns) }
+
   /// Adds `other`, of the same size, value by value.
-  func add(_ other: Activations) {
+  func add(_ other: Activations, level: KernelLevel) {
     precondition(other.rows == rows && other.columns == columns)
-    let (sum, term) = (values, other.values)
-    for index in 0..<sum.count { sum[index] += term[index] }
+    VectorMath.add(UnsafeBufferPointer(other.values), to: values, level: level)
   }
 }

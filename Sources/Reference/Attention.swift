@@ -40,27 +40,23 @@ struct Attention: Sendable {
       keyValueName, rows: config.heads * keyValueWidth, columns: config.keyValueRank)
     // (tokens, heads · value)
     let mixed = Activations(rows: x.rows, columns: config.heads * config.valueHeadSize)
-    try Workers.run(threads: linear.threads, count: config.heads) { _, head throws(Fault) in
-      let width = config.queryHeadSize
-      let query = Activations(rows: x.rows, columns: width)
-      linear.multiply(
-        queryInput,
-        try linear.weights.matrix(queryName, rows: head * width..<(head + 1) * width), into: query)
-      for token in 0..<x.rows {
-        rotary.rotate(
-          query[token].baseAddress! + config.nopeHeadSize, table.cosines[token],
-          table.sines[token])
-      }
-      let keyValue = Activations(rows: x.rows, columns: keyValueWidth)
-      linear.multiply(
-        latent,
-        try linear.weights.matrix(
-          keyValueName, rows: head * keyValueWidth..<(head + 1) * keyValueWidth), into: keyValue)
-      attend(query, keyValue, sharedKey, lengths: lengths, head: head, into: mixed)
+    let latents = Latents(query: queryInput, keyValue: latent, sharedKey: sharedKey)
+    try Workers.run(threads: linear.threads, count: config.heads) { worker, head throws(Fault) in
+      try Interruption.check()
+      let (query, key, keyValue) = try self.head(
+        head, latents, queryName: queryName, keyValueName: keyValueName, table, worker: worker)
+      attend(query, key, keyValue, lengths: lengths, head: head, into: mixed, worker: worker)
     }
     return try linear.project(
       mixed, prefix + "o_proj.weight", outputs: config.hiddenSize,
       bias: config.attentionBias ? prefix + "o_proj.bias" : nil)
+  }
+
+  /// What the heads are made from: (tokens, hidden or query rank), (tokens, rank), (tokens, rope).
+  private struct Latents: Sendable {
+    let query: Activations
+    let keyValue: Activations
+    let sharedKey: Activations
   }
 
   /// What the heads' query weights multiply: x itself, or its normed low-rank projection.
@@ -76,58 +72,78 @@ struct Attention: Sendable {
     let low = try linear.project(
       x, prefix + "q_a_proj.weight", outputs: rank,
       bias: config.attentionBias ? prefix + "q_a_proj.bias" : nil)
-    return (
-      try linear.norm(
-        low, prefix + "q_a_layernorm.weight", epsilon: Attention.innerEpsilon), name
-    )
+    let normed = try linear.norm(
+      low, prefix + "q_a_layernorm.weight", epsilon: Attention.innerEpsilon)
+    return (normed, name)
   }
 
-  /// One head: softmax(query (t, nope + rope) · key (t, nope + rope)ᵀ) · value (t, value) into the
-  /// head's columns of `mixed`, each token seeing those before it and itself.
+  /// Query (tokens, nope + rope), scaled for the softmax, key (tokens, nope + rope) and key beside
+  /// value (tokens, nope + value) of one head.
+  private func head(
+    _ head: Int, _ latents: Latents, queryName: String, keyValueName: String,
+    _ table: (cosines: Activations, sines: Activations), worker: Int
+  ) throws(Fault) -> (query: Activations, key: Activations, keyValue: Activations) {
+    let tokens = latents.query.rows
+    let (width, joint) = (config.queryHeadSize, config.nopeHeadSize + config.valueHeadSize)
+    let query = Activations(rows: tokens, columns: width)
+    let queryWeight = try linear.weights.matrix(
+      queryName, rows: head * width..<(head + 1) * width)
+    linear.multiply(latents.query, queryWeight, into: query, worker: worker)
+    let keyValue = Activations(rows: tokens, columns: joint)
+    let keyValueWeight = try linear.weights.matrix(
+      keyValueName, rows: head * joint..<(head + 1) * joint)
+    linear.multiply(latents.keyValue, keyValueWeight, into: keyValue, worker: worker)
+    let key = Activations(rows: tokens, columns: width)
+    for token in 0..<tokens {
+      let q = query[token]
+      rotary.rotate(
+        q.baseAddress! + config.nopeHeadSize, table.cosines[token], table.sines[token])
+      for index in 0..<width { q[index] *= rotary.softmaxScale }
+      let k = key[token].baseAddress!
+      k.update(from: keyValue[token].baseAddress!, count: config.nopeHeadSize)
+      (k + config.nopeHeadSize).update(
+        from: latents.sharedKey[token].baseAddress!, count: config.ropeHeadSize)
+    }
+    return (query, key, keyValue)
+  }
+
+  /// Queries that are multiplied with all keys before them at a time.
+  private static let block = 64
+
+  /// softmax(query · keyᵀ) · value → the head's columns of `mixed` (tokens, heads · value), each
+  /// token seeing those of its sequence before it and itself.
   private func attend(
-    _ query: Activations, _ keyValue: Activations, _ sharedKey: Activations, lengths: [Int],
-    head: Int, into mixed: Activations
+    _ query: Activations, _ key: Activations, _ keyValue: Activations, lengths: [Int], head: Int,
+    into mixed: Activations, worker: Int
   ) {
-    let (nope, rope, value) = (config.nopeHeadSize, config.ropeHeadSize, config.valueHeadSize)
+    let scratch = linear.scratch(of: worker)
+    let all = 0..<config.queryHeadSize
+    let values = config.nopeHeadSize..<keyValue.columns
+    let columns = head * config.valueHeadSize..<(head + 1) * config.valueHeadSize
+    let scores = Activations(rows: Attention.block, columns: lengths.max() ?? 0)
     var start = 0
     for length in lengths {
-      var weights = [Float](repeating: 0, count: length)
-      for token in start..<start + length {
-        let q = UnsafePointer(query[token].baseAddress!)
-        for other in start...token {
-          weights[other - start] =
-            (dot(q, keyValue[other].baseAddress!, nope)
-              + dot(q + nope, sharedKey[other].baseAddress!, rope)) * rotary.softmaxScale
+      for first in stride(from: 0, to: length, by: Attention.block) {
+        let end = min(first + Attention.block, length)
+        let rows = start + first..<start + end
+        // scores (rows, keys up to the last of them)
+        MatrixProduct.multiplyTransposed(
+          query.view(rows, columns: all), key.view(start..<start + end, columns: all),
+          into: scores.mutableView(0..<rows.count, columns: 0..<end), scratch: scratch,
+          level: linear.level)
+        for row in 0..<rows.count {
+          let seen = first + row + 1
+          let weights = UnsafeMutableBufferPointer(rebasing: scores[row][..<end])
+          VectorMath.softmax(
+            UnsafeMutableBufferPointer(rebasing: weights[..<seen]), level: linear.level)
+          weights[seen...].update(repeating: 0)
         }
-        softmax(&weights, count: token - start + 1)
-        let output = mixed[token].baseAddress! + head * value
-        for other in start...token {
-          let weight = weights[other - start]
-          let v = keyValue[other].baseAddress! + nope
-          for index in 0..<value { output[index] += weight * v[index] }
-        }
+        MatrixProduct.multiply(
+          scores.view(0..<rows.count, columns: 0..<end),
+          keyValue.view(start..<start + end, columns: values),
+          into: mixed.mutableView(rows, columns: columns), scratch: scratch, level: linear.level)
       }
       start += length
     }
-  }
-}
-
-extension Activations {
-  /// A copy of some columns.
-  func columns(_ range: Range<Int>) -> Activations {
-    let result = Activations(rows: rows, columns: range.count)
-    for row in 0..<rows {
-      for (target, source) in range.enumerated() { result[row][target] = self[row][source] }
-    }
-    return result
-  }
-
-  /// A copy of some rows.
-  func rows(_ indices: [Int]) -> Activations {
-    let result = Activations(rows: indices.count, columns: columns)
-    for (target, source) in indices.enumerated() {
-      _ = result[target].update(fromContentsOf: self[source])
-    }
-    return result
   }
 }

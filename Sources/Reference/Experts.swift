@@ -14,7 +14,7 @@ struct FeedForward: Sendable {
   func dense(_ x: Activations, prefix: String, width: Int) throws(Fault) -> Activations {
     let gate = try linear.project(x, prefix + "gate_proj.weight", outputs: width)
     let up = try linear.project(x, prefix + "up_proj.weight", outputs: width)
-    gated(gate, up)
+    linear.gate(gate, up: up)
     return try linear.project(gate, prefix + "down_proj.weight", outputs: config.hiddenSize)
   }
 
@@ -23,13 +23,13 @@ struct FeedForward: Sendable {
     let logits = try linear.project(x, prefix + "gate.weight", outputs: config.routedExperts)
     let bias = try linear.weights.vector(
       prefix + "gate.e_score_correction_bias", count: config.routedExperts)
-    let routing = Router(config).route(logits, bias: bias)
+    let routing = Router(config).route(logits, bias: bias, level: linear.level)
     let output = try routed(x, routing)
     if config.sharedExperts > 0 {
-      output.add(
-        try dense(
-          x, prefix: prefix + "shared_experts.",
-          width: config.moeIntermediateSize * config.sharedExperts))
+      let shared = try dense(
+        x, prefix: prefix + "shared_experts.",
+        width: config.moeIntermediateSize * config.sharedExperts)
+      output.add(shared, level: linear.level)
     }
     return (output, routing)
   }
@@ -71,16 +71,18 @@ struct FeedForward: Sendable {
     _ group: [Int], _ uses: [[Use]], _ x: Activations
   ) throws(Fault) -> [Activations] {
     let results = group.map { Activations(rows: uses[$0].count, columns: x.columns) }
-    try Workers.run(threads: linear.threads, count: group.count) { _, item throws(Fault) in
+    try Workers.run(threads: linear.threads, count: group.count) { worker, item throws(Fault) in
+      try Interruption.check()
       let expert = group[item]
-      try self.expert(expert, x.rows(uses[expert].map(\.token)), into: results[item])
+      try self.expert(
+        expert, x.rows(uses[expert].map(\.token)), into: results[item], worker: worker)
     }
     return results
   }
 
   /// One expert on one thread: x (its tokens, hidden) → (its tokens, hidden).
   private func expert(
-    _ expert: Int, _ x: Activations, into result: Activations
+    _ expert: Int, _ x: Activations, into result: Activations, worker: Int
   ) throws(Fault) {
     let name = prefix + "experts.\(expert)."
     let width = config.moeIntermediateSize
@@ -88,18 +90,21 @@ struct FeedForward: Sendable {
     let up = Activations(rows: x.rows, columns: width)
     for (part, target) in [("gate_proj.weight", gate), ("up_proj.weight", up)] {
       try linear.weights.require(name + part, rows: width, columns: x.columns)
-      linear.multiply(x, try linear.weights.matrix(name + part, rows: 0..<width), into: target)
+      linear.multiply(
+        x, try linear.weights.matrix(name + part, rows: 0..<width), into: target, worker: worker)
     }
-    gated(gate, up)
+    linear.gate(gate, up: up)
     let down = name + "down_proj.weight"
     try linear.weights.require(down, rows: x.columns, columns: width)
-    linear.multiply(gate, try linear.weights.matrix(down, rows: 0..<x.columns), into: result)
+    linear.multiply(
+      gate, try linear.weights.matrix(down, rows: 0..<x.columns), into: result, worker: worker)
   }
 
   private func add(_ result: Activations, _ uses: [Use], to output: Activations) {
     for (row, use) in uses.enumerated() {
-      let (target, values) = (output[use.token], result[row])
-      for index in 0..<target.count { target[index] += values[index] * use.weight }
+      VectorMath.add(
+        UnsafeBufferPointer(result[row]), times: use.weight, to: output[use.token],
+        level: linear.level)
     }
   }
 }

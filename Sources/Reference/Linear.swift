@@ -6,10 +6,23 @@ internal import Tensors
 ///
 /// Each output value is computed by one thread in an order that the sizes alone fix, so results do
 /// not depend on the number of threads.
+///
+/// The scratch memory of each worker is kept from call to call, so there is one call at a time.
 struct Linear: Sendable {
   let weights: any WeightSource
   let threads: Int
   let level: KernelLevel
+  private let scratches: [ProductScratch]
+
+  init(weights: any WeightSource, threads: Int, level: KernelLevel) {
+    self.weights = weights
+    self.threads = threads
+    self.level = level
+    scratches = (0..<threads).map { _ in ProductScratch() }
+  }
+
+  /// What one worker works with.
+  func scratch(of worker: Int) -> ProductScratch { scratches[worker] }
 
   /// Values of a tile of weights: a few megabytes, so that memory stays bounded whatever the
   /// matrix (the head of DeepSeek-V3 has 927 million values) and threads share the work evenly.
@@ -32,34 +45,48 @@ struct Linear: Sendable {
     return y
   }
 
-  /// x (tokens, in) · rows of weight (rows.count, in) → y (tokens, rows.count)
+  /// x (tokens, in) · rows of weight (rows.count, in) → columns of y (tokens, ≥ column + rows.count)
   func project(
-    _ x: Activations, _ name: String, rows: Range<Int>, into y: Activations
+    _ x: Activations, _ name: String, rows: Range<Int>, into y: Activations, column: Int = 0
   ) throws(Fault) {
-    precondition(y.columns == rows.count && y.rows == x.rows)
     let tile = max(1, Linear.tileValues / max(1, x.columns))
     let count = (rows.count + tile - 1) / tile
-    try Workers.run(threads: threads, count: count) { _, item throws(Fault) in
+    try Workers.run(threads: threads, count: count) { worker, item throws(Fault) in
+      try Interruption.check()
       let start = item * tile
       let end = min(start + tile, rows.count)
       let weight = try weights.matrix(
         name, rows: rows.lowerBound + start..<rows.lowerBound + end)
-      multiply(x, weight, into: y, column: start)
+      multiply(x, weight, into: y, column: column + start, worker: worker)
     }
   }
 
   /// x (tokens, in) · weight (out, in) → columns of y (tokens, ≥ column + out), on this thread.
-  func multiply(_ x: Activations, _ weight: WeightMatrix, into y: Activations, column: Int = 0) {
-    precondition(weight.columns == x.columns && column + weight.rows <= y.columns)
-    guard x.rows > 0, let xs = x.values.baseAddress, let ys = y.values.baseAddress else { return }
-    product(xs, tokens: x.rows, xStride: x.columns, weight, into: ys + column, yStride: y.columns)
+  func multiply(
+    _ x: Activations, _ weight: WeightMatrix, into y: Activations, column: Int = 0, worker: Int
+  ) {
+    MatrixProduct.multiply(
+      x.view, weight, rows: 0..<weight.rows,
+      into: y.mutableView(0..<y.rows, columns: column..<column + weight.rows),
+      scratch: scratch(of: worker), level: level)
   }
 
   /// x (tokens, columns) → x / √(mean x² + ε) · weight (columns), a new value.
   func norm(_ x: Activations, _ name: String, epsilon: Float) throws(Fault) -> Activations {
     let weight = try weights.vector(name, count: x.columns)
     let y = Activations(rows: x.rows, columns: x.columns)
-    for token in 0..<x.rows { rmsNorm(x[token], weight, epsilon: epsilon, into: y[token]) }
+    weight.withUnsafeBufferPointer { weight in
+      for token in 0..<x.rows {
+        VectorMath.normalize(
+          UnsafeBufferPointer(x[token]), weight: weight, epsilon: epsilon, into: y[token],
+          level: level)
+      }
+    }
     return y
+  }
+
+  /// gate, up (tokens, width) → silu(gate) · up, in place of gate.
+  func gate(_ gate: Activations, up: Activations) {
+    VectorMath.gate(gate.values, up: UnsafeBufferPointer(up.values), level: level)
   }
 }

@@ -11,7 +11,9 @@ internal import Tensors
 /// are a few tiles of a matrix in memory, or one expert's matrices per thread.
 ///
 /// The mathematics is transformers 5.23's (`DeepseekV3ForCausalLM` and `MtpModel`).
-public struct Network: Sendable {
+///
+/// A network keeps scratch memory for its threads, hence it is not `Sendable`: one call at a time.
+public struct Network {
   /// What the network looks like.
   public let config: DeepSeekV3Config
   private let linear: Linear
@@ -36,7 +38,7 @@ public struct Network: Sendable {
 
   private func embed(_ ids: [Int]) throws(Fault) -> Activations {
     try linear.weights.gather(
-      Network.embedding, indices: ids, columns: config.hiddenSize)
+      Network.embedding, indices: ids, columns: config.hiddenSize, level: linear.level)
   }
 
   /// Runs decoder layer `index` on the residual stream (tokens, hidden), in place.
@@ -111,17 +113,27 @@ public struct Network: Sendable {
     }
   }
 
-  /// Logits of part of the vocabulary: normed (tokens, hidden) → (tokens, vocabulary.count).
+  /// Logits of part of the vocabulary: normed (tokens, hidden) → (tokens, vocabulary.count), in
+  /// the columns of `result` that start with `column`.
   ///
   /// - Throws: as `layer` does.
   public func logits(
-    of normed: Activations, vocabulary: Range<Int>
-  ) throws(Fault) -> Activations {
+    of normed: Activations, vocabulary: Range<Int>, into result: Activations, column: Int = 0
+  ) throws(Fault) {
     let name = config.tiedEmbeddings ? Network.embedding : "lm_head.weight"
     try linear.weights.require(name, rows: config.vocabSize, columns: config.hiddenSize)
-    let tile = Activations(rows: normed.rows, columns: vocabulary.count)
-    try linear.project(normed, name, rows: vocabulary, into: tile)
-    return tile
+    try linear.project(normed, name, rows: vocabulary, into: result, column: column)
+  }
+
+  /// Bytes of activations that `tokens` take while a layer runs, about; weights come on top.
+  public func activationBytes(tokens: Int) -> Int {
+    let c = config
+    let perWorker = 2 * c.queryHeadSize + c.nopeHeadSize + c.valueHeadSize
+    let attention =
+      3 * c.hiddenSize + (c.queryRank ?? 0) + 2 * (c.keyValueRank + c.ropeHeadSize)
+      + c.heads * c.valueHeadSize + linear.threads * perWorker
+    let width = max(c.intermediateSize, c.moeIntermediateSize * max(1, c.sharedExperts))
+    return 4 * tokens * max(attention, 6 * c.hiddenSize + 2 * width)
   }
 
   private static let embedding = "model.embed_tokens.weight"
@@ -135,20 +147,21 @@ public struct Network: Sendable {
     let lengths = batch.lengths(depth: depth)
     let attention = Attention(
       config: config, linear: linear, rotary: rotary, prefix: prefix + "self_attn.")
-    hidden.add(
-      try attention(
-        try linear.norm(hidden, prefix + "input_layernorm.weight", epsilon: epsilon),
-        lengths: lengths, positions: lengths.flatMap { depth..<depth + $0 }))
+    let attended = try attention(
+      try linear.norm(hidden, prefix + "input_layernorm.weight", epsilon: epsilon),
+      lengths: lengths, positions: lengths.flatMap { depth..<depth + $0 })
+    hidden.add(attended, level: linear.level)
     let feedForward = FeedForward(config: config, linear: linear, prefix: prefix + "mlp.")
     let normed = try linear.norm(
       hidden, prefix + "post_attention_layernorm.weight", epsilon: epsilon)
     guard config.hasExperts(layer: index) else {
-      hidden.add(
-        try feedForward.dense(normed, prefix: prefix + "mlp.", width: config.intermediateSize))
+      let output = try feedForward.dense(
+        normed, prefix: prefix + "mlp.", width: config.intermediateSize)
+      hidden.add(output, level: linear.level)
       return nil
     }
     let (output, routing) = try feedForward.experts(normed)
-    hidden.add(output)
+    hidden.add(output, level: linear.level)
     return routing
   }
 }

@@ -1,5 +1,5 @@
+internal import Codecs
 internal import Models
-internal import Platform
 
 /// Which experts each token uses and with which weight.
 public struct Routing: Sendable, Hashable {
@@ -46,14 +46,15 @@ struct Router: Sendable {
     factor = config.routedScalingFactor
   }
 
-  /// logits (tokens, experts) · bias (experts) → the choice.
-  func route(_ logits: Activations, bias: [Float]) -> Routing {
+  /// logits (tokens, experts), which become scores in place · bias (experts) → the choice.
+  func route(_ logits: Activations, bias: [Float], level: KernelLevel) -> Routing {
+    VectorMath.sigmoid(logits.values, level: level)
     var experts: [Int] = []
     var weights: [Float] = []
     experts.reserveCapacity(logits.rows * choices)
     weights.reserveCapacity(logits.rows * choices)
     for token in 0..<logits.rows {
-      let scores = logits[token].map { 1 / (1 + Mathematics.exp(-$0)) }
+      let scores = logits[token]
       let chosen = choose(zip(scores, bias).map { $0 + $1 })
       // The sum is taken in double precision so that no order of the choices matters.
       let sum = normalizes ? chosen.reduce(0.0) { $0 + Double(scores[$1]) } : 1

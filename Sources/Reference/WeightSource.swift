@@ -27,14 +27,16 @@ extension WeightSource {
   /// Decodes single rows: `values` (columns) of each index → rows (indices.count, columns).
   ///
   /// Only those rows are read, so the embedding table is never loaded whole.
-  func gather(_ name: String, indices: [Int], columns: Int) throws(Fault) -> Activations {
+  func gather(
+    _ name: String, indices: [Int], columns: Int, level: KernelLevel
+  ) throws(Fault) -> Activations {
     let table = try size(ofMatrix: name)
     guard table.columns == columns else {
       throw wrongSize(name, expected: [table.rows, columns], found: table)
     }
     let result = Activations(rows: indices.count, columns: columns)
     for (row, index) in indices.enumerated() {
-      decodeRow(try matrix(name, rows: index..<index + 1), row: 0, into: result[row])
+      try matrix(name, rows: index..<index + 1).decode(into: result[row], level)
     }
     return result
   }
@@ -64,5 +66,22 @@ extension WeightSource {
     Fault(
       .malformed, "has the wrong shape", tensor: name, expected: "\(expected)",
       found: "[\(found.rows), \(found.columns)]")
+  }
+}
+
+extension WeightMatrix {
+  /// All values, (rows, columns), scaled where there are scales.
+  fileprivate func decode(
+    into values: UnsafeMutableBufferPointer<Float>, _ level: KernelLevel
+  ) {
+    if let scales {
+      scales.decode(
+        bytes, type: type, tile: MatrixTile(rows: 0..<rows, width: columns), into: values,
+        level: level)
+    } else if let codec = Codec.codec(for: type) {
+      codec.decode(bytes, into: values, level: level)
+    } else {
+      preconditionFailure("\(type.rawValue) has no codec")
+    }
   }
 }

@@ -1,0 +1,173 @@
+import Foundation
+import Platform
+import Support
+import Testing
+
+/// Outputs that appear complete or not at all.
+@Suite struct OutputTests {
+  private func finish(_ name: String, _ bytes: [UInt8], in folder: OutputFolder) throws {
+    let file = try folder.create(name)
+    try file.append(bytes)
+    try file.finish()
+  }
+
+  @Test func aFolderAppearsAsAWhole() throws {
+    let workspace = try Workspace()
+    let folder = try OutputFolder(at: OutputPath(workspace.path("out"), overwrite: false))
+    try finish("a", [1, 2, 3], in: folder)
+    let hidden = try workspace.names()
+    #expect(hidden.count == 1 && hidden[0].hasPrefix(".out.fathom-"))
+    #expect(try folder.commit() == nil)
+    #expect(try workspace.names() == ["out"])
+    #expect(try contents(workspace.path("out/a")) == [1, 2, 3])
+  }
+
+  @Test func adiscardedFolderLeavesNothing() throws {
+    let workspace = try Workspace()
+    do {
+      let folder = try OutputFolder(at: OutputPath(workspace.path("out"), overwrite: false))
+      try finish("a", [1], in: folder)
+      _ = try folder.create("unfinished")
+      folder.discard()
+      #expect(try workspace.names().isEmpty)
+      // Letting go of one without a word does the same.
+      try finish("a", [1], in: OutputFolder(at: folder.destination))
+    }
+    #expect(try workspace.names().isEmpty)
+  }
+
+  @Test func aReplacedFolderStaysUntilTheNewOneIsComplete() throws {
+    let workspace = try Workspace()
+    try workspace.write("out/deep/old", [9])
+    #expect(throws: Fault.self) { try OutputPath(workspace.path("out"), overwrite: false) }
+    let place = try OutputPath(workspace.path("out"), overwrite: true)
+    let lost = try OutputFolder(at: place)
+    try finish("new", [1], in: lost)
+    lost.discard()
+    #expect(try workspace.names("out") == ["deep"])
+    let folder = try OutputFolder(at: place)
+    try finish("new", [1], in: folder)
+    #expect(try workspace.names("out") == ["deep"])
+    #expect(try folder.commit() == nil)
+    #expect(try workspace.names("out") == ["new"])
+    #expect(try workspace.names() == ["out"])
+  }
+
+  @Test func aNameThatIsTakenMeanwhileIsNotReplaced() throws {
+    let workspace = try Workspace()
+    let folder = try OutputFolder(at: OutputPath(workspace.path("out"), overwrite: false))
+    try finish("a", [1], in: folder)
+    try workspace.write("out/theirs", [7])
+    let fault = #expect(throws: Fault.self) { try folder.commit() }
+    #expect(fault?.kind == .cannotCreate)
+    #expect(try workspace.names() == ["out"])
+    #expect(try workspace.names("out") == ["theirs"])
+  }
+
+  @Test func linksInAReplacedFolderAreNotFollowed() throws {
+    let workspace = try Workspace()
+    try workspace.write("precious/data", [5])
+    try workspace.write("out/old", [9])
+    try FileManager.default.createSymbolicLink(
+      atPath: workspace.path("out/link"), withDestinationPath: workspace.path("precious"))
+    let folder = try OutputFolder(at: OutputPath(workspace.path("out"), overwrite: true))
+    #expect(try folder.commit() == nil)
+    #expect(try contents(workspace.path("precious/data")) == [5])
+    #expect(try workspace.names() == ["out", "precious"])
+  }
+
+  @Test func aLinkToAFolderIsKeptAndItsFolderReplaced() throws {
+    let workspace = try Workspace()
+    try workspace.write("real/old", [9])
+    try FileManager.default.createSymbolicLink(
+      atPath: workspace.path("link"), withDestinationPath: "real")
+    let folder = try OutputFolder(at: OutputPath(workspace.path("link"), overwrite: true))
+    try finish("new", [1], in: folder)
+    #expect(try folder.commit() == nil)
+    #expect(try workspace.names() == ["link", "real"])
+    #expect(try workspace.names("real") == ["new"])
+  }
+
+  @Test func aFileAppearsAsAWhole() throws {
+    let workspace = try Workspace()
+    let first = try AtomicFile(at: OutputPath(workspace.path("file"), overwrite: false))
+    try first.file.append([1, 2])
+    #expect(try !workspace.names().contains("file"))
+    try first.commit()
+    #expect(try contents(workspace.path("file")) == [1, 2])
+    let lost = try AtomicFile(at: OutputPath(workspace.path("file"), overwrite: true))
+    try lost.file.append([3])
+    lost.discard()
+    #expect(try contents(workspace.path("file")) == [1, 2])
+    let second = try AtomicFile(at: OutputPath(workspace.path("file"), overwrite: true))
+    try second.file.append([4])
+    try second.commit()
+    #expect(try contents(workspace.path("file")) == [4])
+    #expect(try workspace.names() == ["file"])
+  }
+
+  @Test func manyWindowsOfAFileAreWritten() throws {
+    let workspace = try Workspace()
+    let file = try OutputFile(creating: workspace.path("long"))
+    let piece = (0..<5_000_011).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    for _ in 0..<14 { try file.append(piece) }
+    #expect(file.count == 14 * piece.count)
+    try file.finish()
+    let written = try contents(workspace.path("long"))
+    #expect(written.count == file.count)
+    #expect(Array(written.suffix(piece.count)) == piece)
+    #expect(Array(written[piece.count..<2 * piece.count]) == piece)
+  }
+
+  @Test func placesThatCannotBe() throws {
+    let workspace = try Workspace()
+    try workspace.write("file", [1])
+    try FileManager.default.createSymbolicLink(
+      atPath: workspace.path("dangling"), withDestinationPath: "nowhere")
+    for (name, overwrite) in [
+      ("file", false), ("dangling", true), ("missing/out", false), ("file/out", false),
+    ] {
+      let fault = #expect(throws: Fault.self, "\(name)") {
+        try OutputPath(workspace.path(name), overwrite: overwrite)
+      }
+      #expect(fault?.kind == .cannotCreate)
+    }
+    let fault = #expect(throws: Fault.self) {
+      try OutputFolder(at: OutputPath(workspace.path("file"), overwrite: true))
+    }
+    #expect(fault?.kind == .cannotCreate)
+    #expect(throws: Fault.self) {
+      try OutputPath(workspace.path("big"), overwrite: false).requireSpace(Int.max)
+    }
+    try OutputPath(workspace.path("small"), overwrite: false).requireSpace(1)
+  }
+
+  @Test func outputsKeepApartFromTheSource() throws {
+    let workspace = try Workspace()
+    try workspace.write("models/source/a", [1])
+    try workspace.write("models/source-2/a", [1])
+    let source = workspace.path("models/source")
+    for name in ["models/source", "models/source/out", "models"] {
+      let place = try OutputPath(workspace.path(name), overwrite: true)
+      #expect(throws: Fault.self, "\(name)") { try place.requireApart(from: source) }
+    }
+    for name in ["models/source-2", "models/other"] {
+      try OutputPath(workspace.path(name), overwrite: true).requireApart(from: source)
+    }
+  }
+
+  @Test func aSourceThatIsWrittenToIsNoticed() throws {
+    let workspace = try Workspace()
+    let path = try workspace.write("source", [1, 2, 3])
+    let file = try InputFile(path: path)
+    try file.requireUnchanged()
+    try workspace.write("source", [1, 2, 3, 4])
+    // Foundation replaces a file by a new one: the open one is still as it was.
+    try file.requireUnchanged()
+    let again = try InputFile(path: path)
+    let handle = try #require(FileHandle(forWritingAtPath: path))
+    try handle.write(contentsOf: Data([7]))
+    try handle.close()
+    #expect(throws: Fault.self) { try again.requireUnchanged() }
+  }
+}
