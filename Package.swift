@@ -55,7 +55,10 @@ let package = Package(
       name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
     .executableTarget(
       name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
-      path: "Tests/GGMLCompare", swiftSettings: strict),
+      path: "Benchmarks/GGMLCompare", swiftSettings: strict),
+    .executableTarget(
+      name: "kernel-bench", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/KernelBench",
+      swiftSettings: strict),
     .testTarget(
       name: "CodecsTests", dependencies: ["Support", "Codecs", "Tensors"], exclude: ["Fixtures"],
       swiftSettings: strict),
