@@ -179,7 +179,8 @@ def main():
         values = numbers(name, ROWS * COLUMNS, 11)
         for kind in (k for k, row in TYPES.items() if row[3]):
             for word, matrix in (("plain", None), ("weighted", importance)):
-                lines.append(f"{kind} {name} {word} {fnv1a(encoded(library, kind, values, matrix))}")
+                answer = fnv1a(encoded(library, kind, values, matrix))
+                lines.append(f"{kind} {name} {word} {answer}")
     (FIXTURES / "ggml-encoded.txt").write_text("\n".join(sorted(lines)) + "\n")
     lines = []
     for kind, (_, elements, size, _) in TYPES.items():

@@ -123,11 +123,10 @@ struct Comparison {
       let theirs = peerEncode(values, importance)
       let ours = encode(values, importance, level)
       different += zip(theirs, ours).reduce(0) { $0 + ($1.0 == $1.1 ? 0 : 1) }
-      if let first = zip(theirs, ours).enumerated().first(where: { $1.0 != $1.1 }),
-        different > 0, getenv("FIRST") != nil
-      {
+      if let place = theirs.indices.first(where: { theirs[$0] != ours[$0] }) {
         let size = codec.type.block!.bytes
-        print(set, weighted, "block", first.offset / size, "byte", first.offset % size, first.element)
+        let at = "block \(place / size), byte \(place % size): \(theirs[place]), \(ours[place])"
+        print(codec.type.rawValue, set, weighted ? "weighted" : "plain", at)
       }
     }
     return different

@@ -103,7 +103,9 @@ struct GGMLAnswer: CustomTestStringConvertible, Sendable {
     }
   }
 
-  @Test("rows do not depend on one another", arguments: Codec.table.filter(\.isWritable).map(\.type))
+  @Test(
+    "rows do not depend on one another",
+    arguments: Codec.table.filter(\.isWritable).map(\.type))
   func rowsAreIndependent(type: ElementType) throws {
     let codec = try #require(Codec.codec(for: type))
     guard type.isBlock else { return }

@@ -35,7 +35,8 @@ public enum NumberSet: String, CaseIterable, Sendable {
       return chance == 0 ? .infinity : chance == 1 ? -.infinity : bell
     case .above: return 1 + bell * 0x1p-20
     case .below: return -1 + bell * 0x1p-12
-    case .scaled: return bell * Float(sign: .plus, exponent: -Int(random.next() & 63), significand: 1)
+    case .scaled:
+      return bell * Float(sign: .plus, exponent: -Int(random.next() & 63), significand: 1)
     case .outliers: return random.next() & 31 == 0 ? bell * 64 : bell
     }
   }

@@ -13,7 +13,8 @@ typedef void (*fathom_ggml_encode)(const float *_Nonnull x,
                                    uint8_t *_Nonnull out);
 
 /// in (blocks) → x (blocks × elements of a block), the values of the plain Swift twin.
-typedef void (*fathom_ggml_decode)(const uint8_t *_Nonnull in, size_t blocks, float *_Nonnull x);
+typedef void (*fathom_ggml_decode)(const uint8_t *_Nonnull in, size_t blocks,
+                                   float *_Nonnull x);
 
 /// The kernel for a GGML type at a level; NULL where there is none and the twin must do.
 fathom_ggml_encode _Nullable fathom_ggml_encoder(uint32_t type, int level, bool weighted);
