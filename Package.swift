@@ -53,6 +53,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
+    .executableTarget(
+      name: "kernel-bench", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/KernelBench",
+      swiftSettings: strict),
     .testTarget(
       name: "CodecsTests", dependencies: ["Codecs", "Tensors"], exclude: ["Fixtures"],
       swiftSettings: strict),

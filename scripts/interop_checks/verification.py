@@ -2,13 +2,13 @@
 
 import json
 
-import torch
 from safetensors.torch import load_file
 
 from make_samples import SAMPLES, make_tokens
 from peers.folder import read_checkpoint
+from peers.oracle import load_from_stored, trace
 
-from .compare import divergences, log_probabilities, perplexity
+from .compare import divergences, perplexity
 
 # name → (sample, options that make the candidate from it)
 PAIRS = {
@@ -50,6 +50,33 @@ def compare(report, name, expected, found):
                      f"torch {value:.9g}, fathom {found.get(key)}")
 
 
+def shared_experts(reference, candidate):
+    """Share of the reference's choices, over all tokens, that the candidate makes too."""
+    common = (reference.unsqueeze(-1) == candidate.unsqueeze(-2)).any(-1)
+    return float(common.double().mean())
+
+
+def check_layers(report, name, folders, input_ids, found):
+    """Hidden states and choices after every layer against what transformers has there."""
+    left, right = (
+        trace(load_from_stored(*read_checkpoint(folder)), input_ids) for folder in folders)
+    report.check(f"{name}: a row for every layer, MTP layers last",
+                 [row["index"] for row in found] == list(range(len(left))))
+    worst = 0.0
+    for row, a, b in zip(found, left, right):
+        error = ((b["hidden"].double() - a["hidden"].double()) ** 2).sum()
+        nmse = float(error / (a["hidden"].double() ** 2).sum())
+        # Both sides round in F32, which the difference of two close models magnifies.
+        worst = max(worst, abs(row["hiddenNmse"] - nmse) / max(nmse, 1e-9))
+        agreement = None if a["experts"] is None else shared_experts(a["experts"], b["experts"])
+        report.check(f"{name}: routerAgreement of layer {row['index']}",
+                     agreement is None and "routerAgreement" not in row
+                     or agreement is not None and close(agreement, row["routerAgreement"]),
+                     f"transformers {agreement}, fathom {row.get('routerAgreement')}")
+    report.check(f"{name}: hiddenNmse of all layers", worst < 1e-3,
+                 f"relative difference {worst:.1e}")
+
+
 def check_pair(report, name, folder):
     """Reference, candidate, dumps of both, and the report."""
     sample, options = PAIRS[name]
@@ -74,23 +101,29 @@ def check_pair(report, name, folder):
     if "mtp_logits" in left:
         expected = measures(left["mtp_logits"], right["mtp_logits"], input_ids, 2)
         compare(report, f"{name}, mtp", expected, verdict["mtp"])
+    check_layers(report, name, (reference, candidate), input_ids, verdict["layers"])
 
 
 def check_thresholds(report, folder):
-    """A limit just above the measured value holds; one just below does not, and exits 1."""
+    """A limit just above the measured values holds; one just below fails, and exits 1."""
     reference, candidate = SAMPLES / "tiny-bf16", folder / "tiny-bf16"
     if not candidate.exists():
         report.run("convert", reference, candidate, "--to", "hf", "--quant", "fp8")
     tokens = folder / "thresholds.json"
     tokens.write_text(json.dumps(make_tokens(48, (1, 30), 288).tolist()))
-    kl = report.run_json("verify", reference, candidate, "--tokens", tokens)["main"]["klMean"]
-    report.check("tiny-bf16 and its fp8 differ", kl > 0, f"KL {kl:.3g}")
+    found = report.run_json("verify", reference, candidate, "--tokens", tokens)
+    values = {"max-kl": found["main"]["klMean"], "mtp-max-kl": found["mtp"]["klMean"]}
+    largest = max(values.values())
+    report.check("tiny-bf16 and its fp8 differ", min(values.values()) > 0, f"KL {values}")
     for factor, exit_code, verdict in ((1.01, 0, "pass"), (0.99, 1, "fail")):
+        limit = float(f"{largest * factor:.12g}")
         found = report.run_json("verify", reference, candidate, "--tokens", tokens,
-                                "--max-kl", f"{kl * factor:.12g}", expect=exit_code)
-        report.check(f"--max-kl {factor} × the KL: exit {exit_code}, {verdict}",
-                     found["verdict"] == verdict
-                     and [row["holds"] for row in found["thresholds"]] == [verdict == "pass"])
+                                "--max-kl", limit, expect=exit_code)
+        rows = {row["name"]: (row["limit"], row["value"], row["holds"])
+                for row in found["thresholds"]}
+        wanted = {name: (limit, value, value <= limit) for name, value in values.items()}
+        report.check(f"--max-kl {factor} × the larger KL: exit {exit_code}, {verdict}",
+                     found["verdict"] == verdict and rows == wanted, str(rows))
 
 
 def check_identity(report, folder):

@@ -78,6 +78,29 @@ def outputs_of(models, input_ids):
     return {name: tensor.contiguous() for name, tensor in outputs.items()}
 
 
+def layer_modules(models):
+    """Decoder layers in the order of `model.layers.N`, those of MTP layers last."""
+    model, mtp = models
+    return [*model.model.layers, *(layer.mtp_block for layer in (mtp.layers if mtp else []))]
+
+
+def trace(models, input_ids):
+    """Per layer: the residual stream after it, and the experts it chose (None where dense)."""
+    layers = [{"experts": None} for _ in layer_modules(models)]
+    hooks = []
+    for found, layer in zip(layers, layer_modules(models)):
+        hooks.append(layer.register_forward_hook(
+            lambda _, inputs, output, found=found: found.update(hidden=output)))
+        for module in layer.modules():
+            if isinstance(module, DeepseekV3TopkRouter):
+                hooks.append(module.register_forward_hook(
+                    lambda _, inputs, output, found=found: found.update(experts=output[2])))
+    outputs_of(models, input_ids)
+    for hook in hooks:
+        hook.remove()
+    return layers
+
+
 def router_margins(models, input_ids):
     """How far the router's choices are from changing, smallest over all tokens and layers.
 
