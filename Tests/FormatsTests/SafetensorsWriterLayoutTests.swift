@@ -23,7 +23,9 @@ import Testing
       "model.layers.100", "model.norm",
     ]
     let entries = try sorted.map { try entry($0, .f32, [2]) }
-    for order in [sorted.indices.map { $0 }, sorted.indices.reversed(), [4, 2, 0, 8, 6, 1, 3, 5, 7]] {
+    for order in [
+      sorted.indices.map { $0 }, sorted.indices.reversed(), [4, 2, 0, 8, 6, 1, 3, 5, 7],
+    ] {
       let layout = try SafetensorsWriterLayout(order.map { entries[$0] }, shardLimit: 1 << 30)
       #expect(names(layout) == [sorted])
     }
