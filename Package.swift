@@ -53,9 +53,17 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
+    .testTarget(
+      name: "CodecsTests", dependencies: ["Codecs", "Tensors"], exclude: ["Fixtures"],
+      swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["Support", "fathom"], swiftSettings: strict),
+    .testTarget(
+      name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "VerificationTests", dependencies: ["Support", "Verification"], swiftSettings: strict),
     .testTarget(
       name: "PlatformTests", dependencies: ["Support", "Platform"], swiftSettings: strict),
     .testTarget(

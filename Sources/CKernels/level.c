@@ -1,5 +1,24 @@
 #include "ckernels.h"
 
+extern const struct fathom_kernels fathom_kernels_avx2;
+extern const struct fathom_kernels fathom_kernels_avx512;
+extern const struct fathom_kernels fathom_kernels_neon;
+
+static const struct fathom_kernels *const levels[] = {
+#if defined(__x86_64__)
+    [FATHOM_AVX2] = &fathom_kernels_avx2,
+    [FATHOM_AVX512] = &fathom_kernels_avx512,
+#elif defined(__aarch64__)
+    [FATHOM_NEON] = &fathom_kernels_neon,
+#endif
+    [FATHOM_PLAIN] = NULL,
+};
+
+const struct fathom_kernels *fathom_kernels_at(int level) {
+  int count = (int)(sizeof(levels) / sizeof(levels[0]));
+  return level >= 0 && level < count ? levels[level] : NULL;
+}
+
 int fathom_best_level(void) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

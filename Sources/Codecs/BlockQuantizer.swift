@@ -1,3 +1,4 @@
+internal import CKernels
 public import Tensors
 
 /// Turns weights into FP8 E4M3 codes with a scale per block, as DeepSeek-V3 is published.
@@ -56,7 +57,8 @@ public struct BlockQuantizer: Sendable {
     scales.update(repeating: 0)
     forEachSegment(source, type: type, rows: rows, columns: columns, level: level) {
       values, _, grid in
-      scales[grid] = BlockQuantizer.largestMagnitude(values, atLeast: scales[grid])
+      let largest = BlockQuantizer.largestMagnitude(values, level)
+      scales[grid] = Float(bitPattern: max(scales[grid].bitPattern, largest))
     }
     for index in 0..<scales.count { scales[index] = scale(largest: scales[index]) }
   }
@@ -71,6 +73,11 @@ public struct BlockQuantizer: Sendable {
     precondition(codes.count == rows * columns)
     forEachSegment(source, type: type, rows: rows, columns: columns, level: level) {
       values, start, grid in
+      if let kernels = level.kernels {
+        kernels.pointee.divide_e4m3(
+          values.baseAddress!, scales[grid], codes.baseAddress! + start, values.count)
+        return
+      }
       for index in 0..<values.count {
         let code = SmallFloat.e4m3.encode(values[index] / scales[grid])
         codes[start + index] = UInt8(truncatingIfNeeded: code)
@@ -85,13 +92,14 @@ public struct BlockQuantizer: Sendable {
     return scaleFormat == .powerOfTwo && scale.isFinite ? PowerOfTwo.roundingUp(scale) : scale
   }
 
-  /// The largest of the magnitudes and `floor`; a NaN is larger than any number.
-  static func largestMagnitude(
-    _ values: UnsafeBufferPointer<Float>, atLeast floor: Float
-  ) -> Float {
-    var largest = floor.bitPattern
-    for value in values { largest = max(largest, value.bitPattern & 0x7FFF_FFFF) }
-    return Float(bitPattern: largest)
+  /// The bits of the largest magnitude, in whose order a NaN is larger than any number.
+  private static func largestMagnitude(
+    _ values: UnsafeBufferPointer<Float>, _ level: KernelLevel
+  ) -> UInt32 {
+    if let kernels = level.kernels {
+      return kernels.pointee.amax(values.baseAddress!, values.count)
+    }
+    return values.reduce(0) { max($0, $1.bitPattern & 0x7FFF_FFFF) }
   }
 
   /// Calls `body` for each run of adjacent elements in one block, decoded, with where it starts in

@@ -26,4 +26,7 @@ public enum KernelLevel: Int32, CaseIterable, Sendable {
       }
     }
   }
+
+  /// The kernels of this level; nil for plain Swift, and for levels of other processors.
+  var kernels: UnsafePointer<fathom_kernels>? { fathom_kernels_at(rawValue) }
 }

@@ -1,13 +1,5 @@
+internal import CKernels
 internal import Tensors
-
-/// Memory that a product needs while it runs: one per worker, made once and used again, because
-/// the first touch of fresh memory costs more than the product of a small tile.
-///
-/// One call uses it at a time, hence `@unchecked`.
-public final class ProductScratch: @unchecked Sendable {
-  /// Allocates the memory, about half a megabyte.
-  public init() {}
-}
 
 /// F32 matrix products, with weights taken as they are stored.
 ///
@@ -26,9 +18,22 @@ public enum MatrixProduct {
   ) {
     precondition(x.columns == weights.columns && y.rows == x.rows)
     precondition(rows.lowerBound >= 0 && rows.upperBound <= min(weights.rows, y.columns))
+    let decoder = RowDecoder(weights, level)
+    if let driver = ProductDriver(level, scratch) {
+      driver.run(x, columns: rows, into: y) { columns, depth, panel in
+        for row in columns {
+          decoder.decode(
+            row: row, columns: depth,
+            into: scratch.rows + (row - columns.lowerBound) * Int(FATHOM_ROW_STRIDE))
+        }
+        driver.kernels.pointee.pack_transposed(
+          scratch.rows, Int(FATHOM_ROW_STRIDE), columns.count, depth.count, panel)
+      }
+      return
+    }
     withUnsafeTemporaryAllocation(of: Float.self, capacity: weights.columns) { row in
       for output in rows {
-        weights.decode(row: output, columns: 0..<weights.columns, into: row.baseAddress!, level)
+        decoder.decode(row: output, columns: 0..<weights.columns, into: row.baseAddress!)
         for token in 0..<x.rows {
           y.base[token * y.stride + output] = PlainProduct.sum(
             x.base + token * x.stride, UnsafePointer(row.baseAddress!), bStep: 1,
@@ -44,6 +49,14 @@ public enum MatrixProduct {
     level: KernelLevel = .best
   ) {
     precondition(a.columns == b.columns && c.rows == a.rows && c.columns == b.rows)
+    if let driver = ProductDriver(level, scratch) {
+      driver.run(a, columns: 0..<b.rows, into: c) { columns, depth, panel in
+        driver.kernels.pointee.pack_transposed(
+          b.base + columns.lowerBound * b.stride + depth.lowerBound, b.stride, columns.count,
+          depth.count, panel)
+      }
+      return
+    }
     for row in 0..<c.rows {
       for column in 0..<c.columns {
         c.base[row * c.stride + column] = PlainProduct.sum(
@@ -58,6 +71,14 @@ public enum MatrixProduct {
     level: KernelLevel = .best
   ) {
     precondition(a.columns == b.rows && c.rows == a.rows && c.columns == b.columns)
+    if let driver = ProductDriver(level, scratch) {
+      driver.run(a, columns: 0..<b.columns, into: c) { columns, depth, panel in
+        driver.kernels.pointee.pack_straight(
+          b.base + depth.lowerBound * b.stride + columns.lowerBound, b.stride, columns.count,
+          depth.count, panel)
+      }
+      return
+    }
     for row in 0..<c.rows {
       for column in 0..<c.columns {
         c.base[row * c.stride + column] = PlainProduct.sum(

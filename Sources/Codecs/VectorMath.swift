@@ -1,3 +1,5 @@
+internal import CKernels
+
 /// The elementwise and row operations of a forward pass, on F32 values.
 ///
 /// Sums are taken in an order that the length alone fixes. The vector levels agree with each other
@@ -11,6 +13,11 @@ public enum VectorMath {
     into y: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
     precondition(x.count == weight.count && x.count == y.count && !x.isEmpty)
+    if let kernels = level.kernels {
+      kernels.pointee.normalize(
+        x.baseAddress!, weight.baseAddress!, epsilon, y.baseAddress!, x.count)
+      return
+    }
     var squares = 0.0
     for value in x { squares += Double(value) * Double(value) }
     let factor = 1 / (Float(squares / Double(x.count)) + epsilon).squareRoot()
@@ -19,11 +26,15 @@ public enum VectorMath {
 
   /// values (n) → exp(v − max) / Σ exp(v − max), in place.
   ///
-  /// The exponentials are summed in F32; relative error of an element at most (n / 16 + 8) · 2⁻²³
-  /// on the vector levels.
+  /// Relative error of an element at most (n / 64 + 8 + |v − max|) · 2⁻²³ on the vector levels and
+  /// (n + 8 + |v − max|) · 2⁻²³ in plain Swift: the sum, the exponential, and the difference.
   public static func softmax(
     _ values: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
+    if let kernels = level.kernels, let base = values.baseAddress {
+      kernels.pointee.softmax(base, values.count)
+      return
+    }
     var largest = -Float.infinity
     for value in values { largest = max(largest, value) }
     var sum: Float = 0
@@ -40,6 +51,10 @@ public enum VectorMath {
     level: KernelLevel = .best
   ) {
     precondition(gate.count == up.count)
+    if let kernels = level.kernels, let base = gate.baseAddress {
+      kernels.pointee.gate(base, up.baseAddress!, gate.count)
+      return
+    }
     for index in 0..<gate.count {
       gate[index] = gate[index] / (1 + exp(-gate[index])) * up[index]
     }
@@ -49,6 +64,10 @@ public enum VectorMath {
   public static func sigmoid(
     _ values: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
+    if let kernels = level.kernels, let base = values.baseAddress {
+      kernels.pointee.sigmoid(base, values.count)
+      return
+    }
     for index in 0..<values.count { values[index] = 1 / (1 + exp(-values[index])) }
   }
 
@@ -58,6 +77,10 @@ public enum VectorMath {
     to y: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
     precondition(x.count == y.count)
+    if let kernels = level.kernels, let base = x.baseAddress {
+      kernels.pointee.add(base, factor, y.baseAddress!, x.count)
+      return
+    }
     for index in 0..<x.count { y[index] += factor * x[index] }
   }
 
@@ -66,6 +89,9 @@ public enum VectorMath {
     _ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>, level: KernelLevel = .best
   ) -> Float {
     precondition(a.count == b.count)
+    if let kernels = level.kernels, let base = a.baseAddress {
+      return kernels.pointee.dot(base, b.baseAddress!, a.count)
+    }
     var sum: Float = 0
     for index in 0..<a.count { sum += a[index] * b[index] }
     return sum

@@ -1,4 +1,4 @@
-/// Progress of long work on standard error: bytes, rate and time left.
+/// Progress of long work on standard error: how much is done, how fast, and the time left.
 public struct ProgressLine {
   /// When progress is shown.
   public enum Mode: String, Sendable, CaseIterable {
@@ -10,13 +10,23 @@ public struct ProgressLine {
     case never
   }
 
+  /// What the work is counted in.
+  public enum Unit: Sendable {
+    /// Bytes, shown with their rate.
+    case bytes
+    /// Layers of a network.
+    case layers
+  }
+
+  private let unit: Unit
   private let isShown: Bool
   private let isTerminal = Console.messagesAreOnTerminal
   private let start = ContinuousClock.now
   private var last: ContinuousClock.Instant
 
   /// Starts the clock.
-  public init(_ mode: Mode) {
+  public init(_ mode: Mode, unit: Unit = .bytes) {
+    self.unit = unit
     isShown = mode == .always || (mode == .auto && isTerminal)
     last = start
   }
@@ -30,9 +40,13 @@ public struct ProgressLine {
     let rate = Double(done) / max(seconds, 0.001)
     let left = rate > 0 ? Int(Double(total - done) / rate) : 0
     let percent = total > 0 ? done * 100 / total : 100
-    let line =
-      "\(percent) %  \(done / 1_000_000) of \(total / 1_000_000) MB  "
-      + "\(Int(rate / 1e6)) MB/s  \(left / 60) min \(left % 60) s left"
+    let amount =
+      switch unit {
+      case .bytes:
+        "\(done / 1_000_000) of \(total / 1_000_000) MB  \(Int(rate / 1e6)) MB/s"
+      case .layers: "\(done) of \(total) layers"
+      }
+    let line = "\(percent) %  \(amount)  \(left / 60) min \(left % 60) s left"
     if isTerminal { Console.draw(line) } else { Console.message(line) }
   }
 

@@ -45,11 +45,10 @@ struct Linear: Sendable {
     return y
   }
 
-  /// x (tokens, in) · rows of weight (rows.count, in) → y (tokens, rows.count)
+  /// x (tokens, in) · rows of weight (rows.count, in) → columns of y (tokens, ≥ column + rows.count)
   func project(
-    _ x: Activations, _ name: String, rows: Range<Int>, into y: Activations
+    _ x: Activations, _ name: String, rows: Range<Int>, into y: Activations, column: Int = 0
   ) throws(Fault) {
-    precondition(y.columns == rows.count && y.rows == x.rows)
     let tile = max(1, Linear.tileValues / max(1, x.columns))
     let count = (rows.count + tile - 1) / tile
     try Workers.run(threads: threads, count: count) { worker, item throws(Fault) in
@@ -58,7 +57,7 @@ struct Linear: Sendable {
       let end = min(start + tile, rows.count)
       let weight = try weights.matrix(
         name, rows: rows.lowerBound + start..<rows.lowerBound + end)
-      multiply(x, weight, into: y, column: start, worker: worker)
+      multiply(x, weight, into: y, column: column + start, worker: worker)
     }
   }
 

@@ -113,17 +113,27 @@ public struct Network {
     }
   }
 
-  /// Logits of part of the vocabulary: normed (tokens, hidden) → (tokens, vocabulary.count).
+  /// Logits of part of the vocabulary: normed (tokens, hidden) → (tokens, vocabulary.count), in
+  /// the columns of `result` that start with `column`.
   ///
   /// - Throws: as `layer` does.
   public func logits(
-    of normed: Activations, vocabulary: Range<Int>
-  ) throws(Fault) -> Activations {
+    of normed: Activations, vocabulary: Range<Int>, into result: Activations, column: Int = 0
+  ) throws(Fault) {
     let name = config.tiedEmbeddings ? Network.embedding : "lm_head.weight"
     try linear.weights.require(name, rows: config.vocabSize, columns: config.hiddenSize)
-    let tile = Activations(rows: normed.rows, columns: vocabulary.count)
-    try linear.project(normed, name, rows: vocabulary, into: tile)
-    return tile
+    try linear.project(normed, name, rows: vocabulary, into: result, column: column)
+  }
+
+  /// Bytes of activations that `tokens` take while a layer runs, about; weights come on top.
+  public func activationBytes(tokens: Int) -> Int {
+    let c = config
+    let perWorker = 2 * c.queryHeadSize + c.nopeHeadSize + c.valueHeadSize
+    let attention =
+      3 * c.hiddenSize + (c.queryRank ?? 0) + 2 * (c.keyValueRank + c.ropeHeadSize)
+      + c.heads * c.valueHeadSize + linear.threads * perWorker
+    let width = max(c.intermediateSize, c.moeIntermediateSize * max(1, c.sharedExperts))
+    return 4 * tokens * max(attention, 6 * c.hiddenSize + 2 * width)
   }
 
   private static let embedding = "model.embed_tokens.weight"

@@ -7,7 +7,10 @@ struct FathomCommand: ParsableCommand {
     commandName: "fathom",
     abstract: "Inspect, validate, convert and verify DeepSeek-V3-family checkpoints.",
     version: "0.1.0",
-    subcommands: [InspectCommand.self, ValidateCommand.self, ConvertCommand.self])
+    subcommands: [
+      InspectCommand.self, ValidateCommand.self, ConvertCommand.self, LogitsCommand.self,
+      VerifyCommand.self,
+    ])
 
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.
   static func main() {

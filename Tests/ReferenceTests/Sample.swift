@@ -47,7 +47,9 @@ struct Sample {
       normed.append(try network.predictor(index, previous: normed[index], batch: batch).normed)
     }
     return try normed.map {
-      try network.logits(of: $0, vocabulary: 0..<config.vocabSize).array
+      let logits = Activations(rows: $0.rows, columns: config.vocabSize)
+      try network.logits(of: $0, vocabulary: 0..<config.vocabSize, into: logits)
+      return logits.array
     }
   }
 }

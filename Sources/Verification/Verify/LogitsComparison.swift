@@ -29,17 +29,20 @@ public struct LogitsComparison: Sendable {
 
   /// Runs both networks.
   ///
-  /// - Parameter mtpLayers: how many MTP layers to compare; both networks must have them.
+  /// - Parameters:
+  ///   - mtpLayers: how many MTP layers to compare; both networks must have them.
+  ///   - progress: called with the layers done and all layers.
   /// - Throws: `.malformed` where the networks do not have the same layers and vocabulary, and what
   ///   the forward pass throws.
   public init(
-    reference: Network, candidate: Network, batch: TokenBatch, mtpLayers: Int, threads: Int
+    reference: Network, candidate: Network, batch: TokenBatch, mtpLayers: Int, threads: Int,
+    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Fault) {
     try LogitsComparison.requireLikeness(reference, candidate)
     var layers: [Layer] = []
     let hidden = (try reference.embed(batch), try candidate.embed(batch))
     for index in 0..<reference.config.layers {
-      try Interruption.check()
+      progress(index, reference.config.layers + mtpLayers)
       let routing = (
         try reference.layer(index, hidden: hidden.0, batch: batch),
         try candidate.layer(index, hidden: hidden.1, batch: batch)
@@ -51,7 +54,7 @@ public struct LogitsComparison: Sendable {
       reference, candidate, normed, targets: batch.ids(depth: 0, distance: 1), threads: threads)
     var mtp: [LogitsMetrics] = []
     for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
-      try Interruption.check()
+      progress(reference.config.layers + index, reference.config.layers + mtpLayers)
       let predictions = (
         try reference.predictor(index, previous: normed.0, batch: batch),
         try candidate.predictor(index, previous: normed.1, batch: batch)
@@ -114,9 +117,10 @@ public struct LogitsComparison: Sendable {
   ) throws(Fault) -> LogitsMetrics {
     let states = Mutex(targets.map { PositionSums(target: $0) })
     for tile in reference.vocabularyTiles {
-      try Interruption.check()
-      let a = try reference.logits(of: normed.0, vocabulary: tile)
-      let b = try candidate.logits(of: normed.1, vocabulary: tile)
+      let a = Activations(rows: targets.count, columns: tile.count)
+      let b = Activations(rows: targets.count, columns: tile.count)
+      try reference.logits(of: normed.0, vocabulary: tile, into: a)
+      try candidate.logits(of: normed.1, vocabulary: tile, into: b)
       try Workers.run(threads: threads, count: targets.count) { _, row throws(Fault) in
         var state = states.withLock { $0[row] }
         state.add(a[row], b[row], vocabulary: tile)

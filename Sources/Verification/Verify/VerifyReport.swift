@@ -130,8 +130,10 @@ extension VerifyReport {
     ])
     let all = comparison.layers
     // NaN is the worst of all.
-    let worst = all.sorted { ($0.hiddenNmse.isNaN ? .infinity : $0.hiddenNmse)
-      > ($1.hiddenNmse.isNaN ? .infinity : $1.hiddenNmse) }.prefix(VerifyReport.shownLayers)
+    func badness(_ layer: LogitsComparison.Layer) -> Double {
+      layer.hiddenNmse.isNaN ? .infinity : layer.hiddenNmse
+    }
+    let worst = all.sorted { badness($0) > badness($1) }.prefix(VerifyReport.shownLayers)
     for layer in worst.sorted(by: { $0.index < $1.index }) {
       table.add([
         "\(layer.index)", Quantity.significant(layer.hiddenNmse),

@@ -1,0 +1,28 @@
+// The table of one level's kernels, for the file that has included the bodies.
+
+const struct fathom_kernels NAME(fathom_kernels) = {
+    .decode_bf16 = NAME(decode_bf16),
+    .encode_bf16 = NAME(encode_bf16),
+    .decode_f16 = NAME(decode_f16),
+    .encode_f16 = NAME(encode_f16),
+    .decode_e4m3 = NAME(decode_e4m3),
+    .encode_e4m3 = NAME(encode_e4m3),
+    .scale_e4m3_f32 = NAME(scale_e4m3_f32),
+    .scale_e4m3_bf16 = NAME(scale_e4m3_bf16),
+    .scale_e4m3_f16 = NAME(scale_e4m3_f16),
+    .look_up_16 = LOOK_UP_16,
+    .amax = NAME(amax),
+    .divide_e4m3 = NAME(divide_e4m3),
+    .panel_columns = PANEL,
+    .block_rows = BLOCK_ROWS,
+    .pack_transposed = NAME(pack_transposed),
+    .pack_straight = NAME(pack_straight),
+    .multiply = NAME(multiply),
+    .normalize = NAME(normalize),
+    .softmax = NAME(softmax),
+    .gate = NAME(gate),
+    .sigmoid = NAME(sigmoid),
+    .add = NAME(add),
+    .dot = NAME(dot),
+    .exponential = NAME(exponential),
+};

@@ -1,0 +1,36 @@
+internal import Tensors
+
+/// Decodes pieces of a weight's rows, with what all pieces share looked up once.
+struct RowDecoder {
+  private let weights: WeightMatrix
+  private let bytes: UnsafeRawBufferPointer
+  private let codec: Codec
+  private let level: KernelLevel
+
+  /// The weight's storage must outlive the decoder.
+  init(_ weights: WeightMatrix, _ level: KernelLevel) {
+    guard let codec = Codec.codec(for: weights.type) else {
+      preconditionFailure("\(weights.type.rawValue) has no codec")
+    }
+    self.weights = weights
+    self.bytes = weights.bytes
+    self.codec = codec
+    self.level = level
+  }
+
+  /// Some columns of one row → values (columns.count), scaled where the matrix has scales.
+  func decode(row: Int, columns: Range<Int>, into values: UnsafeMutablePointer<Float>) {
+    let (start, bits) = (row * weights.columns + columns.lowerBound, weights.type.bits)
+    let piece = start * bits / 8..<(start + columns.count) * bits / 8
+    let codes = UnsafeRawBufferPointer(rebasing: bytes[piece])
+    let target = UnsafeMutableBufferPointer(start: values, count: columns.count)
+    if let scales = weights.scales {
+      scales.decode(
+        codes, type: weights.type,
+        tile: MatrixTile(rows: row..<row + 1, columns: columns, width: weights.columns),
+        into: target, level: level)
+    } else {
+      codec.decode(codes, into: target, level: level)
+    }
+  }
+}

@@ -1,0 +1,70 @@
+internal import ArgumentParser
+internal import Models
+internal import Platform
+internal import Verification
+
+struct LogitsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "logits",
+    abstract: "Compute a model's logits on given tokens, in F32, layer by layer from the files.",
+    discussion: """
+      Writes a safetensors file with "logits" [batch, tokens, vocab] and, for MTP layers, \
+      "mtp_logits" [batch, tokens - 1, vocab], "mtp_logits_2" [batch, tokens - 2, vocab] and so on. \
+      Position t of "mtp_logits" predicts token t + 2.
+      """)
+
+  @Argument(help: ModelArgument.help)
+  var model: String
+
+  @Option(
+    help: "Token ids: JSON [ids] or [[ids], …], or safetensors with input_ids [batch, tokens].")
+  var tokens: String
+
+  @Option(name: .shortAndLong, help: "The file to write.")
+  var output = "logits.safetensors"
+
+  @Option(help: "Multi-token-prediction layers: keep or drop.")
+  var mtp = MTPChoice.keep
+
+  @Option(help: "Threads to compute with; the result does not depend on it.")
+  var threads = Workers.available
+
+  @Option(
+    help: """
+      Memory for activations and logits: sequences run in groups and logits are written in blocks \
+      that fit it. The weights in use (some tiles, or an expert per thread) come on top, and a \
+      single sequence is run whatever it takes.
+      """)
+  var memory = ByteSize(bytes: 1_000_000_000)
+
+  @Flag(help: "Replace an output that exists, once the new one is complete.")
+  var overwrite = false
+
+  @Option(help: "Progress on standard error: auto, always or never.")
+  var progress = ProgressLine.Mode.auto
+
+  func validate() throws {
+    try ModelArgument.check(threads: threads)
+  }
+
+  func run() throws {
+    let destination = try OutputPath(output, overwrite: overwrite)
+    let files = try ModelFiles(path: model, threads: threads)
+    let mtpLayers = mtp == .keep ? files.config.mtpLayers : 0
+    let run = try LogitsRun(
+      network: files.network(mtp: mtpLayers > 0, threads: threads),
+      sequences: TokenInput.read(tokens), mtpLayers: mtpLayers, memory: memory.bytes)
+    Interruption.listen()
+    var line = ProgressLine(progress, unit: .layers)
+    defer { line.clear() }
+    let written = try run.write(to: destination) { line.show($0, of: $1) }
+    line.clear()
+    let shapes = written.map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
+    try Console.write("\(output.printable): \(shapes)\n")
+  }
+}
+
+/// Whether MTP layers take part.
+enum MTPChoice: String, ExpressibleByArgument, CaseIterable {
+  case keep, drop
+}

@@ -1,0 +1,84 @@
+import Platform
+import Testing
+
+@Suite struct JSONTests {
+  private func parse(_ text: String) throws(Fault) -> JSONValue {
+    try JSONValue(parsing: Array(text.utf8), file: "x.json")
+  }
+
+  @Test func valuesAreWhatTheTextSays() throws {
+    let value = try parse(
+      #"{"b": [1, -2.50, 1e-06, true, null, "é\n\u00e9\ud83d\ude00\u0000"], "a": {}, "c": 18446744073709551615}"#
+    )
+    #expect(
+      value
+        == .object([
+          "b": .array([
+            .integer(1), .number(-2.5, text: "-2.50"), .number(1e-6, text: "1e-06"), .bool(true),
+            .null, .string("é\né😀\u{0}"),
+          ]),
+          "a": .object([:]),
+          "c": .number(0x1p64, text: "18446744073709551615"),
+        ]))
+  }
+
+  @Test func rewritingChangesNoDigitAndNoOrder() throws {
+    let text = #"{"z":1e-06,"a":[2.50,-0.0,10000],"é":"\"\\\n\u0001\u007f/"}"#
+    #expect(try parse(text).text(indent: nil) == text)
+    #expect(try parse(parse(text).text(indent: 2)) == parse(text))
+  }
+
+  @Test func keysKeepTheirOrderWhenChanged() throws {
+    guard case .object(var object) = try parse(#"{"a":1,"b":2,"c":3}"#) else {
+      Issue.record("no object")
+      return
+    }
+    object["b"] = .integer(5)
+    object["a"] = nil
+    object["d"] = .null
+    #expect(JSONValue.object(object).text(indent: nil) == #"{"b":5,"c":3,"d":null}"#)
+  }
+
+  @Test(arguments: [
+    ("{\"a\": NaN}", 6), ("{'a': 1}", 1), ("[1.]", 3), ("[1e400]", 1), ("[1] x", 4), ("[1,]", 3),
+    ("{\"a\":1,\"b\":{},\"a\":2}", 0), ("{\"x\":{\"a\":1,\"\\u0061\":2}}", 5), ("[01]", 2),
+    ("[\"\u{1}\"]", 2), ("[\"\\ud800x\"]", 8), ("[\"\\udc00\"]", 8), ("", 0), ("[", 1),
+    ("[123456789012345678901234567890]", 1), ("[-9223372036854775809]", 1), ("[\"\\x\"]", 3),
+    ("[nul]", 4), ("{\"a\" 1}", 5), ("[1 2]", 3), ("\u{FEFF}[]", 0), ("[-]", 2), ("[\"a]", 4),
+  ])
+  func whatIsNoJSONIsRefusedAtItsOffset(text: String, offset: UInt64) {
+    do {
+      let value = try parse(text)
+      Issue.record("\(text) gave \(value)")
+    } catch {
+      #expect(error.kind == .malformed)
+      #expect(error.file == "x.json")
+      #expect(error.offset == offset, "\(text): \(error)")
+    }
+  }
+
+  @Test func invalidUTF8IsRefused() {
+    let sequences: [[UInt8]] = [
+      [0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82],
+    ]
+    for sequence in sequences {
+      for filler in [0, 7, 8, 9] {
+        let text = Array("[\"".utf8) + [UInt8](repeating: 0x61, count: filler)
+        #expect {
+          try JSONValue(parsing: text + sequence + Array("\"]".utf8), file: "x")
+        } throws: { error in
+          (error as? Fault)?.offset == UInt64(text.count)
+        }
+      }
+    }
+  }
+
+  @Test func depthIsBounded() throws {
+    let deepest = JSONValue.depthLimit
+    func nested(_ depth: Int) -> String {
+      String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+    }
+    _ = try parse(nested(deepest))
+    #expect(throws: Fault.self) { try parse(nested(deepest + 2)) }
+  }
+}
