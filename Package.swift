@@ -73,6 +73,10 @@ let package = Package(
       name: "FormatsTests", dependencies: ["Support", "Formats", "Platform", "Tensors"],
       swiftSettings: strict),
     .testTarget(
+      name: "ConversionTests",
+      dependencies: ["Support", "Conversion", "Formats", "Models", "Platform", "Tensors"],
+      exclude: ["Fixtures"], swiftSettings: strict),
+    .testTarget(
       name: "ReferenceTests",
       dependencies: [
         "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference", "Verification",
