@@ -8,6 +8,7 @@ Prints seconds for loading, and for each of two passes after one that warms up.
 import json
 import sys
 import time
+from pathlib import Path
 
 import torch
 from transformers import DeepseekV3ForCausalLM
@@ -19,7 +20,11 @@ def main():
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     start = time.perf_counter()
-    DeepseekV3ForCausalLM._keys_to_ignore_on_load_unexpected = [r"model\.layers\.4\..*"]
+    config = json.loads((Path(sys.argv[1]) / "config.json").read_text())
+    # The layers behind the last one are for multi-token prediction; transformers only knows 61.
+    DeepseekV3ForCausalLM._keys_to_ignore_on_load_unexpected = [
+        rf"model\.layers\.{config['num_hidden_layers']}\..*"
+    ]
     model = DeepseekV3ForCausalLM.from_pretrained(
         sys.argv[1], dtype=torch.float32, experts_implementation=sys.argv[3]).eval()
     # Weights are mapped: the first pass reads them, and belongs to loading.
