@@ -53,6 +53,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
+    .executableTarget(
+      name: "kernel-bench", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/KernelBench",
+      swiftSettings: strict),
     .testTarget(
       name: "CodecsTests", dependencies: ["Codecs", "Tensors"], exclude: ["Fixtures"],
       swiftSettings: strict),
@@ -69,6 +72,10 @@ let package = Package(
     .testTarget(
       name: "FormatsTests", dependencies: ["Support", "Formats", "Platform", "Tensors"],
       swiftSettings: strict),
+    .testTarget(
+      name: "ConversionTests",
+      dependencies: ["Support", "Conversion", "Formats", "Models", "Platform", "Tensors"],
+      exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "ReferenceTests",
       dependencies: [

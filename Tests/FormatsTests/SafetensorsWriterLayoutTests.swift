@@ -8,7 +8,8 @@ import Testing
   typealias Entry = SafetensorsWriterLayout.Entry
 
   private func entry(_ name: String, _ type: ElementType, _ shape: [Int]) throws -> Entry {
-    try #require(Entry(name: name, type: type, shape: try #require(Shape(shape))))
+    let shape = try #require(Shape(shape))
+    return try #require(Entry(name: name, type: type, shape: shape))
   }
 
   private func names(_ layout: SafetensorsWriterLayout) -> [[String]] {
@@ -78,8 +79,8 @@ import Testing
       names(layout)
         == [["t0", "t1"], ["t2", "t3"], ["t4"], ["t5", "t6"], ["t7", "t8"], ["t9"]])
     #expect(layout.files[1].name == "model-00002-of-00006.safetensors")
-    let text = String(decoding: try #require(layout.index), as: UTF8.self)
-    let index = try JSONDocument(text)
+    let bytes = try #require(layout.index)
+    let index = try JSONDocument(String(decoding: bytes, as: UTF8.self))
     #expect(index.integer("metadata", "total_size") == 172)
     #expect(index.string("weight_map", "t4") == "model-00003-of-00006.safetensors")
     #expect((index["weight_map"] as? [String: Any])?.count == 10)
@@ -97,6 +98,7 @@ import Testing
     let huge = try (0..<3).map { try entry("t\($0)", .u8, [Int.max / 8]) }
     let many = Array(repeating: huge, count: 4).joined()
     #expect(throws: Fault.self) { try SafetensorsWriterLayout(Array(many), shardLimit: 8) }
-    #expect(Entry(name: "t", type: .f4, shape: try #require(Shape([3]))) == nil)
+    let odd = try #require(Shape([3]))
+    #expect(Entry(name: "t", type: .f4, shape: odd) == nil)
   }
 }

@@ -161,8 +161,9 @@ import Testing
     let path = try workspace.write("source", [1, 2, 3])
     let file = try InputFile(path: path)
     try file.requireUnchanged()
-    try workspace.write("source", [1, 2, 3, 4])
-    // Foundation replaces a file by a new one: the open one is still as it was.
+    // Another file under the same name does not concern the one that is open.
+    try FileManager.default.removeItem(atPath: path)
+    try workspace.write("source", [7, 7])
     try file.requireUnchanged()
     let again = try InputFile(path: path)
     let handle = try #require(FileHandle(forWritingAtPath: path))

@@ -5,13 +5,12 @@
 // No multiplication here may merge with an addition: the bytes are stored.
 #pragma STDC FP_CONTRACT OFF
 
-BODY float decode_e4m3_one(uint32_t code) {
-  uint32_t magnitude = code & 0x7F;
-  uint32_t normal = (magnitude << 20) + (120u << 23);
-  uint32_t subnormal = bits_of((float)(int32_t)magnitude * 0x1p-9f);
-  uint32_t bits = magnitude < 8 ? subnormal : normal;
-  bits = magnitude == 0x7F ? 0x7FF00000u : bits;
-  return float_of(bits | (code & 0x80) << 24);
+// The value / 256: E4M3 moved up is an F16 whose exponent is 8 too small, subnormals included.
+BODY float decode_e4m3_part(uint16_t code) {
+  uint16_t magnitude = code & 0x7F;
+  uint16_t half = (uint16_t)(magnitude << 7 | (code & 0x80) << 8);
+  half |= magnitude == 0x7F ? 0x7F80 : 0;
+  return (float)__builtin_bit_cast(_Float16, half);
 }
 
 // See SmallFloat.encode, of which this is the twin.
@@ -54,7 +53,7 @@ static void NAME(encode_f16)(const float *values, void *codes, size_t n) {
 
 static void NAME(decode_e4m3)(const void *codes, float *values, size_t n) {
   const uint8_t *in = codes;
-  for (size_t i = 0; i < n; i++) values[i] = decode_e4m3_one(in[i]);
+  for (size_t i = 0; i < n; i++) values[i] = decode_e4m3_part(in[i]) * 256.0f;
 }
 
 static void NAME(encode_e4m3)(const float *values, void *codes, size_t n) {
@@ -62,22 +61,26 @@ static void NAME(encode_e4m3)(const float *values, void *codes, size_t n) {
   for (size_t i = 0; i < n; i++) out[i] = encode_e4m3_one(values[i]);
 }
 
+// Multiplying the scale by 256 is exact unless it overflows; then the code is multiplied first.
+#define SCALE_E4M3(target_type, encode)                                                       \
+  const uint8_t *in = codes;                                                                  \
+  target_type *out = target;                                                                  \
+  if (scale * 256.0f - scale * 256.0f == 0.0f) {                                              \
+    for (size_t i = 0; i < n; i++) out[i] = encode(decode_e4m3_part(in[i]) * (scale * 256.0f)); \
+  } else {                                                                                    \
+    for (size_t i = 0; i < n; i++) out[i] = encode(decode_e4m3_part(in[i]) * 256.0f * scale); \
+  }
+
 static void NAME(scale_e4m3_f32)(const void *codes, float scale, void *target, size_t n) {
-  const uint8_t *in = codes;
-  f32 *out = target;
-  for (size_t i = 0; i < n; i++) out[i] = decode_e4m3_one(in[i]) * scale;
+  SCALE_E4M3(f32, (float))
 }
 
 static void NAME(scale_e4m3_bf16)(const void *codes, float scale, void *target, size_t n) {
-  const uint8_t *in = codes;
-  u16 *out = target;
-  for (size_t i = 0; i < n; i++) out[i] = encode_bf16_one(decode_e4m3_one(in[i]) * scale);
+  SCALE_E4M3(u16, encode_bf16_one)
 }
 
 static void NAME(scale_e4m3_f16)(const void *codes, float scale, void *target, size_t n) {
-  const uint8_t *in = codes;
-  f16 *out = target;
-  for (size_t i = 0; i < n; i++) out[i] = (_Float16)(decode_e4m3_one(in[i]) * scale);
+  SCALE_E4M3(f16, (_Float16))
 }
 
 static uint32_t NAME(amax)(const float *values, size_t n) {
@@ -93,3 +96,5 @@ static void NAME(divide_e4m3)(const float *values, float scale, void *codes, siz
   uint8_t *out = codes;
   for (size_t i = 0; i < n; i++) out[i] = encode_e4m3_one(values[i] / scale);
 }
+
+#undef SCALE_E4M3

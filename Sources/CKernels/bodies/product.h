@@ -4,19 +4,19 @@
 // Each element is one chain of fused multiply-adds in ascending order, whatever the level, so all
 // levels give the same bits.
 
-typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef float lanes __attribute__((ext_vector_type(LANES), aligned(4)));
 enum { PANEL = 2 * LANES };
 
 BODY void multiply_rows(
     const size_t rows, const float *left, const float *panel, size_t depth, float *c,
     size_t stride, int add) {
   lanes sums[BLOCK_ROWS][2];
-  UNROLL for (size_t r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (lanes){0};
+  UNROLL for (size_t r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (lanes)(0.0f);
   for (size_t k = 0; k < depth; k++) {
     lanes b0 = *(const lanes *)(panel + k * PANEL);
     lanes b1 = *(const lanes *)(panel + k * PANEL + LANES);
     UNROLL for (size_t r = 0; r < rows; r++) {
-      lanes a = (lanes){0} + left[r * FATHOM_ROW_STRIDE + k];
+      lanes a = (lanes)(left[r * FATHOM_ROW_STRIDE + k]);
       sums[r][0] = __builtin_elementwise_fma(a, b0, sums[r][0]);
       sums[r][1] = __builtin_elementwise_fma(a, b1, sums[r][1]);
     }
@@ -88,7 +88,7 @@ static void NAME(pack_transposed)(
     for (size_t k = 0; k < whole; k += LANES) {
       lanes rows[LANES];
       UNROLL for (size_t r = 0; r < LANES; r++) {
-        rows[r] = r < count ? *(const lanes *)(b + (first + r) * stride + k) : (lanes){0};
+        rows[r] = r < count ? *(const lanes *)(b + (first + r) * stride + k) : (lanes)(0.0f);
       }
       transpose(rows);
       UNROLL for (size_t r = 0; r < LANES; r++) {

@@ -1,0 +1,143 @@
+import Codecs
+import Glibc
+import Tensors
+
+/// Speeds of the kernels on one thread, each level of this machine, best of several runs.
+///
+/// Run it with `scripts/bench-kernels`. GB/s count the bytes read; the share is that of the peak
+/// which independent fused multiply-adds reach in the same run.
+@main
+struct KernelBench {
+  static func main() {
+    for level in KernelLevel.available where level != .plain {
+      print("\(level)")
+      for target in [ElementType.bf16, .f16, .f32] {
+        report("FP8 with scales → \(target.rawValue)", dequantize(to: target, level), "GB/s")
+      }
+      for scaleFormat in [BlockQuantizer.ScaleFormat.f32, .powerOfTwo] {
+        report("BF16 → FP8, scales \(scaleFormat)", quantize(scaleFormat, level), "GB/s")
+      }
+      report("BF16 → F16", cast(from: .bf16, to: .f16, level), "GB/s")
+      report("F32 → BF16", cast(from: .f32, to: .bf16, level), "GB/s")
+      let peak = peakRate(level)
+      report("peak of the kernel in the cache", peak, "GFLOP/s")
+      for type in [ElementType.f32, .bf16, .f8E4M3] {
+        for tokens in [512, 32, 1] {
+          let rate = product(tokens: tokens, type, level)
+          let share = Int((100 * rate / peak).rounded())
+          let bytes = rate / Double(2 * tokens) * Double(type.bits) / 8
+          report(
+            "\(tokens) tokens × \(type.rawValue) (2048, 2048)", rate,
+            "GFLOP/s, \(share) %, \(round(bytes)) GB/s of weights")
+        }
+      }
+    }
+  }
+
+  private static func report(_ what: String, _ rate: Double, _ unit: String) {
+    let padding = String(repeating: " ", count: max(0, 36 - what.count))
+    print("  \(what)\(padding) \(round(rate)) \(unit)")
+  }
+
+  private static func round(_ rate: Double) -> Double { (rate * 10).rounded() / 10 }
+
+  /// `work` divided by the shortest of several times, in 10⁹ per second.
+  private static func rate(_ work: Double, _ body: () -> Void) -> Double {
+    var best = Double.infinity
+    for _ in 0..<7 {
+      let start = processorTime()
+      body()
+      best = min(best, processorTime() - start)
+    }
+    return work / best / 1e9
+  }
+
+  /// Seconds that this thread has had: a busy machine disturbs them less than the clock.
+  private static func processorTime() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+
+  private static func filled(_ count: Int) -> ByteBuffer {
+    let buffer = ByteBuffer(count: count)
+    // Codes of ordinary numbers in every type: exponents in the middle of the range.
+    for index in 0..<count { buffer.bytes[index] = UInt8(0x30 + index * 7 % 16) }
+    return buffer
+  }
+
+  private static let (rows, columns) = (1024, 7168)
+
+  private static func dequantize(to target: ElementType, _ level: KernelLevel) -> Double {
+    let codes = filled(rows * columns)
+    let result = filled(rows * columns * target.bits / 8)
+    let scales = BlockScales(
+      values: [Float](repeating: 3e-4, count: 8 * 56), blockRows: 128, blockColumns: 128)
+    return rate(Double(rows * columns)) {
+      scales.convert(
+        UnsafeRawBufferPointer(codes.bytes), type: .f8E4M3,
+        tile: MatrixTile(rows: 0..<rows, width: columns), to: target, into: result.bytes,
+        level: level)
+    }
+  }
+
+  private static func quantize(
+    _ scaleFormat: BlockQuantizer.ScaleFormat, _ level: KernelLevel
+  ) -> Double {
+    let weights = filled(2 * rows * columns)
+    let codes = filled(rows * columns)
+    let scales = filled(4 * 8 * 56)
+    let grid = scales.bytes.assumingMemoryBound(to: Float.self)
+    let quantizer = BlockQuantizer(blockRows: 128, blockColumns: 128, scaleFormat: scaleFormat)
+    let source = UnsafeRawBufferPointer(weights.bytes)
+    return rate(Double(2 * rows * columns)) {
+      quantizer.findScales(
+        source, type: .bf16, rows: rows, columns: columns, into: grid, level: level)
+      quantizer.encode(
+        source, type: .bf16, rows: rows, columns: columns, scales: UnsafeBufferPointer(grid),
+        into: codes.bytes, level: level)
+    }
+  }
+
+  private static func cast(
+    from source: ElementType, to target: ElementType, _ level: KernelLevel
+  ) -> Double {
+    let count = rows * columns
+    let (bytes, result) = (filled(count * source.bits / 8), filled(count * target.bits / 8))
+    guard let from = Codec.codec(for: source), let to = Codec.codec(for: target) else { return 0 }
+    return rate(Double(bytes.count)) {
+      from.convert(
+        UnsafeRawBufferPointer(bytes.bytes), count: count, to: to, into: result.bytes,
+        level: level)
+    }
+  }
+
+  /// Products so small that nothing but the kernel counts.
+  private static func peakRate(_ level: KernelLevel) -> Double {
+    product(tokens: 240, .f32, level, size: 256)
+  }
+
+  /// x (tokens, size) · W (size, size)ᵀ
+  private static func product(
+    tokens: Int, _ type: ElementType, _ level: KernelLevel, size: Int = 2048
+  ) -> Double {
+    let x = filled(4 * tokens * size)
+    let y = filled(4 * tokens * size)
+    let grid = (size + 127) / 128
+    let weights = WeightMatrix(
+      type: type, rows: size, columns: size, storage: filled(size * size * type.bits / 8),
+      scales: type.bits == 8
+        ? BlockScales(
+          values: [Float](repeating: 0.1, count: grid * grid), blockRows: 128, blockColumns: 128)
+        : nil)
+    let input = FloatMatrix(
+      x.bytes.assumingMemoryBound(to: Float.self).baseAddress!, rows: tokens, columns: size)
+    let output = MutableFloatMatrix(
+      y.bytes.assumingMemoryBound(to: Float.self).baseAddress!, rows: tokens, columns: size)
+    let scratch = ProductScratch()
+    return rate(2 * Double(tokens * size) * Double(size)) {
+      MatrixProduct.multiply(
+        input, weights, rows: 0..<size, into: output, scratch: scratch, level: level)
+    }
+  }
+}
