@@ -74,6 +74,10 @@ let package = Package(
       name: "FormatsTests", dependencies: ["Support", "Formats", "Platform", "Tensors"],
       swiftSettings: strict),
     .testTarget(
+      name: "ConversionTests",
+      dependencies: ["Support", "Conversion", "Formats", "Models", "Platform", "Tensors"],
+      exclude: ["Fixtures"], swiftSettings: strict),
+    .testTarget(
       name: "ReferenceTests",
       dependencies: [
         "Support", "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference",

@@ -41,11 +41,8 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
 
-  @Option(name: .shortAndLong, help: "Write the report to this file.")
-  var output: String?
-
-  @Flag(help: "Replace a report that exists.")
-  var overwrite = false
+  @OptionGroup
+  var report: ReportOptions
 
   @Option(help: "Progress on standard error: auto, always or never.")
   var progress = ProgressLine.Mode.auto
@@ -58,26 +55,17 @@ struct VerifyCommand: ParsableCommand {
   }
 
   func run() throws {
-    let destination = try output.map { path throws(Fault) in
-      try OutputPath(path, overwrite: overwrite)
-    }
+    let destination = try report.destination()
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
-    let report = try VerifyReport(
+    let result = try VerifyReport(
       reference: reference, candidate: candidate, tokens: tokens, thresholds: thresholds,
       mtp: mtp == .keep, threads: threads
     ) { line.show($0, of: $1) }
     line.clear()
-    let text = format == .json ? report.json.text() + "\n" : report.text
-    if let destination {
-      let file = try AtomicFile(at: destination)
-      try file.file.append(Array(text.utf8))
-      try file.commit()
-    } else {
-      try Console.write(text)
-    }
-    if !report.passes { throw ExitCode(1) }
+    try destination.write(format == .json ? result.json.text() + "\n" : result.text)
+    if !result.passes { throw ExitCode(1) }
   }
 
   private var thresholds: [Threshold] {
