@@ -80,8 +80,10 @@ let package = Package(
     .testTarget(
       name: "ReferenceTests",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference", "Verification",
+        "Support", "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference",
+        "Verification",
       ],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
   ]
 )
