@@ -64,7 +64,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
-    .testTarget(name: "CommandTests", dependencies: ["Support", "fathom"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["Support", "Tensors", "fathom"], swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors"],
       swiftSettings: strict),
@@ -76,10 +77,16 @@ let package = Package(
       name: "FormatsTests", dependencies: ["Support", "Formats", "Platform", "Tensors"],
       swiftSettings: strict),
     .testTarget(
+      name: "ConversionTests",
+      dependencies: ["Support", "Conversion", "Formats", "Models", "Platform", "Tensors"],
+      exclude: ["Fixtures"], swiftSettings: strict),
+    .testTarget(
       name: "ReferenceTests",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference", "Verification",
+        "Support", "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference",
+        "Verification",
       ],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
   ]
 )

@@ -101,17 +101,17 @@ struct Planner {
       return
     }
     let expected = implied[tensor.name]
-    let scaled = scaledWeight(of: tensor)
-    if expected == nil, scaled == nil { unexpected.append(tensor.name) }
+    let scaled = scalesWeight(tensor)
+    if expected == nil, !scaled { unexpected.append(tensor.name) }
     guard let weights = recipe.weights else {
       return try add(tensor, tensor.type, .copy, "kept as it is")
     }
-    if let scaled {
+    if scaled {
       guard weights.type != .f8E4M3 else {
         return try add(tensor, tensor.type, .copy, "scales of an FP8 weight that is copied")
       }
       dropped.append(
-        DroppedTensor(name: tensor.name, reason: "multiplied into \(scaled.name)"))
+        DroppedTensor(name: tensor.name, reason: "scales, multiplied into their weight"))
       return
     }
     if tensor.type == .f8E4M3 { return try decideFP8(tensor, weights) }
@@ -121,12 +121,10 @@ struct Planner {
     try decidePlain(tensor, expected, weights)
   }
 
-  /// The FP8 weight that a tensor scales, nil where it is no such grid.
-  private func scaledWeight(of tensor: StoredTensor) -> StoredTensor? {
-    guard let name = ExpectedTensor.weightName(ofScale: tensor.name),
-      let weight = source.checkpoint.inventory[name], weight.type == .f8E4M3
-    else { return nil }
-    return weight
+  /// Whether a tensor is the grid of scales of an FP8 weight.
+  private func scalesWeight(_ tensor: StoredTensor) -> Bool {
+    guard let name = ExpectedTensor.weightName(ofScale: tensor.name) else { return false }
+    return source.checkpoint.inventory[name]?.type == .f8E4M3
   }
 
   private mutating func decideFP8(

@@ -19,7 +19,7 @@ extension DeepSeekV3Config {
       throw Fault(.malformed, "is not a JSON object", file: file)
     }
     let top = ConfigReader(object: json, prefix: "", file: file)
-    try DeepSeekV3Config.requireArchitecture(top)
+    modelType = try DeepSeekV3Config.readArchitecture(top)
     vocabSize = try top.count("vocab_size", maximum: Int(Int32.max))
     hiddenSize = try top.count("hidden_size")
     intermediateSize = try top.count("intermediate_size")
@@ -58,7 +58,7 @@ extension DeepSeekV3Config {
     try requireConsistency(top)
   }
 
-  private static func requireArchitecture(_ top: ConfigReader) throws(Fault) {
+  private static func readArchitecture(_ top: ConfigReader) throws(Fault) -> String {
     let type = try top.string("model_type")
     guard let type, modelTypes.contains(type) else {
       throw top.fault("model_type", expected: modelTypes.joined(separator: " or "))
@@ -72,6 +72,7 @@ extension DeepSeekV3Config {
     if let method = try top.string("topk_method"), method != "noaux_tc" {
       throw top.fault("topk_method", expected: "\"noaux_tc\"")
     }
+    return type
   }
 
   private static func readYaRN(

@@ -5,6 +5,8 @@ public import Tensors
 /// The names follow Hugging Face's keys (transformers 5.23, `DeepseekV3Config`); a value that
 /// exists has been checked: sizes are positive and fit together.
 public struct DeepSeekV3Config: Sendable, Hashable {
+  /// `model_type`: one of `modelTypes`.
+  public var modelType: String
   /// Rows of the embedding table.
   public var vocabSize: Int
   /// Width of the residual stream.

@@ -6,6 +6,7 @@ public final class AtomicFile {
   public let destination: OutputPath
   /// What is written; give it all bytes, then call `commit`.
   public let file: OutputFile
+  private let work: String
   private var isOpen = true
 
   /// Creates a hidden file beside the final name.
@@ -16,7 +17,8 @@ public final class AtomicFile {
     guard destination.replaced != .folder else {
       throw Fault(.cannotCreate, "is a folder", file: destination.path, expected: "a file name")
     }
-    file = try OutputFile(creating: destination.temporaryName())
+    work = destination.temporaryName()
+    file = try OutputFile(creating: work, shownAs: destination.path)
   }
 
   deinit { discard() }
@@ -34,8 +36,8 @@ public final class AtomicFile {
     let isNew = destination.replaced == nil
     let code =
       isNew
-      ? renameNew(file.path, destination.path)
-      : (rename(file.path, destination.path) == 0 ? 0 : errno)
+      ? renameNew(work, destination.path)
+      : (rename(work, destination.path) == 0 ? 0 : errno)
     guard code == 0 else {
       discard()
       throw Fault(
@@ -53,6 +55,6 @@ public final class AtomicFile {
   public func discard() {
     guard isOpen else { return }
     isOpen = false
-    unlink(file.path)
+    unlink(work)
   }
 }

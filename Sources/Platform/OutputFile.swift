@@ -21,12 +21,13 @@ public final class OutputFile {
 
   /// Creates a file that must not exist yet.
   ///
+  /// - Parameter name: what messages call it, where it will be renamed; nil for its own path.
   /// - Throws: `.cannotCreate` with the system's reason.
-  public init(creating path: String) throws(Fault) {
+  public init(creating path: String, shownAs name: String? = nil) throws(Fault) {
     descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    self.path = path
+    self.path = name ?? path
     guard descriptor >= 0 else {
-      throw Fault(.cannotCreate, "cannot be created", file: path, found: reason(errno))
+      throw Fault(.cannotCreate, "cannot be created", file: self.path, found: reason(errno))
     }
   }
 

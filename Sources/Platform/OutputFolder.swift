@@ -33,7 +33,8 @@ public final class OutputFolder {
   /// Creates a file in the folder.
   public func create(_ name: String) throws(Fault) -> OutputFile {
     precondition(isOpen && !name.utf8.contains(UInt8(ascii: "/")))
-    let file = try OutputFile(creating: Folder.join(work, name))
+    let file = try OutputFile(
+      creating: Folder.join(work, name), shownAs: Folder.join(destination.path, name))
     names.append(name)
     return file
   }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Platform
 
 /// What all commands say of a MODEL argument and of threads.
 enum ModelArgument {
@@ -16,4 +17,31 @@ enum ModelArgument {
 /// Documents for people or for programs.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
   case text, json
+}
+
+/// Where a report goes: standard output, or a file that appears complete or not at all.
+struct ReportOptions: ParsableArguments {
+  @Option(name: .shortAndLong, help: "Write the report to this file.")
+  var output: String?
+
+  @Flag(help: "Replace a file that exists.")
+  var overwrite = false
+
+  /// The place, which is refused before any work is done.
+  func destination() throws(Fault) -> ReportDestination {
+    guard let output else { return ReportDestination(file: nil) }
+    return ReportDestination(file: try OutputPath(output, overwrite: overwrite))
+  }
+}
+
+/// A place that takes one report.
+struct ReportDestination {
+  let file: OutputPath?
+
+  func write(_ text: String) throws(Fault) {
+    guard let file else { return try Console.write(text) }
+    let output = try AtomicFile(at: file)
+    try output.file.append(Array(text.utf8))
+    try output.commit()
+  }
 }

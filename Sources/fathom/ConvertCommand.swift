@@ -77,6 +77,7 @@ struct ConvertCommand: ParsableCommand {
       scaleFormat: scaleFormat)
     // Before anything is read: a name that is taken is the commonest mistake.
     let destination = dryRun ? nil : try OutputPath(output, overwrite: overwrite)
+    try destination?.requireReplaceable()
     let source = try SourceModel(Checkpoint(path: model, threads: threads))
     try destination?.requireApart(from: source.place(of: model))
     let plan = try Plan(

@@ -1,13 +1,13 @@
 internal import ArgumentParser
 internal import Formats
-internal import Models
 internal import Platform
 internal import Verification
 
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Show what is in a checkpoint, from its headers alone.")
+    abstract: "Show what is in a checkpoint, from its headers alone.",
+    discussion: "Weights are read with --stats only. Tables come in text and JSON, not in HTML.")
 
   @Argument(help: ModelArgument.help)
   var model: String
@@ -25,37 +25,58 @@ struct InspectCommand: ParsableCommand {
       valueName: "glob"))
   var tensors: String?
 
+  @Flag(
+    help: """
+      Read the weights and show smallest, largest, mean, root mean square, zeros, NaN and Inf: a \
+      line for weights that differ in layer and expert alone, or with --tensors one per tensor.
+      """)
+  var stats = false
+
   @Option(help: "Threads to read with.")
   var threads = Workers.available
 
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
+  @Option(help: "Output format: text, json or html.")
+  var format = Format.text
+
+  @OptionGroup
+  var report: ReportOptions
+
+  /// Documents for people or for programs.
+  enum Format: String, ExpressibleByArgument, CaseIterable {
+    case text, json, html
+  }
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
+    if format == .html, layers || experts || stats || tensors != nil {
+      throw ValidationError("--layers, --experts, --tensors and --stats go with text and json")
+    }
   }
 
   func run() throws {
-    let checkpoint = try Checkpoint(path: model, threads: threads)
-    let path = Folder.join(checkpoint.folder, "config.json")
-    let config = try DeepSeekV3Config(json: checkpoint.config, file: path)
-    guard case .string(let architecture)? = checkpoint.config["model_type"] else {
-      throw Fault(.malformed, "has no model_type", file: path)
+    let destination = try report.destination()
+    let files = try ModelFiles(path: model, threads: threads)
+    let inventory = files.checkpoint.inventory
+    let inspection = Inspection(files.checkpoint, config: files.config)
+    let glob = tensors.map(Glob.init)
+    let rows =
+      stats
+      ? try WeightStatistics.rows(
+        of: inventory, config: files.config, matching: glob, threads: threads) : nil
+    let names = inventory.shards.map(\.name)
+    switch format {
+    case .html: try destination.write(inspection.page(title: Folder.name(of: model)))
+    case .json:
+      let json = inspection.json(listing: glob, files: names, statistics: rows)
+      try destination.write(json.text() + "\n")
+    case .text:
+      var sections: [String] = []
+      if layers { sections.append(inspection.layerTable) }
+      if experts { sections.append(inspection.expertTable) }
+      if let glob { sections.append(inspection.tensorTable(matching: glob, files: names)) }
+      if let rows { sections.append(WeightStatistics.table(rows)) }
+      if sections.isEmpty { sections = [inspection.text] }
+      try destination.write(sections.joined(separator: "\n"))
     }
-    let inspection = Inspection(checkpoint, config: config, architecture: architecture)
-    let files = checkpoint.inventory.shards.map(\.name)
-    if format == .json {
-      let json = inspection.json(listing: tensors.map(Glob.init), files: files)
-      try Console.write(json.text() + "\n")
-      return
-    }
-    var sections: [String] = []
-    if layers { sections.append(inspection.layerTable) }
-    if experts { sections.append(inspection.expertTable) }
-    if let tensors {
-      sections.append(inspection.tensorTable(matching: Glob(tensors), files: files))
-    }
-    if sections.isEmpty { sections = [inspection.text] }
-    try Console.write(sections.joined(separator: "\n"))
   }
 }

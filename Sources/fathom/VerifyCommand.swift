@@ -8,9 +8,9 @@ struct VerifyCommand: ParsableCommand {
     abstract: "Measure how far a model's logits are from another's, and hold them to limits.",
     discussion: """
       Runs both models in F32 on the same tokens, in lock step, and compares logits, hidden states \
-      and the router's choices. Limits hold for the main model and for every MTP layer that both \
-      models have. Exit code 0: all limits hold; 1: one does not, or a logit is not finite. Without \
-      limits only logits that are not finite fail.
+      and the router's choices; MTP layers apart, as far as both models have them. Exit code 0: \
+      all limits hold; 1: one does not, or a logit is not finite. Without limits only logits that \
+      are not finite fail.
       """)
 
   @Argument(help: ModelArgument.help)
@@ -26,17 +26,11 @@ struct VerifyCommand: ParsableCommand {
       """)
   var tokens: String?
 
-  @Option(help: "Most mean KL divergence of candidate from reference, in nats.")
-  var maxKl: Double?
+  @OptionGroup(title: "Limits on the main model")
+  var limits: Limits
 
-  @Option(help: "Least share of positions with the same top token, from 0 to 1.")
-  var minTop1: Double?
-
-  @Option(help: "Most normalized mean squared error of the logits.")
-  var maxNmse: Double?
-
-  @Option(help: "Most perplexity of the candidate over the reference's on the tokens.")
-  var maxPerplexityRatio: Double?
+  @OptionGroup(title: "Limits on every MTP layer")
+  var mtpLimits: MTPLimits
 
   @Option(help: "Multi-token-prediction layers: keep or drop.")
   var mtp = MTPChoice.keep
@@ -47,50 +41,76 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
 
-  @Option(name: .shortAndLong, help: "Write the report to this file.")
-  var output: String?
-
-  @Flag(help: "Replace a report that exists.")
-  var overwrite = false
+  @OptionGroup
+  var report: ReportOptions
 
   @Option(help: "Progress on standard error: auto, always or never.")
   var progress = ProgressLine.Mode.auto
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
-    for limit in [maxKl, minTop1, maxNmse, maxPerplexityRatio] {
-      guard limit?.isFinite ?? true else { throw ValidationError("a limit is a finite number") }
+    guard thresholds.allSatisfy(\.limit.isFinite) else {
+      throw ValidationError("a limit is a finite number")
     }
   }
 
   func run() throws {
-    let destination = try output.map { path throws(Fault) in
-      try OutputPath(path, overwrite: overwrite)
-    }
+    let destination = try report.destination()
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
-    let report = try VerifyReport(
+    let result = try VerifyReport(
       reference: reference, candidate: candidate, tokens: tokens, thresholds: thresholds,
       mtp: mtp == .keep, threads: threads
     ) { line.show($0, of: $1) }
     line.clear()
-    let text = format == .json ? report.json.text() + "\n" : report.text
-    if let destination {
-      let file = try AtomicFile(at: destination)
-      try file.file.append(Array(text.utf8))
-      try file.commit()
-    } else {
-      try Console.write(text)
-    }
-    if !report.passes { throw ExitCode(1) }
+    try destination.write(format == .json ? result.json.text() + "\n" : result.text)
+    if !result.passes { throw ExitCode(1) }
   }
 
   private var thresholds: [Threshold] {
-    let limits: [(Threshold.Measure, Double?)] = [
-      (.maxKL, maxKl), (.minTop1, minTop1), (.maxNMSE, maxNmse),
-      (.maxPerplexityRatio, maxPerplexityRatio),
+    let given: [(Threshold.Measure, Threshold.Scope, Double?)] = [
+      (.maxKL, .main, limits.maxKl), (.minTop1, .main, limits.minTop1),
+      (.maxNMSE, .main, limits.maxNmse),
+      (.maxPerplexityRatio, .main, limits.maxPerplexityRatio),
+      (.maxKL, .mtp, mtpLimits.mtpMaxKl), (.minTop1, .mtp, mtpLimits.mtpMinTop1),
+      (.maxNMSE, .mtp, mtpLimits.mtpMaxNmse),
+      (.maxPerplexityRatio, .mtp, mtpLimits.mtpMaxPerplexityRatio),
     ]
-    return limits.compactMap { measure, limit in limit.map { Threshold(measure, limit: $0) } }
+    return given.compactMap { measure, scope, limit in
+      limit.map { Threshold(measure, scope, limit: $0) }
+    }
+  }
+}
+
+extension VerifyCommand {
+  /// Limits on the main model's logits.
+  struct Limits: ParsableArguments {
+    @Option(help: "Most mean KL divergence of candidate from reference, in nats.")
+    var maxKl: Double?
+
+    @Option(help: "Least share of positions with the same top token, from 0 to 1.")
+    var minTop1: Double?
+
+    @Option(help: "Most normalized mean squared error of the logits.")
+    var maxNmse: Double?
+
+    @Option(help: "Most perplexity of the candidate over the reference's on the tokens.")
+    var maxPerplexityRatio: Double?
+  }
+
+  /// The same limits on the logits of MTP layers; the worst layer counts.
+  struct MTPLimits: ParsableArguments {
+    @Option(help: "As --max-kl.")
+    var mtpMaxKl: Double?
+
+    @Option(help: "As --min-top1.")
+    var mtpMinTop1: Double?
+
+    @Option(help: "As --max-nmse.")
+    var mtpMaxNmse: Double?
+
+    @Option(help: "As --max-perplexity-ratio.")
+    var mtpMaxPerplexityRatio: Double?
   }
 }

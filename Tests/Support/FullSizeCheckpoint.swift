@@ -45,3 +45,15 @@ extension ExpectedTensor {
     }
   }
 }
+
+extension SafetensorsFixture {
+  /// All tensors of a config in one file, in the types of a published checkpoint.
+  public static func published(configPath: String) throws -> SafetensorsFixture {
+    let config = try DeepSeekV3Config(
+      json: JSONValue(parsing: contents(configPath), file: configPath), file: configPath)
+    return SafetensorsFixture(
+      config.expectedTensors().map {
+        (name: $0.name, type: $0.publishedType, shape: $0.shape.dimensions)
+      })
+  }
+}

@@ -1,6 +1,6 @@
 """The forward pass of transformers in F32 on a folder of plain weights.
 
-    python -m bench_parts.transformers_forward FOLDER TOKENS.json EXPERTS
+    python -m bench_parts.transformers_forward FOLDER TOKENS.json
 
 Prints seconds for loading, and for each of two passes after one that warms up.
 """
@@ -8,6 +8,7 @@ Prints seconds for loading, and for each of two passes after one that warms up.
 import json
 import sys
 import time
+from pathlib import Path
 
 import torch
 from transformers import DeepseekV3ForCausalLM
@@ -15,13 +16,16 @@ from transformers.utils import logging
 
 
 def main():
-    """Default attention; EXPERTS is transformers' name for its way to run experts."""
+    """transformers' own choices of attention (sdpa) and experts (grouped_mm)."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     start = time.perf_counter()
-    DeepseekV3ForCausalLM._keys_to_ignore_on_load_unexpected = [r"model\.layers\.4\..*"]
-    model = DeepseekV3ForCausalLM.from_pretrained(
-        sys.argv[1], dtype=torch.float32, experts_implementation=sys.argv[3]).eval()
+    config = json.loads((Path(sys.argv[1]) / "config.json").read_text())
+    # The layers behind the last one are for multi-token prediction; transformers only knows 61.
+    DeepseekV3ForCausalLM._keys_to_ignore_on_load_unexpected = [
+        rf"model\.layers\.{config['num_hidden_layers']}\..*"
+    ]
+    model = DeepseekV3ForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32).eval()
     # Weights are mapped: the first pass reads them, and belongs to loading.
     input_ids = torch.tensor(json.load(open(sys.argv[2])))
     seconds = []
@@ -32,7 +36,8 @@ def main():
             start = time.perf_counter()
             model(input_ids, use_cache=False)
             seconds.append(time.perf_counter() - start)
-    print(json.dumps({"load": load, "forward": seconds}))
+    ways = [model.config._attn_implementation, model.config._experts_implementation]
+    print(json.dumps({"load": load, "forward": seconds, "ways": ways}))
 
 
 if __name__ == "__main__":

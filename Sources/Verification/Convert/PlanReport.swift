@@ -114,12 +114,16 @@ public struct PlanReport {
   }
 
   private var recipe: JSONValue {
-    .object([
-      "to": .string("hf"),
-      "quant": plan.recipe.weights.map { .string($0.name) } ?? .null,
+    var recipe: JSONObject = [
+      "to": .string("hf"), "quant": plan.recipe.weights.map { .string($0.name) } ?? .null,
       "mtp": .string(plan.recipe.mtp.rawValue),
       "maxShardSize": .integer(plan.recipe.shardLimit),
-    ])
+    ]
+    if let block = plan.recipe.blockSize {
+      recipe["blockSize"] = .array([.integer(block.rows), .integer(block.columns)])
+    }
+    if let format = plan.recipe.scaleFormat { recipe["scaleFormat"] = .string(format.rawValue) }
+    return .object(recipe)
   }
 
   private var totals: JSONValue {

@@ -81,9 +81,9 @@ public struct Inspection: Sendable {
   public let tensors: [StoredTensor]
 
   /// Looks through a checkpoint's headers.
-  public init(_ checkpoint: Checkpoint, config: DeepSeekV3Config, architecture: String) {
+  public init(_ checkpoint: Checkpoint, config: DeepSeekV3Config) {
     self.config = config
-    self.architecture = architecture
+    architecture = config.modelType
     shards = checkpoint.inventory.shards.count
     tensors = checkpoint.inventory.tensors
     var expectation = Expectation(config: config, stored: tensors)

@@ -9,7 +9,11 @@ extension Inspection {
   /// - Parameters:
   ///   - glob: lists the tensors whose names match; nil lists none.
   ///   - files: names of the files by `StoredTensor.shard`.
-  public func json(listing glob: Glob?, files: [String]) -> JSONValue {
+  ///   - statistics: rows that were asked for; nil for none.
+  public func json(
+    listing glob: Glob?, files: [String],
+    statistics: [(name: String, statistics: WeightStatistics)]? = nil
+  ) -> JSONValue {
     var document: JSONObject = [
       "schema": .string("fathom.inspect/1"), "format": .string("safetensors"),
       "architecture": .string(architecture),
@@ -42,6 +46,7 @@ extension Inspection {
           ])
         })
     }
+    document["stats"] = statistics.map(WeightStatistics.json)
     return .object(document)
   }
 
@@ -79,7 +84,7 @@ extension Inspection {
   }
 
   /// Types with the most bytes first, equal ones by name.
-  private static func sorted(
+  static func sorted(
     _ types: [ElementTypeName: Tally]
   ) -> [(type: ElementTypeName, tally: Tally)] {
     types.map { ($0.key, $0.value) }.sorted { ($1.1.bytes, $0.0) < ($0.1.bytes, $1.0) }
@@ -95,39 +100,72 @@ extension Inspection {
   }
 
   private var summary: [String] {
-    let dense = layers.count { $0.kind == .dense }
-    let moe = layers.count { $0.kind == .moe }
-    let mtp = layers.count { $0.kind == .mtp }
+    summaryFacts.flatMap { name, value in
+      let line = name + String(repeating: " ", count: max(1, 14 - name.count)) + value
+      return ["parameters", "stored"].contains(name) ? ["", line] : [line]
+    }
+  }
+
+  /// The summary as pairs of what is told and what it is.
+  var summaryFacts: [(String, String)] {
     let count = Quantity.count
+    var parameters = [
+      ("parameters", "\(Quantity.short(mainParameters + mtpParameters)) in all"),
+      (
+        "  main",
+        "\(Quantity.short(mainParameters)), \(Quantity.short(activePerToken)) active per token"
+      ),
+      ("  MTP", Quantity.short(mtpParameters)),
+    ]
+    if mtpCopies > 0 {
+      parameters[2].1 +=
+        " (\(Quantity.short(mtpParameters - mtpCopies)) without its copies of embedding and head)"
+    }
+    return architectureFacts + parameters + [
+      (
+        "compute",
+        "\(Quantity.short(flopsPerToken)) FLOPs per token; a dense model of the same width: "
+          + "\(Quantity.short(denseEquivalentFlopsPerToken)) "
+          + "(\(ratio(denseEquivalentFlopsPerToken, flopsPerToken)) times)"
+      ),
+      (
+        "KV cache",
+        "\(count(kvCacheBytesPerToken)) bytes per token in 16 bits; plain multi-head attention: "
+          + "\(count(mhaKvCacheBytesPerToken)) "
+          + "(\(ratio(mhaKvCacheBytesPerToken, kvCacheBytesPerToken)) times)"
+      ),
+      (
+        "stored",
+        "\(count(total.tensors)) tensors, \(count(total.elements)) elements, "
+          + "\(Quantity.bytes(total.bytes)) in \(Quantity.plural(shards, "file"))"
+      ),
+    ]
+  }
+
+  private var architectureFacts: [(String, String)] {
+    let count = Quantity.count
+    let kinds = [Layer.Kind.dense, .moe, .mtp].map { kind in layers.count { $0.kind == kind } }
     return [
-      "architecture  \(architecture)",
-      "layers        \(config.layers): \(dense) dense, \(moe) MoE; plus \(mtp) MTP",
-      "width         hidden \(count(config.hiddenSize)), dense MLP "
-        + "\(count(config.intermediateSize)), vocabulary \(count(config.vocabSize)), context "
-        + count(config.contextLength),
-      "attention     MLA with \(config.heads) heads: query rank "
-        + (config.queryRank.map(count) ?? "none") + ", key-value rank "
-        + "\(count(config.keyValueRank)), head \(config.nopeHeadSize) + \(config.ropeHeadSize) "
-        + "rotary, value \(config.valueHeadSize)",
-      "experts       \(config.routedExperts) routed, \(config.expertsPerToken) per token from "
-        + "\(config.chosenGroups) of \(config.expertGroups) groups, "
-        + "\(config.sharedExperts) shared, width \(count(config.moeIntermediateSize))",
-      "quantization  \(quantization)", "",
-      "parameters    \(Quantity.short(mainParameters + mtpParameters)) in all",
-      "  main        \(Quantity.short(mainParameters)), "
-        + "\(Quantity.short(activePerToken)) active per token",
-      "  MTP         \(Quantity.short(mtpParameters))"
-        + (mtpCopies > 0
-          ? " (\(Quantity.short(mtpParameters - mtpCopies)) without its copies of embedding and head)"
-          : ""),
-      "compute       \(Quantity.short(flopsPerToken)) FLOPs per token; a dense model of the same "
-        + "width: \(Quantity.short(denseEquivalentFlopsPerToken)) "
-        + "(\(ratio(denseEquivalentFlopsPerToken, flopsPerToken)) times)",
-      "KV cache      \(count(kvCacheBytesPerToken)) bytes per token in 16 bits; plain multi-head "
-        + "attention: \(count(mhaKvCacheBytesPerToken)) "
-        + "(\(ratio(mhaKvCacheBytesPerToken, kvCacheBytesPerToken)) times)", "",
-      "stored        \(count(total.tensors)) tensors, \(count(total.elements)) elements, "
-        + "\(Quantity.bytes(total.bytes)) in \(Quantity.plural(shards, "file"))",
+      ("architecture", architecture),
+      ("layers", "\(config.layers): \(kinds[0]) dense, \(kinds[1]) MoE; plus \(kinds[2]) MTP"),
+      (
+        "width",
+        "hidden \(count(config.hiddenSize)), dense MLP \(count(config.intermediateSize)), "
+          + "vocabulary \(count(config.vocabSize)), context \(count(config.contextLength))"
+      ),
+      (
+        "attention",
+        "MLA with \(config.heads) heads: query rank \(config.queryRank.map(count) ?? "none"), "
+          + "key-value rank \(count(config.keyValueRank)), head \(config.nopeHeadSize) + "
+          + "\(config.ropeHeadSize) rotary, value \(config.valueHeadSize)"
+      ),
+      (
+        "experts",
+        "\(config.routedExperts) routed, \(config.expertsPerToken) per token from "
+          + "\(config.chosenGroups) of \(config.expertGroups) groups, "
+          + "\(config.sharedExperts) shared, width \(count(config.moeIntermediateSize))"
+      ),
+      ("quantization", quantization),
     ]
   }
 

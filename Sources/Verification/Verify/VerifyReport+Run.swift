@@ -12,7 +12,7 @@ extension VerifyReport {
   ///   - reference: path of the model that is the measure.
   ///   - candidate: path of the model that is measured.
   ///   - tokens: path of the token ids; nil for a fixed random sequence.
-  ///   - thresholds: limits for the main model and each MTP layer.
+  ///   - thresholds: limits on what is measured.
   ///   - mtp: whether to compare MTP layers, as far as both models have them.
   ///   - threads: threads to compute with.
   ///   - progress: called with the layers done and all layers.
@@ -31,6 +31,7 @@ extension VerifyReport {
         "the reference has \(Quantity.plural(a, "MTP layer")), the candidate \(b): "
           + (mtpLayers == 0 ? "only the main model is compared" : "the first are compared"))
     }
+    notes += StorageNote.lines(reference: first, candidate: second)
     let sequences: [[Int]]
     if let tokens {
       sequences = try TokenInput.read(tokens)

@@ -8,7 +8,7 @@ public struct VerifyReport: Sendable {
   public let candidate: String
   /// The measurements.
   public let comparison: LogitsComparison
-  /// The thresholds that were set, on the main model and then on each MTP layer.
+  /// The thresholds that were set.
   public let outcomes: [Threshold.Outcome]
   /// What the user should know about how the comparison was made.
   public let notes: [String]
@@ -22,12 +22,7 @@ public struct VerifyReport: Sendable {
     self.candidate = candidate
     self.comparison = comparison
     self.notes = notes
-    let heads =
-      [("", comparison.main)]
-      + comparison.mtp.enumerated().map { (VerifyReport.name(mtp: $0) + "-", $1) }
-    outcomes = heads.flatMap { prefix, metrics in
-      thresholds.map { $0.outcome(metrics, prefix: prefix) }
-    }
+    outcomes = thresholds.map { $0.outcome(comparison) }
   }
 
   /// Whether every threshold holds and every logit is finite. Without thresholds the numbers speak

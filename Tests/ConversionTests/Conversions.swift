@@ -1,0 +1,70 @@
+import Conversion
+import Formats
+import Foundation
+import Models
+import Platform
+import Support
+import Tensors
+import Testing
+
+/// A finished conversion of a sample, in a workspace of its own.
+struct Conversions {
+  let workspace: Workspace
+  let plan: Plan
+  let result: ConversionResult
+  var output: String { workspace.path("out") }
+
+  init(
+    _ model: String, _ recipe: Recipe, resources: Resources = Resources(threads: 2)
+  ) throws {
+    workspace = try Workspace()
+    let source = try SourceModel(Checkpoint(path: model))
+    plan = try Plan(source, recipe: recipe, resources: resources)
+    let place = try OutputPath(workspace.path("out"), overwrite: false)
+    result = try plan.run(from: source, to: place)
+  }
+
+  /// Files of the output with their bytes.
+  func files() throws -> [String: [UInt8]] {
+    var files: [String: [UInt8]] = [:]
+    for name in try workspace.names("out") { files[name] = try contents("\(output)/\(name)") }
+    return files
+  }
+
+  /// The rewritten config.
+  func config() throws -> JSONValue {
+    try JSONValue(parsing: contents(output + "/config.json"), file: "config.json")
+  }
+}
+
+/// The tensors of a checkpoint by name, with their bytes.
+func tensors(of model: String) throws -> [String: (tensor: StoredTensor, bytes: [UInt8])] {
+  let inventory = try Checkpoint(path: model).inventory
+  var tensors: [String: (tensor: StoredTensor, bytes: [UInt8])] = [:]
+  for tensor in inventory.tensors {
+    let buffer = try inventory.read(tensor)
+    // The bytes are the buffer's only as long as it lives.
+    tensors[tensor.name] = (tensor, withExtendedLifetime(buffer) { Array(buffer.bytes) })
+  }
+  return tensors
+}
+
+/// Names whose bytes differ, or that one side lacks; short to print where it is not empty.
+func differences(
+  _ one: [String: (tensor: StoredTensor, bytes: [UInt8])],
+  _ other: [String: (tensor: StoredTensor, bytes: [UInt8])]
+) -> [String] {
+  Set(one.keys).union(other.keys).filter { one[$0]?.bytes != other[$0]?.bytes }.sorted()
+}
+
+/// The same for files.
+func differences(_ one: [String: [UInt8]], _ other: [String: [UInt8]]) -> [String] {
+  Set(one.keys).union(other.keys).filter { one[$0] != other[$0] }.sorted()
+}
+
+extension WeightStorage {
+  static let bf16 = WeightStorage.all[0]
+  static let fp8 = WeightStorage.all[3]
+}
+
+func sample(_ name: String) -> String { "\(Repository.samples)/\(name)" }

@@ -1,0 +1,108 @@
+import Conversion
+import Formats
+import Foundation
+import Models
+import Platform
+import Support
+import Tensors
+import Testing
+
+/// What a plan promises is what a run writes.
+@Suite struct PlanTests {
+  static let recipes: [Recipe] = [
+    Recipe(), Recipe(weights: .bf16), Recipe(weights: .fp8), Recipe(weights: .bf16, mtp: .drop),
+    Recipe(weights: .named("f32"), shardLimit: 100_000), Recipe(shardLimit: 1),
+    Recipe(weights: .fp8, blockSize: BlockSize(rows: 32, columns: 64), scaleFormat: .ue8m0),
+  ]
+
+  @Test(arguments: ["tiny-fp8", "tiny-bf16", "tiny-tied", "tiny-e8m0"], recipes.indices)
+  func everyFileHasThePlannedSize(name: String, recipe index: Int) throws {
+    var recipe = PlanTests.recipes[index]
+    if name.hasPrefix("tiny-fp8") || name == "tiny-e8m0" {
+      (recipe.blockSize, recipe.scaleFormat) = (nil, nil)
+    }
+    let conversion = try Conversions(sample(name), recipe)
+    let files = try conversion.files()
+    let planned = conversion.plan.files.map { ($0.name, $0.byteCount) }
+    #expect(files.mapValues(\.count) == Dictionary(uniqueKeysWithValues: planned))
+    #expect(conversion.plan.byteCount == conversion.result.bytesWritten)
+    // The reader checks the index against the headers, and the headers against the sizes.
+    let found = try Checkpoint(path: conversion.output).inventory
+    #expect(found.tensors.count == conversion.plan.tensors.count)
+    for (number, file) in conversion.plan.layout.files.enumerated() {
+      #expect(found.shards[number].name == file.name)
+      for (tensor, offset) in zip(file.tensors, file.offsets) {
+        let entry = conversion.plan.layout.entries[tensor]
+        let stored = try #require(found[entry.name])
+        #expect(stored.offset == offset && stored.shard == number)
+        #expect(stored.type == entry.type && stored.shape == entry.shape)
+      }
+    }
+  }
+
+  @Test(arguments: [
+    ("tiny-fp8", Recipe(weights: .bf16)), ("tiny-bf16", Recipe(weights: .fp8)),
+    ("tiny-fp8-block32", Recipe()),
+  ])
+  func bytesDependOnNeitherThreadsNorMemory(name: String, recipe: Recipe) throws {
+    let expected = try Conversions(
+      sample(name), recipe, resources: Resources(threads: 1)
+    ).files()
+    for (threads, memory) in [(2, 256_000_000), (5, 256_000_000), (1, 400_000), (3, 1_000_000)] {
+      let files = try Conversions(
+        sample(name), recipe, resources: Resources(threads: threads, memory: memory)
+      ).files()
+      #expect(differences(files, expected).isEmpty, "\(threads) threads, \(memory) bytes")
+    }
+  }
+
+  @Test func bytesDoNotDependOnTheSourcesSharding() throws {
+    let whole = try Conversions(sample("tiny-fp8"), Recipe(weights: .bf16)).files()
+    let sharded = try Conversions(sample("tiny-fp8"), Recipe(shardLimit: 50_000))
+    #expect(sharded.plan.layout.files.count > 20)
+    let again = try Conversions(sharded.output, Recipe(weights: .bf16)).files()
+    #expect(differences(again, whole).isEmpty)
+    let back = try Conversions(sharded.output, Recipe(shardLimit: 1_000_000_000))
+    let source = try tensors(of: sample("tiny-fp8"))
+    let copy = try tensors(of: back.output)
+    #expect(differences(copy, source).isEmpty)
+  }
+
+  @Test func memoryIsBoundedByThePlan() throws {
+    let source = try SourceModel(Checkpoint(path: sample("tiny-fp8")))
+    for threads in [1, 2, 64, 1024] {
+      let plan = try Plan(
+        source, recipe: Recipe(weights: .bf16),
+        resources: Resources(threads: threads, memory: 64_000_000))
+      #expect(plan.buffers.byteCount <= 64_000_000)
+      #expect(plan.buffers.threads <= threads && plan.buffers.slots > plan.buffers.threads)
+    }
+    let fault = #expect(throws: Fault.self) {
+      try Plan(source, recipe: Recipe(), resources: Resources(threads: 1, memory: 1000))
+    }
+    #expect(fault?.kind == .usage)
+  }
+
+  @Test func reasonsAreGivenForEachTensor() throws {
+    let source = try SourceModel(Checkpoint(path: sample("tiny-bf16")))
+    let plan = try Plan(source, recipe: Recipe(weights: .fp8))
+    func planned(_ name: String) throws -> PlannedTensor {
+      try #require(plan.tensors.first { $0.entry.name == name })
+    }
+    let kept = [
+      "lm_head.weight", "model.embed_tokens.weight", "model.layers.1.mlp.gate.weight",
+      "model.layers.0.input_layernorm.weight", "model.norm.weight",
+    ]
+    for name in kept { #expect(try planned(name).operation == .copy) }
+    let bias = try planned("model.layers.1.mlp.gate.e_score_correction_bias")
+    #expect(bias.entry.type == .f32)
+    #expect(bias.reason.contains("routing"))
+    for name in ["self_attn.kv_a_proj_with_mqa", "self_attn.o_proj", "mlp.shared_experts.up_proj"] {
+      let weight = try planned("model.layers.1.\(name).weight")
+      let scales = try planned("model.layers.1.\(name).weight_scale_inv")
+      #expect(weight.entry.type == .f8E4M3 && scales.entry.type == .f32)
+      #expect(scales.source == weight.source)
+    }
+    #expect(plan.tensors.allSatisfy { !$0.reason.isEmpty })
+  }
+}

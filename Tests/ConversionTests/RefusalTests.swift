@@ -1,0 +1,124 @@
+import Conversion
+import Formats
+import Foundation
+import Models
+import Platform
+import Support
+import Tensors
+import Testing
+
+/// What cannot be converted, and what goes wrong on the way: a fault, and nothing left behind.
+@Suite struct RefusalTests {
+  private func expectNothing(
+    _ workspace: Workspace, besides names: [String], _ kind: Fault.Kind, _ part: String,
+    _ body: () throws -> Void
+  ) throws {
+    let fault = #expect(throws: Fault.self) { try body() }
+    #expect(fault?.kind == kind, "\(fault.map { "\($0)" } ?? "")")
+    #expect(fault.map { "\($0)".contains(part) } ?? false, "\(fault.map { "\($0)" } ?? "")")
+    #expect(try workspace.names() == names)
+  }
+
+  @Test(arguments: [
+    ("missing-scale", "down_proj.weight\": has no scales"), ("missing-tensor", "is missing"),
+    ("wrong-shape", "wrong shape"),
+    ("wrong-scale-shape", "weight_scale_inv\": has the wrong shape"),
+    ("orphan-scale", "scales no FP8 weight"), ("mtp-mismatch-absent", "is missing"),
+    ("truncated-shard", "short"), ("index-mismatch", "outside its folder"),
+    ("index-mismatch-lies", "is not where the index says"),
+  ])
+  func malformedSources(name: String, part: String) throws {
+    let workspace = try Workspace()
+    try expectNothing(workspace, besides: [], .malformed, part) {
+      let source = try SourceModel(Checkpoint(path: sample("malformed/\(name)")))
+      let plan = try Plan(source, recipe: Recipe(weights: .bf16))
+      _ = try plan.run(
+        from: source, to: OutputPath(workspace.path("out"), overwrite: false))
+    }
+  }
+
+  @Test func layersThatAreNotAskedForNeedNotBeThere() throws {
+    let path = sample("malformed/mtp-mismatch-absent")
+    let conversion = try Conversions(path, Recipe(weights: .bf16, mtp: .drop))
+    #expect(try conversion.config()["num_nextn_predict_layers"] == .integer(0))
+  }
+
+  @Test func undeclaredMTPLayersAreConvertedLikeDeclaredOnes() throws {
+    let path = sample("malformed/mtp-mismatch-undeclared")
+    let conversion = try Conversions(path, Recipe(weights: .bf16))
+    #expect(conversion.result.warnings.contains { $0.contains("declares 0 MTP layers") })
+    #expect(try tensors(of: conversion.output).values.allSatisfy { $0.tensor.type != .f8E4M3 })
+  }
+
+  /// A plan is made, then the source changes under it.
+  private func run(
+    _ name: String, _ recipe: Recipe, _ kind: Fault.Kind, _ part: String,
+    change: (String) throws -> Void
+  ) throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: name)
+    let source = try SourceModel(Checkpoint(path: model))
+    let plan = try Plan(source, recipe: recipe)
+    try change(model)
+    try expectNothing(workspace, besides: [name], kind, part) {
+      _ = try plan.run(from: source, to: OutputPath(workspace.path("out"), overwrite: false))
+    }
+  }
+
+  @Test(arguments: [1, 2])
+  func aSourceThatShrinks(shard: Int) throws {
+    let file = "model-0000\(shard)-of-00003.safetensors"
+    try run("tiny-fp8", Recipe(weights: .bf16), .inputOutput, "\(file): tensor \"model.") {
+      let handle = try #require(FileHandle(forWritingAtPath: "\($0)/\(file)"))
+      try handle.truncate(atOffset: 100_000)
+      try handle.close()
+    }
+  }
+
+  @Test func aSourceThatIsWrittenTo() throws {
+    try run("tiny-bf16", Recipe(), .malformed, "model.safetensors: changed while it was read") {
+      let handle = try #require(FileHandle(forUpdatingAtPath: "\($0)/model.safetensors"))
+      try handle.seek(toOffset: 500_000)
+      try handle.write(contentsOf: Data([1]))
+      try handle.close()
+    }
+  }
+
+  @Test func aSideFileThatGrows() throws {
+    try run("tiny-bf16", Recipe(), .malformed, "tokenizer.json: changed while it was copied") {
+      let handle = try #require(FileHandle(forUpdatingAtPath: "\($0)/tokenizer.json"))
+      try handle.seekToEnd()
+      try handle.write(contentsOf: Data([1]))
+      try handle.close()
+    }
+  }
+
+  @Test func weightsThatFP8CannotScale() throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-bf16")
+    let source = try SourceModel(Checkpoint(path: model))
+    let name = "model.layers.1.self_attn.o_proj.weight"
+    let tensor = try #require(source.checkpoint.inventory[name])
+    let handle = try #require(FileHandle(forUpdatingAtPath: model + "/model.safetensors"))
+    try handle.seek(toOffset: UInt64(tensor.offset + 10))
+    try handle.write(contentsOf: Data([0x80, 0x7F]))
+    try handle.close()
+    try expectNothing(workspace, besides: ["tiny-bf16"], .malformed, name) {
+      let again = try SourceModel(Checkpoint(path: model))
+      let plan = try Plan(again, recipe: Recipe(weights: .fp8))
+      _ = try plan.run(from: again, to: OutputPath(workspace.path("out"), overwrite: false))
+    }
+  }
+
+  @Test func aPlaceThatIsTakenMeanwhile() throws {
+    let workspace = try Workspace()
+    let source = try SourceModel(Checkpoint(path: sample("tiny-bf16")))
+    let plan = try Plan(source, recipe: Recipe())
+    let place = try OutputPath(workspace.path("out"), overwrite: false)
+    try workspace.write("out/theirs", [1])
+    try expectNothing(workspace, besides: ["out"], .cannotCreate, "meanwhile") {
+      _ = try plan.run(from: source, to: place)
+    }
+    #expect(try workspace.names("out") == ["theirs"])
+  }
+}
