@@ -19,7 +19,8 @@ enum Compare {
     }
     let peer = Peer(library: library)
     let wanted = Set(arguments.map { $0.uppercased() })
-    let elements = getenv("ELEMENTS").flatMap { Int(String(cString: $0)) } ?? 1 << 18
+    let asked = getenv("ELEMENTS").flatMap { Int(String(cString: $0)) } ?? 1 << 18
+    let elements = (asked + 2047) / 2048 * 2048
     let timed = getenv("SPEED").map { String(cString: $0) } != "0"
     var failed = false
     for codec in Codec.table where codec.type.isBlock {

@@ -12,3 +12,4 @@
 #include "ggml_q3k.h"
 #include "ggml_legacy.h"
 #include "ggml_fp4.h"
+#include "ggml_decode.h"
