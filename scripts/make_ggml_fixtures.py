@@ -33,7 +33,7 @@ TYPES = {
     "IQ3_S": (21, 256, 110, False),
 }
 SETS = ("normal cauchy sparse constant denormal huge bits ties zeros infinities above below "
-        "scaled outliers").split()
+        "scaled outliers nans").split()
 MASK = (1 << 64) - 1
 
 
@@ -91,6 +91,8 @@ def number(name, random):
             return value * np.float32(2.0 ** -(random.next() & 63))
         case "outliers":
             return value * np.float32(64) if random.next() & 31 == 0 else value
+        case "nans":
+            return np.float32(np.nan) if random.next() & 127 == 0 else value
 
 
 def numbers(name, count, seed):

@@ -2,7 +2,7 @@
 /// division. `scripts/make_ggml_fixtures.py` makes the same ones.
 public enum NumberSet: String, CaseIterable, Sendable {
   case normal, cauchy, sparse, constant, denormal, huge, bits, ties, zeros, infinities
-  case above, below, scaled, outliers
+  case above, below, scaled, outliers, nans
 
   /// The first `count` numbers of the set.
   public func values(count: Int, seed: UInt64 = 0) -> [Float] {
@@ -38,6 +38,7 @@ public enum NumberSet: String, CaseIterable, Sendable {
     case .scaled:
       return bell * Float(sign: .plus, exponent: -Int(random.next() & 63), significand: 1)
     case .outliers: return random.next() & 31 == 0 ? bell * 64 : bell
+    case .nans: return random.next() & 127 == 0 ? .nan : bell
     }
   }
 
