@@ -61,7 +61,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
-    .testTarget(name: "CommandTests", dependencies: ["Support", "fathom"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["Support", "Tensors", "fathom"], swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors"],
       swiftSettings: strict),
@@ -79,8 +80,10 @@ let package = Package(
     .testTarget(
       name: "ReferenceTests",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference", "Verification",
+        "Support", "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference",
+        "Verification",
       ],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
   ]
 )

@@ -1,21 +1,21 @@
-internal import Models
+package import Models
 internal import Platform
 
 /// Rotary positional encoding: the frequencies that a config implies, and the rotation.
 ///
 /// Everything follows transformers 5.23 (`modeling_rope_utils`, `modeling_deepseek_v3`): tables are
 /// F32, so that long positions round as they do there.
-struct Rotary: Sendable {
+package struct Rotary: Sendable {
   /// Radians per position of each pair of dimensions: (rope / 2).
-  let frequencies: [Float]
+  package let frequencies: [Float]
   /// Factor on sine and cosine.
-  let tableFactor: Float
+  package let tableFactor: Float
   /// Factor on query · key before the softmax.
-  let softmaxScale: Float
+  package let softmaxScale: Float
   /// Whether pairs are (2i, 2i + 1) rather than (i, i + d / 2).
-  let isInterleaved: Bool
+  package let isInterleaved: Bool
 
-  init(_ config: DeepSeekV3Config) {
+  package init(_ config: DeepSeekV3Config) {
     isInterleaved = config.ropeInterleaved
     let scale = Mathematics.pow(Double(config.queryHeadSize), -0.5)
     guard let yarn = config.yarn else {
@@ -81,7 +81,7 @@ struct Rotary: Sendable {
   }
 
   /// Cosines and sines of some positions: (positions, rope / 2) each.
-  func table(positions: [Int]) -> (cosines: Activations, sines: Activations) {
+  package func table(positions: [Int]) -> (cosines: Activations, sines: Activations) {
     let cosines = Activations(rows: positions.count, columns: frequencies.count)
     let sines = Activations(rows: positions.count, columns: frequencies.count)
     for (row, position) in positions.enumerated() {
@@ -99,7 +99,7 @@ struct Rotary: Sendable {
   ///
   /// Interleaved pairs stay where they are; transformers moves them to halves, which changes no
   /// product of a query and a key since it does so to both.
-  func rotate(
+  package func rotate(
     _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafeMutableBufferPointer<Float>,
     _ sines: UnsafeMutableBufferPointer<Float>
   ) {

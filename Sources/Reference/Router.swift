@@ -1,5 +1,5 @@
-internal import Codecs
-internal import Models
+package import Codecs
+package import Models
 
 /// Which experts each token uses and with which weight.
 public struct Routing: Sendable, Hashable {
@@ -9,6 +9,13 @@ public struct Routing: Sendable, Hashable {
   public let experts: [Int]
   /// Their weights: (tokens, choices).
   public let weights: [Float]
+
+  package init(choices: Int, experts: [Int], weights: [Float]) {
+    precondition(experts.count == weights.count && experts.count % max(1, choices) == 0)
+    self.choices = choices
+    self.experts = experts
+    self.weights = weights
+  }
 
   /// Share of the experts of `other` that are chosen here too, over all tokens; 1 where there are
   /// no tokens.
@@ -31,14 +38,14 @@ public struct Routing: Sendable, Hashable {
 ///
 /// Ties go to the lower index (torch leaves that open). A group of one expert counts it alone,
 /// where transformers refuses the config.
-struct Router: Sendable {
+package struct Router: Sendable {
   let groups: Int
   let chosenGroups: Int
   let choices: Int
   let normalizes: Bool
   let factor: Float
 
-  init(_ config: DeepSeekV3Config) {
+  package init(_ config: DeepSeekV3Config) {
     groups = config.expertGroups
     chosenGroups = config.chosenGroups
     choices = config.expertsPerToken
@@ -47,7 +54,7 @@ struct Router: Sendable {
   }
 
   /// logits (tokens, experts), which become scores in place · bias (experts) → the choice.
-  func route(_ logits: Activations, bias: [Float], level: KernelLevel) -> Routing {
+  package func route(_ logits: Activations, bias: [Float], level: KernelLevel) -> Routing {
     VectorMath.sigmoid(logits.values, level: level)
     var experts: [Int] = []
     var weights: [Float] = []

@@ -37,6 +37,7 @@ import Testing
     let tiles = [
       MatrixTile(rows: 5..<6, columns: 40..<200, width: 256),
       MatrixTile(rows: 15..<33, width: 256), MatrixTile(rows: 3..<20, columns: 7..<8, width: 256),
+      MatrixTile(rows: 4..<30, columns: 40..<200, width: 256),
     ]
     for tile in tiles {
       var (part, whole) = ([UInt8](), [UInt8]())
@@ -57,10 +58,12 @@ import Testing
   /// Negative, infinite and NaN scales occur in no sound file, yet must not differ by level.
   @Test("odd scales agree with plain Swift", arguments: targets, KernelLevel.available)
   func oddScales(answer: Answer, level: KernelLevel) throws {
+    // Blocks of so many rows that tables pay.
+    let height = 10
     let odd = BlockScales(
-      values: [-1.5, .infinity, -0.0, 0, -.infinity, 3e38], blockRows: 1, blockColumns: 256)
-    let codes = ([UInt8](0...255) * 6)
-    let tile = MatrixTile(rows: 0..<6, width: 256)
+      values: [-1.5, .infinity, -0.0, 0, -.infinity, 3e38], blockRows: height, blockColumns: 256)
+    let tile = MatrixTile(rows: 0..<6 * height, width: 256)
+    let codes = [UInt8](0...255) * tile.rows.count
     let bytes = answer.type.byteCount(elements: tile.count)!
     let (plain, fast) = (memory(bytes), memory(bytes))
     codes.withUnsafeBytes {

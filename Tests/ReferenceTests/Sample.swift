@@ -3,6 +3,7 @@ import Formats
 import Models
 import Platform
 import Reference
+import Support
 import Tensors
 import Verification
 
@@ -15,7 +16,7 @@ struct Sample {
   let expected: [[Float]]
 
   init(_ name: String) throws {
-    let folder = Sample.root + "/" + name
+    let folder = Repository.samples + "/" + name
     checkpoint = try Checkpoint(path: folder)
     config = try DeepSeekV3Config(json: checkpoint.config, file: folder + "/config.json")
     let file = folder + "/expected.safetensors"
@@ -27,12 +28,6 @@ struct Sample {
         Array(buffer.bytes.assumingMemoryBound(to: Float.self))
       }
     }
-  }
-
-  /// `Samples/`, found from where this file lies.
-  static var root: String {
-    let file = #filePath
-    return Folder.parent(of: Folder.parent(of: Folder.parent(of: file))) + "/Samples"
   }
 
   /// Logits of main model and MTP layers, flattened.

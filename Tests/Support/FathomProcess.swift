@@ -14,13 +14,24 @@ public struct FathomProcess {
 
   /// Runs `fathom` with arguments and waits for it.
   public init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    try self.init(arguments, environment: environment, outputPath: nil)
+  }
+
+  /// Runs `fathom` with its standard output on a device that is always full.
+  public static func toFullDevice(_ arguments: [String]) throws -> FathomProcess {
+    try FathomProcess(arguments, environment: [:], outputPath: "/dev/full")
+  }
+
+  private init(
+    _ arguments: [String], environment: [String: String], outputPath: String?
+  ) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: FathomProcess.path)
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     // Files rather than pipes: nothing can block, however much is printed.
     let workspace = try Workspace()
-    let out = try workspace.write("out", [])
+    let out = try outputPath ?? workspace.write("out", [])
     let err = try workspace.write("err", [])
     process.standardOutput = FileHandle(forWritingAtPath: out)
     process.standardError = FileHandle(forWritingAtPath: err)
@@ -30,7 +41,7 @@ public struct FathomProcess {
     status =
       process.terminationReason == .uncaughtSignal
       ? 128 + process.terminationStatus : process.terminationStatus
-    output = String(decoding: try contents(out), as: UTF8.self)
+    output = outputPath == nil ? String(decoding: try contents(out), as: UTF8.self) : ""
     messages = String(decoding: try contents(err), as: UTF8.self)
   }
 

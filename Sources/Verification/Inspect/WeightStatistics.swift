@@ -7,15 +7,17 @@ internal import Tensors
 
 /// What the numbers of some tensors look like, scales applied.
 public struct WeightStatistics: Sendable, Hashable {
-  /// Tensors and elements that were read.
+  /// Tensors that were read.
   public private(set) var tensors = 0
+  /// Elements that were read.
   public private(set) var elements = 0
   /// Elements that are NaN or infinite; the others make up the rest.
   public private(set) var nonFinite = 0
   /// Elements that are zero.
   public private(set) var zeros = 0
-  /// Smallest and largest finite value; infinities the other way round where there is none.
+  /// Smallest finite value, +∞ where there is none.
   public private(set) var smallest = Float.infinity
+  /// Largest finite value, −∞ where there is none.
   public private(set) var largest = -Float.infinity
   private var sum = 0.0
   private var squares = 0.0

@@ -30,7 +30,7 @@ public struct LogitsMetrics: Sendable, Hashable {
 
 /// What is known of one position after part of the vocabulary, with sums in double precision
 /// relative to the largest logit so far, so that the vocabulary can pass by in tiles.
-struct PositionSums: Sendable {
+package struct PositionSums: Sendable {
   /// The token that the position should predict, nil where the input ends before it.
   let target: Int?
   private var reference = SoftmaxSums()
@@ -42,10 +42,10 @@ struct PositionSums: Sendable {
   private(set) var maxAbsDifference = 0.0
   private(set) var nonFinite = 0
 
-  init(target: Int?) { self.target = target }
+  package init(target: Int?) { self.target = target }
 
   /// Takes the logits of `vocabulary` by both models: (vocabulary.count) each.
-  mutating func add(
+  package mutating func add(
     _ a: UnsafeMutableBufferPointer<Float>, _ b: UnsafeMutableBufferPointer<Float>,
     vocabulary: Range<Int>
   ) {
@@ -117,7 +117,7 @@ private struct SoftmaxSums: Sendable {
 
 extension LogitsMetrics {
   /// Joins positions, in their order.
-  init(_ positions: [PositionSums]) {
+  package init(_ positions: [PositionSums]) {
     let count = Double(positions.count)
     let nonFinite = positions.reduce(0) { $0 + $1.nonFinite }
     let isSound = nonFinite == 0 && !positions.isEmpty

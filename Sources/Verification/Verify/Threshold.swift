@@ -27,9 +27,8 @@ public struct Threshold: Sendable, Hashable {
   /// A value that is equal to the limit holds.
   public let limit: Double
 
-  /// Makes a limit; it is a number.
+  /// Makes a limit; one that is no number never holds.
   public init(_ measure: Measure, _ scope: Scope, limit: Double) {
-    precondition(!limit.isNaN)
     self.measure = measure
     self.scope = scope
     self.limit = limit

@@ -1,0 +1,97 @@
+import Foundation
+import Support
+import Tensors
+import Testing
+
+@Suite struct InspectTests {
+  static let sample = Repository.samples + "/tiny-fp8"
+
+  @Test func theSummaryIsOneScreen() throws {
+    let run = try FathomProcess("inspect", InspectTests.sample)
+    #expect(run.status == 0)
+    let lines = run.output.split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(lines.count <= 24)
+    #expect(lines.allSatisfy { $0.count <= 110 && !$0.hasSuffix(" ") })
+    for line in [
+      "architecture  deepseek_v3", "layers        4: 1 dense, 3 MoE; plus 1 MTP",
+      "KV cache      1,184 bytes per token in 16 bits; plain multi-head attention: 1,920 (1.6 times)",
+      "stored        501 tensors, 1,089,526 elements, 1.24 MiB in 3 files",
+    ] { #expect(run.output.contains(line + "\n"), "\(line)") }
+  }
+
+  @Test func tablesHaveALinePerThing() throws {
+    let layers = try FathomProcess("inspect", InspectTests.sample, "--layers")
+    #expect(layers.output.split(separator: "\n").count == 1 + 5)
+    let experts = try FathomProcess("inspect", InspectTests.sample, "--experts")
+    #expect(experts.output.split(separator: "\n").count == 1 + 4)
+    let all = try FathomProcess("inspect", InspectTests.sample, "--tensors")
+    #expect(all.output.split(separator: "\n").count == 1 + 501)
+    let some = try FathomProcess("inspect", InspectTests.sample, "--tensors", "*.2.*gate.weight")
+    #expect(some.output.split(separator: "\n").count == 1 + 1)
+    #expect(some.output.contains("model.layers.2.mlp.gate.weight  BF16  [16, 136]   4352"))
+  }
+
+  @Test func undeclaredMTPLayersAreCountedAndTold() throws {
+    let run = try FathomProcess(
+      "inspect", MalformedTests.folder + "/mtp-mismatch-undeclared", "--layers")
+    #expect(run.output.contains(" mtp "))
+    let summary = try FathomProcess("inspect", MalformedTests.folder + "/mtp-mismatch-undeclared")
+    #expect(summary.output.contains("note: config.json declares 0 MTP layers, 1 stored"))
+  }
+
+  @Test func statisticsAreThoseOfTheScaledNumbers() throws {
+    let workspace = try Workspace()
+    try workspace.write("config.json", contents(HostileTests.sound + "/config.json"))
+    // Codes 1.0, −2.0, 0, NaN, 448, 0.5 in two rows, in blocks of 16 × 16: one scale, 0.25.
+    let fixture = SafetensorsFixture([
+      ("w.weight", .f8E4M3, [2, 3]), ("w.weight_scale_inv", .f32, [1, 1]), ("x", .bf16, [2]),
+    ])
+    let codes: [UInt8] = [0x38, 0xC0, 0x00, 0x7F, 0x7E, 0x30, 0, 0, 0x80, 0x3E, 0x80, 0x3F, 0, 0]
+    try workspace.write("model.safetensors", fixture.header + codes)
+    let run = try FathomProcess("inspect", workspace.path, "--stats", "--format", "json")
+    #expect(run.status == 0, "\(run.messages)")
+    let document = try JSONDocument(run.output)
+    #expect(try JSONSchema(named: "fathom.inspect.1").faults(in: document).isEmpty)
+    let rows = document.list("stats")
+    #expect(rows.map { $0.string("name") } == ["w.weight", "x"])
+    let row = try #require(rows.first)
+    #expect(row.integer("elements") == 6)
+    #expect(row.integer("zeros") == 1)
+    #expect(row.integer("nonFinite") == 1)
+    #expect(row.number("smallest") == -0.5)
+    #expect(row.number("largest") == 112)
+    #expect(row.number("mean") == (0.25 - 0.5 + 0 + 112 + 0.125) / 5)
+    #expect(row.number("rms") == ((0.0625 + 0.25 + 12544 + 0.015625) / 5).squareRoot())
+  }
+
+  @Test func thePageEscapesWhatItShows() throws {
+    let workspace = try Workspace()
+    let folder = workspace.path("<b>&\"x'")
+    try FileManager.default.copyItem(atPath: InspectTests.sample, toPath: folder)
+    let page = workspace.path("page.html")
+    let run = try FathomProcess("inspect", folder, "--format", "html", "-o", page)
+    #expect(run.status == 0)
+    #expect(run.output.isEmpty)
+    let text = String(decoding: try contents(page), as: UTF8.self)
+    #expect(text.contains("&lt;b&gt;&amp;&quot;x&#39;"))
+    #expect(!text.contains("<b>"))
+    #expect(!text.contains("http"))
+    #expect(text.components(separatedBy: "<svg").count == 1 + 1 + 5)
+    let again = try FathomProcess("inspect", folder, "--format", "html", "-o", page)
+    #expect(again.status == 73)
+    #expect(try workspace.names() == ["<b>&\"x'", "page.html"])
+  }
+
+  @Test func wrongUsageIs64() throws {
+    #expect(try FathomProcess("inspect").status == 64)
+    #expect(try FathomProcess("inspect", InspectTests.sample, "--threads", "0").status == 64)
+    #expect(try FathomProcess("inspect", InspectTests.sample, "--format", "xml").status == 64)
+    #expect(try FathomProcess("nonsense").status == 64)
+  }
+
+  @Test func aFullDiskIsTold() throws {
+    let run = try FathomProcess.toFullDevice(["inspect", InspectTests.sample])
+    #expect(run.status == 74)
+    #expect(run.messages.contains("No space left on device"))
+  }
+}

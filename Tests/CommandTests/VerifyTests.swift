@@ -1,0 +1,114 @@
+import Foundation
+import Support
+import Testing
+
+/// `fathom verify` as its users see it.
+@Suite struct VerifyTests {
+  let workspace: Workspace
+  /// F32, one MTP layer, one file.
+  let sample = Repository.samples + "/tiny-tied"
+
+  init() throws { workspace = try Workspace() }
+
+  /// Runs the command and checks its JSON against the schema.
+  private func report(
+    _ arguments: String..., status: Int32 = 0
+  ) throws -> JSONDocument {
+    let run = try FathomProcess(["verify"] + arguments + ["--format", "json"])
+    #expect(run.status == status, "\(run.messages)")
+    let document = try JSONDocument(run.output)
+    let faults = try JSONSchema(named: "fathom.verify.1").faults(in: document)
+    #expect(faults.isEmpty, "\(faults)")
+    return document
+  }
+
+  @Test(arguments: Repository.sampleNames)
+  func aModelEqualsItself(name: String) throws {
+    let path = Repository.samples + "/" + name
+    let report = try report(path, path, "--max-kl", "0", "--min-top1", "1", "--max-nmse", "0")
+    #expect(report.string("verdict") == "pass")
+    #expect(report.integer("main", "tokens") == 64)
+    #expect(report.number("main", "klMax") == 0)
+    #expect(report.list("thresholds").count == 3)
+    #expect(report.list("layers").allSatisfy { $0.number("hiddenNmse") == 0 })
+  }
+
+  /// A copy of the sample with one weight of a layer changed.
+  private func changed(_ tensor: String, _ value: Float) throws -> String {
+    let copy = try workspace.copy(sample: "tiny-tied")
+    let view = try SafetensorsView(copy + "/model.safetensors")
+    try view.overwrite(tensor, with: withUnsafeBytes(of: value) { Array($0) })
+    return copy
+  }
+
+  @Test func aChangedWeightShowsFromItsLayerOn() throws {
+    let copy = try changed("model.layers.1.self_attn.o_proj.weight", 9)
+    let report = try report(
+      sample, copy, "--max-kl", "1e-9", "--mtp-max-kl", "10", status: 1)
+    #expect(report.string("verdict") == "fail")
+    let layers = report.list("layers").compactMap { $0.number("hiddenNmse") }
+    #expect(layers.count == 3 && layers[0] == 0 && layers[1] > 0 && layers[2] > 0)
+    let outcomes = report.list("thresholds")
+    #expect(outcomes.map { $0.string("name") } == ["max-kl", "mtp-max-kl"])
+    #expect(outcomes.map { $0["holds"] as? Bool } == [false, true])
+    #expect(outcomes[0].number("value") == report.number("main", "klMean"))
+  }
+
+  @Test func aLogitThatIsNoNumberFailsWithoutLimits() throws {
+    let copy = try changed("model.norm.weight", .nan)
+    let report = try report(sample, copy, status: 1)
+    #expect(report.string("verdict") == "fail")
+    #expect(report["main", "klMean"] is NSNull)
+    #expect((report.integer("main", "nonFinite") ?? 0) > 0)
+    let text = try FathomProcess("verify", sample, copy)
+    #expect(text.status == 1 && text.output.contains("not finite"))
+    // A limit that any number would keep.
+    #expect(try self.report(sample, copy, "--max-kl", "1e9", status: 1)["verdict"] != nil)
+  }
+
+  @Test func whatOnlyOneModelHasIsNotCompared() throws {
+    let without = workspace.path("without")
+    let run = try FathomProcess("convert", sample, without, "--to", "hf", "--mtp", "drop")
+    #expect(run.status == 0, "\(run.messages)")
+    let report = try report(sample, without)
+    #expect(report["mtp"] == nil)
+    #expect(report["notes"].map { "\($0)" }?.contains("MTP") ?? false)
+    #expect(try self.report(sample, without, "--mtp-max-kl", "9", status: 1)["mtp"] == nil)
+    #expect(try self.report(sample, sample, "--mtp", "drop")["mtp"] == nil)
+  }
+
+  @Test func sequencesMayDifferInLength() throws {
+    let tokens = try workspace.write("tokens.json", "[[0, 1, 2], [3], [4, 5]]".utf8)
+    let report = try report(sample, sample, "--tokens", tokens)
+    #expect(report.integer("main", "tokens") == 6)
+    #expect(report.integer("mtp", "tokens") == 3)
+  }
+
+  @Test func modelsOfOtherSizesAreRefused() throws {
+    let run = try FathomProcess("verify", sample, Repository.samples + "/tiny-bf16")
+    #expect(run.status == 65)
+    #expect(run.messages.contains("hidden_size"))
+  }
+
+  @Test func aReportGoesToAFileOnce() throws {
+    let path = workspace.path("report.json")
+    for status: Int32 in [0, 73] {
+      let run = try FathomProcess(
+        "verify", sample, sample, "--format", "json", "-o", path)
+      #expect(run.status == status && run.output.isEmpty)
+    }
+    let text = String(decoding: try contents(path), as: UTF8.self)
+    #expect(try JSONDocument(text).string("verdict") == "pass")
+  }
+
+  @Test func textFitsAScreen() throws {
+    let run = try FathomProcess("verify", sample, sample)
+    let lines = run.output.split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(lines.count <= 40 && lines.allSatisfy { $0.count <= 100 + sample.count })
+    #expect(run.output.contains("pass: "))
+  }
+
+  @Test(arguments: ["nan", "inf", "x"]) func aLimitIsANumber(value: String) throws {
+    #expect(try FathomProcess("verify", sample, sample, "--max-kl", value).status == 64)
+  }
+}
