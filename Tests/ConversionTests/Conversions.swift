@@ -31,6 +31,20 @@ struct Conversions {
     return files
   }
 
+  /// Writes a model of pseudo-random weights with the config of a sample, some sizes changed.
+  static func writeModel(
+    to workspace: Workspace, like name: String, changing sizes: [String: Int]
+  ) throws {
+    let path = sample(name) + "/config.json"
+    guard case .object(var config) = try JSONValue(parsing: contents(path), file: path) else {
+      throw CocoaError(.coderInvalidValue)
+    }
+    for (key, size) in sizes { config[key] = .integer(size) }
+    try workspace.write("config.json", JSONValue.object(config).text().utf8)
+    try SafetensorsFixture.published(configPath: workspace.path("config.json"))
+      .writeNumbers(to: workspace.path("model.safetensors"))
+  }
+
   /// The rewritten config.
   func config() throws -> JSONValue {
     try JSONValue(parsing: contents(output + "/config.json"), file: "config.json")

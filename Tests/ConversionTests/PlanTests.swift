@@ -56,6 +56,40 @@ import Testing
     }
   }
 
+  /// Matrices larger than a tile: cut between bands of blocks, between rows, and within a row that
+  /// is longer than a tile.
+  @Test func bytesDoNotDependOnWhereTensorsAreCut() throws {
+    let workspace = try Workspace()
+    try Conversions.writeModel(
+      to: workspace, like: "tiny-bf16",
+      changing: [
+        "intermediate_size": 40_000, "num_hidden_layers": 1, "num_nextn_predict_layers": 0,
+      ])
+    let model = workspace.path
+    let quantized = try Conversions(model, Recipe(weights: .fp8))
+    let plain = try Conversions(quantized.output, Recipe(weights: .bf16))
+    let expected = (try quantized.files(), try plain.files())
+    let band = 128 * 40_000 * 2
+    for (threads, memory) in [(1, 5 * band), (2, 9 * band)] {
+      let resources = Resources(threads: threads, memory: memory)
+      let again = try Conversions(model, Recipe(weights: .fp8), resources: resources)
+      #expect(again.plan.buffers.tileBytes < 2 * band)
+      #expect(try differences(again.files(), expected.0).isEmpty, "\(memory) bytes")
+    }
+    for memory in [330_000, 390_000] {
+      let resources = Resources(threads: 2, memory: memory)
+      let again = try Conversions(quantized.output, Recipe(weights: .bf16), resources: resources)
+      #expect(again.plan.buffers.tileBytes < 40_000 * 2)
+      #expect(try differences(again.files(), expected.1).isEmpty, "\(memory) bytes")
+    }
+    let fault = #expect(throws: Fault.self) {
+      let source = try SourceModel(Checkpoint(path: model))
+      _ = try Plan(
+        source, recipe: Recipe(weights: .fp8), resources: Resources(threads: 1, memory: 2 * band))
+    }
+    #expect(fault?.kind == .usage)
+  }
+
   @Test func bytesDoNotDependOnTheSourcesSharding() throws {
     let whole = try Conversions(sample("tiny-fp8"), Recipe(weights: .bf16)).files()
     let sharded = try Conversions(sample("tiny-fp8"), Recipe(shardLimit: 50_000))
