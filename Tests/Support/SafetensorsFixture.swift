@@ -49,4 +49,25 @@ public struct SafetensorsFixture {
     try handle.truncate(atOffset: UInt64(header.count + dataSize))
     try handle.close()
   }
+
+  /// Writes a file of pseudo-random numbers of moderate size, each tensor in its own type; the same
+  /// ones every time.
+  public func writeNumbers(to path: String) throws {
+    var state: UInt64 = 1
+    var bytes = header
+    bytes.reserveCapacity(bytes.count + dataSize)
+    for tensor in tensors {
+      let count = tensor.shape.reduce(1, *)
+      // An exponent from -7 to 0 is finite in BF16, and in F32 where it is the upper half.
+      for _ in 0..<count {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        let half = UInt16(truncatingIfNeeded: state >> 48) & 0x83FF | 0x3C00
+        if tensor.type == .f32 { bytes += [0, 0] }
+        bytes += [UInt8(truncatingIfNeeded: half), UInt8(truncatingIfNeeded: half >> 8)]
+      }
+    }
+    guard FileManager.default.createFile(atPath: path, contents: Data(bytes)) else {
+      throw CocoaError(.fileWriteUnknown)
+    }
+  }
 }
