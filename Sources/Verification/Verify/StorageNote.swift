@@ -26,11 +26,13 @@ enum StorageNote {
         $0.tensors, $1.from.rawValue, $1.to.rawValue
       )
     }.map { pair in
-      let effect =
-        pair.to == .f32
-        ? "nothing is rounded"
-        : roundings[pair.to].map { "rounded to nearest, each weight within \($0) of itself (subnormals apart)" }
-          ?? "weights may be rounded"
+      var effect = "nothing is rounded"
+      if pair.to != .f32 {
+        effect = "rounded to nearest"
+        if let bound = roundings[pair.to] {
+          effect += ", each weight within \(bound) of itself (subnormals apart)"
+        }
+      }
       return "\(Quantity.plural(pair.tensors, "tensor")) of \(pair.from.rawValue) "
         + (pair.from == .f8E4M3 ? "with scales " : "") + "stored in \(pair.to.rawValue): \(effect)"
     }
