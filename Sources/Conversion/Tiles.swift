@@ -60,13 +60,10 @@ struct TileGrid {
       let band = min(block.rows, max(1, rows))
       rowsPerTile = max(1, elements / max(1, columns) / band) * band
       columnsPerTile = max(1, columns)
-    case .scales(let block, _):
+    case .scales:
       rows = tensor.entry.shape.dimensions[0]
       columns = tensor.entry.shape.dimensions[1]
-      // Bounded by the source that they are found in, not by their own few bytes.
-      let source = tensor.source.shape.dimensions
-      let band = max(1, source[1]) * min(block.rows, max(1, source[0]))
-      rowsPerTile = max(1, elements / band)
+      rowsPerTile = max(1, tileBytes / max(1, tensor.indivisibleBytes))
       columnsPerTile = max(1, columns)
     }
   }
@@ -90,8 +87,11 @@ extension PlannedTensor {
     case .dequantize(let block):
       min(block.columns, entry.shape.dimensions[1]) * entry.type.bits / 8
     case .quantize(let block, _), .scales(let block, _):
-      min(block.rows, source.shape.dimensions[0]) * source.shape.dimensions[1]
-        * max(source.type.bits, entry.type.bits) / 8
+      // Read as one piece; and what it becomes, which for tiny blocks may take more.
+      max(
+        min(block.rows, source.shape.dimensions[0]) * source.shape.dimensions[1]
+          * source.type.bits / 8,
+        entry.shape.dimensions[1] * entry.type.bits / 8)
     }
   }
 }

@@ -13,12 +13,18 @@ public final class Activations: @unchecked Sendable {
   private let buffer: ByteBuffer
 
   /// Allocates (rows, columns) values, all zero.
-  public init(rows: Int, columns: Int) {
+  public convenience init(rows: Int, columns: Int) {
+    self.init(unwrittenRows: rows, columns: columns)
+    values.update(repeating: 0)
+  }
+
+  /// Allocates (rows, columns) values that must all be written before any is read: the first touch
+  /// of fresh memory is slow, and this leaves it to the workers.
+  public init(unwrittenRows rows: Int, columns: Int) {
     precondition(rows >= 0 && columns >= 0)
     self.rows = rows
     self.columns = columns
     buffer = ByteBuffer(count: rows * columns * MemoryLayout<Float>.stride)
-    buffer.bytes.initializeMemory(as: Float.self, repeating: 0)
   }
 
   /// All values, row after row; the pointer is valid while this object is held by a variable or
@@ -38,7 +44,7 @@ public final class Activations: @unchecked Sendable {
 
   /// A copy of some rows.
   public func rows(_ indices: some Collection<Int>) -> Activations {
-    let result = Activations(rows: indices.count, columns: columns)
+    let result = Activations(unwrittenRows: indices.count, columns: columns)
     for (target, source) in indices.enumerated() {
       _ = result[target].update(fromContentsOf: self[source])
     }
@@ -49,7 +55,7 @@ public final class Activations: @unchecked Sendable {
 extension Activations {
   /// A copy of some columns.
   func columns(_ range: Range<Int>) -> Activations {
-    let result = Activations(rows: rows, columns: range.count)
+    let result = Activations(unwrittenRows: rows, columns: range.count)
     for row in 0..<rows {
       _ = result[row].update(
         fromContentsOf: UnsafeMutableBufferPointer(rebasing: self[row][range]))

@@ -39,7 +39,7 @@ struct Attention: Sendable {
     try linear.weights.require(
       keyValueName, rows: config.heads * keyValueWidth, columns: config.keyValueRank)
     // (tokens, heads · value)
-    let mixed = Activations(rows: x.rows, columns: config.heads * config.valueHeadSize)
+    let mixed = Activations(unwrittenRows: x.rows, columns: config.heads * config.valueHeadSize)
     let latents = Latents(query: queryInput, keyValue: latent, sharedKey: sharedKey)
     try Workers.run(threads: linear.threads, count: config.heads) { worker, head throws(Fault) in
       try Interruption.check()
@@ -85,15 +85,15 @@ struct Attention: Sendable {
   ) throws(Fault) -> (query: Activations, key: Activations, keyValue: Activations) {
     let tokens = latents.query.rows
     let (width, joint) = (config.queryHeadSize, config.nopeHeadSize + config.valueHeadSize)
-    let query = Activations(rows: tokens, columns: width)
+    let query = Activations(unwrittenRows: tokens, columns: width)
     let queryWeight = try linear.weights.matrix(
       queryName, rows: head * width..<(head + 1) * width)
     linear.multiply(latents.query, queryWeight, into: query, worker: worker)
-    let keyValue = Activations(rows: tokens, columns: joint)
+    let keyValue = Activations(unwrittenRows: tokens, columns: joint)
     let keyValueWeight = try linear.weights.matrix(
       keyValueName, rows: head * joint..<(head + 1) * joint)
     linear.multiply(latents.keyValue, keyValueWeight, into: keyValue, worker: worker)
-    let key = Activations(rows: tokens, columns: width)
+    let key = Activations(unwrittenRows: tokens, columns: width)
     for token in 0..<tokens {
       let q = query[token]
       rotary.rotate(
@@ -120,7 +120,7 @@ struct Attention: Sendable {
     let all = 0..<config.queryHeadSize
     let values = config.nopeHeadSize..<keyValue.columns
     let columns = head * config.valueHeadSize..<(head + 1) * config.valueHeadSize
-    let scores = Activations(rows: Attention.block, columns: lengths.max() ?? 0)
+    let scores = Activations(unwrittenRows: Attention.block, columns: lengths.max() ?? 0)
     var start = 0
     for length in lengths {
       for first in stride(from: 0, to: length, by: Attention.block) {

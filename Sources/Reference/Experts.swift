@@ -40,6 +40,9 @@ struct FeedForward: Sendable {
     let weight: Float
   }
 
+  /// Values of experts' results that may wait to be added, 64 MB, where twice x is less.
+  private static let waitingValues = 1 << 24
+
   /// Each expert's weights are read once, for all tokens that use it. Experts run side by side in
   /// groups; their results are added in the order of the experts, so that neither the number of
   /// threads nor the grouping shows in the sums.
@@ -51,13 +54,13 @@ struct FeedForward: Sendable {
     let active = uses.indices.filter { !uses[$0].isEmpty }
     let output = Activations(rows: x.rows, columns: x.columns)
     var start = 0
+    let limit = max(2 * x.rows, FeedForward.waitingValues / x.columns)
     while start < active.count {
-      // Results that wait to be added take no more memory than two values per value of x.
       var (end, rows) = (start, 0)
       repeat {
         rows += uses[active[end]].count
         end += 1
-      } while end < active.count && rows + uses[active[end]].count <= 2 * x.rows
+      } while end < active.count && rows + uses[active[end]].count <= limit
       let group = Array(active[start..<end])
       let results = try run(group, uses, x)
       for (expert, result) in zip(group, results) { add(result, uses[expert], to: output) }
@@ -70,7 +73,7 @@ struct FeedForward: Sendable {
   private func run(
     _ group: [Int], _ uses: [[Use]], _ x: Activations
   ) throws(Fault) -> [Activations] {
-    let results = group.map { Activations(rows: uses[$0].count, columns: x.columns) }
+    let results = group.map { Activations(unwrittenRows: uses[$0].count, columns: x.columns) }
     try Workers.run(threads: linear.threads, count: group.count) { worker, item throws(Fault) in
       try Interruption.check()
       let expert = group[item]
@@ -86,8 +89,8 @@ struct FeedForward: Sendable {
   ) throws(Fault) {
     let name = prefix + "experts.\(expert)."
     let width = config.moeIntermediateSize
-    let gate = Activations(rows: x.rows, columns: width)
-    let up = Activations(rows: x.rows, columns: width)
+    let gate = Activations(unwrittenRows: x.rows, columns: width)
+    let up = Activations(unwrittenRows: x.rows, columns: width)
     for (part, target) in [("gate_proj.weight", gate), ("up_proj.weight", up)] {
       try linear.weights.require(name + part, rows: width, columns: x.columns)
       linear.multiply(

@@ -24,16 +24,27 @@ struct Linear: Sendable {
   /// What one worker works with.
   func scratch(of worker: Int) -> ProductScratch { scratches[worker] }
 
-  /// Values of a tile of weights: a few megabytes, so that memory stays bounded whatever the
-  /// matrix (the head of DeepSeek-V3 has 927 million values) and threads share the work evenly.
-  static let tileValues = 1 << 20
+  /// Values of a tile of weights at most: a few megabytes, so that memory stays bounded whatever
+  /// the matrix (the head of DeepSeek-V3 has 927 million values).
+  static let tileValues = 1 << 21
+
+  /// Rows that a product packs together: a part of a panel costs as much as a whole one.
+  private static let panel = 32
+
+  /// Rows of a tile: a share of the matrix that is equal for all threads and not too large.
+  private func tileRows(_ rows: Int, columns: Int) -> Int {
+    let largest = max(1, Linear.tileValues / max(1, columns))
+    let rounds = (rows + largest * threads - 1) / (largest * threads)
+    let share = (rows + rounds * threads - 1) / (rounds * threads)
+    return (share + Linear.panel - 1) / Linear.panel * Linear.panel
+  }
 
   /// x (tokens, in) · weight (outputs, in) [+ bias (outputs)] → (tokens, outputs)
   func project(
     _ x: Activations, _ name: String, outputs: Int, bias: String? = nil
   ) throws(Fault) -> Activations {
     try weights.require(name, rows: outputs, columns: x.columns)
-    let y = Activations(rows: x.rows, columns: outputs)
+    let y = Activations(unwrittenRows: x.rows, columns: outputs)
     try project(x, name, rows: 0..<outputs, into: y)
     if let bias {
       let values = try weights.vector(bias, count: outputs)
@@ -49,7 +60,8 @@ struct Linear: Sendable {
   func project(
     _ x: Activations, _ name: String, rows: Range<Int>, into y: Activations, column: Int = 0
   ) throws(Fault) {
-    let tile = max(1, Linear.tileValues / max(1, x.columns))
+    guard !rows.isEmpty else { return }
+    let tile = tileRows(rows.count, columns: x.columns)
     let count = (rows.count + tile - 1) / tile
     try Workers.run(threads: threads, count: count) { worker, item throws(Fault) in
       try Interruption.check()
@@ -74,7 +86,7 @@ struct Linear: Sendable {
   /// x (tokens, columns) → x / √(mean x² + ε) · weight (columns), a new value.
   func norm(_ x: Activations, _ name: String, epsilon: Float) throws(Fault) -> Activations {
     let weight = try weights.vector(name, count: x.columns)
-    let y = Activations(rows: x.rows, columns: x.columns)
+    let y = Activations(unwrittenRows: x.rows, columns: x.columns)
     weight.withUnsafeBufferPointer { weight in
       for token in 0..<x.rows {
         VectorMath.normalize(

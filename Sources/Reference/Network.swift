@@ -92,7 +92,7 @@ public struct Network {
     let state = try linear.norm(
       previous.rows(batch.rowsContinuing(depth: index)), prefix + "hnorm.weight", epsilon: epsilon)
     // (rows, hidden) beside (rows, hidden) → (rows, 2 · hidden)
-    let joined = Activations(rows: token.rows, columns: 2 * config.hiddenSize)
+    let joined = Activations(unwrittenRows: token.rows, columns: 2 * config.hiddenSize)
     for row in 0..<token.rows {
       _ = joined[row].update(fromContentsOf: token[row])
       _ = joined[row][config.hiddenSize...].update(fromContentsOf: state[row])

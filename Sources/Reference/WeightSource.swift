@@ -34,7 +34,7 @@ extension WeightSource {
     guard table.columns == columns else {
       throw wrongSize(name, expected: [table.rows, columns], found: table)
     }
-    let result = Activations(rows: indices.count, columns: columns)
+    let result = Activations(unwrittenRows: indices.count, columns: columns)
     for (row, index) in indices.enumerated() {
       try matrix(name, rows: index..<index + 1).decode(into: result[row], level)
     }

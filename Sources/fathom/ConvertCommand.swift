@@ -126,8 +126,8 @@ extension ByteSize: ExpressibleByArgument {
   /// Reads `5GB`, `512MiB` or a plain number.
   public init?(argument: String) { self.init(argument) }
 
-  /// The number of bytes.
-  public var defaultValueDescription: String { String(bytes) }
+  /// The size as people write it.
+  public var defaultValueDescription: String { description }
 }
 
 extension BlockSize: ExpressibleByArgument {

@@ -54,6 +54,21 @@ import Testing
     #expect(outcomes[0].number("value") == report.number("main", "klMean"))
   }
 
+  /// Each limit on both sides of what is measured, for the main model and for MTP.
+  @Test(arguments: ["max-kl", "min-top1", "max-nmse", "max-perplexity-ratio"], ["", "mtp-"])
+  func limitsHoldOnTheirSide(name: String, scope: String) throws {
+    let copy = try changed("model.layers.1.self_attn.o_proj.weight", 3)
+    let option = "--\(scope)\(name)"
+    let isLeast = name == "min-top1"
+    for (limit, holds) in [("0.0000000001", isLeast), ("1000", !isLeast)] {
+      let report = try report(sample, copy, option, limit, status: holds ? 0 : 1)
+      let outcome = try #require(report.list("thresholds").first)
+      #expect(outcome.string("name") == scope + name)
+      #expect(outcome["holds"] as? Bool == holds)
+      #expect(report.string("verdict") == (holds ? "pass" : "fail"))
+    }
+  }
+
   @Test func aLogitThatIsNoNumberFailsWithoutLimits() throws {
     let copy = try changed("model.norm.weight", .nan)
     let report = try report(sample, copy, status: 1)

@@ -31,6 +31,30 @@ struct Conversions {
     return files
   }
 
+  /// Moves the output into another workspace, where it outlives this one.
+  func moved(to other: Workspace) throws -> String {
+    try FileManager.default.moveItem(atPath: output, toPath: other.path("moved"))
+    return other.path("moved")
+  }
+
+  /// Writes a model of pseudo-random weights with the config of a sample: one dense layer of the
+  /// given sizes.
+  static func writeModel(
+    to workspace: Workspace, like name: String, hiddenSize: Int, intermediateSize: Int
+  ) throws {
+    let path = sample(name) + "/config.json"
+    guard case .object(var config) = try JSONValue(parsing: contents(path), file: path) else {
+      throw CocoaError(.coderInvalidValue)
+    }
+    config["hidden_size"] = .integer(hiddenSize)
+    config["intermediate_size"] = .integer(intermediateSize)
+    config["num_hidden_layers"] = .integer(1)
+    config["num_nextn_predict_layers"] = .integer(0)
+    try workspace.write("config.json", JSONValue.object(config).text().utf8)
+    try SafetensorsFixture.published(configPath: workspace.path("config.json"))
+      .writeNumbers(to: workspace.path("model.safetensors"))
+  }
+
   /// The rewritten config.
   func config() throws -> JSONValue {
     try JSONValue(parsing: contents(output + "/config.json"), file: "config.json")

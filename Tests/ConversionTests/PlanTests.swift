@@ -56,16 +56,60 @@ import Testing
     }
   }
 
-  @Test func bytesDoNotDependOnTheSourcesSharding() throws {
+  /// Matrices of several tiles, cut between rows, and within a row that is longer than a tile.
+  @Test func dequantizedBytesDoNotDependOnWhereTensorsAreCut() throws {
+    let workspace = try Workspace()
+    try Conversions.writeModel(
+      to: workspace, like: "tiny-bf16", hiddenSize: 64, intermediateSize: 40_000)
+    let source = try Conversions(workspace.path, Recipe(weights: .fp8)).moved(to: workspace)
+    let expected = try Conversions(source, Recipe(weights: .bf16)).files()
+    for memory in [330_000, 390_000] {
+      let again = try Conversions(
+        source, Recipe(weights: .bf16), resources: Resources(threads: 2, memory: memory))
+      #expect(again.plan.buffers.tileBytes < 40_000 * 2)
+      #expect(try differences(again.files(), expected).isEmpty, "\(memory) bytes")
+    }
+  }
+
+  /// Matrices of several tiles, cut between bands of blocks.
+  @Test func quantizedBytesDoNotDependOnWhereTensorsAreCut() throws {
+    let workspace = try Workspace()
+    try Conversions.writeModel(
+      to: workspace, like: "tiny-bf16", hiddenSize: 256, intermediateSize: 10_000)
+    let expected = try Conversions(workspace.path, Recipe(weights: .fp8))
+    let band = 128 * 10_000 * 2
+    #expect(expected.plan.buffers.tileBytes > band)
+    let again = try Conversions(
+      workspace.path, Recipe(weights: .fp8), resources: Resources(threads: 2, memory: 5 * band))
+    #expect(again.plan.buffers.tileBytes == band)
+    #expect(try differences(again.files(), expected.files()).isEmpty)
+    let fault = #expect(throws: Fault.self) {
+      try Conversions(
+        workspace.path, Recipe(weights: .fp8), resources: Resources(threads: 1, memory: 4 * band))
+    }
+    #expect(fault?.kind == .usage)
+  }
+
+  @Test func bytesDoNotDependOnTheSourcesOrderAndSharding() throws {
     let whole = try Conversions(sample("tiny-fp8"), Recipe(weights: .bf16)).files()
     let sharded = try Conversions(sample("tiny-fp8"), Recipe(shardLimit: 50_000))
     #expect(sharded.plan.layout.files.count > 20)
     let again = try Conversions(sharded.output, Recipe(weights: .bf16)).files()
     #expect(differences(again, whole).isEmpty)
-    let back = try Conversions(sharded.output, Recipe(shardLimit: 1_000_000_000))
     let source = try tensors(of: sample("tiny-fp8"))
-    let copy = try tensors(of: back.output)
-    #expect(differences(copy, source).isEmpty)
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-fp8")
+    for name in try workspace.names("tiny-fp8") where name.contains("safetensors") {
+      try FileManager.default.removeItem(atPath: "\(model)/\(name)")
+    }
+    // One file in the opposite order of names.
+    let order = source.keys.sorted().reversed()
+    let fixture = SafetensorsFixture(
+      order.compactMap { source[$0]?.tensor }.map { ($0.name, $0.type, $0.shape.dimensions) })
+    let bytes = fixture.header + order.flatMap { source[$0]?.bytes ?? [] }
+    try workspace.write("tiny-fp8/model.safetensors", bytes)
+    let reversed = try Conversions(model, Recipe(weights: .bf16)).files()
+    #expect(differences(reversed, whole).isEmpty)
   }
 
   @Test func memoryIsBoundedByThePlan() throws {

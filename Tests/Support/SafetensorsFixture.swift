@@ -49,4 +49,27 @@ public struct SafetensorsFixture {
     try handle.truncate(atOffset: UInt64(header.count + dataSize))
     try handle.close()
   }
+
+  /// Writes a file of pseudo-random numbers of moderate size, each tensor in its own type; the same
+  /// ones every time.
+  public func writeNumbers(to path: String) throws {
+    var state: UInt64 = 1
+    var bytes = header
+    bytes.reserveCapacity(bytes.count + dataSize)
+    for tensor in tensors {
+      let count = tensor.shape.reduce(1, *)
+      for index in 0..<count {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        // Sign and mantissa of a BF16, or of the upper half of an F32. The exponent changes every
+        // 100 numbers, so that the blocks of a matrix differ in their scales.
+        let exponent = UInt16(0x78 + index / 100 % 8)
+        let half = UInt16(truncatingIfNeeded: state >> 48) & 0x807F | exponent << 7
+        if tensor.type == .f32 { bytes += [0, 0] }
+        bytes += [UInt8(truncatingIfNeeded: half), UInt8(truncatingIfNeeded: half >> 8)]
+      }
+    }
+    guard FileManager.default.createFile(atPath: path, contents: Data(bytes)) else {
+      throw CocoaError(.fileWriteUnknown)
+    }
+  }
 }

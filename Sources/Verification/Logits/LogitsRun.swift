@@ -113,11 +113,8 @@ public struct LogitsRun {
     let size = max(1, memory / 4 / (4 * vocabSize))
     for start in stride(from: 0, to: normed.rows, by: size) {
       let rows = normed.rows(start..<min(start + size, normed.rows))
-      let block = Activations(rows: rows.rows, columns: vocabSize)
-      for tile in network.vocabularyTiles {
-        try network.logits(
-          of: rows, vocabulary: tile, into: block, column: tile.lowerBound)
-      }
+      let block = Activations(unwrittenRows: rows.rows, columns: vocabSize)
+      try network.logits(of: rows, vocabulary: 0..<vocabSize, into: block)
       try withExtendedLifetime(block) { () throws(Fault) in
         try file.append(UnsafeRawBufferPointer(block.values))
       }

@@ -117,8 +117,8 @@ public struct LogitsComparison: Sendable {
   ) throws(Fault) -> LogitsMetrics {
     let states = Mutex(targets.map { PositionSums(target: $0) })
     for tile in reference.vocabularyTiles {
-      let a = Activations(rows: targets.count, columns: tile.count)
-      let b = Activations(rows: targets.count, columns: tile.count)
+      let a = Activations(unwrittenRows: targets.count, columns: tile.count)
+      let b = Activations(unwrittenRows: targets.count, columns: tile.count)
       try reference.logits(of: normed.0, vocabulary: tile, into: a)
       try candidate.logits(of: normed.1, vocabulary: tile, into: b)
       try Workers.run(threads: threads, count: targets.count) { _, row throws(Fault) in

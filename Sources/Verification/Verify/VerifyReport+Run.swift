@@ -31,6 +31,7 @@ extension VerifyReport {
         "the reference has \(Quantity.plural(a, "MTP layer")), the candidate \(b): "
           + (mtpLayers == 0 ? "only the main model is compared" : "the first are compared"))
     }
+    notes += StorageNote.lines(reference: first, candidate: second)
     let sequences: [[Int]]
     if let tokens {
       sequences = try TokenInput.read(tokens)
