@@ -126,6 +126,28 @@ struct GGMLAnswer: CustomTestStringConvertible, Sendable {
     #expect(GGMLTests.difference(whole, parts) == nil)
   }
 
+  @Test("a product takes weights in blocks", arguments: [ElementType.q4K, .q80, .iq4NL])
+  func multiplies(type: ElementType) throws {
+    let (inner, outer, codec) = (768, 5, try #require(Codec.codec(for: type)))
+    let stored = try GGMLTests.encode(
+      codec, NumberSet.normal.values(count: inner * outer), nil, .best, columns: inner)
+    let plain = memory(4 * inner * outer)
+    stored.withUnsafeBytes { codec.decode($0, into: plain.mutableFloats) }
+    let x = NumberSet.normal.values(count: 3 * inner, seed: 1)
+    let results = [(type, memory(stored)), (.f32, plain)].map { type, storage in
+      let weights = WeightMatrix(type: type, rows: outer, columns: inner, storage: storage)
+      let y = memory(4 * 3 * outer)
+      x.withUnsafeBufferPointer { x in
+        MatrixProduct.multiply(
+          FloatMatrix(x.baseAddress!, rows: 3, columns: inner), weights, rows: 0..<outer,
+          into: MutableFloatMatrix(y.mutableFloats.baseAddress!, rows: 3, columns: outer),
+          scratch: ProductScratch())
+      }
+      return Array(y.bytes)
+    }
+    #expect(results[0] == results[1])
+  }
+
   @Test("block types are no safetensors types", arguments: ElementType.allCases)
   func safetensorsNames(type: ElementType) {
     #expect((ElementType(safetensorsName: type.rawValue) == nil) == type.isBlock)
