@@ -22,13 +22,15 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CJSONC", pkgConfig: "json-c", providers: [.apt(["libjson-c-dev"])]),
+    .systemLibrary(name: "COniguruma", pkgConfig: "oniguruma", providers: [.apt(["libonig-dev"])]),
     .target(name: "CPlatform"),
     .target(
       name: "CKernels",
       linkerSettings: [.linkedLibrary("m")]),
     .target(name: "Tensors", swiftSettings: strict),
     .target(
-      name: "Platform", dependencies: ["CZstd", "CJSONC", "CPlatform"], swiftSettings: strict),
+      name: "Platform", dependencies: ["CZstd", "CJSONC", "COniguruma", "CPlatform"],
+      swiftSettings: strict),
     .target(name: "Codecs", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
     .target(name: "Formats", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
     .target(name: "Models", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
@@ -56,6 +58,9 @@ let package = Package(
     .executableTarget(
       name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
       path: "Benchmarks/GGMLCompare", swiftSettings: strict),
+    .executableTarget(
+      name: "tokenizer-ids", dependencies: ["Formats", "Models", "Platform", "Tensors"],
+      path: "Benchmarks/TokenizerIDs", swiftSettings: strict),
     .executableTarget(
       name: "kernel-bench", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/KernelBench",
       swiftSettings: strict),

@@ -19,14 +19,19 @@ enum ByteLevelAlphabet {
     return bytes
   }()
 
-  /// The text that a token stands for; a token with any other character stands for itself.
-  static func decode(_ token: String) -> String {
+  /// The bytes that a token stands for; nil where it has any other character.
+  static func bytes(of token: String) -> [UInt8]? {
     var decoded: [UInt8] = []
     for scalar in token.unicodeScalars {
-      guard let byte = bytes[scalar] else { return token }
+      guard let byte = bytes[scalar] else { return nil }
       decoded.append(byte)
     }
-    return String(decoding: decoded, as: UTF8.self)
+    return decoded
+  }
+
+  /// The text that a token stands for; a token with any other character stands for itself.
+  static func decode(_ token: String) -> String {
+    bytes(of: token).map { String(decoding: $0, as: UTF8.self) } ?? token
   }
 
   /// The character that a space is written as.

@@ -30,6 +30,21 @@ public struct TokenizerFiles: Sendable {
     self.template = template
   }
 
+  /// The template for chats as transformers chooses it: a file of its own comes first, and of named
+  /// ones the one called `default`.
+  public var chatTemplate: String? {
+    if let template { return template }
+    switch settings?["chat_template"] {
+    case .string(let text)?: return text
+    case .array(let choices)?:
+      for choice in choices where choice["name"] == .string("default") {
+        if case .string(let text)? = choice["template"] { return text }
+      }
+      return nil
+    default: return nil
+    }
+  }
+
   /// A JSON document beside a model; nil where there is none.
   public static func json(_ name: String, in folder: String) throws(Fault) -> JSONValue? {
     guard let bytes = try bytes(name, in: folder) else { return nil }

@@ -8,7 +8,7 @@ extension TokenizerFiles {
   private static let usualSplitter = "deepseek-v3"
 
   /// Keys of special tokens, as llama.cpp spells them; those that are missing have none.
-  private static let idKeys = [
+  static let idKeys = [
     "bos": "bos_token_id", "eos": "eos_token_id", "unk": "unknown_token_id",
     "sep": "seperator_token_id", "pad": "padding_token_id", "mask": "mask_token_id",
   ]
@@ -56,20 +56,36 @@ extension TokenizerFiles {
 
   /// Pairs that are merged, in order; spaces within a part are written as the alphabet writes them.
   private func merges(file: String) throws(Fault) -> [String] {
+    try mergePairs(file: file).map {
+      Self.withoutSpaces($0.left) + " " + Self.withoutSpaces($0.right)
+    }
+  }
+
+  /// Pairs that are merged, in order, from either way to write them.
+  func mergePairs(file: String) throws(Fault) -> [(left: String, right: String)] {
     guard case .array(let entries)? = tokenizer["model"]?["merges"] else { return [] }
-    var merges: [String] = []
-    merges.reserveCapacity(entries.count)
+    var pairs: [(left: String, right: String)] = []
+    pairs.reserveCapacity(entries.count)
     for entry in entries {
       switch entry {
-      case .string(let text): merges.append(text)
+      case .string(let text): pairs.append(try Self.pair(text, file: file))
       case .array(let pair):
         guard pair.count == 2, case .string(let one) = pair[0], case .string(let other) = pair[1]
         else { throw Fault(.malformed, "has a merge that is no pair", file: file) }
-        merges.append(Self.withoutSpaces(one) + " " + Self.withoutSpaces(other))
+        pairs.append((one, other))
       default: throw Fault(.malformed, "has a merge that is no pair", file: file)
       }
     }
-    return merges
+    return pairs
+  }
+
+  /// The two parts of a merge that is written as one text.
+  static func pair(_ text: String, file: String) throws(Fault) -> (left: String, right: String) {
+    let parts = text.unicodeScalars.split(separator: " ", omittingEmptySubsequences: false)
+    guard parts.count == 2 else {
+      throw Fault(.malformed, "has a merge that is no pair", file: file, found: text)
+    }
+    return (String(parts[0]), String(parts[1]))
   }
 
   private static func withoutSpaces(_ text: String) -> String {

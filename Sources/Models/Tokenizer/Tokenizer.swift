@@ -1,0 +1,65 @@
+public import Platform
+
+/// A byte-level BPE tokenizer: turns text into the ids that a model was trained on, and back.
+///
+/// Equal to Hugging Face's tokenizers, version 0.23, on the same `tokenizer.json`; what that library
+/// does and this does not, it refuses when it is made.
+public struct Tokenizer: Sendable {
+  /// The file that it was made from, for messages.
+  public let file: String
+  /// The chat template, in the language of Jinja; nil where the model has none.
+  public let chatTemplate: String?
+  /// Texts of the special tokens that chat templates name: `bos_token`, `eos_token` and so on.
+  public let specialTexts: [String: String]
+
+  /// What each id stands for.
+  let texts: [Int: [UInt8]]
+  let pairs: BytePairs
+  let added: AddedTokens
+  let splitting: TextSplitting
+  /// Ids around every text.
+  let prefix: [Int]
+  let suffix: [Int]
+
+  /// Turns a text into ids.
+  ///
+  /// - Parameters:
+  ///   - text: any text; added tokens such as `<｜User｜>` are found in it.
+  ///   - addingSpecialTokens: whether the tokens that the post-processor puts around a text (the
+  ///     begin token, with most models that have one) are put around this one.
+  /// - Throws: `.malformed` where the vocabulary has no token for a byte of the text, or a pattern
+  ///   of the pre-tokenizer does not come to an end.
+  public func encode(_ text: String, addingSpecialTokens: Bool) throws(Fault) -> [Int] {
+    let bytes = Array(text.utf8)
+    var ids = addingSpecialTokens ? prefix : []
+    var encoder = BytePairEncoder(pairs)
+    for part in added.parts(of: bytes) {
+      switch part {
+      case .token(let id): ids.append(id)
+      case .text(let range):
+        let (text, pieces) = try splitting.pieces(of: bytes, [range])
+        for piece in pieces {
+          if let byte = encoder.encode(text[piece], into: &ids) {
+            throw Fault(
+              .malformed, "has no token for a byte of the text", file: file,
+              expected: "a token for every byte", found: "0x" + String(byte, radix: 16))
+          }
+        }
+      }
+    }
+    return addingSpecialTokens ? ids + suffix : ids
+  }
+
+  /// The bytes that ids stand for, one after the other: not always UTF-8, as a token may be a part
+  /// of a character.
+  ///
+  /// - Returns: nil where an id stands for nothing.
+  public func decode(_ ids: [Int]) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    for id in ids {
+      guard let text = texts[id] else { return nil }
+      bytes += text
+    }
+    return bytes
+  }
+}
