@@ -73,7 +73,7 @@ let package = Package(
       name: "CommandTests", dependencies: ["Support", "Tensors", "fathom"], swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors"],
-      swiftSettings: strict),
+      exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "VerificationTests", dependencies: ["Support", "Verification"], swiftSettings: strict),
     .testTarget(

@@ -7,6 +7,7 @@ import Tensors
 /// Prints the ids of texts, for comparison with other tokenizers, or how fast they are found:
 ///
 ///     tokenizer-ids MODEL TEXTS.json    # a JSON list of texts → a JSON list of lists of ids
+///     tokenizer-ids MODEL --chat TEXTS.json   # the same for each text as a user's message
 ///     tokenizer-ids MODEL --time FILE   # megabytes per second for one long text
 ///
 /// MODEL is a folder with tokenizer.json, or a GGUF file. Special tokens are added, and every text
@@ -17,17 +18,17 @@ enum TokenizerIDs {
     do {
       let arguments = CommandLine.arguments.dropFirst()
       guard let model = arguments.first, let last = arguments.last, arguments.count > 1 else {
-        print("usage: tokenizer-ids MODEL TEXTS.json | MODEL --time FILE")
+        print("usage: tokenizer-ids MODEL [--chat] TEXTS.json | MODEL --time FILE")
         exit(64)
       }
       let clock = ContinuousClock()
       let start = clock.now
       let tokenizer = try tokenizer(of: model)
       let made = clock.now - start
-      if arguments.count == 3 {
+      if arguments.contains("--time") {
         try time(tokenizer, file: last, made: made)
       } else {
-        try list(tokenizer, file: last)
+        try list(tokenizer, file: last, chat: arguments.contains("--chat"))
       }
     } catch {
       print("\(error)")
@@ -46,7 +47,7 @@ enum TokenizerIDs {
     return try Tokenizer(files, folder: model)
   }
 
-  private static func list(_ tokenizer: Tokenizer, file: String) throws {
+  private static func list(_ tokenizer: Tokenizer, file: String, chat: Bool) throws {
     let bytes = try InputFile.contents(of: file, limit: 1 << 28)
     guard case .array(let texts) = try JSONValue(parsing: bytes, file: file) else {
       throw Fault(.malformed, "is no list", file: file)
@@ -55,7 +56,9 @@ enum TokenizerIDs {
     var failed = false
     for text in texts {
       guard case .string(let text) = text else { continue }
-      let ids = try tokenizer.encode(text, addingSpecialTokens: true)
+      let ids =
+        try chat
+        ? tokenizer.encode(chat: text) : tokenizer.encode(text, addingSpecialTokens: true)
       let bare = try tokenizer.encode(text, addingSpecialTokens: false)
       failed = failed || tokenizer.decode(bare) != Array(text.utf8)
       lists.append(.array(ids.map { .integer($0) }))

@@ -1,5 +1,3 @@
-#include <stddef.h>
-
 #include <oniguruma.h>
 
 // Macros and a variadic function, which Swift does not import.
@@ -12,11 +10,12 @@ static inline int fathom_onig_initialize(void) {
 }
 
 static inline int fathom_onig_new(OnigRegex *regex, const OnigUChar *pattern,
-                                  const OnigUChar *end) {
+                                  const OnigUChar *end, OnigErrorInfo *info) {
   return onig_new(regex, pattern, end, ONIG_OPTION_NONE, ONIG_ENCODING_UTF8, ONIG_SYNTAX_DEFAULT,
-                  NULL);
+                  info);
 }
 
-static inline int fathom_onig_message(OnigUChar *text, int code) {
-  return onig_error_code_to_str(text, code, NULL);
+// Some codes of onig_new name a part of the pattern and read `info`.
+static inline int fathom_onig_message(OnigUChar *text, int code, OnigErrorInfo *info) {
+  return onig_error_code_to_str(text, code, info);
 }

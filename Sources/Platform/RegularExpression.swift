@@ -35,14 +35,17 @@ public final class RegularExpression: Sendable {
         expected: "at most \(RegularExpression.patternLimit) bytes", found: "\(bytes.count)")
     }
     var made: OnigRegex?
-    let code = bytes.withUnsafeBufferPointer { buffer in
-      fathom_onig_new(&made, buffer.baseAddress, buffer.baseAddress.map { $0 + buffer.count })
+    // The message may name a part of the pattern, which has to be there still.
+    let message: String? = bytes.withUnsafeBufferPointer { buffer in
+      var info = OnigErrorInfo()
+      let code = fathom_onig_new(
+        &made, buffer.baseAddress, buffer.baseAddress.map { $0 + buffer.count }, &info)
+      return code == ONIG_NORMAL ? nil : RegularExpression.message(code, &info)
     }
-    guard code == ONIG_NORMAL, let made else {
+    guard message == nil, let made else {
       throw Fault(
-        .malformed,
-        "has a regular expression that cannot be used: "
-          + RegularExpression.message(code), found: pattern)
+        .malformed, "has a regular expression that cannot be used: \(message ?? "no memory")",
+        found: pattern)
     }
     regex = made
   }
@@ -90,7 +93,8 @@ public final class RegularExpression: Sendable {
             throw RegularExpression.excess("time", piece)
           }
           guard code >= 0 else {
-            throw RegularExpression.excess(RegularExpression.message(code), piece)
+            var info = OnigErrorInfo()
+            throw RegularExpression.excess(RegularExpression.message(code, &info), piece)
           }
           let match =
             piece.lowerBound + Int(region.pointee.beg[0])..<piece.lowerBound
@@ -120,9 +124,9 @@ public final class RegularExpression: Sendable {
       offset: UInt64(piece.lowerBound), found: reason)
   }
 
-  private static func message(_ code: Int32) -> String {
+  private static func message(_ code: Int32, _ info: inout OnigErrorInfo) -> String {
     var text = [UInt8](repeating: 0, count: Int(ONIG_MAX_ERROR_MESSAGE_LEN) + 1)
-    let count = fathom_onig_message(&text, code)
+    let count = fathom_onig_message(&text, code, &info)
     return String(decoding: text.prefix(Int(count)), as: UTF8.self)
   }
 }

@@ -6,7 +6,8 @@ internal import Verification
 struct LogitsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "logits",
-    abstract: "Compute a model's logits on given tokens, in F32, layer by layer from the files.",
+    abstract:
+      "Compute a model's logits on given tokens or text, in F32, layer by layer from the files.",
     discussion: """
       Writes a safetensors file with "logits" [batch, tokens, vocab] and, for MTP layers, \
       "mtp_logits" [batch, tokens - 1, vocab], "mtp_logits_2" [batch, tokens - 2, vocab] and so on. \
@@ -16,9 +17,8 @@ struct LogitsCommand: ParsableCommand {
   @Argument(help: ModelArgument.help)
   var model: String
 
-  @Option(
-    help: "Token ids: JSON [ids] or [[ids], …], or safetensors with input_ids [batch, tokens].")
-  var tokens: String
+  @OptionGroup(title: "Input")
+  var input: InputOptions
 
   @Option(name: .shortAndLong, help: "The file to write.")
   var output = "logits.safetensors"
@@ -45,20 +45,23 @@ struct LogitsCommand: ParsableCommand {
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
+    if input.chosen == nil { throw ValidationError("one of --tokens and --text is needed") }
   }
 
   func run() throws {
     let destination = try OutputPath(output, overwrite: overwrite)
     let files = try ModelFiles(path: model, threads: threads)
+    guard let (sequences, notes) = try input.chosen?.read(for: files) else { return }
     let mtpLayers = mtp == .keep ? files.config.mtpLayers : 0
     let run = try LogitsRun(
       network: files.network(mtp: mtpLayers > 0, threads: threads),
-      sequences: TokenInput.read(tokens), mtpLayers: mtpLayers, memory: memory.bytes)
+      sequences: sequences, mtpLayers: mtpLayers, memory: memory.bytes)
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
     let written = try run.write(to: destination) { line.show($0, of: $1) }
     line.clear()
+    for note in notes { try Console.write("note: \(note)\n") }
     let shapes = written.map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
     try Console.write("\(output.printable): \(shapes)\n")
   }

@@ -19,12 +19,9 @@ struct VerifyCommand: ParsableCommand {
   @Argument(help: "The model that is measured against it.")
   var candidate: String
 
-  @Option(
-    help: """
-      Token ids: JSON [ids] or [[ids], …], or a safetensors file with input_ids [batch, tokens]. \
-      Without it: \(VerifyReport.defaultTokens) ids of a fixed random sequence.
-      """)
-  var tokens: String?
+  @OptionGroup(
+    title: "Input (without any: \(VerifyReport.defaultTokens) ids of a fixed random sequence)")
+  var input: InputOptions
 
   @OptionGroup(title: "Limits")
   var limits: Limits
@@ -60,7 +57,7 @@ struct VerifyCommand: ParsableCommand {
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
     let result = try VerifyReport(
-      reference: reference, candidate: candidate, tokens: tokens, thresholds: thresholds,
+      reference: reference, candidate: candidate, input: input.chosen, thresholds: thresholds,
       mtp: mtp == .keep, threads: threads
     ) { line.show($0, of: $1) }
     line.clear()

@@ -25,18 +25,19 @@ struct BytePairs: Sendable {
   ///   - file: for messages.
   /// - Throws: `.malformed` for a merge of what is no token, or into what is none.
   init(
-    vocabulary: [String: Int], pairs: [(left: String, right: String)], keepsWords: Bool,
+    vocabulary: [ExactText: Int], pairs: [(left: String, right: String)], keepsWords: Bool,
     file: String
   ) throws(Fault) {
     var byteIDs = [Int32](repeating: -1, count: 256)
     for (scalar, byte) in ByteLevelAlphabet.bytes {
-      if let id = vocabulary[String(Character(scalar))] { byteIDs[Int(byte)] = Int32(id) }
+      if let id = vocabulary[ExactText(String(scalar))] { byteIDs[Int(byte)] = Int32(id) }
     }
     var merges: [UInt64: Merge] = [:]
     merges.reserveCapacity(pairs.count)
     for (rank, pair) in pairs.enumerated() {
-      guard let left = vocabulary[pair.left], let right = vocabulary[pair.right],
-        let merged = vocabulary[pair.left + pair.right]
+      guard let left = vocabulary[ExactText(pair.left)],
+        let right = vocabulary[ExactText(pair.right)],
+        let merged = vocabulary[ExactText(pair.left + pair.right)]
       else {
         throw Fault(
           .malformed, "merge \(rank) names what is no token", file: file,
@@ -54,7 +55,7 @@ struct BytePairs: Sendable {
     var words: [[UInt8]: Int32] = [:]
     words.reserveCapacity(vocabulary.count)
     for (token, id) in vocabulary {
-      if let bytes = ByteLevelAlphabet.bytes(of: token) { words[bytes] = Int32(id) }
+      if let bytes = ByteLevelAlphabet.bytes(of: token.text) { words[bytes] = Int32(id) }
     }
     self.words = words
   }

@@ -24,7 +24,7 @@ extension Tokenizer {
       throw Fault(.malformed, "has no tokenizer.ggml.tokens", file: file)
     }
     let kinds = try Tokenizer.kinds(metadata, count: words.count, file: file)
-    var vocabulary: [String: Int] = [:]
+    var vocabulary: [ExactText: Int] = [:]
     var texts: [Int: [UInt8]] = [:]
     var tokens: [AddedTokens.Token] = []
     vocabulary.reserveCapacity(words.count)
@@ -38,7 +38,7 @@ extension Tokenizer {
         tokens.append(AddedTokens.Token(text: Array(word.utf8), id: id))
       case .normal:
         texts[id] = ByteLevelAlphabet.bytes(of: word) ?? Array(word.utf8)
-        guard vocabulary.updateValue(id, forKey: word) == nil else {
+        guard vocabulary.updateValue(id, forKey: ExactText(word)) == nil else {
           throw Fault(.malformed, "has a token twice", file: file, found: word)
         }
       }
@@ -46,7 +46,7 @@ extension Tokenizer {
     let pairs = try Tokenizer.mergePairs(metadata, file: file)
     // Merges may make a token that is listed as an added one too.
     for token in tokens {
-      let text = String(decoding: token.text, as: UTF8.self)
+      let text = ExactText(String(decoding: token.text, as: UTF8.self))
       if vocabulary[text] == nil { vocabulary[text] = token.id }
     }
     self.pairs = try BytePairs(

@@ -23,9 +23,7 @@ extension Tokenizer {
     added = try AddedTokens(tokens, file: file)
     splitting = try TextSplitting(json: json["pre_tokenizer"], file: file)
     texts = try Tokenizer.texts(vocabulary, tokens, file: file)
-    var ids = vocabulary
-    for token in tokens { ids[String(decoding: token.text, as: UTF8.self)] = token.id }
-    (prefix, suffix) = try Tokenizer.surroundings(json["post_processor"], ids, file: file)
+    (prefix, suffix) = try Tokenizer.surroundings(json["post_processor"], texts, file: file)
     chatTemplate = files.chatTemplate
     var special: [String: String] = [:]
     for name in SpecialTokens.names {
@@ -49,7 +47,7 @@ extension Tokenizer {
   /// Ids by token.
   private static func vocabulary(
     _ model: JSONValue?, file: String
-  ) throws(Fault) -> [String: Int] {
+  ) throws(Fault) -> [ExactText: Int] {
     guard let model, model["type"] == .string("BPE"), case .object(let words)? = model["vocab"]
     else {
       throw Fault(
@@ -68,7 +66,7 @@ extension Tokenizer {
         .malformed, "has a setting of BPE that is not supported", file: file,
         expected: "\(name) \(values[0].text(indent: nil))", found: value.text(indent: nil))
     }
-    var vocabulary: [String: Int] = [:]
+    var vocabulary: [ExactText: Int] = [:]
     vocabulary.reserveCapacity(words.count)
     for word in words.keys {
       guard case .integer(let id)? = words[word], (0..<idLimit).contains(id) else {
@@ -77,7 +75,7 @@ extension Tokenizer {
           expected: "an id from 0 to \(idLimit - 1) for \"\(word)\"",
           found: words[word]?.text(indent: nil))
       }
-      vocabulary[word] = id
+      vocabulary[ExactText(word)] = id
     }
     return vocabulary
   }
@@ -87,7 +85,7 @@ extension Tokenizer {
   /// Hugging Face's tokenizers number them anew: a token of the vocabulary keeps its id, others get
   /// the next one. A file whose ids differ from those would mean two things.
   private static func addedTokens(
-    _ json: JSONValue?, _ vocabulary: [String: Int], file: String
+    _ json: JSONValue?, _ vocabulary: [ExactText: Int], file: String
   ) throws(Fault) -> [AddedTokens.Token] {
     guard let json, json != .null else { return [] }
     guard case .array(let rows) = json else {
@@ -105,7 +103,7 @@ extension Tokenizer {
           found: row.text(indent: nil))
       }
       let bytes = Array(text.utf8)
-      let expected = vocabulary[text] ?? places[bytes].map { tokens[$0].id } ?? next
+      let expected = vocabulary[ExactText(text)] ?? places[bytes].map { tokens[$0].id } ?? next
       guard id == expected else {
         throw Fault(
           .malformed, "has an added token \"\(text)\" whose id Hugging Face's tokenizers change",
@@ -127,12 +125,12 @@ extension Tokenizer {
 
   /// What ids stand for.
   private static func texts(
-    _ vocabulary: [String: Int], _ added: [AddedTokens.Token], file: String
+    _ vocabulary: [ExactText: Int], _ added: [AddedTokens.Token], file: String
   ) throws(Fault) -> [Int: [UInt8]] {
     var texts: [Int: [UInt8]] = [:]
     texts.reserveCapacity(vocabulary.count + added.count)
     for (word, id) in vocabulary {
-      let bytes = ByteLevelAlphabet.bytes(of: word) ?? Array(word.utf8)
+      let bytes = ByteLevelAlphabet.bytes(of: word.text) ?? Array(word.text.utf8)
       guard texts.updateValue(bytes, forKey: id) == nil else {
         throw Fault(.malformed, "has two tokens with one id", file: file, found: "\(id)")
       }
@@ -143,7 +141,7 @@ extension Tokenizer {
 
   /// Ids that the post-processor puts before and after a text.
   private static func surroundings(
-    _ json: JSONValue?, _ ids: [String: Int], file: String
+    _ json: JSONValue?, _ texts: [Int: [UInt8]], file: String
   ) throws(Fault) -> (prefix: [Int], suffix: [Int]) {
     guard let json, json != .null else { return ([], []) }
     switch json["type"] {
@@ -152,12 +150,12 @@ extension Tokenizer {
       guard case .array(let rows)? = json["processors"], rows.count <= 16 else { break }
       var (prefix, suffix): ([Int], [Int]) = ([], [])
       for row in rows {
-        let inner = try surroundings(row, ids, file: file)
+        let inner = try surroundings(row, texts, file: file)
         (prefix, suffix) = (inner.prefix + prefix, suffix + inner.suffix)
       }
       return (prefix, suffix)
     case .string("TemplateProcessing"):
-      return try template(json, ids, file: file)
+      return try template(json, texts, file: file)
     default: break
     }
     throw Fault(
@@ -167,7 +165,7 @@ extension Tokenizer {
   }
 
   private static func template(
-    _ json: JSONValue, _ ids: [String: Int], file: String
+    _ json: JSONValue, _ texts: [Int: [UInt8]], file: String
   ) throws(Fault) -> (prefix: [Int], suffix: [Int]) {
     guard case .array(let pieces)? = json["single"] else {
       throw Fault(.malformed, "has a template without pieces", file: file)
@@ -186,7 +184,7 @@ extension Tokenizer {
           found: piece.text(indent: nil))
       }
       for id in found {
-        guard case .integer(let id) = id, ids.values.contains(id) else {
+        guard case .integer(let id) = id, texts[id] != nil else {
           throw Fault(
             .malformed, "has a template with an id that is no token", file: file,
             found: id.text(indent: nil))

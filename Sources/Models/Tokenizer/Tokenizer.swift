@@ -63,3 +63,22 @@ public struct Tokenizer: Sendable {
     return bytes
   }
 }
+
+extension Tokenizer {
+  /// The ids that the model is given for one message of a user, by its chat template.
+  ///
+  /// The template puts special tokens where they belong, so that none are added to its text.
+  ///
+  /// - Throws: `.notFound` where the model has no chat template, and what template and `encode`
+  ///   throw.
+  public func encode(chat message: String) throws(Fault) -> [Int] {
+    guard let chatTemplate else {
+      throw Fault(
+        .notFound, "has no chat template", file: file,
+        expected: "chat_template.jinja, or chat_template in tokenizer_config.json or GGUF metadata")
+    }
+    let prompt = try ChatTemplate(chatTemplate, file: file).prompt(
+      user: message, specialTexts: specialTexts)
+    return try encode(prompt, addingSpecialTokens: false)
+  }
+}

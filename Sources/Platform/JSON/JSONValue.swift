@@ -29,7 +29,7 @@ public indirect enum JSONValue: Sendable, Hashable {
 public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// Keys in order.
   public private(set) var keys: [String] = []
-  private var values: [String: JSONValue] = [:]
+  private var values: [ExactText: JSONValue] = [:]
 
   /// Makes an empty object.
   public init() {}
@@ -41,12 +41,12 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
 
   /// Reads, replaces, appends (a new key) or removes (nil) a member.
   public subscript(key: String) -> JSONValue? {
-    get { values[key] }
+    get { values[ExactText(key)] }
     set {
-      if values.updateValue(newValue ?? .null, forKey: key) == nil { keys.append(key) }
+      if values.updateValue(newValue ?? .null, forKey: ExactText(key)) == nil { keys.append(key) }
       if newValue == nil {
-        values[key] = nil
-        keys.removeAll { $0 == key }
+        values[ExactText(key)] = nil
+        keys.removeAll { ExactText($0) == ExactText(key) }
       }
     }
   }
@@ -57,7 +57,7 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// Appends a member whose key is known to be new.
   mutating func append(_ key: String, _ value: JSONValue) {
     keys.append(key)
-    values[key] = value
+    values[ExactText(key)] = value
   }
 }
 

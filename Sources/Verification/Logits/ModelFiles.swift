@@ -20,6 +20,18 @@ public struct ModelFiles: Sendable {
       json: checkpoint.config, file: Folder.join(checkpoint.folder, "config.json"))
   }
 
+  /// The model's own tokenizer.
+  ///
+  /// - Throws: `.notFound` where it has none, and what `Tokenizer` throws.
+  public func tokenizer() throws(Fault) -> Tokenizer {
+    guard let files = try TokenizerFiles.read(in: checkpoint.folder) else {
+      throw Fault(
+        .notFound, "has no tokenizer for a text", file: checkpoint.folder,
+        expected: "tokenizer.json, or token ids in place of the text")
+    }
+    return try Tokenizer(files, folder: checkpoint.folder)
+  }
+
   /// The network over the checkpoint's weights, every tensor that it needs being there.
   ///
   /// - Parameter mtp: whether its MTP layers will be run.

@@ -11,15 +11,16 @@ extension VerifyReport {
   /// - Parameters:
   ///   - reference: path of the model that is the measure.
   ///   - candidate: path of the model that is measured.
-  ///   - tokens: path of the token ids; nil for a fixed random sequence.
+  ///   - input: what both are run on, a text by the reference's tokenizer; nil for a fixed random
+  ///     sequence.
   ///   - thresholds: limits on what is measured.
   ///   - mtp: whether to compare MTP layers, as far as both models have them.
   ///   - threads: threads to compute with.
   ///   - progress: called with the layers done and all layers.
-  /// - Throws: what opening the models, reading the tokens and the forward pass throw.
+  /// - Throws: what opening the models, reading the input and the forward pass throw.
   public init(
-    reference: String, candidate: String, tokens: String?, thresholds: [Threshold], mtp: Bool,
-    threads: Int, progress: (_ done: Int, _ total: Int) -> Void
+    reference: String, candidate: String, input: ModelInput?, thresholds: [Threshold],
+    mtp: Bool, threads: Int, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
     let first = try ModelFiles(path: reference, threads: threads)
     let second = try ModelFiles(path: candidate, threads: threads)
@@ -33,13 +34,15 @@ extension VerifyReport {
     }
     notes += StorageNote.lines(reference: first, candidate: second)
     let sequences: [[Int]]
-    if let tokens {
-      sequences = try TokenInput.read(tokens)
+    if let input {
+      let read = try input.read(for: first)
+      sequences = read.sequences
+      notes += read.notes
     } else {
       let ids = TokenInput.sequence(
         count: VerifyReport.defaultTokens, vocabSize: first.config.vocabSize)
       sequences = [ids]
-      notes.append("no tokens given: \(ids.count) ids of a fixed random sequence")
+      notes.append("neither tokens nor text given: \(ids.count) ids of a fixed random sequence")
     }
     let networks = (
       try first.network(mtp: mtpLayers > 0, threads: threads),

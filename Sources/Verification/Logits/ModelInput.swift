@@ -1,0 +1,48 @@
+internal import Models
+public import Platform
+
+/// What a model is run on.
+public enum ModelInput: Sendable {
+  /// Token ids from a file that `TokenInput` reads.
+  case tokens(path: String)
+  /// A text, which the model's tokenizer turns into ids.
+  ///
+  /// - path: a file in UTF-8.
+  /// - isChat: whether the text is one message of a user, with the model's chat template around it.
+  /// - limit: ids to keep, the first ones; nil for all.
+  case text(path: String, isChat: Bool, limit: Int?)
+
+  /// Largest text that is read, in bytes.
+  private static let textLimit = 64 << 20
+
+  /// Reads the file.
+  ///
+  /// - Parameter model: whose tokenizer is used, and whose vocabulary has the ids of a text.
+  /// - Returns: sequences of ids, and what the user should know of them.
+  /// - Throws: `.notFound` and `.inputOutput` for the file; `.malformed` for what is no list of ids
+  ///   or no UTF-8, and for ids that the model does not have; what `ModelFiles.tokenizer` throws.
+  public func read(
+    for model: ModelFiles
+  ) throws(Fault) -> (sequences: [[Int]], notes: [String]) {
+    switch self {
+    case .tokens(let path): return (try TokenInput.read(path), [])
+    case .text(let path, let isChat, let limit):
+      let bytes = try InputFile.contents(of: path, limit: ModelInput.textLimit)
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw Fault(.malformed, "is not UTF-8", file: path)
+      }
+      let tokenizer = try model.tokenizer()
+      let ids =
+        try isChat
+        ? tokenizer.encode(chat: text) : tokenizer.encode(text, addingSpecialTokens: true)
+      guard !ids.isEmpty else { throw Fault(.malformed, "gives no tokens", file: path) }
+      if let strange = ids.first(where: { $0 >= model.config.vocabSize }) {
+        throw Fault(
+          .malformed, "gives an id that the model does not have", file: tokenizer.file,
+          expected: "at most \(model.config.vocabSize - 1)", found: "\(strange)")
+      }
+      guard let limit, limit < ids.count else { return ([ids], []) }
+      return ([Array(ids.prefix(limit))], ["the first \(limit) of the text's \(ids.count) tokens"])
+    }
+  }
+}
