@@ -124,7 +124,7 @@ def variants(described):
             {"type": "Sequence", "pretokenizers": [split(r"[^a]+", "Isolated", True)]},
             split("e", "Removed", kind="String"), split(r"x*", "Isolated"))), MARKS, 40),
         "inverted": (dict(pre_tokenizer=sequence(
-            split(r"\w+|[^\w\s]+", "Removed", True), split(".", "MergedWithNext", True, "String"),
+            split(r"[\p{L}\p{M}]+|[^\p{L}\p{M}\s]+", "Removed", True), split(".", "MergedWithNext", True, "String"),
             split("[a-z]", "Contiguous", True))), MARKS, 30),
     }
 

@@ -137,7 +137,8 @@ extension RegularExpression {
   private static let unicodeVersion = (major: 16, minor: 0)
 
   /// Names of categories and the general categories that each stands for. The library takes at most
-  /// twenty tables; other names have its own, which differ in characters newer than the library.
+  /// twenty tables; other names, `\w` and `\d` have its own, which differ in characters that are
+  /// newer than the library.
   private static let categories: [(name: String, members: Set<Unicode.GeneralCategory>)] = [
     ("L", letters), ("Lu", [.uppercaseLetter]), ("Ll", [.lowercaseLetter]),
     ("Lt", [.titlecaseLetter]), ("Lm", [.modifierLetter]), ("Lo", [.otherLetter]),
