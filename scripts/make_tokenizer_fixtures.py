@@ -103,7 +103,7 @@ def variants(described):
         tokens.append(added(identifier, content, **row))
     legacy = {**described["model"], "ignore_merges": True,
               "merges": [" ".join(pair) for pair in described["model"]["merges"]],
-              "vocab": {**described["model"]["vocab"], "Ġwhole-words": SIZE, "ĠĠĊĠ": SIZE + 1}}
+              "vocab": {**described["model"]["vocab"], "Ġwholewords": SIZE, "ĠĠĊĠ": SIZE + 1}}
     v3 = sequence(*map(split, DEEPSEEK_V3))
     return {
         "deepseek-v3": (dict(pre_tokenizer=v3, post_processor=around(MARKS[:1])), MARKS, 90),
@@ -111,7 +111,7 @@ def variants(described):
         "whole words": (
             dict(pre_tokenizer=byte_level(True, True), model=legacy,
                  post_processor=around(MARKS[:1], MARKS[1:2])),
-            [" whole-words", " whole", "  \n "], 50),
+            [" wholewords", " whole", "  \n "], 50),
         "gpt-2": (dict(pre_tokenizer=byte_level(False, True)), MARKS, 40),
         "deepseek-coder": (
             dict(pre_tokenizer=sequence(

@@ -14,10 +14,6 @@ public final class RegularExpression: Sendable {
   private static let stepLimit: UInt = 100_000_000
   /// Places to go back to, at some 32 bytes each: a run of letters without end needs one per letter.
   private static let stackLimit: UInt32 = 16_000_000
-  /// Time that all searches of one call may take together, for patterns that cost a little too much
-  /// at every byte.
-  private static let timeLimit = Duration.seconds(60)
-
   // Read alone once made: searches keep their state in a region and parameters of their own.
   private nonisolated(unsafe) let regex: OnigRegex
 
@@ -58,11 +54,13 @@ public final class RegularExpression: Sendable {
   /// - Parameters:
   ///   - text: bytes that are valid UTF-8.
   ///   - pieces: ranges of it that begin and end between characters.
+  ///   - deadline: when to give up, for patterns that cost a little too much at every byte.
   ///   - body: gets the piece's place in `pieces` and the range of a match in `text`. A match
   ///     without characters is not reported where it follows on the match before.
   /// - Throws: `.malformed` where a search takes more steps, memory or time than can be meant.
   public func forEachMatch(
-    in text: [UInt8], pieces: [Range<Int>], _ body: (_ piece: Int, _ match: Range<Int>) -> Void
+    in text: [UInt8], pieces: [Range<Int>], until deadline: ContinuousClock.Instant,
+    _ body: (_ piece: Int, _ match: Range<Int>) -> Void
   ) throws(Fault) {
     guard let parameters = onig_new_match_param(), let region = onig_region_new() else {
       throw Fault(.inputOutput, "there is no memory for a regular expression")
@@ -75,8 +73,6 @@ public final class RegularExpression: Sendable {
     onig_set_match_stack_limit_size_of_match_param(parameters, RegularExpression.stackLimit)
     onig_set_retry_limit_in_match_of_match_param(parameters, RegularExpression.stepLimit)
     onig_set_retry_limit_in_search_of_match_param(parameters, RegularExpression.stepLimit)
-    let clock = ContinuousClock()
-    let deadline = clock.now + RegularExpression.timeLimit
     var searches = 0
     try text.withUnsafeBufferPointer { buffer throws(Fault) in
       guard let start = buffer.baseAddress else { return }
@@ -89,7 +85,7 @@ public final class RegularExpression: Sendable {
             start + piece.upperBound, region, ONIG_OPTION_NONE, parameters)
           if code == ONIG_MISMATCH { break }
           searches += 1
-          if searches % 256 == 0 || code < 0, clock.now > deadline {
+          if searches % 256 == 0 || code < 0, ContinuousClock.now > deadline {
             throw RegularExpression.excess("time", piece)
           }
           guard code >= 0 else {

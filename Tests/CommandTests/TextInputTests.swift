@@ -31,6 +31,11 @@ import Testing
     #expect(
       short.output.hasPrefix("note: the first 5 of the text's 21 tokens\n"), "\(short.output)")
     #expect(try SafetensorsView(workspace.path("out")).header["logits"] == [1, 5, 288])
+    let first = try contents(workspace.path("out"))
+    try workspace.write(
+      "tokens.json", (ids.split(separator: ",").prefix(5).joined(separator: ",") + "]").utf8)
+    #expect(try logits(sample, "--tokens", tokens).status == 0)
+    #expect(try contents(workspace.path("out")) == first)
   }
 
   @Test func aChatHasItsTemplateAround() throws {

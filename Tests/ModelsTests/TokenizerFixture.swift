@@ -77,7 +77,7 @@ enum TokenizerFixture {
     return try model([
       "merges": .array(
         merges.map { pair in .string(pair.list.compactMap(\.string).joined(separator: " ")) }),
-      "vocab": vocabulary(["Ġwhole-words": .integer(900), "ĠĠĊĠ": .integer(901)]),
+      "vocab": vocabulary(["Ġwholewords": .integer(900), "ĠĠĊĠ": .integer(901)]),
       "ignore_merges": .bool(true),
     ])
   }

@@ -5,11 +5,13 @@ import Testing
 /// Patterns mean what they mean to Hugging Face's tokenizers.
 @Suite struct RegularExpressionTests {
   private func matches(
-    _ pattern: String, _ text: String, pieces: [Range<Int>]? = nil
+    _ pattern: String, _ text: String, pieces: [Range<Int>]? = nil, time: Duration = .seconds(60)
   ) throws -> [String] {
     let bytes = Array(text.utf8)
     var found: [String] = []
-    try RegularExpression(pattern).forEachMatch(in: bytes, pieces: pieces ?? [0..<bytes.count]) {
+    try RegularExpression(pattern).forEachMatch(
+      in: bytes, pieces: pieces ?? [0..<bytes.count], until: .now + time
+    ) {
       found.append(String(decoding: bytes[$1], as: UTF8.self))
     }
     return found
@@ -47,6 +49,13 @@ import Testing
   @Test(arguments: ["(", "[a", "a{2,1}(?", #"\p{X}"#, "(?<n>", "a**?+\\"])
   func whatIsNoPatternIsRefused(pattern: String) {
     #expect(throws: Fault.self) { try RegularExpression(pattern) }
+  }
+
+  @Test func manySlowSearchesAreStopped() throws {
+    let text = String(repeating: "a", count: 1000)
+    #expect(try matches("a", text, time: .seconds(60)).count == 1000)
+    let error = #expect(throws: Fault.self) { try matches("a", text, time: .seconds(-1)) }
+    #expect("\(try #require(error))".contains("takes too long on a part of the text"))
   }
 
   @Test func aSearchWithoutEndIsStopped() throws {

@@ -47,6 +47,7 @@ WRITTEN = {
         "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘!",
     ],
     "controls": [
+        "\x00a \x00\x00 \x00\x00a\x00 \x00",
         "\x01\x02\x7f\x1b[0m \x1f\x1c\x1d\x1e a\x08b \x80\x9f \ufffd\ufffe\uffff \ue000 \U000e0001",
         "\u0378 \U0001fffe \U0010ffff \U000f0000x",
     ],

@@ -143,8 +143,7 @@ struct BytePairEncoder {
       let place = Int(best.place)
       guard ids[place] >= 0, next[place] >= 0 else { continue }
       let right = Int(next[place])
-      // The pair may have changed since. What counts, as in tokenizers, is that it still becomes
-      // the same token, even where other parts make it.
+      // The pair may have grown since; then it becomes another token, or none.
       guard let merge = pairs.merges[BytePairs.key(ids[place], ids[right])], merge.id == best.id
       else { continue }
       ids[place] = best.id
