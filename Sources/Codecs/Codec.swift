@@ -57,6 +57,7 @@ public struct Codec: Sendable {
   /// Every type that can be decoded, one row each.
   public static let table: [Codec] =
     [f32, f64, f16, bf16, e4m3, e5m2, e8m0, f4] + fp6 + fnuz + integers
+    + BlockCodec.table.map(\.codec)
 
   /// The codec of a type; nil for C64, whose elements are not real numbers.
   public static func codec(for type: ElementType) -> Codec? { byType[type] }
@@ -83,9 +84,9 @@ public struct Codec: Sendable {
       for start in stride(from: 0, to: count, by: Codec.chunk) {
         let end = min(start + Codec.chunk, count)
         let part = UnsafeMutableBufferPointer(rebasing: values[..<(end - start)])
-        let (from, to) = (start * type.bits / 8, end * type.bits / 8)
+        let (from, to) = (type.byteOffset(of: start), type.byteOffset(of: end))
         decode(UnsafeRawBufferPointer(rebasing: source[from..<to]), into: part, level: level)
-        let (first, last) = (start * other.type.bits / 8, end * other.type.bits / 8)
+        let (first, last) = (other.type.byteOffset(of: start), other.type.byteOffset(of: end))
         other.encode(
           UnsafeBufferPointer(part),
           into: UnsafeMutableRawBufferPointer(rebasing: target[first..<last]), level: level)

@@ -23,8 +23,8 @@ struct RowDecoder {
 
   /// Some columns of one row → values (columns.count), scaled where the matrix has scales.
   func decode(row: Int, columns: Range<Int>, into values: UnsafeMutablePointer<Float>) {
-    let (start, bits) = (row * weights.columns + columns.lowerBound, weights.type.bits)
-    let piece = start * bits / 8..<(start + columns.count) * bits / 8
+    let (start, type) = (row * weights.columns + columns.lowerBound, weights.type)
+    let piece = type.byteOffset(of: start)..<type.byteOffset(of: start + columns.count)
     let codes = UnsafeRawBufferPointer(rebasing: bytes[piece])
     let target = UnsafeMutableBufferPointer(start: values, count: columns.count)
     if let scales = weights.scales, let kernels, weights.type == .f8E4M3 {

@@ -1,6 +1,7 @@
 /// How the numbers of a tensor are stored.
 ///
-/// The raw values are the names that a safetensors header uses (safetensors 0.8, `Dtype`).
+/// The raw values are the names that a safetensors header uses (safetensors 0.8, `Dtype`), and for
+/// the block types those that llama.cpp prints, which no safetensors file may use.
 public enum ElementType: String, CaseIterable, Sendable, Hashable {
   case bool = "BOOL"
   case u8 = "U8"
@@ -24,8 +25,40 @@ public enum ElementType: String, CaseIterable, Sendable, Hashable {
   case f6E2M3 = "F6_E2M3"
   case f6E3M2 = "F6_E3M2"
   case f4 = "F4"
+  case q40 = "Q4_0"
+  case q41 = "Q4_1"
+  case q50 = "Q5_0"
+  case q51 = "Q5_1"
+  case q80 = "Q8_0"
+  case q2K = "Q2_K"
+  case q3K = "Q3_K"
+  case q4K = "Q4_K"
+  case q5K = "Q5_K"
+  case q6K = "Q6_K"
+  case iq2XXS = "IQ2_XXS"
+  case iq2XS = "IQ2_XS"
+  case iq3XXS = "IQ3_XXS"
+  case iq1S = "IQ1_S"
+  case iq4NL = "IQ4_NL"
+  case iq3S = "IQ3_S"
+  case iq2S = "IQ2_S"
+  case iq4XS = "IQ4_XS"
+  case iq1M = "IQ1_M"
+  case tq10 = "TQ1_0"
+  case tq20 = "TQ2_0"
+  case mxfp4 = "MXFP4"
+  case nvfp4 = "NVFP4"
+
+  /// The type that a safetensors header calls so; nil for any other name, those of the block types
+  /// included.
+  public init?(safetensorsName name: String) {
+    guard let type = ElementType(rawValue: name), !type.isBlock else { return nil }
+    self = type
+  }
 
   /// Bits that one element takes; below 8 several elements share a byte.
+  ///
+  /// Not for block types, whose elements need no whole number of bits: see `byteCount`.
   public var bits: Int {
     switch self {
     case .f4: 4
@@ -34,13 +67,20 @@ public enum ElementType: String, CaseIterable, Sendable, Hashable {
     case .u16, .i16, .f16, .bf16: 16
     case .u32, .i32, .f32: 32
     case .u64, .i64, .f64, .c64: 64
+    default: preconditionFailure("\(rawValue) is stored in blocks")
     }
   }
 
   /// Bytes that `elements` of this type take.
   ///
-  /// - Returns: nil where the count overflows or does not fill whole bytes.
+  /// - Returns: nil where the count overflows or does not fill whole bytes, or whole blocks.
   public func byteCount(elements: Int) -> Int? {
+    if let block {
+      guard elements >= 0, elements % block.elements == 0 else { return nil }
+      let (total, overflow) = (elements / block.elements).multipliedReportingOverflow(
+        by: block.bytes)
+      return overflow ? nil : total
+    }
     let (total, overflow) = elements.multipliedReportingOverflow(by: bits)
     guard !overflow, total >= 0, total % 8 == 0 else { return nil }
     return total / 8

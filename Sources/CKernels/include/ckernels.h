@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ggml_kernels.h"
+
 #pragma clang assume_nonnull begin
 
 /// Instruction sets that a kernel may be asked to use.

@@ -189,7 +189,7 @@ private struct SafetensorsHeaderParser {
   private func readType(_ cursor: inout JSONCursor) throws(Fault) -> ElementType {
     let start = cursor.position
     let name = try cursor.string()
-    guard let type = ElementType(rawValue: name) else {
+    guard let type = ElementType(safetensorsName: name) else {
       throw Fault(
         .malformed, "has an unknown element type", offset: UInt64(start), found: name)
     }

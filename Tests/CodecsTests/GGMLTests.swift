@@ -1,0 +1,134 @@
+import Codecs
+import Foundation
+import Support
+import Tensors
+import Testing
+
+/// A line of a fixture that `scripts/make_ggml_fixtures.py` made from ggml: words, then a hash.
+struct GGMLAnswer: CustomTestStringConvertible, Sendable {
+  let words: [String]
+  let hash: String
+  var testDescription: String { words.joined(separator: " ") }
+
+  static func read(_ name: String) -> [GGMLAnswer] {
+    let file = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "Fixtures/\(name).txt")
+    guard let text = try? String(contentsOf: file, encoding: .utf8) else { return [] }
+    return text.split(separator: "\n").map { line in
+      let words = line.split(separator: " ").map(String.init)
+      return GGMLAnswer(words: words.dropLast(), hash: words.last ?? "")
+    }
+  }
+}
+
+@Suite struct GGMLTests {
+  /// Columns and rows of every matrix; `make_ggml_fixtures.py` has the same.
+  static let columns = 512
+  static let rows = 8
+
+  static func encode(
+    _ codec: Codec, _ values: [Float], _ importance: [Float]?, _ level: KernelLevel,
+    columns: Int = GGMLTests.columns
+  ) throws -> [UInt8] {
+    let target = memory(try #require(codec.type.byteCount(elements: values.count)))
+    values.withUnsafeBufferPointer { values in
+      if let importance {
+        importance.withUnsafeBufferPointer {
+          codec.encode(values, columns: columns, importance: $0, into: target.bytes, level: level)
+        }
+      } else {
+        codec.encode(values, columns: columns, importance: nil, into: target.bytes, level: level)
+      }
+    }
+    return Array(target.bytes)
+  }
+
+  @Test("ggml's bytes", arguments: GGMLAnswer.read("ggml-encoded"), KernelLevel.available)
+  func encodesAsGGML(answer: GGMLAnswer, level: KernelLevel) throws {
+    let type = try #require(ElementType(rawValue: answer.words[0]))
+    let set = try #require(NumberSet(rawValue: answer.words[1]))
+    let codec = try #require(Codec.codec(for: type))
+    let values = set.values(count: GGMLTests.rows * GGMLTests.columns, seed: 11)
+    let importance =
+      answer.words[2] == "weighted"
+      ? NumberSet.importance(count: GGMLTests.columns, seed: 7) : nil
+    let bytes = try GGMLTests.encode(codec, values, importance, level)
+    #expect(String(fnv1a(bytes), radix: 16).leftPadded(to: 16) == answer.hash)
+  }
+
+  @Test("ggml's values", arguments: GGMLAnswer.read("ggml-decoded"), KernelLevel.available)
+  func decodesAsGGML(answer: GGMLAnswer, level: KernelLevel) throws {
+    let type = try #require(ElementType(rawValue: answer.words[0]))
+    let codec = try #require(Codec.codec(for: type))
+    var random = SplitMix64(state: 5)
+    let count = try #require(type.byteCount(elements: 4096))
+    let bytes = (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    let values = memory(4 * 4096)
+    bytes.withUnsafeBytes { codec.decode($0, into: values.mutableFloats, level: level) }
+    for index in 0..<4096 where values.floats[index].isNaN { values.mutableFloats[index] = .nan }
+    #expect(String(fnv1a(values.bytes), radix: 16).leftPadded(to: 16) == answer.hash)
+  }
+
+  @Test("every type has known answers")
+  func fixturesAreComplete() {
+    let blocks = Codec.table.filter { $0.type.isBlock }
+    #expect(blocks.count == ElementType.allCases.filter(\.isBlock).count)
+    let decoded = Set(GGMLAnswer.read("ggml-decoded").map { $0.words[0] })
+    #expect(decoded == Set(blocks.map(\.type.rawValue)))
+    let encoded = GGMLAnswer.read("ggml-encoded").map { $0.words.joined(separator: " ") }
+    let wanted = blocks.filter(\.isWritable).flatMap { codec in
+      NumberSet.allCases.flatMap { set in
+        ["plain", "weighted"].map { "\(codec.type.rawValue) \(set) \($0)" }
+      }
+    }
+    #expect(Set(encoded) == Set(wanted))
+  }
+
+  @Test(
+    "kernels equal the plain twin",
+    arguments: Codec.table.filter { $0.type.isBlock }.map(\.type), NumberSet.allCases)
+  func twinsAgree(type: ElementType, set: NumberSet) throws {
+    let codec = try #require(Codec.codec(for: type))
+    guard codec.isWritable else { return }
+    // Odd numbers of blocks, so that groups of lanes are left half empty.
+    for (columns, rows) in [(256 * 7, 9), (256, 1), (256 * 3, 2)] {
+      let values = set.values(count: columns * rows, seed: UInt64(columns))
+      for importance in [nil, NumberSet.importance(count: columns, seed: 3)] {
+        let plain = try GGMLTests.encode(codec, values, importance, .plain, columns: columns)
+        for level in KernelLevel.available {
+          let bytes = try GGMLTests.encode(codec, values, importance, level, columns: columns)
+          #expect(bytes == plain, "\(level) \(columns) × \(rows) \(importance == nil)")
+        }
+      }
+    }
+  }
+
+  @Test(
+    "rows do not depend on one another",
+    arguments: Codec.table.filter(\.isWritable).map(\.type))
+  func rowsAreIndependent(type: ElementType) throws {
+    let codec = try #require(Codec.codec(for: type))
+    guard type.isBlock else { return }
+    let values = NumberSet.outliers.values(count: 6 * 768, seed: 1)
+    let importance = NumberSet.importance(count: 768, seed: 2)
+    let whole = try GGMLTests.encode(codec, values, importance, .best, columns: 768)
+    let parts = try [0..<1, 1..<4, 4..<6].flatMap { rows in
+      try GGMLTests.encode(
+        codec, Array(values[rows.lowerBound * 768..<rows.upperBound * 768]), importance, .best,
+        columns: 768)
+    }
+    #expect(whole == parts)
+  }
+
+  @Test("block types are no safetensors types", arguments: ElementType.allCases)
+  func safetensorsNames(type: ElementType) {
+    #expect((ElementType(safetensorsName: type.rawValue) == nil) == type.isBlock)
+    if let id = type.ggmlID { #expect(ElementType(ggmlID: id) == type) }
+  }
+}
+
+extension String {
+  fileprivate func leftPadded(to count: Int) -> String {
+    String(repeating: "0", count: max(0, count - self.count)) + self
+  }
+}
