@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Formats
 internal import Platform
+internal import Tensors
 internal import Verification
 
 struct InspectCommand: ParsableCommand {

@@ -1,7 +1,7 @@
 internal import Formats
 internal import Models
 public import Platform
-internal import Tensors
+public import Tensors
 
 extension Inspection {
   /// The document of schema `fathom.inspect/1`.

@@ -3,7 +3,7 @@ public import Formats
 public import Models
 public import Platform
 internal import Synchronization
-internal import Tensors
+public import Tensors
 
 /// What the numbers of some tensors look like, scales applied.
 public struct WeightStatistics: Sendable, Hashable {
