@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from interop_checks import conversion, fixtures, forward, quantization, verification
+from interop_checks import conversion, fixtures, forward, gguf, quantization, verification
 from interop_checks.report import Report
 
 # In the order in which a reader would ask: are the known answers true, does Fathom give them,
@@ -20,6 +20,7 @@ PARTS = {
     "forward": forward.run,
     "conversion": conversion.run,
     "quantization": quantization.run,
+    "gguf": gguf.run,
     "verification": verification.run,
 }
 

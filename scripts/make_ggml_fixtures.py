@@ -33,7 +33,7 @@ TYPES = {
     "IQ3_S": (21, 256, 110, False),
 }
 SETS = ("normal cauchy sparse constant denormal huge bits ties zeros infinities above below "
-        "scaled outliers").split()
+        "scaled outliers nans adjacent mixed").split()
 MASK = (1 << 64) - 1
 
 
@@ -62,7 +62,7 @@ def number(name, random):
     bits = random.next()
     value, zero = bell(bits), np.float32(0.0 if bits & 1 == 0 else -0.0)
     match name:
-        case "normal" | "constant":
+        case "normal" | "constant" | "mixed":
             return value
         case "cauchy":
             return (np.float32(((bits >> 8) & 0xFFFF) - 0x8000)
@@ -91,6 +91,10 @@ def number(name, random):
             return value * np.float32(2.0 ** -(random.next() & 63))
         case "outliers":
             return value * np.float32(64) if random.next() & 31 == 0 else value
+        case "adjacent":
+            return from_bits(0xBF800000 | ((bits >> 9) & 3))
+        case "nans":
+            return np.float32(np.nan) if random.next() & 127 == 0 else value
 
 
 def numbers(name, count, seed):
@@ -100,6 +104,10 @@ def numbers(name, count, seed):
             if index % 48 == 0:
                 held = bell(random.next())
             out[index] = held
+        elif name == "mixed":
+            if index % 16 == 0:
+                held = from_bits((1 + random.next() % 250) << 23)
+            out[index] = held * number(name, random)
         else:
             out[index] = number(name, random)
     return out

@@ -104,6 +104,7 @@ MODELS = {
 # One column, one row, or one of both: not two dimensions for llama-quantize.
 MODELS["narrow"]["tensors"] |= {"blk.2.attn_q_b.weight": [256, 1], "blk.3.attn_q_b.weight": [1, 9],
                                 "blk.3.attn_v_b.weight": [256, 1, 2]}
+MODELS["kv-b-shared"]["tensors"]["blk.2.attn_k.weight"] = [256, 2]
 # Names that the family's other architectures have.
 MODELS["eight-kv-b"]["tensors"] |= {
     f"blk.2.{name}.weight": [256, 2] for name in (

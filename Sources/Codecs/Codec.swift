@@ -2,9 +2,10 @@ public import Tensors
 
 /// How one element type turns into F32 values and, where Fathom writes it, back.
 ///
-/// Every conversion is elementwise and rounds at most once, to nearest with ties to even, so the
-/// bytes depend neither on the kernel level nor on how a tensor is cut into pieces. Stored bytes
-/// are little-endian and need no alignment.
+/// The bytes depend neither on the kernel level nor on how a tensor is cut into pieces. Stored bytes
+/// are little-endian and need no alignment. Where elements stand alone every conversion rounds at
+/// most once, to nearest with ties to even; block types (`ElementType.block`) are converted in whole
+/// blocks, identical to llama.cpp on x86-64, and with importance by `encode(_:columns:…)`.
 public struct Codec: Sendable {
   typealias Decode =
     @Sendable (UnsafeRawBufferPointer, UnsafeMutableBufferPointer<Float>, KernelLevel) -> Void

@@ -15,6 +15,9 @@ public enum Operation: Sendable, Hashable {
   /// The scales of the blocks of a plain matrix; computed apart from the values, so that every
   /// tensor is a function of the source alone and can be written in any order.
   case scales(BlockSize, powerOfTwo: Bool)
+  /// Rows of one or more tensors, each decoded to F32 and rounded once; or their bytes, where
+  /// nothing changes but the place.
+  case assemble(Assembly)
 
   /// The word that reports use.
   public var name: String {
@@ -23,6 +26,7 @@ public enum Operation: Sendable, Hashable {
     case .cast: "cast"
     case .dequantize: "dequantized"
     case .quantize, .scales: "quantized"
+    case .assemble(let assembly): assembly.name
     }
   }
 }
@@ -30,8 +34,8 @@ public enum Operation: Sendable, Hashable {
 /// A tensor of the output and where it comes from.
 public struct PlannedTensor: Sendable, Hashable {
   /// Its name, type, shape and size.
-  public let entry: SafetensorsWriterLayout.Entry
-  /// The source's tensor that it is made from.
+  public let entry: OutputLayout.Entry
+  /// The source's tensor that it is made from, the first one of an assembly.
   public let source: StoredTensor
   /// The source's grid of scales, where it is dequantized.
   public let scales: StoredTensor?
@@ -39,6 +43,14 @@ public struct PlannedTensor: Sendable, Hashable {
   public let operation: Operation
   /// Why it has its type.
   public let reason: String
+
+  /// All tensors of the source that it is made from.
+  public var sources: [StoredTensor] {
+    guard case .assemble(let assembly) = operation else {
+      return [source] + (scales.map { [$0] } ?? [])
+    }
+    return assembly.parts.flatMap { [$0.tensor] + ($0.scales.map { [$0] } ?? []) }
+  }
 }
 
 /// A tensor of the source that the output does not have.
@@ -78,9 +90,11 @@ public struct Plan: Sendable {
   /// The output's tensors; `layout` places them in files.
   public let tensors: [PlannedTensor]
   /// Files, headers and offsets; its entries are those of `tensors`, in the same order.
-  public let layout: SafetensorsWriterLayout
-  /// The rewritten `config.json`.
-  public let config: [UInt8]
+  public let layout: OutputLayout
+  /// The text of the index beside the files, nil where there is none.
+  public let index: [UInt8]?
+  /// The rewritten `config.json`, nil where the format has none.
+  public let config: [UInt8]?
   /// Every file with its exact size, in the order in which they are written.
   public let files: [PlannedFile]
   /// Tensors of the source that are left out.

@@ -3,6 +3,12 @@ internal import Models
 public import Platform
 
 extension Plan {
+  /// What Hugging Face's own writers put into one file.
+  private static let usualShardLimit = 5_000_000_000
+
+  /// Most bytes of tensors in one file of a Hugging Face checkpoint.
+  public var shardLimit: Int { recipe.shardLimit ?? Plan.usualShardLimit }
+
   /// Decides everything about a conversion; reads no weight and writes nothing.
   ///
   /// - Parameter resources: bounds the buffers; the bytes of the output do not depend on it.
@@ -11,21 +17,41 @@ extension Plan {
   public init(
     _ source: SourceModel, recipe: Recipe, resources: Resources = Resources()
   ) throws(Fault) {
+    if case .gguf(let gguf) = recipe.target {
+      let planner = try GGUFPlanner(source, recipe: recipe, gguf: gguf)
+      try self.init(planner, recipe: recipe, resources: resources)
+      return
+    }
     let planner = try Planner(source, recipe: recipe)
     let layout = try SafetensorsWriterLayout(
-      planner.tensors.map(\.entry), shardLimit: recipe.shardLimit)
+      planner.tensors.map(\.entry), shardLimit: recipe.shardLimit ?? Plan.usualShardLimit)
     let config = ConfigRewriting(
       source: source.checkpoint.config, weights: recipe.weights, fp8: planner.target.fp8,
       dropsMTP: recipe.mtp == .drop
     ).text()
     let widest = planner.tensors.max { $0.indivisibleBytes < $1.indivisibleBytes }
     self.init(
-      recipe: recipe, tensors: planner.tensors, layout: layout, config: config,
+      recipe: recipe, tensors: planner.tensors, layout: layout.output, index: layout.index,
+      config: config,
       files: Plan.files(layout, config: config, sideFiles: source.sideFiles),
       dropped: planner.dropped, warnings: planner.warnings,
       buffers: try BufferPlan(
         resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) }),
       sideFiles: source.sideFiles)
+  }
+
+  /// Lays out what a planner for GGUF decided.
+  init(_ planner: GGUFPlanner, recipe: Recipe, resources: Resources) throws(Fault) {
+    let layout = try GGUFWriterLayout.layout(
+      planner.tensors.map(\.entry), metadata: planner.metadata, name: recipe.outputName,
+      shardLimit: recipe.shardLimit)
+    self.init(
+      recipe: recipe, tensors: planner.tensors, layout: layout, index: nil, config: nil,
+      files: layout.files.map {
+        PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .weights)
+      },
+      dropped: planner.dropped, warnings: planner.warnings,
+      buffers: try BufferPlan(resources, indivisible: nil), sideFiles: [])
   }
 
   private static func files(

@@ -25,6 +25,14 @@ public struct ConversionResult: Sendable, Hashable {
 }
 
 extension Plan {
+  /// Where the output's files go: into a folder of their own, or beside each other.
+  private func place(at destination: OutputPath) throws(Fault) -> any OutputSet {
+    switch recipe.target {
+    case .huggingFace: try OutputFolder(at: destination)
+    case .gguf: try OutputFiles(at: destination, names: layout.files.map(\.name))
+    }
+  }
+
   /// Carries the plan out.
   ///
   /// - Parameter report: called after each piece that was written.
@@ -37,7 +45,7 @@ extension Plan {
   ) throws(Fault) -> ConversionResult {
     let start = ContinuousClock.now
     try destination.requireSpace(byteCount)
-    let folder = try OutputFolder(at: destination)
+    let folder = try place(at: destination)
     var writer = PlanWriter(plan: self, source: source, folder: folder)
     let leftover: String?
     do throws(Fault) {
@@ -63,11 +71,11 @@ extension Plan {
 private struct PlanWriter {
   let plan: Plan
   let source: SourceModel
-  let folder: OutputFolder
+  let folder: any OutputSet
   private(set) var written = 0
   private(set) var bytesRead = 0
 
-  init(plan: Plan, source: SourceModel, folder: OutputFolder) {
+  init(plan: Plan, source: SourceModel, folder: any OutputSet) {
     self.plan = plan
     self.source = source
     self.folder = folder
@@ -84,15 +92,25 @@ private struct PlanWriter {
     // A file without tiles (no tensors, or empty ones) is opened on the way to the next one.
     func open(upTo limit: Int) throws(Fault) {
       while next < limit, let file = files.popFirst() {
-        try current?.finish()
+        try close()
         current = try folder.create(file.name)
         try append(file.header)
         next += 1
       }
     }
-    func append(_ header: [UInt8]) throws(Fault) {
-      try current?.append(header)
-      written += header.count
+    func close() throws(Fault) {
+      guard next > 0 else { return }
+      try pad(to: plan.layout.files[next - 1].byteCount)
+      try current?.finish()
+    }
+    func append(_ bytes: [UInt8]) throws(Fault) {
+      try current?.append(bytes)
+      written += bytes.count
+    }
+    // Formats that align their tensors have zeros before them.
+    func pad(to offset: Int) throws(Fault) {
+      guard let count = current?.count, count < offset else { return }
+      try append([UInt8](repeating: 0, count: offset - count))
     }
     try OrderedPipeline.run(
       threads: plan.buffers.threads, count: tiles.count, slots: plan.buffers.slots,
@@ -104,20 +122,21 @@ private struct PlanWriter {
         try Interruption.check()
         let tile = tiles[item]
         try open(upTo: tile.file + 1)
+        if let start = tile.start { try pad(to: start) }
         try current?.append(bytes)
         written += bytes.count
         cache.pass(tile.tensor)
         report(ConversionProgress(written: written, total: plan.byteCount))
       })
     try open(upTo: plan.layout.files.count)
-    try current?.finish()
+    try close()
     bytesRead += producer.bytesRead
   }
 
   /// Writes index, config and side files.
   mutating func writeRest() throws(Fault) {
-    if let index = plan.layout.index { try write(index, to: SafetensorsIndex.fileName) }
-    try write(plan.config, to: "config.json")
+    if let index = plan.index { try write(index, to: SafetensorsIndex.fileName) }
+    if let config = plan.config { try write(config, to: "config.json") }
     for side in plan.sideFiles { try copy(side) }
   }
 
@@ -170,9 +189,10 @@ private struct SourceCache {
   mutating func pass(_ tensor: Int) {
     guard isActive, last != tensor else { return }
     if let last, plan.tensors[last].source != plan.tensors[tensor].source {
-      let source = plan.tensors[last].source
-      inventory.shards[source.shard].file.dropCache(
-        at: source.offset, count: source.byteCount)
+      for source in plan.tensors[last].sources {
+        inventory.shards[source.shard].file.dropCache(
+          at: source.offset, count: source.byteCount)
+      }
     }
     last = tensor
   }

@@ -20,12 +20,25 @@ public struct Recipe: Sendable, Hashable {
     case ue8m0
   }
 
-  /// Storage of the weights; nil leaves every tensor in the type that it has.
+  /// Formats that can be written, each with what is its own.
+  public enum Target: Sendable, Hashable {
+    /// A Hugging Face checkpoint.
+    case huggingFace
+    /// A GGUF file for llama.cpp.
+    case gguf(GGUFRecipe)
+  }
+
+  /// The format.
+  public var target: Target
+  /// Name of the output; splits of a GGUF file are named after it.
+  public var outputName: String
+  /// Storage of the weights of a Hugging Face checkpoint; nil leaves every tensor in the type that
+  /// it has.
   public var weights: WeightStorage?
   /// Which layers are kept.
   public var mtp: MTP
-  /// Most bytes of tensors in one file.
-  public var shardLimit: Int
+  /// Most bytes of tensors in one file; nil for the format's usual ones.
+  public var shardLimit: Int?
   /// Rows and columns of an FP8 block; nil for DeepSeek's 128 × 128, or what the source has.
   public var blockSize: BlockSize?
   /// Scales of FP8 blocks; nil for F32, or what the source has.
@@ -33,9 +46,12 @@ public struct Recipe: Sendable, Hashable {
 
   /// Makes a recipe.
   public init(
-    weights: WeightStorage? = nil, mtp: MTP = .keep, shardLimit: Int = 5_000_000_000,
-    blockSize: BlockSize? = nil, scaleFormat: ScaleFormat? = nil
+    target: Target = .huggingFace, outputName: String = "model", weights: WeightStorage? = nil,
+    mtp: MTP = .keep, shardLimit: Int? = nil, blockSize: BlockSize? = nil,
+    scaleFormat: ScaleFormat? = nil
   ) {
+    self.target = target
+    self.outputName = outputName
     self.weights = weights
     self.mtp = mtp
     self.shardLimit = shardLimit

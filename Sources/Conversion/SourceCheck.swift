@@ -1,3 +1,4 @@
+internal import Codecs
 internal import Formats
 internal import Models
 internal import Platform
@@ -15,6 +16,11 @@ struct SourceCheck {
   static let plainTypes: Set<ElementType> = [.bf16, .f16, .f32]
   /// Element types that a grid of scales may have.
   static let scaleTypes: Set<ElementType> = [.f32, .bf16, .f16, .f8E8M0]
+
+  /// Whether values can be stored in a type.
+  static func isWritable(_ type: ElementType) -> Bool {
+    Codec.codec(for: type)?.isWritable ?? false
+  }
 
   /// Throws `.malformed` for the first tensor that is missing or is not what the config implies.
   func run() throws(Fault) {

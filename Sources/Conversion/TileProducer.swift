@@ -41,6 +41,7 @@ final class TileProducer: Sendable {
       return try quantize(tensor, block, powerOfTwo, tile, worker, slot)
     case .scales(let block, let powerOfTwo):
       return try scales(tensor, block, powerOfTwo, tile, worker, slot)
+    case .assemble(let assembly): return try assemble(tensor, assembly, tile, worker, slot)
     }
   }
 
@@ -60,6 +61,31 @@ final class TileProducer: Sendable {
       rebasing: scratch[worker].bytes[..<(range.count * bytes)])
     try fetch(tensor, from: range.lowerBound * bytes, into: part)
     return UnsafeRawBufferPointer(part)
+  }
+
+  // parts (rows, columns) → slot (rows, columns)
+  private func assemble(
+    _ tensor: PlannedTensor, _ assembly: Assembly, _ tile: Tile, _ worker: Int,
+    _ slot: UnsafeMutableRawBufferPointer
+  ) throws(Fault) -> Int {
+    let memory = scratch[worker].bytes
+    let chunk = AssemblyProducer.chunk(scratchBytes: memory.count)
+    let areas = (0..<2).map { area in
+      UnsafeMutableRawBufferPointer(rebasing: memory[area * chunk * 4..<(area + 1) * chunk * 4])
+        .bindMemory(to: Float.self)
+    }
+    let stored = UnsafeMutableRawBufferPointer(rebasing: memory[chunk * 8..<chunk * 12])
+    let size = tensor.entry.type.byteOffset(of: tile.rows.count * tile.columns.count)
+    try AssemblyProducer(
+      assembly: assembly, entry: tensor.entry,
+      source: RowSource(inventory: inventory, scratch: stored) { count in
+        self.read.wrappingAdd(count, ordering: .relaxed)
+      },
+      values: areas[0], turned: areas[1]
+    ).produce(
+      rows: tile.rows, columns: tile.columns,
+      into: UnsafeMutableRawBufferPointer(rebasing: slot[..<size]))
+    return size
   }
 
   // source (columns) → slot (columns)

@@ -12,6 +12,8 @@ struct Tile {
   let file: Int
   let rows: Range<Int>
   let columns: Range<Int>
+  /// Where its tensor starts in the file; nil for all but the first tile of a tensor.
+  let start: Int?
 }
 
 /// How one tensor is cut into tiles.
@@ -33,8 +35,7 @@ struct TileGrid {
 
   /// Cuts a tensor so that neither a tile's source nor its result exceeds `tileBytes`.
   init(_ tensor: PlannedTensor, tileBytes: Int) {
-    let widest = max(tensor.entry.type.bits, tensor.source.type.bits)
-    let elements = max(1, tileBytes * 8 / widest)
+    let elements = tensor.elements(inBytes: tileBytes)
     switch tensor.operation {
     case .copy:
       rows = 1
@@ -65,6 +66,12 @@ struct TileGrid {
       columns = tensor.entry.shape.dimensions[1]
       rowsPerTile = max(1, tileBytes / max(1, tensor.indivisibleBytes))
       columnsPerTile = max(1, columns)
+    case .assemble:
+      let shape = tensor.entry.shape
+      columns = shape.dimensions.last ?? 1
+      rows = shape.elementCount / max(1, columns)
+      rowsPerTile = max(1, elements / max(1, columns))
+      columnsPerTile = columns <= elements ? max(1, columns) : elements
     }
   }
 
@@ -80,10 +87,21 @@ struct TileGrid {
 }
 
 extension PlannedTensor {
+  /// Elements of a tile of so many bytes, before as well as after their conversion.
+  fileprivate func elements(inBytes bytes: Int) -> Int {
+    switch operation {
+    case .copy: bytes
+    // A multiple of every block; F32 is the widest type on the way.
+    case .assemble: max(256, bytes / 4 / 256 * 256)
+    case .cast, .dequantize, .quantize, .scales:
+      max(1, bytes * 8 / max(entry.type.bits, source.type.bits))
+    }
+  }
+
   /// Bytes of the smallest tile that the tensor allows: a band of blocks that share their scales.
   var indivisibleBytes: Int {
     switch operation {
-    case .copy, .cast: 0
+    case .copy, .cast, .assemble: 0
     case .dequantize(let block):
       min(block.columns, entry.shape.dimensions[1]) * entry.type.bits / 8
     case .quantize(let block, _), .scales(let block, _):
@@ -98,7 +116,7 @@ extension PlannedTensor {
 
 /// All tiles of a plan in the order of their bytes, without a list of them.
 struct TileQueue: Sendable {
-  private let order: [(tensor: Int, file: Int)]
+  private let order: [(tensor: Int, file: Int, offset: Int)]
   /// Number of tiles before each tensor in `order`, and of all at the end.
   private let starts: [Int]
   private let plan: Plan
@@ -108,11 +126,11 @@ struct TileQueue: Sendable {
 
   init(_ plan: Plan) {
     self.plan = plan
-    var order: [(tensor: Int, file: Int)] = []
+    var order: [(tensor: Int, file: Int, offset: Int)] = []
     var starts = [0]
     for (number, file) in plan.layout.files.enumerated() {
-      for tensor in file.tensors {
-        order.append((tensor, number))
+      for (tensor, offset) in zip(file.tensors, file.offsets) {
+        order.append((tensor, number, offset))
         let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
         starts.append(starts[starts.count - 1] + grid.count)
       }
@@ -130,9 +148,11 @@ struct TileQueue: Sendable {
       let middle = (low + high) / 2
       if starts[middle] <= item { low = middle } else { high = middle }
     }
-    let (tensor, file) = order[low]
+    let (tensor, file, offset) = order[low]
     let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
     let (rows, columns) = grid.ranges(item - starts[low])
-    return Tile(tensor: tensor, file: file, rows: rows, columns: columns)
+    return Tile(
+      tensor: tensor, file: file, rows: rows, columns: columns,
+      start: item == starts[low] ? offset : nil)
   }
 }

@@ -38,6 +38,7 @@ public struct Checkpoint: Sendable {
     }
     var shards: [Shard] = []
     var tensors: [StoredTensor] = []
+    tensors.reserveCapacity(survey.tensorCount)
     for (name, state) in survey.shards {
       switch state {
       case .faulty(let fault): throw fault
@@ -47,7 +48,6 @@ public struct Checkpoint: Sendable {
           expected: "at least \(minimum) bytes", found: "\(file.size)")
       case .read(let shard, let header):
         try header.requireSize(of: shard.file)
-        tensors.reserveCapacity(tensors.count + header.tensors.count)
         for var tensor in header.tensors {
           tensor.shard = shards.count
           tensors.append(tensor)

@@ -62,6 +62,13 @@ public struct CheckpointSurvey: Sendable {
     }
   }
 
+  /// Tensors in the headers that could be read.
+  public var tensorCount: Int {
+    shards.reduce(0) { count, shard in
+      if case .read(_, let header) = shard.state { count + header.tensors.count } else { count }
+    }
+  }
+
   /// Largest `config.json` that is read, in bytes.
   static let configLimit = 16 << 20
 }

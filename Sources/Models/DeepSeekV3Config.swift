@@ -49,7 +49,8 @@ public struct DeepSeekV3Config: Sendable, Hashable {
   public var normalizeExpertWeights: Bool
   /// Factor on the chosen experts' weights, after the division.
   public var routedScalingFactor: Float
-  /// The ε of every RMSNorm.
+  /// The ε of the norms of the residual stream; `q_a_layernorm` and `kv_a_layernorm` have 10⁻⁶
+  /// whatever this says, as transformers builds them.
   public var rmsNormEpsilon: Float
   /// Base of the rotary frequencies.
   public var ropeTheta: Double

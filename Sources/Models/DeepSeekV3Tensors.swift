@@ -1,7 +1,7 @@
 public import Tensors
 
 /// A matrix or vector of a module, as a row of a table: name, shape, storage and when it is there.
-private struct TensorRow: Sendable {
+struct TensorRow: Sendable {
   let suffix: String
   let part: ExpectedTensor.Part
   /// Whether FP8 checkpoints quantize it.
@@ -39,20 +39,20 @@ extension DeepSeekV3Config {
     return builder.tensors
   }
 
-  private static let embedding: [TensorRow] = [
+  static let embedding: [TensorRow] = [
     TensorRow(suffix: "embed_tokens.weight", part: .embedding, quantized: false) {
       [$0.vocabSize, $0.hiddenSize]
     }
   ]
 
-  private static let output: [TensorRow] = [
+  static let output: [TensorRow] = [
     TensorRow(suffix: "model.norm.weight", part: .norm, quantized: false) { [$0.hiddenSize] },
     TensorRow(
       suffix: "lm_head.weight", part: .head, quantized: false,
       shape: { [$0.vocabSize, $0.hiddenSize] }, isPresent: { !$0.tiedEmbeddings }),
   ]
 
-  private static let mtp: [TensorRow] = [
+  static let mtp: [TensorRow] = [
     TensorRow(suffix: "embed_tokens.weight", part: .embeddingCopy, quantized: false) {
       [$0.vocabSize, $0.hiddenSize]
     },
@@ -69,7 +69,7 @@ extension DeepSeekV3Config {
     },
   ]
 
-  private static let block: [TensorRow] =
+  static let block: [TensorRow] =
     [
       TensorRow(suffix: "input_layernorm.weight", part: .norm, quantized: false) {
         [$0.hiddenSize]
@@ -120,7 +120,7 @@ extension DeepSeekV3Config {
       shape: { [$0.hiddenSize] }, isPresent: { $0.attentionBias }),
   ]
 
-  private static let router: [TensorRow] = [
+  static let router: [TensorRow] = [
     TensorRow(suffix: "gate.weight", part: .router, quantized: false) {
       [$0.routedExperts, $0.hiddenSize]
     },
@@ -129,9 +129,9 @@ extension DeepSeekV3Config {
       shape: { [$0.routedExperts] }, storage: .float32),
   ]
 
-  private static let dense = projections(.mlp) { $0.intermediateSize }
-  private static let expert = projections(.expert) { $0.moeIntermediateSize }
-  private static let shared = projections(.sharedExpert) {
+  static let dense = projections(.mlp) { $0.intermediateSize }
+  static let expert = projections(.expert) { $0.moeIntermediateSize }
+  static let shared = projections(.sharedExpert) {
     $0.moeIntermediateSize * $0.sharedExperts
   }
 

@@ -29,7 +29,7 @@ public final class AtomicFile {
   ///   there before is untouched.
   public func commit() throws(Fault) {
     precondition(isOpen)
-    do throws(Fault) { try file.finish() } catch {
+    do throws(Fault) { if !file.isFinished { try file.finish() } } catch {
       discard()
       throw error
     }

@@ -24,3 +24,12 @@ public struct ByteSize: Sendable, Hashable {
     self.bytes = Int(bytes)
   }
 }
+
+extension ByteSize: CustomStringConvertible {
+  /// The size in the largest unit that divides it: `5GB`, `512MiB`, `100B`.
+  public var description: String {
+    let fitting = ByteSize.units.filter { bytes % $0.size == 0 }.max { $0.size < $1.size }
+    guard let unit = fitting else { return "\(bytes)B" }
+    return "\(bytes / unit.size)" + unit.name.replacing("IB", with: "iB")
+  }
+}

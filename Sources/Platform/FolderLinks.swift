@@ -1,4 +1,7 @@
 extension Folder {
+  /// The path without links and dots; the path itself where nothing is there.
+  public static func resolved(_ path: String) -> String { OutputPath.resolve(path) ?? path }
+
   /// The folder that really holds the file `path`, links followed; nil where nothing is there.
   public static func holder(of path: String) -> String? {
     OutputPath.resolve(path).map(parent(of:))

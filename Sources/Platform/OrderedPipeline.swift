@@ -59,6 +59,7 @@ private final class Ring: @unchecked Sendable {
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private let memory: UnsafeMutableRawBufferPointer
+  private let slots: Int
   private let slotBytes: Int
   /// What producing the tile in each slot gave; nil while it is free or in work.
   private var results: [Result<Int, Fault>?]
@@ -71,6 +72,7 @@ private final class Ring: @unchecked Sendable {
 
   init(count: Int, slots: Int, slotBytes: Int) {
     limit = count
+    self.slots = slots
     self.slotBytes = slotBytes
     results = Array(repeating: nil, count: slots)
     memory = .allocate(byteCount: slots * slotBytes, alignment: 4096)
@@ -90,12 +92,12 @@ private final class Ring: @unchecked Sendable {
   func claim() -> Int? {
     pthread_mutex_lock(lock)
     defer { pthread_mutex_unlock(lock) }
-    while claimed < limit, claimed - released >= results.count { pthread_cond_wait(changed, lock) }
+    while claimed < limit, claimed - released >= slots { pthread_cond_wait(changed, lock) }
     return claimNow()
   }
 
   private func claimNow() -> Int? {
-    guard claimed < limit, claimed - released < results.count else { return nil }
+    guard claimed < limit, claimed - released < slots else { return nil }
     claimed += 1
     return claimed - 1
   }
@@ -109,7 +111,7 @@ private final class Ring: @unchecked Sendable {
       result = .failure(error)
     }
     pthread_mutex_lock(lock)
-    results[item % results.count] = result
+    results[item % slots] = result
     // Later tiles will not be consumed: start none of them.
     if case .failure = result { limit = min(limit, claimed) }
     pthread_cond_broadcast(changed)
@@ -122,10 +124,10 @@ private final class Ring: @unchecked Sendable {
   ) throws(Fault) -> UnsafeRawBufferPointer {
     while true {
       pthread_mutex_lock(lock)
-      while results[item % results.count] == nil, claimed - released >= results.count {
+      while results[item % slots] == nil, claimed - released >= slots {
         pthread_cond_wait(changed, lock)
       }
-      let result = results[item % results.count]
+      let result = results[item % slots]
       let other = result == nil ? claimNow() : nil
       if result == nil, other == nil { pthread_cond_wait(changed, lock) }
       pthread_mutex_unlock(lock)
@@ -139,7 +141,7 @@ private final class Ring: @unchecked Sendable {
   /// Gives the slot of a consumed tile back.
   func release(_ item: Int) {
     pthread_mutex_lock(lock)
-    results[item % results.count] = nil
+    results[item % slots] = nil
     released = item + 1
     pthread_cond_broadcast(changed)
     pthread_mutex_unlock(lock)
@@ -154,7 +156,8 @@ private final class Ring: @unchecked Sendable {
   }
 
   private func slot(_ item: Int) -> UnsafeMutableRawBufferPointer {
-    let start = item % results.count * slotBytes
+    // Called without the lock: of the stored properties, constants alone may be read here.
+    let start = item % slots * slotBytes
     return UnsafeMutableRawBufferPointer(rebasing: memory[start..<start + slotBytes])
   }
 }

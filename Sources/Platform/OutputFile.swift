@@ -12,6 +12,8 @@ public final class OutputFile {
   /// Bytes written so far.
   public private(set) var count = 0
   private var descriptor: Int32
+  /// Whether `finish` has closed the file.
+  var isFinished: Bool { descriptor < 0 }
   /// Bytes whose way to the disk has begun.
   private var started = 0
   /// Bytes that are on the disk and out of the cache.

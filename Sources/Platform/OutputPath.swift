@@ -6,12 +6,15 @@ public struct OutputPath: Sendable, Hashable {
   public let path: String
   /// What stands there now and is to be replaced; nil where nothing does.
   public let replaced: Folder.Kind?
+  /// Whether what stands under such a name may be replaced.
+  let mayReplace: Bool
 
   /// Looks at the place.
   ///
   /// - Throws: `.cannotCreate` where something stands there and `overwrite` is false, where it is
   ///   neither file nor folder, or where the folder around it is missing.
   public init(_ path: String, overwrite: Bool) throws(Fault) {
+    mayReplace = overwrite
     if let resolved = OutputPath.resolve(path) {
       guard overwrite else {
         throw Fault(

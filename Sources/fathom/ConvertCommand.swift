@@ -16,13 +16,13 @@ struct ConvertCommand: ParsableCommand {
 
   /// Formats that can be written.
   enum Target: String, ExpressibleByArgument, CaseIterable {
-    case hf
+    case hf, gguf
   }
 
   @Argument(help: ModelArgument.help)
   var model: String
 
-  @Argument(help: "The folder to write.")
+  @Argument(help: "The folder to write, or the file for --to gguf.")
   var output: String
 
   @Option(help: "Format to write.")
@@ -30,21 +30,28 @@ struct ConvertCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")).",
-      valueName: "type"))
-  var quant: WeightStorage?
+      """
+      Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")) for hf; a file \
+      type of llama.cpp for gguf, such as f16, q8_0 or q4_k_m.
+      """, valueName: "type"))
+  var quant: String?
 
   @Option(help: "Multi-token-prediction layers: keep, drop, or only them.")
   var mtp = Recipe.MTP.keep
 
-  @Option(help: ArgumentHelp("Most bytes of tensors in one file.", valueName: "size"))
-  var maxShardSize = ByteSize(bytes: 5_000_000_000)
+  @Option(
+    help: ArgumentHelp(
+      "Most bytes of tensors in one file: 5GB for hf, no bound for gguf.", valueName: "size"))
+  var maxShardSize: ByteSize?
 
   @Option(help: ArgumentHelp("Rows and columns of an FP8 block: 128x128.", valueName: "RxC"))
   var blockSize: BlockSize?
 
   @Option(help: "Scales of FP8 blocks: f32, or powers of two (ue8m0).")
   var scaleFormat: Recipe.ScaleFormat?
+
+  @OptionGroup(title: "GGUF")
+  var gguf: GGUFOptions
 
   @Option(help: "Threads to convert with.")
   var threads = Workers.available
@@ -66,15 +73,16 @@ struct ConvertCommand: ParsableCommand {
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
-    if (blockSize != nil || scaleFormat != nil) && quant?.type != .f8E4M3 {
+    _ = try target()
+    if (blockSize != nil || scaleFormat != nil) && (to != .hf || weights?.type != .f8E4M3) {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }
   }
 
   func run() throws {
     let recipe = Recipe(
-      weights: quant, mtp: mtp, shardLimit: maxShardSize.bytes, blockSize: blockSize,
-      scaleFormat: scaleFormat)
+      target: try target(), outputName: Folder.name(of: output), weights: weights, mtp: mtp,
+      shardLimit: maxShardSize?.bytes, blockSize: blockSize, scaleFormat: scaleFormat)
     // Before anything is read: a name that is taken is the commonest mistake.
     let destination = dryRun ? nil : try OutputPath(output, overwrite: overwrite)
     try destination?.requireReplaceable()
@@ -100,6 +108,27 @@ struct ConvertCommand: ParsableCommand {
       format == .json ? result.json(of: plan).text() + "\n" : result.text(of: plan))
   }
 
+  /// Storage of a Hugging Face checkpoint's weights.
+  private var weights: WeightStorage? { to == .hf ? quant.flatMap(WeightStorage.named) : nil }
+
+  /// The format with its own options, all names looked up.
+  private func target() throws -> Recipe.Target {
+    switch to {
+    case .hf:
+      if let quant, weights == nil { throw unknown(quant, WeightStorage.all.map(\.name)) }
+      try gguf.requireUnused()
+      return .huggingFace
+    case .gguf:
+      guard let quant else { throw ValidationError("--to gguf needs --quant") }
+      return .gguf(gguf.recipe(try GGUFFileType(named: quant)))
+    }
+  }
+
+  private func unknown(_ quant: String, _ names: [String]) -> ValidationError {
+    ValidationError(
+      "'\(quant.printable)' is no type for --to \(to.rawValue): \(names.joined(separator: ", "))")
+  }
+
   private func show(_ plan: Plan) throws {
     let report = PlanReport(plan, source: model, output: output)
     var pending = ""
@@ -114,20 +143,12 @@ struct ConvertCommand: ParsableCommand {
   }
 }
 
-extension WeightStorage: ExpressibleByArgument {
-  /// Reads a name of the table.
-  public init?(argument: String) {
-    guard let storage = WeightStorage.named(argument) else { return nil }
-    self = storage
-  }
-}
-
 extension ByteSize: ExpressibleByArgument {
   /// Reads `5GB`, `512MiB` or a plain number.
   public init?(argument: String) { self.init(argument) }
 
-  /// The number of bytes.
-  public var defaultValueDescription: String { String(bytes) }
+  /// The size as people write it.
+  public var defaultValueDescription: String { description }
 }
 
 extension BlockSize: ExpressibleByArgument {

@@ -79,5 +79,8 @@ struct InspectCommand: ParsableCommand {
       if sections.isEmpty { sections = [inspection.text] }
       try destination.write(sections.joined(separator: "\n"))
     }
+    // Ends here while everything is alive: the system frees it at once, where letting go of 92,000
+    // names one by one takes a fifth of the whole run.
+    withExtendedLifetime((files, inspection)) { Console.exit(0) }
   }
 }

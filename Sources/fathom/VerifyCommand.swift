@@ -8,9 +8,9 @@ struct VerifyCommand: ParsableCommand {
     abstract: "Measure how far a model's logits are from another's, and hold them to limits.",
     discussion: """
       Runs both models in F32 on the same tokens, in lock step, and compares logits, hidden states \
-      and the router's choices; MTP layers apart, as far as both models have them. Exit code 0: \
-      all limits hold; 1: one does not, or a logit is not finite. Without limits only logits that \
-      are not finite fail.
+      and the router's choices; MTP layers apart, as far as both models have them. Limits hold for \
+      the main model and for every MTP layer that is compared. Exit code 0: all limits hold; 1: \
+      one does not, or a logit is not finite. Without limits only logits that are not finite fail.
       """)
 
   @Argument(help: ModelArgument.help)
@@ -26,10 +26,10 @@ struct VerifyCommand: ParsableCommand {
       """)
   var tokens: String?
 
-  @OptionGroup(title: "Limits on the main model")
+  @OptionGroup(title: "Limits")
   var limits: Limits
 
-  @OptionGroup(title: "Limits on every MTP layer")
+  @OptionGroup(title: "Limits on MTP layers in place of those")
   var mtpLimits: MTPLimits
 
   @Option(help: "Multi-token-prediction layers: keep or drop.")
@@ -84,7 +84,7 @@ struct VerifyCommand: ParsableCommand {
 }
 
 extension VerifyCommand {
-  /// Limits on the main model's logits.
+  /// Limits on the main model's logits, and on those of MTP layers that have none of their own.
   struct Limits: ParsableArguments {
     @Option(help: "Most mean KL divergence of candidate from reference, in nats.")
     var maxKl: Double?
@@ -99,7 +99,7 @@ extension VerifyCommand {
     var maxPerplexityRatio: Double?
   }
 
-  /// The same limits on the logits of MTP layers; the worst layer counts.
+  /// Other limits on the logits of MTP layers; the worst layer counts.
   struct MTPLimits: ParsableArguments {
     @Option(help: "As --max-kl.")
     var mtpMaxKl: Double?

@@ -29,7 +29,7 @@ import Testing
     #expect(report.string("verdict") == "pass")
     #expect(report.integer("main", "tokens") == 64)
     #expect(report.number("main", "klMax") == 0)
-    #expect(report.list("thresholds").count == 3)
+    #expect(report.list("thresholds").count == (report["mtp"] == nil ? 3 : 6))
     #expect(report.list("layers").allSatisfy { $0.number("hiddenNmse") == 0 })
   }
 
@@ -52,6 +52,32 @@ import Testing
     #expect(outcomes.map { $0.string("name") } == ["max-kl", "mtp-max-kl"])
     #expect(outcomes.map { $0["holds"] as? Bool } == [false, true])
     #expect(outcomes[0].number("value") == report.number("main", "klMean"))
+  }
+
+  /// Each limit on both sides of what is measured, for the main model and for MTP.
+  @Test(arguments: ["max-kl", "min-top1", "max-nmse", "max-perplexity-ratio"], ["", "mtp-"])
+  func limitsHoldOnTheirSide(name: String, scope: String) throws {
+    let copy = try changed("model.layers.1.self_attn.o_proj.weight", 3)
+    let option = "--\(scope)\(name)"
+    let isLeast = name == "min-top1"
+    for (limit, holds) in [("0.0000000001", isLeast), ("1000", !isLeast)] {
+      let report = try report(sample, copy, option, limit, status: holds ? 0 : 1)
+      let outcomes = report.list("thresholds")
+      let names = scope.isEmpty ? [name, "mtp-" + name] : [scope + name]
+      #expect(outcomes.map { $0.string("name") } == names)
+      #expect(outcomes.allSatisfy { $0["holds"] as? Bool == holds })
+      #expect(report.string("verdict") == (holds ? "pass" : "fail"))
+    }
+  }
+
+  /// A fault in the MTP layer alone is caught by the same limit.
+  @Test func aLimitHoldsForMTPUnlessItHasItsOwn() throws {
+    let copy = try changed("model.layers.2.enorm.weight", 9)
+    let both = try report(sample, copy, "--max-kl", "0", status: 1)
+    #expect(both.number("main", "klMax") == 0)
+    #expect(both.list("thresholds").map { $0["holds"] as? Bool } == [true, false])
+    _ = try report(sample, copy, "--max-kl", "0", "--mtp-max-kl", "100")
+    _ = try report(sample, copy, "--max-kl", "0", "--mtp", "drop")
   }
 
   @Test func aLogitThatIsNoNumberFailsWithoutLimits() throws {

@@ -27,21 +27,22 @@ struct MixFixture: Sendable {
 
     /// The same asked of Fathom.
     func mix() throws -> TypeMix {
-      var options = TypeMix.Options()
+      var recipe = GGUFRecipe(try GGUFFileType(named: fileType))
+      var keepsOrder = false
       var importance: Set<String>?
       let words = self.options
       for (index, flag) in words.enumerated() where flag.hasPrefix("--") {
         // The word after it, for those flags that take one.
         let word = index + 1 < words.count ? words[index + 1] : ""
         switch flag {
-        case "--pure": options.isPure = true
-        case "--leave-output-tensor": options.leavesOutput = true
-        case "--allow-requantize": options.allowsRequantizing = true
-        case "--keep-split": options.keepsOrder = true
-        case "--output-tensor-type": options.outputType = try TensorTypeRule.type(named: word)
+        case "--pure": recipe.isPure = true
+        case "--leave-output-tensor": recipe.leavesOutput = true
+        case "--allow-requantize": recipe.allowsRequantizing = true
+        case "--keep-split": keepsOrder = true
+        case "--output-tensor-type": recipe.outputType = try TensorTypeRule.type(named: word)
         case "--token-embedding-type":
-          options.tokenEmbeddingType = try TensorTypeRule.type(named: word)
-        case "--tensor-type": options.rules.append(try TensorTypeRule(parsing: word))
+          recipe.embeddingType = try TensorTypeRule.type(named: word)
+        case "--tensor-type": recipe.tensorTypes.append(try TensorTypeRule(parsing: word))
         case "--imatrix":
           importance = Set(fixture.tensors.map(\.name))
           if word == "part-imatrix.gguf" {
@@ -51,8 +52,8 @@ struct MixFixture: Sendable {
         }
       }
       return try TypeMix(
-        GGUFFileType(named: fileType), tensors: fixture.tensors, model: fixture.model,
-        options: options, importance: importance)
+        recipe, tensors: fixture.tensors, model: fixture.model, importance: importance,
+        keepsOrder: keepsOrder)
     }
   }
 

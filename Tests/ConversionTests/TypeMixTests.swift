@@ -16,7 +16,7 @@ import Testing
     }
     let mix = try run.mix()
     #expect(mix.choices.map(\.tensor.name) == run.fixture.writingOrder)
-    #expect(try GGUFFileType(named: run.fileType.lowercased()).code == run.code)
+    #expect(try GGUFFileType(named: run.fileType.lowercased()).id == run.code)
     let others = mix.choices.filter { $0.type.rawValue != expected[$0.tensor.name] }
     #expect(others.map { "\($0.tensor.name): \($0.type.rawValue), \($0.reason)" } == [])
     #expect(mix.choices.allSatisfy { !$0.reason.isEmpty })
@@ -29,17 +29,16 @@ import Testing
   }
 
   @Test func reasonsAreShort() throws {
-    let mix = try TypeMix(.q4KM, tensors: tensors, model: model)
+    let mix = try TypeMix(GGUFRecipe(.q4KM), tensors: tensors, model: model)
     #expect(
       mix.choices.map(\.reason)
         == [
           "output", "file type", "file type; Q4_K falls back, row 128 not divisible by 256",
-        "norm", "ffn_down, layer among those with more bits", "router of the experts",
-      ])
-    var options = TypeMix.Options()
-    options.rules = [try TensorTypeRule(parsing: "K_b=Q8_0")]
-    options.tokenEmbeddingType = .f16
-    let other = try TypeMix(.q4KM, tensors: tensors, model: model, options: options)
+          "norm", "ffn_down, layer among those with more bits", "router of the experts",
+        ])
+    let recipe = GGUFRecipe(
+      .q4KM, embeddingType: .f16, tensorTypes: [try TensorTypeRule(parsing: "K_b=Q8_0")])
+    let other = try TypeMix(recipe, tensors: tensors, model: model)
     #expect(other.choices[1].reason == "asked for")
     #expect(other.choices[2].reason == "rule K_b")
   }
@@ -48,7 +47,7 @@ import Testing
     let rules = [
       try TensorTypeRule(.glob("*ffn_down*"), .q6K), try TensorTypeRule(.glob("blk.*"), .q4K),
     ]
-    let mix = try TypeMix(recipe: rules, base: .bf16, tensors: tensors, model: model)
+    let mix = try TypeMix(rules: rules, base: .bf16, tensors: tensors, model: model)
     #expect(mix.choices.map(\.type) == [.bf16, .bf16, .q50, .f32, .q6K, .f32])
     #expect(mix.choices[0].reason == "default of the recipe")
   }
@@ -77,14 +76,14 @@ import Testing
   @Test func layersThatTheModelLacksAreRefused() throws {
     let tensor = TypeMix.Tensor(name: "blk.9.ffn_down.weight", extents: [256, 2], type: .f32)
     let fault = try #require(throws: Fault.self) {
-      try TypeMix(.q4KM, tensors: [tensor], model: model)
+      try TypeMix(GGUFRecipe(.q4KM), tensors: [tensor], model: model)
     }
     #expect(fault.kind == .malformed && fault.tensor == tensor.name)
   }
 
   @Test func typesThatAreNoNumbersOfWeightsAreRefused() {
     let tensor = TypeMix.Tensor(name: "token_embd.weight", extents: [256, 2], type: .i32)
-    #expect(throws: Fault.self) { try TypeMix(.q4KM, tensors: [tensor], model: model) }
+    #expect(throws: Fault.self) { try TypeMix(GGUFRecipe(.q4KM), tensors: [tensor], model: model) }
   }
 
   private let model = TypeMix.Model(blockCount: 4, expertCount: 4, headCount: 2)

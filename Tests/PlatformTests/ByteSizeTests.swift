@@ -12,4 +12,9 @@ import Testing
   func sizesAreRead(text: String, bytes: Int?) {
     #expect(ByteSize(text)?.bytes == bytes)
   }
+
+  @Test(arguments: ["5GB", "512MiB", "100B", "256MB", "3TiB", "1KB", "1025B"])
+  func sizesAreWrittenAsTheyAreRead(text: String) {
+    #expect(ByteSize(text)?.description == text)
+  }
 }

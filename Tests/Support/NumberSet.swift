@@ -2,7 +2,7 @@
 /// division. `scripts/make_ggml_fixtures.py` makes the same ones.
 public enum NumberSet: String, CaseIterable, Sendable {
   case normal, cauchy, sparse, constant, denormal, huge, bits, ties, zeros, infinities
-  case above, below, scaled, outliers
+  case above, below, scaled, outliers, nans, adjacent, mixed
 
   /// The first `count` numbers of the set.
   public func values(count: Int, seed: UInt64 = 0) -> [Float] {
@@ -10,7 +10,11 @@ public enum NumberSet: String, CaseIterable, Sendable {
     var held: Float = 0
     return (0..<count).map { index in
       if self == .constant && index % 48 == 0 { held = NumberSet.bell(random.next()) }
-      return self == .constant ? held : value(&random)
+      // A scale for each sub-block, from the smallest numbers to the largest.
+      if self == .mixed && index % 16 == 0 {
+        held = Float(bitPattern: UInt32(1 + random.next() % 250) << 23)
+      }
+      return self == .constant ? held : self == .mixed ? held * value(&random) : value(&random)
     }
   }
 
@@ -22,7 +26,7 @@ public enum NumberSet: String, CaseIterable, Sendable {
     case .cauchy:
       return Float(Int32(bits >> 8 & 0xFFFF) - 0x8000) / Float(1 + Int32(bits >> 32 & 0xFFFF))
     case .sparse: return random.next() & 15 == 0 ? bell : bits & 1 == 0 ? 0 : -0.0
-    case .constant: return bell
+    case .constant, .mixed: return bell
     case .denormal: return Float(bitPattern: UInt32(truncatingIfNeeded: bits) & 0x807F_FFFF)
     case .huge: return bell * 0x1p127
     case .bits:
@@ -38,6 +42,8 @@ public enum NumberSet: String, CaseIterable, Sendable {
     case .scaled:
       return bell * Float(sign: .plus, exponent: -Int(random.next() & 63), significand: 1)
     case .outliers: return random.next() & 31 == 0 ? bell * 64 : bell
+    case .adjacent: return Float(bitPattern: 0xBF80_0000 | UInt32(bits >> 9 & 3))
+    case .nans: return random.next() & 127 == 0 ? .nan : bell
     }
   }
 

@@ -58,10 +58,12 @@ public struct SafetensorsFixture {
     bytes.reserveCapacity(bytes.count + dataSize)
     for tensor in tensors {
       let count = tensor.shape.reduce(1, *)
-      // An exponent from -7 to 0 is finite in BF16, and in F32 where it is the upper half.
-      for _ in 0..<count {
+      for index in 0..<count {
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        let half = UInt16(truncatingIfNeeded: state >> 48) & 0x83FF | 0x3C00
+        // Sign and mantissa of a BF16, or of the upper half of an F32. The exponent changes every
+        // 100 numbers, so that the blocks of a matrix differ in their scales.
+        let exponent = UInt16(0x78 + index / 100 % 8)
+        let half = UInt16(truncatingIfNeeded: state >> 48) & 0x807F | exponent << 7
         if tensor.type == .f32 { bytes += [0, 0] }
         bytes += [UInt8(truncatingIfNeeded: half), UInt8(truncatingIfNeeded: half >> 8)]
       }

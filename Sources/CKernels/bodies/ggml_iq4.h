@@ -118,9 +118,9 @@ BODY void NAME(iq4_nl)(const float *x, const float *importance, size_t blocks, u
   float sigma[LANES], scales[LANES], spare[32 * LANES], spare_weights[32 * LANES];
   for (size_t done = 0; done < blocks; done += LANES) {
     int count = blocks - done < LANES ? (int)(blocks - done) : LANES;
-    const float *source = NAME(whole_group)(x, 32, count, spare), *weights = 0;
+    const float *source = NAME(whole_group)(x, 32, count, LANES, spare), *weights = 0;
     if (importance) {
-      weights = NAME(whole_group)(importance, 32, count, spare_weights);
+      weights = NAME(whole_group)(importance, 32, count, LANES, spare_weights);
       sums_of_squares(source, 32, LANES, sigma);
       for (int i = 0; i < LANES; i++) sigma[i] *= 2.0f / 32;
       importance += 32 * count;

@@ -107,10 +107,11 @@ BODY vf extreme_of(const vf *x, int n) {
   return extreme;
 }
 
-// A group of LANES runs of n numbers: x itself, or where it has fewer a copy that zeros fill up.
-BODY const float *NAME(whole_group)(const float *x, int n, int count, float *spare) {
-  if (count == LANES) return x;
+// `wanted` runs of n numbers: x itself, or where it has fewer a copy that zeros fill up.
+BODY const float *NAME(whole_group)(
+    const float *x, int n, int count, int wanted, float *spare) {
+  if (count == wanted) return x;
   __builtin_memcpy(spare, x, sizeof(float) * (size_t)(n * count));
-  __builtin_memset(spare + n * count, 0, sizeof(float) * (size_t)(n * (LANES - count)));
+  __builtin_memset(spare + n * count, 0, sizeof(float) * (size_t)(n * (wanted - count)));
   return spare;
 }

@@ -95,8 +95,8 @@ BODY void NAME(legacy_offset)(const float *x, size_t blocks, uint8_t *out, int l
 BODY void NAME(legacy_tile)(
     const float *x, const float *importance, int count, float mean, vf *tile, vf *w) {
   float spare[32 * LANES];
-  transpose(NAME(whole_group)(x, 32, count, spare), 32, LANES, tile);
-  transpose(NAME(whole_group)(importance, 32, count, spare), 32, LANES, w);
+  transpose(NAME(whole_group)(x, 32, count, LANES, spare), 32, LANES, tile);
+  transpose(NAME(whole_group)(importance, 32, count, LANES, spare), 32, LANES, w);
   for (int i = 0; i < 32; i++) {
     w[i] = w[i] * __builtin_elementwise_sqrt(mean + tile[i] * tile[i]);
   }
@@ -132,23 +132,28 @@ BODY void NAME(weigh_symmetric)(
 
 BODY void NAME(weigh_offset)(
     const float *x, const float *w, size_t blocks, uint8_t *out, const NAME(offsets) p) {
-  vf tile[32], weights[32];
-  float mean = NAME(row_mean)(x, 32 * blocks);
-  float scales[LANES], negated[LANES], inverses[LANES], lows[LANES];
+  vf tile[32][PAIR], weights[32][PAIR], sum[PAIR], mean[PAIR];
+  NAME(offset_found) found[PAIR];
+  NAME(offset_chunk) c;
+  float spare[32 * PAIR_LANES];
   uint8_t codes[32];
   int bytes = p.limit == 15 ? 20 : 24;
-  for (size_t done = 0; done < blocks; done += LANES) {
-    int count = blocks - done < LANES ? (int)(blocks - done) : LANES;
-    NAME(legacy_tile)(x, w, count, mean, tile, weights);
-    NAME(offset_found) found = NAME(offset_search)(tile, weights, p);
-    store(scales, found.scale), store(negated, found.negated);
-    store(inverses, found.inverse), store(lows, found.low);
+  EACH(k) mean[k] = splat(NAME(row_mean)(x, 32 * blocks));
+  for (size_t done = 0; done < blocks; done += PAIR_LANES) {
+    int count = blocks - done < PAIR_LANES ? (int)(blocks - done) : PAIR_LANES;
+    const float *source = NAME(whole_group)(x, 32, count, PAIR_LANES, spare);
+    NAME(transpose_pair)(source, 32, PAIR_LANES, tile);
+    source = NAME(whole_group)(w, 32, count, PAIR_LANES, spare);
+    NAME(transpose_pair)(source, 32, PAIR_LANES, weights);
+    NAME(weigh_pair)(tile, weights, mean, 32, sum);
+    NAME(offset_search_32)(tile, weights, p, found);
+    NAME(offset_keep)(&c, 0, found, sum);
     w += 32 * count;
     for (int block = 0; block < count; block++, x += 32, out += bytes) {
-      store_half(scales[block], out);
-      store_half(-negated[block], out + 2);
+      store_half(c.scale[block], out);
+      store_half(-c.negated[block], out + 2);
       for (int i = 0; i < 32; i++) {
-        int code = nearest1(inverses[block] * (x[i] - lows[block]));
+        int code = nearest1(c.inverse[block] * (x[i] - c.low[block]));
         codes[i] = (uint8_t)bound1(code, 0, p.limit);
       }
       NAME(legacy_pack)(codes, p.limit, out + 4);

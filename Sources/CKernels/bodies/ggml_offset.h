@@ -11,121 +11,177 @@ typedef struct {
   vf scale, negated, inverse, low;
 } NAME(offset_found);
 
+// Vectors that advance together, because each waits long for its sums.
+#define PAIR 2
+#define EACH(k) UNROLL for (int k = 0; k < PAIR; k++)
+// Sub-blocks in a pair.
+#define PAIR_LANES (PAIR * LANES)
+
 typedef struct {
   vf scale, low, inverse, used_low, best, weight, weighted, least, most;
   vi empty;
 } NAME(offset_state);
 
-BODY vf NAME(offset_error)(
-    const vf *x, const vf *w, const vf *codes, vf scale, vf low, int n, int absolute) {
-  vf error = {0};
+BODY void NAME(offset_error)(
+    const vf x[][PAIR], const vf w[][PAIR], const vf codes[][PAIR], const vf *scale,
+    const vf *low, int n, int absolute, vf *error) {
+  EACH(k) error[k] = (vf){0};
   UNROLL for (int i = 0; i < n; i++) {
-    vf difference = scale * codes[i] + low - x[i];
-    error += w[i] * (absolute ? magnitude(difference) : difference * difference);
+    EACH(k) {
+      vf difference = scale[k] * codes[i][k] + low[k] - x[i][k];
+      error[k] += w[i][k] * (absolute ? magnitude(difference) : difference * difference);
+    }
   }
-  return error;
 }
 
-BODY void NAME(offset_sums)(
-    const vf *x, const vf *w, vf *codes, vf inverse, vf low, int n, float limit, int how,
-    vf sums[3]) {
-  vf sum = {0}, square = {0}, product = {0};
+typedef struct {
+  vf code[PAIR], square[PAIR], product[PAIR];
+} NAME(offset_sums);
+
+BODY NAME(offset_sums) NAME(offset_add)(
+    const vf x[][PAIR], const vf w[][PAIR], vf codes[][PAIR], const vf *inverse,
+    const NAME(offset_state) *s, int n, float limit, int how) {
+  NAME(offset_sums) sums;
+  EACH(k) sums.code[k] = sums.square[k] = sums.product[k] = (vf){0};
   UNROLL for (int i = 0; i < n; i++) {
-    vf code = code_of(inverse * (x[i] - low), 0, limit, how);
-    codes[i] = code;
-    vf part = w[i] * code;
-    sum += part;
-    square += part * code;
-    product += part * x[i];
+    EACH(k) {
+      vf code = code_of(inverse[k] * (x[i][k] - s[k].low), 0, limit, how);
+      codes[i][k] = code;
+      vf part = w[i][k] * code;
+      sums.code[k] += part;
+      sums.square[k] += part * code;
+      sums.product[k] += part * x[i][k];
+    }
   }
-  sums[0] = sum, sums[1] = square, sums[2] = product;
+  return sums;
 }
 
 // Every code lies between those of the least and the most element: what do these need?
-BODY int NAME(offset_how)(const NAME(offset_state) *s, vf inverse, float limit, int finite) {
-  vf a = choose(s->empty, splat(0), inverse * (s->least - s->low));
-  vf b = choose(s->empty, splat(0), inverse * (s->most - s->low));
-  if (!finite) return EXACT;
-  vf ca = (a + MAGIC) - MAGIC, cb = (b + MAGIC) - MAGIC;
-  if (!ANY(~((ca >= 0) & (ca <= limit) & (cb >= 0) & (cb <= limit)))) return IDLE;
-  vi near = (magnitude(a) <= MAGIC_LIMIT) & (magnitude(b) <= MAGIC_LIMIT);
-  return ANY(~near) ? EXACT : BOUNDED;
+BODY int NAME(offset_how)(const NAME(offset_state) *s, const vf *inverse, float limit) {
+  vi idle = ~(vi){0}, near = idle;
+  EACH(k) {
+    vf a = choose(s[k].empty, splat(0), inverse[k] * (s[k].least - s[k].low));
+    vf b = choose(s[k].empty, splat(0), inverse[k] * (s[k].most - s[k].low));
+    vf ca = (a + MAGIC) - MAGIC, cb = (b + MAGIC) - MAGIC;
+    idle &= (ca >= 0) & (ca <= limit) & (cb >= 0) & (cb <= limit);
+    near &= (magnitude(a) <= MAGIC_LIMIT) & (magnitude(b) <= MAGIC_LIMIT);
+  }
+  return !ANY(~idle) ? IDLE : ANY(~near) ? EXACT : BOUNDED;
+}
+
+BODY NAME(offset_sums) NAME(offset_codes_and_sums)(
+    const vf x[][PAIR], const vf w[][PAIR], vf codes[][PAIR], const vf *inverse,
+    const NAME(offset_state) *s, int n, float limit, int finite) {
+  switch (finite ? NAME(offset_how)(s, inverse, limit) : EXACT) {
+    case IDLE: return NAME(offset_add)(x, w, codes, inverse, s, n, limit, IDLE);
+    case BOUNDED: return NAME(offset_add)(x, w, codes, inverse, s, n, limit, BOUNDED);
+    default: return NAME(offset_add)(x, w, codes, inverse, s, n, limit, EXACT);
+  }
 }
 
 BODY void NAME(offset_start)(
-    NAME(offset_state) *s, const vf *x, const vf *w, vf *codes, const NAME(offsets) p,
-    int finite) {
-  vf low = x[0], high = x[0], weight = w[0], weighted = w[0] * x[0];
-  for (int i = 1; i < p.count; i++) {
-    low = smaller(x[i], low);
-    high = larger(x[i], high);
-    weight += w[i];
-    weighted += w[i] * x[i];
+    NAME(offset_state) *s, const vf x[][PAIR], const vf w[][PAIR], vf codes[][PAIR],
+    const NAME(offsets) p, int finite) {
+  vf inverse[PAIR], scale[PAIR], lows[PAIR], error[PAIR];
+  EACH(k) {
+    vf low = x[0][k], high = x[0][k], weight = w[0][k], weighted = w[0][k] * x[0][k];
+    for (int i = 1; i < p.count; i++) {
+      low = smaller(x[i][k], low);
+      high = larger(x[i][k], high);
+      weight += w[i][k];
+      weighted += w[i][k] * x[i][k];
+    }
+    s[k].least = low, s[k].most = high, s[k].weight = weight, s[k].weighted = weighted;
+    s[k].low = s[k].used_low = lows[k] = choose(low > 0, splat(0), low);
+    s[k].empty = s[k].most == s[k].low;
+    s[k].inverse = inverse[k] = (float)p.limit / (s[k].most - s[k].low);
+    s[k].scale = scale[k] = 1 / inverse[k];
   }
-  s->least = low, s->most = high, s->weight = weight, s->weighted = weighted;
-  s->low = s->used_low = choose(low > 0, splat(0), low);
-  s->empty = s->most == s->low;
-  s->inverse = (float)p.limit / (s->most - s->low);
-  s->scale = 1 / s->inverse;
-  vf sums[3];
-  int how = NAME(offset_how)(s, s->inverse, (float)p.limit, finite);
-  if (how == EXACT) {
-    NAME(offset_sums)(x, w, codes, s->inverse, s->low, p.count, (float)p.limit, EXACT, sums);
-  } else {
-    NAME(offset_sums)(x, w, codes, s->inverse, s->low, p.count, (float)p.limit, BOUNDED, sums);
-  }
-  s->best = NAME(offset_error)(x, w, codes, s->scale, s->low, p.count, p.absolute);
+  NAME(offset_codes_and_sums)(x, w, codes, inverse, s, p.count, (float)p.limit, finite);
+  NAME(offset_error)(x, w, codes, scale, lows, p.count, p.absolute, error);
+  EACH(k) s[k].best = error[k];
 }
 
 BODY void NAME(offset_try)(
-    NAME(offset_state) *s, const vf *x, const vf *w, vf *codes, const NAME(offsets) p,
-    float numerator, int finite) {
-  vf inverse = numerator / (s->most - s->low);
-  float limit = (float)p.limit;
-  vf sums[3];
-  switch (NAME(offset_how)(s, inverse, limit, finite)) {
-    case IDLE:
-      NAME(offset_sums)(x, w, codes, inverse, s->low, p.count, limit, IDLE, sums);
-      break;
-    case BOUNDED:
-      NAME(offset_sums)(x, w, codes, inverse, s->low, p.count, limit, BOUNDED, sums);
-      break;
-    default:
-      NAME(offset_sums)(x, w, codes, inverse, s->low, p.count, limit, EXACT, sums);
+    NAME(offset_state) *s, const vf x[][PAIR], const vf w[][PAIR], vf codes[][PAIR],
+    const NAME(offsets) p, float numerator, int finite) {
+  vf inverse[PAIR], scale[PAIR], low[PAIR], error[PAIR];
+  vi usable[PAIR];
+  EACH(k) inverse[k] = numerator / (s[k].most - s[k].low);
+  NAME(offset_sums) sums = NAME(offset_codes_and_sums)(
+      x, w, codes, inverse, s, p.count, (float)p.limit, finite);
+  EACH(k) {
+    vf code = sums.code[k], square = sums.square[k], product = sums.product[k];
+    vf determinant = s[k].weight * square - code * code;
+    usable[k] = (determinant > 0) & ~s[k].empty;
+    scale[k] = (s[k].weight * product - s[k].weighted * code) / determinant;
+    low[k] = (square * s[k].weighted - code * product) / determinant;
+    vi above = low[k] > 0;
+    low[k] = choose(above, splat(0), low[k]);
+    scale[k] = choose(above, product / square, scale[k]);
   }
-  vf determinant = s->weight * sums[1] - sums[0] * sums[0];
-  vi usable = (determinant > 0) & ~s->empty;
-  if (!ANY(usable)) return;
-  vf scale = (s->weight * sums[2] - s->weighted * sums[0]) / determinant;
-  vf low = (sums[1] * s->weighted - sums[0] * sums[2]) / determinant;
-  vi above = low > 0;
-  low = choose(above, splat(0), low);
-  scale = choose(above, sums[2] / sums[1], scale);
-  vf error = NAME(offset_error)(x, w, codes, scale, low, p.count, p.absolute);
-  vi better = usable & (error < s->best);
-  s->best = choose(better, error, s->best);
-  s->inverse = choose(better, inverse, s->inverse);
-  s->used_low = choose(better, s->low, s->used_low);
-  s->scale = choose(better, scale, s->scale);
-  s->low = choose(better, low, s->low);
+  NAME(offset_error)(x, w, codes, scale, low, p.count, p.absolute, error);
+  EACH(k) {
+    vi better = usable[k] & (error[k] < s[k].best);
+    s[k].best = choose(better, error[k], s[k].best);
+    s[k].inverse = choose(better, inverse[k], s[k].inverse);
+    s[k].used_low = choose(better, s[k].low, s[k].used_low);
+    s[k].scale = choose(better, scale[k], s[k].scale);
+    s[k].low = choose(better, low[k], s[k].low);
+  }
 }
 
-BODY NAME(offset_found) NAME(offset_search)(
-    const vf *x, const vf *w, const NAME(offsets) p) {
-  vf codes[32];
-  NAME(offset_state) s;
-  int finite = !ANY(not_finite(x, p.count));
-  NAME(offset_start)(&s, x, w, codes, p, finite);
+BODY void NAME(offset_search)(
+    const vf x[][PAIR], const vf w[][PAIR], const NAME(offsets) p,
+    NAME(offset_found) found[PAIR]) {
+  vf codes[32][PAIR];
+  NAME(offset_state) s[PAIR];
+  int finite = !ANY(not_finite(&x[0][0], PAIR * p.count));
+  NAME(offset_start)(s, x, w, codes, p, finite);
   for (int step = 0; step <= p.last; step++) {
-    NAME(offset_try)(&s, x, w, codes, p, p.start + p.step * step + p.limit, finite);
+    NAME(offset_try)(s, x, w, codes, p, p.start + p.step * step + p.limit, finite);
   }
-  NAME(offset_found) found;
-  found.scale = choose(s.empty, splat(0), s.scale);
-  found.negated = -s.low;
-  // An empty sub-block has no code but 0.
-  found.inverse = choose(s.empty, splat(0), s.inverse);
-  found.low = choose(s.empty, splat(0), s.used_low);
-  return found;
+  EACH(k) {
+    found[k].scale = choose(s[k].empty, splat(0), s[k].scale);
+    found[k].negated = -s[k].low;
+    // An empty sub-block has no code but 0.
+    found[k].inverse = choose(s[k].empty, splat(0), s[k].inverse);
+    found[k].low = choose(s[k].empty, splat(0), s[k].used_low);
+  }
+}
+
+// The search for sub-blocks of 32, and of 16 with either kind of error: compiled once for all limits.
+#define OFFSET_SEARCH(name, n, kind) \
+  static __attribute__((noinline)) void NAME(name)( \
+      const vf x[][PAIR], const vf w[][PAIR], NAME(offsets) p, \
+      NAME(offset_found) found[PAIR]) { \
+    p.count = n; \
+    p.absolute = kind; \
+    NAME(offset_search)(x, w, p, found); \
+  }
+
+OFFSET_SEARCH(offset_search_32, 32, 0)
+OFFSET_SEARCH(offset_search_16, 16, 0)
+OFFSET_SEARCH(offset_search_16_absolute, 16, 1)
+
+// x (PAIR_LANES, n), of which `rows` are there → tile (n).
+BODY void NAME(transpose_pair)(const float *x, int n, int rows, vf tile[][PAIR]) {
+  vf column[32];
+  EACH(k) {
+    transpose(x + k * LANES * n, n, rows - k * LANES, column);
+    for (int i = 0; i < n; i++) tile[i][k] = column[i];
+  }
+}
+
+// Weighs a tile with importance · √(mean + x²), in place of the importance; returns the sums.
+BODY void NAME(weigh_pair)(const vf x[][PAIR], vf w[][PAIR], const vf *mean, int n, vf *sum) {
+  EACH(k) sum[k] = (vf){0};
+  for (int i = 0; i < n; i++) {
+    EACH(k) {
+      w[i][k] = w[i][k] * __builtin_elementwise_sqrt(mean[k] + x[i][k] * x[i][k]);
+      sum[k] += w[i][k];
+    }
+  }
 }
 
 // What is found for the sub-blocks of up to LANES blocks.
@@ -135,12 +191,15 @@ typedef struct {
 } NAME(offset_chunk);
 
 BODY void NAME(offset_keep)(
-    NAME(offset_chunk) *c, int first, const NAME(offset_found) *found, vf sum) {
-  store(c->scale + first, found->scale);
-  store(c->negated + first, found->negated);
-  store(c->inverse + first, found->inverse);
-  store(c->low + first, found->low);
-  store(c->sum + first, sum);
+    NAME(offset_chunk) *c, int first, const NAME(offset_found) *found, const vf *sum) {
+  EACH(k) {
+    int at = first + k * LANES;
+    store(c->scale + at, found[k].scale);
+    store(c->negated + at, found[k].negated);
+    store(c->inverse + at, found[k].inverse);
+    store(c->low + at, found[k].low);
+    store(c->sum + at, sum[k]);
+  }
 }
 
 // Codes of 256 elements from the scales that are stored, `step` and `offset` for each sub-block.

@@ -7,24 +7,25 @@ static const NAME(offsets) NAME(weighted_q2_k) = {16, 3, 36, 0, -0.9f, 0.05f};
 BODY void NAME(q2_k_search)(
     const float *x, const float *importance, int blocks, const NAME(offsets) p,
     NAME(offset_chunk) *c) {
-  vf tile[16], w[16];
-  float squares[LANES];
+  vf tile[16][PAIR], w[16][PAIR], sum[PAIR] = {{0}}, mean[PAIR];
+  NAME(offset_found) found[PAIR];
+  float squares[LANES] = {0};
   if (importance) sums_of_squares(x, 256, blocks, squares);
-  for (int first = 0; first < 16 * blocks; first += LANES) {
-    transpose(x + 16 * first, 16, LANES, tile);
-    vf sum = {0};
+  for (int first = 0; first < 16 * blocks; first += PAIR_LANES) {
+    NAME(transpose_pair)(x + 16 * first, 16, 16 * blocks - first, tile);
     if (importance) {
-      transpose(importance + 16 * first, 16, LANES, w);
-      vf mean = splat(squares[first / 16] / 256);
-      for (int i = 0; i < 16; i++) {
-        w[i] = w[i] * __builtin_elementwise_sqrt(mean + tile[i] * tile[i]);
-        sum += w[i];
-      }
+      NAME(transpose_pair)(importance + 16 * first, 16, 16 * blocks - first, w);
+      EACH(k) mean[k] = splat(squares[(first + k * LANES) / 16] / 256);
+      NAME(weigh_pair)(tile, w, mean, 16, sum);
     } else {
-      for (int i = 0; i < 16; i++) w[i] = magnitude(tile[i]);
+      for (int i = 0; i < 16; i++) EACH(k) w[i][k] = magnitude(tile[i][k]);
     }
-    NAME(offset_found) found = NAME(offset_search)(tile, w, p);
-    NAME(offset_keep)(c, first, &found, sum);
+    if (importance) {
+      NAME(offset_search_16)(tile, w, p, found);
+    } else {
+      NAME(offset_search_16_absolute)(tile, w, p, found);
+    }
+    NAME(offset_keep)(c, first, found, sum);
   }
 }
 

@@ -11,7 +11,8 @@ static __attribute__((noinline)) void NAME(q8_0_slow)(const float *x, uint8_t *o
   store_half(scale, out);
   for (int i = 0; i < 32; i++) {
     float code = __builtin_roundf(x[i] * inverse);
-    out[2 + i] = code >= -128 && code <= 127 ? (uint8_t)(int8_t)code : 0;
+    // The maximum may be of the elements after the NaN alone: larger codes lose their high bits.
+    out[2 + i] = __builtin_fabsf(code) < 0x1p31f ? (uint8_t)(int32_t)code : 0;
   }
 }
 

@@ -29,11 +29,17 @@ public enum GGUFFileType: String, CaseIterable, Sendable, Hashable {
   case tq20 = "TQ2_0"
   case mxfp4MoE = "MXFP4_MOE"
 
+  /// llama-quantize's name.
+  public var name: String { rawValue }
+
   /// The number that `general.file_type` holds.
-  public var code: UInt32 { row.code }
+  public var id: UInt32 { row.id }
 
   /// The type of tensors that no rule speaks of.
-  public var base: ElementType { row.base }
+  public var type: ElementType { row.type }
+
+  /// Whether elements are stored in blocks; the others are plain numbers, and no rule applies.
+  var isQuantized: Bool { type.isBlock }
 
   /// The file type with that name, in any case; `Q3_K`, `Q4_K` and `Q5_K` mean the medium ones.
   ///
@@ -62,7 +68,7 @@ public enum GGUFFileType: String, CaseIterable, Sendable, Hashable {
     "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ3_XXS", "IQ3_XS", "IQ3_S", "IQ3_M",
   ]
 
-  private var row: (code: UInt32, base: ElementType) {
+  private var row: (id: UInt32, type: ElementType) {
     switch self {
     case .f32: (0, .f32)
     case .f16: (1, .f16)

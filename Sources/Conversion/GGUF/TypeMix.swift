@@ -19,39 +19,40 @@ public struct TypeMix: Sendable {
   /// A choice per tensor, in the order in which llama-quantize writes them.
   public let choices: [Choice]
 
-  /// Chooses as llama-quantize does for a file type.
+  /// Chooses as llama-quantize does.
   ///
-  /// - Parameter importance: names of the tensors that an importance matrix speaks of; nil without
-  ///   one, which is not the same as one without names.
+  /// - Parameters:
+  ///   - importance: names of the tensors that an importance matrix speaks of; nil without one,
+  ///     which is not the same as one without names.
+  ///   - keepsOrder: `--keep-split`: tensors stay in the order that they have, which is the order
+  ///     of counting too, instead of the order of layers and names.
   /// - Throws: `.usage` for what llama-quantize refuses: quantized sources that would be converted
   ///   without `allowsRequantizing`, types that need importance where there is none, and types
   ///   asked for by name whose blocks do not divide a row; `.malformed` for a source type that
   ///   cannot be converted and names without a layer of the model.
   public init(
-    _ file: GGUFFileType, tensors: [Tensor], model: Model, options: Options = Options(),
-    importance: Set<String>? = nil
+    _ recipe: GGUFRecipe, tensors: [Tensor], model: Model, importance: Set<String>? = nil,
+    keepsOrder: Bool = false
   ) throws(Fault) {
     var chooser = try Chooser(
-      file: file, base: file.base, tensors: tensors, model: model, options: options,
+      recipe: recipe, isMix: true, base: recipe.fileType.type, tensors: tensors, model: model,
       importance: importance)
-    choices = try chooser.choices(tensors)
+    choices = try chooser.choices(tensors, keepsOrder: keepsOrder)
   }
 
-  /// Chooses by a recipe: the first rule that matches a name, or `base`.
+  /// Chooses by rules alone: the first that matches a name, or `base`.
   ///
   /// Tensors that llama-quantize never quantizes stay, and rows that a type's blocks do not divide
-  /// fall back, as in its mixes; otherwise nothing is added to what the recipe says.
+  /// fall back, as in its mixes; otherwise nothing is added to what the rules say.
   public init(
-    recipe rules: [TensorTypeRule], base: ElementType, tensors: [Tensor], model: Model,
+    rules: [TensorTypeRule], base: ElementType, tensors: [Tensor], model: Model,
     allowsRequantizing: Bool = false, importance: Set<String>? = nil
   ) throws(Fault) {
-    var options = Options()
-    options.rules = rules
-    options.allowsRequantizing = allowsRequantizing
+    let recipe = GGUFRecipe(.f32, tensorTypes: rules, allowsRequantizing: allowsRequantizing)
     var chooser = try Chooser(
-      file: nil, base: base, tensors: tensors, model: model, options: options,
+      recipe: recipe, isMix: false, base: base, tensors: tensors, model: model,
       importance: importance)
-    choices = try chooser.choices(tensors)
+    choices = try chooser.choices(tensors, keepsOrder: false)
   }
 
   /// Whether llama-quantize writes `one` before `other`: by layer, those without one first, then by
@@ -71,11 +72,11 @@ public struct TypeMix: Sendable {
 
 /// Chooses the types of one file; counts while it goes.
 private struct Chooser {
-  /// Nil for a recipe.
-  let file: GGUFFileType?
+  let recipe: GGUFRecipe
+  /// Whether llama-quantize's mix applies, rather than the recipe's rules alone.
+  let isMix: Bool
   let base: ElementType
   let model: TypeMix.Model
-  let options: TypeMix.Options
   let importance: Set<String>?
   let rules: [(rule: TensorTypeRule, matches: (String) -> Bool)]
   /// Without `output.weight` the embedding table serves as output too.
@@ -84,26 +85,28 @@ private struct Chooser {
   var counts: [TensorCategory: Int] = [:]
 
   init(
-    file: GGUFFileType?, base: ElementType, tensors: [TypeMix.Tensor], model: TypeMix.Model,
-    options: TypeMix.Options, importance: Set<String>?
+    recipe: GGUFRecipe, isMix: Bool, base: ElementType, tensors: [TypeMix.Tensor],
+    model: TypeMix.Model, importance: Set<String>?
   ) throws(Fault) {
-    self.file = file
+    self.recipe = recipe
+    self.isMix = isMix
     self.base = base
     self.model = model
-    self.options = options
     self.importance = importance
     var rules: [(rule: TensorTypeRule, matches: (String) -> Bool)] = []
-    for rule in options.rules { rules.append((rule, try rule.matcher())) }
+    for rule in recipe.tensorTypes { rules.append((rule, try rule.matcher())) }
     self.rules = rules
     let categories = tensors.map { TensorCategory(name: $0.name) }
     isTied = !categories.contains(.output)
     valueCount = categories.count { $0 == .attentionValue }
   }
 
-  mutating func choices(_ tensors: [TypeMix.Tensor]) throws(Fault) -> [TypeMix.Choice] {
+  mutating func choices(
+    _ tensors: [TypeMix.Tensor], keepsOrder: Bool
+  ) throws(Fault) -> [TypeMix.Choice] {
     var choices: [TypeMix.Choice] = []
     let order =
-      options.keepsOrder ? tensors : tensors.sorted { TypeMix.precedes($0.name, $1.name) }
+      keepsOrder ? tensors : tensors.sorted { TypeMix.precedes($0.name, $1.name) }
     for tensor in order {
       let choice: TypeMix.Choice
       if let reason = reasonToLeave(tensor) {
@@ -125,7 +128,7 @@ private struct Chooser {
     if !name.hasSuffix("weight") { return "no weight" }
     if name.contains("_norm.weight") { return "norm" }
     if name.contains("ffn_gate_inp.weight") { return "router of the experts" }
-    if options.leavesOutput, name == "output.weight" { return "output left as asked" }
+    if recipe.leavesOutput, name == "output.weight" { return "output left as asked" }
     // Of DeepSeek-V3.2 and V4; their file types are llama-quantize's too.
     if name.contains("ffn_gate_tid2eid.weight") { return "routing table" }
     let isIndexer = ["indexer.k_proj.weight", "indexer.q_proj.weight"].contains {
@@ -140,8 +143,8 @@ private struct Chooser {
     let category = TensorCategory(name: tensor.name)
     let asked: ElementType? =
       switch category {
-      case .tokenEmbedding: options.tokenEmbeddingType
-      case .output: options.outputType
+      case .tokenEmbedding: recipe.embeddingType
+      case .output: recipe.outputType
       default: nil
       }
     if let asked {
@@ -154,26 +157,27 @@ private struct Chooser {
       return (asked, "asked for")
     }
     // llama-quantize has no heed of its rules where the file type is a plain number.
-    guard base.isBlock || file == nil else { return (base, "file type") }
+    guard base.isBlock || !isMix else { return (base, "file type") }
     let wanted: (type: ElementType, reason: String)
     if let rule = rules.first(where: { $0.matches(tensor.name) })?.rule {
       wanted = (rule.type, "rule \(rule.text)")
-    } else if let file, !options.isPure {
-      wanted = try mixed(tensor, category, file)
+    } else if isMix, !recipe.isPure {
+      wanted = try mixed(tensor, category)
     } else {
-      wanted = (base, file == nil ? "default of the recipe" : "file type, pure")
+      wanted = (base, isMix ? "file type, pure" : "default of the recipe")
     }
     return try fitted(wanted, tensor)
   }
 
   /// The type by the table of mixes.
   private mutating func mixed(
-    _ tensor: TypeMix.Tensor, _ category: TensorCategory, _ file: GGUFFileType
+    _ tensor: TypeMix.Tensor, _ category: TensorCategory
   ) throws(Fault) -> (type: ElementType, reason: String) {
+    let file = recipe.fileType
     var (category, prefix) = (category, "")
     if isTied, category == .tokenEmbedding {
       (category, prefix) = (.output, "token_embd serves as ")
-      if let type = options.outputType { return (type, prefix + "output, asked for") }
+      if let type = recipe.outputType { return (type, prefix + "output, asked for") }
     }
     var facts = MixFacts(
       tensor: tensor, model: model, base: base, hasImportance: importance != nil)
@@ -231,7 +235,8 @@ private struct Chooser {
   /// Q2_K without importance is refused in a Q2_K_S file, but not in others.
   private func checkImportance(_ choice: TypeMix.Choice) throws(Fault) {
     let name = choice.tensor.name
-    guard file == .q2KS, choice.type == .q2K, name != "output.weight", name != "token_embd.weight"
+    guard isMix, recipe.fileType == .q2KS, choice.type == .q2K, name != "output.weight",
+      name != "token_embd.weight"
     else { return }
     if let importance, importance.contains(name) || choice.type == choice.tensor.type { return }
     throw Fault(
@@ -244,7 +249,7 @@ private struct Chooser {
     let (tensor, type) = (choice.tensor, choice.tensor.type)
     guard choice.type != type else { return }
     if type.isBlock {
-      guard options.allowsRequantizing else {
+      guard recipe.allowsRequantizing else {
         throw Fault(
           .usage, "is quantized already, and would lose more", tensor: tensor.name,
           expected: "F32, F16 or BF16, or leave to requantize", found: type.rawValue)

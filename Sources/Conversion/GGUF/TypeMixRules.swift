@@ -63,7 +63,6 @@ enum MixCondition {
   case otherExperts
   case importance(Bool)
   case stack
-  case rowsOfNoBaseBlocks
   case baseIsNot(ElementType)
 
   func holds(_ facts: MixFacts) -> Bool {
@@ -76,7 +75,6 @@ enum MixCondition {
     case .otherExperts: facts.model.expertCount != 8
     case .importance(let wanted): facts.hasImportance == wanted
     case .stack: facts.tensor.isStack
-    case .rowsOfNoBaseBlocks: facts.tensor.rowLength % facts.base.blockElements != 0
     case .baseIsNot(let type): facts.base != type
     }
   }
@@ -92,7 +90,6 @@ enum MixCondition {
     case .otherExperts, .baseIsNot: nil
     case .importance(let present): present ? "with importance" : "without importance"
     case .stack: "a stack of matrices"
-    case .rowsOfNoBaseBlocks: "row of no whole number of blocks"
     }
   }
 }
@@ -129,9 +126,7 @@ struct MixRule {
   /// The first row that applies decides; without one a tensor has the file type's own type.
   static let table: [MixRule] = [
     MixRule([.mxfp4MoE], .output, .q80),
-    MixRule(nil, .output, .q80, when: [.rowsOfNoBaseBlocks]),
     MixRule(nil, .output, .q6K, when: [.baseIsNot(.q80)]),
-    MixRule(nil, .output, .q80),
     MixRule([.mxfp4MoE], nil, .mxfp4, when: [.stack]),
     MixRule([.mxfp4MoE], nil, .q80),
 
@@ -163,8 +158,8 @@ struct MixRule {
     MixRule(
       [.q2K, .q3KS, .q3KM, .q4KS, .q4KM, .iq4NL, .iq4XS], .attentionOutput, .q5K,
       when: [.eightExperts]),
-    MixRule([.q2K], .attentionOutput, .q3K, when: [.otherExperts]),
-    MixRule([.q3KM], .attentionOutput, .q4K, when: [.otherExperts]),
+    MixRule([.q2K], .attentionOutput, .q3K),
+    MixRule([.q3KM], .attentionOutput, .q4K),
     MixRule([.q3KL], .attentionOutput, .q5K, when: [.otherExperts]),
   ]
 

@@ -50,6 +50,8 @@ public struct SafetensorsHeader: Sendable {
     do throws(Fault) {
       let header = try JSONCursor.read(bytes) { cursor throws(Fault) in
         var parser = SafetensorsHeaderParser(shard: shard, dataStart: end)
+        // An entry takes at least 50 bytes of header, and mostly some 140.
+        parser.reserve(bytes.count / 128)
         return try parser.header(&cursor)
       }
       return .header(header)
@@ -81,6 +83,11 @@ private struct SafetensorsHeaderParser {
   var tensors: [StoredTensor] = []
   var metadata: [(key: String, value: String)] = []
   var names: Set<String> = []
+
+  mutating func reserve(_ count: Int) {
+    tensors.reserveCapacity(count)
+    names.reserveCapacity(count)
+  }
 
   mutating func header(_ cursor: inout JSONCursor) throws(Fault) -> SafetensorsHeader {
     guard cursor.peek == UInt8(ascii: "{") else { throw cursor.unexpected("'{'") }

@@ -1,5 +1,5 @@
 public import Platform
-public import Tensors
+internal import Tensors
 
 /// Where every tensor of a safetensors checkpoint goes, to the byte, before one is written.
 ///
@@ -10,66 +10,33 @@ public import Tensors
 /// holes nor padding, which the format forbids, every tensor is then aligned to its elements.
 public struct SafetensorsWriterLayout: Sendable {
   /// A tensor to be placed.
-  public struct Entry: Sendable, Hashable {
-    /// Its name.
-    public let name: String
-    /// Storage of its elements.
-    public let type: ElementType
-    /// Its dimensions, outermost first.
-    public let shape: Shape
-    /// Bytes that it takes.
-    public let byteCount: Int
+  public typealias Entry = OutputLayout.Entry
+  /// A file; nothing lies between its tensors.
+  public typealias File = OutputLayout.File
 
-    /// Returns nil where the elements do not fill whole bytes or overflow.
-    public init?(name: String, type: ElementType, shape: Shape) {
-      guard let byteCount = type.byteCount(elements: shape.elementCount) else { return nil }
-      self.name = name
-      self.type = type
-      self.shape = shape
-      self.byteCount = byteCount
-    }
-  }
-
-  /// A file: the bytes of its header, then its tensors one after the other.
-  public struct File: Sendable {
-    /// File name.
-    public let name: String
-    /// Length and JSON text, padded with spaces to a multiple of 8.
-    public let header: [UInt8]
-    /// Indices into `entries`, in the order of their bytes.
-    public let tensors: [Int]
-    /// First byte of each tensor, counted from the start of the file.
-    public let offsets: [Int]
-    /// Size of the file.
-    public let byteCount: Int
-  }
-
+  /// Where everything goes.
+  public let output: OutputLayout
   /// The tensors in the order in which they were given.
-  public let entries: [Entry]
+  public var entries: [Entry] { output.entries }
   /// The files in the order in which they are written.
-  public let files: [File]
+  public var files: [File] { output.files }
   /// Bytes of all tensors: the index' `total_size`.
-  public let totalSize: Int
+  public var totalSize: Int { output.totalSize }
 
   /// Places the tensors.
   ///
   /// - Parameter shardLimit: most bytes of tensors in one file; a larger tensor gets its own.
   /// - Throws: `.malformed` where all sizes together overflow.
   public init(_ entries: [Entry], shardLimit: Int) throws(Fault) {
-    self.entries = entries
-    var totalSize = 0
-    for entry in entries {
-      let (sum, overflow) = totalSize.addingReportingOverflow(entry.byteCount)
-      guard !overflow else {
-        throw Fault(.malformed, "makes the output too large", tensor: entry.name)
-      }
-      totalSize = sum
+    let (total, overflow) = OutputLayout.totalSize(of: entries)
+    if let overflow {
+      throw Fault(.malformed, "makes the output too large", tensor: overflow.name)
     }
-    self.totalSize = totalSize
     let shards = Self.shards(of: entries, limit: shardLimit)
-    files = shards.enumerated().map { number, tensors in
+    let files = shards.enumerated().map { number, tensors in
       Self.file(named: Self.name(number, of: shards.count), entries, tensors)
     }
+    output = OutputLayout(entries: entries, files: files, totalSize: total)
   }
 
   /// The text of `model.safetensors.index.json`; nil where one file holds everything.

@@ -114,16 +114,31 @@ public struct PlanReport {
   }
 
   private var recipe: JSONValue {
+    if case .gguf(let gguf) = plan.recipe.target { return .object(recipe(of: gguf)) }
     var recipe: JSONObject = [
       "to": .string("hf"), "quant": plan.recipe.weights.map { .string($0.name) } ?? .null,
       "mtp": .string(plan.recipe.mtp.rawValue),
-      "maxShardSize": .integer(plan.recipe.shardLimit),
+      "maxShardSize": .integer(plan.shardLimit),
     ]
     if let block = plan.recipe.blockSize {
       recipe["blockSize"] = .array([.integer(block.rows), .integer(block.columns)])
     }
     if let format = plan.recipe.scaleFormat { recipe["scaleFormat"] = .string(format.rawValue) }
     return .object(recipe)
+  }
+
+  private func recipe(of gguf: GGUFRecipe) -> JSONObject {
+    var recipe: JSONObject = [
+      "to": .string("gguf"), "quant": .string(gguf.fileType.name),
+      "mtp": .string(plan.recipe.mtp.rawValue),
+      "maxShardSize": plan.recipe.shardLimit.map { .integer($0) } ?? .null,
+      "pure": .bool(gguf.isPure), "leaveOutputTensor": .bool(gguf.leavesOutput),
+      "tensorTypes": .array(
+        gguf.tensorTypes.map { .string("\($0.text)=\($0.type.rawValue)") }),
+    ]
+    if let type = gguf.outputType { recipe["outputTensorType"] = .string(type.rawValue) }
+    if let type = gguf.embeddingType { recipe["tokenEmbeddingType"] = .string(type.rawValue) }
+    return recipe
   }
 
   private var totals: JSONValue {
@@ -137,14 +152,13 @@ public struct PlanReport {
 
   private func tensorJSON(file: Int, index: Int, offset: Int) -> JSONValue {
     let tensor = plan.tensors[index]
-    let sources = [tensor.source.name] + (tensor.scales.map { [$0.name] } ?? [])
     return .object([
       "name": .string(tensor.entry.name), "type": .string(tensor.entry.type.rawValue),
       "shape": .array(tensor.entry.shape.dimensions.map { .integer($0) }),
       "file": .string(plan.layout.files[file].name), "offset": .integer(offset),
       "bytes": .integer(tensor.entry.byteCount),
       "sourceType": .string(tensor.source.type.rawValue),
-      "sources": .array(sources.map { .string($0) }),
+      "sources": .array(tensor.sources.map { .string($0.name) }),
       "operation": .string(tensor.operation.name), "reason": .string(tensor.reason),
     ])
   }

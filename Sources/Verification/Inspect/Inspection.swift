@@ -1,6 +1,6 @@
 public import Formats
 public import Models
-internal import Tensors
+public import Tensors
 
 /// What is in a checkpoint, from its headers alone (schema `fathom.inspect/1`).
 public struct Inspection: Sendable {
@@ -35,20 +35,16 @@ public struct Inspection: Sendable {
     public var parameters = 0
     /// Weights that one token multiplies.
     public var activePerToken = 0
-    /// Routed experts of which something is stored.
-    public var experts = 0
+    fileprivate var knownExperts: Set<Int> = []
     /// Weights of the routed experts.
     public var expertParameters = 0
     /// Bytes of the routed experts, with their scales.
     public var expertBytes = 0
     /// Storage types of the routed experts' weights.
-    public var expertTypes: Set<ElementTypeName> = []
+    public var expertTypes: Set<ElementType> = []
     /// Everything stored, by type.
-    public var types: [ElementTypeName: Tally] = [:]
+    public var types: [ElementType: Tally] = [:]
   }
-
-  /// A storage type by the name that a report prints.
-  public typealias ElementTypeName = String
 
   /// The config that the checkpoint declares.
   public let config: DeepSeekV3Config
@@ -59,7 +55,7 @@ public struct Inspection: Sendable {
   /// Number of files.
   public let shards: Int
   /// By storage type.
-  public private(set) var types: [ElementTypeName: Tally] = [:]
+  public private(set) var types: [ElementType: Tally] = [:]
   /// Stored layers in order; those that the config does not declare but that are there included.
   public private(set) var layers: [Layer] = []
   /// Weights outside MTP layers, scales apart.
@@ -86,38 +82,36 @@ public struct Inspection: Sendable {
     architecture = config.modelType
     shards = checkpoint.inventory.shards.count
     tensors = checkpoint.inventory.tensors
-    var expectation = Expectation(config: config, stored: tensors)
-    for layer in 0..<expectation.config.storedLayers {
-      layers.append(Layer(index: layer, kind: expectation.kind(of: layer)))
-    }
-    for tensor in tensors { add(tensor, expectation.take(tensor.name)) }
-    for index in layers.indices { layers[index].experts = expectation.experts[index].count }
+    let places = TensorPlaces(config)
+    for tensor in tensors { add(tensor, places.place(of: tensor.name)) }
     layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
   }
 
-  private mutating func add(_ tensor: StoredTensor, _ expected: ExpectedTensor?) {
-    let type = tensor.type.rawValue
+  private mutating func add(_ tensor: StoredTensor, _ place: TensorPlace?) {
     total.add(tensor)
-    types[type, default: Tally()].add(tensor)
-    guard let expected else {
+    types[tensor.type, default: Tally()].add(tensor)
+    guard let place else {
       unexplained.add(tensor)
       return
     }
     let count = tensor.shape.elementCount
-    if let layer = expected.layer { layers[layer].add(tensor, expected, config) }
-    if expected.storage == .scale {
+    if let layer = place.layer {
+      while layers.count <= layer { layers.append(Layer(index: layers.count, config: config)) }
+      layers[layer].add(tensor, place, config)
+    }
+    if place.isScale {
       scales += count
       return
     }
-    if let layer = expected.layer, layer >= config.layers {
+    if let layer = place.layer, layer >= config.layers {
       mtpParameters += count
-      if expected.part == .embeddingCopy || expected.part == .headCopy { mtpCopies += count }
+      if place.part == .embeddingCopy || place.part == .headCopy { mtpCopies += count }
       return
     }
     mainParameters += count
-    guard expected.part != .embedding || config.tiedEmbeddings else { return }
+    guard place.part != .embedding || config.tiedEmbeddings else { return }
     denseActivePerToken += count
-    activePerToken += config.activeShare(of: expected, count)
+    activePerToken += config.activeShare(of: place, count)
   }
 
   /// Floating-point operations per token in matrix products: one multiplication and one addition
@@ -137,7 +131,7 @@ public struct Inspection: Sendable {
 
 extension DeepSeekV3Config {
   /// The part of a weight that one token multiplies, on average over the routed experts.
-  fileprivate func activeShare(of tensor: ExpectedTensor, _ count: Int) -> Int {
+  fileprivate func activeShare(of tensor: TensorPlace, _ count: Int) -> Int {
     guard let expert = tensor.expert else { return count }
     // Every token uses `expertsPerToken` of equally large experts: count the first ones.
     return expert < expertsPerToken ? count : 0
@@ -145,62 +139,33 @@ extension DeepSeekV3Config {
 }
 
 extension Inspection.Layer {
+  fileprivate init(index: Int, config: DeepSeekV3Config) {
+    self.index = index
+    kind = index >= config.layers ? .mtp : config.hasExperts(layer: index) ? .moe : .dense
+  }
+
   fileprivate mutating func add(
-    _ tensor: StoredTensor, _ expected: ExpectedTensor, _ config: DeepSeekV3Config
+    _ tensor: StoredTensor, _ place: TensorPlace, _ config: DeepSeekV3Config
   ) {
-    types[tensor.type.rawValue, default: Inspection.Tally()].add(tensor)
-    if expected.expert != nil { expertBytes += tensor.byteCount }
-    guard expected.storage != .scale else { return }
+    types[tensor.type, default: Inspection.Tally()].add(tensor)
+    if let expert = place.expert {
+      expertBytes += tensor.byteCount
+      knownExperts.insert(expert)
+    }
+    guard !place.isScale else { return }
     let count = tensor.shape.elementCount
     parameters += count
-    if expected.part != .embeddingCopy {
-      activePerToken += config.activeShare(of: expected, count)
+    if place.part != .embeddingCopy {
+      activePerToken += config.activeShare(of: place, count)
     }
-    if expected.expert != nil {
+    if place.expert != nil {
       expertParameters += count
-      expertTypes.insert(tensor.type.rawValue)
+      expertTypes.insert(tensor.type)
     }
   }
 
   /// Bytes stored.
   public var bytes: Int { types.values.reduce(0) { $0 + $1.bytes } }
-}
-
-/// Which tensors the config explains, taking MTP layers that are stored but not declared for such.
-private struct Expectation {
-  let config: DeepSeekV3Config
-  private let declared: DeepSeekV3Config
-  private let tensors: [String: ExpectedTensor]
-  /// Experts met so far, by layer.
-  private(set) var experts: [Set<Int>]
-
-  init(config: DeepSeekV3Config, stored: [StoredTensor]) {
-    declared = config
-    var extended = config
-    for tensor in stored {
-      // A name may claim any layer; more MTP layers than main ones exist nowhere.
-      guard let layer = DeepSeekV3Config.layer(of: tensor.name), layer < 2 * config.layers else {
-        continue
-      }
-      extended.mtpLayers = max(extended.mtpLayers, layer + 1 - config.layers)
-    }
-    self.config = extended
-    let expected = extended.expectedTensors()
-    var tensors: [String: ExpectedTensor] = [:]
-    tensors.reserveCapacity(expected.count)
-    for tensor in expected { tensors[tensor.name] = tensor }
-    self.tensors = tensors
-    experts = Array(repeating: [], count: extended.storedLayers)
-  }
-
-  func kind(of layer: Int) -> Inspection.Layer.Kind {
-    if layer >= declared.layers { return .mtp }
-    return config.hasExperts(layer: layer) ? .moe : .dense
-  }
-
-  mutating func take(_ name: String) -> ExpectedTensor? {
-    guard let tensor = tensors[name] else { return nil }
-    if let layer = tensor.layer, let expert = tensor.expert { experts[layer].insert(expert) }
-    return tensor
-  }
+  /// Routed experts of which something is stored.
+  public var experts: Int { knownExperts.count }
 }

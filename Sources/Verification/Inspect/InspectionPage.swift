@@ -1,4 +1,5 @@
 internal import Platform
+internal import Tensors
 
 extension Inspection {
   /// The inspection as one HTML page that needs no network: the summary, bytes by type, and the
@@ -36,7 +37,7 @@ extension Inspection {
   }
 
   /// Each type's colour, by the order of the bytes that it takes.
-  private var colours: [ElementTypeName: String] {
+  private var colours: [ElementType: String] {
     Dictionary(
       uniqueKeysWithValues: Inspection.sorted(types).enumerated().map {
         ($1.type, "var(--series-\(min($0, HTML.seriesCount - 1)))")
@@ -46,12 +47,12 @@ extension Inspection {
   private var legend: String {
     Inspection.sorted(types).map {
       "<span class=\"key\" style=\"background:\(colours[$0.type] ?? "")\"></span> "
-        + HTML.escape($0.type)
+        + $0.type.rawValue
     }.joined(separator: " &nbsp; ")
   }
 
   /// A stacked bar; `whole` bytes take its full width.
-  private func bar(_ parts: [ElementTypeName: Tally], of whole: Int, height: Int) -> String {
+  private func bar(_ parts: [ElementType: Tally], of whole: Int, height: Int) -> String {
     var x = 0.0
     var pieces = ""
     for (type, tally) in Inspection.sorted(parts) {
@@ -59,7 +60,7 @@ extension Inspection {
       pieces +=
         "<rect x=\"\(Quantity.fixed(x, digits: 2))\" width=\"\(Quantity.fixed(width, digits: 2))\" "
         + "height=\"\(height)\" fill=\"\(colours[type] ?? "")\">"
-        + "<title>\(HTML.escape(type)): \(Quantity.bytes(tally.bytes))</title></rect>"
+        + "<title>\(type.rawValue): \(Quantity.bytes(tally.bytes))</title></rect>"
       x += width
     }
     return "<svg viewBox=\"0 0 1000 \(height)\" preserveAspectRatio=\"none\" role=\"img\" "
@@ -70,7 +71,7 @@ extension Inspection {
     HTML.row(["type", "tensors", "elements", "bytes"], cell: "th")
       + Inspection.sorted(types).map {
         HTML.row([
-          $0.type, Quantity.count($0.tally.tensors), Quantity.count($0.tally.elements),
+          $0.type.rawValue, Quantity.count($0.tally.tensors), Quantity.count($0.tally.elements),
           Quantity.bytes($0.tally.bytes),
         ])
       }.joined()

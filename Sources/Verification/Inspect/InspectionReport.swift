@@ -73,11 +73,11 @@ extension Inspection {
     ])
   }
 
-  private func json(_ types: [ElementTypeName: Tally]) -> JSONValue {
+  private func json(_ types: [ElementType: Tally]) -> JSONValue {
     .array(
       Inspection.sorted(types).map { type, tally in
         .object([
-          "type": .string(type), "tensors": .integer(tally.tensors),
+          "type": .string(type.rawValue), "tensors": .integer(tally.tensors),
           "elements": .integer(tally.elements), "bytes": .integer(tally.bytes),
         ])
       })
@@ -85,9 +85,11 @@ extension Inspection {
 
   /// Types with the most bytes first, equal ones by name.
   static func sorted(
-    _ types: [ElementTypeName: Tally]
-  ) -> [(type: ElementTypeName, tally: Tally)] {
-    types.map { ($0.key, $0.value) }.sorted { ($1.1.bytes, $0.0) < ($0.1.bytes, $1.0) }
+    _ types: [ElementType: Tally]
+  ) -> [(type: ElementType, tally: Tally)] {
+    types.map { ($0.key, $0.value) }.sorted {
+      ($1.1.bytes, $0.0.rawValue) < ($0.1.bytes, $1.0.rawValue)
+    }
   }
 }
 
@@ -188,7 +190,7 @@ extension Inspection {
     for (type, tally) in Inspection.sorted(types) {
       let share = 100 * Double(tally.bytes) / Double(max(total.bytes, 1))
       table.add([
-        type, Quantity.count(tally.tensors), Quantity.count(tally.elements),
+        type.rawValue, Quantity.count(tally.tensors), Quantity.count(tally.elements),
         Quantity.bytes(tally.bytes), Quantity.fixed(share, digits: 1) + " %",
       ])
     }
@@ -223,7 +225,7 @@ extension Inspection {
         String(layer.index), layer.kind.rawValue, Quantity.count(layer.parameters),
         Quantity.count(layer.activePerToken), layer.experts > 0 ? String(layer.experts) : "-",
         Quantity.bytes(layer.bytes),
-        Inspection.sorted(layer.types).map(\.type).joined(separator: " "),
+        Inspection.sorted(layer.types).map(\.type.rawValue).joined(separator: " "),
       ])
     }
     return table.lines.joined(separator: "\n") + "\n"
@@ -240,7 +242,7 @@ extension Inspection {
         String(layer.index), layer.kind.rawValue, String(layer.experts),
         String(config.expertsPerToken), Quantity.count(layer.expertParameters / layer.experts),
         Quantity.bytes(layer.expertBytes / layer.experts), Quantity.bytes(layer.expertBytes),
-        layer.expertTypes.sorted().joined(separator: " "),
+        layer.expertTypes.map(\.rawValue).sorted().joined(separator: " "),
       ])
     }
     return table.lines.joined(separator: "\n") + "\n"

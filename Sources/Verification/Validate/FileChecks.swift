@@ -28,7 +28,7 @@ struct FileChecks {
           .missingShard, file: survey.folder, expected: "at least one safetensors file",
           found: "none"), pattern: nil)
     }
-    tensors.reserveCapacity(survey.index?.entries.count ?? 0)
+    tensors.reserveCapacity(survey.tensorCount)
     for (name, state) in survey.shards { try check(name, state) }
     if let index = survey.index {
       check(foreignFilesOf: index)

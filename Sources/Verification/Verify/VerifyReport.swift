@@ -8,7 +8,7 @@ public struct VerifyReport: Sendable {
   public let candidate: String
   /// The measurements.
   public let comparison: LogitsComparison
-  /// The thresholds that were set.
+  /// The thresholds that were set, and those that follow for MTP layers.
   public let outcomes: [Threshold.Outcome]
   /// What the user should know about how the comparison was made.
   public let notes: [String]
@@ -22,7 +22,21 @@ public struct VerifyReport: Sendable {
     self.candidate = candidate
     self.comparison = comparison
     self.notes = notes
-    outcomes = thresholds.map { $0.outcome(comparison) }
+    outcomes = VerifyReport.complete(thresholds, mtp: !comparison.mtp.isEmpty).map {
+      $0.outcome(comparison)
+    }
+  }
+
+  /// A limit on the main model holds for MTP layers too, unless they have their own: a broken MTP
+  /// layer must not pass because nobody thought of it.
+  private static func complete(_ thresholds: [Threshold], mtp: Bool) -> [Threshold] {
+    thresholds.flatMap { threshold in
+      let isAlone = !thresholds.contains {
+        $0.scope == .mtp && $0.measure == threshold.measure
+      }
+      guard mtp, threshold.scope == .main, isAlone else { return [threshold] }
+      return [threshold, Threshold(threshold.measure, .mtp, limit: threshold.limit)]
+    }
   }
 
   /// Whether every threshold holds and every logit is finite. Without thresholds the numbers speak

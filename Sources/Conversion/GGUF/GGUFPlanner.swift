@@ -1,0 +1,178 @@
+internal import Formats
+internal import Models
+internal import Platform
+internal import Tensors
+
+/// Decides what a GGUF file holds that is made from a Hugging Face checkpoint: the tensors and
+/// metadata that llama.cpp's converter and quantizer would give one after the other.
+struct GGUFPlanner {
+  private(set) var tensors: [PlannedTensor] = []
+  private(set) var dropped: [DroppedTensor] = []
+  private(set) var warnings: [String] = []
+  private(set) var metadata = Metadata()
+
+  private let source: SourceModel
+  private let recipe: Recipe
+  private let gguf: GGUFRecipe
+  /// What the output holds: the source's config with the MTP layers that are kept.
+  private let target: DeepSeekV3Config
+
+  /// What tensors would be in the file that llama-quantize reads.
+  private static let intermediate = ElementType.f32
+
+  /// Checks the source against its config and decides every tensor.
+  ///
+  /// - Throws: `.malformed` with the tensor that is missing or does not fit; `.usage` for a recipe
+  ///   that cannot be followed.
+  init(_ source: SourceModel, recipe: Recipe, gguf: GGUFRecipe) throws(Fault) {
+    self.source = source
+    self.recipe = recipe
+    self.gguf = gguf
+    guard recipe.mtp != .only else {
+      throw Fault(.usage, "--mtp only goes with --to hf: llama.cpp runs no MTP layers alone")
+    }
+    let present = source.presentMTPLayers()
+    var target = source.config
+    target.mtpLayers = recipe.mtp == .drop ? 0 : present
+    self.target = target
+    try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
+    try decide()
+    noteDropped()
+    try describe()
+    warn()
+  }
+
+  // MARK: Tensors
+
+  private mutating func decide() throws(Fault) {
+    let inventory = source.checkpoint.inventory
+    var expected: [(tensor: DeepSeek2Tensor, parts: [Assembly.Part])] = []
+    for tensor in target.deepSeek2Tensors() {
+      var parts: [Assembly.Part] = []
+      for name in tensor.sources {
+        if let stored = inventory[name] { parts.append(try part(stored)) }
+      }
+      // What must be there was checked; copies of embedding and head need not.
+      guard parts.count == tensor.sources.count else { continue }
+      expected.append((tensor, parts))
+    }
+    let mix = try TypeMix(
+      gguf,
+      tensors: expected.map { tensor, _ in
+        TypeMix.Tensor(
+          name: tensor.name, extents: tensor.shape.dimensions.reversed(), type: Self.intermediate)
+      },
+      model: TypeMix.Model(
+        blockCount: target.storedLayers, expertCount: target.routedExperts,
+        headCount: target.heads))
+    let choices = Dictionary(uniqueKeysWithValues: mix.choices.map { ($0.tensor.name, $0) })
+    for (tensor, parts) in expected {
+      guard let choice = choices[tensor.name] else { continue }
+      guard
+        let entry = OutputLayout.Entry(name: tensor.name, type: choice.type, shape: tensor.shape)
+      else {
+        throw Fault(
+          .usage, "cannot be stored in this type", tensor: tensor.name,
+          expected: "rows of a multiple of \(choice.type.blockElements)",
+          found: "\(tensor.shape) of \(choice.type.rawValue)")
+      }
+      tensors.append(
+        PlannedTensor(
+          entry: entry, source: parts[0].tensor, scales: parts[0].scales,
+          operation: .assemble(Assembly(parts: parts, rows: rows(of: tensor))),
+          reason: choice.reason))
+    }
+  }
+
+  private func part(_ tensor: StoredTensor) throws(Fault) -> Assembly.Part {
+    guard tensor.type == .f8E4M3 else { return Assembly.Part(tensor) }
+    let scales = source.checkpoint.inventory[ExpectedTensor.scaleName(for: tensor.name)]
+    guard let scales, let fp8 = source.config.fp8 else {
+      throw Fault(
+        .malformed, "is FP8 without scales", file: source.path(of: tensor), tensor: tensor.name)
+    }
+    return Assembly.Part(
+      tensor, scales: scales, block: BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns))
+  }
+
+  private func rows(of tensor: DeepSeek2Tensor) -> Assembly.Rows {
+    let (keys, values) = (target.nopeHeadSize, target.valueHeadSize)
+    return switch tensor.form {
+    case .whole, .experts: .stacked
+    case .keyHeads: .transposedSlices(first: 0, count: keys, period: keys + values)
+    case .valueHeads: .slices(first: keys, count: values, period: keys + values)
+    }
+  }
+
+  /// What the source has and the output has not.
+  private mutating func noteDropped() {
+    var used: Set<String> = []
+    for tensor in tensors { for source in tensor.sources { used.insert(source.name) } }
+    for tensor in source.checkpoint.inventory.tensors where !used.contains(tensor.name) {
+      let isMTP = (SourceModel.layer(of: tensor.name) ?? -1) >= target.storedLayers
+      dropped.append(
+        DroppedTensor(
+          name: tensor.name,
+          reason: isMTP && recipe.mtp == .drop
+            ? "--mtp drop leaves MTP layers out" : "llama.cpp has no such tensor"))
+    }
+  }
+
+  // MARK: Metadata
+
+  private mutating func describe() throws(Fault) {
+    let folder = source.checkpoint.folder
+    let general = GeneralMetadata(
+      folderName: Folder.name(of: Folder.resolved(folder)), config: source.checkpoint.config,
+      generation: try TokenizerFiles.json("generation_config.json", in: folder),
+      tensors: tensors.map { ($0.entry.name, $0.entry.shape) })
+    let (before, after) = target.deepSeek2Metadata
+    var sections = [general.metadata, before, after]
+    if let tokenizer = try TokenizerFiles.read(in: folder) {
+      sections.append(
+        try tokenizer.ggufMetadata(
+          config: source.checkpoint.config, vocabSize: target.vocabSize, folder: folder))
+    } else {
+      var none = Metadata()
+      none["tokenizer.ggml.model"] = .string("none")
+      sections.append(none)
+      warnings.append(
+        "there is no tokenizer.json: the output takes and gives token ids, and no text")
+    }
+    for section in sections {
+      for key in section.keys { metadata[key] = section[key] }
+    }
+    GGUFPlanner.setFileType(gguf.fileType, in: &metadata)
+  }
+
+  /// The two keys that llama-quantize sets, where it sets them.
+  static func setFileType(_ type: GGUFFileType, in metadata: inout Metadata) {
+    metadata.setLast("general.quantization_version", .uint32(2))
+    metadata.setLast("general.file_type", .uint32(type.id))
+  }
+
+  private mutating func warn() {
+    if target.mtpLayers > 0, gguf.fileType.isQuantized, !gguf.isPure {
+      warnings.append(
+        "MTP layers count as layers in llama.cpp's mix of types, so that some tensors get other "
+          + "types than with --mtp drop")
+    }
+    if target.mtpLayers > 1 {
+      warnings.append("llama.cpp runs one MTP layer, and there are \(target.mtpLayers)")
+    }
+    if target.attentionBias {
+      warnings.append("llama.cpp does not know the biases of the attention and will not load this")
+    }
+    if target.queryRank == nil, ![26, 27].contains(target.layers) {
+      warnings.append(
+        "llama.cpp loads a model without q_lora_rank only if it has 26 or 27 layers, not "
+          + "\(target.layers)")
+    }
+    if let yarn = target.yarn, yarn.mscale != yarn.mscaleAllDimensions {
+      warnings.append("llama.cpp knows mscale_all_dim alone and takes it for mscale too")
+    }
+    if gguf.fileType.type == .f16 {
+      warnings.append("F16 ends at 65504: larger weights become infinite")
+    }
+  }
+}

@@ -1,0 +1,144 @@
+public import Platform
+public import Tensors
+
+/// A GGUF model that is structurally whole: one file, or a set of splits of which all are there.
+public struct GGUFFiles: Sendable {
+  /// The folder that holds the files.
+  public let folder: String
+  /// Name of the file that the model was opened by.
+  public let name: String
+  /// All tensors by the names in the files.
+  public let inventory: Inventory
+  /// The metadata of the first split, which alone has all of it, without the keys about splits.
+  public let metadata: Metadata
+
+  /// Opens a file; any split of a set opens the set.
+  ///
+  /// - Throws: `.notFound` for a split that is absent, `.malformed` for what breaks the format or
+  ///   does not fit together.
+  public init(path: String) throws(Fault) {
+    let folder = Folder.parent(of: path)
+    name = Folder.name(of: path)
+    self.folder = folder
+    let file = try InputFile(path: path)
+    let header = try GGUFHeader(file, shard: 0)
+    let split = try SplitKeys(header.metadata, file: file)
+    guard let split, split.count > 1 else {
+      try header.requireSize(of: file)
+      metadata = GGUFFiles.withoutSplitKeys(header.metadata)
+      inventory = try Inventory(
+        shards: [Shard(name: name, file: file, metadata: [])], tensors: header.tensors)
+      return
+    }
+    guard let named = GGUFSplitName(name), named.count == split.count,
+      named.number == split.number + 1
+    else {
+      throw Fault(
+        .malformed, "is not named as its metadata says", file: path,
+        expected: "…" + GGUFSplitName(stem: "", number: split.number + 1, count: split.count).text,
+        found: name)
+    }
+    var shards: [Shard] = []
+    var tensors: [StoredTensor] = []
+    var metadata = Metadata()
+    for number in 1...split.count {
+      let name = GGUFSplitName(stem: named.stem, number: number, count: split.count).text
+      let file = try InputFile(path: Folder.join(folder, name))
+      let header = try GGUFHeader(file, shard: number - 1)
+      try header.requireSize(of: file)
+      try GGUFFiles.check(header, of: file, number: number - 1, against: split)
+      if number == 1 { metadata = header.metadata }
+      shards.append(Shard(name: name, file: file, metadata: []))
+      tensors += header.tensors
+    }
+    if let total = split.tensors, total != tensors.count {
+      throw Fault(
+        .malformed, "does not have as many tensors as its splits say", file: path,
+        expected: "\(total)", found: "\(tensors.count)")
+    }
+    self.metadata = GGUFFiles.withoutSplitKeys(metadata)
+    inventory = try Inventory(shards: shards, tensors: tensors)
+  }
+
+  private static func check(
+    _ header: GGUFHeader, of file: InputFile, number: Int, against split: SplitKeys
+  ) throws(Fault) {
+    let found = try SplitKeys(header.metadata, file: file)
+    guard let found, found.number == number, found.count == split.count,
+      found.tensors == split.tensors
+    else {
+      throw Fault(
+        .malformed, "does not belong to this set of splits", file: file.path,
+        expected: "split.no \(number) of \(split.count)",
+        found: found.map { "\($0.number) of \($0.count)" } ?? "no split.no")
+    }
+  }
+
+  private static func withoutSplitKeys(_ metadata: Metadata) -> Metadata {
+    var metadata = metadata
+    for key in SplitKeys.all { metadata[key] = nil }
+    return metadata
+  }
+}
+
+/// What the metadata of a split says about the set.
+struct SplitKeys {
+  static let number = "split.no"
+  static let count = "split.count"
+  static let tensors = "split.tensors.count"
+  static let all = [number, count, tensors]
+  /// The keys are 16-bit numbers.
+  private static let limit = Int(UInt16.max)
+
+  let number: Int
+  let count: Int
+  let tensors: Int?
+
+  /// Nil where the file is no split.
+  init?(_ metadata: Metadata, file: InputFile) throws(Fault) {
+    guard let count = metadata[SplitKeys.count] else { return nil }
+    guard let count = count.integer, (0...SplitKeys.limit).contains(count),
+      let number = metadata[SplitKeys.number]?.integer, (0..<max(1, count)).contains(number)
+    else {
+      throw Fault(
+        .malformed, "has impossible metadata about splits", file: file.path,
+        expected: "split.no below split.count, at most \(SplitKeys.limit)")
+    }
+    let tensors = metadata[SplitKeys.tensors]
+    if let tensors, (tensors.integer ?? -1) < 0 {
+      throw Fault(.malformed, "has an impossible split.tensors.count", file: file.path)
+    }
+    self.number = number
+    self.count = count
+    self.tensors = tensors?.integer
+  }
+}
+
+/// A file name as llama.cpp's splitter makes it: `stem-00001-of-00003.gguf`.
+struct GGUFSplitName {
+  let stem: String
+  /// From 1 on.
+  let number: Int
+  let count: Int
+
+  init(stem: String, number: Int, count: Int) {
+    self.stem = stem
+    self.number = number
+    self.count = count
+  }
+
+  init?(_ name: String) {
+    guard let parts = name.wholeMatch(of: #/(.*)-([0-9]{5})-of-([0-9]{5})\.gguf/#),
+      let number = Int(parts.output.2), let count = Int(parts.output.3)
+    else { return nil }
+    self.init(stem: String(parts.output.1), number: number, count: count)
+  }
+
+  var text: String {
+    func digits(_ value: Int) -> String {
+      let text = String(value)
+      return String(repeating: "0", count: max(0, 5 - text.count)) + text
+    }
+    return "\(stem)-\(digits(number))-of-\(digits(count)).gguf"
+  }
+}

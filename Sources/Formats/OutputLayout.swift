@@ -1,0 +1,63 @@
+public import Tensors
+
+/// Where every tensor of an output goes, to the byte, before one is written; each format has its
+/// own way to lay them out.
+public struct OutputLayout: Sendable {
+  /// A tensor to be placed.
+  public struct Entry: Sendable, Hashable {
+    /// Its name.
+    public let name: String
+    /// Storage of its elements.
+    public let type: ElementType
+    /// Its dimensions, outermost first.
+    public let shape: Shape
+    /// Bytes that it takes.
+    public let byteCount: Int
+
+    /// Returns nil where the elements do not fill whole bytes or blocks, or overflow.
+    public init?(name: String, type: ElementType, shape: Shape) {
+      guard let byteCount = type.byteCount(elements: shape.elementCount),
+        (shape.dimensions.last ?? 1) % type.blockElements == 0
+      else { return nil }
+      self.name = name
+      self.type = type
+      self.shape = shape
+      self.byteCount = byteCount
+    }
+  }
+
+  /// A file: the bytes of its header, then its tensors one after the other, with zeros between
+  /// them where the format aligns them.
+  public struct File: Sendable {
+    /// File name.
+    public let name: String
+    /// Everything before the first tensor, padding apart.
+    public let header: [UInt8]
+    /// Indices into `entries`, in the order of their bytes.
+    public let tensors: [Int]
+    /// First byte of each tensor, counted from the start of the file.
+    public let offsets: [Int]
+    /// Size of the file.
+    public let byteCount: Int
+  }
+
+  /// The tensors in the order in which they were given.
+  public let entries: [Entry]
+  /// The files in the order in which they are written.
+  public let files: [File]
+  /// Bytes of all tensors.
+  public let totalSize: Int
+
+  /// Adds the sizes of all tensors up.
+  ///
+  /// - Returns: nil where they overflow; the tensor at which they do is `overflow`.
+  static func totalSize(of entries: [Entry]) -> (bytes: Int, overflow: Entry?) {
+    var total = 0
+    for entry in entries {
+      let (sum, overflow) = total.addingReportingOverflow(entry.byteCount)
+      if overflow { return (total, entry) }
+      total = sum
+    }
+    return (total, nil)
+  }
+}

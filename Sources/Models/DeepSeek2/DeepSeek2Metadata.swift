@@ -1,0 +1,98 @@
+public import Tensors
+
+/// A metadata key of llama.cpp's `deepseek2` and what a config says there.
+struct DeepSeek2Key: Sendable {
+  /// The key without `deepseek2.`.
+  let name: String
+  /// The value; nil where the key is left out.
+  let value: @Sendable (DeepSeekV3Config) -> MetadataValue?
+
+  init(_ name: String, _ value: @escaping @Sendable (DeepSeekV3Config) -> MetadataValue?) {
+    self.name = name
+    self.value = value
+  }
+
+  /// A count.
+  init(_ name: String, count: @escaping @Sendable (DeepSeekV3Config) -> Int?) {
+    self.init(name) { config in count(config).map { .uint32(UInt32(clamping: $0)) } }
+  }
+
+  /// A number.
+  init(_ name: String, number: @escaping @Sendable (DeepSeekV3Config) -> Double?) {
+    self.init(name) { config in number(config).map { .float32(Float($0)) } }
+  }
+}
+
+extension DeepSeekV3Config {
+  /// The architecture under which llama.cpp runs this family.
+  public static let deepSeek2Architecture = "deepseek2"
+
+  /// The metadata about the network that llama.cpp's converter writes, in its order.
+  ///
+  /// The keys up to the value's length come before `general.file_type` there, the others after it.
+  public var deepSeek2Metadata: (before: Metadata, after: Metadata) {
+    (metadata(DeepSeek2Key.shared), metadata(DeepSeek2Key.own))
+  }
+
+  private func metadata(_ keys: [DeepSeek2Key]) -> Metadata {
+    var metadata = Metadata()
+    for key in keys {
+      metadata["\(Self.deepSeek2Architecture).\(key.name)"] = key.value(self)
+    }
+    return metadata
+  }
+}
+
+extension DeepSeek2Key {
+  /// Keys that llama.cpp's converter writes for every architecture.
+  static let shared: [DeepSeek2Key] = [
+    // Layers that predict further tokens count as blocks.
+    DeepSeek2Key("block_count", count: { $0.storedLayers }),
+    DeepSeek2Key("context_length", count: { $0.contextLength }),
+    DeepSeek2Key("embedding_length", count: { $0.hiddenSize }),
+    DeepSeek2Key("feed_forward_length", count: { $0.intermediateSize }),
+    DeepSeek2Key("attention.head_count", count: { $0.heads }),
+    // All heads share one latent key and value, so that attention has a single group.
+    DeepSeek2Key("attention.head_count_kv", count: { _ in 1 }),
+    DeepSeek2Key("rope.scaling.type") { $0.yarn == nil ? nil : .string("yarn") },
+    DeepSeek2Key("rope.scaling.factor", number: { $0.yarn?.factor }),
+    DeepSeek2Key("rope.scaling.original_context_length", count: { $0.yarn?.originalContextLength }),
+    DeepSeek2Key("rope.scaling.yarn_attn_factor", number: { $0.yarn?.attentionFactor }),
+    DeepSeek2Key("rope.scaling.yarn_beta_fast", number: { $0.yarn?.betaFast }),
+    DeepSeek2Key("rope.scaling.yarn_beta_slow", number: { $0.yarn?.betaSlow }),
+    DeepSeek2Key("rope.freq_base", number: { $0.ropeTheta }),
+    DeepSeek2Key("attention.layer_norm_rms_epsilon", number: { Double($0.rmsNormEpsilon) }),
+    DeepSeek2Key("expert_count", count: { $0.routedExperts }),
+    DeepSeek2Key("expert_used_count", count: { $0.expertsPerToken }),
+    DeepSeek2Key("expert_group_count", count: { $0.expertGroups }),
+    DeepSeek2Key("expert_group_used_count", count: { $0.chosenGroups }),
+    DeepSeek2Key("expert_gating_func", count: { _ in sigmoidGating }),
+    DeepSeek2Key("attention.key_length", count: { $0.keyValueRank + $0.ropeHeadSize }),
+    DeepSeek2Key("attention.value_length", count: { $0.keyValueRank }),
+  ]
+
+  /// Keys that it adds for this one.
+  static let own: [DeepSeek2Key] = [
+    DeepSeek2Key("leading_dense_block_count", count: { $0.firstDenseLayers }),
+    DeepSeek2Key("vocab_size", count: { $0.vocabSize }),
+    DeepSeek2Key("attention.q_lora_rank", count: { $0.queryRank }),
+    DeepSeek2Key("attention.kv_lora_rank", count: { $0.keyValueRank }),
+    DeepSeek2Key("attention.key_length_mla", count: { $0.queryHeadSize }),
+    DeepSeek2Key("attention.value_length_mla", count: { $0.valueHeadSize }),
+    DeepSeek2Key("expert_feed_forward_length", count: { $0.moeIntermediateSize }),
+    DeepSeek2Key("expert_shared_count", count: { $0.sharedExperts }),
+    DeepSeek2Key("expert_weights_scale", number: { Double($0.routedScalingFactor) }),
+    DeepSeek2Key("expert_weights_norm") { $0.normalizeExpertWeights ? .bool(true) : nil },
+    DeepSeek2Key("rope.dimension_count", count: { $0.ropeHeadSize }),
+    // The tenth is historical: llama.cpp's loader takes it out again.
+    DeepSeek2Key(
+      "rope.scaling.yarn_log_multiplier", number: { $0.yarn?.mscaleAllDimensions.map { 0.1 * $0 } }),
+    // The converter itself leaves MTP layers out; this is how its loader wants them announced.
+    DeepSeek2Key("nextn_predict_layers", count: { $0.mtpLayers > 0 ? $0.mtpLayers : nil }),
+  ]
+
+  /// `expert_gating_func` of a router that takes sigmoids.
+  static let sigmoidGating = 2
+  /// The same of a softmax, as DeepSeek-V2 has it.
+  static let softmaxGating = 1
+}

@@ -1,0 +1,220 @@
+public import Platform
+public import Tensors
+
+/// The `config.json` that the metadata of a `deepseek2` GGUF file amounts to, with notes about what
+/// had to be assumed.
+public struct DeepSeek2Config: Sendable {
+  /// The document, as Hugging Face checkpoints of this family have it.
+  public let json: JSONValue
+  /// What the file does not say and what is assumed instead, a line each.
+  public let notes: [String]
+
+  /// Reads metadata.
+  ///
+  /// - Parameters:
+  ///   - names: names of the file's tensors; some of what the config says shows there alone.
+  ///   - file: the file, for messages.
+  /// - Throws: `.malformed` with the key for what is missing or not of its type, and for other
+  ///   architectures.
+  public init(_ metadata: Metadata, names: Set<String>, file: String) throws(Fault) {
+    var reader = DeepSeek2Reader(metadata: metadata, file: file)
+    try reader.requireArchitecture()
+    json = .object(try reader.config(names: names))
+    notes = reader.notes
+  }
+}
+
+/// Reads keys with their types checked and collects notes.
+private struct DeepSeek2Reader {
+  let metadata: Metadata
+  let file: String
+  private(set) var notes: [String] = []
+
+  init(metadata: Metadata, file: String) {
+    self.metadata = metadata
+    self.file = file
+  }
+
+  func requireArchitecture() throws(Fault) {
+    let found = metadata["general.architecture"]?.text
+    guard found == DeepSeekV3Config.deepSeek2Architecture else {
+      throw Fault(
+        .malformed, "holds another architecture", file: file,
+        expected: "general.architecture \"\(DeepSeekV3Config.deepSeek2Architecture)\"",
+        found: found.map { "\"\($0)\"" } ?? "none")
+    }
+  }
+
+  mutating func config(names: Set<String>) throws(Fault) -> JSONObject {
+    let rope = try required("rope.dimension_count")
+    let nextn = try count("nextn_predict_layers") ?? 0
+    let blocks = try required("block_count")
+    guard nextn < blocks else {
+      throw fault("nextn_predict_layers", expected: "fewer than block_count, \(blocks)")
+    }
+    let (nope, value) = try headSizes(rope: rope)
+    let groups = try routing(names: names)
+    let heads = try required("attention.head_count")
+    let pre = metadata["tokenizer.ggml.pre"]?.text
+    var config: JSONObject = [
+      "architectures": .array([.string("DeepseekV3ForCausalLM")]),
+      "attention_bias": .bool(names.contains("blk.0.attn_kv_a_mqa.bias")),
+      "first_k_dense_replace": .integer(try count("leading_dense_block_count") ?? 0),
+      "hidden_act": .string("silu"),
+      "hidden_size": .integer(try required("embedding_length")),
+      "intermediate_size": .integer(try required("feed_forward_length")),
+      "kv_lora_rank": .integer(try required("attention.kv_lora_rank")),
+      "max_position_embeddings": .integer(try required("context_length")),
+      "model_type": .string(pre == "kimi-k2" ? "kimi_k2" : "deepseek_v3"),
+      "moe_intermediate_size": .integer(try required("expert_feed_forward_length")),
+      "moe_layer_freq": .integer(1),
+      "n_group": .integer(groups.all),
+      "n_routed_experts": .integer(try required("expert_count")),
+      "n_shared_experts": .integer(try count("expert_shared_count") ?? 0),
+      "norm_topk_prob": .bool(try flag("expert_weights_norm") ?? false),
+      "num_attention_heads": .integer(heads),
+      "num_experts_per_tok": .integer(try required("expert_used_count")),
+      "num_hidden_layers": .integer(blocks - nextn),
+      "num_key_value_heads": .integer(heads),
+      "num_nextn_predict_layers": .integer(nextn),
+      "q_lora_rank": try count("attention.q_lora_rank").map { .integer($0) } ?? .null,
+      "qk_nope_head_dim": .integer(nope),
+      "qk_rope_head_dim": .integer(rope),
+      "rms_norm_eps": .number(try number("attention.layer_norm_rms_epsilon") ?? 1e-6),
+      "rope_theta": .number(try number("rope.freq_base") ?? 10_000),
+      "routed_scaling_factor": .number(try scale()),
+      "scoring_func": .string("sigmoid"),
+      "tie_word_embeddings": .bool(!names.contains("output.weight")),
+      "topk_group": .integer(groups.chosen),
+      "topk_method": .string("noaux_tc"),
+      "v_head_dim": .integer(value),
+      "vocab_size": .integer(try vocabulary()),
+    ]
+    if let yarn = try yarn() { config["rope_scaling"] = .object(yarn) }
+    for name in ["bos", "eos"] {
+      guard let id = metadata["tokenizer.ggml.\(name)_token_id"]?.integer else { continue }
+      config["\(name)_token_id"] = .integer(id)
+    }
+    return config
+  }
+
+  /// A head's width without position in keys, and in values. Files from before the latent layout
+  /// give the widths of whole heads.
+  private func headSizes(rope: Int) throws(Fault) -> (nope: Int, value: Int) {
+    let isLatent = metadata[key("attention.key_length_mla")] != nil
+    let suffix = isLatent ? "_mla" : ""
+    let whole = try required("attention.key_length" + suffix)
+    guard whole > rope else {
+      throw fault("attention.key_length" + suffix, expected: "more than rope.dimension_count")
+    }
+    return (whole - rope, try required("attention.value_length" + suffix))
+  }
+
+  /// Groups of experts, and how they are gated; V3's own values where the file is silent.
+  private mutating func routing(
+    names: Set<String>
+  ) throws(Fault) -> (all: Int, chosen: Int) {
+    let gating = try count("expert_gating_func") ?? 0
+    if gating == 0, names.contains(where: { $0.hasSuffix(".exp_probs_b.bias") }) {
+      notes.append(
+        "the file lacks expert_gating_func: sigmoid is assumed, since there are correction biases; "
+          + "llama.cpp takes softmax for such a file and routes tokens to other experts")
+    } else if gating != DeepSeek2Key.sigmoidGating {
+      throw fault("expert_gating_func", expected: "\(DeepSeek2Key.sigmoidGating), sigmoid")
+    }
+    guard let all = try count("expert_group_count"), all > 0 else {
+      notes.append(
+        "the file lacks expert_group_count: tokens choose among all experts, as in llama.cpp; where "
+          + "the model was trained with groups, some tokens go to other experts")
+      return (1, 1)
+    }
+    return (all, try required("expert_group_used_count"))
+  }
+
+  /// llama.cpp's default, 0, means that weights are not scaled.
+  private func scale() throws(Fault) -> Double {
+    let scale = try number("expert_weights_scale") ?? 0
+    return scale == 0 ? 1 : scale
+  }
+
+  private func vocabulary() throws(Fault) -> Int {
+    if let size = try count("vocab_size") { return size }
+    guard let tokens = metadata["tokenizer.ggml.tokens"]?.array else {
+      throw fault("vocab_size", expected: "a count, or tokenizer.ggml.tokens")
+    }
+    return tokens.count
+  }
+
+  private func yarn() throws(Fault) -> JSONObject? {
+    guard let type = metadata[key("rope.scaling.type")]?.text, type != "none" else { return nil }
+    guard type == "yarn" else { throw fault("rope.scaling.type", expected: "\"yarn\" or \"none\"") }
+    guard let factor = try number("rope.scaling.factor") else {
+      throw fault("rope.scaling.factor", expected: "a number")
+    }
+    var yarn: JSONObject = [
+      "beta_fast": .number(try number("rope.scaling.yarn_beta_fast") ?? 32),
+      "beta_slow": .number(try number("rope.scaling.yarn_beta_slow") ?? 1),
+      "factor": .number(factor),
+    ]
+    if let multiplier = try number("rope.scaling.yarn_log_multiplier"), multiplier != 0 {
+      let mscale = DeepSeek2Reader.shortest(Float(multiplier * 10))
+      yarn["mscale"] = .number(mscale)
+      yarn["mscale_all_dim"] = .number(mscale)
+    } else {
+      // llama.cpp leaves sines, cosines and the softmax alone then.
+      yarn["attention_factor"] = .number(1)
+    }
+    if let original = try count("rope.scaling.original_context_length") {
+      yarn["original_max_position_embeddings"] = .integer(original)
+    }
+    yarn["type"] = .string("yarn")
+    return yarn
+  }
+
+  // MARK: Keys
+
+  private func key(_ name: String) -> String {
+    "\(DeepSeekV3Config.deepSeek2Architecture).\(name)"
+  }
+
+  private func count(_ name: String) throws(Fault) -> Int? {
+    guard let value = metadata[key(name)] else { return nil }
+    guard let count = value.integer, (0...Int(Int32.max)).contains(count) else {
+      throw fault(name, expected: "a count")
+    }
+    return count
+  }
+
+  private func required(_ name: String) throws(Fault) -> Int {
+    guard let count = try count(name) else { throw fault(name, expected: "a count") }
+    return count
+  }
+
+  /// A finite number: the shortest decimal that is the stored one, so that 1e-06 stays 1e-06.
+  private func number(_ name: String) throws(Fault) -> Double? {
+    guard let value = metadata[key(name)] else { return nil }
+    guard let number = value.number, number.isFinite else {
+      throw fault(name, expected: "a number")
+    }
+    return DeepSeek2Reader.shortest(Float(number))
+  }
+
+  private func flag(_ name: String) throws(Fault) -> Bool? {
+    switch metadata[key(name)] {
+    case nil: return nil
+    case .bool(let flag)?: return flag
+    default: throw fault(name, expected: "true or false")
+    }
+  }
+
+  private static func shortest(_ number: Float) -> Double {
+    Double(number.description) ?? Double(number)
+  }
+
+  private func fault(_ name: String, expected: String) -> Fault {
+    let found = metadata[key(name)]
+    return Fault(
+      .malformed, "metadata key \"\(key(name))\"", file: file, expected: expected,
+      found: found.map { "\($0)" } ?? "nothing")
+  }
+}

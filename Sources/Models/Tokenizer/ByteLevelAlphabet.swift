@@ -1,0 +1,34 @@
+/// The alphabet of byte-level BPE: each byte is written as one visible character, so that tokens
+/// are text whatever bytes they stand for (Radford et al. 2019, GPT-2).
+enum ByteLevelAlphabet {
+  /// The byte that a character stands for.
+  static let bytes: [Unicode.Scalar: UInt8] = {
+    var bytes: [Unicode.Scalar: UInt8] = [:]
+    var next: UInt32 = 256
+    for byte in UInt8.min...UInt8.max {
+      let isVisible =
+        (0x21...0x7E).contains(byte) || (0xA1...0xAC).contains(byte)
+        || (0xAE...0xFF).contains(byte)
+      if isVisible {
+        bytes[Unicode.Scalar(byte)] = byte
+      } else if let scalar = Unicode.Scalar(next) {
+        bytes[scalar] = byte
+        next += 1
+      }
+    }
+    return bytes
+  }()
+
+  /// The text that a token stands for; a token with any other character stands for itself.
+  static func decode(_ token: String) -> String {
+    var decoded: [UInt8] = []
+    for scalar in token.unicodeScalars {
+      guard let byte = bytes[scalar] else { return token }
+      decoded.append(byte)
+    }
+    return String(decoding: decoded, as: UTF8.self)
+  }
+
+  /// The character that a space is written as.
+  static let space: Unicode.Scalar = "Ġ"
+}

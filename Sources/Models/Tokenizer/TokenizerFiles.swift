@@ -1,0 +1,52 @@
+public import Platform
+
+/// A model's tokenizer as Hugging Face stores it, in the three files that describe it.
+public struct TokenizerFiles: Sendable {
+  /// `tokenizer.json`
+  public let tokenizer: JSONValue
+  /// `tokenizer_config.json`, nil where there is none.
+  public let settings: JSONValue?
+  /// `chat_template.jinja`, nil where there is none.
+  public let template: String?
+
+  /// Largest `tokenizer.json` that is read, in bytes; DeepSeek-V3's has eight million.
+  private static let limit = 128 << 20
+
+  /// Reads the files of a folder.
+  ///
+  /// - Returns: nil where there is no `tokenizer.json`.
+  /// - Throws: `.malformed` where one of them is no JSON, or no UTF-8.
+  public static func read(in folder: String) throws(Fault) -> TokenizerFiles? {
+    guard let tokenizer = try json("tokenizer.json", in: folder) else { return nil }
+    return TokenizerFiles(
+      tokenizer: tokenizer, settings: try json("tokenizer_config.json", in: folder),
+      template: try text("chat_template.jinja", in: folder))
+  }
+
+  /// Wraps documents.
+  public init(tokenizer: JSONValue, settings: JSONValue?, template: String?) {
+    self.tokenizer = tokenizer
+    self.settings = settings
+    self.template = template
+  }
+
+  /// A JSON document beside a model; nil where there is none.
+  public static func json(_ name: String, in folder: String) throws(Fault) -> JSONValue? {
+    guard let bytes = try bytes(name, in: folder) else { return nil }
+    return try JSONValue(parsing: bytes, file: Folder.join(folder, name))
+  }
+
+  private static func text(_ name: String, in folder: String) throws(Fault) -> String? {
+    guard let bytes = try bytes(name, in: folder) else { return nil }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw Fault(.malformed, "is not UTF-8", file: Folder.join(folder, name))
+    }
+    return text
+  }
+
+  private static func bytes(_ name: String, in folder: String) throws(Fault) -> [UInt8]? {
+    let path = Folder.join(folder, name)
+    guard try Folder.kind(of: path) == .file else { return nil }
+    return try InputFile.contents(of: path, limit: limit)
+  }
+}

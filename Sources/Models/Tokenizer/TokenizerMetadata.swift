@@ -1,0 +1,110 @@
+public import Platform
+public import Tensors
+
+extension TokenizerFiles {
+  /// What splits a text before byte-pair encoding, by llama.cpp's name for it, by `model_type`;
+  /// no file of a checkpoint says it.
+  private static let splitters = ["kimi_k2": "kimi-k2"]
+  private static let usualSplitter = "deepseek-v3"
+
+  /// Keys of special tokens, as llama.cpp spells them; those that are missing have none.
+  private static let idKeys = [
+    "bos": "bos_token_id", "eos": "eos_token_id", "unk": "unknown_token_id",
+    "sep": "seperator_token_id", "pad": "padding_token_id", "mask": "mask_token_id",
+  ]
+  private static let additionKeys = [
+    "bos": "add_bos_token", "eos": "add_eos_token", "sep": "add_sep_token",
+  ]
+
+  /// The tokenizer as llama.cpp's converter writes it into a GGUF file.
+  ///
+  /// - Parameters:
+  ///   - config: `config.json`; it names the ids of special tokens as well.
+  ///   - vocabSize: rows of the embedding table.
+  ///   - folder: where the files are, for messages.
+  /// - Throws: `.malformed` where the tokenizer is no byte-level BPE, or larger than the model.
+  public func ggufMetadata(
+    config: JSONValue, vocabSize: Int, folder: String
+  ) throws(Fault) -> Metadata {
+    let file = Folder.join(folder, "tokenizer.json")
+    let vocabulary = try Vocabulary(self, size: vocabSize, file: file)
+    var type: String?
+    if case .string(let text)? = config["model_type"] { type = text }
+    var metadata = Metadata()
+    metadata["tokenizer.ggml.model"] = .string("gpt2")
+    metadata["tokenizer.ggml.pre"] = .string(
+      type.flatMap { Self.splitters[$0] } ?? Self.usualSplitter)
+    metadata["tokenizer.ggml.tokens"] = .array(MetadataArray(.strings(vocabulary.tokens)))
+    metadata["tokenizer.ggml.token_type"] = .array(
+      MetadataArray(int32: vocabulary.kinds.map(\.rawValue)))
+    let merges = try merges(file: file)
+    if !merges.isEmpty {
+      metadata["tokenizer.ggml.merges"] = .array(MetadataArray(.strings(merges)))
+    }
+    let special = SpecialTokens(self, vocabulary: vocabulary, config: config)
+    for (name, id) in special.ids {
+      guard let key = Self.idKeys[name] else { continue }
+      metadata["tokenizer.ggml.\(key)"] = .uint32(UInt32(clamping: id))
+    }
+    for (name, isAdded) in special.additions {
+      guard let key = Self.additionKeys[name] else { continue }
+      metadata["tokenizer.ggml.\(key)"] = .bool(isAdded)
+    }
+    addTemplates(to: &metadata)
+    return metadata
+  }
+
+  /// Pairs that are merged, in order; spaces within a part are written as the alphabet writes them.
+  private func merges(file: String) throws(Fault) -> [String] {
+    guard case .array(let entries)? = tokenizer["model"]?["merges"] else { return [] }
+    var merges: [String] = []
+    merges.reserveCapacity(entries.count)
+    for entry in entries {
+      switch entry {
+      case .string(let text): merges.append(text)
+      case .array(let pair):
+        guard pair.count == 2, case .string(let one) = pair[0], case .string(let other) = pair[1]
+        else { throw Fault(.malformed, "has a merge that is no pair", file: file) }
+        merges.append(Self.withoutSpaces(one) + " " + Self.withoutSpaces(other))
+      default: throw Fault(.malformed, "has a merge that is no pair", file: file)
+      }
+    }
+    return merges
+  }
+
+  private static func withoutSpaces(_ text: String) -> String {
+    text.replacing(" ", with: ByteLevelAlphabet.space)
+  }
+
+  /// The chat template, or the named ones of a list.
+  private func addTemplates(to metadata: inout Metadata) {
+    let key = "tokenizer.chat_template"
+    switch settings?["chat_template"] {
+    case .string(let text)?: if !text.isEmpty { metadata[key] = .string(text) }
+    case .array(let choices)?:
+      var named: [String: String] = [:]
+      for choice in choices {
+        guard case .string(let name)? = choice["name"], !name.isEmpty,
+          case .string(let text)? = choice["template"], !text.isEmpty
+        else { continue }
+        named[Self.plain(name)] = text
+      }
+      let usual = named.removeValue(forKey: "default")
+      for (name, text) in named.sorted(by: { $0.key < $1.key }) {
+        metadata["\(key).\(name)"] = .string(text)
+      }
+      if !named.isEmpty {
+        metadata["tokenizer.chat_templates"] = .array(
+          MetadataArray(.strings(named.keys.sorted())))
+      }
+      metadata[key] = usual.map { .string($0) }
+    default:
+      if let template, !template.isEmpty { metadata[key] = .string(template) }
+    }
+  }
+
+  private static func plain(_ name: String) -> String {
+    String(
+      name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+  }
+}
