@@ -34,7 +34,8 @@ import Testing
       mix.choices.map(\.reason)
         == [
           "output", "file type", "file type; Q4_K falls back, row 128 not divisible by 256",
-          "norm", "ffn_down, layer among those with more bits", "router of the experts",
+          "norm, never quantized", "ffn_down, layer among those with more bits",
+          "router of the experts, never quantized",
         ])
     let recipe = GGUFRecipe(
       .q4KM, embeddingType: .f16, tensorTypes: [try TensorTypeRule(parsing: "K_b=Q8_0")])

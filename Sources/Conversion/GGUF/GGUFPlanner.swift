@@ -142,13 +142,7 @@ struct GGUFPlanner {
     for section in sections {
       for key in section.keys { metadata[key] = section[key] }
     }
-    GGUFPlanner.setFileType(gguf.fileType, in: &metadata)
-  }
-
-  /// The two keys that llama-quantize sets, where it sets them.
-  static func setFileType(_ type: GGUFFileType, in metadata: inout Metadata) {
-    metadata.setLast("general.quantization_version", .uint32(2))
-    metadata.setLast("general.file_type", .uint32(type.id))
+    metadata.noteQuantization(as: gguf.fileType)
   }
 
   private mutating func warn() {

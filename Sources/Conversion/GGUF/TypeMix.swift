@@ -124,17 +124,17 @@ private struct Chooser {
 
   private func reasonToLeave(_ tensor: TypeMix.Tensor) -> String? {
     let name = tensor.name
-    if tensor.dimensions < 2 { return "one dimension" }
-    if !name.hasSuffix("weight") { return "no weight" }
-    if name.contains("_norm.weight") { return "norm" }
-    if name.contains("ffn_gate_inp.weight") { return "router of the experts" }
+    if tensor.dimensions < 2 { return "one dimension, never quantized" }
+    if !name.hasSuffix("weight") { return "no weight, never quantized" }
+    if name.contains("_norm.weight") { return "norm, never quantized" }
+    if name.contains("ffn_gate_inp.weight") { return "router of the experts, never quantized" }
     if recipe.leavesOutput, name == "output.weight" { return "output left as asked" }
     // Of DeepSeek-V3.2 and V4; their file types are llama-quantize's too.
-    if name.contains("ffn_gate_tid2eid.weight") { return "routing table" }
+    if name.contains("ffn_gate_tid2eid.weight") { return "routing table, never quantized" }
     let isIndexer = ["indexer.k_proj.weight", "indexer.q_proj.weight"].contains {
       name.contains($0)
     }
-    return isIndexer ? "indexer" : nil
+    return isIndexer ? "indexer, never quantized" : nil
   }
 
   private mutating func chosen(
