@@ -86,7 +86,7 @@ struct ConvertCommand: ParsableCommand {
     // Before anything is read: a name that is taken is the commonest mistake.
     let destination = dryRun ? nil : try OutputPath(output, overwrite: overwrite)
     try destination?.requireReplaceable()
-    let source = try SourceModel(Checkpoint(path: model, threads: threads))
+    let source = try SourceModel(path: model, threads: threads)
     try destination?.requireApart(from: source.place(of: model))
     let plan = try Plan(
       source, recipe: recipe, resources: Resources(threads: threads, memory: memory.bytes))

@@ -57,8 +57,8 @@ struct InspectCommand: ParsableCommand {
   func run() throws {
     let destination = try report.destination()
     let files = try ModelFiles(path: model, threads: threads)
-    let inventory = files.checkpoint.inventory
-    let inspection = Inspection(files.checkpoint, config: files.config)
+    let inventory = files.inventory
+    let inspection = Inspection(files)
     let glob = tensors.map(Glob.init)
     let rows =
       stats
