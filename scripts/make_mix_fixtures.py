@@ -104,8 +104,12 @@ MODELS = {
 # One column, one row, or one of both: not two dimensions for llama-quantize.
 MODELS["narrow"]["tensors"] |= {"blk.2.attn_q_b.weight": [256, 1], "blk.3.attn_q_b.weight": [1, 9],
                                 "blk.3.attn_v_b.weight": [256, 1, 2]}
+# Layers without the tensor count all the same, except where tensors are counted.
+for i in (2, 6):
+    del MODELS["kv-b"]["tensors"][f"blk.{i}.attn_kv_b.weight"]
+# Names that the family's other architectures have, or nobody.
+MODELS["kv-b-shared"]["tensors"]["blk.2.attn_q_a.scale"] = [256, 2]
 MODELS["kv-b-shared"]["tensors"]["blk.2.attn_k.weight"] = [256, 2]
-# Names that the family's other architectures have.
 MODELS["eight-kv-b"]["tensors"] |= {
     f"blk.2.{name}.weight": [256, 2] for name in (
         "attn_k", "indexer.attn_k", "indexer.k_proj", "indexer.q_proj", "indexer.proj",

@@ -80,6 +80,9 @@ import Testing
       try TypeMix(GGUFRecipe(.q4KM), tensors: [tensor], model: model)
     }
     #expect(fault.kind == .malformed && fault.tensor == tensor.name)
+    // In this file type layers do not matter, and llama-quantize does not look at them.
+    let mix = try TypeMix(GGUFRecipe(.mxfp4MoE), tensors: [tensor], model: model)
+    #expect(mix.choices.map(\.type) == [.q80])
   }
 
   @Test func typesThatAreNoNumbersOfWeightsAreRefused() {

@@ -17,7 +17,8 @@ struct GGUFRequantizer {
   init(_ model: GGUFModel, recipe: Recipe, gguf: GGUFRecipe) throws(Fault) {
     guard recipe.mtp == .keep || model.config.mtpLayers == 0 else {
       throw Fault(
-        .usage, "--mtp \(recipe.mtp.rawValue) goes with Hugging Face checkpoints: llama-quantize "
+        .usage,
+        "--mtp \(recipe.mtp.rawValue) goes with Hugging Face checkpoints: llama-quantize "
           + "keeps all layers of a GGUF file")
     }
     metadata = model.files.metadata
@@ -25,17 +26,10 @@ struct GGUFRequantizer {
     metadata["general.alignment"] = nil
     warnings = model.notes
     let inventory = model.files.inventory
-    var mix = QuantMix(gguf, network: GGUFRequantizer.network(model), hasImportance: false)
-    for tensor in inventory.tensors.sorted(by: { DeepSeek2Names.precedes($0.name, $1.name) }) {
-      let choice = mix.choose(name: tensor.name, shape: tensor.shape, source: tensor.type)
+    let mix = try GGUFRequantizer.mix(model, gguf)
+    for choice in mix.choices {
+      guard let tensor = inventory[choice.tensor.name] else { continue }
       let isSame = choice.type == tensor.type
-      guard isSame || !tensor.type.isBlock || gguf.allowsRequantizing else {
-        throw Fault(
-          .usage, "is quantized already", file: inventory.shards[tensor.shard].file.path,
-          tensor: tensor.name, expected: "--allow-requantize, or a source of plain numbers",
-          found: tensor.type.rawValue)
-      }
-      if !isSame { try GGUFPlanner.requireWritable(choice, tensor.name) }
       guard
         let entry = OutputLayout.Entry(name: tensor.name, type: choice.type, shape: tensor.shape)
       else {
@@ -51,17 +45,30 @@ struct GGUFRequantizer {
             ? .copy : .assemble(Assembly(parts: [Assembly.Part(tensor)], rows: .stacked)),
           reason: choice.reason))
     }
-    GGUFPlanner.setFileType(gguf.fileType, in: &metadata)
+    metadata.noteQuantization(as: gguf.fileType)
   }
 
-  private static func network(_ model: GGUFModel) -> QuantMix.Network {
-    let names = model.files.inventory.tensors.map(\.name)
-    let prefix = DeepSeekV3Config.deepSeek2Architecture
-    let shared = model.files.metadata["\(prefix).attention.head_count_kv"]?.integer ?? 0
-    return QuantMix.Network(
-      layers: model.config.storedLayers, experts: model.config.routedExperts,
-      groupedQueries: shared > 0 ? model.config.heads / shared : 0,
-      tiedEmbeddings: model.config.tiedEmbeddings,
-      jointKeyValues: names.count { $0.contains("attn_kv_b.weight") })
+  /// The types; faults name the file as well as the tensor.
+  private static func mix(_ model: GGUFModel, _ gguf: GGUFRecipe) throws(Fault) -> TypeMix {
+    let (inventory, prefix) = (model.files.inventory, DeepSeekV3Config.deepSeek2Architecture)
+    func count(_ key: String) -> Int { model.files.metadata["\(prefix).\(key)"]?.integer ?? 0 }
+    do throws(Fault) {
+      return try TypeMix(
+        gguf,
+        tensors: inventory.tensors.map { tensor in
+          TypeMix.Tensor(
+            name: tensor.name, extents: tensor.shape.dimensions.reversed(), type: tensor.type)
+        },
+        model: TypeMix.Model(
+          blockCount: count("block_count"), expertCount: count("expert_count"),
+          headCount: count("attention.head_count"),
+          keyValueHeadCount: count("attention.head_count_kv")))
+    } catch {
+      var fault = error
+      if let tensor = error.tensor.flatMap({ inventory[$0] }) {
+        fault.file = inventory.shards[tensor.shard].file.path
+      }
+      throw fault
+    }
   }
 }

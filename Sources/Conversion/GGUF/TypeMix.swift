@@ -251,8 +251,8 @@ private struct Chooser {
     if type.isBlock {
       guard recipe.allowsRequantizing else {
         throw Fault(
-          .usage, "is quantized already, and would lose more", tensor: tensor.name,
-          expected: "F32, F16 or BF16, or leave to requantize", found: type.rawValue)
+          .usage, "is quantized already", tensor: tensor.name,
+          expected: "--allow-requantize, or F32, F16 or BF16", found: type.rawValue)
       }
     } else if ![ElementType.f32, .f16, .bf16].contains(type) {
       throw Fault(

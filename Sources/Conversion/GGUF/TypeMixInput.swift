@@ -10,16 +10,15 @@ extension TypeMix {
     /// The type that it has before.
     public let type: ElementType
 
-    /// Makes a tensor; there is at least one extent.
+    /// Makes a tensor.
     public init(name: String, extents: [Int], type: ElementType) {
-      precondition(!extents.isEmpty)
       self.name = name
       self.extents = extents
       self.type = type
     }
 
     /// Columns.
-    var rowLength: Int { extents[0] }
+    var rowLength: Int { extents.first ?? 1 }
 
     /// Dimensions without those of extent 1 at the end, as ggml counts them.
     var dimensions: Int { (extents.lastIndex { $0 > 1 } ?? 0) + 1 }
