@@ -17,7 +17,8 @@ struct GGUFRequantizer {
   init(_ model: GGUFModel, recipe: Recipe, gguf: GGUFRecipe) throws(Fault) {
     guard recipe.mtp == .keep || model.config.mtpLayers == 0 else {
       throw Fault(
-        .usage, "--mtp \(recipe.mtp.rawValue) goes with Hugging Face checkpoints: llama-quantize "
+        .usage,
+        "--mtp \(recipe.mtp.rawValue) goes with Hugging Face checkpoints: llama-quantize "
           + "keeps all layers of a GGUF file")
     }
     metadata = model.files.metadata
