@@ -86,7 +86,8 @@ FILES = {
     "key-twice": ("metadata key twice", file([entry(), entry()])),
     "key-not-utf8": ("not UTF-8", file([entry(key=b"\xff")])),
     "value-type-13": ("unknown type of value", file([entry(kind=13)])),
-    "value-cut": ("ends inside its header", file([entry("a long key", kind=U64, value=b"")], alignment=1)),
+    "value-cut": (
+        "number of metadata entries", file([entry(kind=U64, value=b"")], alignment=1)),
     "string-length-beyond-file": (
         "string that is longer", file([entry(kind=STRING, value=string("v", length=1000))])),
     "string-not-utf8": ("not UTF-8", file([entry(kind=STRING, value=string(b"\xc0\xaf"))])),
