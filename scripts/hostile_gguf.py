@@ -76,7 +76,7 @@ FILES = {
     "big-endian": ("big-endian", file(version=3 << 24)),
     "tensor-count-2-63": ("number of tensors", file(tensor_count=HUGE)),
     "tensor-count-one-too-many": (
-        "number of tensors", file(tensors=[tensor()], tensor_count=2, data=bytes(4))),
+        "ends inside its header", file(tensors=[tensor()], tensor_count=2, data=bytes(4))),
     "entry-count-2-63": ("number of metadata entries", file(entry_count=HUGE)),
     "entry-count-beyond-file": ("number of metadata entries", file(entry_count=1000)),
     "key-length-2-64": (
@@ -86,7 +86,8 @@ FILES = {
     "key-twice": ("metadata key twice", file([entry(), entry()])),
     "key-not-utf8": ("not UTF-8", file([entry(key=b"\xff")])),
     "value-type-13": ("unknown type of value", file([entry(kind=13)])),
-    "value-cut": ("ends inside its header", file([entry(kind=U64, value=b"")], alignment=1)),
+    "value-cut": (
+        "number of metadata entries", file([entry(kind=U64, value=b"")], alignment=1)),
     "string-length-beyond-file": (
         "string that is longer", file([entry(kind=STRING, value=string("v", length=1000))])),
     "string-not-utf8": ("not UTF-8", file([entry(kind=STRING, value=string(b"\xc0\xaf"))])),

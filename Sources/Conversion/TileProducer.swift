@@ -29,6 +29,8 @@ final class TileProducer: Sendable {
     _ tile: Tile, worker: Int, into slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) -> Int {
     try Interruption.check()
+    // Workers are threads of any history: a library that flushes denormals would change bytes.
+    FloatState.reset()
     let tensor = plan.tensors[tile.tensor]
     switch tensor.operation {
     case .copy:

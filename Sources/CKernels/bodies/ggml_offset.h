@@ -150,7 +150,7 @@ BODY void NAME(offset_search)(
   }
 }
 
-// The search for sub-blocks of 32, and of 16 with either kind of error: compiled once for all limits.
+// The search for sub-blocks of 32, and of 16 with either kind of error: one copy for all limits.
 #define OFFSET_SEARCH(name, n, kind) \
   static __attribute__((noinline)) void NAME(name)( \
       const vf x[][PAIR], const vf w[][PAIR], NAME(offsets) p, \
