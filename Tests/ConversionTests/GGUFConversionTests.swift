@@ -25,7 +25,7 @@ import Testing
   static func recipe(
     _ type: String, mtp: Recipe.MTP = .keep, shardLimit: Int? = nil, requantize: Bool = false
   ) throws -> Recipe {
-    let fileType = try #require(GGUFFileType.named(type))
+    let fileType = try GGUFFileType(named: type)
     return Recipe(
       target: .gguf(GGUFRecipe(fileType, allowsRequantizing: requantize)), outputName: "out",
       mtp: mtp, shardLimit: shardLimit)
@@ -57,16 +57,18 @@ import Testing
         let parts = run.split(separator: "*")
         return Array(repeating: parts[0], count: parts.count > 1 ? Int(parts[1]) ?? 0 : 1)
       }
-      var mix = QuantMix(
-        GGUFRecipe(try #require(GGUFFileType.named(type))),
-        network: QuantMix.Network(
-          layers: config.storedLayers, experts: config.routedExperts,
-          groupedQueries: config.heads, tiedEmbeddings: config.tiedEmbeddings, jointKeyValues: 0),
-        hasImportance: false)
       let tensors = config.deepSeek2Tensors()
       #expect(tensors.count == expected.count)
-      for (tensor, expected) in zip(tensors, expected) {
-        let choice = mix.choose(name: tensor.name, shape: tensor.shape, source: .f32)
+      let mix = try TypeMix(
+        GGUFRecipe(try GGUFFileType(named: type)),
+        tensors: tensors.map {
+          TypeMix.Tensor(name: $0.name, extents: $0.shape.dimensions.reversed(), type: .f32)
+        },
+        model: TypeMix.Model(
+          blockCount: config.storedLayers, expertCount: config.routedExperts,
+          headCount: config.heads))
+      for ((tensor, choice), expected) in zip(zip(tensors, mix.choices), expected) {
+        #expect(choice.tensor.name == tensor.name)
         #expect(choice.type.rawValue == expected, "\(type) \(tensor.name): \(choice.reason)")
         #expect(tensor.isAlwaysFloat32 == choice.reason.contains("never"))
       }
