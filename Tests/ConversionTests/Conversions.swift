@@ -38,14 +38,15 @@ struct Conversions {
   }
 
   /// Writes a model of pseudo-random weights with the config of a sample: one dense layer of the
-  /// given width.
+  /// given sizes.
   static func writeModel(
-    to workspace: Workspace, like name: String, intermediateSize: Int
+    to workspace: Workspace, like name: String, hiddenSize: Int, intermediateSize: Int
   ) throws {
     let path = sample(name) + "/config.json"
     guard case .object(var config) = try JSONValue(parsing: contents(path), file: path) else {
       throw CocoaError(.coderInvalidValue)
     }
+    config["hidden_size"] = .integer(hiddenSize)
     config["intermediate_size"] = .integer(intermediateSize)
     config["num_hidden_layers"] = .integer(1)
     config["num_nextn_predict_layers"] = .integer(0)

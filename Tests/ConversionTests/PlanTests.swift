@@ -59,7 +59,8 @@ import Testing
   /// Matrices of several tiles, cut between rows, and within a row that is longer than a tile.
   @Test func dequantizedBytesDoNotDependOnWhereTensorsAreCut() throws {
     let workspace = try Workspace()
-    try Conversions.writeModel(to: workspace, like: "tiny-bf16", intermediateSize: 40_000)
+    try Conversions.writeModel(
+      to: workspace, like: "tiny-bf16", hiddenSize: 64, intermediateSize: 40_000)
     let source = try Conversions(workspace.path, Recipe(weights: .fp8)).moved(to: workspace)
     let expected = try Conversions(source, Recipe(weights: .bf16)).files()
     for memory in [330_000, 390_000] {
@@ -73,7 +74,8 @@ import Testing
   /// Matrices of several tiles, cut between bands of blocks.
   @Test func quantizedBytesDoNotDependOnWhereTensorsAreCut() throws {
     let workspace = try Workspace()
-    try Conversions.writeModel(to: workspace, like: "tiny-bf16", intermediateSize: 10_000)
+    try Conversions.writeModel(
+      to: workspace, like: "tiny-bf16", hiddenSize: 256, intermediateSize: 10_000)
     let expected = try Conversions(workspace.path, Recipe(weights: .fp8))
     let band = 128 * 10_000 * 2
     #expect(expected.plan.buffers.tileBytes > band)
