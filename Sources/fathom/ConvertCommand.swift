@@ -73,7 +73,11 @@ struct ConvertCommand: ParsableCommand {
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
-    _ = try target()
+    do {
+      _ = try target()
+    } catch let fault as Fault {
+      throw ValidationError(fault.description)
+    }
     if (blockSize != nil || scaleFormat != nil) && (to != .hf || weights?.type != .f8E4M3) {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }

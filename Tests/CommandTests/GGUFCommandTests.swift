@@ -73,10 +73,10 @@ import Testing
     let tensors = plan.list("tensors")
     let output = try #require(tensors.first { $0.string("name") == "output.weight" })
     #expect(output.string("type") == "BF16")
-    #expect(output.string("reason") == "--output-tensor-type")
+    #expect(output.string("reason") == "asked for")
     let stack = try #require(tensors.first { $0.string("name") == "blk.1.ffn_down_exps.weight" })
     #expect(stack.string("operation") == "stacked" && stack.list("sources").count == 32)
-    #expect(stack.string("reason") == "--tensor-type ffn_down_exps")
+    #expect(stack.string("reason") == "rule ffn_down_exps")
   }
 
   @Test func validateFindsWhatIsWrong() throws {
