@@ -75,7 +75,7 @@ let package = Package(
       name: "PlatformTests", dependencies: ["Support", "Platform"], swiftSettings: strict),
     .testTarget(
       name: "FormatsTests", dependencies: ["Support", "Formats", "Platform", "Tensors"],
-      swiftSettings: strict),
+      exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "ConversionTests",
       dependencies: ["Support", "Conversion", "Formats", "Models", "Platform", "Tensors"],

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import torch
 
-from interop_checks import conversion, fixtures, forward, gguf, quantization, verification
+from interop_checks import (
+    conversion, fixtures, forward, gguf, gguf_input, quantization, verification,
+)
 from interop_checks.report import Report
 
 # In the order in which a reader would ask: are the known answers true, does Fathom give them,
@@ -21,6 +23,7 @@ PARTS = {
     "conversion": conversion.run,
     "quantization": quantization.run,
     "gguf": gguf.run,
+    "gguf-input": gguf_input.run,
     "verification": verification.run,
 }
 

@@ -1,6 +1,7 @@
 internal import Formats
 internal import Models
 public import Platform
+internal import Tensors
 
 extension Plan {
   /// What Hugging Face's own writers put into one file.
@@ -18,8 +19,17 @@ extension Plan {
     _ source: SourceModel, recipe: Recipe, resources: Resources = Resources()
   ) throws(Fault) {
     if case .gguf(let gguf) = recipe.target {
-      let planner = try GGUFPlanner(source, recipe: recipe, gguf: gguf)
-      try self.init(planner, recipe: recipe, resources: resources)
+      if let model = source.gguf {
+        let planner = try GGUFRequantizer(model, recipe: recipe, gguf: gguf)
+        try self.init(
+          planner.tensors, metadata: planner.metadata, dropped: planner.dropped,
+          warnings: planner.warnings, recipe: recipe, resources: resources)
+      } else {
+        let planner = try GGUFPlanner(source, recipe: recipe, gguf: gguf)
+        try self.init(
+          planner.tensors, metadata: planner.metadata, dropped: planner.dropped,
+          warnings: planner.warnings, recipe: recipe, resources: resources)
+      }
       return
     }
     let planner = try Planner(source, recipe: recipe)
@@ -41,16 +51,19 @@ extension Plan {
   }
 
   /// Lays out what a planner for GGUF decided.
-  init(_ planner: GGUFPlanner, recipe: Recipe, resources: Resources) throws(Fault) {
+  private init(
+    _ tensors: [PlannedTensor], metadata: Metadata, dropped: [DroppedTensor],
+    warnings: [String], recipe: Recipe, resources: Resources
+  ) throws(Fault) {
     let layout = try GGUFWriterLayout.layout(
-      planner.tensors.map(\.entry), metadata: planner.metadata, name: recipe.outputName,
+      tensors.map(\.entry), metadata: metadata, name: recipe.outputName,
       shardLimit: recipe.shardLimit)
     self.init(
-      recipe: recipe, tensors: planner.tensors, layout: layout, index: nil, config: nil,
+      recipe: recipe, tensors: tensors, layout: layout, index: nil, config: nil,
       files: layout.files.map {
         PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .weights)
       },
-      dropped: planner.dropped, warnings: planner.warnings,
+      dropped: dropped, warnings: warnings,
       buffers: try BufferPlan(resources, indivisible: nil), sideFiles: [])
   }
 

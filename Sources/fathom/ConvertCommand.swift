@@ -73,7 +73,11 @@ struct ConvertCommand: ParsableCommand {
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
-    _ = try target()
+    do {
+      _ = try target()
+    } catch let fault as Fault {
+      throw ValidationError(fault.description)
+    }
     if (blockSize != nil || scaleFormat != nil) && (to != .hf || weights?.type != .f8E4M3) {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }
@@ -86,7 +90,7 @@ struct ConvertCommand: ParsableCommand {
     // Before anything is read: a name that is taken is the commonest mistake.
     let destination = dryRun ? nil : try OutputPath(output, overwrite: overwrite)
     try destination?.requireReplaceable()
-    let source = try SourceModel(Checkpoint(path: model, threads: threads))
+    let source = try SourceModel(path: model, threads: threads)
     try destination?.requireApart(from: source.place(of: model))
     let plan = try Plan(
       source, recipe: recipe, resources: Resources(threads: threads, memory: memory.bytes))
@@ -120,10 +124,7 @@ struct ConvertCommand: ParsableCommand {
       return .huggingFace
     case .gguf:
       guard let quant else { throw ValidationError("--to gguf needs --quant") }
-      guard let type = GGUFFileType.named(quant) else {
-        throw unknown(quant, GGUFFileType.all.map { $0.name.lowercased() })
-      }
-      return .gguf(gguf.recipe(type))
+      return .gguf(gguf.recipe(try GGUFFileType(named: quant)))
     }
   }
 

@@ -30,7 +30,7 @@ struct GGUFOptions: ParsableArguments {
     let type: ElementType
 
     init?(argument: String) {
-      guard let type = GGUFRecipe.type(named: argument) else { return nil }
+      guard let type = try? TensorTypeRule.type(named: argument) else { return nil }
       self.type = type
     }
   }
@@ -53,5 +53,5 @@ struct GGUFOptions: ParsableArguments {
 
 extension TensorTypeRule: ExpressibleByArgument {
   /// Reads `ffn_down=q8_0`.
-  public init?(argument: String) { self.init(argument) }
+  public init?(argument: String) { try? self.init(parsing: argument) }
 }

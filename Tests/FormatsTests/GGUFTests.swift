@@ -54,7 +54,7 @@ import Testing
     try [
       ("output.weight", .q80, [3, 64]), ("blk.0.norm", .f32, [5]), ("blk.0.empty", .f16, [0, 4]),
       ("blk.0.stack", .bf16, [2, 3, 7]),
-    ].map { (name: String, type: ElementType, shape: [Int]) -> OutputLayout.Entry in
+    ].map { (name: String, type: ElementType, shape: [Int]) in
       let shape = try #require(Shape(shape))
       return try #require(OutputLayout.Entry(name: name, type: type, shape: shape))
     }

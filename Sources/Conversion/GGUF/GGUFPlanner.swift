@@ -56,16 +56,18 @@ struct GGUFPlanner {
       guard parts.count == tensor.sources.count else { continue }
       expected.append((tensor, parts))
     }
-    var mix = QuantMix(
+    let mix = try TypeMix(
       gguf,
-      network: QuantMix.Network(
-        layers: target.storedLayers, experts: target.routedExperts,
-        groupedQueries: target.heads, tiedEmbeddings: target.tiedEmbeddings, jointKeyValues: 0),
-      hasImportance: false)
+      tensors: expected.map { tensor, _ in
+        TypeMix.Tensor(
+          name: tensor.name, extents: tensor.shape.dimensions.reversed(), type: Self.intermediate)
+      },
+      model: TypeMix.Model(
+        blockCount: target.storedLayers, expertCount: target.routedExperts,
+        headCount: target.heads))
+    let choices = Dictionary(uniqueKeysWithValues: mix.choices.map { ($0.tensor.name, $0) })
     for (tensor, parts) in expected {
-      let choice = mix.choose(
-        name: tensor.name, shape: tensor.shape, source: Self.intermediate)
-      try GGUFPlanner.requireWritable(choice, tensor.name)
+      guard let choice = choices[tensor.name] else { continue }
       guard
         let entry = OutputLayout.Entry(name: tensor.name, type: choice.type, shape: tensor.shape)
       else {
@@ -79,18 +81,6 @@ struct GGUFPlanner {
           entry: entry, source: parts[0].tensor, scales: parts[0].scales,
           operation: .assemble(Assembly(parts: parts, rows: rows(of: tensor))),
           reason: choice.reason))
-    }
-  }
-
-  /// Throws where a type cannot be written, or not without an importance matrix.
-  static func requireWritable(_ choice: QuantMix.Choice, _ tensor: String) throws(Fault) {
-    guard !choice.needsImportance else {
-      throw Fault(
-        .usage, "needs an importance matrix for \(choice.type.rawValue)", tensor: tensor,
-        expected: "--imatrix")
-    }
-    guard SourceCheck.isWritable(choice.type) else {
-      throw Fault(.usage, "cannot be written as \(choice.type.rawValue)", tensor: tensor)
     }
   }
 
@@ -152,13 +142,7 @@ struct GGUFPlanner {
     for section in sections {
       for key in section.keys { metadata[key] = section[key] }
     }
-    GGUFPlanner.setFileType(gguf.fileType, in: &metadata)
-  }
-
-  /// The two keys that llama-quantize sets, where it sets them.
-  static func setFileType(_ type: GGUFFileType, in metadata: inout Metadata) {
-    metadata.setLast("general.quantization_version", .uint32(2))
-    metadata.setLast("general.file_type", .uint32(type.id))
+    metadata.noteQuantization(as: gguf.fileType)
   }
 
   private mutating func warn() {

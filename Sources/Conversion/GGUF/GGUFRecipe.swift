@@ -1,4 +1,3 @@
-internal import Platform
 public import Tensors
 
 /// What the user asked of a GGUF file: llama-quantize's options under its own names.
@@ -31,37 +30,5 @@ public struct GGUFRecipe: Sendable, Hashable {
     self.tensorTypes = tensorTypes
     self.leavesOutput = leavesOutput
     self.allowsRequantizing = allowsRequantizing
-  }
-
-  /// A type by llama.cpp's name in any case; nil for other names and for types that are not
-  /// written.
-  public static func type(named name: String) -> ElementType? {
-    guard let type = ElementType(rawValue: name.uppercased()), type.ggmlID != nil,
-      type.isBlock || [.f32, .f16, .bf16].contains(type)
-    else { return nil }
-    return type
-  }
-}
-
-/// A pattern and the type of the tensors whose names contain a match: `ffn_down=q8_0`.
-public struct TensorTypeRule: Sendable, Hashable {
-  /// A regular expression.
-  public let pattern: String
-  /// The type.
-  public let type: ElementType
-
-  /// Reads `pattern=type`; returns nil where either is not one.
-  public init?(_ text: String) {
-    guard let sign = text.lastIndex(of: "="), sign > text.startIndex,
-      let type = GGUFRecipe.type(named: String(text[text.index(after: sign)...]))
-    else { return nil }
-    pattern = text[..<sign].lowercased()
-    guard (try? Regex(pattern)) != nil else { return nil }
-    self.type = type
-  }
-
-  func matches(_ name: String) -> Bool {
-    guard let expression = try? Regex(pattern) else { return false }
-    return name.firstMatch(of: expression) != nil
   }
 }

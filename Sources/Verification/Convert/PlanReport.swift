@@ -134,7 +134,7 @@ public struct PlanReport {
       "maxShardSize": plan.recipe.shardLimit.map { .integer($0) } ?? .null,
       "pure": .bool(gguf.isPure), "leaveOutputTensor": .bool(gguf.leavesOutput),
       "tensorTypes": .array(
-        gguf.tensorTypes.map { .string("\($0.pattern)=\($0.type.rawValue)") }),
+        gguf.tensorTypes.map { .string("\($0.text)=\($0.type.rawValue)") }),
     ]
     if let type = gguf.outputType { recipe["outputTensorType"] = .string(type.rawValue) }
     if let type = gguf.embeddingType { recipe["tokenEmbeddingType"] = .string(type.rawValue) }
