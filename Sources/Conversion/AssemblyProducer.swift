@@ -12,15 +12,22 @@ struct AssemblyProducer {
   /// Memory for values before they are encoded, and for those that are yet to be transposed.
   let values: UnsafeMutableBufferPointer<Float>
   let turned: UnsafeMutableBufferPointer<Float>
+  /// What columns weigh when they are quantized.
+  var importance: ImportanceColumns?
 
   /// Values decoded at a time: 256 KiB as F32, part of the second-level cache of most processors.
   static let chunk = 1 << 16
 
   /// Elements decoded at a time within scratch memory of that size, a multiple of every block.
-  static func chunk(scratchBytes: Int) -> Int {
-    // Three areas of up to four bytes an element.
-    min(chunk, scratchBytes / 12 / 256 * 256)
+  ///
+  /// Where columns are weighed that is a row at least: its mean square enters into each block.
+  static func chunk(_ tensor: PlannedTensor, scratchBytes: Int) -> Int {
+    let most = scratchBytes / areaBytes / 256 * 256
+    return min(max(chunk, tensor.weighedRow), most)
   }
+
+  /// Three areas of up to four bytes an element.
+  static let areaBytes = 12
 
   private var columns: Int { entry.shape.dimensions.last ?? 1 }
 
@@ -34,6 +41,7 @@ struct AssemblyProducer {
       preconditionFailure("the plan converts to types that have codecs")
     }
     let most = values.count
+    var weights: (matrix: Int, values: [Float])?
     let rowsAtOnce = max(1, most / columns.count)
     var done = 0
     for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsAtOnce) {
@@ -44,11 +52,36 @@ struct AssemblyProducer {
         let part = UnsafeMutableBufferPointer(rebasing: values[..<size])
         try decode(rows: group, columns: piece, into: part)
         let (from, to) = (entry.type.byteOffset(of: done), entry.type.byteOffset(of: done + size))
-        codec.encode(
-          UnsafeBufferPointer(part),
+        try encode(
+          part, rows: group, with: codec, weights: &weights,
           into: UnsafeMutableRawBufferPointer(rebasing: slot[from..<to]))
         done += size
       }
+    }
+  }
+
+  /// values (rows, columns) → bytes of the output's type, each matrix of a stack with its weights.
+  private func encode(
+    _ values: UnsafeMutableBufferPointer<Float>, rows: Range<Int>, with codec: Codec,
+    weights: inout (matrix: Int, values: [Float])?, into bytes: UnsafeMutableRawBufferPointer
+  ) throws(Fault) {
+    guard let importance, entry.type.isBlock else {
+      return codec.encode(UnsafeBufferPointer(values), into: bytes)
+    }
+    let height = max(1, entry.shape.elementCount / max(1, columns) / importance.matrices)
+    var done = 0
+    for (matrix, range) in AssemblyProducer.runs(of: rows, every: height) {
+      let size = range.count * columns
+      let (from, to) = (entry.type.byteOffset(of: done), entry.type.byteOffset(of: done + size))
+      if weights?.matrix != matrix {
+        weights = (matrix, try importance.weights(ofMatrix: matrix))
+      }
+      weights?.values.withUnsafeBufferPointer { weights in
+        codec.encode(
+          UnsafeBufferPointer(rebasing: values[done..<done + size]), columns: columns,
+          importance: weights, into: UnsafeMutableRawBufferPointer(rebasing: bytes[from..<to]))
+      }
+      done += size
     }
   }
 

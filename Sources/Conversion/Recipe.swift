@@ -1,7 +1,7 @@
 public import Tensors
 
 /// What the user asked for.
-public struct Recipe: Sendable, Hashable {
+public struct Recipe: Sendable {
   /// Which layers the output holds.
   public enum MTP: String, Sendable, Hashable, CaseIterable {
     /// All of them.
@@ -21,7 +21,7 @@ public struct Recipe: Sendable, Hashable {
   }
 
   /// Formats that can be written, each with what is its own.
-  public enum Target: Sendable, Hashable {
+  public enum Target: Sendable {
     /// A Hugging Face checkpoint.
     case huggingFace
     /// A GGUF file for llama.cpp.

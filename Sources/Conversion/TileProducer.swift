@@ -71,7 +71,7 @@ final class TileProducer: Sendable {
     _ slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) -> Int {
     let memory = scratch[worker].bytes
-    let chunk = AssemblyProducer.chunk(scratchBytes: memory.count)
+    let chunk = AssemblyProducer.chunk(tensor, scratchBytes: memory.count)
     let areas = (0..<2).map { area in
       UnsafeMutableRawBufferPointer(rebasing: memory[area * chunk * 4..<(area + 1) * chunk * 4])
         .bindMemory(to: Float.self)
@@ -83,7 +83,7 @@ final class TileProducer: Sendable {
       source: RowSource(inventory: inventory, scratch: stored) { count in
         self.read.wrappingAdd(count, ordering: .relaxed)
       },
-      values: areas[0], turned: areas[1]
+      values: areas[0], turned: areas[1], importance: tensor.importance
     ).produce(
       rows: tile.rows, columns: tile.columns,
       into: UnsafeMutableRawBufferPointer(rebasing: slot[..<size]))
