@@ -14,6 +14,8 @@ struct AssemblyProducer {
   let turned: UnsafeMutableBufferPointer<Float>
   /// What columns weigh when they are quantized.
   var importance: ImportanceColumns?
+  /// Whether values that are not finite are refused, before and after they are encoded.
+  var isChecked = false
 
   /// Values decoded at a time: 256 KiB as F32, part of the second-level cache of most processors.
   static let chunk = 1 << 16
@@ -51,13 +53,33 @@ struct AssemblyProducer {
         let size = group.count * piece.count
         let part = UnsafeMutableBufferPointer(rebasing: values[..<size])
         try decode(rows: group, columns: piece, into: part)
+        try check(UnsafeRawBufferPointer(part), .f32, rows: group, columns: piece)
         let (from, to) = (entry.type.byteOffset(of: done), entry.type.byteOffset(of: done + size))
         try encode(
           part, rows: group, with: codec, weights: &weights,
           into: UnsafeMutableRawBufferPointer(rebasing: slot[from..<to]))
+        try check(
+          UnsafeRawBufferPointer(rebasing: slot[from..<to]), entry.type, rows: group,
+          columns: piece)
         done += size
       }
     }
+  }
+
+  /// Throws where an element is NaN or infinite, which llama-quantize refuses as well.
+  private func check(
+    _ bytes: UnsafeRawBufferPointer, _ type: ElementType, rows: Range<Int>, columns: Range<Int>
+  ) throws(Fault) {
+    guard isChecked, let element = Codec.codec(for: type)?.firstNotFinite(bytes) else { return }
+    let row = rows.lowerBound + element / columns.count
+    let height = max(1, entry.shape.elementCount / max(1, self.columns) / assembly.parts.count)
+    let part = assembly.parts[min(row / height, assembly.parts.count - 1)].tensor
+    throw Fault(
+      .malformed,
+      "row \(row), column \(columns.lowerBound + element % columns.count) "
+        + (type == entry.type && type != .f32 ? "overflows as \(type.rawValue)" : "is not finite"),
+      file: source.inventory.shards[part.shard].file.path, tensor: entry.name,
+      expected: "finite weights")
   }
 
   /// values (rows, columns) → bytes of the output's type, each matrix of a stack with its weights.
@@ -107,6 +129,9 @@ struct AssemblyProducer {
         into: UnsafeMutableRawBufferPointer(rebasing: slot[from..<to]))
       done += size
     }
+    try check(
+      UnsafeRawBufferPointer(rebasing: slot[..<entry.type.byteOffset(of: done)]), entry.type,
+      rows: rows, columns: columns)
   }
 
   private func decode(

@@ -44,6 +44,9 @@ public struct Recipe: Sendable {
   /// Scales of FP8 blocks; nil for F32, or what the source has.
   public var scaleFormat: ScaleFormat?
 
+  /// Whether a GGUF file is written.
+  var isGGUF: Bool { if case .gguf = target { true } else { false } }
+
   /// Makes a recipe.
   public init(
     target: Target = .huggingFace, outputName: String = "model", weights: WeightStorage? = nil,

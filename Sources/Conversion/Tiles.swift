@@ -41,7 +41,9 @@ struct TileGrid {
       rows = 1
       columns = tensor.entry.byteCount
       rowsPerTile = 1
-      columnsPerTile = tileBytes
+      // Whole blocks, so that each tile can be looked at by itself.
+      let unit = tensor.entry.type.byteCount(elements: tensor.entry.type.blockElements) ?? 1
+      columnsPerTile = max(1, tileBytes / unit) * unit
     case .cast:
       rows = 1
       columns = tensor.entry.shape.elementCount

@@ -110,6 +110,26 @@ import Testing
     #expect(fault.kind == .malformed && fault.tensor != nil && fault.offset != nil)
   }
 
+  /// llama-quantize refuses them too, in copies as in what it quantizes.
+  @Test(arguments: ["f32", "q8_0", "q4_0"], [Float.infinity, .nan])
+  func whatIsNotFiniteIsRefused(type: String, value: Float) throws {
+    let source = try convert(sample("tiny-tied"), GGUFRecipe(.f32))
+    let files = try GGUFFiles(path: source.output)
+    for name in ["blk.0.ffn_gate.weight", "output_norm.weight"] {
+      let tensor = try #require(files.inventory[name])
+      var bytes = try source.file()
+      let place = tensor.offset + 4 * 9
+      for byte in 0..<4 {
+        bytes[place + byte] = UInt8(truncatingIfNeeded: value.bitPattern >> (8 * byte))
+      }
+      let path = try source.workspace.write("broken-\(name)-\(type).gguf", bytes)
+      let fault = try #require(throws: Fault.self) {
+        _ = try convert(path, GGUFRecipe(try GGUFFileType(named: type)), mtp: .keep)
+      }
+      #expect(fault.kind == .malformed && fault.tensor == name && fault.file == path)
+    }
+  }
+
   @Test func splitsAreKept() throws {
     let parts = try convert(
       sample("tiny-fp8"), GGUFRecipe(.f32), mtp: .keep, shardLimit: 700_000)

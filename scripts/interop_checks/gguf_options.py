@@ -1,9 +1,11 @@
 """Importance matrices, metadata overrides and splits beside llama-quantize's."""
 
 import filecmp
+import shutil
 import struct
 
 import numpy as np
+from safetensors.torch import load_file, save_file
 
 from peers import llama
 
@@ -94,6 +96,40 @@ def check_splits(report, path, folder):
         compare(report, f"{maker}'s splits joined", folder / "found.gguf", folder / "expected.gguf")
 
 
+def check_hostile(report, path, folder):
+    """What cannot be quantized is refused by both; what can gives the same file."""
+    name, norm = "model.layers.3.mlp.experts.1.down_proj.weight", "model.norm.weight"
+    changes = {
+        "an infinity": (name, float("inf")), "a NaN": (name, float("nan")),
+        "3e38": (name, 3e38), "denormals": (name, 1e-40), "an infinite norm": (norm, float("inf")),
+    }
+    for what, (key, value) in changes.items():
+        changed, source = folder / "hostile", folder / "hostile.gguf"
+        shutil.rmtree(changed, ignore_errors=True)
+        shutil.copytree(path, changed)
+        for file in changed.glob("*.safetensors"):
+            tensors = load_file(str(file))
+            if key in tensors:
+                tensors = {other: tensor.clone() for other, tensor in tensors.items()}
+                tensors[key].view(-1)[7:8 if what != "denormals" else None] = value
+                file.unlink()
+                save_file(tensors, str(file))
+        llama.convert(changed, source)
+        for file_type in [*MIXES, "f16", "bf16"]:
+            found, expected = folder / "found.gguf", folder / "expected.gguf"
+            found.unlink(missing_ok=True)
+            try:
+                llama.quantize(source, expected, file_type)
+            except llama.PeerRefused:
+                report.run("convert", changed, found, "--to", "gguf", "--quant", file_type, "--mtp",
+                           "drop", expect=65)
+                report.check(f"{what} → {file_type}: refused, as by the peer", not found.exists())
+                continue
+            report.run("convert", changed, found, "--to", "gguf", "--quant", file_type, "--mtp",
+                       "drop")
+            compare(report, f"{what} → {file_type}", found, expected)
+
+
 def run(report, folder):
     """Every type that importance changes, in both formats of the matrix."""
     for model in ("whole-blocks", "fallbacks"):
@@ -114,3 +150,4 @@ def run(report, folder):
         report.attempt(f"{model} overrides", check, report, f"{model} with overrides", path, source,
                        "q4_k_m", OVERRIDES, folder)
     report.attempt("splits", check_splits, report, path, folder)
+    report.attempt("hostile values", check_hostile, report, make_model("tied-bf16", folder), folder)
