@@ -12,6 +12,7 @@ import torch
 
 from interop_checks import (
     conversion, fixtures, forward, gguf, gguf_input, gguf_options, quantization, verification,
+    weights,
 )
 from interop_checks.report import Report
 
@@ -26,6 +27,7 @@ PARTS = {
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,
     "verification": verification.run,
+    "weights": weights.run,
 }
 
 

@@ -69,7 +69,7 @@ public struct SourceModel: Sendable {
   }
 
   /// The index in `model.layers.N.…`, nil for other names.
-  static func layer(of name: String) -> Int? {
+  public static func layer(of name: String) -> Int? {
     let prefix = "model.layers."
     guard name.hasPrefix(prefix) else { return nil }
     let digits = name.utf8.dropFirst(prefix.utf8.count).prefix { $0 != UInt8(ascii: ".") }
