@@ -10,7 +10,10 @@ from pathlib import Path
 
 import torch
 
-from interop_checks import conversion, fixtures, forward, gguf, quantization, text, verification
+from interop_checks import (
+    conversion, fixtures, forward, gguf, gguf_input, gguf_options, quantization, text,
+    verification, weights,
+)
 from interop_checks.report import Report
 
 # In the order in which a reader would ask: are the known answers true, does Fathom give them,
@@ -22,7 +25,10 @@ PARTS = {
     "conversion": conversion.run,
     "quantization": quantization.run,
     "gguf": gguf.run,
+    "gguf-input": gguf_input.run,
+    "gguf-options": gguf_options.run,
     "verification": verification.run,
+    "weights": weights.run,
 }
 
 

@@ -1,5 +1,6 @@
 public import Formats
-internal import Tensors
+public import Platform
+public import Tensors
 
 /// How an output tensor is put together from rows of others.
 ///
@@ -41,6 +42,12 @@ public struct Assembly: Sendable, Hashable {
   /// What is taken of them.
   public let rows: Rows
 
+  /// Names sources and what is taken of them.
+  public init(parts: [Part], rows: Rows) {
+    self.parts = parts
+    self.rows = rows
+  }
+
   /// The word that reports use.
   var name: String {
     switch rows {
@@ -49,5 +56,31 @@ public struct Assembly: Sendable, Hashable {
     case .transposedSlices: "split and transposed"
     case .joined: "joined"
     }
+  }
+}
+
+extension Assembly {
+  /// Rows of the assembled tensor, seen as a matrix, in F32: (rows.count, columns).
+  ///
+  /// - Parameter shape: the assembled tensor's own.
+  /// - Throws: `.inputOutput` where reading fails.
+  public func values(
+    shape: Shape, rows: Range<Int>, from inventory: Inventory
+  ) throws(Fault) -> ByteBuffer {
+    let columns = shape.dimensions.last ?? 1
+    guard let entry = OutputLayout.Entry(name: "", type: .f32, shape: shape) else {
+      preconditionFailure("a tensor that is stored has a size")
+    }
+    let result = ByteBuffer(count: rows.count * columns * MemoryLayout<Float>.size)
+    let chunk = AssemblyProducer.chunk
+    let areas = (0..<3).map { _ in ByteBuffer(count: chunk * MemoryLayout<Float>.size) }
+    try AssemblyProducer(
+      assembly: self, entry: entry,
+      source: RowSource(inventory: inventory, scratch: areas[0].bytes) { _ in },
+      values: areas[1].bytes.bindMemory(to: Float.self),
+      turned: areas[2].bytes.bindMemory(to: Float.self)
+    ).produce(rows: rows, columns: 0..<columns, into: result.bytes)
+    withExtendedLifetime(areas) {}
+    return result
   }
 }

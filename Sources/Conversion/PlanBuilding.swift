@@ -1,6 +1,7 @@
 internal import Formats
 internal import Models
 public import Platform
+internal import Tensors
 
 extension Plan {
   /// What Hugging Face's own writers put into one file.
@@ -18,8 +19,18 @@ extension Plan {
     _ source: SourceModel, recipe: Recipe, resources: Resources = Resources()
   ) throws(Fault) {
     if case .gguf(let gguf) = recipe.target {
-      let planner = try GGUFPlanner(source, recipe: recipe, gguf: gguf)
-      try self.init(planner, recipe: recipe, resources: resources)
+      if let model = source.gguf {
+        let planner = try GGUFRequantizer(model, recipe: recipe, gguf: gguf)
+        try self.init(
+          planner.tensors, metadata: planner.metadata, dropped: planner.dropped,
+          warnings: planner.warnings, recipe: recipe, splits: planner.splits,
+          resources: resources)
+      } else {
+        let planner = try GGUFPlanner(source, recipe: recipe, gguf: gguf)
+        try self.init(
+          planner.tensors, metadata: planner.metadata, dropped: planner.dropped,
+          warnings: planner.warnings, recipe: recipe, resources: resources)
+      }
       return
     }
     let planner = try Planner(source, recipe: recipe)
@@ -41,17 +52,23 @@ extension Plan {
   }
 
   /// Lays out what a planner for GGUF decided.
-  init(_ planner: GGUFPlanner, recipe: Recipe, resources: Resources) throws(Fault) {
+  private init(
+    _ tensors: [PlannedTensor], metadata: Metadata, dropped: [DroppedTensor],
+    warnings: [String], recipe: Recipe, splits: [Int]? = nil, resources: Resources
+  ) throws(Fault) {
     let layout = try GGUFWriterLayout.layout(
-      planner.tensors.map(\.entry), metadata: planner.metadata, name: recipe.outputName,
-      shardLimit: recipe.shardLimit)
+      tensors.map(\.entry), metadata: metadata, name: recipe.outputName,
+      division: splits.map { .counts($0) } ?? .limit(recipe.shardLimit ?? .max))
+    let widest = tensors.max { $0.indivisibleBytes < $1.indivisibleBytes }
     self.init(
-      recipe: recipe, tensors: planner.tensors, layout: layout, index: nil, config: nil,
+      recipe: recipe, tensors: tensors, layout: layout, index: nil, config: nil,
       files: layout.files.map {
         PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .weights)
       },
-      dropped: planner.dropped, warnings: planner.warnings,
-      buffers: try BufferPlan(resources, indivisible: nil), sideFiles: [])
+      dropped: dropped, warnings: warnings,
+      buffers: try BufferPlan(
+        resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) }),
+      sideFiles: [])
   }
 
   private static func files(

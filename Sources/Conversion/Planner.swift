@@ -88,6 +88,10 @@ struct Planner {
     if recipe.weights?.type == .f16 {
       warnings.append("F16 ends at 65504: larger weights become infinite")
     }
+    if let gguf = source.gguf {
+      warnings += gguf.notes
+      warnings.append("a GGUF file's tokenizer is not turned into tokenizer.json")
+    }
     return warnings + source.skippedFiles
   }
 
@@ -100,6 +104,7 @@ struct Planner {
           reason: isMTP ? "--mtp drop leaves MTP layers out" : "--mtp only keeps MTP layers alone"))
       return
     }
+    if source.gguf != nil, try decideGGUF(tensor) { return }
     let expected = implied[tensor.name]
     let scaled = scalesWeight(tensor)
     if expected == nil, !scaled { unexpected.append(tensor.name) }
@@ -119,6 +124,41 @@ struct Planner {
       return try add(tensor, tensor.type, .copy, "not implied by the config: carried along")
     }
     try decidePlain(tensor, expected, weights)
+  }
+
+  /// Decides what only a GGUF file has: blocks, and matrices in two halves.
+  ///
+  /// - Returns: whether the tensor is one of those.
+  private mutating func decideGGUF(_ tensor: StoredTensor) throws(Fault) -> Bool {
+    if let weights = recipe.weights, weights.type == .f8E4M3 {
+      throw Fault(
+        .usage, "is a GGUF file, which is not turned into FP8 in one step",
+        file: source.path(of: tensor), expected: "a conversion to bf16 first")
+    }
+    let isHalf = HalfNames.joint(of: tensor.name) != nil
+    guard isHalf || tensor.type.isBlock else { return false }
+    guard let type = recipe.weights?.type ?? (tensor.type.isBlock ? nil : tensor.type) else {
+      throw Fault(
+        .usage, "is quantized in blocks, which safetensors files do not know",
+        file: source.path(of: tensor), tensor: tensor.name, expected: "--quant bf16, f16 or f32",
+        found: tensor.type.rawValue)
+    }
+    guard let name = HalfNames.joint(of: tensor.name),
+      let halves = JointKeyValues(
+        of: name, in: source.checkpoint.inventory, config: source.config)
+    else {
+      try add(
+        tensor, implied[tensor.name]?.storage == .float32 ? .f32 : type,
+        .assemble(Assembly(parts: [Assembly.Part(tensor)], rows: .stacked)),
+        "\(tensor.type.rawValue) blocks decoded")
+      return true
+    }
+    // Each pair is met twice; the keys stand for it.
+    guard halves.keys.name == tensor.name else { return true }
+    try add(
+      tensor, type, .assemble(halves.assembly(source.config)), "keys and values joined again",
+      name: name, shape: halves.shape)
+    return true
   }
 
   /// Whether a tensor is the grid of scales of an FP8 weight.

@@ -42,8 +42,11 @@ struct SourceCheck {
 
   private func check(_ expected: ExpectedTensor, isRequired: Bool) throws(Fault) {
     guard let tensor = source.checkpoint.inventory[expected.name] else {
-      // An FP8 weight's scales are asked for with the weight; a plain one needs none.
-      guard isRequired, expected.storage != .scale else { return }
+      if isSplit(expected) { return }
+      // An FP8 weight's scales are asked for with the weight; a plain one needs none. llama.cpp
+      // leaves copies of embedding and head out.
+      let isCopy = expected.part == .embeddingCopy || expected.part == .headCopy
+      guard isRequired, expected.storage != .scale, !isCopy || source.gguf == nil else { return }
       throw Fault(
         .malformed, "is missing", file: source.checkpoint.folder, tensor: expected.name,
         expected: "\(expected.shape)", found: "nothing; \(Self.hint)")
@@ -57,11 +60,18 @@ struct SourceCheck {
       case .fp8: Self.plainTypes.union([.f8E4M3])
       case .plain, .float32: Self.plainTypes
       }
-    guard allowed.contains(tensor.type) else {
+    guard allowed.contains(tensor.type) || source.gguf != nil && tensor.type.isBlock else {
       throw fault(
         tensor, "has the wrong type", allowed.map(\.rawValue).sorted().joined(separator: " or "),
         tensor.type.rawValue)
     }
+  }
+
+  /// Whether a GGUF file has the two halves of a matrix in its place.
+  private func isSplit(_ expected: ExpectedTensor) -> Bool {
+    source.gguf != nil
+      && JointKeyValues(
+        of: expected.name, in: source.checkpoint.inventory, config: source.config) != nil
   }
 
   /// An FP8 weight and its grid belong together, whether the config implies them or not.

@@ -14,10 +14,34 @@ public struct SourceModel: Sendable {
   /// Entries of the folder that look like side files and are not copied, with the reason.
   public let skippedFiles: [String]
 
+  /// The GGUF file that the checkpoint was read from; nil for any other.
+  public let gguf: GGUFModel?
+
+  /// Takes a GGUF file for a checkpoint; nothing lies beside it.
+  public init(_ model: GGUFModel) {
+    gguf = model
+    checkpoint = model.checkpoint
+    config = model.config
+    sideFiles = []
+    skippedFiles = []
+  }
+
+  /// Opens a MODEL argument, whatever its format.
+  ///
+  /// - Throws: what opening the format throws.
+  public init(path: String, threads: Int) throws(Fault) {
+    if try GGUFModel.isGGUF(path) {
+      self.init(try GGUFModel(path: path))
+    } else {
+      try self.init(Checkpoint(path: path, threads: threads))
+    }
+  }
+
   /// Reads the config of an open checkpoint and looks at the files beside it.
   ///
   /// - Throws: `.malformed` where the config is not one of this family.
   public init(_ checkpoint: Checkpoint) throws(Fault) {
+    gguf = nil
     self.checkpoint = checkpoint
     config = try DeepSeekV3Config(
       json: checkpoint.config, file: Folder.join(checkpoint.folder, "config.json"))
@@ -45,7 +69,7 @@ public struct SourceModel: Sendable {
   }
 
   /// The index in `model.layers.N.…`, nil for other names.
-  static func layer(of name: String) -> Int? {
+  public static func layer(of name: String) -> Int? {
     let prefix = "model.layers."
     guard name.hasPrefix(prefix) else { return nil }
     let digits = name.utf8.dropFirst(prefix.utf8.count).prefix { $0 != UInt8(ascii: ".") }

@@ -22,6 +22,16 @@ public struct Checkpoint: Sendable {
     try self.init(CheckpointSurvey(path: path, threads: threads))
   }
 
+  /// Wraps what another format was read into.
+  ///
+  /// - Parameter config: the `config.json` that its metadata amounts to.
+  public init(folder: String, config: JSONValue, inventory: Inventory) {
+    self.folder = folder
+    self.config = config
+    self.inventory = inventory
+    hasIndex = false
+  }
+
   /// Accepts a survey that found nothing wrong.
   public init(_ survey: CheckpointSurvey) throws(Fault) {
     folder = survey.folder

@@ -4,7 +4,10 @@ internal import Platform
 /// What all commands say of a MODEL argument and of threads.
 enum ModelArgument {
   static let help: ArgumentHelp =
-    "A checkpoint folder (config.json and *.safetensors), or one .safetensors file in it."
+    """
+    A checkpoint folder (config.json and *.safetensors), one .safetensors file in it, or a GGUF \
+    file.
+    """
 
   /// Refuses a number of threads that no machine has.
   static func check(threads: Int) throws {

@@ -36,6 +36,12 @@ struct ConvertCommand: ParsableCommand {
       """, valueName: "type"))
   var quant: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Types of a GGUF file's tensors by name and layer; see Schemas/recipe.schema.json.",
+      valueName: "file"))
+  var recipe: String?
+
   @Option(help: "Multi-token-prediction layers: keep, drop, or only them.")
   var mtp = Recipe.MTP.keep
 
@@ -73,7 +79,11 @@ struct ConvertCommand: ParsableCommand {
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
-    _ = try target()
+    do {
+      _ = try target()
+    } catch let fault as Fault {
+      throw ValidationError(fault.description)
+    }
     if (blockSize != nil || scaleFormat != nil) && (to != .hf || weights?.type != .f8E4M3) {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }
@@ -81,12 +91,13 @@ struct ConvertCommand: ParsableCommand {
 
   func run() throws {
     let recipe = Recipe(
-      target: try target(), outputName: Folder.name(of: output), weights: weights, mtp: mtp,
+      target: try completed(target()), outputName: Folder.name(of: output), weights: weights,
+      mtp: mtp,
       shardLimit: maxShardSize?.bytes, blockSize: blockSize, scaleFormat: scaleFormat)
     // Before anything is read: a name that is taken is the commonest mistake.
     let destination = dryRun ? nil : try OutputPath(output, overwrite: overwrite)
     try destination?.requireReplaceable()
-    let source = try SourceModel(Checkpoint(path: model, threads: threads))
+    let source = try SourceModel(path: model, threads: threads)
     try destination?.requireApart(from: source.place(of: model))
     let plan = try Plan(
       source, recipe: recipe, resources: Resources(threads: threads, memory: memory.bytes))
@@ -117,14 +128,23 @@ struct ConvertCommand: ParsableCommand {
     case .hf:
       if let quant, weights == nil { throw unknown(quant, WeightStorage.all.map(\.name)) }
       try gguf.requireUnused()
+      if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
       return .huggingFace
     case .gguf:
-      guard let quant else { throw ValidationError("--to gguf needs --quant") }
-      guard let type = GGUFFileType.named(quant) else {
-        throw unknown(quant, GGUFFileType.all.map { $0.name.lowercased() })
+      try gguf.check()
+      if maxShardSize != nil, gguf.keepSplit {
+        throw ValidationError("--keep-split and --max-shard-size do not go together")
       }
-      return .gguf(gguf.recipe(type))
+      return .gguf(gguf.recipe(try quant.map(GGUFFileType.init(named:))))
     }
+  }
+
+  /// The format with what stands in files.
+  private func completed(_ target: Recipe.Target) throws -> Recipe.Target {
+    guard case .gguf(var target) = target else { return target }
+    if let recipe { target = try target.adding(RecipeFile(path: recipe)) }
+    target.importance = try gguf.importance()
+    return .gguf(target)
   }
 
   private func unknown(_ quant: String, _ names: [String]) -> ValidationError {

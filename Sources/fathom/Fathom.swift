@@ -5,11 +5,11 @@ internal import Platform
 struct FathomCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fathom",
-    abstract: "Inspect, validate, convert and verify DeepSeek-V3-family checkpoints.",
+    abstract: "Inspect, validate, convert, verify and compare DeepSeek-V3-family checkpoints.",
     version: "0.1.0",
     subcommands: [
       InspectCommand.self, ValidateCommand.self, ConvertCommand.self, LogitsCommand.self,
-      VerifyCommand.self,
+      VerifyCommand.self, DiffCommand.self,
     ])
 
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.

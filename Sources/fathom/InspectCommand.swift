@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Formats
 internal import Platform
+internal import Tensors
 internal import Verification
 
 struct InspectCommand: ParsableCommand {
@@ -56,8 +57,8 @@ struct InspectCommand: ParsableCommand {
   func run() throws {
     let destination = try report.destination()
     let files = try ModelFiles(path: model, threads: threads)
-    let inventory = files.checkpoint.inventory
-    let inspection = Inspection(files.checkpoint, config: files.config)
+    let inventory = files.inventory
+    let inspection = Inspection(files)
     let glob = tensors.map(Glob.init)
     let rows =
       stats

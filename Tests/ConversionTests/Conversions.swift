@@ -18,7 +18,7 @@ struct Conversions {
     _ model: String, _ recipe: Recipe, resources: Resources = Resources(threads: 2)
   ) throws {
     workspace = try Workspace()
-    let source = try SourceModel(Checkpoint(path: model))
+    let source = try SourceModel(path: model, threads: 2)
     plan = try Plan(source, recipe: recipe, resources: resources)
     let place = try OutputPath(workspace.path("out"), overwrite: false)
     result = try plan.run(from: source, to: place)
@@ -53,6 +53,14 @@ struct Conversions {
     try workspace.write("config.json", JSONValue.object(config).text().utf8)
     try SafetensorsFixture.published(configPath: workspace.path("config.json"))
       .writeNumbers(to: workspace.path("model.safetensors"))
+  }
+
+  /// The output where it is one file.
+  func file() throws -> [UInt8] { try contents(output) }
+
+  /// The tensors of an output folder, with their bytes.
+  func tensors() throws -> [String: (tensor: StoredTensor, bytes: [UInt8])] {
+    try ConversionTests.tensors(of: output)
   }
 
   /// The rewritten config.

@@ -135,14 +135,14 @@ import Testing
     ("(", "regular expression that cannot be used"),
     (String(repeating: "(", count: 5000), "regular expression that cannot be used"),
     (String(repeating: "a", count: 70_000), "regular expression that is too long"),
-    (#"\p{Nonsense}"#, "invalid character property name"),
+    (#"\p{Nonsense}"#, "a property Nonsense that is not known"),
   ])
   func patternsAreChecked(pattern: String, expected: String) throws {
     let text = message(splitting(split(pattern)))
     #expect(text.hasPrefix("model/tokenizer.json: ") && text.contains(expected), "\(text)")
   }
 
-  @Test(arguments: ["(a+)+$", "(a|aa)+$", "(?:a*)*b", "(.*)*x", #"(?<x>a\g<x>?b?)+c"#])
+  @Test(arguments: ["(a+)+$", "(a|aa)+$", "(?:a*)*b", "(.*)*x", #"(?:a?b?)*+c|(a*a*)+b"#])
   func aPatternWithoutEndIsStopped(pattern: String) throws {
     let tokenizer = try TokenizerFixture.tokenizer(splitting(split(pattern)))
     let text = message {

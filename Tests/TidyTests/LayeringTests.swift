@@ -5,7 +5,7 @@ import Testing
   /// What each room may import, beside the standard library.
   static let rooms: [String: Set<String>] = [
     "Tensors": [],
-    "Platform": ["CZstd", "CJSONC", "COniguruma", "CPlatform", "Glibc", "Synchronization"],
+    "Platform": ["CZstd", "CJSONC", "CPlatform", "Glibc", "Synchronization"],
     "Codecs": ["Tensors", "CKernels"],
     "Formats": ["Tensors", "Platform", "Synchronization"],
     "Models": ["Tensors", "Platform"],

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(os.environ.get(
     "FATHOM_LLAMA",
     Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fathom" / "llama"))
@@ -23,12 +25,30 @@ def run(command):
     return result.stdout + result.stderr
 
 
-def convert(model, output, outtype="f32"):
+def convert(model, output, outtype="f32", *flags):
     """convert_hf_to_gguf.py"""
     run([sys.executable, CONVERTER, ROOT / "src", model, "--outfile", output,
-         "--outtype", outtype])
+         "--outtype", outtype, *flags])
 
 
 def quantize(source, output, file_type, *flags):
     """llama-quantize"""
     return run([ROOT / "bin" / "llama-quantize", *flags, source, output, file_type])
+
+
+def runner():
+    """Builds the program that prints logits, beside llama.cpp; returns its path."""
+    source, program = CONVERTER.with_name("llama_logits.c"), ROOT / "build" / "llama-logits"
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        run(["cc", "-O2", "-I", ROOT / "src" / "include", "-I", ROOT / "src" / "ggml" / "include",
+             source, "-o", program, "-L", ROOT / "lib", "-lllama", "-lggml", "-lggml-base",
+             f"-Wl,-rpath,{(ROOT / 'lib').resolve()}"])
+    return program
+
+
+def logits(model, ids, folder):
+    """(tokens, vocabulary) for a list of ids."""
+    inputs, outputs = Path(folder) / "ids.bin", Path(folder) / "logits.bin"
+    np.asarray(ids, dtype=np.int32).tofile(inputs)
+    run([runner(), model, inputs, outputs])
+    return np.fromfile(outputs, dtype=np.float32).reshape(len(ids), -1)

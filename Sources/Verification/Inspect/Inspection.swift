@@ -76,18 +76,35 @@ public struct Inspection: Sendable {
   /// Tensors in the order of their bytes, for listings.
   public let tensors: [StoredTensor]
 
-  /// Looks through a checkpoint's headers.
-  public init(_ checkpoint: Checkpoint, config: DeepSeekV3Config) {
-    self.config = config
-    architecture = config.modelType
-    shards = checkpoint.inventory.shards.count
-    tensors = checkpoint.inventory.tensors
+  /// What the files are: `safetensors` or `gguf`.
+  public let format: String
+
+  /// Looks through a model's headers.
+  public init(_ files: ModelFiles) {
+    let inventory = files.inventory
+    config = files.config
+    format = files.gguf == nil ? "safetensors" : "gguf"
+    architecture =
+      files.gguf == nil ? config.modelType : DeepSeekV3Config.deepSeek2Architecture
+    shards = inventory.shards.count
+    tensors = inventory.tensors
     let places = TensorPlaces(config)
-    for tensor in tensors { add(tensor, places.place(of: tensor.name)) }
+    for tensor in tensors {
+      guard format == "gguf" else {
+        add(tensor, places.place(of: tensor.name))
+        continue
+      }
+      // A stack has the place of its first expert and holds them all.
+      let origin = DeepSeek2Names.origin(of: tensor.name)
+      add(
+        tensor, origin.flatMap { places.place(of: DeepSeek2Names.name($0.name, expert: 0)) },
+        experts: origin?.form == .experts ? config.routedExperts : 1)
+    }
     layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
   }
 
-  private mutating func add(_ tensor: StoredTensor, _ place: TensorPlace?) {
+  /// Adds a tensor that holds so many experts from the place's own on.
+  private mutating func add(_ tensor: StoredTensor, _ place: TensorPlace?, experts: Int = 1) {
     total.add(tensor)
     types[tensor.type, default: Tally()].add(tensor)
     guard let place else {
@@ -97,7 +114,7 @@ public struct Inspection: Sendable {
     let count = tensor.shape.elementCount
     if let layer = place.layer {
       while layers.count <= layer { layers.append(Layer(index: layers.count, config: config)) }
-      layers[layer].add(tensor, place, config)
+      layers[layer].add(tensor, place, config, experts: experts)
     }
     if place.isScale {
       scales += count
@@ -111,7 +128,7 @@ public struct Inspection: Sendable {
     mainParameters += count
     guard place.part != .embedding || config.tiedEmbeddings else { return }
     denseActivePerToken += count
-    activePerToken += config.activeShare(of: place, count)
+    activePerToken += config.activeShare(of: place, count, experts: experts)
   }
 
   /// Floating-point operations per token in matrix products: one multiplication and one addition
@@ -131,8 +148,9 @@ public struct Inspection: Sendable {
 
 extension DeepSeekV3Config {
   /// The part of a weight that one token multiplies, on average over the routed experts.
-  fileprivate func activeShare(of tensor: TensorPlace, _ count: Int) -> Int {
+  fileprivate func activeShare(of tensor: TensorPlace, _ count: Int, experts: Int) -> Int {
     guard let expert = tensor.expert else { return count }
+    guard experts == 1 else { return count / experts * min(experts, expertsPerToken) }
     // Every token uses `expertsPerToken` of equally large experts: count the first ones.
     return expert < expertsPerToken ? count : 0
   }
@@ -145,18 +163,18 @@ extension Inspection.Layer {
   }
 
   fileprivate mutating func add(
-    _ tensor: StoredTensor, _ place: TensorPlace, _ config: DeepSeekV3Config
+    _ tensor: StoredTensor, _ place: TensorPlace, _ config: DeepSeekV3Config, experts: Int
   ) {
     types[tensor.type, default: Inspection.Tally()].add(tensor)
     if let expert = place.expert {
       expertBytes += tensor.byteCount
-      knownExperts.insert(expert)
+      knownExperts.formUnion(expert..<expert + experts)
     }
     guard !place.isScale else { return }
     let count = tensor.shape.elementCount
     parameters += count
     if place.part != .embeddingCopy {
-      activePerToken += config.activeShare(of: place, count)
+      activePerToken += config.activeShare(of: place, count, experts: experts)
     }
     if place.expert != nil {
       expertParameters += count

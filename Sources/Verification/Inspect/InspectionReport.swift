@@ -1,7 +1,7 @@
 internal import Formats
 internal import Models
 public import Platform
-internal import Tensors
+public import Tensors
 
 extension Inspection {
   /// The document of schema `fathom.inspect/1`.
@@ -15,7 +15,7 @@ extension Inspection {
     statistics: [(name: String, statistics: WeightStatistics)]? = nil
   ) -> JSONValue {
     var document: JSONObject = [
-      "schema": .string("fathom.inspect/1"), "format": .string("safetensors"),
+      "schema": .string("fathom.inspect/1"), "format": .string(format),
       "architecture": .string(architecture),
       "totals": .object([
         "tensors": .integer(total.tensors), "elements": .integer(total.elements),

@@ -3,7 +3,7 @@ public import Formats
 public import Models
 public import Platform
 internal import Synchronization
-internal import Tensors
+public import Tensors
 
 /// What the numbers of some tensors look like, scales applied.
 public struct WeightStatistics: Sendable, Hashable {
@@ -96,18 +96,19 @@ extension WeightStatistics {
   ) throws(Fault) {
     tensors = 1
     guard tensor.shape.elementCount > 0, let codec = Codec.codec(for: tensor.type) else { return }
-    let rows = tensor.shape.dimensions.first ?? 1
-    let columns = tensor.shape.elementCount / rows
+    let columns = tensor.shape.dimensions.last ?? 1
+    let rows = tensor.shape.elementCount / columns
     let scales = try WeightStatistics.scales(of: tensor, in: inventory, fp8: fp8)
     // Types below a byte are cut where whole bytes end: at the tensor's own end only.
-    let rowsAtOnce = tensor.type.bits < 8 ? rows : max(1, min(rows, Self.window / columns))
+    let isWhole = tensor.type.isBlock || tensor.type.bits >= 8
+    let rowsAtOnce = isWhole ? max(1, min(rows, Self.window / columns)) : rows
     let values = ByteBuffer(count: rowsAtOnce * columns * MemoryLayout<Float>.stride)
     let bytes = ByteBuffer(count: tensor.type.byteCount(elements: rowsAtOnce * columns) ?? 0)
     for row in stride(from: 0, to: rows, by: rowsAtOnce) {
       let count = min(rowsAtOnce, rows - row)
       let width = tensor.type.byteCount(elements: count * columns) ?? 0
       let piece = UnsafeMutableRawBufferPointer(rebasing: bytes.bytes[..<width])
-      try inventory.read(tensor, from: row * columns * tensor.type.bits / 8, into: piece)
+      try inventory.read(tensor, from: tensor.type.byteOffset(of: row * columns), into: piece)
       let floats = UnsafeMutableBufferPointer(
         rebasing: values.bytes.bindMemory(to: Float.self)[..<(count * columns)])
       if let scales {

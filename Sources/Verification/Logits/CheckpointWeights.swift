@@ -1,4 +1,5 @@
 public import Codecs
+internal import Conversion
 public import Formats
 public import Models
 public import Platform
@@ -8,7 +9,8 @@ internal import Tensors
 /// The weights of a checkpoint, read from its files when the forward pass asks for them.
 public struct CheckpointWeights: Sendable {
   private let inventory: Inventory
-  private let fp8: DeepSeekV3Config.FP8Quantization?
+  private let config: DeepSeekV3Config
+  private var fp8: DeepSeekV3Config.FP8Quantization? { config.fp8 }
 
   /// Types that a weight can be computed with; `.f8E4M3` takes a grid of scales.
   private static let types: Set<ElementType> = [.f32, .bf16, .f16, .f8E4M3]
@@ -23,9 +25,10 @@ public struct CheckpointWeights: Sendable {
     _ checkpoint: Checkpoint, config: DeepSeekV3Config, mtp: Bool
   ) throws(Fault) {
     inventory = checkpoint.inventory
-    fp8 = config.fp8
+    self.config = config
     for tensor in config.expectedTensors() where CheckpointWeights.isUsed(tensor) {
       if let layer = tensor.layer, layer >= config.layers, !mtp { continue }
+      if halves(of: tensor.name) != nil { continue }
       let stored = try find(tensor.name, folder: checkpoint.folder)
       guard stored.shape == tensor.shape else {
         throw Fault(
@@ -42,10 +45,11 @@ public struct CheckpointWeights: Sendable {
 
   private func checkType(_ stored: StoredTensor) throws(Fault) {
     let isMatrix = stored.shape.dimensions.count == 2
-    guard CheckpointWeights.types.contains(stored.type), isMatrix || stored.type != .f8E4M3 else {
+    let isKnown = CheckpointWeights.types.contains(stored.type) || stored.type.isBlock
+    guard isKnown, isMatrix || stored.type != .f8E4M3 else {
       throw Fault(
         .malformed, "has a type that cannot be computed with", tensor: stored.name,
-        expected: isMatrix ? "F32, BF16, F16 or F8_E4M3" : "F32, BF16 or F16",
+        expected: isMatrix ? "F32, BF16, F16, F8_E4M3 or blocks" : "F32, BF16 or F16",
         found: stored.type.rawValue)
     }
     guard stored.type == .f8E4M3 else { return }
@@ -65,6 +69,11 @@ public struct CheckpointWeights: Sendable {
         .malformed, "has a type that scales cannot have", tensor: name,
         expected: "F32, BF16 or F8_E8M0", found: scales.type.rawValue)
     }
+  }
+
+  /// The halves that a GGUF file has in place of a joint matrix; nil where there is one, or neither.
+  private func halves(of name: String) -> JointKeyValues? {
+    inventory[name] == nil ? JointKeyValues(of: name, in: inventory, config: config) : nil
   }
 
   private func find(_ name: String, folder: String?) throws(Fault) -> StoredTensor {
@@ -121,6 +130,7 @@ public struct CheckpointWeights: Sendable {
 extension CheckpointWeights: WeightSource {
   /// See `WeightSource`.
   public func size(ofMatrix name: String) throws(Fault) -> (rows: Int, columns: Int) {
+    if let shape = halves(of: name)?.shape { return (shape.dimensions[0], shape.dimensions[1]) }
     let stored = try find(name, folder: nil)
     guard stored.shape.dimensions.count == 2 else {
       throw Fault(.malformed, "is no matrix", tensor: name, found: "\(stored.shape)")
@@ -131,10 +141,16 @@ extension CheckpointWeights: WeightSource {
   /// See `WeightSource`.
   public func matrix(_ name: String, rows: Range<Int>) throws(Fault) -> WeightMatrix {
     let columns = try size(ofMatrix: name).columns
+    if let halves = halves(of: name) {
+      return WeightMatrix(
+        type: .f32, rows: rows.count, columns: columns,
+        storage: try halves.assembly(config).values(
+          shape: halves.shape, rows: rows, from: inventory))
+    }
     let stored = try find(name, folder: nil)
-    let width = stored.type.bits / 8
-    let buffer = ByteBuffer(count: rows.count * columns * width)
-    try inventory.read(stored, from: rows.lowerBound * columns * width, into: buffer.bytes)
+    let buffer = ByteBuffer(count: stored.type.byteOffset(of: rows.count * columns))
+    try inventory.read(
+      stored, from: stored.type.byteOffset(of: rows.lowerBound * columns), into: buffer.bytes)
     return WeightMatrix(
       type: stored.type, rows: rows.count, columns: columns, storage: buffer,
       scales: try scales(of: stored, rows: rows))

@@ -1,4 +1,5 @@
 public import Codecs
+public import Conversion
 public import Formats
 public import Models
 public import Platform
@@ -10,20 +11,30 @@ public struct ModelFiles: Sendable {
   public let checkpoint: Checkpoint
   /// The network that they hold.
   public let config: DeepSeekV3Config
+  /// The GGUF file that the checkpoint was read from; nil for any other.
+  public let gguf: GGUFModel?
 
   /// Opens a MODEL argument.
   ///
   /// - Throws: what `Checkpoint` and `DeepSeekV3Config` throw.
   public init(path: String, threads: Int = Workers.available) throws(Fault) {
-    checkpoint = try Checkpoint(path: path, threads: threads)
-    config = try DeepSeekV3Config(
-      json: checkpoint.config, file: Folder.join(checkpoint.folder, "config.json"))
+    let source = try SourceModel(path: path, threads: threads)
+    checkpoint = source.checkpoint
+    config = source.config
+    gguf = source.gguf
   }
+
+  /// All tensors by the names that the files themselves use.
+  public var inventory: Inventory { gguf?.files.inventory ?? checkpoint.inventory }
 
   /// The model's own tokenizer.
   ///
   /// - Throws: `.notFound` where it has none, and what `Tokenizer` throws.
   public func tokenizer() throws(Fault) -> Tokenizer {
+    if let gguf {
+      return try Tokenizer(
+        metadata: gguf.files.metadata, file: Folder.join(gguf.files.folder, gguf.files.name))
+    }
     guard let files = try TokenizerFiles.read(in: checkpoint.folder) else {
       throw Fault(
         .notFound, "has no tokenizer for a text", file: checkpoint.folder,

@@ -1,3 +1,4 @@
+public import Conversion
 public import Formats
 public import Models
 public import Platform
@@ -19,6 +20,24 @@ public struct Validation: Sendable {
   /// The first file that broke its format so far that it could not be parsed: such a checkpoint ends
   /// in exit code 65 rather than 1, whatever else was found.
   public let malformation: Fault?
+
+  /// Checks a GGUF file against what its metadata implies.
+  ///
+  /// - Parameter deep: whether to read every weight.
+  /// - Throws: `.inputOutput` where reading fails; faults of the model are findings.
+  public init(_ model: GGUFModel, deep: Bool, threads: Int) throws(Fault) {
+    var checks = GGUFChecks(model)
+    checks.run()
+    if deep { try checks.runDeep(threads: threads) }
+    let findings = checks.collector.findings
+    self.findings =
+      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
+    let tensors = model.files.inventory.tensors
+    checkedTensors = tensors.count
+    checkedBytes = tensors.reduce(0) { $0 + $1.byteCount }
+    isDeep = deep
+    malformation = nil
+  }
 
   /// Checks a checkpoint against its config.
   ///

@@ -1,0 +1,206 @@
+public import Platform
+public import Tensors
+
+/// What `llama-imatrix` measured: how much each column of a tensor weighs in the model's results.
+///
+/// Reads both of its formats, GGUF and the older `.dat`. The whole file is checked when it is
+/// opened; weights are read when they are asked for, a matrix at a time, because those of a large
+/// model's experts take a gigabyte. The numbers are those with which llama-quantize would work.
+public struct ImportanceMatrix: Sendable {
+  /// Names of the texts that were measured, in order.
+  public let datasets: [String]
+  /// Chunks of text that were measured; 0 where the file does not say.
+  public let chunkCount: Int
+
+  private let file: InputFile
+  private var stored: [String: StoredImportance]
+
+  /// Opens a file of either format.
+  ///
+  /// - Throws: `.malformed` with tensor and offset for what breaks the format, for numbers that are
+  ///   not finite, and for files without entries, all of which llama-quantize refuses too.
+  public init(path: String) throws(Fault) {
+    let file = try InputFile(path: path)
+    let contents = try ImportanceContents(file)
+    guard !contents.entries.isEmpty else {
+      throw Fault(.malformed, "has no entries", file: path)
+    }
+    for (name, entry) in contents.entries {
+      try entry.requireFinite(in: file, tensor: name)
+    }
+    self.file = file
+    datasets = contents.datasets
+    chunkCount = contents.chunkCount
+    stored = contents.entries
+  }
+
+  /// Where it was read from.
+  public var path: String { file.path }
+
+  /// The tensors that it speaks of.
+  public var names: Set<String> { Set(stored.keys) }
+
+  /// Forgets what `--exclude-weights` names: every tensor whose name contains one of the parts.
+  public mutating func exclude(namesContaining parts: [String]) {
+    stored = stored.filter { entry in !parts.contains { entry.key.contains($0) } }
+  }
+
+  /// Keeps only what `--include-weights` names; everything where it names nothing.
+  public mutating func include(onlyNamesContaining parts: [String]) {
+    guard !parts.isEmpty else { return }
+    stored = stored.filter { entry in parts.contains { entry.key.contains($0) } }
+  }
+
+  /// The weights of a tensor of so many columns and, if it is a stack, matrices.
+  ///
+  /// - Returns: nil where there are none for it. The embedding table, for which nothing sensible
+  ///   can be measured, has none either where those that there are do not fit.
+  /// - Throws: `.malformed` where they do not fit any other tensor.
+  public func columns(
+    of tensor: String, count: Int, matrices: Int = 1
+  ) throws(Fault) -> ImportanceColumns? {
+    guard let entry = stored[tensor] else { return nil }
+    let (wanted, overflow) = count.multipliedReportingOverflow(by: matrices)
+    guard !overflow, entry.count == wanted else {
+      if tensor == "token_embd.weight" { return nil }
+      throw Fault(
+        .malformed, "has as many weights as another shape would need", file: file.path,
+        tensor: tensor, offset: UInt64(entry.offset), expected: "\(matrices) times \(count)",
+        found: "\(entry.count)")
+    }
+    return ImportanceColumns(
+      tensor: tensor, count: count, matrices: matrices, file: file, entry: entry)
+  }
+
+  /// What llama-quantize says of the matrix in its output, in order, behind all other keys.
+  ///
+  /// The path is the one that the matrix was opened by; texts are cut to 127 bytes.
+  public var notes: Metadata {
+    var notes = Metadata()
+    notes["quantize.imatrix.file"] = .string(ImportanceMatrix.shortened(file.path))
+    if let first = datasets.first {
+      notes["quantize.imatrix.dataset"] = .string(ImportanceMatrix.shortened(first))
+    }
+    notes["quantize.imatrix.entries_count"] = .uint32(UInt32(clamping: stored.count))
+    if chunkCount > 0 {
+      notes["quantize.imatrix.chunks_count"] = .uint32(UInt32(clamping: chunkCount))
+    }
+    return notes
+  }
+
+  /// The text's first 127 bytes; a character that this would cut falls away whole.
+  private static func shortened(_ text: String) -> String {
+    var end = text.unicodeScalars.startIndex
+    var bytes = 0
+    for index in text.unicodeScalars.indices {
+      bytes += UTF8.width(text.unicodeScalars[index])
+      if bytes > 127 { break }
+      end = text.unicodeScalars.index(after: index)
+    }
+    return String(text.unicodeScalars[..<end])
+  }
+}
+
+/// The weights of one tensor's columns: one row of them for all rows of a matrix.
+public struct ImportanceColumns: Sendable, Hashable {
+  /// The tensor's name.
+  public let tensor: String
+  /// Columns of a matrix.
+  public let count: Int
+  /// Matrices: experts or heads in a stack, otherwise 1.
+  public let matrices: Int
+  fileprivate let file: InputFile
+  fileprivate let entry: StoredImportance
+
+  /// Equal where they are the same numbers of the same file.
+  public static func == (one: ImportanceColumns, other: ImportanceColumns) -> Bool {
+    one.tensor == other.tensor && one.count == other.count && one.matrices == other.matrices
+      && one.entry.offset == other.entry.offset && one.file.path == other.file.path
+  }
+
+  /// Hashes what equality looks at first.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(tensor)
+    hasher.combine(entry.offset)
+  }
+
+  /// Reads the weights of one matrix's columns, all finite.
+  public func weights(ofMatrix matrix: Int) throws(Fault) -> [Float] {
+    precondition((0..<matrices).contains(matrix))
+    do throws(Fault) {
+      return try entry.weights(matrix * count..<(matrix + 1) * count, in: file)
+    } catch {
+      var fault = error
+      fault.tensor = tensor
+      throw fault
+    }
+  }
+}
+
+/// Sums of squares in a file, and by what they are divided.
+struct StoredImportance: Sendable {
+  /// Where the sums start in the file.
+  let offset: Int
+  /// How many there are, F32.
+  let count: Int
+  /// One divisor for each equal part of the sums; 0 where nothing was measured, so that all weigh
+  /// the same: an expert that no token reached.
+  let divisors: [Float]
+
+  private var part: Int { count / divisors.count }
+
+  func weights(_ range: Range<Int>, in file: InputFile) throws(Fault) -> [Float] {
+    let sums = try StoredImportance.numbers(
+      in: file, at: offset + range.lowerBound * 4, count: range.count)
+    let part = part
+    return zip(range, sums).map { place, sum in
+      let divisor = divisors[place / part]
+      return divisor == 0 ? 1 : sum / divisor
+    }
+  }
+
+  /// Checks the sums that count, some at a time.
+  func requireFinite(in file: InputFile, tensor: String) throws(Fault) {
+    let step = 1 << 18
+    for start in stride(from: 0, to: count, by: step) {
+      let sums = try StoredImportance.numbers(
+        in: file, at: offset + start * 4, count: min(step, count - start))
+      for (index, sum) in sums.enumerated() where !sum.isFinite {
+        let place = start + index
+        guard divisors[place / part] != 0 else { continue }
+        throw Fault(
+          .malformed, "holds a weight that is not finite", file: file.path, tensor: tensor,
+          offset: UInt64(offset + place * 4), found: "\(sum)")
+      }
+    }
+  }
+
+  static func numbers(
+    in file: InputFile, at offset: Int, count: Int
+  ) throws(Fault) -> [Float] {
+    let bytes = try file.read(at: offset, count: count * 4)
+    return bytes.withUnsafeBytes { raw in
+      (0..<count).map {
+        Float(
+          bitPattern: UInt32(
+            littleEndian: raw.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
+      }
+    }
+  }
+}
+
+/// What an importance matrix's file says, in whichever format.
+struct ImportanceContents {
+  var entries: [String: StoredImportance] = [:]
+  var datasets: [String] = []
+  var chunkCount = 0
+
+  init(_ file: InputFile) throws(Fault) {
+    if try GGUFHeader.isGGUF(file) {
+      try readGGUF(file)
+    } else {
+      var reader = ImportanceDataReader(file)
+      try reader.read(into: &self)
+    }
+  }
+}

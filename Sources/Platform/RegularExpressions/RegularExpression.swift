@@ -1,0 +1,95 @@
+/// A regular expression in the syntax and meaning that Hugging Face's tokenizers give it, which is
+/// Oniguruma's for Ruby, over UTF-8.
+///
+/// The standard library's own expressions cannot be bounded, and a pattern from the internet may
+/// have no end; these count their steps. Sets, lookahead and repetitions are what tokenizers need;
+/// what is refused says so.
+public final class RegularExpression: Sendable {
+  /// Longest pattern, in bytes; those of tokenizers have some hundred.
+  private static let patternLimit = 1 << 16
+  /// Steps of the searches in one piece of text, beside some for each of its bytes.
+  private static let stepLimit = 20_000_000
+  private static let stepsPerByte = 2000
+
+  private let program: PatternProgram
+
+  /// Compiles a pattern.
+  ///
+  /// - Throws: `.malformed` with the reason.
+  public init(_ pattern: String) throws(Fault) {
+    let size = pattern.utf8.count
+    guard size <= RegularExpression.patternLimit else {
+      throw Fault(
+        .malformed, "has a regular expression that is too long",
+        expected: "at most \(RegularExpression.patternLimit) bytes", found: "\(size)")
+    }
+    do throws(PatternParser.Refusal) {
+      program = try PatternProgram(PatternParser.parse(pattern))
+    } catch {
+      throw Fault(
+        .malformed, "has a regular expression that cannot be used: \(error.reason)",
+        found: pattern)
+    }
+  }
+
+  /// Finds the matches in each piece of a text, one after the other, as if each piece were a text
+  /// of its own.
+  ///
+  /// - Parameters:
+  ///   - text: bytes that are valid UTF-8.
+  ///   - pieces: ranges of it that begin and end between characters.
+  ///   - deadline: when to give up, for patterns that cost a little too much at every byte.
+  ///   - body: gets the piece's place in `pieces` and the range of a match in `text`. A match
+  ///     without characters is not reported where it follows on the match before.
+  /// - Throws: `.malformed` where a search takes more steps, memory or time than can be meant.
+  public func forEachMatch(
+    in text: [UInt8], pieces: [Range<Int>], until deadline: ContinuousClock.Instant,
+    _ body: (_ piece: Int, _ match: Range<Int>) -> Void
+  ) throws(Fault) {
+    try text.withUnsafeBufferPointer { buffer throws(Fault) in
+      var searches = 0
+      for (index, piece) in pieces.enumerated() {
+        let (steps, overflow) = piece.count.multipliedReportingOverflow(
+          by: RegularExpression.stepsPerByte)
+        var machine = PatternMachine(
+          program, buffer, piece,
+          steps: RegularExpression.stepLimit + (overflow ? Int.max / 2 : min(steps, Int.max / 2)))
+        var position = piece.lowerBound
+        var lastEnd: Int?
+        while position <= piece.upperBound {
+          searches += 1
+          if searches % 256 == 0, ContinuousClock.now > deadline {
+            throw RegularExpression.excess("time", piece)
+          }
+          let end: Int?
+          do throws(PatternMachine.Excess) {
+            end = try machine.match(at: position)
+          } catch {
+            throw RegularExpression.excess(error.rawValue, piece)
+          }
+          guard let end, end > position || position != lastEnd else {
+            position += RegularExpression.width(of: text, at: position)
+            continue
+          }
+          body(index, position..<end)
+          lastEnd = end
+          // A match without characters is followed by the next search one character on.
+          position = end
+        }
+      }
+    }
+  }
+
+  /// Bytes of the character that begins at `position`; 1 at the end of the text.
+  private static func width(of text: [UInt8], at position: Int) -> Int {
+    var end = position + 1
+    while end < text.count, text[end] & 0xC0 == 0x80 { end += 1 }
+    return end - position
+  }
+
+  private static func excess(_ reason: String, _ piece: Range<Int>) -> Fault {
+    Fault(
+      .malformed, "a regular expression takes too long on a part of the text",
+      offset: UInt64(piece.lowerBound), found: reason)
+  }
+}

@@ -1,0 +1,92 @@
+internal import ArgumentParser
+internal import Conversion
+internal import Models
+internal import Platform
+internal import Tensors
+internal import Verification
+
+struct DiffCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "diff",
+    abstract: "Compare the weights of two checkpoints tensor by tensor, whatever their formats.",
+    discussion: """
+      Values are compared, scales and blocks decoded, under Hugging Face's names: an FP8 checkpoint \
+      with a GGUF file, for example. With --min-sqnr or --max-abs the exit code is 1 where a tensor \
+      is out of bounds, missing or of another shape.
+      """)
+
+  @Argument(help: "The reference; signal and order go by it.")
+  var a: String
+
+  @Argument(help: "The one to compare.")
+  var b: String
+
+  @Option(help: ArgumentHelp("Compare only tensors whose names match.", valueName: "glob"))
+  var tensors: String?
+
+  @Option(help: "Multi-token-prediction layers: keep, or drop to leave them out.")
+  var mtp = MTPChoice.keep
+
+  @Option(help: "Rows of the table, the worst first; 0 for all.")
+  var top = 20
+
+  @Option(help: ArgumentHelp("Least signal to noise of any tensor, in dB.", valueName: "dB"))
+  var minSqnr: Double?
+
+  @Option(help: ArgumentHelp("Largest difference of any element.", valueName: "x"))
+  var maxAbs: Double?
+
+  @Option(help: "Threads to compare with.")
+  var threads = Workers.available
+
+  @Option(help: "Output format: text or json.")
+  var format = OutputFormat.text
+
+  @Option(help: "Progress on standard error: auto, always or never.")
+  var progress = ProgressLine.Mode.auto
+
+  @OptionGroup
+  var report: ReportOptions
+
+  func validate() throws {
+    try ModelArgument.check(threads: threads)
+    guard top >= 0 else { throw ValidationError("--top takes a number from 0 on") }
+  }
+
+  func run() throws {
+    let destination = try report.destination()
+    let (one, other) = (
+      try SourceModel(path: a, threads: threads), try SourceModel(path: b, threads: threads)
+    )
+    let glob = tensors.map(Glob.init)
+    let layers = one.config.layers
+    Interruption.listen()
+    var line = ProgressLine(progress)
+    let differences: WeightDifferences
+    do {
+      differences = try WeightDifferences(one, other, threads: threads) { name in
+        (glob?.matches(name) ?? true) && (mtp == .keep || !isMTP(name, layers: layers))
+      } progress: {
+        line.show($0, of: $1)
+      }
+    } catch {
+      line.clear()
+      throw error
+    }
+    line.clear()
+    let result = DiffReport(
+      differences, a: a, b: b, limits: DiffReport.Limits(minSQNR: minSqnr, maxAbs: maxAbs))
+    var text = ""
+    if format == .json {
+      try result.writeJSON { piece throws(Fault) in text += piece }
+    } else {
+      text = result.text(top: top)
+    }
+    try destination.write(text)
+    if !result.holds { throw ExitCode(1) }
+  }
+
+  private func isMTP(_ name: String, layers: Int) -> Bool {
+    SourceModel.layer(of: name).map { $0 >= layers } ?? false
+  }
+}

@@ -1,0 +1,175 @@
+import Foundation
+import Support
+import Testing
+
+/// GGUF files on the command line: written, then read by every command that takes a model.
+@Suite struct GGUFCommandTests {
+  static let folder = Repository.samples + "/hostile-gguf"
+  static let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
+    .filter { $0.hasSuffix(".gguf") }.sorted()
+  static let sample = Repository.samples + "/tiny-fp8"
+
+  /// Converts the sample; returns the path of the file.
+  private func convert(_ workspace: Workspace, _ options: [String]) throws -> String {
+    let path = workspace.path("model.gguf")
+    let run = try FathomProcess(
+      ["convert", GGUFCommandTests.sample, path, "--to", "gguf"] + options)
+    #expect(run.status == 0, "\(run.messages)")
+    return path
+  }
+
+  private func expectValid(_ arguments: [String], _ schema: String) throws -> JSONDocument {
+    let run = try FathomProcess(arguments)
+    #expect(run.status == 0, "\(run.messages)")
+    let document = try JSONDocument(run.output)
+    let faults = try JSONSchema(named: schema).faults(in: document)
+    #expect(faults.isEmpty, "\(faults)")
+    return document
+  }
+
+  @Test(arguments: names)
+  func hostileFileIsRefused(name: String) throws {
+    let path = "\(GGUFCommandTests.folder)/\(name)"
+    for command in ["inspect", "validate"] {
+      let run = try FathomProcess(command, path)
+      #expect(run.status == 65, "\(command): \(run.messages)")
+      #expect(run.messages.split(separator: "\n").count == 1)
+      #expect(run.messages.hasPrefix("fathom: ") && run.messages.contains(name))
+    }
+  }
+
+  @Test func everyCommandTakesIt() throws {
+    let workspace = try Workspace()
+    let path = try convert(workspace, ["--quant", "f32"])
+    let inspection = try expectValid(
+      ["inspect", path, "--format", "json", "--tensors", "--stats"], "fathom.inspect.1")
+    #expect(inspection.string("format") == "gguf")
+    let source = try JSONDocument(
+      try FathomProcess("inspect", GGUFCommandTests.sample, "--format", "json").output)
+    for key in ["total", "main", "mtp", "mtpWithoutCopies", "activePerToken"] {
+      #expect(inspection.integer("parameters", key) == source.integer("parameters", key), "\(key)")
+    }
+    let validation = try expectValid(
+      ["validate", path, "--deep", "--format", "json"], "fathom.validate.1")
+    #expect(validation.string("verdict") == "valid" && validation.list("findings").isEmpty)
+    let verification = try expectValid(
+      [
+        "verify", GGUFCommandTests.sample, path, "--tokens",
+        GGUFCommandTests.sample + "/expected.safetensors", "--max-kl", "0", "--format", "json",
+      ], "fathom.verify.1")
+    #expect(verification.number("main", "maxAbsDifference") == 0)
+    #expect(verification.number("mtp", "maxAbsDifference") == 0)
+  }
+
+  @Test func aDryRunTellsTheTypesAndWhy() throws {
+    let workspace = try Workspace()
+    let plan = try expectValid(
+      [
+        "convert", GGUFCommandTests.sample, workspace.path("x.gguf"), "--to", "gguf", "--quant",
+        "Q4_K_M", "--tensor-type", "ffn_down_exps=f16", "--output-tensor-type", "bf16",
+        "--dry-run", "--format", "json",
+      ], "fathom.plan.1")
+    #expect(try workspace.names().isEmpty)
+    let tensors = plan.list("tensors")
+    let output = try #require(tensors.first { $0.string("name") == "output.weight" })
+    #expect(output.string("type") == "BF16")
+    #expect(output.string("reason") == "asked for")
+    let stack = try #require(tensors.first { $0.string("name") == "blk.1.ffn_down_exps.weight" })
+    #expect(stack.string("operation") == "stacked" && stack.list("sources").count == 32)
+    #expect(stack.string("reason") == "rule ffn_down_exps")
+  }
+
+  @Test func aRecipeAndAMatrixShowInThePlan() throws {
+    let workspace = try Workspace()
+    let recipe = Repository.samples + "/recipes/experts-iq4_nl-attention-q8_0.json"
+    let matrix = Repository.root + "/Tests/ConversionTests/Fixtures/matrix.dat"
+    let plan = try expectValid(
+      [
+        "convert", Repository.samples + "/tiny-k-quants", workspace.path("x.gguf"), "--to", "gguf",
+        "--recipe", recipe, "--imatrix", matrix, "--exclude-weights", "attn", "--override-kv",
+        "general.name=str:other", "--dry-run", "--format", "json",
+      ], "fathom.plan.1")
+    #expect(plan.string("recipe", "default") == "Q8_0")
+    #expect(plan.list("recipe", "rules").map { $0.string("layers") } == ["mtp", nil, nil])
+    #expect(plan.string("recipe", "importanceMatrix") == matrix)
+    let stack = plan.list("tensors").first { $0.string("name") == "blk.1.ffn_up_exps.weight" }
+    #expect(stack?.string("type") == "IQ4_NL")
+  }
+
+  @Test func splitsAreJoinedWithoutAType() throws {
+    let workspace = try Workspace()
+    let path = try convert(workspace, ["--quant", "f32"])
+    let parts = try FathomProcess(
+      "convert", GGUFCommandTests.sample, workspace.path("parts.gguf"), "--to", "gguf", "--quant",
+      "f32", "--max-shard-size", "600KB")
+    #expect(parts.status == 0, "\(parts.messages)")
+    let first = try #require(try workspace.names().sorted().first { $0.contains("-00001-of-") })
+    let joined = workspace.path("joined.gguf")
+    let run = try FathomProcess("convert", workspace.path(first), joined, "--to", "gguf")
+    #expect(run.status == 0, "\(run.messages)")
+    #expect(try contents(joined) == contents(path))
+  }
+
+  /// Fewer bits, more distance: the order of llama.cpp's own types.
+  @Test func divergenceRisesAsBitsFall() throws {
+    let workspace = try Workspace()
+    let source = Repository.samples + "/tiny-k-quants"
+    var divergences: [Double] = []
+    for type in ["f32", "q8_0", "q6_k", "q5_k_s", "q4_k_s", "q3_k_s", "q2_k"] {
+      let path = workspace.path("\(type).gguf")
+      let run = try FathomProcess("convert", source, path, "--to", "gguf", "--quant", type)
+      #expect(run.status == 0, "\(run.messages)")
+      let report = try expectValid(
+        [
+          "verify", source, path, "--tokens", source + "/expected.safetensors", "--format", "json",
+        ], "fathom.verify.1")
+      divergences.append(try #require(report.number("main", "klMean")))
+    }
+    #expect(divergences[0] == 0)
+    for (closer, farther) in zip(divergences, divergences.dropFirst()) {
+      #expect(closer < farther, "\(divergences)")
+    }
+  }
+
+  @Test func validateFindsWhatIsWrong() throws {
+    let workspace = try Workspace()
+    let path = try convert(workspace, ["--quant", "f32"])
+    // A tensor under another name is one that is missing and one that nobody knows.
+    var bytes = try contents(path)
+    let name = Array("blk.2.attn_q_b.weight".utf8)
+    let place = try #require(
+      (0..<bytes.count - name.count).first { Array(bytes[$0..<$0 + name.count]) == name })
+    bytes[place + 11] = UInt8(ascii: "x")
+    try workspace.write("model.gguf", bytes)
+    let run = try FathomProcess("validate", path, "--format", "json")
+    #expect(run.status == 1)
+    let rules = try JSONDocument(run.output).list("findings").map { $0.string("rule") ?? "" }
+    #expect(rules.sorted() == ["missing-tensor", "unexpected-tensor"])
+  }
+
+  @Test func wrongUsageIsSaid() throws {
+    let workspace = try Workspace()
+    let output = workspace.path("x.gguf")
+    for options in [
+      ["--to", "gguf"], ["--to", "gguf", "--quant", "q9"], ["--to", "hf", "--quant", "q8_0"],
+      ["--to", "hf", "--quant", "bf16", "--pure"],
+      ["--to", "gguf", "--quant", "q8_0", "--tensor-type", "x"],
+      ["--to", "gguf", "--quant", "f16", "--mtp", "only"],
+      ["--to", "gguf", "--quant", "f16", "--block-size", "8x8"],
+      ["--to", "gguf", "--quant", "q8_0", "--include-weights", "x"],
+      ["--to", "gguf", "--quant", "q8_0", "--override-kv", "x=int:y"],
+      ["--to", "gguf", "--quant", "q8_0", "--keep-split"],
+      ["--to", "gguf", "--quant", "q8_0", "--keep-split", "--max-shard-size", "1MB"],
+      ["--to", "hf", "--quant", "bf16", "--recipe", "recipe.json"],
+      ["--to", "hf", "--quant", "bf16", "--imatrix", "imatrix.gguf"],
+      [
+        "--to", "gguf", "--quant", "q8_0", "--recipe",
+        Repository.samples + "/recipes/experts-iq4_nl-attention-q8_0.json",
+      ],
+    ] {
+      let run = try FathomProcess(["convert", GGUFCommandTests.sample, output] + options)
+      #expect(run.status == 64, "\(options): \(run.messages)")
+    }
+    #expect(try workspace.names().isEmpty)
+  }
+}
