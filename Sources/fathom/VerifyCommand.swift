@@ -13,11 +13,25 @@ struct VerifyCommand: ParsableCommand {
       one does not, or a logit is not finite. Without limits only logits that are not finite fail.
       """)
 
-  @Argument(help: ModelArgument.help)
+  @Argument(
+    help: """
+      The model that is the measure, or a fixture of it. A model is a checkpoint folder \
+      (config.json and *.safetensors), one .safetensors file in it, or a GGUF file.
+      """)
   var reference: String
 
-  @Argument(help: "The model that is measured against it.")
-  var candidate: String
+  @Argument(help: "The model that is measured against it; none with --record.")
+  var candidate: String?
+
+  @Flag(
+    help: """
+      Run the reference alone and keep, in the file that -o names, what candidates can be measured \
+      against later: a fixture, which then stands where REFERENCE stands.
+      """)
+  var record = false
+
+  @Option(help: "With --record: tokens whose logits are kept for each position, on average.")
+  var keep = 64
 
   @Option(
     help: """
@@ -76,12 +90,32 @@ struct VerifyCommand: ParsableCommand {
     guard limitOptions.allSatisfy(\.limit.isFinite) else {
       throw ValidationError("a limit is a finite number")
     }
+    try checkRecording()
     guard (1...1000).contains(blameCount) else {
       throw ValidationError("--blame-count takes a number from 1 to 1000")
     }
   }
 
+  private func checkRecording() throws {
+    guard record else {
+      guard candidate != nil else {
+        throw ValidationError("Missing expected argument '<candidate>'")
+      }
+      return
+    }
+    guard candidate == nil else { throw ValidationError("--record takes a reference alone") }
+    guard tokens != nil, report.output != nil else {
+      throw ValidationError("--record needs --tokens and -o")
+    }
+    guard (1...4096).contains(keep) else {
+      throw ValidationError("--keep takes a number from 1 to 4096")
+    }
+    let others = !limitOptions.isEmpty || thresholds != nil || isolate || blame
+    guard !others else { throw ValidationError("--record measures nothing: there is no candidate") }
+  }
+
   func run() throws {
+    if record { return try recordFixture() }
     let destination = try report.destination()
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
@@ -93,8 +127,24 @@ struct VerifyCommand: ParsableCommand {
     if !result.passes { throw ExitCode(1) }
   }
 
+  private func recordFixture() throws {
+    let path = report.output ?? ""
+    let destination = try OutputPath(path, overwrite: report.overwrite)
+    Interruption.listen()
+    var line = ProgressLine(progress, unit: .layers)
+    defer { line.clear() }
+    var request = RecordRequest(reference: reference, tokens: tokens ?? "")
+    request.keep = keep
+    request.mtp = mtp == .keep
+    request.threads = threads
+    let fixture = try VerifyFixture(request) { line.show($0, of: $1) }
+    line.clear()
+    let size = try fixture.write(to: destination)
+    try Console.write("\(path.printable): \(Quantity.bytes(size)), \(fixture.summary)\n")
+  }
+
   private func request() throws(Fault) -> VerifyRequest {
-    var request = VerifyRequest(reference: reference, candidate: candidate)
+    var request = VerifyRequest(reference: reference, candidate: candidate ?? "")
     request.tokens = tokens
     let file = try thresholds.map(ThresholdFile.read) ?? []
     request.thresholds = Threshold.merged(file, overriddenBy: limitOptions)

@@ -16,9 +16,11 @@ public struct ConfigDifference: Sendable {
   let apply: @Sendable (inout DeepSeekV3Config) -> Void
 
   /// The differences between two models, in the order of the table below.
-  static func all(reference: ModelFiles, candidate: ModelFiles) -> [ConfigDifference] {
+  static func all(
+    reference: DeepSeekV3Config, candidate: ModelFiles
+  ) -> [ConfigDifference] {
     let isGGUF = candidate.gguf != nil
-    let (a, b) = (reference.config, candidate.config)
+    let (a, b) = (reference, candidate.config)
     var rows = ConfigKey.scalars + ConfigKey.routing
     if a.yarn != nil, b.yarn != nil {
       rows +=

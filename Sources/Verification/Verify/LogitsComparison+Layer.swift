@@ -48,6 +48,15 @@ extension LogitsComparison {
 }
 
 extension LogitsComparison.Layer {
+  /// What a fixture tells of a layer.
+  init(index: Int, hiddenNmse: Double, routerAgreement: Double?) {
+    self.index = index
+    self.hiddenNmse = hiddenNmse
+    self.routerAgreement = routerAgreement
+    routerWeightDifference = nil
+    own = nil
+  }
+
   /// Compares hidden states (tokens, hidden) of both models after a layer.
   init(
     _ index: Int, _ hidden: (Activations, Activations), _ routing: (Routing?, Routing?),

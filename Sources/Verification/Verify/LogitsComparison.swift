@@ -39,7 +39,7 @@ public struct LogitsComparison: Sendable {
     isolates: Bool = false, threads: Int,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Fault) {
-    try LogitsComparison.requireLikeness(reference, candidate)
+    try LogitsComparison.requireLikeness(reference.config, candidate.config)
     let pair = NetworkPair(
       reference: reference, candidate: candidate, batch: batch, isolates: isolates)
     var layers: [Layer] = []
@@ -67,10 +67,9 @@ public struct LogitsComparison: Sendable {
   }
 
   /// Only models of one shape can be compared position by position and layer by layer.
-  private static func requireLikeness(
-    _ reference: Network, _ candidate: Network
+  static func requireLikeness(
+    _ a: DeepSeekV3Config, _ b: DeepSeekV3Config
   ) throws(Fault) {
-    let (a, b) = (reference.config, candidate.config)
     let sizes = [
       ("vocab_size", a.vocabSize, b.vocabSize), ("hidden_size", a.hiddenSize, b.hiddenSize),
       ("num_hidden_layers", a.layers, b.layers),

@@ -44,6 +44,10 @@ extension VerifyReport {
   public init(
     _ request: VerifyRequest, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
+    if try VerifyFixture.isFixture(request.reference) {
+      try self.init(fixture: request, progress: progress)
+      return
+    }
     let threads = request.threads
     let first = try ModelFiles(path: request.reference, threads: threads)
     let second = try ModelFiles(path: request.candidate, threads: threads)
@@ -66,7 +70,7 @@ extension VerifyReport {
       batch: batch, mtpLayers: mtpLayers,
       isolates: request.isolates || request.blameCount != nil, threads: threads,
       progress: progress)
-    let differences = ConfigDifference.all(reference: first, candidate: second)
+    let differences = ConfigDifference.all(reference: first.config, candidate: second)
     var blame: [Blame]?
     if let count = request.blameCount {
       let models = BlameModels(

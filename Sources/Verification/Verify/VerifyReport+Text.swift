@@ -44,8 +44,10 @@ extension VerifyReport {
       ("perplexity of the candidate", { Quantity.significant($0.perplexityCandidate) }),
     ]
     if comparison.main.interval != nil {
-      rows.insert(
-        ("  of which the fixture knows", { $0.interval.map(VerifyReport.bounds) ?? "all" }), at: 2)
+      rows[2..<2] = [
+        ("  standard error of the mean", { Quantity.significant($0.interval?.standardError ?? 0) }),
+        ("  the mean is certainly from", { $0.interval.map(VerifyReport.bounds) ?? "none" }),
+      ]
     }
     for (title, value) in rows { table.add([title] + heads.map { value($0.metrics) }) }
     return table.lines
