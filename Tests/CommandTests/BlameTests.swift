@@ -53,9 +53,8 @@ import Testing
     #expect(
       report.list("thresholds").allSatisfy { $0["holds"] as? Bool == false },
       "\(report["thresholds"] ?? "")")
-    #expect(
-      report.list("blame").first?.string("name")
-        == PlantedFault.bias)
+    let first = try #require(report.list("blame").first)
+    #expect(first.string("name") == PlantedFault.bias && (first.number("klMean") ?? 0) > 0)
   }
 
   /// Where no token is tipped the tensor is named all the same, with nothing added.
@@ -94,6 +93,7 @@ import Testing
     try GGUFPatch.set("deepseek2." + key, bytes: PlantedFault.bytes(value), in: file)
     let report = try verify(file, "--max-kl", "1e-3")
     #expect(report.list("blame").first?.string("name") == "deepseek2." + key)
+    #expect((report.list("blame").first?.number("klMean") ?? 0) > 1e-3)
     #expect(report.list("configDifferences").map { $0.string("name") } == ["deepseek2." + key])
   }
 

@@ -38,6 +38,15 @@ import Testing
     #expect(layers[2].number("ownRouterAgreement") == 1)
   }
 
+  @Test func aLayerBehindABrokenOneHasNoErrorOfItsOwn() throws {
+    let editor = try SampleEditor(PlantedFault.sample, in: workspace)
+    try editor.change("model.layers.0.mlp.down_proj.weight") { $0.swapAt(0, 1) }
+    let layers = try report(editor.path, "--isolate").list("layers")
+    let own = layers.compactMap { $0.number("ownNmse") }
+    #expect(own[0] > 0 && own[1] == 0 && own[2] == 0)
+    #expect(layers.allSatisfy { ($0.number("hiddenNmse") ?? 0) > 0 })
+  }
+
   @Test func theExpertThatIsBrokenStandsOut() throws {
     let layer = try report(try broken(), "--isolate").list("layers")[1]
     let experts = layer.list("experts")
