@@ -73,7 +73,9 @@ let package = Package(
       name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
-      name: "VerificationTests", dependencies: ["Support", "Verification"], swiftSettings: strict),
+      name: "VerificationTests",
+      dependencies: ["Support", "Verification", "Reference", "Models", "Platform"],
+      swiftSettings: strict),
     .testTarget(
       name: "PlatformTests", dependencies: ["Support", "Platform"], swiftSettings: strict),
     .testTarget(

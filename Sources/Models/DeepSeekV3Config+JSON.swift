@@ -39,6 +39,7 @@ extension DeepSeekV3Config {
     expertsPerToken = try top.count("num_experts_per_tok")
     expertGroups = try top.count("n_group", default: 1)
     chosenGroups = try top.count("topk_group", default: 1)
+    scoring = try DeepSeekV3Config.readScoring(top)
     normalizeExpertWeights = try top.flag("norm_topk_prob") ?? true
     routedScalingFactor = Float(try top.number("routed_scaling_factor") ?? 1)
     rmsNormEpsilon = Float(try top.number("rms_norm_eps") ?? 1e-6)
@@ -66,13 +67,19 @@ extension DeepSeekV3Config {
     if let activation = try top.string("hidden_act"), activation != "silu" {
       throw top.fault("hidden_act", expected: "\"silu\"")
     }
-    if let scoring = try top.string("scoring_func"), scoring != "sigmoid" {
-      throw top.fault("scoring_func", expected: "\"sigmoid\"")
-    }
     if let method = try top.string("topk_method"), method != "noaux_tc" {
       throw top.fault("topk_method", expected: "\"noaux_tc\"")
     }
     return type
+  }
+
+  private static func readScoring(_ top: ConfigReader) throws(Fault) -> Scoring {
+    guard let name = try top.string("scoring_func") else { return .sigmoid }
+    guard let scoring = Scoring(rawValue: name) else {
+      throw top.fault(
+        "scoring_func", expected: Scoring.allCases.map { "\"\($0)\"" }.joined(separator: " or "))
+    }
+    return scoring
   }
 
   private static func readYaRN(

@@ -45,6 +45,8 @@ public struct DeepSeekV3Config: Sendable, Hashable {
   public var expertGroups: Int
   /// Groups that a token may choose experts from.
   public var chosenGroups: Int
+  /// What the router makes of its logits: `scoring_func`.
+  public var scoring: Scoring
   /// Whether the chosen experts' weights are divided by their sum.
   public var normalizeExpertWeights: Bool
   /// Factor on the chosen experts' weights, after the division.
@@ -68,6 +70,15 @@ public struct DeepSeekV3Config: Sendable, Hashable {
   public var dataType: ElementType?
   /// Block-scaled FP8 storage of the linear layers, nil for plain weights.
   public var fp8: FP8Quantization?
+
+  /// How a router scores experts.
+  public enum Scoring: String, Sendable, Hashable, CaseIterable {
+    /// Each expert by itself, as DeepSeek-V3 and its family were trained.
+    case sigmoid
+    /// All experts together, as DeepSeek-V2 has it: computed so that what a wrong config does can
+    /// be measured, while `validate` calls it an error.
+    case softmax
+  }
 
   /// YaRN's parameters, as `rope_scaling` gives them.
   public struct YaRN: Sendable, Hashable {

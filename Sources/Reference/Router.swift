@@ -44,6 +44,7 @@ package struct Router: Sendable {
   let choices: Int
   let normalizes: Bool
   let factor: Float
+  let scoring: DeepSeekV3Config.Scoring
 
   package init(_ config: DeepSeekV3Config) {
     groups = config.expertGroups
@@ -51,11 +52,16 @@ package struct Router: Sendable {
     choices = config.expertsPerToken
     normalizes = config.normalizeExpertWeights
     factor = config.routedScalingFactor
+    scoring = config.scoring
   }
 
   /// logits (tokens, experts), which become scores in place · bias (experts) → the choice.
   package func route(_ logits: Activations, bias: [Float], level: KernelLevel) -> Routing {
-    VectorMath.sigmoid(logits.values, level: level)
+    switch scoring {
+    case .sigmoid: VectorMath.sigmoid(logits.values, level: level)
+    case .softmax:
+      for token in 0..<logits.rows { VectorMath.softmax(logits[token], level: level) }
+    }
     var experts: [Int] = []
     var weights: [Float] = []
     experts.reserveCapacity(logits.rows * choices)

@@ -71,7 +71,7 @@ extension WeightSource {
 
 extension WeightMatrix {
   /// All values, (rows, columns), scaled where there are scales.
-  fileprivate func decode(
+  package func decode(
     into values: UnsafeMutableBufferPointer<Float>, _ level: KernelLevel
   ) {
     if let scales {

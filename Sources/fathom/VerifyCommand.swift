@@ -13,15 +13,53 @@ struct VerifyCommand: ParsableCommand {
       one does not, or a logit is not finite. Without limits only logits that are not finite fail.
       """)
 
-  @Argument(help: ModelArgument.help)
+  @Argument(
+    help: """
+      The model that is the measure, or a fixture of it. A model is a checkpoint folder \
+      (config.json and *.safetensors), one .safetensors file in it, or a GGUF file.
+      """)
   var reference: String
 
-  @Argument(help: "The model that is measured against it.")
-  var candidate: String
+  @Argument(help: "The model that is measured against it; none with --record.")
+  var candidate: String?
+
+  @Flag(
+    help: """
+      Run the reference alone and keep, in the file that -o names, what candidates can be measured \
+      against later: a fixture, which then stands where REFERENCE stands.
+      """)
+  var record = false
+
+  @Option(help: "With --record: tokens whose logits are kept for each position, on average.")
+  var keep = 64
 
   @OptionGroup(
     title: "Input (without any: \(VerifyReport.defaultTokens) ids of a fixed random sequence)")
   var input: InputOptions
+
+  @Flag(
+    help: """
+      Feed the reference's hidden states into each of the candidate's layers too, so that a layer's \
+      own error is told apart from what it inherited.
+      """)
+  var isolate = false
+
+  @Flag(
+    help: """
+      Rank what differs (keys of the config, tensors, experts) by how much it adds, by putting it \
+      into the reference alone; implies --isolate.
+      """)
+  var blame = false
+
+  @Option(help: "Rows of the ranking, and layers that are looked into.")
+  var blameCount = 10
+
+  @Option(help: "Memory for the activations of what is tried at the same time by --blame.")
+  var memory = ByteSize(bytes: 1_000_000_000)
+
+  @Option(
+    help: "Limits from a JSON file (Schemas/verify.schema.json); those given here win over it.")
+  var thresholds: String?
 
   @OptionGroup(title: "Limits")
   var limits: Limits
@@ -46,26 +84,76 @@ struct VerifyCommand: ParsableCommand {
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
-    guard thresholds.allSatisfy(\.limit.isFinite) else {
+    guard limitOptions.allSatisfy(\.limit.isFinite) else {
       throw ValidationError("a limit is a finite number")
+    }
+    try checkRecording()
+    guard (1...1000).contains(blameCount) else {
+      throw ValidationError("--blame-count takes a number from 1 to 1000")
     }
   }
 
+  private func checkRecording() throws {
+    guard record else {
+      guard candidate != nil else {
+        throw ValidationError("Missing expected argument '<candidate>'")
+      }
+      return
+    }
+    guard candidate == nil else { throw ValidationError("--record takes a reference alone") }
+    guard input.chosen != nil, report.output != nil else {
+      throw ValidationError("--record needs --tokens or --text, and -o")
+    }
+    guard (1...4096).contains(keep) else {
+      throw ValidationError("--keep takes a number from 1 to 4096")
+    }
+    let others = !limitOptions.isEmpty || thresholds != nil || isolate || blame
+    guard !others else { throw ValidationError("--record measures nothing: there is no candidate") }
+  }
+
   func run() throws {
+    if record { return try recordFixture() }
     let destination = try report.destination()
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
-    let result = try VerifyReport(
-      reference: reference, candidate: candidate, input: input.chosen, thresholds: thresholds,
-      mtp: mtp == .keep, threads: threads
-    ) { line.show($0, of: $1) }
+    let request = try request()
+    let result = try VerifyReport(request) { line.show($0, of: $1) }
     line.clear()
     try destination.write(format == .json ? result.json.text() + "\n" : result.text)
     if !result.passes { throw ExitCode(1) }
   }
 
-  private var thresholds: [Threshold] {
+  private func recordFixture() throws {
+    guard let path = report.output, let input = input.chosen else { return }
+    let destination = try OutputPath(path, overwrite: report.overwrite)
+    Interruption.listen()
+    var line = ProgressLine(progress, unit: .layers)
+    defer { line.clear() }
+    var request = RecordRequest(reference: reference, input: input)
+    request.keep = keep
+    request.mtp = mtp == .keep
+    request.threads = threads
+    let fixture = try VerifyFixture(request) { line.show($0, of: $1) }
+    line.clear()
+    let size = try fixture.write(to: destination)
+    try Console.write("\(path.printable): \(Quantity.bytes(size)), \(fixture.summary)\n")
+  }
+
+  private func request() throws(Fault) -> VerifyRequest {
+    var request = VerifyRequest(reference: reference, candidate: candidate ?? "")
+    request.input = input.chosen
+    let file = try thresholds.map(ThresholdFile.read) ?? []
+    request.thresholds = Threshold.merged(file, overriddenBy: limitOptions)
+    request.isolates = isolate || request.thresholds.contains { $0.measure == .maxLayerOwnNMSE }
+    request.blameCount = blame ? blameCount : nil
+    request.memory = memory.bytes
+    request.mtp = mtp == .keep
+    request.threads = threads
+    return request
+  }
+
+  private var limitOptions: [Threshold] {
     let given: [(Threshold.Measure, Threshold.Scope, Double?)] = [
       (.maxKL, .main, limits.maxKl), (.minTop1, .main, limits.minTop1),
       (.maxNMSE, .main, limits.maxNmse),
@@ -73,6 +161,9 @@ struct VerifyCommand: ParsableCommand {
       (.maxKL, .mtp, mtpLimits.mtpMaxKl), (.minTop1, .mtp, mtpLimits.mtpMinTop1),
       (.maxNMSE, .mtp, mtpLimits.mtpMaxNmse),
       (.maxPerplexityRatio, .mtp, mtpLimits.mtpMaxPerplexityRatio),
+      (.maxLayerNMSE, .layers, limits.maxLayerNmse),
+      (.maxLayerOwnNMSE, .layers, limits.maxLayerOwnNmse),
+      (.minRouterAgreement, .layers, limits.minRouterAgreement),
     ]
     return given.compactMap { measure, scope, limit in
       limit.map { Threshold(measure, scope, limit: $0) }
@@ -94,6 +185,15 @@ extension VerifyCommand {
 
     @Option(help: "Most perplexity of the candidate over the reference's on the tokens.")
     var maxPerplexityRatio: Double?
+
+    @Option(help: "Most NMSE of the hidden states after any layer.")
+    var maxLayerNmse: Double?
+
+    @Option(help: "Most NMSE of what any layer makes of the reference's hidden states.")
+    var maxLayerOwnNmse: Double?
+
+    @Option(help: "Least share of expert choices in common in any layer, from 0 to 1.")
+    var minRouterAgreement: Double?
   }
 
   /// Other limits on the logits of MTP layers; the worst layer counts.

@@ -100,7 +100,7 @@ import Testing
     ("hidden_size", .integer(0)), ("hidden_size", .integer(-1)), ("hidden_size", .string("7168")),
     ("hidden_size", .integer(1 << 40)), ("num_hidden_layers", .number(61.5)), ("v_head_dim", .null),
     ("model_type", .string("llama")), ("hidden_act", .string("gelu")),
-    ("scoring_func", .string("softmax")), ("rope_theta", .integer(0)),
+    ("scoring_func", .string("relu")), ("rope_theta", .integer(0)),
     ("torch_dtype", .string("int4")), ("tie_word_embeddings", .integer(1)),
     ("quantization_config", .object(["quant_method": .string("gptq")])),
     ("quantization_config", .object(["quant_method": .string("fp8")])),

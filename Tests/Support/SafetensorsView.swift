@@ -24,6 +24,11 @@ public struct SafetensorsView {
     self.ranges = ranges
   }
 
+  /// The bytes of a tensor.
+  public func bytes(of name: String) throws -> [UInt8] {
+    Array(try contents(path)[ranges[name] ?? 0..<0])
+  }
+
   /// Writes other bytes over the first ones of a tensor, in the file.
   public func overwrite(_ name: String, with bytes: [UInt8]) throws {
     let range = ranges[name] ?? 0..<0

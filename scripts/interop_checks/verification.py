@@ -5,10 +5,12 @@ import json
 from safetensors.torch import load_file
 
 from make_samples import SAMPLES, make_tokens
+from peers import llama
 from peers.folder import read_checkpoint
-from peers.oracle import load_from_stored, trace
+from peers.oracle import isolated, load_from_stored, trace
 
 from .compare import divergences, perplexity
+from .gguf import make_model
 
 # name → (sample, options that make the candidate from it)
 PAIRS = {
@@ -77,6 +79,38 @@ def check_layers(report, name, folders, input_ids, found):
                  f"relative difference {worst:.1e}")
 
 
+def check_own_errors(report, name, folders, tokens, input_ids):
+    """With --isolate: each layer's own error against transformers' layers, fed by hand."""
+    found = report.run_json("verify", *folders, "--tokens", tokens, "--isolate")["layers"]
+    models = [load_from_stored(*read_checkpoint(folder)) for folder in folders]
+    worst = 0.0
+    for row, (left, right) in zip(found, isolated(*models, input_ids), strict=True):
+        error = ((right.double() - left.double()) ** 2).sum()
+        nmse = float(error / (left.double() ** 2).sum())
+        worst = max(worst, abs(row["ownNmse"] - nmse) / max(nmse, 1e-9))
+    report.check(f"{name}: ownNmse of all layers", worst < 1e-3,
+                 f"relative difference {worst:.1e}")
+
+
+def check_fixture(report, name, folders, tokens, folder, verdict):
+    """A fixture in the place of the reference says what the reference says, within its bounds."""
+    fixture = folder / "reference.fixture"
+    report.run("verify", "--record", folders[0], "--tokens", tokens, "-o", fixture, "--overwrite",
+               "--keep", 32)
+    found = report.run_json("verify", fixture, folders[1])
+    for part in [part for part in ("main", "mtp") if part in verdict]:
+        exact, row = verdict[part], found[part]
+        same = all(exact[key] == row[key] for key in
+                   ("top1Agreement", "perplexityReference", "perplexityCandidate"))
+        report.check(f"{name}, {part}: a fixture has the same top tokens and perplexities", same)
+        bounds = row["klInterval"]
+        report.check(
+            f"{name}, {part}: KL within the fixture's bounds",
+            bounds["lower"] <= exact["klMean"] + ABSOLUTE <= bounds["upper"] + 2 * ABSOLUTE
+            and abs(row["klMean"] - exact["klMean"]) <= 4 * bounds["standardError"] + 1e-12,
+            f"{row['klMean']:.6g} ± {bounds['standardError']:.1g}, exactly {exact['klMean']:.6g}")
+
+
 def check_pair(report, name, folder):
     """Reference, candidate, dumps of both, and the report."""
     sample, options = PAIRS[name]
@@ -102,6 +136,8 @@ def check_pair(report, name, folder):
         expected = measures(left["mtp_logits"], right["mtp_logits"], input_ids, 2)
         compare(report, f"{name}, mtp", expected, verdict["mtp"])
     check_layers(report, name, (reference, candidate), input_ids, verdict["layers"])
+    check_own_errors(report, name, (reference, candidate), tokens, input_ids)
+    check_fixture(report, name, (reference, candidate), tokens, folder, verdict)
 
 
 def check_thresholds(report, folder):
@@ -144,9 +180,48 @@ def check_identity(report, folder):
     report.check("a copy in other shards has no difference at all", same)
 
 
+# file type → how far llama.cpp's KL may be from Fathom's. llama.cpp rounds activations to 8 bits
+# where weights are quantized: as much as q8_0 itself does, little beside the other types.
+TOLERANCES = {"q4_k_m": 0.05, "q2_k": 0.05, "q8_0": 0.5}
+CONTEXT = 128
+
+
+def check_perplexity_tool(report, folder):
+    """`llama-perplexity --kl-divergence` on the same files and tokens.
+
+    It cuts the text into chunks, puts the begin token in place of the first of each, and measures
+    the second half of each but its last position.
+    """
+    model = make_model("whole-blocks", folder)
+    for file_type in ["f32", *TOLERANCES]:
+        report.run("convert", model, folder / f"{file_type}.gguf", "--to", "gguf", "--quant",
+                   file_type, "--mtp", "drop")
+    text, base = folder / "text.txt", folder / "base.kld"
+    letters = "abcdefghijklmnopqrstuvwxyz ,."
+    text.write_text("".join(letters[int(n) % 29] for n in make_tokens(50, (1, 700), 2813)[0]))
+    tokens = folder / "chunks.json"
+    tokens.write_text(json.dumps(llama.perplexity_base(folder / "f32.gguf", text, base, CONTEXT)))
+    dumps = {}
+    for file_type in ["f32", *TOLERANCES]:
+        output = folder / f"{file_type}.safetensors"
+        report.run("logits", folder / f"{file_type}.gguf", "--tokens", tokens, "-o", output)
+        dumps[file_type] = load_file(str(output))["logits"]
+    for file_type, tolerance in TOLERANCES.items():
+        candidate = folder / f"{file_type}.gguf"
+        kl = divergences(dumps["f32"], dumps[file_type])
+        found = report.run_json("verify", folder / "f32.gguf", candidate, "--tokens", tokens)
+        report.check(f"f32 and {file_type}: verify has torch's KL",
+                     close(float(kl.mean()), found["main"]["klMean"]))
+        own = float(kl[:, CONTEXT // 2 : CONTEXT - 1].mean())
+        peer = llama.perplexity_divergence(candidate, base, CONTEXT)
+        report.check(f"f32 and {file_type}: llama-perplexity's mean KL",
+                     abs(own - peer) <= tolerance * peer, f"llama.cpp {peer:.6f}, fathom {own:.6f}")
+
+
 def run(report, folder):
-    """Pairs, thresholds, identity."""
+    """Pairs, thresholds, identity, llama-perplexity."""
     for name in PAIRS:
         report.attempt(name, check_pair, report, name, folder)
     report.attempt("thresholds", check_thresholds, report, folder)
     report.attempt("identity", check_identity, report, folder)
+    report.attempt("llama-perplexity", check_perplexity_tool, report, folder)

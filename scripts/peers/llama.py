@@ -1,6 +1,7 @@
 """llama.cpp: its converter and its quantizer, as `scripts/build-llama` builds them."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,31 @@ def convert(model, output, outtype="f32", *flags):
 def quantize(source, output, file_type, *flags):
     """llama-quantize"""
     return run([ROOT / "bin" / "llama-quantize", *flags, source, output, file_type])
+
+
+def perplexity_base(model, text, output, context):
+    """llama-perplexity --save-all-logits; returns the ids of each chunk as they are computed with.
+
+    The file: `_logits_`, context, vocabulary, chunks, the ids of all chunks, log-probabilities. The
+    first id of each chunk is replaced by the begin token, 0 in these models.
+    """
+    run([ROOT / "bin" / "llama-perplexity", "-m", model, "-f", text, "-c", context,
+         "--save-all-logits", output, "-t", 1])
+    data = Path(output).read_bytes()
+    if data[:8] != b"_logits_":
+        raise PeerRefused("llama-perplexity: another file of logits than expected")
+    length, _, chunks = np.frombuffer(data, dtype="<i4", count=3, offset=8)
+    ids = np.frombuffer(data, dtype="<i4", count=length * chunks, offset=20).copy()
+    ids = ids.reshape(chunks, length)
+    ids[:, 0] = 0
+    return ids.tolist()
+
+
+def perplexity_divergence(model, base, context):
+    """llama-perplexity --kl-divergence: its mean."""
+    output = run([ROOT / "bin" / "llama-perplexity", "-m", model, "--kl-divergence",
+                  "--kl-divergence-base", base, "-c", context, "-t", 1])
+    return float(re.search(r"Mean +KLD: +([0-9.]+)", output).group(1))
 
 
 def runner():

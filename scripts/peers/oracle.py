@@ -101,6 +101,41 @@ def trace(models, input_ids):
     return layers
 
 
+def isolated(reference, candidate, input_ids):
+    """Per layer: what both models' layers make of the reference's hidden states.
+
+    A decoder layer gets the very arguments that the reference's layer has; an MTP layer the
+    reference's normed states, which it joins with embeddings of its own.
+    """
+    inputs, hooks = [], []
+    for layer in reference[0].model.layers:
+        hooks.append(layer.register_forward_pre_hook(
+            lambda _, positional, named: inputs.append((positional, named)), with_kwargs=True))
+    expected = trace(reference, input_ids)
+    for hook in hooks:
+        hook.remove()
+    pairs = []
+    with torch.no_grad():
+        for found, layer, (positional, named) in zip(
+                expected, candidate[0].model.layers, inputs):
+            pairs.append((found["hidden"], layer(*positional, **named)))
+        (model, mtp), other = reference, candidate[1]
+        hidden = model.model(input_ids, use_cache=False).last_hidden_state
+        for depth in range(mtp.num_mtp_layers if mtp else 0):
+            tokens = input_ids[:, depth + 1 :]
+            positions = torch.arange(depth + 1, input_ids.shape[1]).unsqueeze(0)
+            outputs = []
+            hook = other.layers[depth].mtp_block.register_forward_hook(
+                lambda _, inputs, output, outputs=outputs: outputs.append(output))
+            other.forward_layer(
+                depth, hidden[:, :-1], positions, mtp_cache=None, input_ids=tokens)
+            hook.remove()
+            pairs.append((expected[len(pairs)]["hidden"], outputs[0]))
+            hidden = mtp.forward_layer(
+                depth, hidden[:, :-1], positions, mtp_cache=None, input_ids=tokens)
+    return pairs
+
+
 def router_margins(models, input_ids):
     """How far the router's choices are from changing, smallest over all tokens and layers.
 

@@ -66,7 +66,8 @@ extension DeepSeek2Key {
     DeepSeek2Key("expert_used_count", count: { $0.expertsPerToken }),
     DeepSeek2Key("expert_group_count", count: { $0.expertGroups }),
     DeepSeek2Key("expert_group_used_count", count: { $0.chosenGroups }),
-    DeepSeek2Key("expert_gating_func", count: { _ in sigmoidGating }),
+    DeepSeek2Key(
+      "expert_gating_func", count: { $0.scoring == .softmax ? softmaxGating : sigmoidGating }),
     DeepSeek2Key("attention.key_length", count: { $0.keyValueRank + $0.ropeHeadSize }),
     DeepSeek2Key("attention.value_length", count: { $0.keyValueRank }),
   ]

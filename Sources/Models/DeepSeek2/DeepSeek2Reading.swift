@@ -83,7 +83,7 @@ private struct DeepSeek2Reader {
       "rms_norm_eps": .number(try number("attention.layer_norm_rms_epsilon") ?? 1e-6),
       "rope_theta": .number(try number("rope.freq_base") ?? 10_000),
       "routed_scaling_factor": .number(try scale()),
-      "scoring_func": .string("sigmoid"),
+      "scoring_func": .string(groups.scoring.rawValue),
       "tie_word_embeddings": .bool(!names.contains("output.weight")),
       "topk_group": .integer(groups.chosen),
       "topk_method": .string("noaux_tc"),
@@ -113,22 +113,28 @@ private struct DeepSeek2Reader {
   /// Groups of experts, and how they are gated; V3's own values where the file is silent.
   private mutating func routing(
     names: Set<String>
-  ) throws(Fault) -> (all: Int, chosen: Int) {
+  ) throws(Fault) -> (all: Int, chosen: Int, scoring: DeepSeekV3Config.Scoring) {
     let gating = try count("expert_gating_func") ?? 0
     if gating == 0, names.contains(where: { $0.hasSuffix(".exp_probs_b.bias") }) {
       notes.append(
         "the file lacks expert_gating_func: sigmoid is assumed, since there are correction biases; "
           + "llama.cpp takes softmax for such a file and routes tokens to other experts")
-    } else if gating != DeepSeek2Key.sigmoidGating {
-      throw fault("expert_gating_func", expected: "\(DeepSeek2Key.sigmoidGating), sigmoid")
+    } else if gating != DeepSeek2Key.sigmoidGating, gating != DeepSeek2Key.softmaxGating {
+      throw fault(
+        "expert_gating_func",
+        expected:
+          "\(DeepSeek2Key.sigmoidGating), sigmoid, or \(DeepSeek2Key.softmaxGating), softmax"
+      )
     }
+    let isSoftmax = gating == DeepSeek2Key.softmaxGating
+    let scoring = isSoftmax ? DeepSeekV3Config.Scoring.softmax : .sigmoid
     guard let all = try count("expert_group_count"), all > 0 else {
       notes.append(
         "the file lacks expert_group_count: tokens choose among all experts, as in llama.cpp; where "
           + "the model was trained with groups, some tokens go to other experts")
-      return (1, 1)
+      return (1, 1, scoring)
     }
-    return (all, try required("expert_group_used_count"))
+    return (all, try required("expert_group_used_count"), scoring)
   }
 
   /// llama.cpp's default, 0, means that weights are not scaled.

@@ -40,7 +40,7 @@ public struct DiffReport: Sendable {
       + differences.onlyInB.count + differences.reshaped.count
   }
 
-  private func breaks(_ tensor: TensorDifference) -> Bool {
+  private func breaks(_ tensor: WeightDifference) -> Bool {
     if limits.isEmpty || tensor.isIdentical { return false }
     if tensor.nonFinite > 0 { return true }
     if let least = limits.minSQNR, let sqnr = tensor.sqnr, sqnr < least { return true }
@@ -94,7 +94,7 @@ public struct DiffReport: Sendable {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  private func cells(_ tensor: TensorDifference) -> [String] {
+  private func cells(_ tensor: WeightDifference) -> [String] {
     let (a, b) = (tensor.typeA.rawValue, tensor.typeB.rawValue)
     let bytes = tensor.equalBytes.map {
       Quantity.fixed(100 * Double($0) / Double(max(1, tensor.byteCount)), digits: 1) + " %"
@@ -150,7 +150,7 @@ public struct DiffReport: Sendable {
     try write(all.isEmpty ? "]\n}\n" : "\n  ]\n}\n")
   }
 
-  private func json(_ tensor: TensorDifference) -> JSONValue {
+  private func json(_ tensor: WeightDifference) -> JSONValue {
     .object([
       "name": .string(tensor.name), "shape": DiffReport.json(tensor.shape),
       "typeA": .string(tensor.typeA.rawValue), "typeB": .string(tensor.typeB.rawValue),

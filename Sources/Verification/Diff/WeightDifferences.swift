@@ -6,7 +6,7 @@ internal import Synchronization
 public import Tensors
 
 /// A tensor that two checkpoints have in one shape, and how far apart its values are.
-public struct TensorDifference: Sendable {
+public struct WeightDifference: Sendable {
   /// Hugging Face name.
   public let name: String
   /// Dimensions, outermost first.
@@ -43,7 +43,7 @@ public struct TensorDifference: Sendable {
 /// How far the weights of two checkpoints are apart, tensor by tensor, whatever their formats.
 public struct WeightDifferences: Sendable {
   /// Tensors that both have, the farthest apart first; those without a difference by their names.
-  public let tensors: [TensorDifference]
+  public let tensors: [WeightDifference]
   /// Names that the first alone has.
   public let onlyInA: [String]
   /// Names that the second alone has.
@@ -81,7 +81,7 @@ public struct WeightDifferences: Sendable {
     }
     self.reshaped = reshaped
     let total = pairs.reduce(0) { $0 + $1.a.byteCount }
-    var tensors: [TensorDifference] = []
+    var tensors: [WeightDifference] = []
     var (start, done) = (0, 0)
     while start < pairs.count {
       var (end, bytes) = (start, 0)
@@ -90,7 +90,7 @@ public struct WeightDifferences: Sendable {
         end += 1
       }
       let batch = Array(pairs[start..<end])
-      let results = Mutex([TensorDifference?](repeating: nil, count: batch.count))
+      let results = Mutex([WeightDifference?](repeating: nil, count: batch.count))
       try Workers.run(threads: threads, count: batch.count) { _, item throws(Fault) in
         try Interruption.check()
         let result = try WeightDifferences.compare(batch[item].a, batch[item].b, left, right)
@@ -108,7 +108,7 @@ public struct WeightDifferences: Sendable {
   }
 
   /// What the order goes by: NaN first, then the noise relative to the signal.
-  private static func rank(_ tensor: TensorDifference) -> Double {
+  private static func rank(_ tensor: WeightDifference) -> Double {
     if tensor.isIdentical { return -1 }
     return tensor.nonFinite > 0 ? .infinity : tensor.difference.relativeError
   }
@@ -116,7 +116,7 @@ public struct WeightDifferences: Sendable {
   private static func compare(
     _ a: ModelWeights.Weight, _ b: ModelWeights.Weight, _ left: ModelWeights,
     _ right: ModelWeights
-  ) throws(Fault) -> TensorDifference {
+  ) throws(Fault) -> WeightDifference {
     let equal = try equalBytes(a, b, left, right)
     let hasSameBytes = equal.map { $0.all && $0.count == a.byteCount } ?? false
     var difference = Difference()
@@ -133,7 +133,7 @@ public struct WeightDifferences: Sendable {
         withExtendedLifetime((x, y)) {}
       }
     }
-    return TensorDifference(
+    return WeightDifference(
       name: a.name, shape: a.shape, typeA: a.type, typeB: b.type, equalBytes: equal?.count,
       byteCount: a.byteCount, difference: difference, hasSameBytes: hasSameBytes)
   }

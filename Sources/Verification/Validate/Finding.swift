@@ -1,3 +1,5 @@
+internal import Models
+
 /// Something that `validate` found wrong with a checkpoint, about one tensor or many alike.
 public struct Finding: Sendable, Hashable {
   /// The rules of the contract, and `malformedShard` for files that cannot be parsed at all.
@@ -66,6 +68,17 @@ public struct Finding: Sendable, Hashable {
     count = 1
     experts = 0
     examples = tensor.map { [$0] } ?? []
+  }
+}
+
+extension Finding {
+  /// The network can be computed with either scoring, yet this family was trained with one.
+  static func scoring(_ config: DeepSeekV3Config, file: String, key: String) -> Finding? {
+    guard config.scoring != .sigmoid else { return nil }
+    return Finding(
+      .metadataMismatch, file: file, expected: "\(key) \(DeepSeekV3Config.Scoring.sigmoid)",
+      found: config.scoring.rawValue,
+      hint: "DeepSeek-V3's routers take sigmoids: tokens go to other experts now")
   }
 }
 

@@ -22,6 +22,10 @@ struct GGUFChecks {
           hint: "convert the model anew, or add the key"), pattern: nil)
     }
     checkVocabulary()
+    let key = DeepSeekV3Config.deepSeek2Architecture + ".expert_gating_func"
+    if let finding = Finding.scoring(model.config, file: model.files.name, key: key) {
+      collector.add(finding, pattern: nil)
+    }
     let expected = model.config.deepSeek2Tensors()
     var known: Set<String> = []
     let absentLayers = checkMTP(expected)

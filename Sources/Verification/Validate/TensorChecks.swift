@@ -42,6 +42,9 @@ struct TensorChecks {
       }
     }
     if matched < found.count { checkUnexpected(Set(expected.map(\.name))) }
+    if let finding = Finding.scoring(config, file: "config.json", key: "scoring_func") {
+      collector.add(finding, pattern: nil)
+    }
   }
 
   // MARK: MTP

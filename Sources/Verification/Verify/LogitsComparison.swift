@@ -3,67 +3,60 @@ public import Platform
 public import Reference
 internal import Synchronization
 
-/// Runs two networks in lock step over the same tokens and compares them after every layer and at
-/// the head.
+/// Two networks compared over the same tokens, after every layer and at the head.
 ///
-/// Neither all hidden states nor all logits are ever held: a layer's are compared and replaced by
-/// the next one's, and the vocabulary passes by in tiles.
+/// They run in lock step. Neither all hidden states nor all logits are ever held: a layer's are
+/// compared and replaced by the next one's, and the vocabulary passes by in tiles.
 public struct LogitsComparison: Sendable {
-  /// A layer's difference; MTP layers follow the decoder layers.
-  public struct Layer: Sendable, Hashable {
-    /// Index as in `model.layers.N`.
-    public let index: Int
-    /// Σ (candidate − reference)² / Σ reference² of the residual stream after the layer; NaN where
-    /// it is not finite.
-    public let hiddenNmse: Double
-    /// Share of the reference's expert choices that the candidate makes too; nil for a dense layer.
-    public let routerAgreement: Double?
-  }
-
   /// The main model's logits.
   public let main: LogitsMetrics
   /// Those of the MTP layers that both models have, in order.
   public let mtp: [LogitsMetrics]
+  /// NMSE of the token embeddings, before the first layer.
+  public let embeddingNmse: Double
   /// Layers in order.
   public let layers: [Layer]
+
+  /// Collects measurements that were made elsewhere.
+  init(main: LogitsMetrics, mtp: [LogitsMetrics], embeddingNmse: Double, layers: [Layer]) {
+    self.main = main
+    self.mtp = mtp
+    self.embeddingNmse = embeddingNmse
+    self.layers = layers
+  }
 
   /// Runs both networks.
   ///
   /// - Parameters:
   ///   - mtpLayers: how many MTP layers to compare; both networks must have them.
+  ///   - isolates: whether to feed the reference's hidden states into the candidate's layers too,
+  ///     which takes another pass of the candidate over weights that are read once for both.
   ///   - progress: called with the layers done and all layers.
   /// - Throws: `.malformed` where the networks do not have the same layers and vocabulary, and what
   ///   the forward pass throws.
   public init(
-    reference: Network, candidate: Network, batch: TokenBatch, mtpLayers: Int, threads: Int,
+    reference: Network, candidate: Network, batch: TokenBatch, mtpLayers: Int,
+    isolates: Bool = false, threads: Int,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Fault) {
-    try LogitsComparison.requireLikeness(reference, candidate)
+    try LogitsComparison.requireLikeness(reference.config, candidate.config)
+    let pair = NetworkPair(
+      reference: reference, candidate: candidate, batch: batch, isolates: isolates)
     var layers: [Layer] = []
-    let hidden = (try reference.embed(batch), try candidate.embed(batch))
+    let total = reference.config.layers + mtpLayers
+    var hidden = (try reference.embed(batch), try candidate.embed(batch))
+    embeddingNmse = hidden.1.nmse(against: hidden.0)
     for index in 0..<reference.config.layers {
-      progress(index, reference.config.layers + mtpLayers)
-      let routing = (
-        try reference.layer(index, hidden: hidden.0, batch: batch),
-        try candidate.layer(index, hidden: hidden.1, batch: batch)
-      )
-      layers.append(LogitsComparison.layer(index, hidden, routing))
+      progress(index, total)
+      layers.append(try pair.layer(index, hidden: &hidden))
     }
     var normed = (try reference.finalNorm(hidden.0), try candidate.finalNorm(hidden.1))
     main = try LogitsComparison.head(
       reference, candidate, normed, targets: batch.ids(depth: 0, distance: 1), threads: threads)
     var mtp: [LogitsMetrics] = []
     for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
-      progress(reference.config.layers + index, reference.config.layers + mtpLayers)
-      let predictions = (
-        try reference.predictor(index, previous: normed.0, batch: batch),
-        try candidate.predictor(index, previous: normed.1, batch: batch)
-      )
-      layers.append(
-        LogitsComparison.layer(
-          reference.config.layers + index, (predictions.0.hidden, predictions.1.hidden),
-          (predictions.0.routing, predictions.1.routing)))
-      normed = (predictions.0.normed, predictions.1.normed)
+      progress(reference.config.layers + index, total)
+      layers.append(try pair.predictor(index, normed: &normed))
       mtp.append(
         try LogitsComparison.head(
           reference, candidate, normed,
@@ -74,10 +67,9 @@ public struct LogitsComparison: Sendable {
   }
 
   /// Only models of one shape can be compared position by position and layer by layer.
-  private static func requireLikeness(
-    _ reference: Network, _ candidate: Network
+  static func requireLikeness(
+    _ a: DeepSeekV3Config, _ b: DeepSeekV3Config
   ) throws(Fault) {
-    let (a, b) = (reference.config, candidate.config)
     let sizes = [
       ("vocab_size", a.vocabSize, b.vocabSize), ("hidden_size", a.hiddenSize, b.hiddenSize),
       ("num_hidden_layers", a.layers, b.layers),
@@ -89,29 +81,8 @@ public struct LogitsComparison: Sendable {
     }
   }
 
-  /// hidden (tokens, hidden) of both after a layer → how far they are apart.
-  private static func layer(
-    _ index: Int, _ hidden: (Activations, Activations), _ routing: (Routing?, Routing?)
-  ) -> Layer {
-    let (a, b) = (hidden.0.values, hidden.1.values)
-    var (error, energy) = (0.0, 0.0)
-    for place in 0..<a.count {
-      let difference = Double(b[place]) - Double(a[place])
-      error += difference * difference
-      energy += Double(a[place]) * Double(a[place])
-    }
-    let nmse = error == 0 ? 0 : error / energy
-    var agreement: Double?
-    if let reference = routing.0, let candidate = routing.1,
-      reference.choices == candidate.choices
-    {
-      agreement = reference.agreement(with: candidate)
-    }
-    return Layer(index: index, hiddenNmse: nmse, routerAgreement: agreement)
-  }
-
   /// Compares logits tile by tile of the vocabulary: normed (tokens, hidden) of both.
-  private static func head(
+  static func head(
     _ reference: Network, _ candidate: Network, _ normed: (Activations, Activations),
     targets: [Int?], threads: Int
   ) throws(Fault) -> LogitsMetrics {
@@ -129,5 +100,56 @@ public struct LogitsComparison: Sendable {
       }
     }
     return LogitsMetrics(states.withLock { $0 })
+  }
+}
+
+/// One layer at a time of both networks.
+private struct NetworkPair {
+  let reference: Network
+  let candidate: Network
+  let batch: TokenBatch
+  let isolates: Bool
+
+  /// Decoder layer `index` of both on their own streams (tokens, hidden), which it replaces.
+  func layer(
+    _ index: Int, hidden: inout (Activations, Activations)
+  ) throws(Fault) -> LogitsComparison.Layer {
+    guard isolates else {
+      let routing = (
+        try reference.layer(index, hidden: hidden.0, batch: batch),
+        try candidate.layer(index, hidden: hidden.1, batch: batch)
+      )
+      return LogitsComparison.Layer(index, hidden, routing, own: nil)
+    }
+    // The candidate's stream beside the reference's: each weight is read once for both.
+    let both = Activations(joining: [hidden.1, hidden.0])
+    let routings = try candidate.layer(index, hidden: both, batch: try batch.times(2))?.split(2)
+    let routing = try reference.layer(index, hidden: hidden.0, batch: batch)
+    let outputs = both.split(2)
+    hidden.1 = outputs[0]
+    return LogitsComparison.Layer(
+      index, hidden, (routing, routings?[0]),
+      own: LogitsComparison.Own((hidden.0, outputs[1]), (routing, routings?[1])))
+  }
+
+  /// MTP layer `index` of both on their own normed states (rows, hidden), which it replaces.
+  func predictor(
+    _ index: Int, normed: inout (Activations, Activations)
+  ) throws(Fault) -> LogitsComparison.Layer {
+    let number = reference.config.layers + index
+    let expected = try reference.predictor(index, previous: normed.0, batch: batch)
+    guard isolates else {
+      let found = try candidate.predictor(index, previous: normed.1, batch: batch)
+      normed = (expected.normed, found.normed)
+      return LogitsComparison.Layer(
+        number, (expected.hidden, found.hidden), (expected.routing, found.routing), own: nil)
+    }
+    let found = try candidate.predictor(
+      index, previous: Activations(joining: [normed.1, normed.0]), batch: try batch.times(2))
+    let (hidden, routings) = (found.hidden.split(2), found.routing?.split(2))
+    normed = (expected.normed, found.normed.split(2)[0])
+    return LogitsComparison.Layer(
+      number, (expected.hidden, hidden[0]), (expected.routing, routings?[0]),
+      own: LogitsComparison.Own((expected.hidden, hidden[1]), (expected.routing, routings?[1])))
   }
 }

@@ -23,6 +23,34 @@ public struct LogitsMetrics: Sendable, Hashable {
   public let perplexityCandidate: Double
   /// Logits of either side that are NaN or infinite; a single one fails the verdict.
   public let nonFinite: Int
+  /// What is known of each position, sequence after sequence.
+  public let positions: [Position]
+  /// Between which values `klMean` lies, where the reference is a fixture; nil where it is exact.
+  public let interval: Interval?
+
+  /// One position's part in the measures.
+  public struct Position: Sendable, Hashable {
+    /// KL(reference ‖ candidate) in nats; NaN where a logit is not finite.
+    public let divergence: Double
+    /// The token with the reference's highest logit.
+    public let topReference: Int
+    /// The token with the candidate's highest logit.
+    public let topCandidate: Int
+    /// −log p of the token that follows by the reference, in nats; nil where the input ends.
+    public let lossReference: Double?
+    /// The same by the candidate.
+    public let lossCandidate: Double?
+  }
+
+  /// What a fixture, which holds a part of each distribution, leaves open; see `FixtureHead`.
+  public struct Interval: Sendable, Hashable {
+    /// The mean divergence is at least this.
+    public let lower: Double
+    /// The mean divergence is at most this.
+    public let upper: Double
+    /// Standard error of `klMean`, which estimates what the fixture does not hold from a sample.
+    public let standardError: Double
+  }
 
   /// Candidate's perplexity over the reference's.
   public var perplexityRatio: Double { perplexityCandidate / perplexityReference }
@@ -33,8 +61,8 @@ public struct LogitsMetrics: Sendable, Hashable {
 package struct PositionSums: Sendable {
   /// The token that the position should predict, nil where the input ends before it.
   let target: Int?
-  private var reference = SoftmaxSums()
-  private var candidate = SoftmaxSums()
+  fileprivate var reference = SoftmaxSums()
+  fileprivate var candidate = SoftmaxSums()
   /// Σ e^(a − top) · (a − b), a and b being reference and candidate.
   private var weighted = 0.0
   private(set) var squaredError = 0.0
@@ -74,23 +102,16 @@ package struct PositionSums: Sendable {
     return value < 0 ? 0 : value
   }
 
-  var agrees: Bool { reference.topToken == candidate.topToken }
-
-  /// −log p of the target by both, nil without target.
-  var losses: (reference: Double, candidate: Double)? {
-    guard let a = reference.loss, let b = candidate.loss else { return nil }
-    return (a, b)
-  }
 }
 
 /// The softmax of one model at one position.
-private struct SoftmaxSums: Sendable {
+struct SoftmaxSums: Sendable {
   /// Largest logit so far, and its token; the lower token wins a tie.
   var top = -Double.infinity
   var topToken = 0
   /// Σ e^(logit − top)
   var sum = 0.0
-  private var target: Double?
+  private(set) var target: Double?
 
   /// Looks for the largest logit and the target's in a tile.
   ///
@@ -112,32 +133,56 @@ private struct SoftmaxSums: Sendable {
     return factor
   }
 
-  var loss: Double? { target.map { top + Mathematics.log(sum) - $0 } }
+  /// log Σ e^logit
+  var logNormalizer: Double { top + Mathematics.log(sum) }
+
+  /// −log p of the target, nil without one.
+  var loss: Double? { target.map { logNormalizer - $0 } }
+}
+
+extension PositionSums {
+  var position: LogitsMetrics.Position {
+    LogitsMetrics.Position(
+      divergence: nonFinite == 0 ? divergence : .nan, topReference: reference.topToken,
+      topCandidate: candidate.topToken, lossReference: reference.loss,
+      lossCandidate: candidate.loss)
+  }
 }
 
 extension LogitsMetrics {
   /// Joins positions, in their order.
-  package init(_ positions: [PositionSums]) {
+  package init(_ sums: [PositionSums]) {
+    let error = sums.reduce(0) { $0 + $1.squaredError }
+    let energy = sums.reduce(0) { $0 + $1.squaredReference }
+    self.init(
+      sums.map(\.position), nmse: error == 0 ? 0 : error / energy,
+      maxAbsDifference: sums.reduce(0) { max($0, $1.maxAbsDifference) },
+      nonFinite: sums.reduce(0) { $0 + $1.nonFinite }, interval: nil)
+  }
+
+  /// Means and extremes of positions; `nmse` and `maxAbsDifference` are over all logits.
+  init(
+    _ positions: [Position], nmse: Double, maxAbsDifference: Double, nonFinite: Int,
+    interval: Interval?
+  ) {
     let count = Double(positions.count)
-    let nonFinite = positions.reduce(0) { $0 + $1.nonFinite }
     let isSound = nonFinite == 0 && !positions.isEmpty
-    let divergences = positions.map(\.divergence)
-    let losses = positions.compactMap(\.losses)
-    let error = positions.reduce(0) { $0 + $1.squaredError }
-    let energy = positions.reduce(0) { $0 + $1.squaredReference }
-    func perplexity(_ loss: ((reference: Double, candidate: Double)) -> Double) -> Double {
+    func perplexity(_ loss: (Position) -> Double?) -> Double {
+      let losses = positions.compactMap(loss)
       guard isSound, !losses.isEmpty else { return .nan }
-      return Mathematics.exp(losses.reduce(0) { $0 + loss($1) } / Double(losses.count))
+      return Mathematics.exp(losses.reduce(0, +) / Double(losses.count))
     }
+    let agreeing = positions.count { $0.topReference == $0.topCandidate }
     tokens = positions.count
-    klMean = isSound ? divergences.reduce(0, +) / count : .nan
-    klMax = isSound ? divergences.reduce(0, max) : .nan
-    top1Agreement = isSound ? Double(positions.count { $0.agrees }) / count : .nan
-    nmse = isSound ? (error == 0 ? 0 : error / energy) : .nan
-    maxAbsDifference =
-      isSound ? positions.reduce(0) { max($0, $1.maxAbsDifference) } : .nan
-    perplexityReference = perplexity { $0.reference }
-    perplexityCandidate = perplexity { $0.candidate }
+    klMean = isSound ? positions.reduce(0) { $0 + $1.divergence } / count : .nan
+    klMax = isSound ? positions.reduce(0) { max($0, $1.divergence) } : .nan
+    top1Agreement = isSound ? Double(agreeing) / count : .nan
+    self.nmse = isSound ? nmse : .nan
+    self.maxAbsDifference = isSound ? maxAbsDifference : .nan
+    perplexityReference = perplexity(\.lossReference)
+    perplexityCandidate = perplexity(\.lossCandidate)
     self.nonFinite = nonFinite
+    self.positions = positions
+    self.interval = interval
   }
 }

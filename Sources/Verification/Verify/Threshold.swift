@@ -10,14 +10,30 @@ public struct Threshold: Sendable, Hashable {
     case maxNMSE = "max-nmse"
     /// Candidate's perplexity over the reference's, at most.
     case maxPerplexityRatio = "max-perplexity-ratio"
+    /// NMSE of the hidden states after each layer, at most.
+    case maxLayerNMSE = "max-layer-nmse"
+    /// NMSE of what each layer makes of the reference's hidden states, at most.
+    case maxLayerOwnNMSE = "max-layer-own-nmse"
+    /// Share of expert choices in common in each layer, at least.
+    case minRouterAgreement = "min-router-agreement"
+
+    /// Whether values must not be below the limit, rather than not above it.
+    var isLeast: Bool { self == .minTop1 || self == .minRouterAgreement }
+
+    /// Whether layers are limited, rather than logits.
+    public var isOfLayers: Bool {
+      self == .maxLayerNMSE || self == .maxLayerOwnNMSE || self == .minRouterAgreement
+    }
   }
 
-  /// Whose logits are limited.
+  /// Whose logits or layers are limited.
   public enum Scope: Sendable, CaseIterable {
-    /// The main model's.
+    /// The main model's logits.
     case main
     /// Those of every MTP layer that was compared.
     case mtp
+    /// Every layer, MTP layers included.
+    case layers
   }
 
   /// What is limited.
@@ -27,8 +43,9 @@ public struct Threshold: Sendable, Hashable {
   /// A value that is equal to the limit holds.
   public let limit: Double
 
-  /// Makes a limit; one that is no number never holds.
+  /// Makes a limit; one that is no number never holds. Measures of layers go with their scope alone.
   public init(_ measure: Measure, _ scope: Scope, limit: Double) {
+    precondition(measure.isOfLayers == (scope == .layers))
     self.measure = measure
     self.scope = scope
     self.limit = limit
@@ -40,31 +57,45 @@ public struct Threshold: Sendable, Hashable {
     public let name: String
     /// The limit.
     public let limit: Double
-    /// What was measured, by the worst MTP layer where there are several; NaN where there is none.
+    /// What was measured, by the worst layer where there are several; NaN where there is none.
     public let value: Double
     /// Whether the value exists and keeps to the limit.
     public let holds: Bool
   }
 
   /// The option that sets the limit: `max-kl`, `mtp-max-kl`.
-  private var name: String { (scope == .main ? "" : "mtp-") + measure.rawValue }
+  private var name: String { (scope == .mtp ? "mtp-" : "") + measure.rawValue }
 
   func outcome(_ comparison: LogitsComparison) -> Outcome {
-    let values = (scope == .main ? [comparison.main] : comparison.mtp).map(value)
+    let values = values(comparison)
     let isSound = !values.isEmpty && !values.contains(where: \.isNaN)
-    let worst = (measure == .minTop1 ? values.min() : values.max()) ?? .nan
+    let worst = (measure.isLeast ? values.min() : values.max()) ?? .nan
     let value = isSound ? worst : .nan
     // Both comparisons are false for NaN, which so never passes.
-    let holds = measure == .minTop1 ? value >= limit : value <= limit
+    let holds = measure.isLeast ? value >= limit : value <= limit
     return Outcome(name: name, limit: limit, value: value, holds: holds)
   }
 
-  private func value(_ metrics: LogitsMetrics) -> Double {
-    switch measure {
-    case .maxKL: metrics.klMean
-    case .minTop1: metrics.top1Agreement
-    case .maxNMSE: metrics.nmse
-    case .maxPerplexityRatio: metrics.perplexityRatio
+  private func values(_ comparison: LogitsComparison) -> [Double] {
+    let heads = scope == .main ? [comparison.main] : comparison.mtp
+    let layers = comparison.layers
+    return switch measure {
+    case .maxKL: heads.map(\.klMean)
+    case .minTop1: heads.map(\.top1Agreement)
+    case .maxNMSE: heads.map(\.nmse)
+    case .maxPerplexityRatio: heads.map(\.perplexityRatio)
+    case .maxLayerNMSE: layers.map(\.hiddenNmse)
+    case .maxLayerOwnNMSE: layers.compactMap { $0.own?.nmse }
+    case .minRouterAgreement: layers.compactMap(\.routerAgreement)
     }
+  }
+}
+
+extension Threshold {
+  /// Limits with others in the place of those of the same measure and scope.
+  public static func merged(_ base: [Threshold], overriddenBy others: [Threshold]) -> [Threshold] {
+    base.filter { old in
+      !others.contains { $0.measure == old.measure && $0.scope == old.scope }
+    } + others
   }
 }

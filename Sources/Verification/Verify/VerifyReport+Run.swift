@@ -2,58 +2,122 @@ internal import Models
 public import Platform
 internal import Reference
 
+/// What `fathom verify` is asked to do.
+public struct VerifyRequest: Sendable {
+  /// Path of the model or fixture that is the measure.
+  public var reference: String
+  /// Path of the model that is measured.
+  public var candidate: String
+  /// What both are run on, a text by the reference's tokenizer; nil for a fixed random sequence, or
+  /// the tokens of the fixture.
+  public var input: ModelInput?
+  /// Limits on what is measured.
+  public var thresholds: [Threshold] = []
+  /// Whether to compare MTP layers, as far as both models have them.
+  public var mtp = true
+  /// Whether to feed the reference's hidden states into the candidate's layers too.
+  public var isolates = false
+  /// Rows of the blame; nil to blame nothing.
+  public var blameCount: Int?
+  /// Bytes for what is tried at the same time while blaming.
+  public var memory = 1_000_000_000
+  /// Threads to compute with.
+  public var threads = Workers.available
+  /// The text of a token id, where there is a tokenizer.
+  public var tokenText: (@Sendable (Int) -> String?)?
+
+  /// Asks for a comparison of two models; everything else has a default.
+  public init(reference: String, candidate: String) {
+    self.reference = reference
+    self.candidate = candidate
+  }
+}
+
 extension VerifyReport {
   /// Tokens of the sequence that is used where none is given.
   public static let defaultTokens = 64
 
   /// Opens two models, compares them and applies thresholds.
   ///
-  /// - Parameters:
-  ///   - reference: path of the model that is the measure.
-  ///   - candidate: path of the model that is measured.
-  ///   - input: what both are run on, a text by the reference's tokenizer; nil for a fixed random
-  ///     sequence.
-  ///   - thresholds: limits on what is measured.
-  ///   - mtp: whether to compare MTP layers, as far as both models have them.
-  ///   - threads: threads to compute with.
-  ///   - progress: called with the layers done and all layers.
-  /// - Throws: what opening the models, reading the input and the forward pass throw.
+  /// - Parameter progress: called with the layers done and all layers.
+  /// - Throws: what opening the models, reading the tokens and the forward pass throw; `.usage` for
+  ///   what cannot be asked of a fixture.
   public init(
-    reference: String, candidate: String, input: ModelInput?, thresholds: [Threshold],
-    mtp: Bool, threads: Int, progress: (_ done: Int, _ total: Int) -> Void
+    _ request: VerifyRequest, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
-    let first = try ModelFiles(path: reference, threads: threads)
-    let second = try ModelFiles(path: candidate, threads: threads)
-    let (a, b) = (first.config.mtpLayers, second.config.mtpLayers)
-    let mtpLayers = mtp ? min(a, b) : 0
+    if try VerifyFixture.isFixture(request.reference) {
+      try self.init(fixture: request, progress: progress)
+      return
+    }
+    let threads = request.threads
+    let first = try ModelFiles(path: request.reference, threads: threads)
+    let second = try ModelFiles(path: request.candidate, threads: threads)
+    let mtpLayers = request.mtp ? min(first.config.mtpLayers, second.config.mtpLayers) : 0
     var notes: [String] = []
-    if mtp, a != b {
-      notes.append(
-        "the reference has \(Quantity.plural(a, "MTP layer")), the candidate \(b): "
-          + (mtpLayers == 0 ? "only the main model is compared" : "the first are compared"))
+    if request.mtp {
+      notes += VerifyReport.mtpNote(first.config.mtpLayers, second.config.mtpLayers)
     }
     notes += StorageNote.lines(reference: first, candidate: second)
-    let sequences: [[Int]]
-    if let input {
-      let read = try input.read(for: first)
-      sequences = read.sequences
-      notes += read.notes
-    } else {
-      let ids = TokenInput.sequence(
-        count: VerifyReport.defaultTokens, vocabSize: first.config.vocabSize)
-      sequences = [ids]
-      notes.append("neither tokens nor text given: \(ids.count) ids of a fixed random sequence")
-    }
-    let networks = (
-      try first.network(mtp: mtpLayers > 0, threads: threads),
-      try second.network(mtp: mtpLayers > 0, threads: threads)
+    let sequences = try VerifyReport.sequences(
+      request.input, for: first, notes: &notes)
+    let batch = try TokenBatch(sequences, vocabSize: first.config.vocabSize)
+    let weights = (
+      try CheckpointWeights(first.checkpoint, config: first.config, mtp: mtpLayers > 0),
+      try CheckpointWeights(second.checkpoint, config: second.config, mtp: mtpLayers > 0)
     )
     let comparison = try LogitsComparison(
-      reference: networks.0, candidate: networks.1,
-      batch: TokenBatch(sequences, vocabSize: first.config.vocabSize), mtpLayers: mtpLayers,
-      threads: threads, progress: progress)
+      reference: Network(config: first.config, weights: weights.0, threads: threads),
+      candidate: Network(config: second.config, weights: weights.1, threads: threads),
+      batch: batch, mtpLayers: mtpLayers,
+      isolates: request.isolates || request.blameCount != nil, threads: threads,
+      progress: progress)
+    let differences = ConfigDifference.all(reference: first.config, candidate: second)
+    var blame: [Blame]?
+    if let count = request.blameCount {
+      let models = BlameModels(
+        reference: first.config, candidate: second.config, referenceWeights: weights.0,
+        candidateWeights: weights.1,
+        additional: Set(second.config.expectedTensors().map(\.name)).subtracting(
+          first.config.expectedTensors().map(\.name)),
+        mtpLayers: mtpLayers, threads: threads)
+      blame = try BlameSearch(
+        models: models, batch: batch, differences: differences, count: count,
+        memory: request.memory
+      ).run(layers: comparison.layers, progress: progress)
+    }
     self.init(
-      reference: reference, candidate: candidate, comparison: comparison, thresholds: thresholds,
-      notes: notes)
+      reference: request.reference, candidate: request.candidate, sequences: sequences,
+      comparison: comparison, thresholds: request.thresholds, notes: notes,
+      configDifferences: differences, blame: blame,
+      tokenText: request.tokenText ?? VerifyReport.tokenText(of: first))
+  }
+
+  /// The texts of ids, where the model has a tokenizer that can be read.
+  static func tokenText(of model: ModelFiles) -> (@Sendable (Int) -> String?)? {
+    guard let tokenizer = try? model.tokenizer() else { return nil }
+    return { id in tokenizer.decode([id]).map { String(decoding: $0, as: UTF8.self) } }
+  }
+
+  /// What to say where the models do not have equally many MTP layers.
+  static func mtpNote(_ reference: Int, _ candidate: Int) -> [String] {
+    guard reference != candidate else { return [] }
+    return [
+      "the reference has \(Quantity.plural(reference, "MTP layer")), the candidate \(candidate): "
+        + (min(reference, candidate) == 0
+          ? "only the main model is compared" : "the first are compared")
+    ]
+  }
+
+  private static func sequences(
+    _ input: ModelInput?, for model: ModelFiles, notes: inout [String]
+  ) throws(Fault) -> [[Int]] {
+    if let input {
+      let read = try input.read(for: model)
+      notes += read.notes
+      return read.sequences
+    }
+    let ids = TokenInput.sequence(count: defaultTokens, vocabSize: model.config.vocabSize)
+    notes.append("neither tokens nor text given: \(ids.count) ids of a fixed random sequence")
+    return [ids]
   }
 }

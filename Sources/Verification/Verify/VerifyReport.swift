@@ -1,27 +1,40 @@
-public import Platform
-
-/// What `fathom verify` says.
+/// What `fathom verify` says, as a value that every form of report is made from.
 public struct VerifyReport: Sendable {
-  /// The model that is the measure, as the user named it.
+  /// The model or fixture that is the measure, as the user named it.
   public let reference: String
   /// The model that is measured.
   public let candidate: String
+  /// The token sequences that both were run on.
+  public let sequences: [[Int]]
   /// The measurements.
   public let comparison: LogitsComparison
+  /// Where the two configs differ in what the network computes.
+  public let configDifferences: [ConfigDifference]
+  /// What adds how much to the difference, the worst first; nil where that was not asked.
+  public let blame: [Blame]?
   /// The thresholds that were set, and those that follow for MTP layers.
   public let outcomes: [Threshold.Outcome]
   /// What the user should know about how the comparison was made.
   public let notes: [String]
+  /// The text of a token id, where there is a tokenizer.
+  public let tokenText: (@Sendable (Int) -> String?)?
 
   /// Applies thresholds to a comparison.
-  public init(
-    reference: String, candidate: String, comparison: LogitsComparison, thresholds: [Threshold],
-    notes: [String]
+  ///
+  /// - Parameter sequences: the tokens that were compared, in the order of the positions.
+  init(
+    reference: String, candidate: String, sequences: [[Int]], comparison: LogitsComparison,
+    thresholds: [Threshold], notes: [String], configDifferences: [ConfigDifference] = [],
+    blame: [Blame]? = nil, tokenText: (@Sendable (Int) -> String?)? = nil
   ) {
     self.reference = reference
     self.candidate = candidate
+    self.sequences = sequences
     self.comparison = comparison
     self.notes = notes
+    self.configDifferences = configDifferences
+    self.blame = blame
+    self.tokenText = tokenText
     outcomes = VerifyReport.complete(thresholds, mtp: !comparison.mtp.isEmpty).map {
       $0.outcome(comparison)
     }
@@ -42,114 +55,56 @@ public struct VerifyReport: Sendable {
   /// Whether every threshold holds and every logit is finite. Without thresholds the numbers speak
   /// for themselves, and only logits that are not finite fail.
   public var passes: Bool {
-    outcomes.allSatisfy(\.holds)
-      && ([comparison.main] + comparison.mtp).allSatisfy { $0.nonFinite == 0 }
+    outcomes.allSatisfy(\.holds) && heads.allSatisfy { $0.metrics.nonFinite == 0 }
   }
 
-  /// `mtp` for the first MTP layer, `mtp_2` for the second: as the logits are named.
-  static func name(mtp index: Int) -> String { index == 0 ? "mtp" : "mtp_\(index + 1)" }
+  /// All logits that were compared, under the names of the JSON: `main`, `mtp`, `mtp_2` and so on.
+  public var heads: [(name: String, metrics: LogitsMetrics)] {
+    [("main", comparison.main)]
+      + comparison.mtp.enumerated().map { index, metrics in
+        (index == 0 ? "mtp" : "mtp_\(index + 1)", metrics)
+      }
+  }
 
-  /// The document of schema `fathom.verify/1`; numbers that do not exist are null.
-  public var json: JSONValue {
-    var document: JSONObject = [
-      "schema": .string("fathom.verify/1"), "verdict": .string(passes ? "pass" : "fail"),
-      "reference": .string(reference), "candidate": .string(candidate),
-      "main": json(comparison.main),
-    ]
-    for (index, metrics) in comparison.mtp.enumerated() {
-      document[VerifyReport.name(mtp: index)] = json(metrics)
+  /// A position at which the candidate is far from the reference.
+  public struct WorstPosition: Sendable, Hashable {
+    /// Whose logits: `main`, `mtp` and so on.
+    public let head: String
+    /// Index of the sequence.
+    public let sequence: Int
+    /// Index of the last token of the sequence that the logits of this head have seen.
+    public let position: Int
+    /// That token.
+    public let token: Int
+    /// The token that follows; nil at the end.
+    public let next: Int?
+    /// What was measured there.
+    public let measures: LogitsMetrics.Position
+  }
+
+  /// The positions with the largest KL divergence, those that are no number first.
+  ///
+  /// - Parameter count: at most so many of each head.
+  public func worstPositions(_ count: Int) -> [WorstPosition] {
+    heads.enumerated().flatMap { depth, head in
+      let places = sequences.enumerated().flatMap { sequence, ids in
+        (0..<max(0, ids.count - depth)).map { (sequence, $0 + depth) }
+      }
+      let worst = zip(places, head.metrics.positions).sorted {
+        let (a, b) = ($0.1.divergence.badness, $1.1.divergence.badness)
+        return a == b ? $0.0 < $1.0 : a > b
+      }
+      return worst.prefix(count).map { place, measures in
+        let ids = sequences[place.0]
+        return WorstPosition(
+          head: head.name, sequence: place.0, position: place.1, token: ids[place.1],
+          next: place.1 + 1 < ids.count ? ids[place.1 + 1] : nil, measures: measures)
+      }
     }
-    document["layers"] = .array(
-      comparison.layers.map { layer in
-        var object: JSONObject = [
-          "index": .integer(layer.index), "hiddenNmse": .number(layer.hiddenNmse),
-        ]
-        object["routerAgreement"] = layer.routerAgreement.map { .number($0) }
-        return .object(object)
-      })
-    document["thresholds"] = .array(
-      outcomes.map {
-        .object([
-          "name": .string($0.name), "limit": .number($0.limit), "value": .number($0.value),
-          "holds": .bool($0.holds),
-        ])
-      })
-    document["notes"] = .array(notes.map { .string($0) })
-    return .object(document)
-  }
-
-  private func json(_ metrics: LogitsMetrics) -> JSONValue {
-    .object([
-      "tokens": .integer(metrics.tokens), "klMean": .number(metrics.klMean),
-      "klMax": .number(metrics.klMax), "top1Agreement": .number(metrics.top1Agreement),
-      "nmse": .number(metrics.nmse), "maxAbsDifference": .number(metrics.maxAbsDifference),
-      "perplexityReference": .number(metrics.perplexityReference),
-      "perplexityCandidate": .number(metrics.perplexityCandidate),
-      "nonFinite": .integer(metrics.nonFinite),
-    ])
   }
 }
 
-extension VerifyReport {
-  /// Layers that the text names; the JSON has all.
-  private static let shownLayers = 12
-
-  /// The report for people, on one screen, the verdict last.
-  public var text: String {
-    var lines = notes.map { "note: \($0)" }
-    lines += logitsTable + [""] + layerTable + [""]
-    for outcome in outcomes {
-      lines.append(
-        "\(outcome.holds ? "holds" : "FAILS"): \(outcome.name) "
-          + "\(Quantity.significant(outcome.limit)), measured "
-          + "\(Quantity.significant(outcome.value))")
-    }
-    for (index, metrics) in ([comparison.main] + comparison.mtp).enumerated()
-    where metrics.nonFinite > 0 {
-      let head = index == 0 ? "" : " of \(VerifyReport.name(mtp: index - 1))"
-      lines.append("FAILS: \(Quantity.plural(metrics.nonFinite, "logit"))\(head) not finite")
-    }
-    let limits = outcomes.isEmpty ? "no thresholds given" : "\(outcomes.count) thresholds"
-    lines.append("\(passes ? "pass" : "fail"): \(candidate) against \(reference) (\(limits))")
-    return lines.joined(separator: "\n") + "\n"
-  }
-
-  private var logitsTable: [String] {
-    let heads = [comparison.main] + comparison.mtp
-    var table = TextTable(
-      [("logits", .left), ("main", .right)]
-        + comparison.mtp.indices.map { (VerifyReport.name(mtp: $0), .right) })
-    let rows: [(String, (LogitsMetrics) -> String)] = [
-      ("positions", { Quantity.count($0.tokens) }),
-      ("KL divergence, mean (nats)", { Quantity.significant($0.klMean) }),
-      ("KL divergence, largest", { Quantity.significant($0.klMax) }),
-      ("same top token", { Quantity.percent($0.top1Agreement) }),
-      ("NMSE", { Quantity.significant($0.nmse) }),
-      ("largest difference", { Quantity.significant($0.maxAbsDifference) }),
-      ("perplexity of the reference", { Quantity.significant($0.perplexityReference) }),
-      ("perplexity of the candidate", { Quantity.significant($0.perplexityCandidate) }),
-    ]
-    for (title, value) in rows { table.add([title] + heads.map(value)) }
-    return table.lines
-  }
-
-  private var layerTable: [String] {
-    var table = TextTable([
-      ("layer", .right), ("hidden-state NMSE", .right), ("same experts", .right),
-    ])
-    let all = comparison.layers
-    // NaN is the worst of all.
-    func badness(_ layer: LogitsComparison.Layer) -> Double {
-      layer.hiddenNmse.isNaN ? .infinity : layer.hiddenNmse
-    }
-    let worst = all.sorted { badness($0) > badness($1) }.prefix(VerifyReport.shownLayers)
-    for layer in worst.sorted(by: { $0.index < $1.index }) {
-      table.add([
-        "\(layer.index)", Quantity.significant(layer.hiddenNmse),
-        layer.routerAgreement.map(Quantity.percent) ?? "–",
-      ])
-    }
-    guard all.count > worst.count else { return table.lines }
-    return table.lines + ["(the \(worst.count) with the largest NMSE of \(all.count) layers)"]
-  }
+extension Double {
+  /// NaN is the worst of all.
+  var badness: Double { isNaN ? .infinity : self }
 }

@@ -1,0 +1,115 @@
+internal import Platform
+
+/// What one part of the candidate adds to the difference: the reference with that part alone
+/// exchanged, against the reference as it is.
+public struct Blame: Sendable, Hashable {
+  /// What was exchanged.
+  public enum Kind: String, Sendable, Hashable, CaseIterable {
+    /// A key of the config or of a GGUF file's metadata.
+    case config
+    /// One tensor.
+    case tensor
+    /// All matrices of a routed expert that differ.
+    case expert
+    /// All matrices of a layer's routed experts that differ.
+    case experts
+  }
+
+  /// What was exchanged.
+  public let kind: Kind
+  /// The key as the candidate's file spells it, the tensor's Hugging Face name, or the path that the
+  /// tensors of an expert have in common.
+  public let name: String
+  /// Index of the layer; nil outside the layers.
+  public let layer: Int?
+  /// Tensors that were exchanged.
+  public let tensors: Int
+  /// Mean KL divergence that it causes, in nats, of the head where it causes most.
+  public let klMean: Double
+  /// NMSE of that head's logits.
+  public let logitsNmse: Double
+  /// Σ (candidate − reference)² / Σ reference² of the weights; nil for a key.
+  public let weightNmse: Double?
+  /// What the difference looks like, where that can be told.
+  public let hint: String?
+
+  var json: JSONValue {
+    var object: JSONObject = [
+      "kind": .string(kind.rawValue), "name": .string(name), "tensors": .integer(tensors),
+      "klMean": .number(klMean), "logitsNmse": .number(logitsNmse),
+    ]
+    object["layer"] = layer.map { .integer($0) }
+    object["weightNmse"] = weightNmse.map { .number($0) }
+    object["hint"] = hint.map { .string($0) }
+    return .object(object)
+  }
+
+  /// The worst first; of equal ones keys, then what is most specific.
+  func precedes(_ other: Blame) -> Bool {
+    let kinds = (
+      Kind.allCases.firstIndex(of: kind) ?? 0, Kind.allCases.firstIndex(of: other.kind) ?? 0
+    )
+    let (mine, others) = (klMean.badness, other.klMean.badness)
+    if mine != others { return mine > others }
+    if kinds.0 != kinds.1 { return kinds.0 < kinds.1 }
+    let weights = (weightNmse?.badness ?? 0, other.weightNmse?.badness ?? 0)
+    return weights.0 == weights.1 ? name < other.name : weights.0 > weights.1
+  }
+}
+
+/// A part of the candidate that can be put into the reference.
+struct BlamePart: Sendable {
+  let kind: Blame.Kind
+  let name: String
+  let layer: Int?
+  /// Hugging Face names of the tensors.
+  let tensors: [String]
+  let weightNmse: Double?
+  var config: ConfigDifference?
+  var hint: String?
+
+  init(_ difference: ConfigDifference) {
+    (kind, name, layer) = (.config, difference.name, nil)
+    (tensors, weightNmse, config) = ([], nil, difference)
+  }
+
+  init(
+    _ kind: Blame.Kind, name: String, layer: Int?, tensors: [TensorDifference],
+    hint: String? = nil
+  ) {
+    (self.kind, self.name, self.layer, self.hint) = (kind, name, layer, hint)
+    self.tensors = tensors.map(\.name)
+    weightNmse = TensorDifference.joined(tensors)
+  }
+
+  init(_ tensor: TensorDifference, hint: String? = nil) {
+    self.init(.tensor, name: tensor.name, layer: tensor.layer, tensors: [tensor], hint: hint)
+  }
+}
+
+/// A step of the forward pass whose result depends on weights.
+enum BlameStage: Hashable {
+  case embedding
+  /// A decoder or MTP layer, by its stored index.
+  case layer(Int)
+  case finalNorm
+  case head
+}
+
+extension BlamePart {
+  private static let embedding = "model.embed_tokens.weight"
+
+  /// Whether the part changes what a step does with the same input.
+  func touches(_ stage: BlameStage, layers: Int, isTied: Bool) -> Bool {
+    if kind == .config { return stage != .embedding }
+    switch stage {
+    case .embedding: return tensors.contains(BlamePart.embedding)
+    case .layer(let index):
+      // MTP layers embed a token each.
+      return layer == index || (index >= layers && tensors.contains(BlamePart.embedding))
+    case .finalNorm: return tensors.contains("model.norm.weight")
+    case .head:
+      return tensors.contains("lm_head.weight") || (isTied && tensors.contains(BlamePart.embedding))
+    }
+  }
+}

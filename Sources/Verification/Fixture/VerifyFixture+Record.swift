@@ -1,0 +1,142 @@
+internal import Formats
+package import Models
+public import Platform
+internal import Reference
+
+/// What `fathom verify --record` is asked to do.
+public struct RecordRequest: Sendable {
+  /// Path of the model.
+  public var reference: String
+  /// What it is run on.
+  public var input: ModelInput
+  /// Tokens whose logits are kept for each position, on average.
+  public var keep = 64
+  /// Whether to run MTP layers too.
+  public var mtp = true
+  /// Threads to compute with; the file does not depend on it.
+  public var threads = Workers.available
+
+  /// Asks for a fixture; everything else has a default.
+  public init(reference: String, input: ModelInput) {
+    self.reference = reference
+    self.input = input
+  }
+}
+
+extension VerifyFixture {
+  /// Runs a model and keeps what candidates can be measured against.
+  ///
+  /// - Parameter progress: called with the layers done and all layers.
+  /// - Throws: what opening the model, reading the tokens and the forward pass throw; `.malformed`
+  ///   where a logit is not finite.
+  public init(
+    _ request: RecordRequest, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(Fault) {
+    let model = try ModelFiles(path: request.reference, threads: request.threads)
+    let mtpLayers = request.mtp ? model.config.mtpLayers : 0
+    let sequences = try request.input.read(for: model).sequences
+    let batch = try TokenBatch(sequences, vocabSize: model.config.vocabSize)
+    let network = try model.network(mtp: mtpLayers > 0, threads: request.threads)
+    let hidden = try network.embed(batch)
+    let embedding = StateSketch(hidden)
+    var layers: [FixtureLayer] = []
+    for index in 0..<model.config.layers {
+      progress(index, model.config.layers + mtpLayers)
+      let routing = try network.layer(index, hidden: hidden, batch: batch)
+      layers.append(FixtureLayer(hidden, routing))
+    }
+    var normed = try network.finalNorm(hidden)
+    var heads: [FixtureHead] = []
+    func record(depth: Int) throws(Fault) {
+      heads.append(
+        try FixtureHead(
+          network, normed: normed, targets: batch.ids(depth: depth, distance: depth + 1),
+          keep: request.keep, threads: request.threads))
+    }
+    try record(depth: 0)
+    for index in 0..<mtpLayers {
+      progress(model.config.layers + index, model.config.layers + mtpLayers)
+      guard batch.rows(depth: index + 1) > 0 else {
+        heads.append(FixtureHead())
+        layers.append(FixtureLayer(state: StateSketch(), choices: 0, experts: []))
+        continue
+      }
+      let prediction = try network.predictor(index, previous: normed, batch: batch)
+      layers.append(FixtureLayer(prediction.hidden, prediction.routing))
+      normed = prediction.normed
+      try record(depth: index + 1)
+    }
+    self.init(
+      reference: request.reference.split(separator: "/").last.map(String.init) ?? "",
+      config: model.checkpoint.config, network: model.config, sequences: sequences, heads: heads,
+      embedding: embedding, layers: layers, measured: try MeasuredFiles.json(model))
+  }
+
+  /// Collects what was kept elsewhere; the heads say how many MTP layers there are.
+  package init(
+    reference: String, config: JSONValue, network: DeepSeekV3Config, sequences: [[Int]],
+    heads: [FixtureHead], embedding: StateSketch, layers: [FixtureLayer], measured: JSONValue
+  ) {
+    self.heads = heads
+    self.embedding = embedding
+    self.layers = layers
+    self.sequences = sequences
+    header = Header(
+      reference: reference, config: config, network: network, mtpLayers: heads.count - 1,
+      lengths: sequences.map(\.count), entries: heads.map(\.ids.count),
+      choices: layers.map(\.choices), measured: measured)
+  }
+
+  /// Writes the file, complete or not at all.
+  ///
+  /// - Returns: its size in bytes.
+  /// - Throws: `.cannotCreate` or `.inputOutput`; `.malformed` for more tokens than it can hold.
+  public func write(to destination: OutputPath) throws(Fault) -> Int {
+    let bytes = try encoded()
+    let output = try AtomicFile(at: destination)
+    try output.file.append(bytes)
+    try output.commit()
+    return bytes.count
+  }
+
+  /// What was kept, in a line.
+  public var summary: String {
+    let positions = heads.reduce(0) { $0 + $1.positions }
+    let entries = header.entries.reduce(0, +)
+    let tail = heads.flatMap(\.tailMasses).reduce(0, +) / Double(max(1, positions))
+    return "\(Quantity.plural(header.rows(depth: 0), "token")), "
+      + "\(Quantity.count(entries)) logits of \(Quantity.plural(positions, "position")), "
+      + "\(Quantity.percent(1 - tail)) of the probability"
+  }
+}
+
+extension FixtureHead {
+  /// Keeps what a network predicts from normed states (rows, hidden), block after block.
+  init(
+    _ network: Network, normed: Activations, targets: [Int?], keep: Int, threads: Int
+  ) throws(Fault) {
+    var head = FixtureHead()
+    var sketch = StateSketch()
+    for start in stride(from: 0, to: targets.count, by: FixtureHead.block) {
+      let rows = start..<min(start + FixtureHead.block, targets.count)
+      let recorder = FixtureHeadRecorder(
+        LogitsSource(network, normed: normed.rows(rows)), targets: Array(targets[rows]),
+        first: start, keep: keep, threads: threads)
+      head.append(try recorder.record(into: &sketch))
+    }
+    head.sketch = sketch
+    self = head
+  }
+
+  /// Compares it with what a network predicts from normed states (rows, hidden).
+  func metrics(
+    _ network: Network, normed: Activations, targets: [Int?], threads: Int
+  ) throws(Fault) -> LogitsMetrics {
+    var comparison = FixtureHeadComparison(self, targets: targets, threads: threads)
+    for start in stride(from: 0, to: targets.count, by: FixtureHead.block) {
+      let rows = start..<min(start + FixtureHead.block, targets.count)
+      try comparison.add(LogitsSource(network, normed: normed.rows(rows)))
+    }
+    return comparison.metrics
+  }
+}

@@ -1,0 +1,81 @@
+internal import Models
+internal import Platform
+internal import Reference
+
+extension VerifyReport {
+  /// Compares a candidate with a fixture.
+  init(
+    fixture request: VerifyRequest, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(Fault) {
+    for (isAsked, what) in [
+      (request.input != nil, "--tokens or --text: the fixture has its own"),
+      (request.isolates, "--isolate, nor limits on a layer's own error"),
+      (request.blameCount != nil, "--blame: both need the reference itself"),
+    ] where isAsked {
+      throw Fault(.usage, "a fixture does not go with \(what)", file: request.reference)
+    }
+    let fixture = try VerifyFixture(path: request.reference)
+    let model = try ModelFiles(path: request.candidate, threads: request.threads)
+    let header = fixture.header
+    try LogitsComparison.requireLikeness(header.network, model.config)
+    let mtpLayers = request.mtp ? min(header.mtpLayers, model.config.mtpLayers) : 0
+    var notes = request.mtp ? VerifyReport.mtpNote(header.mtpLayers, model.config.mtpLayers) : []
+    notes.append(
+      "NMSE is estimated from sketches: within \(Quantity.percent(StateSketch.bound)) of itself; "
+        + "same experts are those of \(FixtureLayer.count(rows: header.rows(depth: 0))) tokens")
+    let batch = try TokenBatch(fixture.sequences, vocabSize: header.vocabSize)
+    let comparison = try LogitsComparison(
+      fixture, candidate: try model.network(mtp: mtpLayers > 0, threads: request.threads),
+      batch: batch, mtpLayers: mtpLayers, threads: request.threads, progress: progress)
+    self.init(
+      reference: request.reference, candidate: request.candidate, sequences: fixture.sequences,
+      comparison: comparison, thresholds: request.thresholds, notes: notes,
+      configDifferences: ConfigDifference.all(reference: header.network, candidate: model),
+      tokenText: request.tokenText ?? VerifyReport.tokenText(of: model))
+  }
+}
+
+extension LogitsComparison {
+  /// Runs a candidate against what a fixture keeps of a reference.
+  fileprivate init(
+    _ fixture: VerifyFixture, candidate: Network, batch: TokenBatch, mtpLayers: Int,
+    threads: Int, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(Fault) {
+    let hidden = try candidate.embed(batch)
+    let embeddingNmse = fixture.embedding.nmse(of: StateSketch(hidden))
+    let total = candidate.config.layers + mtpLayers
+    var layers: [Layer] = []
+    for index in 0..<candidate.config.layers {
+      progress(index, total)
+      let routing = try candidate.layer(index, hidden: hidden, batch: batch)
+      layers.append(Layer(index, fixture.layers[index], FixtureLayer(hidden, routing)))
+    }
+    var normed = try candidate.finalNorm(hidden)
+    func metrics(depth: Int) throws(Fault) -> LogitsMetrics {
+      try fixture.heads[depth].metrics(
+        candidate, normed: normed, targets: batch.ids(depth: depth, distance: depth + 1),
+        threads: threads)
+    }
+    let main = try metrics(depth: 0)
+    var mtp: [LogitsMetrics] = []
+    for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
+      let number = candidate.config.layers + index
+      progress(number, total)
+      let prediction = try candidate.predictor(index, previous: normed, batch: batch)
+      layers.append(
+        Layer(
+          number, fixture.layers[number], FixtureLayer(prediction.hidden, prediction.routing)))
+      normed = prediction.normed
+      mtp.append(try metrics(depth: index + 1))
+    }
+    self.init(main: main, mtp: mtp, embeddingNmse: embeddingNmse, layers: layers)
+  }
+}
+
+extension LogitsComparison.Layer {
+  fileprivate init(_ index: Int, _ reference: FixtureLayer, _ candidate: FixtureLayer) {
+    self.init(
+      index: index, hiddenNmse: reference.state.nmse(of: candidate.state),
+      routerAgreement: reference.agreement(with: candidate))
+  }
+}

@@ -1,0 +1,169 @@
+internal import Reference
+
+extension LogitsComparison {
+  /// A layer's difference; MTP layers follow the decoder layers.
+  public struct Layer: Sendable, Hashable {
+    /// Index as in `model.layers.N`.
+    public let index: Int
+    /// Σ (candidate − reference)² / Σ reference² of the residual stream after the layer; NaN where
+    /// it is not finite. It holds what the layer inherited from those before it.
+    public let hiddenNmse: Double
+    /// Share of the reference's expert choices that the candidate makes too; nil for a dense layer.
+    public let routerAgreement: Double?
+    /// Mean over the tokens of Σ |difference of an expert's weight| / Σ weight, from 0 to 2; nil for
+    /// a dense layer, and where the reference is a fixture.
+    public let routerWeightDifference: Double?
+    /// The candidate's layer fed with the reference's hidden states; nil where that was not asked.
+    public let own: Own?
+  }
+
+  /// What a layer does wrong by itself: both models' layers had the reference's hidden states.
+  public struct Own: Sendable, Hashable {
+    /// Σ (candidate − reference)² / Σ reference² of the residual stream after the layer.
+    public let nmse: Double
+    /// Share of the reference's expert choices that the candidate makes too; nil for a dense layer.
+    public let routerAgreement: Double?
+    /// As `Layer.routerWeightDifference`.
+    public let routerWeightDifference: Double?
+    /// Experts that at least one of the models uses, in order; empty for a dense layer.
+    public let experts: [ExpertUse]
+  }
+
+  /// An expert of a layer as both models use it on the reference's hidden states.
+  public struct ExpertUse: Sendable, Hashable {
+    /// Index as in `experts.N`.
+    public let index: Int
+    /// Tokens that the reference sends to it.
+    public let uses: Int
+    /// Tokens that the candidate sends to it.
+    public let candidateUses: Int
+    /// `Own.nmse` over those tokens alone that the reference sends to it: a token's other experts
+    /// count too. NaN without such tokens.
+    public let ownNmse: Double
+    /// The share of the layer's squared error that this expert explains best; the shares of all
+    /// experts and of what all tokens go through (attention, shared experts) make 1. See
+    /// `ErrorShares`.
+    public let errorShare: Double
+  }
+}
+
+extension LogitsComparison.Layer {
+  /// What a fixture tells of a layer.
+  init(index: Int, hiddenNmse: Double, routerAgreement: Double?) {
+    self.index = index
+    self.hiddenNmse = hiddenNmse
+    self.routerAgreement = routerAgreement
+    routerWeightDifference = nil
+    own = nil
+  }
+
+  /// Compares hidden states (tokens, hidden) of both models after a layer.
+  init(
+    _ index: Int, _ hidden: (Activations, Activations), _ routing: (Routing?, Routing?),
+    own: LogitsComparison.Own?
+  ) {
+    self.index = index
+    hiddenNmse = hidden.1.nmse(against: hidden.0)
+    let router = RouterDifference(routing)
+    routerAgreement = router?.agreement
+    routerWeightDifference = router?.weightDifference
+    self.own = own
+  }
+}
+
+extension LogitsComparison.Own {
+  /// Compares the outputs (tokens, hidden) of both models' layers for the same input.
+  init(_ output: (Activations, Activations), _ routing: (Routing?, Routing?)) {
+    nmse = output.1.nmse(against: output.0)
+    let router = RouterDifference(routing)
+    routerAgreement = router?.agreement
+    routerWeightDifference = router?.weightDifference
+    experts = router == nil ? [] : LogitsComparison.Own.experts(output, routing)
+  }
+
+  private static func experts(
+    _ output: (Activations, Activations), _ routing: (Routing?, Routing?)
+  ) -> [LogitsComparison.ExpertUse] {
+    guard let reference = routing.0, let candidate = routing.1 else { return [] }
+    var sums: [Int: (uses: Int, candidateUses: Int, error: Double, energy: Double)] = [:]
+    var errors: [Double] = []
+    for token in 0..<output.0.rows {
+      let (a, b) = (output.0.rows(token..<token + 1), output.1.rows(token..<token + 1))
+      let (error, energy) = (b.squaredDistance(to: a), a.energy)
+      errors.append(error)
+      for place in token * reference.choices..<(token + 1) * reference.choices {
+        sums[reference.experts[place], default: (0, 0, 0, 0)].uses += 1
+        sums[reference.experts[place]]?.error += error
+        sums[reference.experts[place]]?.energy += energy
+        sums[candidate.experts[place], default: (0, 0, 0, 0)].candidateUses += 1
+      }
+    }
+    let shares = ErrorShares(errors, reference)
+    return sums.keys.sorted().compactMap { expert in
+      sums[expert].map {
+        LogitsComparison.ExpertUse(
+          index: expert, uses: $0.uses, candidateUses: $0.candidateUses,
+          ownNmse: $0.uses > 0 && $0.error == 0 ? 0 : $0.error / $0.energy,
+          errorShare: shares.byExpert[expert] ?? 0)
+      }
+    }
+  }
+}
+
+/// Shares tokens' squared errors out among the experts that they used.
+///
+/// The model: an expert e that errs by c(e) adds w² · c(e) to the error of a token that uses it with
+/// weight w, and what all tokens go through adds a constant. The c are found by the
+/// multiplicative updates of Richardson and Lucy, which keep them positive and raise the likelihood
+/// of Poisson counts each time; a hundred of them tell an expert that is broken from those that
+/// merely share tokens with it.
+private struct ErrorShares {
+  private(set) var byExpert: [Int: Double] = [:]
+  private static let rounds = 100
+
+  init(_ errors: [Double], _ routing: Routing) {
+    let total = errors.reduce(0, +)
+    guard total > 0, total.isFinite else { return }
+    // The constant is one more expert that every token uses, with a weight like theirs.
+    let scale = routing.weights.reduce(0.0) { $0 + Double($1) * Double($1) }
+    let constant = (routing.experts.max() ?? 0) + 1
+    let typical = scale / Double(max(1, routing.weights.count))
+    var rates = [Double](repeating: total / Double(errors.count), count: constant + 1)
+    var exposure = [Double](repeating: 0, count: constant + 1)
+    let uses = errors.indices.map { token in
+      (token * routing.choices..<(token + 1) * routing.choices).map { place in
+        (routing.experts[place], Double(routing.weights[place]) * Double(routing.weights[place]))
+      } + [(constant, typical)]
+    }
+    for (expert, weight) in uses.joined() { exposure[expert] += weight }
+    for _ in 0..<ErrorShares.rounds {
+      var explained = [Double](repeating: 0, count: constant + 1)
+      for (token, list) in uses.enumerated() where errors[token] > 0 {
+        let expected = list.reduce(0) { $0 + $1.1 * rates[$1.0] }
+        guard expected > 0 else { continue }
+        for (expert, weight) in list {
+          explained[expert] += errors[token] * weight * rates[expert] / expected
+        }
+      }
+      for expert in rates.indices where exposure[expert] > 0 {
+        rates[expert] = explained[expert] / exposure[expert]
+        byExpert[expert] = explained[expert] / total
+      }
+    }
+  }
+}
+
+/// How two routers' choices differ; nil where one of the layers is dense or they choose other
+/// numbers of experts.
+private struct RouterDifference {
+  let agreement: Double
+  let weightDifference: Double
+
+  init?(_ routing: (Routing?, Routing?)) {
+    guard let reference = routing.0, let candidate = routing.1,
+      reference.choices == candidate.choices
+    else { return nil }
+    agreement = candidate.agreement(with: reference)
+    weightDifference = reference.weightDifference(to: candidate)
+  }
+}

@@ -1,0 +1,88 @@
+public import Platform
+
+extension VerifyReport {
+  /// Positions of each head that the JSON lists.
+  static let listedPositions = 10
+
+  /// The document of schema `fathom.verify/1`; numbers that do not exist are null.
+  public var json: JSONValue {
+    var document: JSONObject = [
+      "schema": .string("fathom.verify/1"), "verdict": .string(passes ? "pass" : "fail"),
+      "reference": .string(reference), "candidate": .string(candidate),
+    ]
+    for head in heads { document[head.name] = head.metrics.json }
+    document["embeddingNmse"] = .number(comparison.embeddingNmse)
+    document["layers"] = .array(comparison.layers.map(\.json))
+    document["worstPositions"] = .array(
+      worstPositions(VerifyReport.listedPositions).map { json($0) })
+    document["configDifferences"] = .array(configDifferences.map(\.json))
+    document["blame"] = blame.map { .array($0.map(\.json)) }
+    document["thresholds"] = .array(
+      outcomes.map {
+        .object([
+          "name": .string($0.name), "limit": .number($0.limit), "value": .number($0.value),
+          "holds": .bool($0.holds),
+        ])
+      })
+    document["notes"] = .array(notes.map { .string($0) })
+    return .object(document)
+  }
+
+  private func json(_ worst: WorstPosition) -> JSONValue {
+    let measures = worst.measures
+    var object: JSONObject = [
+      "head": .string(worst.head), "sequence": .integer(worst.sequence),
+      "position": .integer(worst.position), "token": .integer(worst.token),
+      "kl": .number(measures.divergence), "topReference": .integer(measures.topReference),
+      "topCandidate": .integer(measures.topCandidate),
+    ]
+    object["next"] = worst.next.map { .integer($0) }
+    guard let tokenText else { return .object(object) }
+    object["text"] = tokenText(worst.token).map { .string($0) }
+    object["nextText"] = worst.next.flatMap(tokenText).map { .string($0) }
+    object["topReferenceText"] = tokenText(measures.topReference).map { .string($0) }
+    object["topCandidateText"] = tokenText(measures.topCandidate).map { .string($0) }
+    return .object(object)
+  }
+}
+
+extension LogitsMetrics {
+  fileprivate var json: JSONValue {
+    var object: JSONObject = [
+      "tokens": .integer(tokens), "klMean": .number(klMean), "klMax": .number(klMax),
+      "top1Agreement": .number(top1Agreement), "nmse": .number(nmse),
+      "maxAbsDifference": .number(maxAbsDifference),
+      "perplexityReference": .number(perplexityReference),
+      "perplexityCandidate": .number(perplexityCandidate), "nonFinite": .integer(nonFinite),
+    ]
+    object["klInterval"] = interval.map {
+      .object([
+        "lower": .number($0.lower), "upper": .number($0.upper),
+        "standardError": .number($0.standardError),
+      ])
+    }
+    return .object(object)
+  }
+}
+
+extension LogitsComparison.Layer {
+  fileprivate var json: JSONValue {
+    var object: JSONObject = ["index": .integer(index), "hiddenNmse": .number(hiddenNmse)]
+    object["routerAgreement"] = routerAgreement.map { .number($0) }
+    object["routerWeightDifference"] = routerWeightDifference.map { .number($0) }
+    guard let own else { return .object(object) }
+    object["ownNmse"] = .number(own.nmse)
+    object["ownRouterAgreement"] = own.routerAgreement.map { .number($0) }
+    object["ownRouterWeightDifference"] = own.routerWeightDifference.map { .number($0) }
+    guard own.routerAgreement != nil else { return .object(object) }
+    object["experts"] = .array(
+      own.experts.map {
+        .object([
+          "index": .integer($0.index), "uses": .integer($0.uses),
+          "candidateUses": .integer($0.candidateUses), "ownNmse": .number($0.ownNmse),
+          "errorShare": .number($0.errorShare),
+        ])
+      })
+    return .object(object)
+  }
+}

@@ -1,0 +1,130 @@
+internal import Platform
+
+extension VerifyReport {
+  /// Layers that the text names; the JSON has all.
+  private static let shownLayers = 12
+  /// Positions that the text names of each head, and rows of the blame.
+  private static let shownRows = 5
+
+  /// The report for people, on one screen, the verdict last.
+  public var text: String {
+    var lines = notes.map { "note: \($0)" }
+    lines += configDifferences.map {
+      "config: \($0.name.printable) is \($0.candidate.printable), "
+        + "the reference's \($0.reference.printable)"
+    }
+    lines += logitsTable + [""] + layerTable + [""] + positionTable
+    if let blame { lines += [""] + VerifyReport.blameTable(blame) }
+    lines.append("")
+    for outcome in outcomes {
+      lines.append(
+        "\(outcome.holds ? "holds" : "FAILS"): \(outcome.name) "
+          + "\(Quantity.significant(outcome.limit)), measured "
+          + "\(Quantity.significant(outcome.value))")
+    }
+    for head in heads where head.metrics.nonFinite > 0 {
+      let name = head.name == "main" ? "" : " of \(head.name)"
+      lines.append("FAILS: \(Quantity.plural(head.metrics.nonFinite, "logit"))\(name) not finite")
+    }
+    let limits = outcomes.isEmpty ? "no thresholds given" : "\(outcomes.count) thresholds"
+    lines.append("\(passes ? "pass" : "fail"): \(candidate) against \(reference) (\(limits))")
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private var logitsTable: [String] {
+    var table = TextTable([("logits", .left)] + heads.map { ($0.name, .right) })
+    var rows: [(String, (LogitsMetrics) -> String)] = [
+      ("positions", { Quantity.count($0.tokens) }),
+      ("KL divergence, mean (nats)", { Quantity.significant($0.klMean) }),
+      ("KL divergence, largest", { Quantity.significant($0.klMax) }),
+      ("same top token", { Quantity.percent($0.top1Agreement) }),
+      ("NMSE", { Quantity.significant($0.nmse) }),
+      ("largest difference", { Quantity.significant($0.maxAbsDifference) }),
+      ("perplexity of the reference", { Quantity.significant($0.perplexityReference) }),
+      ("perplexity of the candidate", { Quantity.significant($0.perplexityCandidate) }),
+    ]
+    if comparison.main.interval != nil {
+      rows[2..<2] = [
+        ("  standard error of the mean", { Quantity.significant($0.interval?.standardError ?? 0) }),
+        ("  the mean is certainly from", { $0.interval.map(VerifyReport.bounds) ?? "none" }),
+      ]
+    }
+    for (title, value) in rows { table.add([title] + heads.map { value($0.metrics) }) }
+    return table.lines
+  }
+
+  private static func bounds(_ interval: LogitsMetrics.Interval) -> String {
+    "\(Quantity.significant(interval.lower)) to \(Quantity.significant(interval.upper))"
+  }
+
+  private var layerTable: [String] {
+    let all = comparison.layers
+    let isolated = all.contains { $0.own != nil }
+    var columns: [(title: String, alignment: TextTable.Alignment)] = [
+      ("layer", .right), ("hidden-state NMSE", .right), ("same experts", .right),
+      ("weights off by", .right),
+    ]
+    if isolated { columns += [("own NMSE", .right), ("own experts", .right)] }
+    var table = TextTable(columns)
+    func badness(_ layer: LogitsComparison.Layer) -> Double {
+      max(layer.hiddenNmse.badness, layer.own?.nmse.badness ?? 0)
+    }
+    func share(_ value: Double?) -> String { value.map(Quantity.percent) ?? "–" }
+    let worst = all.sorted {
+      (badness($0), $1.index) > (badness($1), $0.index)
+    }.prefix(VerifyReport.shownLayers)
+    for layer in worst.sorted(by: { $0.index < $1.index }) {
+      var cells = [
+        "\(layer.index)", Quantity.significant(layer.hiddenNmse), share(layer.routerAgreement),
+        share(layer.routerWeightDifference),
+      ]
+      if isolated {
+        cells += [
+          layer.own.map { Quantity.significant($0.nmse) } ?? "–", share(layer.own?.routerAgreement),
+        ]
+      }
+      table.add(cells)
+    }
+    guard all.count > worst.count else { return table.lines }
+    return table.lines + ["(the \(worst.count) with the largest NMSE of \(all.count) layers)"]
+  }
+
+  private var positionTable: [String] {
+    var table = TextTable([
+      ("worst positions", .left), ("KL", .right), ("token", .right), ("next", .right),
+      ("top of reference", .right), ("of candidate", .right),
+    ])
+    func word(_ token: Int?) -> String {
+      guard let token else { return "–" }
+      guard let text = tokenText?(token) else { return "\(token)" }
+      var quoted = ""
+      JSONValue.quote(String(text.prefix(16)), to: &quoted)
+      return "\(token) \(quoted.printable)"
+    }
+    for worst in worstPositions(VerifyReport.shownRows) where worst.measures.divergence != 0 {
+      let sequence = sequences.count > 1 ? "\(worst.sequence):" : ""
+      table.add([
+        "\(worst.head) \(sequence)\(worst.position)",
+        Quantity.significant(worst.measures.divergence), word(worst.token), word(worst.next),
+        word(worst.measures.topReference), word(worst.measures.topCandidate),
+      ])
+    }
+    return table.lines.count > 1 ? table.lines : ["no position differs"]
+  }
+
+  private static func blameTable(_ blame: [Blame]) -> [String] {
+    guard !blame.isEmpty else { return ["blame: no tensor and no key of the config differs"] }
+    var table = TextTable([
+      ("blame: the reference with the candidate's", .left), ("KL, mean", .right),
+      ("logits NMSE", .right), ("weights NMSE", .right),
+    ])
+    for entry in blame {
+      table.add([
+        entry.name.printable, Quantity.significant(entry.klMean),
+        Quantity.significant(entry.logitsNmse),
+        entry.weightNmse.map(Quantity.significant) ?? "–",
+      ])
+    }
+    return table.lines + blame.compactMap(\.hint).map { "(\($0))" }
+  }
+}
