@@ -30,39 +30,46 @@ struct ProductDriver {
       let strip = first..<min(first + Self.stripColumns, columns.upperBound)
       for start in stride(from: 0, to: a.columns, by: Self.depth) {
         let depth = start..<min(start + Self.depth, a.columns)
-        forEachPanel(of: strip) { columns, panel in pack(columns, depth, panel) }
-        multiply(a, strip, depth, into: c)
+        forEachPanel(of: strip, in: scratch.panels) { columns, panel in
+          pack(columns, depth, panel)
+        }
+        multiply(
+          a, strip, depth, panels: scratch.panels, into: c, adding: depth.lowerBound > 0)
       }
     }
   }
 
-  /// All rows of a against a packed strip.
-  private func multiply(
-    _ a: FloatMatrix, _ strip: Range<Int>, _ depth: Range<Int>, into c: MutableFloatMatrix
+  /// All rows of a against a packed strip: some of its columns → the same ones of c.
+  func multiply(
+    _ a: FloatMatrix, _ strip: Range<Int>, _ depth: Range<Int>,
+    panels: UnsafeMutablePointer<Float>, into c: MutableFloatMatrix, adding: Bool
   ) {
-    let blockRows = kernels.pointee.block_rows
-    for first in stride(from: 0, to: a.rows, by: blockRows) {
+    let (blockRows, stride) = (kernels.pointee.block_rows, Int(FATHOM_ROW_STRIDE))
+    for first in Swift.stride(from: 0, to: a.rows, by: blockRows) {
       let rows = min(blockRows, a.rows - first)
-      for row in 0..<rows {
-        (scratch.left + row * Int(FATHOM_ROW_STRIDE)).update(
-          from: a.base + (first + row) * a.stride + depth.lowerBound, count: depth.count)
+      var left = a.base + first * a.stride + depth.lowerBound
+      if a.stride != stride {
+        for row in 0..<rows {
+          (scratch.left + row * stride).update(from: left + row * a.stride, count: depth.count)
+        }
+        left = UnsafePointer(scratch.left)
       }
-      forEachPanel(of: strip) { columns, panel in
+      forEachPanel(of: strip, in: panels) { columns, panel in
         kernels.pointee.multiply(
-          scratch.left, rows, panel, columns.count, depth.count,
-          c.base + first * c.stride + columns.lowerBound, c.stride,
-          depth.lowerBound == 0 ? 0 : 1)
+          left, rows, panel, columns.count, depth.count,
+          c.base + first * c.stride + columns.lowerBound, c.stride, adding ? 1 : 0)
       }
     }
   }
 
   /// Calls `body` with the columns of each panel of a strip and where it is packed.
-  private func forEachPanel(
-    of strip: Range<Int>, _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+  func forEachPanel(
+    of strip: Range<Int>, in panels: UnsafeMutablePointer<Float>,
+    _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
   ) {
     let width = kernels.pointee.panel_columns
     for first in stride(from: strip.lowerBound, to: strip.upperBound, by: width) {
-      let panel = scratch.panels + (first - strip.lowerBound) * Self.depth
+      let panel = panels + (first - strip.lowerBound) * Self.depth
       body(first..<min(first + width, strip.upperBound), panel)
     }
   }

@@ -13,17 +13,21 @@ public final class ProductScratch: @unchecked Sendable {
   /// A block of the left matrix.
   let left: UnsafeMutablePointer<Float>
 
+  private static let panelFloats = ProductDriver.stripColumns * ProductDriver.depth
+  private static let (mostColumns, mostRows) = (32, 12)
+
+  /// Bytes that each takes.
+  public static let byteCount =
+    (panelFloats + (mostColumns + mostRows) * Int(FATHOM_ROW_STRIDE)) * MemoryLayout<Float>.stride
+
   /// Allocates the memory, 308 KiB.
   public init() {
-    let panelFloats = ProductDriver.stripColumns * ProductDriver.depth
-    let (mostColumns, mostRows) = (32, 12)
-    let stride = Int(FATHOM_ROW_STRIDE)
-    let floats = panelFloats + (mostColumns + mostRows) * stride
-    memory = .allocate(byteCount: floats * MemoryLayout<Float>.stride, alignment: 64)
+    let floats = ProductScratch.byteCount / MemoryLayout<Float>.stride
+    memory = .allocate(byteCount: ProductScratch.byteCount, alignment: 64)
     panels = memory.bindMemory(to: Float.self, capacity: floats)
     panels.initialize(repeating: 0, count: floats)
-    rows = panels + panelFloats
-    left = rows + mostColumns * stride
+    rows = panels + ProductScratch.panelFloats
+    left = rows + ProductScratch.mostColumns * Int(FATHOM_ROW_STRIDE)
   }
 
   deinit { memory.deallocate() }

@@ -64,7 +64,8 @@ struct fathom_kernels {
   // Rows of a forward pass, see VectorMath.
   void (*normalize)(
     const float *x, const float *weight, float epsilon, float *y, size_t n);
-  void (*softmax)(float *values, size_t n);
+  float (*largest)(const float *values, size_t n);
+  float (*exponentials)(float *values, float largest, size_t n);
   void (*gate)(float *gate, const float *up, size_t n);
   void (*sigmoid)(float *values, size_t n);
   void (*add)(const float *x, float factor, float *y, size_t n);
