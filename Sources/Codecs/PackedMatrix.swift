@@ -87,11 +87,14 @@ public final class PackedMatrix: @unchecked Sendable {
       multiplyPlainly(a, into: c, adding: adding)
       return
     }
-    for start in stride(from: 0, to: a.columns, by: ProductDriver.depth) {
-      let piece = start..<min(start + ProductDriver.depth, a.columns)
-      driver.multiply(
-        a, 0..<c.columns, piece, panels: panels(from: start), into: c,
-        adding: adding || start > 0)
+    for top in stride(from: 0, to: a.rows, by: ProductDriver.leftRows) {
+      let rows = top..<min(top + ProductDriver.leftRows, a.rows)
+      for start in stride(from: 0, to: a.columns, by: ProductDriver.depth) {
+        let piece = start..<min(start + ProductDriver.depth, a.columns)
+        driver.multiply(
+          driver.layOut(a, rows, piece), 0..<c.columns, depth: piece.count,
+          panels: panels(from: start), into: c.rows(rows), adding: adding || start > 0)
+      }
     }
   }
 

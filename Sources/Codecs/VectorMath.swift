@@ -56,6 +56,16 @@ public enum VectorMath {
     return sum
   }
 
+  /// values (n) → exp(v − max) / Σ exp(v − max), in place, within the bounds of `exponentials`, twice
+  /// that of its sum, and one more rounding.
+  public static func softmax(
+    _ values: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
+  ) {
+    let top = largest(UnsafeBufferPointer(values), level: level)
+    let sum = exponentials(values, below: top, level: level)
+    for index in 0..<values.count { values[index] /= sum }
+  }
+
   /// gate (n), up (n) → gate / (1 + exp(−gate)) · up, in place of gate.
   public static func gate(
     _ gate: UnsafeMutableBufferPointer<Float>, up: UnsafeBufferPointer<Float>,

@@ -82,7 +82,7 @@ public final class OutputFile {
   public func finish() throws(Fault) {
     precondition(descriptor >= 0, "finished twice")
     guard fdatasync(descriptor) == 0 else { throw writingFault(errno) }
-    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+    posix_fadvise(descriptor, off_t(settled), 0, POSIX_FADV_DONTNEED)
     let closing = descriptor
     descriptor = -1
     guard close(closing) == 0 else { throw writingFault(errno) }

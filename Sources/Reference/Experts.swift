@@ -9,6 +9,8 @@ struct FeedForward: Sendable {
   let linear: Linear
   /// `model.layers.N.mlp.`
   let prefix: String
+  /// Matrices that are read after those of this block.
+  let following: [String]
 
   /// x (tokens, hidden) → down · (silu(gate · x) · (up · x)), of inner size `width`.
   ///
@@ -45,6 +47,14 @@ struct FeedForward: Sendable {
     return (output, routing)
   }
 
+  /// The matrices of an MLP, in the order of their use.
+  static let parts = ["gate_proj.weight", "up_proj.weight", "down_proj.weight"]
+
+  private var sharedNames: [String] {
+    config.sharedExperts > 0
+      ? FeedForward.parts.map { prefix + "shared_experts." + $0 } : []
+  }
+
   /// A token that uses an expert, and with which weight.
   private struct Use {
     let token: Int
@@ -66,9 +76,14 @@ struct FeedForward: Sendable {
     let output = Activations(rows: x.rows, columns: x.columns)
     // Groups are those of the experts' order and results are added in it, so that neither the
     // number of threads nor memory shows in the sums.
+    let items = items(routing)
+    linear.weights.expect(
+      items.flatMap { item in
+        FeedForward.parts.map { prefix + "experts.\(item.expert)." + $0 }
+      } + sharedNames + following)
     var group: [Item] = []
     var rows = 0
-    for item in items(routing) {
+    for item in items {
       if rows + item.uses.count > linear.plan.waitingRows, !group.isEmpty {
         try run(group, x, into: output)
         (group, rows) = ([], 0)

@@ -120,7 +120,7 @@ public struct Network {
   public func logits(
     of normed: Activations, vocabulary: Range<Int>, into result: Activations, column: Int = 0
   ) throws(Fault) {
-    let name = config.tiedEmbeddings ? Network.embedding : "lm_head.weight"
+    let name = Network.headName(config)
     try linear.weights.require(name, rows: config.vocabSize, columns: config.hiddenSize)
     try linear.project(
       normed.view, name, rows: vocabulary,
@@ -142,7 +142,7 @@ public struct Network {
         _ row: Int, _ first: Int, _ logits: UnsafeBufferPointer<Float>
       ) throws(Fault) -> Void
   ) throws(Fault) {
-    let name = config.tiedEmbeddings ? Network.embedding : "lm_head.weight"
+    let name = Network.headName(config)
     try linear.weights.require(name, rows: config.vocabSize, columns: config.hiddenSize)
     let (linear, vocabSize) = (linear, config.vocabSize)
     let most = max(Linear.panel, linear.plan.tileLogits / max(1, rows.count))
@@ -171,13 +171,38 @@ public struct Network {
     MemoryUse(config: config, threads: threads, plan: plan).peak(rows: rows)
   }
 
+  /// What each token more takes of that, times `tokens`.
+  public func activationBytes(tokens: Int) -> Int {
+    let use = MemoryUse(config: config, threads: linear.threads, plan: linear.plan)
+    return use.peak(rows: tokens) - use.peak(rows: 0)
+  }
+
   private static let embedding = "model.embed_tokens.weight"
+
+  private static func headName(_ config: DeepSeekV3Config) -> String {
+    config.tiedEmbeddings ? embedding : "lm_head.weight"
+  }
+
+  /// The matrices of a layer's attention, in the order of their use.
+  private func attentionNames(of layer: Int) -> [String] {
+    let query = config.queryRank == nil ? ["q_proj"] : ["q_a_proj", "q_b_proj"]
+    // A head's part of q_b_proj is read with its part of kv_b_proj.
+    return (query.prefix(1) + ["kv_a_proj_with_mqa"] + query.dropFirst() + ["kv_b_proj", "o_proj"])
+      .map { "model.layers.\(layer).self_attn.\($0).weight" }
+  }
 
   /// A decoder layer on rows of `depth`: attention and feed-forward, each on a normed copy.
   private func block(
     _ index: Int, hidden: Activations, batch: TokenBatch, depth: Int
   ) throws(Fault) -> Routing? {
     let prefix = "model.layers.\(index)."
+    let following =
+      index + 1 < config.layers ? attentionNames(of: index + 1) : [Network.headName(config)]
+    let dense =
+      config.hasExperts(layer: index)
+      ? ["gate.weight"] : FeedForward.parts
+    linear.weights.expect(
+      attentionNames(of: index) + dense.map { prefix + "mlp." + $0 } + following)
     let epsilon = config.rmsNormEpsilon
     let lengths = batch.lengths(depth: depth)
     let attention = Attention(
@@ -186,7 +211,8 @@ public struct Network {
       try linear.norm(hidden, prefix + "input_layernorm.weight", epsilon: epsilon),
       lengths: lengths, positions: lengths.flatMap { depth..<depth + $0 })
     try linear.add(attended, to: hidden)
-    let feedForward = FeedForward(config: config, linear: linear, prefix: prefix + "mlp.")
+    let feedForward = FeedForward(
+      config: config, linear: linear, prefix: prefix + "mlp.", following: following)
     let normed = try linear.norm(
       hidden, prefix + "post_attention_layernorm.weight", epsilon: epsilon)
     guard config.hasExperts(layer: index) else {

@@ -53,6 +53,9 @@ struct LogitsCommand: ParsableCommand {
       files, sequences: TokenInput.read(tokens), mtp: mtp == .keep, threads: threads,
       memory: memory?.bytes)
     Interruption.listen()
+    if let forecast = run.forecast, progress != .never {
+      Console.message("fathom: \(forecast.text)")
+    }
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
     let written = try run.write(to: destination) { line.show($0, of: $1) }

@@ -2,6 +2,7 @@ internal import Formats
 internal import Models
 public import Platform
 internal import Reference
+internal import Synchronization
 internal import Tensors
 
 /// One forward pass whose logits go to a file.
@@ -14,6 +15,10 @@ public struct LogitsRun {
   private let mtpLayers: Int
   /// Sequences of a group.
   private let together: Int
+  /// How long it will take; nil where that is not long.
+  public let forecast: Forecast?
+  /// Bytes after which the disk is sent what has been written.
+  private static let flushBytes = 32 << 20
 
   /// Checks the tokens and divides the memory.
   ///
@@ -47,6 +52,10 @@ public struct LogitsRun {
     self.sequences = sequences
     mtpLayers = mtp ? config.mtpLayers : 0
     together = budget.together
+    forecast = try Forecast(
+      files, lengths: sequences.map(\.count),
+      passes: (sequences.count + together - 1) / together, mtpLayers: mtpLayers,
+      threads: budget.threads)
   }
 
   /// Tensors to be written: `logits` (batch, tokens, vocab), then `mtp_logits` (batch, tokens − 1,
@@ -134,13 +143,17 @@ public struct LogitsRun {
     var last: Range<Int>?
     for first in stride(from: 0, to: normed.rows, by: network.logitsRows) {
       let rows = first..<min(first + network.logitsRows, normed.rows)
-      try network.eachLogits(of: normed, rows: rows) { row, id, logits throws(Fault) in
-        try file.write(
-          UnsafeRawBufferPointer(logits),
-          at: base + row * rowBytes + id * MemoryLayout<Float>.stride)
-      }
-      // The disk works on these rows while the next ones are computed.
       let place = base + rows.lowerBound * rowBytes..<base + rows.upperBound * rowBytes
+      let written = Atomic<Int>(0)
+      try network.eachLogits(of: normed, rows: rows) { row, id, logits throws(Fault) in
+        let bytes = UnsafeRawBufferPointer(logits)
+        try file.write(bytes, at: base + row * rowBytes + id * MemoryLayout<Float>.stride)
+        // The disk works on what is there while the rest is computed.
+        let before = written.wrappingAdd(bytes.count, ordering: .relaxed).oldValue
+        if (before + bytes.count) / LogitsRun.flushBytes > before / LogitsRun.flushBytes {
+          file.startFlushing(place)
+        }
+      }
       file.startFlushing(place)
       if let last { try file.settle(last) }
       last = place
