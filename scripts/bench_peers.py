@@ -17,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench_parts import gguf_route
 from bench_parts.measure import cpu, describe_machine, median, peak, print_table, run
 from bench_parts.sizes import SMALL_V3, V3_TOTALS
 
@@ -111,6 +112,17 @@ def bench_cast(fathom, folder):
     print(f"\n`{' '.join(map(str, convert))}`")
 
 
+def bench_gguf(fathom, folder):
+    """FP8 → GGUF of the same checkpoint."""
+    source = folder / "small-v3-fp8"
+    make("small", source)
+    # Without a tokenizer the converter refuses; llama.cpp's parts are built once, and kept.
+    run(peer("checkpoints", "tokenizer", source), cwd=SCRIPTS)
+    llama = run([SCRIPTS / "build-llama", "llama-quantize"]).output.strip()
+    read_once(source)
+    gguf_route.bench(fathom, source, folder, Path(llama), sys.executable)
+
+
 def bench_forward(fathom, folder):
     """512 tokens through the main model in F32."""
     source, plain = folder / "small-v3-fp8", folder / "bf16-torch"
@@ -187,7 +199,7 @@ def bench_listing(fathom, folder):
     print(f"\n`{' '.join(map(str, command))}`")
 
 
-PARTS = {"cast": bench_cast, "forward": bench_forward, "listing": bench_listing}
+PARTS = {"cast": bench_cast, "gguf": bench_gguf, "forward": bench_forward, "listing": bench_listing}
 
 
 def main():

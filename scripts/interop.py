@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    conversion, fixtures, forward, gguf, gguf_input, quantization, verification,
+    conversion, fixtures, forward, gguf, gguf_input, gguf_options, quantization, verification,
 )
 from interop_checks.report import Report
 
@@ -24,6 +24,7 @@ PARTS = {
     "quantization": quantization.run,
     "gguf": gguf.run,
     "gguf-input": gguf_input.run,
+    "gguf-options": gguf_options.run,
     "verification": verification.run,
 }
 

@@ -3,8 +3,9 @@
     python scripts/make_gguf_fixtures.py
 
 Writes Tests/ConversionTests/Fixtures/gguf-files.json: SHA-256 of what the two make of each sample,
-and gguf-types.json: the types that llama-quantize gives the tensors of larger networks, of which
-only the configuration is kept. Needs `scripts/build-llama`.
+gguf-types.json: the types that llama-quantize gives the tensors of larger networks, of which
+only the configuration is kept, and gguf-options.json: what it makes of a sample with a matrix of
+random importances (matrix.gguf, matrix.dat) and other options. Needs `scripts/build-llama`.
 """
 
 import hashlib
@@ -13,13 +14,14 @@ import json
 import tempfile
 from pathlib import Path
 
-from interop_checks import gguf
+from interop_checks import gguf, gguf_options
 from make_samples import SAMPLES
 from peers import llama
 
 FIXTURES = Path(__file__).resolve().parent.parent / "Tests" / "ConversionTests" / "Fixtures"
 # llama.cpp has no model without q_lora_rank and with this number of layers.
 REFUSED = {"tiny-no-qlora"}
+OPTIONS_SAMPLE = "tiny-k-quants"
 FILE_TYPES = ["f32", "f16", "bf16", "q8_0", "q4_0", "q5_1", "iq4_nl", "q4_k_m", "mxfp4_moe"]
 
 
@@ -43,7 +45,8 @@ def files(folder):
         source, output = folder / "source.gguf", folder / "output.gguf"
         llama.convert(path, source)
         hashes[path.name] = {}
-        for file_type in FILE_TYPES:
+        # Where rows allow K-quants, every type; elsewhere those that the fallbacks are made of.
+        for file_type in (gguf.PLAIN + gguf.MIXES if path.name == OPTIONS_SAMPLE else FILE_TYPES):
             llama.quantize(source, output, file_type)
             hashes[path.name][file_type] = digest(output)
     return hashes
@@ -66,10 +69,44 @@ def types(folder):
     return models
 
 
+def tensor_digest(path):
+    """The same of all tensors' bytes one after the other: the metadata has the matrix's path."""
+    digest = hashlib.sha256()
+    for tensor in gguf.GGUFReader(str(path)).tensors:
+        digest.update(tensor.data.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def options(folder):
+    """Runs: file type, options (a matrix by its name alone), hash of the tensors."""
+    source, output = folder / "source.gguf", folder / "output.gguf"
+    llama.convert(SAMPLES / OPTIONS_SAMPLE, source)
+    matrices = gguf_options.write_matrix(source, FIXTURES)
+    runs = []
+    for file_type in ("q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl", "iq4_xs", "q2_k", "q3_k_l", "q4_k_m",
+                      "q5_k_m", "q6_k"):
+        for matrix in matrices:
+            runs.append((file_type, ["--imatrix", matrix.name]))
+    for extra in (["--include-weights", "ffn_down"], ["--exclude-weights", "exps"]):
+        runs.append(("q4_0", ["--imatrix", matrices[0].name, *extra]))
+    runs.append(("q4_k_m", []))
+    runs.append(("q4_k_m", gguf_options.OVERRIDES))
+    rows = []
+    for file_type, flags in runs:
+        paths = [str(FIXTURES / flag) if flag.startswith("matrix.") else flag for flag in flags]
+        llama.quantize(source, output, file_type, *paths)
+        row = {"type": file_type, "options": flags, "tensors": tensor_digest(output)}
+        if "--imatrix" not in flags:
+            row["file"] = digest(output)
+        rows.append(row)
+    return {"sample": OPTIONS_SAMPLE, "runs": rows}
+
+
 def main():
-    """Both files."""
+    """All files."""
     with tempfile.TemporaryDirectory(prefix="fathom-gguf-") as name:
-        for file, contents in (("gguf-files", files(Path(name))), ("gguf-types", types(Path(name)))):
+        for file, make in (("gguf-files", files), ("gguf-types", types), ("gguf-options", options)):
+            contents = make(Path(name))
             (FIXTURES / f"{file}.json").write_text(json.dumps(contents, indent=1) + "\n")
 
 

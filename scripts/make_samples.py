@@ -71,6 +71,12 @@ SAMPLE_TABLE = {
     "tiny-e8m0": dict(
         seed=6, shards=1, tokens=(1, 24), config=POWERS_OF_TWO,
         scale_type=torch.float8_e8m0fnu),
+    # Rows of 256 nearly everywhere, the size of a K-quant's block.
+    "tiny-k-quants": dict(seed=8, shards=2, tokens=(1, 40), gains=CALM, config=make_config(
+        block=(128, 128), num_nextn_predict_layers=0, **sizes(
+            hidden_size=256, intermediate_size=256, moe_intermediate_size=256, q_lora_rank=256,
+            kv_lora_rank=128, qk_nope_head_dim=32, v_head_dim=64, n_routed_experts=3, n_group=1,
+            topk_group=1, num_experts_per_tok=2))),
     "tiny-tied": dict(seed=7, shards=1, tokens=(2, 16), config=make_config(
         tie_word_embeddings=True, norm_topk_prob=False, torch_dtype="float32",
         **sizes(hidden_size=64, moe_intermediate_size=20, n_shared_experts=2))),

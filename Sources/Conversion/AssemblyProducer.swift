@@ -12,15 +12,24 @@ struct AssemblyProducer {
   /// Memory for values before they are encoded, and for those that are yet to be transposed.
   let values: UnsafeMutableBufferPointer<Float>
   let turned: UnsafeMutableBufferPointer<Float>
+  /// What columns weigh when they are quantized.
+  var importance: ImportanceColumns?
+  /// Whether values that are not finite are refused, before and after they are encoded.
+  var isChecked = false
 
   /// Values decoded at a time: 256 KiB as F32, part of the second-level cache of most processors.
   static let chunk = 1 << 16
 
   /// Elements decoded at a time within scratch memory of that size, a multiple of every block.
-  static func chunk(scratchBytes: Int) -> Int {
-    // Three areas of up to four bytes an element.
-    min(chunk, scratchBytes / 12 / 256 * 256)
+  ///
+  /// Where columns are weighed that is a row at least: its mean square enters into each block.
+  static func chunk(_ tensor: PlannedTensor, scratchBytes: Int) -> Int {
+    let most = scratchBytes / areaBytes / 256 * 256
+    return min(max(chunk, tensor.weighedRow), most)
   }
+
+  /// Three areas of up to four bytes an element.
+  static let areaBytes = 12
 
   private var columns: Int { entry.shape.dimensions.last ?? 1 }
 
@@ -34,6 +43,7 @@ struct AssemblyProducer {
       preconditionFailure("the plan converts to types that have codecs")
     }
     let most = values.count
+    var weights: (matrix: Int, values: [Float])?
     let rowsAtOnce = max(1, most / columns.count)
     var done = 0
     for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsAtOnce) {
@@ -43,12 +53,57 @@ struct AssemblyProducer {
         let size = group.count * piece.count
         let part = UnsafeMutableBufferPointer(rebasing: values[..<size])
         try decode(rows: group, columns: piece, into: part)
+        try check(UnsafeRawBufferPointer(part), .f32, rows: group, columns: piece)
         let (from, to) = (entry.type.byteOffset(of: done), entry.type.byteOffset(of: done + size))
-        codec.encode(
-          UnsafeBufferPointer(part),
+        try encode(
+          part, rows: group, with: codec, weights: &weights,
           into: UnsafeMutableRawBufferPointer(rebasing: slot[from..<to]))
+        try check(
+          UnsafeRawBufferPointer(rebasing: slot[from..<to]), entry.type, rows: group,
+          columns: piece)
         done += size
       }
+    }
+  }
+
+  /// Throws where an element is NaN or infinite, which llama-quantize refuses as well.
+  private func check(
+    _ bytes: UnsafeRawBufferPointer, _ type: ElementType, rows: Range<Int>, columns: Range<Int>
+  ) throws(Fault) {
+    guard isChecked, let element = Codec.codec(for: type)?.firstNotFinite(bytes) else { return }
+    let row = rows.lowerBound + element / columns.count
+    let height = max(1, entry.shape.elementCount / max(1, self.columns) / assembly.parts.count)
+    let part = assembly.parts[min(row / height, assembly.parts.count - 1)].tensor
+    throw Fault(
+      .malformed,
+      "row \(row), column \(columns.lowerBound + element % columns.count) "
+        + (type == entry.type && type != .f32 ? "overflows as \(type.rawValue)" : "is not finite"),
+      file: source.inventory.shards[part.shard].file.path, tensor: entry.name,
+      expected: "finite weights")
+  }
+
+  /// values (rows, columns) → bytes of the output's type, each matrix of a stack with its weights.
+  private func encode(
+    _ values: UnsafeMutableBufferPointer<Float>, rows: Range<Int>, with codec: Codec,
+    weights: inout (matrix: Int, values: [Float])?, into bytes: UnsafeMutableRawBufferPointer
+  ) throws(Fault) {
+    guard let importance, entry.type.isBlock else {
+      return codec.encode(UnsafeBufferPointer(values), into: bytes)
+    }
+    let height = max(1, entry.shape.elementCount / max(1, columns) / importance.matrices)
+    var done = 0
+    for (matrix, range) in AssemblyProducer.runs(of: rows, every: height) {
+      let size = range.count * columns
+      let (from, to) = (entry.type.byteOffset(of: done), entry.type.byteOffset(of: done + size))
+      if weights?.matrix != matrix {
+        weights = (matrix, try importance.weights(ofMatrix: matrix))
+      }
+      weights?.values.withUnsafeBufferPointer { weights in
+        codec.encode(
+          UnsafeBufferPointer(rebasing: values[done..<done + size]), columns: columns,
+          importance: weights, into: UnsafeMutableRawBufferPointer(rebasing: bytes[from..<to]))
+      }
+      done += size
     }
   }
 
@@ -74,6 +129,9 @@ struct AssemblyProducer {
         into: UnsafeMutableRawBufferPointer(rebasing: slot[from..<to]))
       done += size
     }
+    try check(
+      UnsafeRawBufferPointer(rebasing: slot[..<entry.type.byteOffset(of: done)]), entry.type,
+      rows: rows, columns: columns)
   }
 
   private func decode(

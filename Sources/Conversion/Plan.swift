@@ -43,6 +43,21 @@ public struct PlannedTensor: Sendable, Hashable {
   public let operation: Operation
   /// Why it has its type.
   public let reason: String
+  /// What its columns weigh when it is quantized; nil where they all weigh the same.
+  public let importance: ImportanceColumns?
+
+  /// Names a tensor and where it comes from.
+  init(
+    entry: OutputLayout.Entry, source: StoredTensor, scales: StoredTensor? = nil,
+    operation: Operation, reason: String, importance: ImportanceColumns? = nil
+  ) {
+    self.entry = entry
+    self.source = source
+    self.scales = scales
+    self.operation = operation
+    self.reason = reason
+    self.importance = importance
+  }
 
   /// All tensors of the source that it is made from.
   public var sources: [StoredTensor] {

@@ -23,7 +23,8 @@ extension Plan {
         let planner = try GGUFRequantizer(model, recipe: recipe, gguf: gguf)
         try self.init(
           planner.tensors, metadata: planner.metadata, dropped: planner.dropped,
-          warnings: planner.warnings, recipe: recipe, resources: resources)
+          warnings: planner.warnings, recipe: recipe, splits: planner.splits,
+          resources: resources)
       } else {
         let planner = try GGUFPlanner(source, recipe: recipe, gguf: gguf)
         try self.init(
@@ -53,18 +54,21 @@ extension Plan {
   /// Lays out what a planner for GGUF decided.
   private init(
     _ tensors: [PlannedTensor], metadata: Metadata, dropped: [DroppedTensor],
-    warnings: [String], recipe: Recipe, resources: Resources
+    warnings: [String], recipe: Recipe, splits: [Int]? = nil, resources: Resources
   ) throws(Fault) {
     let layout = try GGUFWriterLayout.layout(
       tensors.map(\.entry), metadata: metadata, name: recipe.outputName,
-      shardLimit: recipe.shardLimit)
+      division: splits.map { .counts($0) } ?? .limit(recipe.shardLimit ?? .max))
+    let widest = tensors.max { $0.indivisibleBytes < $1.indivisibleBytes }
     self.init(
       recipe: recipe, tensors: tensors, layout: layout, index: nil, config: nil,
       files: layout.files.map {
         PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .weights)
       },
       dropped: dropped, warnings: warnings,
-      buffers: try BufferPlan(resources, indivisible: nil), sideFiles: [])
+      buffers: try BufferPlan(
+        resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) }),
+      sideFiles: [])
   }
 
   private static func files(

@@ -1,7 +1,7 @@
 public import Tensors
 
 /// What the user asked for.
-public struct Recipe: Sendable, Hashable {
+public struct Recipe: Sendable {
   /// Which layers the output holds.
   public enum MTP: String, Sendable, Hashable, CaseIterable {
     /// All of them.
@@ -21,7 +21,7 @@ public struct Recipe: Sendable, Hashable {
   }
 
   /// Formats that can be written, each with what is its own.
-  public enum Target: Sendable, Hashable {
+  public enum Target: Sendable {
     /// A Hugging Face checkpoint.
     case huggingFace
     /// A GGUF file for llama.cpp.
@@ -43,6 +43,9 @@ public struct Recipe: Sendable, Hashable {
   public var blockSize: BlockSize?
   /// Scales of FP8 blocks; nil for F32, or what the source has.
   public var scaleFormat: ScaleFormat?
+
+  /// Whether a GGUF file is written.
+  var isGGUF: Bool { if case .gguf = target { true } else { false } }
 
   /// Makes a recipe.
   public init(

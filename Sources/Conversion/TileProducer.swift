@@ -36,6 +36,7 @@ final class TileProducer: Sendable {
     case .copy:
       let part = UnsafeMutableRawBufferPointer(rebasing: slot[..<tile.columns.count])
       try fetch(tensor.source, from: tile.columns.lowerBound, into: part)
+      if plan.recipe.isGGUF { try check(tensor, part, from: tile.columns.lowerBound) }
       return part.count
     case .cast: return try cast(tensor, tile, worker, slot)
     case .dequantize(let block): return try dequantize(tensor, block, tile, worker, slot)
@@ -45,6 +46,19 @@ final class TileProducer: Sendable {
       return try scales(tensor, block, powerOfTwo, tile, worker, slot)
     case .assemble(let assembly): return try assemble(tensor, assembly, tile, worker, slot)
     }
+  }
+
+  /// Throws where an element of a copy is NaN or infinite.
+  private func check(
+    _ tensor: PlannedTensor, _ bytes: UnsafeMutableRawBufferPointer, from start: Int
+  ) throws(Fault) {
+    guard let element = codec(tensor.entry.type).firstNotFinite(UnsafeRawBufferPointer(bytes))
+    else { return }
+    throw Fault(
+      .malformed, "is not finite", file: inventory.shards[tensor.source.shard].file.path,
+      tensor: tensor.entry.name,
+      offset: UInt64(tensor.source.offset + start + tensor.entry.type.byteOffset(of: element)),
+      expected: "finite weights")
   }
 
   private func fetch(
@@ -71,7 +85,7 @@ final class TileProducer: Sendable {
     _ slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) -> Int {
     let memory = scratch[worker].bytes
-    let chunk = AssemblyProducer.chunk(scratchBytes: memory.count)
+    let chunk = AssemblyProducer.chunk(tensor, scratchBytes: memory.count)
     let areas = (0..<2).map { area in
       UnsafeMutableRawBufferPointer(rebasing: memory[area * chunk * 4..<(area + 1) * chunk * 4])
         .bindMemory(to: Float.self)
@@ -83,7 +97,8 @@ final class TileProducer: Sendable {
       source: RowSource(inventory: inventory, scratch: stored) { count in
         self.read.wrappingAdd(count, ordering: .relaxed)
       },
-      values: areas[0], turned: areas[1]
+      values: areas[0], turned: areas[1], importance: tensor.importance,
+      isChecked: plan.recipe.isGGUF
     ).produce(
       rows: tile.rows, columns: tile.columns,
       into: UnsafeMutableRawBufferPointer(rebasing: slot[..<size]))

@@ -41,7 +41,9 @@ struct TileGrid {
       rows = 1
       columns = tensor.entry.byteCount
       rowsPerTile = 1
-      columnsPerTile = tileBytes
+      // Whole blocks, so that each tile can be looked at by itself.
+      let unit = tensor.entry.type.byteCount(elements: tensor.entry.type.blockElements) ?? 1
+      columnsPerTile = max(1, tileBytes / unit) * unit
     case .cast:
       rows = 1
       columns = tensor.entry.shape.elementCount
@@ -98,10 +100,14 @@ extension PlannedTensor {
     }
   }
 
+  /// Elements of a row where its columns are weighed, so that it is quantized in one go; else 0.
+  var weighedRow: Int { importance == nil ? 0 : entry.shape.dimensions.last ?? 1 }
+
   /// Bytes of the smallest tile that the tensor allows: a band of blocks that share their scales.
   var indivisibleBytes: Int {
     switch operation {
-    case .copy, .cast, .assemble: 0
+    case .copy, .cast: 0
+    case .assemble: (weighedRow + 255) / 256 * 256 * AssemblyProducer.areaBytes
     case .dequantize(let block):
       min(block.columns, entry.shape.dimensions[1]) * entry.type.bits / 8
     case .quantize(let block, _), .scales(let block, _):

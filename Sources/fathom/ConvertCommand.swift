@@ -36,6 +36,12 @@ struct ConvertCommand: ParsableCommand {
       """, valueName: "type"))
   var quant: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Types of a GGUF file's tensors by name and layer; see Schemas/recipe.schema.json.",
+      valueName: "file"))
+  var recipe: String?
+
   @Option(help: "Multi-token-prediction layers: keep, drop, or only them.")
   var mtp = Recipe.MTP.keep
 
@@ -85,7 +91,8 @@ struct ConvertCommand: ParsableCommand {
 
   func run() throws {
     let recipe = Recipe(
-      target: try target(), outputName: Folder.name(of: output), weights: weights, mtp: mtp,
+      target: try completed(target()), outputName: Folder.name(of: output), weights: weights,
+      mtp: mtp,
       shardLimit: maxShardSize?.bytes, blockSize: blockSize, scaleFormat: scaleFormat)
     // Before anything is read: a name that is taken is the commonest mistake.
     let destination = dryRun ? nil : try OutputPath(output, overwrite: overwrite)
@@ -121,11 +128,23 @@ struct ConvertCommand: ParsableCommand {
     case .hf:
       if let quant, weights == nil { throw unknown(quant, WeightStorage.all.map(\.name)) }
       try gguf.requireUnused()
+      if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
       return .huggingFace
     case .gguf:
-      guard let quant else { throw ValidationError("--to gguf needs --quant") }
-      return .gguf(gguf.recipe(try GGUFFileType(named: quant)))
+      try gguf.check()
+      if maxShardSize != nil, gguf.keepSplit {
+        throw ValidationError("--keep-split and --max-shard-size do not go together")
+      }
+      return .gguf(gguf.recipe(try quant.map(GGUFFileType.init(named:))))
     }
+  }
+
+  /// The format with what stands in files.
+  private func completed(_ target: Recipe.Target) throws -> Recipe.Target {
+    guard case .gguf(var target) = target else { return target }
+    if let recipe { target = try target.adding(RecipeFile(path: recipe)) }
+    target.importance = try gguf.importance()
+    return .gguf(target)
   }
 
   private func unknown(_ quant: String, _ names: [String]) -> ValidationError {

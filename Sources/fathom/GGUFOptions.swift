@@ -1,5 +1,7 @@
 public import ArgumentParser
 public import Conversion
+internal import Formats
+internal import Platform
 internal import Tensors
 
 /// llama-quantize's options, under its own names.
@@ -25,6 +27,29 @@ struct GGUFOptions: ParsableArguments {
   @Flag(help: "Quantize tensors of a GGUF file that are quantized already once more.")
   var allowRequantize = false
 
+  @Flag(help: "Keep the splits of a GGUF file, and the order of its tensors.")
+  var keepSplit = false
+
+  @Option(help: "Importance matrix of llama-imatrix, in either format.")
+  var imatrix: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Use the matrix for tensors whose names contain this alone; may be repeated.",
+      valueName: "part"))
+  var includeWeights: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Use no matrix for tensors whose names contain this; may be repeated.", valueName: "part"))
+  var excludeWeights: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Metadata in place of the source's, of type int, float, bool or str; may be repeated.",
+      valueName: "key=type:value"))
+  var overrideKv: [MetadataOverride] = []
+
   /// An element type by llama.cpp's name.
   struct BlockType: ExpressibleByArgument {
     let type: ElementType
@@ -35,23 +60,50 @@ struct GGUFOptions: ParsableArguments {
     }
   }
 
-  func recipe(_ fileType: GGUFFileType) -> GGUFRecipe {
+  /// Names all looked up; no file is read yet.
+  func recipe(_ fileType: GGUFFileType?) -> GGUFRecipe {
     GGUFRecipe(
       fileType, isPure: pure, outputType: outputTensorType?.type,
       embeddingType: tokenEmbeddingType?.type, tensorTypes: tensorType,
-      leavesOutput: leaveOutputTensor, allowsRequantizing: allowRequantize)
+      leavesOutput: leaveOutputTensor, allowsRequantizing: allowRequantize,
+      keepsSplit: keepSplit, overrides: overrideKv)
+  }
+
+  /// The importance matrix, without what is not to be used.
+  func importance() throws(Fault) -> ImportanceMatrix? {
+    guard let imatrix else { return nil }
+    var matrix = try ImportanceMatrix(path: imatrix)
+    matrix.exclude(namesContaining: excludeWeights)
+    matrix.include(onlyNamesContaining: includeWeights)
+    return matrix
+  }
+
+  /// Throws for options that do not go together.
+  func check() throws {
+    if imatrix == nil, !includeWeights.isEmpty || !excludeWeights.isEmpty {
+      throw ValidationError("--include-weights and --exclude-weights go with --imatrix")
+    }
+    if !includeWeights.isEmpty, !excludeWeights.isEmpty {
+      throw ValidationError("--include-weights and --exclude-weights do not go together")
+    }
   }
 
   /// Throws where one of them was given for another format.
   func requireUnused() throws {
     let isUsed =
       pure || leaveOutputTensor || allowRequantize || !tensorType.isEmpty
-      || outputTensorType != nil || tokenEmbeddingType != nil
+      || outputTensorType != nil || tokenEmbeddingType != nil || keepSplit || imatrix != nil
+      || !includeWeights.isEmpty || !excludeWeights.isEmpty || !overrideKv.isEmpty
     if isUsed { throw ValidationError("llama-quantize's options go with --to gguf") }
   }
 }
 
 extension TensorTypeRule: ExpressibleByArgument {
   /// Reads `ffn_down=q8_0`.
+  public init?(argument: String) { try? self.init(parsing: argument) }
+}
+
+extension MetadataOverride: ExpressibleByArgument {
+  /// Reads `deepseek2.context_length=int:4096`.
   public init?(argument: String) { try? self.init(parsing: argument) }
 }

@@ -79,6 +79,58 @@ import Testing
     #expect(stack.string("reason") == "rule ffn_down_exps")
   }
 
+  @Test func aRecipeAndAMatrixShowInThePlan() throws {
+    let workspace = try Workspace()
+    let recipe = Repository.samples + "/recipes/experts-iq4_nl-attention-q8_0.json"
+    let matrix = Repository.root + "/Tests/ConversionTests/Fixtures/matrix.dat"
+    let plan = try expectValid(
+      [
+        "convert", Repository.samples + "/tiny-k-quants", workspace.path("x.gguf"), "--to", "gguf",
+        "--recipe", recipe, "--imatrix", matrix, "--exclude-weights", "attn", "--override-kv",
+        "general.name=str:other", "--dry-run", "--format", "json",
+      ], "fathom.plan.1")
+    #expect(plan.string("recipe", "default") == "Q8_0")
+    #expect(plan.list("recipe", "rules").map { $0.string("layers") } == ["mtp", nil, nil])
+    #expect(plan.string("recipe", "importanceMatrix") == matrix)
+    let stack = plan.list("tensors").first { $0.string("name") == "blk.1.ffn_up_exps.weight" }
+    #expect(stack?.string("type") == "IQ4_NL")
+  }
+
+  @Test func splitsAreJoinedWithoutAType() throws {
+    let workspace = try Workspace()
+    let path = try convert(workspace, ["--quant", "f32"])
+    let parts = try FathomProcess(
+      "convert", GGUFCommandTests.sample, workspace.path("parts.gguf"), "--to", "gguf", "--quant",
+      "f32", "--max-shard-size", "600KB")
+    #expect(parts.status == 0, "\(parts.messages)")
+    let first = try #require(try workspace.names().sorted().first { $0.contains("-00001-of-") })
+    let joined = workspace.path("joined.gguf")
+    let run = try FathomProcess("convert", workspace.path(first), joined, "--to", "gguf")
+    #expect(run.status == 0, "\(run.messages)")
+    #expect(try contents(joined) == contents(path))
+  }
+
+  /// Fewer bits, more distance: the order of llama.cpp's own types.
+  @Test func divergenceRisesAsBitsFall() throws {
+    let workspace = try Workspace()
+    let source = Repository.samples + "/tiny-k-quants"
+    var divergences: [Double] = []
+    for type in ["f32", "q8_0", "q6_k", "q5_k_s", "q4_k_s", "q3_k_s", "q2_k"] {
+      let path = workspace.path("\(type).gguf")
+      let run = try FathomProcess("convert", source, path, "--to", "gguf", "--quant", type)
+      #expect(run.status == 0, "\(run.messages)")
+      let report = try expectValid(
+        [
+          "verify", source, path, "--tokens", source + "/expected.safetensors", "--format", "json",
+        ], "fathom.verify.1")
+      divergences.append(try #require(report.number("main", "klMean")))
+    }
+    #expect(divergences[0] == 0)
+    for (closer, farther) in zip(divergences, divergences.dropFirst()) {
+      #expect(closer < farther, "\(divergences)")
+    }
+  }
+
   @Test func validateFindsWhatIsWrong() throws {
     let workspace = try Workspace()
     let path = try convert(workspace, ["--quant", "f32"])
@@ -104,6 +156,16 @@ import Testing
       ["--to", "gguf", "--quant", "q8_0", "--tensor-type", "x"],
       ["--to", "gguf", "--quant", "f16", "--mtp", "only"],
       ["--to", "gguf", "--quant", "f16", "--block-size", "8x8"],
+      ["--to", "gguf", "--quant", "q8_0", "--include-weights", "x"],
+      ["--to", "gguf", "--quant", "q8_0", "--override-kv", "x=int:y"],
+      ["--to", "gguf", "--quant", "q8_0", "--keep-split"],
+      ["--to", "gguf", "--quant", "q8_0", "--keep-split", "--max-shard-size", "1MB"],
+      ["--to", "hf", "--quant", "bf16", "--recipe", "recipe.json"],
+      ["--to", "hf", "--quant", "bf16", "--imatrix", "imatrix.gguf"],
+      [
+        "--to", "gguf", "--quant", "q8_0", "--recipe",
+        Repository.samples + "/recipes/experts-iq4_nl-attention-q8_0.json",
+      ],
     ] {
       let run = try FathomProcess(["convert", GGUFCommandTests.sample, output] + options)
       #expect(run.status == 64, "\(options): \(run.messages)")

@@ -42,7 +42,7 @@ import Testing
       }
     }
     let file = try GGUFWriterLayout.layout(
-      entries, metadata: metadata, name: "old.gguf", shardLimit: nil
+      entries, metadata: metadata, name: "old.gguf", division: .limit(.max)
     ).files[0]
     var bytes = file.header
     for (index, offset) in zip(file.tensors, file.offsets) {

@@ -24,7 +24,7 @@ import Testing
       "general.name=str:other", "deepseek2.context_length=int:-7", "deepseek2.new=float:0.5",
     ]
     metadata.noteQuantization(
-      as: .q4KM,
+      as: 15,
       overrides: run == "override" ? try overrides.map { try MetadataOverride(parsing: $0) } : [],
       importance: notes)
     #expect(metadata.keys == json[run, "keys"] as? [String])

@@ -28,7 +28,6 @@ struct MixFixture: Sendable {
     /// The same asked of Fathom.
     func mix() throws -> TypeMix {
       var recipe = GGUFRecipe(try GGUFFileType(named: fileType))
-      var keepsOrder = false
       var importance: Set<String>?
       let words = self.options
       for (index, flag) in words.enumerated() where flag.hasPrefix("--") {
@@ -38,7 +37,7 @@ struct MixFixture: Sendable {
         case "--pure": recipe.isPure = true
         case "--leave-output-tensor": recipe.leavesOutput = true
         case "--allow-requantize": recipe.allowsRequantizing = true
-        case "--keep-split": keepsOrder = true
+        case "--keep-split": recipe.keepsSplit = true
         case "--output-tensor-type": recipe.outputType = try TensorTypeRule.type(named: word)
         case "--token-embedding-type":
           recipe.embeddingType = try TensorTypeRule.type(named: word)
@@ -52,8 +51,7 @@ struct MixFixture: Sendable {
         }
       }
       return try TypeMix(
-        recipe, tensors: fixture.tensors, model: fixture.model, importance: importance,
-        keepsOrder: keepsOrder)
+        recipe, tensors: fixture.tensors, model: fixture.model, importance: importance)
     }
   }
 

@@ -48,7 +48,8 @@ import Testing
     let rules = [
       try TensorTypeRule(.glob("*ffn_down*"), .q6K), try TensorTypeRule(.glob("blk.*"), .q4K),
     ]
-    let mix = try TypeMix(rules: rules, base: .bf16, tensors: tensors, model: model)
+    let recipe = GGUFRecipe(.bf16, base: .bf16, tensorTypes: rules)
+    let mix = try TypeMix(recipe, tensors: tensors, model: model)
     #expect(mix.choices.map(\.type) == [.bf16, .bf16, .q50, .f32, .q6K, .f32])
     #expect(mix.choices[0].reason == "default of the recipe")
   }

@@ -76,7 +76,7 @@ import Testing
   @Test func whatIsWrittenIsRead() throws {
     let workspace = try Workspace()
     let layout = try GGUFWriterLayout.layout(
-      entries(), metadata: GGUFTests.metadata, name: "m.gguf", shardLimit: nil)
+      entries(), metadata: GGUFTests.metadata, name: "m.gguf", division: .limit(.max))
     try write(layout, to: workspace)
     let files = try GGUFFiles(path: workspace.path("m.gguf"))
     #expect(files.metadata == GGUFTests.metadata)
@@ -93,7 +93,7 @@ import Testing
   @Test func versionTwoIsReadAndTheLastPaddingMayLack() throws {
     let workspace = try Workspace()
     let layout = try GGUFWriterLayout.layout(
-      entries(), metadata: GGUFTests.metadata, name: "m.gguf", shardLimit: nil)
+      entries(), metadata: GGUFTests.metadata, name: "m.gguf", division: .limit(.max))
     try write(layout, to: workspace)
     var bytes = try contents(workspace.path("m.gguf"))
     bytes[4] = 2
@@ -106,7 +106,7 @@ import Testing
   @Test func anySplitOpensTheSet() throws {
     let workspace = try Workspace()
     let layout = try GGUFWriterLayout.layout(
-      entries(), metadata: GGUFTests.metadata, name: "m.gguf", shardLimit: 100)
+      entries(), metadata: GGUFTests.metadata, name: "m.gguf", division: .limit(100))
     try write(layout, to: workspace)
     let names = layout.files.map(\.name)
     #expect(

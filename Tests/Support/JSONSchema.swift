@@ -64,6 +64,13 @@ public struct JSONSchema {
         for (index, item) in ((value as? [Any]) ?? []).enumerated() {
           check(item, argument as? [String: Any] ?? [:], at: "\(path)[\(index)]", &faults)
         }
+      case "anyOf":
+        let ways = (argument as? [[String: Any]] ?? []).map { way in
+          var faults: [String] = []
+          check(value, way, at: path, &faults)
+          return faults
+        }
+        if !ways.contains([]) { faults.append("\(path) is in none of the ways of anyOf") }
       case "required", "properties", "additionalProperties": break
       default: faults.append("\(path): the schema uses \(keyword), which this checker lacks")
       }

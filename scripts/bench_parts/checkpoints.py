@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from peers import fp8
 from peers.folder import SCALE, shard_name, size_of, write_json
 from peers.network import DEEPSEEK_V3, expected_tensors, source_of_copy
+from peers.tokenizer import write_tokenizer
 from bench_parts.sizes import BLOCK, SHARD_LIMIT, SMALL_V3, V3_SHARDS, V3_TOTALS
 
 def stored_entries(config):
@@ -126,4 +127,4 @@ def make_sparse_v3(folder):
 
 
 if __name__ == "__main__":
-    {"small": make_small, "sparse": make_sparse_v3}[sys.argv[1]](Path(sys.argv[2]))
+    {"small": make_small, "sparse": make_sparse_v3, "tokenizer": write_tokenizer}[sys.argv[1]](Path(sys.argv[2]))

@@ -59,6 +59,13 @@ public enum GGUFFileType: String, CaseIterable, Sendable, Hashable {
       found: name)
   }
 
+  /// The file type that llama.cpp takes a file for whose tensors are mostly of that type; nil for
+  /// types that are not written.
+  static func mostly(_ type: ElementType) -> GGUFFileType? {
+    let medium: [ElementType: GGUFFileType] = [.q2K: .q2K, .q3K: .q3KM, .q4K: .q4KM, .q5K: .q5KM]
+    return medium[type] ?? allCases.first { $0.type == type }
+  }
+
   private static let aliases: [String: GGUFFileType] = [
     "Q3_K": .q3KM, "Q4_K": .q4KM, "Q5_K": .q5KM,
   ]

@@ -27,7 +27,13 @@ struct GGUFPlanner {
   init(_ source: SourceModel, recipe: Recipe, gguf: GGUFRecipe) throws(Fault) {
     self.source = source
     self.recipe = recipe
-    self.gguf = gguf
+    self.gguf = try gguf.resolved(for: source.config)
+    guard gguf.fileType != nil else {
+      throw Fault(.usage, "--to gguf needs --quant or --recipe, but for a GGUF file")
+    }
+    guard !gguf.keepsSplit else {
+      throw Fault(.usage, "--keep-split goes with a GGUF file as the source")
+    }
     guard recipe.mtp != .only else {
       throw Fault(.usage, "--mtp only goes with --to hf: llama.cpp runs no MTP layers alone")
     }
@@ -62,9 +68,7 @@ struct GGUFPlanner {
         TypeMix.Tensor(
           name: tensor.name, extents: tensor.shape.dimensions.reversed(), type: Self.intermediate)
       },
-      model: TypeMix.Model(
-        blockCount: target.storedLayers, expertCount: target.routedExperts,
-        headCount: target.heads))
+      model: model(), importance: gguf.importance?.names)
     let choices = Dictionary(uniqueKeysWithValues: mix.choices.map { ($0.tensor.name, $0) })
     for (tensor, parts) in expected {
       guard let choice = choices[tensor.name] else { continue }
@@ -80,8 +84,17 @@ struct GGUFPlanner {
         PlannedTensor(
           entry: entry, source: parts[0].tensor, scales: parts[0].scales,
           operation: .assemble(Assembly(parts: parts, rows: rows(of: tensor))),
-          reason: choice.reason))
+          reason: choice.reason, importance: try gguf.importance(of: entry)))
     }
+  }
+
+  /// The counts that the mix looks at, as the metadata will have them.
+  private func model() -> TypeMix.Model {
+    var metadata = target.deepSeek2Metadata.before
+    let rest = target.deepSeek2Metadata.after
+    for key in rest.keys { metadata[key] = rest[key] }
+    metadata.override(gguf.overrides)
+    return TypeMix.Model(metadata)
   }
 
   private func part(_ tensor: StoredTensor) throws(Fault) -> Assembly.Part {
@@ -142,11 +155,15 @@ struct GGUFPlanner {
     for section in sections {
       for key in section.keys { metadata[key] = section[key] }
     }
-    metadata.noteQuantization(as: gguf.fileType)
+    metadata.noteQuantization(
+      as: gguf.fileTypeID ?? 0, overrides: gguf.overrides,
+      importance: gguf.importance?.notes ?? Metadata())
   }
 
   private mutating func warn() {
-    if target.mtpLayers > 0, gguf.fileType.isQuantized, !gguf.isPure {
+    if let warning = gguf.importanceWarning(tensors) { warnings.append(warning) }
+    let isMix = gguf.fileType?.isQuantized == true && gguf.base == nil && !gguf.isPure
+    if target.mtpLayers > 0, isMix {
       warnings.append(
         "MTP layers count as layers in llama.cpp's mix of types, so that some tensors get other "
           + "types than with --mtp drop")
@@ -164,9 +181,6 @@ struct GGUFPlanner {
     }
     if let yarn = target.yarn, yarn.mscale != yarn.mscaleAllDimensions {
       warnings.append("llama.cpp knows mscale_all_dim alone and takes it for mscale too")
-    }
-    if gguf.fileType.type == .f16 {
-      warnings.append("F16 ends at 65504: larger weights become infinite")
     }
   }
 }

@@ -9,6 +9,8 @@ struct GGUFRequantizer {
   private(set) var dropped: [DroppedTensor] = []
   private(set) var warnings: [String] = []
   private(set) var metadata: Metadata
+  /// Tensors of each split, where those of the source are kept.
+  private(set) var splits: [Int]?
 
   /// Decides every tensor.
   ///
@@ -21,6 +23,7 @@ struct GGUFRequantizer {
         "--mtp \(recipe.mtp.rawValue) goes with Hugging Face checkpoints: llama-quantize "
           + "keeps all layers of a GGUF file")
     }
+    let gguf = try gguf.resolved(for: model.config)
     metadata = model.files.metadata
     // The writer has one alignment, the usual one.
     metadata["general.alignment"] = nil
@@ -43,26 +46,40 @@ struct GGUFRequantizer {
           entry: entry, source: tensor, scales: nil,
           operation: isSame
             ? .copy : .assemble(Assembly(parts: [Assembly.Part(tensor)], rows: .stacked)),
-          reason: choice.reason))
+          reason: choice.reason, importance: isSame ? nil : try gguf.importance(of: entry)))
     }
-    metadata.noteQuantization(as: gguf.fileType)
+    if gguf.keepsSplit {
+      splits = inventory.shards.indices.map { shard in
+        tensors.count { $0.source.shard == shard }
+      }
+    }
+    if let warning = gguf.importanceWarning(tensors.filter { $0.operation != .copy }) {
+      warnings.append(warning)
+    }
+    // A file without one is taken for what most of its tensors are, and stays so.
+    let same = metadata["general.file_type"]?.integer.flatMap { UInt32(exactly: $0) }
+    if let id = gguf.fileTypeID ?? same {
+      metadata.noteQuantization(
+        as: id, overrides: gguf.overrides, importance: gguf.importance?.notes ?? Metadata())
+    } else {
+      metadata.override(gguf.overrides)
+    }
   }
 
   /// The types; faults name the file as well as the tensor.
   private static func mix(_ model: GGUFModel, _ gguf: GGUFRecipe) throws(Fault) -> TypeMix {
-    let (inventory, prefix) = (model.files.inventory, DeepSeekV3Config.deepSeek2Architecture)
-    func count(_ key: String) -> Int { model.files.metadata["\(prefix).\(key)"]?.integer ?? 0 }
+    let inventory = model.files.inventory
+    var metadata = model.files.metadata
+    metadata.override(gguf.overrides)
+    let stored = inventory.tensors.sorted { ($0.shard, $0.offset) < ($1.shard, $1.offset) }
     do throws(Fault) {
       return try TypeMix(
         gguf,
-        tensors: inventory.tensors.map { tensor in
+        tensors: stored.map { tensor in
           TypeMix.Tensor(
             name: tensor.name, extents: tensor.shape.dimensions.reversed(), type: tensor.type)
         },
-        model: TypeMix.Model(
-          blockCount: count("block_count"), expertCount: count("expert_count"),
-          headCount: count("attention.head_count"),
-          keyValueHeadCount: count("attention.head_count_kv")))
+        model: TypeMix.Model(metadata), importance: gguf.importance?.names)
     } catch {
       var fault = error
       if let tensor = error.tensor.flatMap({ inventory[$0] }) {

@@ -3,6 +3,8 @@ public import Tensors
 
 /// A value that the user puts in the place of the source's, as `--override-kv` of llama-quantize.
 public struct MetadataOverride: Sendable, Hashable {
+  /// What the user wrote.
+  public let text: String
   /// The key.
   public let key: String
   /// Its value: uint32, float32, bool or string, because llama-quantize writes no others.
@@ -15,6 +17,7 @@ public struct MetadataOverride: Sendable, Hashable {
   ///
   /// - Throws: `.usage` for anything else, and for `general.alignment`, which the writer decides.
   public init(parsing text: String) throws(Fault) {
+    self.text = text
     func fault(_ expected: String) -> Fault {
       Fault(.usage, "is no override of metadata", expected: expected, found: text)
     }
@@ -46,14 +49,19 @@ public struct MetadataOverride: Sendable, Hashable {
 }
 
 extension Metadata {
+  /// Sets the values that the user wants, each behind all other keys.
+  mutating func override(_ overrides: [MetadataOverride]) {
+    for override in overrides { setLast(override.key, override.value) }
+  }
+
   /// Sets what llama-quantize sets, in its order and behind all other keys: the version of the
   /// block types, the file type, overrides, and `ImportanceMatrix.notes`.
   public mutating func noteQuantization(
-    as file: GGUFFileType, overrides: [MetadataOverride] = [], importance: Metadata = Metadata()
+    as fileType: UInt32, overrides: [MetadataOverride] = [], importance: Metadata = Metadata()
   ) {
     setLast("general.quantization_version", .uint32(2))
-    setLast("general.file_type", .uint32(file.id))
-    for override in overrides { setLast(override.key, override.value) }
+    setLast("general.file_type", .uint32(fileType))
+    override(overrides)
     for key in importance.keys {
       if let value = importance[key] { setLast(key, value) }
     }

@@ -18,13 +18,16 @@ public struct TensorTypeRule: Sendable, Hashable {
   public let pattern: Pattern
   /// Their type.
   public let type: ElementType
+  /// The layers that it speaks of; nil for all tensors, in layers or not.
+  public let layers: Set<Int>?
 
   /// Makes a rule.
   ///
   /// - Throws: `.usage` where the pattern is no regular expression.
-  public init(_ pattern: Pattern, _ type: ElementType) throws(Fault) {
+  public init(_ pattern: Pattern, _ type: ElementType, layers: Set<Int>? = nil) throws(Fault) {
     self.pattern = pattern
     self.type = type
+    self.layers = layers
     _ = try matcher()
   }
 
@@ -71,6 +74,12 @@ public struct TensorTypeRule: Sendable, Hashable {
 
   /// A compiled pattern cannot be shared between threads, so each mix compiles its own.
   func matcher() throws(Fault) -> (String) -> Bool {
+    let matches = try textMatcher()
+    guard let layers else { return matches }
+    return { name in TypeMix.layer(of: name).map(layers.contains) == true && matches(name) }
+  }
+
+  private func textMatcher() throws(Fault) -> (String) -> Bool {
     switch pattern {
     case .glob(let text):
       let glob = Glob(text)

@@ -21,38 +21,31 @@ public struct TypeMix: Sendable {
 
   /// Chooses as llama-quantize does.
   ///
-  /// - Parameters:
-  ///   - importance: names of the tensors that an importance matrix speaks of; nil without one,
-  ///     which is not the same as one without names.
-  ///   - keepsOrder: `--keep-split`: tensors stay in the order that they have, which is the order
-  ///     of counting too, instead of the order of layers and names.
+  /// With a recipe's `base` in place of a mix it chooses by rules alone: the first that matches, or
+  /// the base. Tensors that llama-quantize never quantizes stay then too, and rows that a type's
+  /// blocks do not divide fall back; otherwise nothing is added to what the rules say.
+  ///
+  /// With `keepsSplit` tensors stay in the order that they have, which is the order of counting
+  /// too, instead of the order of layers and names.
+  ///
+  /// - Parameter importance: names of the tensors that an importance matrix speaks of; nil without
+  ///   one, which is not the same as one without names.
   /// - Throws: `.usage` for what llama-quantize refuses: quantized sources that would be converted
   ///   without `allowsRequantizing`, types that need importance where there is none, and types
   ///   asked for by name whose blocks do not divide a row; `.malformed` for a source type that
   ///   cannot be converted and names without a layer of the model.
   public init(
-    _ recipe: GGUFRecipe, tensors: [Tensor], model: Model, importance: Set<String>? = nil,
-    keepsOrder: Bool = false
+    _ recipe: GGUFRecipe, tensors: [Tensor], model: Model, importance: Set<String>? = nil
   ) throws(Fault) {
+    let order =
+      recipe.keepsSplit ? tensors : tensors.sorted { TypeMix.precedes($0.name, $1.name) }
+    guard let file = recipe.fileType else {
+      choices = order.map { Choice(tensor: $0, type: $0.type, reason: "kept as it is") }
+      return
+    }
     var chooser = try Chooser(
-      recipe: recipe, isMix: true, base: recipe.fileType.type, tensors: tensors, model: model,
-      importance: importance)
-    choices = try chooser.choices(tensors, keepsOrder: keepsOrder)
-  }
-
-  /// Chooses by rules alone: the first that matches a name, or `base`.
-  ///
-  /// Tensors that llama-quantize never quantizes stay, and rows that a type's blocks do not divide
-  /// fall back, as in its mixes; otherwise nothing is added to what the rules say.
-  public init(
-    rules: [TensorTypeRule], base: ElementType, tensors: [Tensor], model: Model,
-    allowsRequantizing: Bool = false, importance: Set<String>? = nil
-  ) throws(Fault) {
-    let recipe = GGUFRecipe(.f32, tensorTypes: rules, allowsRequantizing: allowsRequantizing)
-    var chooser = try Chooser(
-      recipe: recipe, isMix: false, base: base, tensors: tensors, model: model,
-      importance: importance)
-    choices = try chooser.choices(tensors, keepsOrder: false)
+      recipe: recipe, file: file, tensors: tensors, model: model, importance: importance)
+    choices = try chooser.choices(order)
   }
 
   /// Whether llama-quantize writes `one` before `other`: by layer, those without one first, then by
@@ -73,9 +66,10 @@ public struct TypeMix: Sendable {
 /// Chooses the types of one file; counts while it goes.
 private struct Chooser {
   let recipe: GGUFRecipe
+  let file: GGUFFileType
   /// Whether llama-quantize's mix applies, rather than the recipe's rules alone.
-  let isMix: Bool
-  let base: ElementType
+  var isMix: Bool { recipe.base == nil }
+  var base: ElementType { recipe.base ?? file.type }
   let model: TypeMix.Model
   let importance: Set<String>?
   let rules: [(rule: TensorTypeRule, matches: (String) -> Bool)]
@@ -85,12 +79,11 @@ private struct Chooser {
   var counts: [TensorCategory: Int] = [:]
 
   init(
-    recipe: GGUFRecipe, isMix: Bool, base: ElementType, tensors: [TypeMix.Tensor],
-    model: TypeMix.Model, importance: Set<String>?
+    recipe: GGUFRecipe, file: GGUFFileType, tensors: [TypeMix.Tensor], model: TypeMix.Model,
+    importance: Set<String>?
   ) throws(Fault) {
     self.recipe = recipe
-    self.isMix = isMix
-    self.base = base
+    self.file = file
     self.model = model
     self.importance = importance
     var rules: [(rule: TensorTypeRule, matches: (String) -> Bool)] = []
@@ -101,13 +94,9 @@ private struct Chooser {
     valueCount = categories.count { $0 == .attentionValue }
   }
 
-  mutating func choices(
-    _ tensors: [TypeMix.Tensor], keepsOrder: Bool
-  ) throws(Fault) -> [TypeMix.Choice] {
+  mutating func choices(_ tensors: [TypeMix.Tensor]) throws(Fault) -> [TypeMix.Choice] {
     var choices: [TypeMix.Choice] = []
-    let order =
-      keepsOrder ? tensors : tensors.sorted { TypeMix.precedes($0.name, $1.name) }
-    for tensor in order {
+    for tensor in tensors {
       let choice: TypeMix.Choice
       if let reason = reasonToLeave(tensor) {
         choice = TypeMix.Choice(tensor: tensor, type: tensor.type, reason: reason)
@@ -173,7 +162,6 @@ private struct Chooser {
   private mutating func mixed(
     _ tensor: TypeMix.Tensor, _ category: TensorCategory
   ) throws(Fault) -> (type: ElementType, reason: String) {
-    let file = recipe.fileType
     var (category, prefix) = (category, "")
     if isTied, category == .tokenEmbedding {
       (category, prefix) = (.output, "token_embd serves as ")
@@ -235,7 +223,7 @@ private struct Chooser {
   /// Q2_K without importance is refused in a Q2_K_S file, but not in others.
   private func checkImportance(_ choice: TypeMix.Choice) throws(Fault) {
     let name = choice.tensor.name
-    guard isMix, recipe.fileType == .q2KS, choice.type == .q2K, name != "output.weight",
+    guard isMix, file == .q2KS, choice.type == .q2K, name != "output.weight",
       name != "token_embd.weight"
     else { return }
     if let importance, importance.contains(name) || choice.type == choice.tensor.type { return }

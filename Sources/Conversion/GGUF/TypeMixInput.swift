@@ -1,3 +1,4 @@
+internal import Models
 public import Tensors
 
 extension TypeMix {
@@ -44,6 +45,17 @@ extension TypeMix {
       self.expertCount = expertCount
       self.headCount = headCount
       self.keyValueHeadCount = keyValueHeadCount
+    }
+
+    /// Takes the counts from a file's metadata, keys that are absent counting as 0.
+    init(_ metadata: Metadata) {
+      func count(_ key: String) -> Int {
+        metadata["\(DeepSeekV3Config.deepSeek2Architecture).\(key)"]?.integer ?? 0
+      }
+      self.init(
+        blockCount: count("block_count"), expertCount: count("expert_count"),
+        headCount: count("attention.head_count"),
+        keyValueHeadCount: count("attention.head_count_kv"))
     }
 
     /// Query heads that share a key head.

@@ -4,23 +4,34 @@ public import Tensors
 /// Lays tensors out as llama.cpp's writers do: metadata and tensors in the order given, each
 /// tensor's start and the end of the file aligned.
 public enum GGUFWriterLayout {
+  /// How tensors are divided into files.
+  public enum Division: Sendable {
+    /// Most bytes of tensors in one split, a larger tensor having its own.
+    case limit(Int)
+    /// So many tensors in each split, all of them together.
+    case counts([Int])
+  }
+
   /// Places the tensors.
   ///
   /// - Parameters:
   ///   - entries: the tensors in the order in which they will stand.
   ///   - name: file name; splits add `-00001-of-0000N` to it.
-  ///   - shardLimit: most bytes of tensors in one split, a larger tensor having its own; nil for
-  ///     one file.
+  ///   - division: where one file ends and the next begins; a single file is no split.
   /// - Throws: `.malformed` where all sizes together overflow or there are too many splits.
   public static func layout(
-    _ entries: [OutputLayout.Entry], metadata: Metadata, name: String, shardLimit: Int?
+    _ entries: [OutputLayout.Entry], metadata: Metadata, name: String, division: Division
   ) throws(Fault) -> OutputLayout {
     let (total, overflow) = OutputLayout.totalSize(of: entries)
     // Padding adds less than an alignment for each tensor.
     guard overflow == nil, total <= Int.max / 2 else {
       throw Fault(.malformed, "makes the output too large", tensor: overflow?.name)
     }
-    let groups = split(entries, limit: shardLimit ?? .max)
+    let groups =
+      switch division {
+      case .limit(let limit): split(entries, limit: limit)
+      case .counts(let counts): split(entries, counts: counts)
+      }
     guard groups.count <= Int(UInt16.max) else {
       throw Fault(.usage, "makes too many files", expected: "a larger --max-shard-size")
     }
@@ -52,6 +63,17 @@ public enum GGUFWriterLayout {
       bytes += entry.byteCount
     }
     return groups + [start..<entries.count]
+  }
+
+  private static func split(
+    _ entries: [OutputLayout.Entry], counts: [Int]
+  ) -> [Range<Int>] {
+    precondition(counts.reduce(0, +) == entries.count)
+    var end = 0
+    return counts.map { count in
+      end += count
+      return end - count..<end
+    }
   }
 
   private static func file(

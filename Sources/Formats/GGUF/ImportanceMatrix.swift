@@ -34,6 +34,9 @@ public struct ImportanceMatrix: Sendable {
     stored = contents.entries
   }
 
+  /// Where it was read from.
+  public var path: String { file.path }
+
   /// The tensors that it speaks of.
   public var names: Set<String> { Set(stored.keys) }
 
@@ -99,7 +102,7 @@ public struct ImportanceMatrix: Sendable {
 }
 
 /// The weights of one tensor's columns: one row of them for all rows of a matrix.
-public struct ImportanceColumns: Sendable {
+public struct ImportanceColumns: Sendable, Hashable {
   /// The tensor's name.
   public let tensor: String
   /// Columns of a matrix.
@@ -108,6 +111,18 @@ public struct ImportanceColumns: Sendable {
   public let matrices: Int
   fileprivate let file: InputFile
   fileprivate let entry: StoredImportance
+
+  /// Equal where they are the same numbers of the same file.
+  public static func == (one: ImportanceColumns, other: ImportanceColumns) -> Bool {
+    one.tensor == other.tensor && one.count == other.count && one.matrices == other.matrices
+      && one.entry.offset == other.entry.offset && one.file.path == other.file.path
+  }
+
+  /// Hashes what equality looks at first.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(tensor)
+    hasher.combine(entry.offset)
+  }
 
   /// Reads the weights of one matrix's columns, all finite.
   public func weights(ofMatrix matrix: Int) throws(Fault) -> [Float] {

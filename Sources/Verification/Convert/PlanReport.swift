@@ -129,13 +129,28 @@ public struct PlanReport {
 
   private func recipe(of gguf: GGUFRecipe) -> JSONObject {
     var recipe: JSONObject = [
-      "to": .string("gguf"), "quant": .string(gguf.fileType.name),
+      "to": .string("gguf"), "quant": gguf.fileType.map { .string($0.name) } ?? .null,
       "mtp": .string(plan.recipe.mtp.rawValue),
       "maxShardSize": plan.recipe.shardLimit.map { .integer($0) } ?? .null,
       "pure": .bool(gguf.isPure), "leaveOutputTensor": .bool(gguf.leavesOutput),
       "tensorTypes": .array(
         gguf.tensorTypes.map { .string("\($0.text)=\($0.type.rawValue)") }),
     ]
+    if let type = gguf.base { recipe["default"] = .string(type.rawValue) }
+    if !gguf.rules.isEmpty {
+      recipe["rules"] = .array(
+        gguf.rules.map { rule in
+          var json: JSONObject = ["match": .string(rule.match)]
+          if let layers = rule.layers { json["layers"] = .string(layers.rawValue) }
+          json["type"] = .string(rule.type.rawValue)
+          return .object(json)
+        })
+    }
+    if gguf.keepsSplit { recipe["keepSplit"] = .bool(true) }
+    if let matrix = gguf.importance { recipe["importanceMatrix"] = .string(matrix.path) }
+    if !gguf.overrides.isEmpty {
+      recipe["overrides"] = .array(gguf.overrides.map { .string($0.text) })
+    }
     if let type = gguf.outputType { recipe["outputTensorType"] = .string(type.rawValue) }
     if let type = gguf.embeddingType { recipe["tokenEmbeddingType"] = .string(type.rawValue) }
     return recipe

@@ -1,0 +1,125 @@
+import Conversion
+import Formats
+import Foundation
+import Models
+import Platform
+import Support
+import Tensors
+import Testing
+
+/// Recipe files: types by name and kind of layer.
+@Suite struct RecipeFileTests {
+  private func read(_ text: String) throws -> RecipeFile {
+    let workspace = try Workspace()
+    try workspace.write("recipe.json", Array(text.utf8))
+    return try RecipeFile(path: workspace.path("recipe.json"))
+  }
+
+  private func plan(_ gguf: GGUFRecipe) throws -> [String: PlannedTensor] {
+    let source = try SourceModel(path: sample("tiny-tied"), threads: 1)
+    let plan = try Plan(
+      source, recipe: Recipe(target: .gguf(gguf), outputName: "out", mtp: .keep))
+    return Dictionary(uniqueKeysWithValues: plan.tensors.map { ($0.entry.name, $0) })
+  }
+
+  @Test func theSamplesDoWhatTheySay() throws {
+    let file = try RecipeFile(
+      path: Repository.samples + "/recipes/experts-iq4_nl-attention-q8_0.json")
+    let tensors = try plan(GGUFRecipe(nil).adding(file))
+    #expect(tensors["blk.1.ffn_up_exps.weight"]?.entry.type == .iq4NL)
+    #expect(tensors["blk.1.ffn_up_exps.weight"]?.reason == "rule blk.*_exps.weight")
+    #expect(tensors["blk.1.attn_q_a.weight"]?.entry.type == .q80)
+    // MTP's experts too, since its rule stands first.
+    let mtp = try #require(tensors.keys.first { $0.hasSuffix(".nextn.eh_proj.weight") })
+    let layer = mtp.dropLast("nextn.eh_proj.weight".count)
+    #expect(tensors[mtp]?.entry.type == .q80)
+    #expect(tensors[layer + "ffn_up_exps.weight"]?.entry.type == .q80)
+    #expect(tensors["blk.1.ffn_gate_inp.weight"]?.entry.type == .f32)
+  }
+
+  @Test(arguments: ["main", "mtp", "dense", "moe"])
+  func kindsOfLayers(kind: String) throws {
+    let rules = #"[{"layers": "\#(kind)", "type": "f16"}]"#
+    let file = try read(#"{"schema": "fathom.recipe/1", "default": "bf16", "rules": \#(rules)}"#)
+    let tensors = try plan(GGUFRecipe(nil).adding(file))
+    let found = Set(
+      tensors.values.filter { $0.entry.type == .f16 }.compactMap {
+        Int($0.entry.name.split(separator: ".")[1])
+      })
+    let config = try SourceModel(path: sample("tiny-tied"), threads: 1).config
+    let (main, dense) = (
+      config.layers, Set((0...config.layers).filter { !config.hasExperts(layer: $0) })
+    )
+    let expected: [String: Set<Int>] = [
+      "main": Set(0..<main), "mtp": [main], "dense": dense,
+      "moe": Set(0...main).subtracting(dense),
+    ]
+    #expect(found == expected[kind])
+    #expect(tensors["token_embd.weight"]?.entry.type == .bf16)
+  }
+
+  @Test func rulesStandBeforeAMix() throws {
+    let file = try read(
+      #"{"schema": "fathom.recipe/1", "rules": [{"match": "*.attn_kv_a_mqa.*", "type": "q5_1"}]}"#)
+    let tensors = try plan(GGUFRecipe(.q40).adding(file))
+    #expect(tensors["blk.0.attn_kv_a_mqa.weight"]?.entry.type == .q51)
+    #expect(tensors["blk.0.attn_q_a.weight"]?.entry.type == .q40)
+    // Beside a plain type they hold too, where llama-quantize's own would not.
+    let plain = try plan(GGUFRecipe(.bf16).adding(file))
+    #expect(plain["blk.0.attn_kv_a_mqa.weight"]?.entry.type == .q51)
+    #expect(plain["blk.0.attn_q_a.weight"]?.entry.type == .bf16)
+    // The command's rules come first.
+    let rule = try TensorTypeRule(parsing: "attn_kv_a_mqa=q8_0")
+    let both = try plan(GGUFRecipe(.q40, tensorTypes: [rule]).adding(file))
+    #expect(both["blk.0.attn_kv_a_mqa.weight"]?.entry.type == .q80)
+  }
+
+  @Test(arguments: [("nvfp4", 39), ("q4_k", 15), ("q8_0", 7), ("mxfp4", 38), ("f16", 1)])
+  func theFileTypeIsThatOfMostTensors(type: String, id: UInt32) throws {
+    // What no block of 64 divides, since NVFP4 has no fallback.
+    let rules = ["*attn*", "*down*"].map { #"{"match": "\#($0)", "type": "bf16"}"# }
+    let text = #""default": "\#(type)", "rules": [\#(rules.joined(separator: ", "))]"#
+    let file = try read(#"{"schema": "fathom.recipe/1", \#(text)}"#)
+    let conversion = try Conversions(
+      sample("tiny-tied"),
+      Recipe(target: .gguf(try GGUFRecipe(nil).adding(file)), outputName: "out"))
+    let metadata = try GGUFFiles(path: conversion.output).metadata
+    #expect(metadata["general.file_type"] == .uint32(id))
+  }
+
+  @Test(arguments: [
+    "[]", "{}", #"{"schema": "fathom.recipe/2"}"#,
+    #"{"schema": "fathom.recipe/1", "defalt": "q4_0"}"#,
+    #"{"schema": "fathom.recipe/1", "default": "q4_k_m"}"#,
+    #"{"schema": "fathom.recipe/1", "default": 4}"#,
+    #"{"schema": "fathom.recipe/1", "rules": {}}"#,
+    #"{"schema": "fathom.recipe/1", "rules": [{"type": "q4_0"}]}"#,
+    #"{"schema": "fathom.recipe/1", "rules": [{"match": "*"}]}"#,
+    #"{"schema": "fathom.recipe/1", "rules": [{"match": "*", "type": "iq1_s"}]}"#,
+    #"{"schema": "fathom.recipe/1", "rules": [{"layers": "61", "type": "q4_0"}]}"#,
+    #"{"schema": "fathom.recipe/1", "rules": [{"match": "*", "type": "q4_0", "layer": "mtp"}]}"#,
+  ])
+  func whatIsNoRecipeIsRefused(text: String) throws {
+    let fault = try #require(throws: Fault.self) { try read(text) }
+    #expect(fault.kind == .malformed && fault.file != nil && fault.expected != nil)
+    #expect(try !JSONSchema(named: "recipe").faults(in: JSONDocument(text)).isEmpty)
+  }
+
+  @Test func oneDefaultIsNeeded() throws {
+    let without = try read(#"{"schema": "fathom.recipe/1"}"#)
+    #expect(throws: Fault.self) { try GGUFRecipe(nil).adding(without) }
+    let with = try read(#"{"schema": "fathom.recipe/1", "default": "q4_0"}"#)
+    #expect(throws: Fault.self) { try GGUFRecipe(.q80).adding(with) }
+  }
+
+  @Test func samplesKeepTheSchema() throws {
+    let folder = Repository.samples + "/recipes"
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+    #expect(!names.isEmpty)
+    for name in names {
+      let text = String(decoding: try contents("\(folder)/\(name)"), as: UTF8.self)
+      #expect(try JSONSchema(named: "recipe").faults(in: JSONDocument(text)).isEmpty, "\(name)")
+      #expect(try !read(text).rules.isEmpty)
+    }
+  }
+}
