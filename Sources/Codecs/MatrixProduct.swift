@@ -3,7 +3,7 @@ internal import Tensors
 
 /// F32 products with weights taken as they are stored.
 ///
-/// Every element is the sum, over pieces of 256 along the inner dimension, of sums in ascending
+/// Every element is the sum, over pieces of 512 along the inner dimension, of sums in ascending
 /// order, each term a fused multiply-add on the vector levels (which give the same bits as each
 /// other) and a product and a sum in plain Swift. So an element depends on its own row and column
 /// alone: not on how rows are divided among threads, nor on the other tokens of a batch.
@@ -47,7 +47,7 @@ public enum MatrixProduct {
 /// The readable truth of a product.
 enum PlainProduct {
   /// Terms that are summed before their sum is added to those before it.
-  static let depth = 256
+  static let depth = ProductDriver.depth
 
   /// Σ a[i] · b[i · bStep] over `count` terms.
   static func sum(

@@ -24,11 +24,21 @@ public final class PackedMatrix: @unchecked Sendable {
   ) {
     driver = ProductDriver(level, scratch)
     self.mostDepth = mostDepth
-    let panel = driver?.kernels.pointee.panel_columns ?? 1
-    self.mostColumns = (mostColumns + panel - 1) / panel * panel
+    self.mostColumns = PackedMatrix.padded(mostColumns)
+    let count = PackedMatrix.byteCount(mostDepth: mostDepth, mostColumns: mostColumns)
+    memory = ByteBuffer(count: driver == nil ? 0 : count)
+  }
+
+  /// Whole panels of the widest kind.
+  private static func padded(_ columns: Int) -> Int {
+    (columns + ProductScratch.mostColumns - 1) / ProductScratch.mostColumns
+      * ProductScratch.mostColumns
+  }
+
+  /// Bytes that one takes.
+  public static func byteCount(mostDepth: Int, mostColumns: Int) -> Int {
     let pieces = (mostDepth + ProductDriver.depth - 1) / ProductDriver.depth
-    let values = driver == nil ? 0 : pieces * ProductDriver.depth * self.mostColumns
-    memory = ByteBuffer(count: values * MemoryLayout<Float>.stride)
+    return pieces * ProductDriver.depth * padded(mostColumns) * MemoryLayout<Float>.stride
   }
 
   /// B = b (k, n), which must stay as it is until the last product with it.

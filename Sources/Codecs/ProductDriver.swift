@@ -2,9 +2,9 @@ internal import CKernels
 
 /// Cuts a product into blocks that fit the caches and gives them to a level's kernels.
 ///
-/// c (m, n) = a (m, k) · B (k, n), where B is whatever `pack` puts into panels. At most 512 rows of a
-/// by 256 along k (544 KiB as F32) are laid out once and meet all of B's columns; a strip of at most
-/// 256 columns of B by 256 along k (256 KiB) is packed once and meets all of those rows.
+/// c (m, n) = a (m, k) · B (k, n), where B is whatever `pack` puts into panels. At most 516 rows of
+/// a by 512 along k (1 MiB as F32) are laid out once and meet all of B's columns; a strip of at most
+/// 256 columns of B by 512 along k (512 KiB) is packed once and meets all of those rows.
 struct ProductDriver {
   let kernels: UnsafePointer<fathom_kernels>
   let scratch: ProductScratch

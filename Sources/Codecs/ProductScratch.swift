@@ -6,7 +6,7 @@ internal import CKernels
 /// One call uses it at a time, hence `@unchecked`.
 public final class ProductScratch: @unchecked Sendable {
   private let memory: UnsafeMutableRawPointer
-  /// Panels of the right matrix: 256 KiB.
+  /// Panels of the right matrix: 512 KiB.
   let panels: UnsafeMutablePointer<Float>
   /// Decoded rows on their way into a panel.
   let rows: UnsafeMutablePointer<Float>
@@ -14,14 +14,15 @@ public final class ProductScratch: @unchecked Sendable {
   let left: UnsafeMutablePointer<Float>
 
   private static let panelFloats = ProductDriver.stripColumns * ProductDriver.depth
-  private static let mostColumns = 32
+  /// Columns of the widest panel.
+  static let mostColumns = 32
 
   /// Bytes that each takes.
   public static let byteCount =
     (panelFloats + (mostColumns + ProductDriver.leftRows) * Int(FATHOM_ROW_STRIDE))
     * MemoryLayout<Float>.stride
 
-  /// Allocates the memory, 838 KiB.
+  /// Allocates the memory, 1.6 MiB.
   public init() {
     let floats = ProductScratch.byteCount / MemoryLayout<Float>.stride
     memory = .allocate(byteCount: ProductScratch.byteCount, alignment: 64)

@@ -13,7 +13,8 @@ internal import Tensors
 /// Blocks count from the start of a sequence, so that a token's values depend on its own sequence
 /// alone.
 struct HeadAttention {
-  /// Keys of a block: as many terms as products add up at a time.
+  /// Keys of a block: enough to make the packing cheap, and few enough that a block's keys, values
+  /// and scores stay in the second-level cache.
   static let keyBlock = 256
   /// Queries that meet a block of keys together; those at its edge see a part of it.
   static let queryBlock = 48
@@ -53,12 +54,12 @@ struct HeadAttention {
   static func bytes(tokens: Int, _ config: DeepSeekV3Config) -> Int {
     let block = min(keyBlock, tokens)
     let joint = config.nopeHeadSize + config.valueHeadSize
-    let packedKeys = (config.queryHeadSize + keyBlock) * (block + Linear.panel)
-    let packedValues = keyBlock * (config.valueHeadSize + Linear.panel)
     let floats =
-      (tokens + block) * config.queryHeadSize + block * joint + packedKeys + packedValues
+      (tokens + block) * config.queryHeadSize + block * joint
       + queryBlock * PackedMatrix.fastStride + 2 * tokens
     return floats * MemoryLayout<Float>.stride
+      + PackedMatrix.byteCount(mostDepth: config.queryHeadSize, mostColumns: block)
+      + PackedMatrix.byteCount(mostDepth: block, mostColumns: config.valueHeadSize)
   }
 
   /// The head's columns of `mixed` (tokens, heads · value).

@@ -15,7 +15,7 @@ enum { FATHOM_PLAIN = 0, FATHOM_AVX2 = 1, FATHOM_AVX512 = 2, FATHOM_NEON = 3 };
 int fathom_best_level(void);
 
 /// Terms of a product that are added up before their sum joins those before it, at most.
-enum { FATHOM_DEPTH = 256 };
+enum { FATHOM_DEPTH = 512 };
 /// Floats from one row of a product's left block to the next: not a power of two, so that the rows
 /// do not meet in the same sets of the first-level cache.
 enum { FATHOM_ROW_STRIDE = FATHOM_DEPTH + 16 };
