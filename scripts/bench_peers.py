@@ -17,13 +17,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench_parts import gguf_route
+from bench_parts import forward, gguf_route
 from bench_parts.measure import cpu, describe_machine, median, peak, print_table, run
 from bench_parts.sizes import SMALL_V3, V3_TOTALS
 
 SCRIPTS = Path(__file__).resolve().parent
 ROUNDS = 3
-TOKENS = 512
 
 
 def peer(module, *arguments):
@@ -130,35 +129,10 @@ def bench_forward(fathom, folder):
     if not (plain / "config.json").exists():
         bench_cast(fathom, folder)
     read_once(source)
-    tokens, output = folder / "tokens.json", folder / "logits.safetensors"
-    vocab = SMALL_V3["vocab_size"]
-    # A full cycle of a linear congruence: spread over the vocabulary, and the same everywhere.
-    tokens.write_text(json.dumps([[(12345 + 7919 * i) % vocab for i in range(TOKENS)]]))
-    command = [fathom, "logits", source, "--tokens", tokens, "--mtp", "drop", "-o", output]
-    ours, theirs = [], []
-    for _ in range(ROUNDS):
-        theirs.append(run(peer("transformers_forward", plain, tokens), cwd=SCRIPTS))
-        output.unlink(missing_ok=True)
-        ours.append(run(command))
-    reports = [json.loads(done.output) for done in theirs]
-    forward = statistics.median(s for report in reports for s in report["forward"])
-    processor = statistics.median(s for report in reports for s in report["cpu"])
-    ways = ", ".join(reports[0]["ways"])
-    # Both are timed as a user would: a server loads once, a command each time.
-    rows = [
-        (f"transformers F32 ({ways}), the pass alone", forward, f"{processor:.2f} s",
-         peak(theirs)),
-        ("transformers, whole process, three passes", median(theirs), cpu(theirs), peak(theirs)),
-        ("fathom logits, whole process, one pass", median(ours), cpu(ours), peak(ours)),
-    ]
-    print_table(
-        f"Forward pass, {TOKENS} tokens, FP8 checkpoint of 1.4 B parameters, no MTP layer",
-        ("program", "seconds", "CPU time", "peak memory", "tokens/s", "speed"),
-        [(name, f"{seconds:.2f}", used, memory,
-          "" if "three" in name else f"{TOKENS / seconds:.0f}",
-          "" if "three" in name else f"{forward / seconds:.2f} ×")
-         for name, seconds, used, memory in rows])
-    print(f"\n`{' '.join(map(str, command))}`")
+    read_once(plain)
+    kernels = Path(fathom).with_name("kernel-bench")
+    forward.bench_transformers(fathom, kernels, folder, plain)
+    forward.bench_llama(fathom, kernels, folder, os.cpu_count())
 
 
 def bench_listing(fathom, folder):

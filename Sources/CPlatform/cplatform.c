@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 int fathom_write_behind(int descriptor, int64_t offset, int64_t count, int wait) {
 #ifdef __linux__
@@ -38,5 +41,12 @@ int fathom_rename_exchange(const char *one, const char *other) {
   (void)one;
   (void)other;
   return ENOSYS;
+#endif
+}
+
+void fathom_return_freed_pieces(void) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 1 << 16);
+  mallopt(M_TRIM_THRESHOLD, 1 << 17);
 #endif
 }

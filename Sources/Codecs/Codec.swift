@@ -41,6 +41,14 @@ public struct Codec: Sendable {
     decoding(bytes, values, level)
   }
 
+  /// The same where the caller knows that the sizes agree, n > 0.
+  func decodeUnchecked(
+    _ bytes: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>,
+    level: KernelLevel
+  ) {
+    decoding(bytes, values, level)
+  }
+
   /// values (n) → bytes (n elements of `type`), rounded to nearest, ties to even.
   ///
   /// Callable only where `isWritable`. Overflow becomes infinity, or the largest number in a type

@@ -44,3 +44,19 @@ public struct MutableFloatMatrix: @unchecked Sendable {
     self.stride = stride ?? columns
   }
 }
+
+extension MutableFloatMatrix {
+  /// Some of the columns of all rows.
+  public func columns(_ range: Range<Int>) -> MutableFloatMatrix {
+    precondition(range.lowerBound >= 0 && range.upperBound <= columns)
+    return MutableFloatMatrix(
+      base + range.lowerBound, rows: rows, columns: range.count, stride: stride)
+  }
+
+  /// All columns of some rows.
+  public func rows(_ range: Range<Int>) -> MutableFloatMatrix {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows)
+    return MutableFloatMatrix(
+      base + range.lowerBound * stride, rows: range.count, columns: columns, stride: stride)
+  }
+}

@@ -1,9 +1,9 @@
 internal import CKernels
 internal import Tensors
 
-/// F32 matrix products, with weights taken as they are stored.
+/// F32 products with weights taken as they are stored.
 ///
-/// Every element is the sum, over pieces of 256 along the inner dimension, of sums in ascending
+/// Every element is the sum, over pieces of 512 along the inner dimension, of sums in ascending
 /// order, each term a fused multiply-add on the vector levels (which give the same bits as each
 /// other) and a product and a sum in plain Swift. So an element depends on its own row and column
 /// alone: not on how rows are divided among threads, nor on the other tokens of a batch.
@@ -42,56 +42,12 @@ public enum MatrixProduct {
       }
     }
   }
-
-  /// a (m, k) · b (n, k)ᵀ → c (m, n)
-  public static func multiplyTransposed(
-    _ a: FloatMatrix, _ b: FloatMatrix, into c: MutableFloatMatrix, scratch: ProductScratch,
-    level: KernelLevel = .best
-  ) {
-    precondition(a.columns == b.columns && c.rows == a.rows && c.columns == b.rows)
-    if let driver = ProductDriver(level, scratch) {
-      driver.run(a, columns: 0..<b.rows, into: c) { columns, depth, panel in
-        driver.kernels.pointee.pack_transposed(
-          b.base + columns.lowerBound * b.stride + depth.lowerBound, b.stride, columns.count,
-          depth.count, panel)
-      }
-      return
-    }
-    for row in 0..<c.rows {
-      for column in 0..<c.columns {
-        c.base[row * c.stride + column] = PlainProduct.sum(
-          a.base + row * a.stride, b.base + column * b.stride, bStep: 1, count: a.columns)
-      }
-    }
-  }
-
-  /// a (m, k) · b (k, n) → c (m, n)
-  public static func multiply(
-    _ a: FloatMatrix, _ b: FloatMatrix, into c: MutableFloatMatrix, scratch: ProductScratch,
-    level: KernelLevel = .best
-  ) {
-    precondition(a.columns == b.rows && c.rows == a.rows && c.columns == b.columns)
-    if let driver = ProductDriver(level, scratch) {
-      driver.run(a, columns: 0..<b.columns, into: c) { columns, depth, panel in
-        driver.kernels.pointee.pack_straight(
-          b.base + depth.lowerBound * b.stride + columns.lowerBound, b.stride, columns.count,
-          depth.count, panel)
-      }
-      return
-    }
-    for row in 0..<c.rows {
-      for column in 0..<c.columns {
-        c.base[row * c.stride + column] = PlainProduct.sum(
-          a.base + row * a.stride, b.base + column, bStep: b.stride, count: a.columns)
-      }
-    }
-  }
 }
 
 /// The readable truth of a product.
 enum PlainProduct {
   /// Terms that are summed before their sum is added to those before it.
-  static let depth = 256
+  static let depth = ProductDriver.depth
 
   /// Σ a[i] · b[i · bStep] over `count` terms.
   static func sum(

@@ -2,14 +2,17 @@ internal import CKernels
 
 /// Cuts a product into blocks that fit the caches and gives them to a level's kernels.
 ///
-/// c (m, n) = a (m, k) · B (k, n), where B is whatever `pack` puts into panels. A strip of at most
-/// 256 columns of B by 256 along k (256 KiB as F32) is packed once and used for all rows of a.
+/// c (m, n) = a (m, k) · B (k, n), where B is whatever `pack` puts into panels. At most 516 rows of
+/// a by 512 along k (1 MiB as F32) are laid out once and meet all of B's columns; a strip of at most
+/// 256 columns of B by 512 along k (512 KiB) is packed once and meets all of those rows.
 struct ProductDriver {
   let kernels: UnsafePointer<fathom_kernels>
   let scratch: ProductScratch
 
   /// Columns of B that are packed at a time: a multiple of every level's panel.
   static let stripColumns = 256
+  /// Rows of a that are laid out at a time: a multiple of every level's block, but for the last.
+  static let leftRows = 516
   /// Terms that are added up before their sum joins those before it.
   static let depth = Int(FATHOM_DEPTH)
 
@@ -26,43 +29,64 @@ struct ProductDriver {
       }
       return
     }
-    for first in stride(from: columns.lowerBound, to: columns.upperBound, by: Self.stripColumns) {
-      let strip = first..<min(first + Self.stripColumns, columns.upperBound)
+    for top in stride(from: 0, to: a.rows, by: Self.leftRows) {
+      let rows = top..<min(top + Self.leftRows, a.rows)
       for start in stride(from: 0, to: a.columns, by: Self.depth) {
         let depth = start..<min(start + Self.depth, a.columns)
-        forEachPanel(of: strip) { columns, panel in pack(columns, depth, panel) }
-        multiply(a, strip, depth, into: c)
+        let left = layOut(a, rows, depth)
+        for first in stride(
+          from: columns.lowerBound, to: columns.upperBound, by: Self.stripColumns)
+        {
+          let strip = first..<min(first + Self.stripColumns, columns.upperBound)
+          forEachPanel(of: strip, in: scratch.panels) { columns, panel in
+            pack(columns, depth, panel)
+          }
+          multiply(
+            left, strip, depth: depth.count, panels: scratch.panels, into: c.rows(rows),
+            adding: start > 0)
+        }
       }
     }
   }
 
-  /// All rows of a against a packed strip.
-  private func multiply(
-    _ a: FloatMatrix, _ strip: Range<Int>, _ depth: Range<Int>, into c: MutableFloatMatrix
+  /// Some terms of some rows, at most `leftRows`, with rows as far apart as the kernels want them.
+  func layOut(_ a: FloatMatrix, _ rows: Range<Int>, _ depth: Range<Int>) -> FloatMatrix {
+    let stride = Int(FATHOM_ROW_STRIDE)
+    let source = a.base + rows.lowerBound * a.stride + depth.lowerBound
+    if a.stride == stride {
+      return FloatMatrix(source, rows: rows.count, columns: depth.count, stride: stride)
+    }
+    for row in 0..<rows.count {
+      (scratch.left + row * stride).update(from: source + row * a.stride, count: depth.count)
+    }
+    return FloatMatrix(scratch.left, rows: rows.count, columns: depth.count, stride: stride)
+  }
+
+  /// All rows of a left matrix that `layOut` gave against a packed strip: some of its columns → the
+  /// same ones of c.
+  func multiply(
+    _ left: FloatMatrix, _ strip: Range<Int>, depth: Int, panels: UnsafeMutablePointer<Float>,
+    into c: MutableFloatMatrix, adding: Bool
   ) {
     let blockRows = kernels.pointee.block_rows
-    for first in stride(from: 0, to: a.rows, by: blockRows) {
-      let rows = min(blockRows, a.rows - first)
-      for row in 0..<rows {
-        (scratch.left + row * Int(FATHOM_ROW_STRIDE)).update(
-          from: a.base + (first + row) * a.stride + depth.lowerBound, count: depth.count)
-      }
-      forEachPanel(of: strip) { columns, panel in
+    for first in stride(from: 0, to: left.rows, by: blockRows) {
+      forEachPanel(of: strip, in: panels) { columns, panel in
         kernels.pointee.multiply(
-          scratch.left, rows, panel, columns.count, depth.count,
-          c.base + first * c.stride + columns.lowerBound, c.stride,
-          depth.lowerBound == 0 ? 0 : 1)
+          left.base + first * left.stride, min(blockRows, left.rows - first), panel,
+          columns.count, depth, c.base + first * c.stride + columns.lowerBound, c.stride,
+          adding ? 1 : 0)
       }
     }
   }
 
   /// Calls `body` with the columns of each panel of a strip and where it is packed.
-  private func forEachPanel(
-    of strip: Range<Int>, _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+  func forEachPanel(
+    of strip: Range<Int>, in panels: UnsafeMutablePointer<Float>,
+    _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
   ) {
     let width = kernels.pointee.panel_columns
     for first in stride(from: strip.lowerBound, to: strip.upperBound, by: width) {
-      let panel = scratch.panels + (first - strip.lowerBound) * Self.depth
+      let panel = panels + (first - strip.lowerBound) * Self.depth
       body(first..<min(first + width, strip.upperBound), panel)
     }
   }

@@ -6,24 +6,30 @@ internal import CKernels
 /// One call uses it at a time, hence `@unchecked`.
 public final class ProductScratch: @unchecked Sendable {
   private let memory: UnsafeMutableRawPointer
-  /// Panels of the right matrix: 256 KiB.
+  /// Panels of the right matrix: 512 KiB.
   let panels: UnsafeMutablePointer<Float>
   /// Decoded rows on their way into a panel.
   let rows: UnsafeMutablePointer<Float>
-  /// A block of the left matrix.
+  /// A part of the left matrix.
   let left: UnsafeMutablePointer<Float>
 
-  /// Allocates the memory, 308 KiB.
+  private static let panelFloats = ProductDriver.stripColumns * ProductDriver.depth
+  /// Columns of the widest panel.
+  static let mostColumns = 32
+
+  /// Bytes that each takes.
+  public static let byteCount =
+    (panelFloats + (mostColumns + ProductDriver.leftRows) * Int(FATHOM_ROW_STRIDE))
+    * MemoryLayout<Float>.stride
+
+  /// Allocates the memory, 1.6 MiB.
   public init() {
-    let panelFloats = ProductDriver.stripColumns * ProductDriver.depth
-    let (mostColumns, mostRows) = (32, 12)
-    let stride = Int(FATHOM_ROW_STRIDE)
-    let floats = panelFloats + (mostColumns + mostRows) * stride
-    memory = .allocate(byteCount: floats * MemoryLayout<Float>.stride, alignment: 64)
+    let floats = ProductScratch.byteCount / MemoryLayout<Float>.stride
+    memory = .allocate(byteCount: ProductScratch.byteCount, alignment: 64)
     panels = memory.bindMemory(to: Float.self, capacity: floats)
     panels.initialize(repeating: 0, count: floats)
-    rows = panels + panelFloats
-    left = rows + mostColumns * stride
+    rows = panels + ProductScratch.panelFloats
+    left = rows + ProductScratch.mostColumns * Int(FATHOM_ROW_STRIDE)
   }
 
   deinit { memory.deallocate() }

@@ -24,24 +24,45 @@ public enum VectorMath {
     for index in 0..<x.count { y[index] = weight[index] * (x[index] * factor) }
   }
 
-  /// values (n) → exp(v − max) / Σ exp(v − max), in place.
-  ///
-  /// Relative error of an element at most (n / 64 + 8 + |v − max|) · 2⁻²³ on the vector levels and
-  /// (n + 8 + |v − max|) · 2⁻²³ in plain Swift: the sum, the exponential, and the difference.
-  public static func softmax(
-    _ values: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
-  ) {
+  /// The largest of values (n); −∞ where there is none. NaN is passed over.
+  public static func largest(
+    _ values: UnsafeBufferPointer<Float>, level: KernelLevel = .best
+  ) -> Float {
     if let kernels = level.kernels, let base = values.baseAddress {
-      kernels.pointee.softmax(base, values.count)
-      return
+      return kernels.pointee.largest(base, values.count)
     }
     var largest = -Float.infinity
     for value in values { largest = max(largest, value) }
+    return largest
+  }
+
+  /// values (n) → exp(v − largest), in place; returns their sum, the divisor of a softmax.
+  ///
+  /// Relative error of an element at most (4 + |v − largest|) · 2⁻²³, which the difference and the
+  /// exponential add up to. The sum adds n / 64 + 6 of these units on the vector levels and n in
+  /// plain Swift.
+  public static func exponentials(
+    _ values: UnsafeMutableBufferPointer<Float>, below largest: Float,
+    level: KernelLevel = .best
+  ) -> Float {
+    if let kernels = level.kernels, let base = values.baseAddress {
+      return kernels.pointee.exponentials(base, largest, values.count)
+    }
     var sum: Float = 0
     for index in 0..<values.count {
       values[index] = exp(values[index] - largest)
       sum += values[index]
     }
+    return sum
+  }
+
+  /// values (n) → exp(v − max) / Σ exp(v − max), in place, within the bounds of `exponentials`, twice
+  /// that of its sum, and one more rounding.
+  public static func softmax(
+    _ values: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
+  ) {
+    let top = largest(UnsafeBufferPointer(values), level: level)
+    let sum = exponentials(values, below: top, level: level)
     for index in 0..<values.count { values[index] /= sum }
   }
 

@@ -111,6 +111,11 @@ public final class InputFile: Sendable {
     }
   }
 
+  /// Tells the system that a range will be read soon, so that it fetches it in the meantime.
+  public func fetchAhead(at offset: Int, count: Int) {
+    posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
+  }
+
   /// Tells the system that a range will not be read again, so that streaming through a checkpoint
   /// does not push everything else out of the page cache.
   public func dropCache(at offset: Int, count: Int) {

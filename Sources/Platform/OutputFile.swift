@@ -89,9 +89,16 @@ public final class OutputFile {
   }
 
   private func writingFault(_ code: Int32) -> Fault {
-    let full = code == ENOSPC || code == EDQUOT
-    return Fault(
-      full ? .cannotCreate : .inputOutput, "cannot be written", file: path, offset: UInt64(count),
-      found: reason(code))
+    Platform.writingFault(code, path: path, offset: count)
+  }
+
+  /// Makes the file `size` bytes long; what has not been written yet is then written in any order.
+  ///
+  /// - Throws: as `append` does.
+  public func placed(size: Int) throws(Fault) -> PlacedOutput {
+    precondition(size >= count && descriptor >= 0)
+    guard ftruncate(descriptor, off_t(size)) == 0 else { throw writingFault(errno) }
+    (count, started, settled) = (size, size, size)
+    return PlacedOutput(path: path, descriptor: descriptor)
   }
 }

@@ -82,9 +82,9 @@ extension Activations {
   /// All of it as a view.
   var view: FloatMatrix { view(0..<rows, columns: 0..<columns) }
 
-  /// Adds `other`, of the same size, value by value.
-  func add(_ other: Activations, level: KernelLevel) {
-    precondition(other.rows == rows && other.columns == columns)
-    VectorMath.add(UnsafeBufferPointer(other.values), to: values, level: level)
-  }
+  /// All columns of some rows as a view.
+  func view(_ rows: Range<Int>) -> FloatMatrix { view(rows, columns: 0..<columns) }
+
+  /// All of it as a view to be written.
+  var mutableView: MutableFloatMatrix { mutableView(0..<rows, columns: 0..<columns) }
 }

@@ -5,9 +5,12 @@ internal import Tensors
 
 /// Multi-head latent attention of one layer, in its decompressed form.
 ///
-/// Keys and values are made from the latent head by head, by the worker that needs them: for a
-/// whole sequence this takes fewer operations than attending in the latent space (320 instead of
-/// 1088 products per pair of tokens in DeepSeek-V3), and only one head's are in memory at a time.
+/// Keys and values are made from the latent head by head, by the worker that needs them. Turning
+/// queries and results into the latent space instead would take as many products per token as
+/// making its key and value (rank · (nope + value) each), and then 2 · rank + rope products per pair
+/// of tokens where this takes nope + rope + value: 1088 instead of 320 in DeepSeek-V3. The latent form is
+/// cheaper only for few new queries over many cached keys, which a pass over whole sequences does
+/// not have, at no length.
 struct Attention: Sendable {
   let config: DeepSeekV3Config
   let linear: Linear
@@ -34,29 +37,39 @@ struct Attention: Sendable {
     for token in 0..<x.rows {
       rotary.rotate(sharedKey[token].baseAddress!, table.cosines[token], table.sines[token])
     }
-    let keyValueName = prefix + "kv_b_proj.weight"
     let keyValueWidth = config.nopeHeadSize + config.valueHeadSize
     try linear.weights.require(
       keyValueName, rows: config.heads * keyValueWidth, columns: config.keyValueRank)
     // (tokens, heads · value)
     let mixed = Activations(unwrittenRows: x.rows, columns: config.heads * config.valueHeadSize)
-    let latents = Latents(query: queryInput, keyValue: latent, sharedKey: sharedKey)
-    try Workers.run(threads: linear.threads, count: config.heads) { worker, head throws(Fault) in
-      try Interruption.check()
-      let (query, key, keyValue) = try self.head(
-        head, latents, queryName: queryName, keyValueName: keyValueName, table, worker: worker)
-      attend(query, key, keyValue, lengths: lengths, head: head, into: mixed, worker: worker)
+    let latents = Latents(
+      query: queryInput, queryName: queryName, keyValue: latent, sharedKey: sharedKey,
+      table: table)
+    let workers = (0..<min(linear.threads, config.heads)).map {
+      HeadAttention(self, tokens: x.rows, worker: $0)
+    }
+    try Workers.run(threads: workers.count, count: config.heads) { worker, head throws(Fault) in
+      try workers[worker].run(head: head, latents, lengths: lengths, into: mixed)
     }
     return try linear.project(
       mixed, prefix + "o_proj.weight", outputs: config.hiddenSize,
       bias: config.attentionBias ? prefix + "o_proj.bias" : nil)
   }
 
-  /// What the heads are made from: (tokens, hidden or query rank), (tokens, rank), (tokens, rope).
-  private struct Latents: Sendable {
+  var keyValueName: String { prefix + "kv_b_proj.weight" }
+
+  /// What the heads are made from.
+  struct Latents: Sendable {
+    /// (tokens, hidden or query rank)
     let query: Activations
+    /// The weight that turns it into queries.
+    let queryName: String
+    /// (tokens, rank)
     let keyValue: Activations
+    /// (tokens, rope), rotated.
     let sharedKey: Activations
+    /// (tokens, rope / 2) each.
+    let table: (cosines: Activations, sines: Activations)
   }
 
   /// What the heads' query weights multiply: x itself, or its normed low-rank projection.
@@ -75,75 +88,5 @@ struct Attention: Sendable {
     let normed = try linear.norm(
       low, prefix + "q_a_layernorm.weight", epsilon: Attention.innerEpsilon)
     return (normed, name)
-  }
-
-  /// Query (tokens, nope + rope), scaled for the softmax, key (tokens, nope + rope) and key beside
-  /// value (tokens, nope + value) of one head.
-  private func head(
-    _ head: Int, _ latents: Latents, queryName: String, keyValueName: String,
-    _ table: (cosines: Activations, sines: Activations), worker: Int
-  ) throws(Fault) -> (query: Activations, key: Activations, keyValue: Activations) {
-    let tokens = latents.query.rows
-    let (width, joint) = (config.queryHeadSize, config.nopeHeadSize + config.valueHeadSize)
-    let query = Activations(unwrittenRows: tokens, columns: width)
-    let queryWeight = try linear.weights.matrix(
-      queryName, rows: head * width..<(head + 1) * width)
-    linear.multiply(latents.query, queryWeight, into: query, worker: worker)
-    let keyValue = Activations(unwrittenRows: tokens, columns: joint)
-    let keyValueWeight = try linear.weights.matrix(
-      keyValueName, rows: head * joint..<(head + 1) * joint)
-    linear.multiply(latents.keyValue, keyValueWeight, into: keyValue, worker: worker)
-    let key = Activations(unwrittenRows: tokens, columns: width)
-    for token in 0..<tokens {
-      let q = query[token]
-      rotary.rotate(
-        q.baseAddress! + config.nopeHeadSize, table.cosines[token], table.sines[token])
-      for index in 0..<width { q[index] *= rotary.softmaxScale }
-      let k = key[token].baseAddress!
-      k.update(from: keyValue[token].baseAddress!, count: config.nopeHeadSize)
-      (k + config.nopeHeadSize).update(
-        from: latents.sharedKey[token].baseAddress!, count: config.ropeHeadSize)
-    }
-    return (query, key, keyValue)
-  }
-
-  /// Queries that are multiplied with all keys before them at a time.
-  private static let block = 64
-
-  /// softmax(query · keyᵀ) · value → the head's columns of `mixed` (tokens, heads · value), each
-  /// token seeing those of its sequence before it and itself.
-  private func attend(
-    _ query: Activations, _ key: Activations, _ keyValue: Activations, lengths: [Int], head: Int,
-    into mixed: Activations, worker: Int
-  ) {
-    let scratch = linear.scratch(of: worker)
-    let all = 0..<config.queryHeadSize
-    let values = config.nopeHeadSize..<keyValue.columns
-    let columns = head * config.valueHeadSize..<(head + 1) * config.valueHeadSize
-    let scores = Activations(unwrittenRows: Attention.block, columns: lengths.max() ?? 0)
-    var start = 0
-    for length in lengths {
-      for first in stride(from: 0, to: length, by: Attention.block) {
-        let end = min(first + Attention.block, length)
-        let rows = start + first..<start + end
-        // scores (rows, keys up to the last of them)
-        MatrixProduct.multiplyTransposed(
-          query.view(rows, columns: all), key.view(start..<start + end, columns: all),
-          into: scores.mutableView(0..<rows.count, columns: 0..<end), scratch: scratch,
-          level: linear.level)
-        for row in 0..<rows.count {
-          let seen = first + row + 1
-          let weights = UnsafeMutableBufferPointer(rebasing: scores[row][..<end])
-          VectorMath.softmax(
-            UnsafeMutableBufferPointer(rebasing: weights[..<seen]), level: linear.level)
-          weights[seen...].update(repeating: 0)
-        }
-        MatrixProduct.multiply(
-          scores.view(0..<rows.count, columns: 0..<end),
-          keyValue.view(start..<start + end, columns: values),
-          into: mixed.mutableView(rows, columns: columns), scratch: scratch, level: linear.level)
-      }
-      start += length
-    }
   }
 }

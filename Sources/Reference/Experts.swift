@@ -9,13 +9,26 @@ struct FeedForward: Sendable {
   let linear: Linear
   /// `model.layers.N.mlp.`
   let prefix: String
+  /// Matrices that are read after those of this block.
+  let following: [String]
 
   /// x (tokens, hidden) → down · (silu(gate · x) · (up · x)), of inner size `width`.
+  ///
+  /// Where memory is short some rows after the others go through it, each time through all weights.
   func dense(_ x: Activations, prefix: String, width: Int) throws(Fault) -> Activations {
-    let gate = try linear.project(x, prefix + "gate_proj.weight", outputs: width)
-    let up = try linear.project(x, prefix + "up_proj.weight", outputs: width)
-    linear.gate(gate, up: up)
-    return try linear.project(gate, prefix + "down_proj.weight", outputs: config.hiddenSize)
+    let output = Activations(unwrittenRows: x.rows, columns: x.columns)
+    for start in stride(from: 0, to: x.rows, by: linear.plan.feedForwardRows) {
+      let rows = start..<min(start + linear.plan.feedForwardRows, x.rows)
+      let gate = Activations(unwrittenRows: rows.count, columns: width)
+      let up = Activations(unwrittenRows: rows.count, columns: width)
+      try linear.project(x.view(rows), prefix + "gate_proj.weight", into: gate.mutableView)
+      try linear.project(x.view(rows), prefix + "up_proj.weight", into: up.mutableView)
+      try linear.forRows(rows.count) { linear.gate(gate, up: up, rows: $0) }
+      try linear.project(
+        gate.view, prefix + "down_proj.weight",
+        into: output.mutableView(rows, columns: 0..<x.columns))
+    }
+    return output
   }
 
   /// x (tokens, hidden) → the weighted sum of each token's experts plus the shared ones.
@@ -29,9 +42,17 @@ struct FeedForward: Sendable {
       let shared = try dense(
         x, prefix: prefix + "shared_experts.",
         width: config.moeIntermediateSize * config.sharedExperts)
-      output.add(shared, level: linear.level)
+      try linear.add(shared, to: output)
     }
     return (output, routing)
+  }
+
+  /// The matrices of an MLP, in the order of their use.
+  static let parts = ["gate_proj.weight", "up_proj.weight", "down_proj.weight"]
+
+  private var sharedNames: [String] {
+    config.sharedExperts > 0
+      ? FeedForward.parts.map { prefix + "shared_experts." + $0 } : []
   }
 
   /// A token that uses an expert, and with which weight.
@@ -40,47 +61,74 @@ struct FeedForward: Sendable {
     let weight: Float
   }
 
-  /// Values of experts' results that may wait to be added, 64 MB, where twice x is less.
-  private static let waitingValues = 1 << 24
+  /// Some uses of an expert, which one thread computes.
+  private struct Item {
+    let expert: Int
+    let uses: ArraySlice<Use>
+  }
 
-  /// Each expert's weights are read once, for all tokens that use it. Experts run side by side in
-  /// groups; their results are added in the order of the experts, so that neither the number of
-  /// threads nor the grouping shows in the sums.
+  /// More uses of an expert than these are divided, so that threads end together; reading and
+  /// decoding the expert once more costs as much as some twenty of them.
+  static let itemRows = 256
+
+  /// The weights of an expert are read once for all tokens that use it, or for many of them.
   private func routed(_ x: Activations, _ routing: Routing) throws(Fault) -> Activations {
+    let output = Activations(rows: x.rows, columns: x.columns)
+    // Groups are those of the experts' order and results are added in it, so that neither the
+    // number of threads nor memory shows in the sums.
+    let items = items(routing)
+    linear.weights.expect(
+      items.flatMap { item in
+        FeedForward.parts.map { prefix + "experts.\(item.expert)." + $0 }
+      } + sharedNames + following)
+    var group: [Item] = []
+    var rows = 0
+    for item in items {
+      if rows + item.uses.count > linear.plan.waitingRows, !group.isEmpty {
+        try run(group, x, into: output)
+        (group, rows) = ([], 0)
+      }
+      group.append(item)
+      rows += item.uses.count
+    }
+    if !group.isEmpty { try run(group, x, into: output) }
+    return output
+  }
+
+  private func items(_ routing: Routing) -> [Item] {
     var uses = [[Use]](repeating: [], count: config.routedExperts)
     for (place, expert) in routing.experts.enumerated() {
       uses[expert].append(Use(token: place / routing.choices, weight: routing.weights[place]))
     }
-    let active = uses.indices.filter { !uses[$0].isEmpty }
-    let output = Activations(rows: x.rows, columns: x.columns)
-    var start = 0
-    let limit = max(2 * x.rows, FeedForward.waitingValues / x.columns)
-    while start < active.count {
-      var (end, rows) = (start, 0)
-      repeat {
-        rows += uses[active[end]].count
-        end += 1
-      } while end < active.count && rows + uses[active[end]].count <= limit
-      let group = Array(active[start..<end])
-      let results = try run(group, uses, x)
-      for (expert, result) in zip(group, results) { add(result, uses[expert], to: output) }
-      start = end
+    let most = min(FeedForward.itemRows, linear.plan.waitingRows)
+    return uses.enumerated().flatMap { expert, uses in
+      stride(from: 0, to: uses.count, by: most).map {
+        Item(expert: expert, uses: uses[$0..<min($0 + most, uses.count)])
+      }
     }
-    return output
   }
 
-  /// The outputs of some experts, (its tokens, hidden) each.
+  /// Runs the items of a group side by side, the largest first, then adds their results.
   private func run(
-    _ group: [Int], _ uses: [[Use]], _ x: Activations
-  ) throws(Fault) -> [Activations] {
-    let results = group.map { Activations(unwrittenRows: uses[$0].count, columns: x.columns) }
-    try Workers.run(threads: linear.threads, count: group.count) { worker, item throws(Fault) in
+    _ group: [Item], _ x: Activations, into output: Activations
+  ) throws(Fault) {
+    let results = group.map { Activations(unwrittenRows: $0.uses.count, columns: x.columns) }
+    let order = group.indices.sorted { (group[$0].uses.count, $1) > (group[$1].uses.count, $0) }
+    try Workers.run(threads: linear.threads, count: order.count) { worker, place throws(Fault) in
       try Interruption.check()
-      let expert = group[item]
-      try self.expert(
-        expert, x.rows(uses[expert].map(\.token)), into: results[item], worker: worker)
+      let item = group[order[place]]
+      try expert(
+        item.expert, x.rows(item.uses.map(\.token)), into: results[order[place]], worker: worker)
     }
-    return results
+    try linear.forRows(output.rows) { tokens in
+      for (item, result) in zip(group, results) {
+        for (row, use) in item.uses.enumerated() where tokens.contains(use.token) {
+          VectorMath.add(
+            UnsafeBufferPointer(result[row]), times: use.weight, to: output[use.token],
+            level: linear.level)
+        }
+      }
+    }
   }
 
   /// One expert on one thread: x (its tokens, hidden) → (its tokens, hidden).
@@ -93,21 +141,13 @@ struct FeedForward: Sendable {
     let up = Activations(unwrittenRows: x.rows, columns: width)
     for (part, target) in [("gate_proj.weight", gate), ("up_proj.weight", up)] {
       try linear.weights.require(name + part, rows: width, columns: x.columns)
-      linear.multiply(
-        x, try linear.weights.matrix(name + part, rows: 0..<width), into: target, worker: worker)
+      try linear.projectAlone(
+        x.view, name + part, rows: 0..<width, into: target.mutableView, worker: worker)
     }
-    linear.gate(gate, up: up)
+    linear.gate(gate, up: up, rows: 0..<x.rows)
     let down = name + "down_proj.weight"
     try linear.weights.require(down, rows: x.columns, columns: width)
-    linear.multiply(
-      gate, try linear.weights.matrix(down, rows: 0..<x.columns), into: result, worker: worker)
-  }
-
-  private func add(_ result: Activations, _ uses: [Use], to output: Activations) {
-    for (row, use) in uses.enumerated() {
-      VectorMath.add(
-        UnsafeBufferPointer(result[row]), times: use.weight, to: output[use.token],
-        level: linear.level)
-    }
+    try linear.projectAlone(
+      gate.view, down, rows: 0..<x.columns, into: result.mutableView, worker: worker)
   }
 }

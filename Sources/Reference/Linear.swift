@@ -2,7 +2,8 @@ internal import Codecs
 internal import Platform
 internal import Tensors
 
-/// Matrix products with weights from a source, row tile by row tile on several threads.
+/// Matrix products with weights from a source, row tile by row tile on several threads, and what is
+/// done to each row of activations.
 ///
 /// Each output value is computed by one thread in an order that the sizes alone fix, so results do
 /// not depend on the number of threads.
@@ -12,28 +13,31 @@ struct Linear: Sendable {
   let weights: any WeightSource
   let threads: Int
   let level: KernelLevel
+  let plan: MemoryPlan
   private let scratches: [ProductScratch]
 
-  init(weights: any WeightSource, threads: Int, level: KernelLevel) {
+  init(weights: any WeightSource, threads: Int, level: KernelLevel, plan: MemoryPlan) {
     self.weights = weights
     self.threads = threads
     self.level = level
+    self.plan = plan
     scratches = (0..<threads).map { _ in ProductScratch() }
   }
 
   /// What one worker works with.
   func scratch(of worker: Int) -> ProductScratch { scratches[worker] }
 
-  /// Values of a tile of weights at most: a few megabytes, so that memory stays bounded whatever
-  /// the matrix (the head of DeepSeek-V3 has 927 million values).
-  static let tileValues = 1 << 21
-
   /// Rows that a product packs together: a part of a panel costs as much as a whole one.
-  private static let panel = 32
+  static let panel = 32
+
+  /// Rows of a tile that holds no more weights than the plan allows, unless a panel does.
+  func tileRows(columns: Int) -> Int {
+    max(1, plan.tileValues / max(1, columns) / Linear.panel) * Linear.panel
+  }
 
   /// Rows of a tile: a share of the matrix that is equal for all threads and not too large.
   private func tileRows(_ rows: Int, columns: Int) -> Int {
-    let largest = max(1, Linear.tileValues / max(1, columns))
+    let largest = tileRows(columns: columns)
     let rounds = (rows + largest * threads - 1) / (largest * threads)
     let share = (rows + rounds * threads - 1) / (rounds * threads)
     return (share + Linear.panel - 1) / Linear.panel * Linear.panel
@@ -43,9 +47,10 @@ struct Linear: Sendable {
   func project(
     _ x: Activations, _ name: String, outputs: Int, bias: String? = nil
   ) throws(Fault) -> Activations {
-    try weights.require(name, rows: outputs, columns: x.columns)
     let y = Activations(unwrittenRows: x.rows, columns: outputs)
-    try project(x, name, rows: 0..<outputs, into: y)
+    try withExtendedLifetime(x) { () throws(Fault) in
+      try project(x.view, name, into: y.mutableView)
+    }
     if let bias {
       let values = try weights.vector(bias, count: outputs)
       for token in 0..<y.rows {
@@ -56,49 +61,94 @@ struct Linear: Sendable {
     return y
   }
 
-  /// x (tokens, in) · rows of weight (rows.count, in) → columns of y (tokens, ≥ column + rows.count)
+  /// x (tokens, in) · weight (out, in) → y (tokens, out)
   func project(
-    _ x: Activations, _ name: String, rows: Range<Int>, into y: Activations, column: Int = 0
+    _ x: FloatMatrix, _ name: String, into y: MutableFloatMatrix
   ) throws(Fault) {
-    guard !rows.isEmpty else { return }
+    try weights.require(name, rows: y.columns, columns: x.columns)
+    try project(x, name, rows: 0..<y.columns, into: y)
+  }
+
+  /// x (tokens, in) · rows of weight (rows.count, in) → y (tokens, rows.count)
+  func project(
+    _ x: FloatMatrix, _ name: String, rows: Range<Int>, into y: MutableFloatMatrix
+  ) throws(Fault) {
+    guard !rows.isEmpty, x.rows > 0 else { return }
     let tile = tileRows(rows.count, columns: x.columns)
     let count = (rows.count + tile - 1) / tile
     try Workers.run(threads: threads, count: count) { worker, item throws(Fault) in
       try Interruption.check()
-      let start = item * tile
-      let end = min(start + tile, rows.count)
+      let part = item * tile..<min((item + 1) * tile, rows.count)
       let weight = try weights.matrix(
-        name, rows: rows.lowerBound + start..<rows.lowerBound + end)
-      multiply(x, weight, into: y, column: column + start, worker: worker)
+        name, rows: rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound)
+      multiply(x, weight, into: y.columns(part), worker: worker)
     }
   }
 
-  /// x (tokens, in) · weight (out, in) → columns of y (tokens, ≥ column + out), on this thread.
+  /// The same on one thread, which works for itself.
+  func projectAlone(
+    _ x: FloatMatrix, _ name: String, rows: Range<Int>, into y: MutableFloatMatrix, worker: Int
+  ) throws(Fault) {
+    let tile = tileRows(columns: x.columns)
+    for start in stride(from: 0, to: rows.count, by: tile) {
+      let part = start..<min(start + tile, rows.count)
+      let weight = try weights.matrix(
+        name, rows: rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound)
+      multiply(x, weight, into: y.columns(part), worker: worker)
+    }
+  }
+
+  /// x (tokens, in) · weight (out, in) → y (tokens, out), on this thread.
   func multiply(
-    _ x: Activations, _ weight: WeightMatrix, into y: Activations, column: Int = 0, worker: Int
+    _ x: FloatMatrix, _ weight: WeightMatrix, into y: MutableFloatMatrix, worker: Int
   ) {
     MatrixProduct.multiply(
-      x.view, weight, rows: 0..<weight.rows,
-      into: y.mutableView(0..<y.rows, columns: column..<column + weight.rows),
-      scratch: scratch(of: worker), level: level)
+      x, weight, rows: 0..<weight.rows, into: y, scratch: scratch(of: worker), level: level)
+  }
+}
+
+extension Linear {
+  /// Calls `body` with ranges that cover `0..<rows`, a share of them for each thread: for work that
+  /// treats every row alone.
+  func forRows(_ rows: Int, _ body: @Sendable (Range<Int>) -> Void) throws(Fault) {
+    // Fewer rows than this take less time than starting a thread.
+    let share = max(32, (rows + threads - 1) / threads)
+    let count = (rows + share - 1) / share
+    try Workers.run(threads: threads, count: count) { _, item throws(Fault) in
+      body(item * share..<min((item + 1) * share, rows))
+    }
   }
 
   /// x (tokens, columns) → x / √(mean x² + ε) · weight (columns), a new value.
   func norm(_ x: Activations, _ name: String, epsilon: Float) throws(Fault) -> Activations {
     let weight = try weights.vector(name, count: x.columns)
     let y = Activations(unwrittenRows: x.rows, columns: x.columns)
-    weight.withUnsafeBufferPointer { weight in
-      for token in 0..<x.rows {
-        VectorMath.normalize(
-          UnsafeBufferPointer(x[token]), weight: weight, epsilon: epsilon, into: y[token],
-          level: level)
+    try forRows(x.rows) { rows in
+      weight.withUnsafeBufferPointer { weight in
+        for token in rows {
+          VectorMath.normalize(
+            UnsafeBufferPointer(x[token]), weight: weight, epsilon: epsilon, into: y[token],
+            level: level)
+        }
       }
     }
     return y
   }
 
+  /// x (tokens, columns) += y, of the same size.
+  func add(_ y: Activations, to x: Activations) throws(Fault) {
+    precondition(x.rows == y.rows && x.columns == y.columns)
+    try forRows(x.rows) { rows in
+      for token in rows {
+        VectorMath.add(UnsafeBufferPointer(y[token]), to: x[token], level: level)
+      }
+    }
+  }
+
   /// gate, up (tokens, width) → silu(gate) · up, in place of gate.
-  func gate(_ gate: Activations, up: Activations) {
-    VectorMath.gate(gate.values, up: UnsafeBufferPointer(up.values), level: level)
+  func gate(_ gate: Activations, up: Activations, rows: Range<Int>) {
+    for token in rows {
+      VectorMath.gate(gate[token], up: UnsafeBufferPointer(up[token]), level: level)
+    }
   }
 }

@@ -22,10 +22,10 @@ public struct Network {
   /// Prepares the tables that follow from the config; no weight is read.
   public init(
     config: DeepSeekV3Config, weights: any WeightSource, threads: Int = Workers.available,
-    level: KernelLevel = .best
+    level: KernelLevel = .best, plan: MemoryPlan = .generous
   ) {
     self.config = config
-    linear = Linear(weights: weights, threads: threads, level: level)
+    linear = Linear(weights: weights, threads: threads, level: level, plan: plan)
     rotary = Rotary(config)
   }
 
@@ -107,7 +107,7 @@ public struct Network {
   /// Ranges of the vocabulary whose logits are worth computing together: the same for any number
   /// of threads, each a few megabytes of weights.
   public var vocabularyTiles: [Range<Int>] {
-    let size = max(1, 4 * Linear.tileValues / config.hiddenSize)
+    let size = max(1, 4 * MemoryPlan.generous.tileValues / config.hiddenSize)
     return stride(from: 0, to: config.vocabSize, by: size).map {
       $0..<min($0 + size, config.vocabSize)
     }
@@ -120,29 +120,89 @@ public struct Network {
   public func logits(
     of normed: Activations, vocabulary: Range<Int>, into result: Activations, column: Int = 0
   ) throws(Fault) {
-    let name = config.tiedEmbeddings ? Network.embedding : "lm_head.weight"
+    let name = Network.headName(config)
     try linear.weights.require(name, rows: config.vocabSize, columns: config.hiddenSize)
-    try linear.project(normed, name, rows: vocabulary, into: result, column: column)
+    try linear.project(
+      normed.view, name, rows: vocabulary,
+      into: result.mutableView(
+        0..<normed.rows, columns: column..<column + vocabulary.count))
   }
 
-  /// Bytes of activations that `tokens` take while a layer runs, about; weights come on top.
+  /// Rows whose logits are computed together by `eachLogits`.
+  public var logitsRows: Int { MemoryUse.logitsRows(linear.plan) }
+
+  /// Computes the logits of some rows, all of the vocabulary, and hands them on in pieces: one row
+  /// and the logits from id `first` on. `body` is called by several threads at once.
+  ///
+  /// - Throws: as `layer` and `body` do.
+  public func eachLogits(
+    of normed: Activations, rows: Range<Int>,
+    _ body:
+      @Sendable (
+        _ row: Int, _ first: Int, _ logits: UnsafeBufferPointer<Float>
+      ) throws(Fault) -> Void
+  ) throws(Fault) {
+    let name = Network.headName(config)
+    try linear.weights.require(name, rows: config.vocabSize, columns: config.hiddenSize)
+    let (linear, vocabSize) = (linear, config.vocabSize)
+    let most = max(Linear.panel, linear.plan.tileLogits / max(1, rows.count))
+    let rounds = (vocabSize + most * linear.threads - 1) / (most * linear.threads)
+    let share = (vocabSize + rounds * linear.threads - 1) / (rounds * linear.threads)
+    let size = (share + Linear.panel - 1) / Linear.panel * Linear.panel
+    let count = (vocabSize + size - 1) / size
+    try Workers.run(threads: linear.threads, count: count) { worker, item throws(Fault) in
+      try Interruption.check()
+      let part = item * size..<min((item + 1) * size, vocabSize)
+      let tile = Activations(unwrittenRows: rows.count, columns: part.count)
+      try linear.projectAlone(
+        normed.view(rows), name, rows: part, into: tile.mutableView, worker: worker)
+      for row in 0..<rows.count {
+        try body(
+          rows.lowerBound + row, part.lowerBound, UnsafeBufferPointer(tile[row]))
+      }
+    }
+  }
+
+  /// The most bytes that a pass of `rows` tokens takes on some threads: hidden states, all that is
+  /// made of them, and the weights in use.
+  public static func bytes(
+    rows: Int, config: DeepSeekV3Config, threads: Int, plan: MemoryPlan
+  ) -> Int {
+    MemoryUse(config: config, threads: threads, plan: plan).peak(rows: rows)
+  }
+
+  /// What each token more takes of that, times `tokens`.
   public func activationBytes(tokens: Int) -> Int {
-    let c = config
-    let perWorker = 2 * c.queryHeadSize + c.nopeHeadSize + c.valueHeadSize
-    let attention =
-      3 * c.hiddenSize + (c.queryRank ?? 0) + 2 * (c.keyValueRank + c.ropeHeadSize)
-      + c.heads * c.valueHeadSize + linear.threads * perWorker
-    let width = max(c.intermediateSize, c.moeIntermediateSize * max(1, c.sharedExperts))
-    return 4 * tokens * max(attention, 6 * c.hiddenSize + 2 * width)
+    let use = MemoryUse(config: config, threads: linear.threads, plan: linear.plan)
+    return use.peak(rows: tokens) - use.peak(rows: 0)
   }
 
   private static let embedding = "model.embed_tokens.weight"
+
+  private static func headName(_ config: DeepSeekV3Config) -> String {
+    config.tiedEmbeddings ? embedding : "lm_head.weight"
+  }
+
+  /// The matrices of a layer's attention, in the order of their use.
+  private func attentionNames(of layer: Int) -> [String] {
+    let query = config.queryRank == nil ? ["q_proj"] : ["q_a_proj", "q_b_proj"]
+    // A head's part of q_b_proj is read with its part of kv_b_proj.
+    return (query.prefix(1) + ["kv_a_proj_with_mqa"] + query.dropFirst() + ["kv_b_proj", "o_proj"])
+      .map { "model.layers.\(layer).self_attn.\($0).weight" }
+  }
 
   /// A decoder layer on rows of `depth`: attention and feed-forward, each on a normed copy.
   private func block(
     _ index: Int, hidden: Activations, batch: TokenBatch, depth: Int
   ) throws(Fault) -> Routing? {
     let prefix = "model.layers.\(index)."
+    let following =
+      index + 1 < config.layers ? attentionNames(of: index + 1) : [Network.headName(config)]
+    let dense =
+      config.hasExperts(layer: index)
+      ? ["gate.weight"] : FeedForward.parts
+    linear.weights.expect(
+      attentionNames(of: index) + dense.map { prefix + "mlp." + $0 } + following)
     let epsilon = config.rmsNormEpsilon
     let lengths = batch.lengths(depth: depth)
     let attention = Attention(
@@ -150,18 +210,19 @@ public struct Network {
     let attended = try attention(
       try linear.norm(hidden, prefix + "input_layernorm.weight", epsilon: epsilon),
       lengths: lengths, positions: lengths.flatMap { depth..<depth + $0 })
-    hidden.add(attended, level: linear.level)
-    let feedForward = FeedForward(config: config, linear: linear, prefix: prefix + "mlp.")
+    try linear.add(attended, to: hidden)
+    let feedForward = FeedForward(
+      config: config, linear: linear, prefix: prefix + "mlp.", following: following)
     let normed = try linear.norm(
       hidden, prefix + "post_attention_layernorm.weight", epsilon: epsilon)
     guard config.hasExperts(layer: index) else {
       let output = try feedForward.dense(
         normed, prefix: prefix + "mlp.", width: config.intermediateSize)
-      hidden.add(output, level: linear.level)
+      try linear.add(output, to: hidden)
       return nil
     }
     let (output, routing) = try feedForward.experts(normed)
-    hidden.add(output, level: linear.level)
+    try linear.add(output, to: hidden)
     return routing
   }
 }

@@ -21,9 +21,16 @@ public protocol WeightSource: Sendable {
   ///
   /// - Throws: as `matrix` does.
   func vector(_ name: String) throws(Fault) -> [Float]
+
+  /// Says which matrices will be asked for next, in their order, so that a source that reads slowly
+  /// can read ahead. What was said before no longer counts.
+  func expect(_ names: [String])
 }
 
 extension WeightSource {
+  /// A source need not read ahead.
+  public func expect(_ names: [String]) {}
+
   /// Decodes single rows: `values` (columns) of each index → rows (indices.count, columns).
   ///
   /// Only those rows are read, so the embedding table is never loaded whole.

@@ -5,11 +5,14 @@
 public final class ByteBuffer: @unchecked Sendable {
   /// The memory itself; valid as long as this object lives.
   public let bytes: UnsafeMutableRawBufferPointer
+  private let capacity: Int
 
   /// Allocates `count` bytes without initializing them.
   public init(count: Int) {
     precondition(count >= 0)
-    bytes = .allocate(byteCount: count, alignment: 64)
+    capacity = BufferReserve.capacity(for: count)
+    bytes = UnsafeMutableRawBufferPointer(
+      start: BufferReserve.take(capacity), count: count)
   }
 
   /// Copies an array.
@@ -21,5 +24,8 @@ public final class ByteBuffer: @unchecked Sendable {
   /// Bytes held.
   public var count: Int { bytes.count }
 
-  deinit { bytes.deallocate() }
+  deinit {
+    guard let start = bytes.baseAddress else { return }
+    BufferReserve.giveBack(start, capacity)
+  }
 }

@@ -31,11 +31,10 @@ struct LogitsCommand: ParsableCommand {
 
   @Option(
     help: """
-      Memory for activations and logits: sequences run in groups and logits are written in blocks \
-      that fit it. The weights in use (some tiles, or an expert per thread) come on top, and a \
-      single sequence is run whatever it takes.
+      Memory that the process may take; the result does not depend on it. Default: 1GB, or more \
+      where the sequences are too long for it.
       """)
-  var memory = ByteSize(bytes: 1_000_000_000)
+  var memory: ByteSize?
 
   @Flag(help: "Replace an output that exists, once the new one is complete.")
   var overwrite = false
@@ -52,11 +51,12 @@ struct LogitsCommand: ParsableCommand {
     let destination = try OutputPath(output, overwrite: overwrite)
     let files = try ModelFiles(path: model, threads: threads)
     guard let (sequences, notes) = try input.chosen?.read(for: files) else { return }
-    let mtpLayers = mtp == .keep ? files.config.mtpLayers : 0
     let run = try LogitsRun(
-      network: files.network(mtp: mtpLayers > 0, threads: threads),
-      sequences: sequences, mtpLayers: mtpLayers, memory: memory.bytes)
+      files, sequences: sequences, mtp: mtp == .keep, threads: threads, memory: memory?.bytes)
     Interruption.listen()
+    if let forecast = run.forecast, progress != .never {
+      Console.message("fathom: \(forecast.text)")
+    }
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
     let written = try run.write(to: destination) { line.show($0, of: $1) }

@@ -5,7 +5,7 @@ import Testing
 /// Sizes (m, k, n) around those of blocks, panels and the depth of a partial sum.
 private let sizes: [(Int, Int, Int)] = [
   (1, 1, 1), (1, 256, 32), (1, 700, 95), (5, 257, 33), (12, 300, 64), (13, 255, 31),
-  (25, 513, 300), (3, 16, 1), (2, 0, 5), (0, 4, 5), (7, 1025, 17),
+  (25, 513, 300), (3, 16, 1), (2, 512, 40), (2, 0, 5), (0, 4, 5), (7, 1025, 17),
 ]
 
 /// A product in F64, with the sum of the magnitudes that its error is measured by.
@@ -104,26 +104,66 @@ private func elements(_ c: MutableFloatMatrix) -> [UInt32] {
     }
   }
 
-  @Test("both products of values within their bound", arguments: KernelLevel.available)
+  @Test("products with a packed matrix, whole and in part", arguments: KernelLevel.available)
   func multipliesValues(level: KernelLevel) {
     var random = Random(seed: 12)
-    let scratch = ProductScratch()
-    for (m, k, n) in sizes {
-      let a = matrix(m, k, &random)
+    for (m, k, n) in sizes where k > 0 {
       let (tall, wide) = (matrix(n, k, &random), matrix(k, n, &random))
-      let (one, two) = (result(m, n), result(m, n))
-      MatrixProduct.multiplyTransposed(a, tall, into: one, scratch: scratch, level: level)
-      MatrixProduct.multiply(a, wide, into: two, scratch: scratch, level: level)
-      for row in 0..<m {
-        for column in 0..<n {
-          let left = (0..<k).map { a.base[row * a.stride + $0] }
-          let first = Exact(zip(left, (0..<k).map { tall.base[column * tall.stride + $0] }))
-          #expect(first.admits(one.base[row * one.stride + column], count: k))
-          let second = Exact(zip(left, (0..<k).map { wide.base[$0 * wide.stride + column] }))
-          #expect(second.admits(two.base[row * two.stride + column], count: k))
+      for transposed in [true, false] {
+        let packed = PackedMatrix(
+          mostDepth: k, mostColumns: n, scratch: ProductScratch(), level: level)
+        if transposed { packed.pack(transposed: tall) } else { packed.pack(wide) }
+        for (terms, columns) in [(k, n), ((k + 1) / 2, n), (k, (n + 2) / 3)] {
+          let a = matrix(m, terms, &random)
+          let c = result(m, columns)
+          packed.multiply(a, into: c)
+          let exact = (0..<m * columns).map { place in
+            Exact(
+              (0..<terms).map { term in
+                let (row, column) = (place / columns, place % columns)
+                let right =
+                  transposed
+                  ? tall.base[column * tall.stride + term] : wide.base[term * wide.stride + column]
+                return (a.base[row * a.stride + term], right)
+              })
+          }
+          for (place, sum) in elements(c).enumerated() {
+            #expect(exact[place].admits(Float(bitPattern: sum), count: terms))
+          }
+          let once = elements(c).map { Float(bitPattern: $0) }
+          packed.multiply(a, into: c, adding: true)
+          for (place, sum) in elements(c).enumerated() {
+            let error = abs(Double(Float(bitPattern: sum)) - 2 * exact[place].value)
+            #expect(error <= Double(2 * terms + 2) * 0x1p-23 * exact[place].magnitude)
+            #expect(terms > 512 || Float(bitPattern: sum) == 2 * once[place])
+          }
         }
       }
-      _ = (elements(one), elements(two))
+    }
+  }
+
+  @Test("left rows that lie as the kernels want them", arguments: KernelLevel.available)
+  func usesRowsInPlace(level: KernelLevel) {
+    var random = Random(seed: 15)
+    let b = matrix(300, 70, &random)
+    let packed = PackedMatrix(
+      mostDepth: 300, mostColumns: 70, scratch: ProductScratch(), level: level)
+    packed.pack(b)
+    let a = matrix(31, 300, &random)
+    let stride = 300 + PackedMatrix.fastStride
+    for (columns, rowStride) in [(256, PackedMatrix.fastStride), (300, stride)] {
+      let other = memory(4 * 31 * rowStride).mutableFloats
+      for row in 0..<31 {
+        for column in 0..<columns {
+          other[row * rowStride + column] = a.base[row * a.stride + column]
+        }
+      }
+      let (one, two) = (result(31, 70), result(31, 70))
+      packed.multiply(
+        FloatMatrix(a.base, rows: 31, columns: columns, stride: a.stride), into: one)
+      packed.multiply(
+        FloatMatrix(other.baseAddress!, rows: 31, columns: columns, stride: rowStride), into: two)
+      #expect(elements(one) == elements(two))
     }
   }
 

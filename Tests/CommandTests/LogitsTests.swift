@@ -45,13 +45,28 @@ import Testing
     let tokens = "[[0, 5, 7], [8, 1, 2], [8, 1, 3], [4, 4, 4]]"
     #expect(try run(tokens: tokens, "--threads", "1").status == 0)
     let first = try contents(workspace.path("out"))
-    for options in [["--threads", "3"], ["--memory", "4kB"]] {
+    for options in [["--threads", "3"], ["--memory", "40MB"], try least(tokens: tokens)] {
       let path = workspace.path("tokens.json")
       let run = try FathomProcess(
         ["logits", sample, "--tokens", path, "-o", workspace.path("out"), "--overwrite"] + options)
       #expect(run.status == 0, "\(run.messages)")
       #expect(try contents(workspace.path("out")) == first, "\(options)")
     }
+  }
+
+  /// The option with the least memory that the command says it can do with.
+  private func least(tokens: String) throws -> [String] {
+    let run = try run(tokens: tokens, "--memory", "1MB", "--overwrite")
+    #expect(run.status == 64, "\(run.messages)")
+    let words = run.messages.split { $0 == " " || $0 == "," }
+    let place = try #require(words.firstIndex(of: "least"))
+    return ["--memory", String(words[place + 1])]
+  }
+
+  @Test func aLimitThatCannotBeKeptLeavesNothing() throws {
+    let option = try least(tokens: "[[1, 2], [3, 4]]")
+    #expect(option[1].hasSuffix("MB"))
+    #expect(try workspace.names() == ["tokens.json"])
   }
 
   @Test func withoutMTPOnlyTheMainModelRuns() throws {

@@ -30,11 +30,15 @@ struct Sample {
     }
   }
 
-  /// Logits of main model and MTP layers, flattened.
-  func logits(threads: Int, level: KernelLevel = .best) throws -> [[Float]] {
+  /// Logits of main model and MTP layers, flattened, on the sample's tokens or others.
+  func logits(
+    threads: Int, level: KernelLevel = .best, plan: MemoryPlan = .generous,
+    of sequences: [[Int]]? = nil
+  ) throws -> [[Float]] {
     let weights = try CheckpointWeights(checkpoint, config: config, mtp: true)
-    let network = Network(config: config, weights: weights, threads: threads, level: level)
-    let batch = try TokenBatch(tokens, vocabSize: config.vocabSize)
+    let network = Network(
+      config: config, weights: weights, threads: threads, level: level, plan: plan)
+    let batch = try TokenBatch(sequences ?? tokens, vocabSize: config.vocabSize)
     let hidden = try network.embed(batch)
     for layer in 0..<config.layers { _ = try network.layer(layer, hidden: hidden, batch: batch) }
     var normed = [try network.finalNorm(hidden)]
@@ -46,5 +50,23 @@ struct Sample {
       try network.logits(of: $0, vocabulary: 0..<config.vocabSize, into: logits)
       return logits.array
     }
+  }
+
+  /// The main model's logits as they are written: in pieces, by several threads.
+  func pieces(threads: Int, plan: MemoryPlan) throws -> [Float] {
+    let weights = try CheckpointWeights(checkpoint, config: config, mtp: false)
+    let network = Network(config: config, weights: weights, threads: threads, plan: plan)
+    let batch = try TokenBatch(tokens, vocabSize: config.vocabSize)
+    let hidden = try network.embed(batch)
+    for layer in 0..<config.layers { _ = try network.layer(layer, hidden: hidden, batch: batch) }
+    let normed = try network.finalNorm(hidden)
+    let logits = Activations(rows: normed.rows, columns: config.vocabSize)
+    for first in stride(from: 0, to: normed.rows, by: network.logitsRows) {
+      let rows = first..<min(first + network.logitsRows, normed.rows)
+      try network.eachLogits(of: normed, rows: rows) { row, id, piece in
+        _ = UnsafeMutableBufferPointer(rebasing: logits[row][id...]).update(fromContentsOf: piece)
+      }
+    }
+    return logits.array
   }
 }

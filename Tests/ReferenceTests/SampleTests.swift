@@ -41,6 +41,32 @@ import Verification
     #expect(try sample.logits(threads: 1) == sample.logits(threads: 5))
   }
 
+  @Test(arguments: MemoryPlan.all) func memoryDoesNotChangeAnyBit(plan: MemoryPlan) throws {
+    let sample = try Sample("tiny-mtp2")
+    let expected = try sample.logits(threads: 2)
+    #expect(try sample.logits(threads: 2, plan: plan) == expected)
+    #expect(try sample.pieces(threads: 3, plan: plan) == expected[0])
+  }
+
+  /// Keys come in blocks of 256. What a token gets does not depend on what comes after it, on other
+  /// sequences, or on threads: not even in the last bit.
+  @Test(arguments: KernelLevel.available)
+  func longSequencesDependOnTheirOwnPastAlone(level: KernelLevel) throws {
+    let sample = try Sample("tiny-bf16")
+    let size = sample.config.vocabSize
+    let long = TokenInput.sequence(count: level == .plain ? 300 : 530, vocabSize: size)
+    let whole = try sample.logits(threads: 2, level: level, of: [[1, 2, 3], long])
+    let alone = try sample.logits(threads: 3, level: level, of: [long])
+    #expect(whole[0].dropFirst(3 * size) == alone[0][...])
+    for length in [1, 47, 256, 257] {
+      let part = try sample.logits(threads: 1, level: level, of: [Array(long[..<length])])
+      #expect(part[0][...] == alone[0][..<(length * size)])
+    }
+    guard level != .plain else { return }
+    let plain = try sample.logits(threads: 2, level: .plain, of: [long])
+    #expect(largestDifference(plain[0], alone[0]) < 1e-4)
+  }
+
   private func largestDifference(_ one: [Float], _ other: [Float]) -> Float {
     guard one.count == other.count else { return .infinity }
     return zip(one, other).map { ($0 - $1).isNaN ? .infinity : abs($0 - $1) }.max() ?? 0

@@ -17,3 +17,24 @@ SMALL_V3 = make_config(
 # What DeepSeek's published headers add up to.
 V3_TOTALS = {"tensors": 91_991, "elements": 684_531_386_000, "bytes": 688_574_839_360}
 V3_SHARDS = 163
+
+
+def forward_operations(config, tokens):
+    """Multiplications and additions of a pass over one sequence, with the logits of every token."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    query = config["qk_nope_head_dim"] + config["qk_rope_head_dim"]
+    key_value = config["qk_nope_head_dim"] + config["v_head_dim"]
+    attention = (
+        hidden * config["q_lora_rank"] + config["q_lora_rank"] * heads * query
+        + hidden * (config["kv_lora_rank"] + config["qk_rope_head_dim"])
+        + config["kv_lora_rank"] * heads * key_value + heads * config["v_head_dim"] * hidden)
+    pairs = (tokens + 1) / 2 * heads * (query + config["v_head_dim"])
+    dense = config["first_k_dense_replace"]
+    width = config["moe_intermediate_size"]
+    experts = config["num_experts_per_tok"] + config["n_shared_experts"]
+    sparse = 3 * hidden * width * experts + hidden * config["n_routed_experts"]
+    per_token = (
+        config["num_hidden_layers"] * (attention + pairs)
+        + dense * 3 * hidden * config["intermediate_size"]
+        + (config["num_hidden_layers"] - dense) * sparse + hidden * config["vocab_size"])
+    return 2 * per_token * tokens

@@ -45,6 +45,8 @@ UNSEEN = {
     "epsilon": case(117, (2, 21), rms_norm_eps=1e-4,
                     gains={"q_a_proj": 0.02, "kv_a_proj_with_mqa": 0.02}),
     "one-token": case(118, (3, 1), num_nextn_predict_layers=0),
+    # Keys come in blocks of 256: whole ones, and a part of one.
+    "long": case(120, (2, 600), block=(128, 128)),
     "wide": case(119, (1, 150), block=(128, 128), shards=4, hidden_size=392, num_attention_heads=7,
                  q_lora_rank=200, kv_lora_rank=136, intermediate_size=520, vocab_size=1003,
                  moe_intermediate_size=136, num_hidden_layers=4, qk_nope_head_dim=48,

@@ -11,7 +11,11 @@ BODY void multiply_rows(
     const size_t rows, const float *left, const float *panel, size_t depth, float *c,
     size_t stride, int add) {
   lanes sums[BLOCK_ROWS][2];
-  UNROLL for (size_t r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (lanes)(0.0f);
+  UNROLL for (size_t r = 0; r < rows; r++) {
+    sums[r][0] = sums[r][1] = (lanes)(0.0f);
+    // The rows of c lie far apart and come from a slower cache; they are wanted at the end.
+    for (size_t j = 0; j < PANEL; j += 16) __builtin_prefetch(c + r * stride + j, 1);
+  }
   for (size_t k = 0; k < depth; k++) {
     lanes b0 = *(const lanes *)(panel + k * PANEL);
     lanes b1 = *(const lanes *)(panel + k * PANEL + LANES);

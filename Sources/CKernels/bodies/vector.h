@@ -50,7 +50,7 @@ static float NAME(dot)(const float *a, const float *b, size_t n) {
   return fold(sums);
 }
 
-static void NAME(softmax)(float *values, size_t n) {
+static float NAME(largest)(const float *values, size_t n) {
   float largest = -__builtin_inff();
   float tops[SUM_LANES];
   for (size_t l = 0; l < SUM_LANES; l++) tops[l] = largest;
@@ -64,14 +64,18 @@ static void NAME(softmax)(float *values, size_t n) {
     tops[l] = values[i + l] > tops[l] ? values[i + l] : tops[l];
   }
   for (size_t l = 0; l < SUM_LANES; l++) largest = tops[l] > largest ? tops[l] : largest;
-  for (i = 0; i < n; i++) values[i] = exponential_one(values[i] - largest);
+  return largest;
+}
+
+static float NAME(exponentials)(float *values, float largest, size_t n) {
+  for (size_t i = 0; i < n; i++) values[i] = exponential_one(values[i] - largest);
   float sums[SUM_LANES] = {0};
-  for (i = 0; i + SUM_LANES <= n; i += SUM_LANES) {
+  size_t i = 0;
+  for (; i + SUM_LANES <= n; i += SUM_LANES) {
     for (size_t l = 0; l < SUM_LANES; l++) sums[l] += values[i + l];
   }
   for (size_t l = 0; i + l < n; l++) sums[l] += values[i + l];
-  float sum = fold(sums);
-  for (i = 0; i < n; i++) values[i] /= sum;
+  return fold(sums);
 }
 
 static void NAME(normalize)(

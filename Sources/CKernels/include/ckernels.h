@@ -15,7 +15,7 @@ enum { FATHOM_PLAIN = 0, FATHOM_AVX2 = 1, FATHOM_AVX512 = 2, FATHOM_NEON = 3 };
 int fathom_best_level(void);
 
 /// Terms of a product that are added up before their sum joins those before it, at most.
-enum { FATHOM_DEPTH = 256 };
+enum { FATHOM_DEPTH = 512 };
 /// Floats from one row of a product's left block to the next: not a power of two, so that the rows
 /// do not meet in the same sets of the first-level cache.
 enum { FATHOM_ROW_STRIDE = FATHOM_DEPTH + 16 };
@@ -64,7 +64,8 @@ struct fathom_kernels {
   // Rows of a forward pass, see VectorMath.
   void (*normalize)(
     const float *x, const float *weight, float epsilon, float *y, size_t n);
-  void (*softmax)(float *values, size_t n);
+  float (*largest)(const float *values, size_t n);
+  float (*exponentials)(float *values, float largest, size_t n);
   void (*gate)(float *gate, const float *up, size_t n);
   void (*sigmoid)(float *values, size_t n);
   void (*add)(const float *x, float factor, float *y, size_t n);

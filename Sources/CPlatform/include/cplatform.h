@@ -15,4 +15,7 @@ int fathom_rename_new(const char *from, const char *to);
 /// Exchanges two names in one step. Returns 0 or an errno value, EINVAL or ENOSYS as above.
 int fathom_rename_exchange(const char *one, const char *other);
 
+/// Makes malloc give pieces of 64 KiB and more back to the system as soon as they are freed.
+void fathom_return_freed_pieces(void);
+
 #endif

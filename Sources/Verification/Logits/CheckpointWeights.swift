@@ -10,6 +10,7 @@ internal import Tensors
 public struct CheckpointWeights: Sendable {
   private let inventory: Inventory
   private let config: DeepSeekV3Config
+  private let ahead: ReadAhead
   private var fp8: DeepSeekV3Config.FP8Quantization? { config.fp8 }
 
   /// Types that a weight can be computed with; `.f8E4M3` takes a grid of scales.
@@ -26,6 +27,7 @@ public struct CheckpointWeights: Sendable {
   ) throws(Fault) {
     inventory = checkpoint.inventory
     self.config = config
+    ahead = ReadAhead(inventory)
     for tensor in config.expectedTensors() where CheckpointWeights.isUsed(tensor) {
       if let layer = tensor.layer, layer >= config.layers, !mtp { continue }
       if halves(of: tensor.name) != nil { continue }
@@ -149,11 +151,19 @@ extension CheckpointWeights: WeightSource {
     }
     let stored = try find(name, folder: nil)
     let buffer = ByteBuffer(count: stored.type.byteOffset(of: rows.count * columns))
-    try inventory.read(
-      stored, from: stored.type.byteOffset(of: rows.lowerBound * columns), into: buffer.bytes)
+    let start = stored.type.byteOffset(of: rows.lowerBound * columns)
+    let clock = ContinuousClock()
+    let began = clock.now
+    try inventory.read(stored, from: start, into: buffer.bytes)
+    ahead.haveRead(stored, from: start, count: buffer.count, in: clock.now - began)
     return WeightMatrix(
       type: stored.type, rows: rows.count, columns: columns, storage: buffer,
       scales: try scales(of: stored, rows: rows))
+  }
+
+  /// See `WeightSource`.
+  public func expect(_ names: [String]) {
+    ahead.expect(names.compactMap { inventory[$0] })
   }
 
   /// See `WeightSource`.

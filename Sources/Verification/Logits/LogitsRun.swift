@@ -1,43 +1,61 @@
 internal import Formats
 internal import Models
 public import Platform
-public import Reference
+internal import Reference
+internal import Synchronization
 internal import Tensors
 
 /// One forward pass whose logits go to a file.
 ///
-/// Sequences run in groups whose activations fit half of the memory that is given, and logits are
-/// written in blocks of positions that fit a quarter of it: each group reads all layers once, each
-/// block the head. What is kept in between is (tokens, hidden) per head. The weights in use come on
-/// top, and a single sequence is run however long it is.
+/// Sequences run in groups whose activations fit the memory that is given; each group reads all
+/// weights once. Logits are written where they belong as they are computed and never held.
 public struct LogitsRun {
   private let network: Network
   private let sequences: [[Int]]
   private let mtpLayers: Int
-  private let memory: Int
+  /// Sequences of a group.
+  private let together: Int
+  /// How long it will take; nil where that is not long.
+  public let forecast: Forecast?
+  /// Bytes after which the disk is sent what has been written.
+  private static let flushBytes = 32 << 20
 
-  /// Checks the tokens.
+  /// Checks the tokens and divides the memory.
   ///
   /// - Parameters:
   ///   - sequences: token ids, all of one length, as the file's tensors have to be rectangular.
-  ///   - mtpLayers: MTP layers to run, the first ones of the network.
-  ///   - memory: bytes, as described above.
-  /// - Throws: `.malformed` for ids outside the vocabulary and for ragged sequences.
+  ///   - mtp: whether to run the MTP layers.
+  ///   - memory: bytes that the process may have in memory; nil for 1 GB, or for more where that
+  ///     does not do.
+  /// - Throws: `.malformed` for ids outside the vocabulary, for ragged sequences and for weights
+  ///   that are missing or wrong; `.usage` with the least memory that does, where the limit cannot
+  ///   be kept.
   public init(
-    network: Network, sequences: [[Int]], mtpLayers: Int, memory: Int
+    _ files: ModelFiles, sequences: [[Int]], mtp: Bool, threads: Int, memory: Int?
   ) throws(Fault) {
-    precondition(mtpLayers <= network.config.mtpLayers)
-    _ = try TokenBatch(sequences, vocabSize: network.config.vocabSize)
-    if let odd = sequences.firstIndex(where: { $0.count != sequences[0].count }) {
+    let config = files.config
+    _ = try TokenBatch(sequences, vocabSize: config.vocabSize)
+    let length = sequences[0].count
+    if let odd = sequences.firstIndex(where: { $0.count != length }) {
       throw Fault(
         .malformed, "sequence \(odd) of the input is not as long as the first",
-        expected: "\(sequences[0].count) tokens, as logits are one tensor",
-        found: "\(sequences[odd].count)")
+        expected: "\(length) tokens, as logits are one tensor", found: "\(sequences[odd].count)")
     }
-    self.network = network
+    let weights = try CheckpointWeights(files.checkpoint, config: config, mtp: mtp)
+    let budget = try MemoryBudget(
+      limit: memory, threads: threads, sequences: sequences.count, isDivisible: true
+    ) { together, plan, threads in
+      Network.bytes(rows: together * length, config: config, threads: threads, plan: plan)
+    }
+    network = Network(
+      config: config, weights: weights, threads: budget.threads, plan: budget.plan)
     self.sequences = sequences
-    self.mtpLayers = mtpLayers
-    self.memory = memory
+    mtpLayers = mtp ? config.mtpLayers : 0
+    together = budget.together
+    forecast = try Forecast(
+      files, lengths: sequences.map(\.count),
+      passes: (sequences.count + together - 1) / together, mtpLayers: mtpLayers,
+      threads: budget.threads)
   }
 
   /// Tensors to be written: `logits` (batch, tokens, vocab), then `mtp_logits` (batch, tokens − 1,
@@ -65,59 +83,80 @@ public struct LogitsRun {
     to destination: OutputPath, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> [(name: String, shape: [Int])] {
     let layout = try layout()
-    try destination.requireSpace(layout.files[0].byteCount)
-    let output = try AtomicFile(at: destination)
-    let states = try run(progress)
     let file = layout.files[0]
+    try destination.requireSpace(file.byteCount)
+    let output = try AtomicFile(at: destination)
     try output.file.append(file.header)
-    for depth in file.tensors {
-      for state in states[depth] { try append(state, to: output.file) }
-    }
+    let places = try output.file.placed(size: file.byteCount)
+    var starts = [Int](repeating: 0, count: file.tensors.count)
+    for (tensor, offset) in zip(file.tensors, file.offsets) { starts[tensor] = offset }
+    try run(into: places, starts: starts, progress)
     try output.commit()
     return layout.entries.map { ($0.name, $0.shape.dimensions) }
   }
 
-  /// Normed hidden states (tokens of a group, hidden) by depth and group.
-  private func run(_ progress: (Int, Int) -> Void) throws(Fault) -> [[Activations]] {
-    let perGroup = max(1, memory / 2 / max(1, network.activationBytes(tokens: sequences[0].count)))
-    let starts = stride(from: 0, to: sequences.count, by: perGroup)
-    let steps = (sequences.count + perGroup - 1) / perGroup * (network.config.layers + mtpLayers)
+  /// Runs all groups; `starts` is where the tensor of each depth begins in the file.
+  private func run(
+    into file: PlacedOutput, starts: [Int], _ progress: (Int, Int) -> Void
+  ) throws(Fault) {
+    let groups = stride(from: 0, to: sequences.count, by: together).map {
+      $0..<min($0 + together, sequences.count)
+    }
+    // The head counts as a layer: it often has more weights than one.
+    let steps = groups.count * (network.config.layers + 1 + 2 * mtpLayers)
     var done = 0
     func step() {
       progress(done, steps)
       done += 1
     }
-    var states = [[Activations]](repeating: [], count: mtpLayers + 1)
-    for start in starts {
-      let group = Array(sequences[start..<min(start + perGroup, sequences.count)])
-      let batch = try TokenBatch(group, vocabSize: network.config.vocabSize)
-      let hidden = try network.embed(batch)
-      for layer in 0..<network.config.layers {
-        step()
-        _ = try network.layer(layer, hidden: hidden, batch: batch)
-      }
-      var normed = try network.finalNorm(hidden)
-      states[0].append(normed)
+    for group in groups {
+      let batch = try TokenBatch(Array(sequences[group]), vocabSize: network.config.vocabSize)
+      var normed = try states(of: batch, step)
+      step()
+      try write(normed, depth: 0, from: group.lowerBound, at: starts[0], to: file)
       for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
         step()
         normed = try network.predictor(index, previous: normed, batch: batch).normed
-        states[index + 1].append(normed)
+        step()
+        try write(
+          normed, depth: index + 1, from: group.lowerBound, at: starts[index + 1], to: file)
       }
     }
-    return states
   }
 
-  /// Appends the logits of normed (tokens, hidden), position after position.
-  private func append(_ normed: Activations, to file: OutputFile) throws(Fault) {
-    let vocabSize = network.config.vocabSize
-    let size = max(1, memory / 4 / (4 * vocabSize))
-    for start in stride(from: 0, to: normed.rows, by: size) {
-      let rows = normed.rows(start..<min(start + size, normed.rows))
-      let block = Activations(unwrittenRows: rows.rows, columns: vocabSize)
-      try network.logits(of: rows, vocabulary: 0..<vocabSize, into: block)
-      try withExtendedLifetime(block) { () throws(Fault) in
-        try file.append(UnsafeRawBufferPointer(block.values))
+  /// Hidden states after the final norm.
+  private func states(of batch: TokenBatch, _ step: () -> Void) throws(Fault) -> Activations {
+    let hidden = try network.embed(batch)
+    for layer in 0..<network.config.layers {
+      step()
+      _ = try network.layer(layer, hidden: hidden, batch: batch)
+    }
+    return try network.finalNorm(hidden)
+  }
+
+  /// Writes the logits of normed (tokens, hidden), whose first row is that of a sequence's start.
+  private func write(
+    _ normed: Activations, depth: Int, from sequence: Int, at start: Int, to file: PlacedOutput
+  ) throws(Fault) {
+    let rowBytes = network.config.vocabSize * MemoryLayout<Float>.stride
+    let base = start + sequence * (sequences[0].count - depth) * rowBytes
+    var last: Range<Int>?
+    for first in stride(from: 0, to: normed.rows, by: network.logitsRows) {
+      let rows = first..<min(first + network.logitsRows, normed.rows)
+      let place = base + rows.lowerBound * rowBytes..<base + rows.upperBound * rowBytes
+      let written = Atomic<Int>(0)
+      try network.eachLogits(of: normed, rows: rows) { row, id, logits throws(Fault) in
+        let bytes = UnsafeRawBufferPointer(logits)
+        try file.write(bytes, at: base + row * rowBytes + id * MemoryLayout<Float>.stride)
+        // The disk works on what is there while the rest is computed.
+        let before = written.wrappingAdd(bytes.count, ordering: .relaxed).oldValue
+        if (before + bytes.count) / LogitsRun.flushBytes > before / LogitsRun.flushBytes {
+          file.startFlushing(place)
+        }
       }
+      file.startFlushing(place)
+      if let last { try file.settle(last) }
+      last = place
     }
   }
 }

@@ -1,0 +1,170 @@
+internal import Codecs
+internal import Models
+internal import Platform
+internal import Tensors
+
+/// One head's attention on one thread.
+///
+/// Keys pass by in blocks, whose keys and values are made from the latent where they are used; the
+/// softmax is corrected as larger scores turn up ("online"). So beside the head's queries nothing
+/// grows with the sequence. A block's sums follow the bounds of `MatrixProduct` and `VectorMath`;
+/// each block adds two roundings per value and 4 + |change of the largest| units of 2⁻²³.
+///
+/// Blocks count from the start of a sequence, so that a token's values depend on its own sequence
+/// alone.
+struct HeadAttention {
+  /// Keys of a block: enough to make the packing cheap, and few enough that a block's keys, values
+  /// and scores stay in the second-level cache.
+  static let keyBlock = 256
+  /// Queries that meet a block of keys together; those at its edge see a part of it.
+  static let queryBlock = 48
+
+  let attention: Attention
+  let worker: Int
+  private let query: Activations
+  private let key: Activations
+  private let keyValue: Activations
+  private let scores: Activations
+  private let keys: PackedMatrix
+  private let values: PackedMatrix
+  private var config: DeepSeekV3Config { attention.config }
+  private var linear: Linear { attention.linear }
+
+  init(_ attention: Attention, tokens: Int, worker: Int) {
+    let config = attention.config
+    self.attention = attention
+    self.worker = worker
+    let block = min(HeadAttention.keyBlock, tokens)
+    query = Activations(unwrittenRows: tokens, columns: config.queryHeadSize)
+    key = Activations(unwrittenRows: block, columns: config.queryHeadSize)
+    keyValue = Activations(
+      unwrittenRows: block, columns: config.nopeHeadSize + config.valueHeadSize)
+    scores = Activations(
+      unwrittenRows: HeadAttention.queryBlock, columns: PackedMatrix.fastStride)
+    let scratch = attention.linear.scratch(of: worker)
+    keys = PackedMatrix(
+      mostDepth: config.queryHeadSize, mostColumns: block, scratch: scratch,
+      level: attention.linear.level)
+    values = PackedMatrix(
+      mostDepth: block, mostColumns: config.valueHeadSize, scratch: scratch,
+      level: attention.linear.level)
+  }
+
+  /// Bytes that this takes for so many tokens, weights apart.
+  static func bytes(tokens: Int, _ config: DeepSeekV3Config) -> Int {
+    let block = min(keyBlock, tokens)
+    let joint = config.nopeHeadSize + config.valueHeadSize
+    let floats =
+      (tokens + block) * config.queryHeadSize + block * joint
+      + queryBlock * PackedMatrix.fastStride + 2 * tokens
+    return floats * MemoryLayout<Float>.stride
+      + PackedMatrix.byteCount(mostDepth: config.queryHeadSize, mostColumns: block)
+      + PackedMatrix.byteCount(mostDepth: block, mostColumns: config.valueHeadSize)
+  }
+
+  /// The head's columns of `mixed` (tokens, heads · value).
+  func run(
+    head: Int, _ latents: Attention.Latents, lengths: [Int], into mixed: Activations
+  ) throws(Fault) {
+    try makeQueries(head, latents)
+    let joint = keyValue.columns
+    let weight = try linear.weights.matrix(
+      attention.keyValueName, rows: head * joint..<(head + 1) * joint)
+    let columns = head * config.valueHeadSize..<(head + 1) * config.valueHeadSize
+    var start = 0
+    for length in lengths {
+      var largest = [Float](repeating: -.infinity, count: length)
+      var sums = [Float](repeating: 0, count: length)
+      let target = mixed.mutableView(start..<start + length, columns: columns)
+      for first in stride(from: 0, to: length, by: HeadAttention.keyBlock) {
+        try Interruption.check()
+        let count = min(HeadAttention.keyBlock, length - first)
+        makeKeys(start + first..<start + first + count, latents, weight)
+        attend(
+          queries: start..<start + length, keys: first..<first + count, &largest, &sums,
+          into: target)
+      }
+      for row in 0..<length {
+        for column in 0..<target.columns { target.base[row * target.stride + column] /= sums[row] }
+      }
+      start += length
+    }
+  }
+
+  /// Queries of the head (tokens, nope + rope), rotated and scaled for the softmax.
+  private func makeQueries(_ head: Int, _ latents: Attention.Latents) throws(Fault) {
+    let width = config.queryHeadSize
+    try linear.projectAlone(
+      latents.query.view, latents.queryName, rows: head * width..<(head + 1) * width,
+      into: query.mutableView, worker: worker)
+    for token in 0..<query.rows {
+      let q = query[token]
+      attention.rotary.rotate(
+        q.baseAddress! + config.nopeHeadSize, latents.table.cosines[token],
+        latents.table.sines[token])
+      for index in 0..<width { q[index] *= attention.rotary.softmaxScale }
+    }
+  }
+
+  /// Keys (tokens, nope + rope) and values (tokens, value) of some tokens, packed.
+  private func makeKeys(
+    _ tokens: Range<Int>, _ latents: Attention.Latents, _ weight: WeightMatrix
+  ) {
+    let rows = 0..<tokens.count
+    linear.multiply(
+      latents.keyValue.view(tokens), weight,
+      into: keyValue.mutableView(rows, columns: 0..<keyValue.columns), worker: worker)
+    for row in rows {
+      let k = key[row].baseAddress!
+      k.update(from: keyValue[row].baseAddress!, count: config.nopeHeadSize)
+      (k + config.nopeHeadSize).update(
+        from: latents.sharedKey[tokens.lowerBound + row].baseAddress!,
+        count: config.ropeHeadSize)
+    }
+    keys.pack(transposed: key.view(rows))
+    values.pack(keyValue.view(rows, columns: config.nopeHeadSize..<keyValue.columns))
+  }
+
+  /// Lets the queries of a sequence see a block of its keys: those before each and its own.
+  private func attend(
+    queries: Range<Int>, keys block: Range<Int>, _ largest: inout [Float], _ sums: inout [Float],
+    into mixed: MutableFloatMatrix
+  ) {
+    for first in stride(from: block.lowerBound, to: queries.count, by: HeadAttention.queryBlock) {
+      let rows = first..<min(first + HeadAttention.queryBlock, queries.count)
+      // Keys that the last of these queries sees.
+      let count = min(block.upperBound, rows.upperBound) - block.lowerBound
+      keys.multiply(
+        query.view(queries.lowerBound + rows.lowerBound..<queries.lowerBound + rows.upperBound),
+        into: scores.mutableView(0..<rows.count, columns: 0..<count))
+      for row in rows {
+        let seen = min(count, row + 1 - block.lowerBound)
+        let weights = scores[row - first]
+        let visible = UnsafeMutableBufferPointer(rebasing: weights[..<seen])
+        let top = max(
+          largest[row], VectorMath.largest(UnsafeBufferPointer(visible), level: linear.level))
+        let sum = VectorMath.exponentials(visible, below: top, level: linear.level)
+        weights[seen..<count].update(repeating: 0)
+        let kept = correction(largest[row], top)
+        sums[row] = sums[row] * kept + sum
+        largest[row] = top
+        guard block.lowerBound > 0, kept != 1 else { continue }
+        let values = mixed.base + row * mixed.stride
+        for column in 0..<mixed.columns { values[column] *= kept }
+      }
+      values.multiply(
+        scores.view(0..<rows.count, columns: 0..<count), into: mixed.rows(rows),
+        adding: block.lowerBound > 0)
+    }
+  }
+
+  /// exp(old − new): what sums below the old largest score are worth below the new one.
+  private func correction(_ old: Float, _ new: Float) -> Float {
+    guard old != new else { return 1 }
+    var factor = old - new
+    return withUnsafeMutablePointer(to: &factor) {
+      VectorMath.exponentials(
+        UnsafeMutableBufferPointer(start: $0, count: 1), below: 0, level: linear.level)
+    }
+  }
+}

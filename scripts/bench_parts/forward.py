@@ -1,0 +1,142 @@
+"""The forward pass in F32 beside transformers', and from Q4_K_M beside llama.cpp's."""
+
+import array
+import json
+import statistics
+import sys
+from pathlib import Path
+
+from .measure import cpu, median, peak, print_table, run
+from .sizes import SMALL_V3, forward_operations
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+ROUNDS = 3
+TOKENS = 512
+CAP = "128MB"
+COLUMNS = ("program", "seconds", "CPU time", "peak memory", "tokens/s", "speed", "of the peak")
+
+
+def write_tokens(folder):
+    """The ids as JSON for Fathom and transformers, and as 32-bit numbers for llama.cpp."""
+    vocab = SMALL_V3["vocab_size"]
+    # A full cycle of a linear congruence: spread over the vocabulary, and the same everywhere.
+    ids = [(12345 + 7919 * i) % vocab for i in range(TOKENS)]
+    (folder / "tokens.json").write_text(json.dumps([ids]))
+    (folder / "tokens.bin").write_bytes(array.array("i", ids).tobytes())
+    return folder / "tokens.json", folder / "tokens.bin"
+
+
+def matrix_peak(kernels):
+    """Operations a second that a product in the caches reaches on all cores together."""
+    return json.loads(run([kernels, "--peak"]).output)["peak"]
+
+
+class Rows:
+    """The rows of a table, each measured against the first."""
+
+    def __init__(self, peak_rate):
+        self.peak_rate, self.base, self.rows = peak_rate, None, []
+
+    def add(self, name, seconds, used, memory, counts=True):
+        """A row; one that does other work than the others gives no speed."""
+        self.base = self.base or seconds
+        rate = forward_operations(SMALL_V3, TOKENS) / seconds
+        self.rows.append((
+            name, f"{seconds:.2f}", used, memory,
+            f"{TOKENS / seconds:.0f}" if counts else "",
+            f"{self.base / seconds:.2f} ×" if counts else "",
+            f"{100 * rate / self.peak_rate:.0f} %" if counts else ""))
+
+
+class Fathom:
+    """One pass as a user would run it."""
+
+    def __init__(self, program, model, tokens, output, *options):
+        self.command = [program, "logits", model, "--tokens", tokens, "--mtp", "drop", "-o", output,
+                        *options]
+        self.output, self.runs = output, []
+
+    def run(self):
+        """Runs the command once."""
+        self.output.unlink(missing_ok=True)
+        self.runs.append(run(self.command))
+
+    def add_to(self, rows, name):
+        """The medians as a row."""
+        rows.add(name, median(self.runs), cpu(self.runs), peak(self.runs))
+
+
+def bench_transformers(fathom, kernels, folder, plain):
+    """FP8 and BF16 weights beside transformers on the BF16 ones."""
+    tokens, _ = write_tokens(folder)
+    output, theirs = folder / "logits.safetensors", []
+    ways = {
+        "FP8": Fathom(fathom, folder / "small-v3-fp8", tokens, output),
+        "BF16": Fathom(fathom, plain, tokens, output),
+        f"FP8, --memory {CAP}": Fathom(
+            fathom, folder / "small-v3-fp8", tokens, output, "--memory", CAP),
+    }
+    forward = [sys.executable, "-m", "bench_parts.transformers_forward", plain, tokens]
+    for _ in range(ROUNDS):
+        theirs.append(run(forward, cwd=SCRIPTS))
+        for way in ways.values():
+            way.run()
+    reports = [json.loads(done.output) for done in theirs]
+    seconds = statistics.median(s for report in reports for s in report["forward"])
+    processor = statistics.median(s for report in reports for s in report["cpu"])
+    rate = matrix_peak(kernels)
+    rows = Rows(rate)
+    rows.add(f"transformers F32 ({', '.join(reports[0]['ways'])}), the pass alone", seconds,
+             f"{processor:.2f} s", peak(theirs))
+    # A command loads each time, a server once: both are timed as a user would.
+    rows.add("transformers, whole process, three passes", median(theirs), cpu(theirs), peak(theirs),
+             counts=False)
+    for name, way in ways.items():
+        way.add_to(rows, f"fathom logits from {name}, whole process")
+    print_table(
+        f"Forward pass, {TOKENS} tokens, 1.4 B parameters, no MTP layer; "
+        f"F32 peak {rate / 1e9:.0f} GFLOP/s", COLUMNS, rows.rows)
+    print(f"\n`{' '.join(map(str, ways['FP8'].command))}`")
+
+
+def llama_runner(llama):
+    """Builds the program that times llama.cpp's passes."""
+    source, program = Path(__file__).with_name("llama_forward.c"), llama / "build-native" / "forward"
+    libraries = llama / "build-native" / "bin"
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        run(["cc", "-O2", "-I", llama / "src" / "include", "-I", llama / "src" / "ggml" / "include",
+             source, "-o", program, "-L", libraries, "-lllama", "-lggml", "-lggml-base",
+             f"-Wl,-rpath,{libraries}"])
+    return program
+
+
+def bench_llama(fathom, kernels, folder, threads):
+    """A Q4_K_M file beside llama.cpp, built for this processor."""
+    model = folder / "small-v3-q4_k_m.gguf"
+    if not model.exists():
+        run([fathom, "convert", folder / "small-v3-fp8", model, "--to", "gguf", "--quant", "q4_k_m",
+             "--mtp", "drop"])
+    tokens, ids = write_tokens(folder)
+    program = llama_runner(Path(run([SCRIPTS / "build-llama", "--native"]).output.strip()))
+    ours, theirs = Fathom(fathom, model, tokens, folder / "logits.safetensors"), []
+    for _ in range(ROUNDS):
+        theirs.append(run([program, model, ids, threads, 2]))
+        ours.run()
+    reports = [json.loads(done.output) for done in theirs]
+
+    def middle(key):
+        return statistics.median(value for report in reports for value in report[key])
+
+    rate = matrix_peak(kernels)
+    rows = Rows(rate)
+    rows.add("llama.cpp, the pass alone, all logits", middle("all_wall"),
+             f"{middle('all_cpu'):.2f} s", peak(theirs))
+    first = statistics.median(report["load"] + report["warm"] for report in reports)
+    rows.add("llama.cpp, loading and one pass", first, "", peak(theirs))
+    ours.add_to(rows, "fathom logits, whole process")
+    rows.add("llama.cpp, logits of the last token alone", middle("last_wall"),
+             f"{middle('last_cpu'):.2f} s", peak(theirs), counts=False)
+    print_table(
+        f"Forward pass from Q4_K_M, {TOKENS} tokens, {threads} threads; llama.cpp multiplies 8-bit "
+        f"integers, Fathom F32; F32 peak {rate / 1e9:.0f} GFLOP/s", COLUMNS, rows.rows)
+    print(f"\n`{' '.join(map(str, ours.command))}`")
