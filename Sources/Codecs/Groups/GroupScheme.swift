@@ -92,6 +92,22 @@ public struct GroupScheme: Hashable, Sendable {
   }
 }
 
+extension GroupScheme: CustomStringConvertible {
+  /// A name for lists and messages, such as `mlx-affine-4-g64`, `int4-channel-asymmetric`.
+  public var description: String {
+    let size = group.map { "g\($0)" } ?? "channel"
+    return switch method {
+    case .mlxAffine: "mlx-affine-\(code.bits)-\(size)"
+    case .mlxPowerOfTwo: code == .f4 ? "mlx-mxfp4" : "mlx-mxfp8"
+    case .mlxE4M3: "mlx-nvfp4"
+    case .symmetric: "int\(code.bits)-\(size)"
+    case .asymmetric: "int\(code.bits)-\(size)-asymmetric"
+    case .powerOfTwo: "mxfp4"
+    case .e4m3: "nvfp4"
+    }
+  }
+}
+
 extension GroupScheme {
   /// What accompanies the scales.
   public var offsets: OffsetKind {
