@@ -29,14 +29,14 @@ extension GroupArithmetic {
     return GroupNumbers(divisor: divisor, scale: divisor, offset: zero.isNaN ? 0 : bounded)
   }
 
-  /// mlx 0.32, `fp_quantize` of ops.cpp, whose steps are operations on arrays of the weight's type.
+  /// mlx 0.32.4, `fp_quantize` of ops.cpp, whose steps are operations on arrays of the weight's type:
+  /// the smallest power of two from largest magnitude / largest code up, and 1 where that is zero.
   ///
   /// A power below 2⁻¹²⁷ becomes 2⁻¹²⁷ here, where mlx wraps the exponent around and loses the group:
-  /// largest magnitudes below 2⁻¹¹⁸ (MXFP8) or 2⁻¹²⁴ (MXFP4).
+  /// largest magnitudes below 448 · 2⁻¹²⁸ (MXFP8) or 6 · 2⁻¹²⁸ (MXFP4).
   func mlxPowerOfTwo(largest: Float) -> GroupNumbers {
     let ratio = precision.round(largest / largestCode)
-    let exponent = ratio == 0 ? 127 : NearestPower.exponent(ratio, precision)
-    let scale = PowerOfTwo.decode(exponent)
+    let scale = ratio > 0 && ratio.isFinite ? PowerOfTwo.roundingUp(ratio) : 1
     return GroupNumbers(divisor: scale, scale: scale)
   }
 
@@ -110,46 +110,5 @@ enum E2M1 {
       if difference < least { (best, least) = (code, difference) }
     }
     return best
-  }
-}
-
-/// The power of two whose exponent is the nearest to a number's logarithm, as
-/// `mx.round(mx.log2(x))` computes it: the logarithm is rounded to the type of the number first, so
-/// that the number from which it goes up depends on how fine that type is there.
-enum NearestPower {
-  /// The E8M0 code for a positive number of the type, 0 for all below 2⁻¹²⁷.
-  static func exponent(_ value: Float, _ precision: Precision) -> UInt8 {
-    let (exponent, mantissa) = (value.bitPattern >> 23, value.bitPattern & 0x007F_FFFF)
-    return UInt8(exponent) + (mantissa >= thresholds(precision)[Int(exponent)] ? 1 : 0)
-  }
-
-  /// The mantissa, by the exponent's field, from which the logarithm rounds up: 255 each.
-  static func thresholds(_ precision: Precision) -> [UInt32] { tables[Int(precision.rawValue)] }
-
-  private static let tables = [Precision.f32, .f16, .bf16].map { precision in
-    (0..<255).map { threshold(field: $0, precision) }
-  }
-
-  private static func threshold(field: Int, _ precision: Precision) -> UInt32 {
-    // The middle of two whole numbers rounds to the even one. It stands for all logarithms within
-    // half a step of the type, unless the type is too coarse to have it.
-    let middle = Double(field - 127) + 0.5
-    let step = Double(
-      sign: .plus, exponent: Int(middle.magnitude.exponent) - precision.mantissaBits,
-      significand: 1)
-    let shift = step > 0.5 ? 0 : step / 2 * (field % 2 == 0 ? -1 : 1)
-    let power = 2.0.squareRoot() * powerOfTwo(shift)
-    let mantissa = field == 0 ? power / 2 : power - 1
-    return UInt32((mantissa * 0x1p23).rounded(.up))
-  }
-
-  /// 2ˣ for |x| ≤ ¼, by its series.
-  private static func powerOfTwo(_ x: Double) -> Double {
-    var (sum, term) = (1.0, 1.0)
-    for index in 1...16 {
-      term *= x * 0.693_147_180_559_945_3 / Double(index)
-      sum += term
-    }
-    return sum
   }
 }

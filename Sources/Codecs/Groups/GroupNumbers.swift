@@ -31,14 +31,15 @@ struct GroupArithmetic {
       low = value < low ? value : low
       high = value > high ? value : high
     }
+    let largest = max(low.magnitude, high.magnitude)
     switch scheme.method {
     case .mlxAffine: return mlxAffine(low, high)
-    case .symmetric: return symmetric(largest: max(-low, high))
+    case .symmetric: return symmetric(largest: largest)
     case .asymmetric: return asymmetric(min(low, 0), max(high, 0))
-    case .mlxPowerOfTwo: return mlxPowerOfTwo(largest: max(-low, high))
-    case .mlxE4M3: return mlxE4M3(largest: max(-low, high))
-    case .powerOfTwo: return powerOfTwo(largest: max(-low, high))
-    case .e4m3: return e4m3(largest: max(-low, high))
+    case .mlxPowerOfTwo: return mlxPowerOfTwo(largest: largest)
+    case .mlxE4M3: return mlxE4M3(largest: largest)
+    case .powerOfTwo: return powerOfTwo(largest: largest)
+    case .e4m3: return e4m3(largest: largest)
     }
   }
 

@@ -12,8 +12,7 @@ public struct GroupScheme: Hashable, Sendable {
     /// `mlx.core.quantize`, mode `affine`: F32 whatever the weight's type, the scale possibly
     /// negative, so that the number farther from zero gets a code of its own.
     case mlxAffine
-    /// `mlx.core.quantize`, modes `mxfp4` and `mxfp8`: the scale is the power of two nearest to
-    /// the largest magnitude / 6 or 448 by its logarithm, both taken in the weight's type.
+    /// `mlx.core.quantize`, modes `mxfp4` and `mxfp8`, in the weight's type.
     case mlxPowerOfTwo
     /// `mlx.core.quantize`, mode `nvfp4` without a global scale.
     case mlxE4M3

@@ -42,13 +42,4 @@ enum Precision: Int32 {
     case .f16: -14
     }
   }
-
-  /// Bits of the mantissa without the hidden one.
-  var mantissaBits: Int {
-    switch self {
-    case .f32: 23
-    case .f16: 10
-    case .bf16: 7
-    }
-  }
 }
