@@ -41,8 +41,8 @@ class Parts:
 
 
 def raw(tensor):
-    """The bytes of a torch tensor."""
-    return tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    """The bytes of a torch tensor; a copy has the usual strides even where it has one element."""
+    return tensor.clone(memory_format=torch.contiguous_format).flatten().view(torch.uint8).numpy().tobytes()
 
 
 def to_mlx(tensor):
@@ -142,3 +142,69 @@ def quantize_fp8(weights, block=None):
     scale, _ = calculate_qparams(low, high, args)
     codes = quantize_values(weights, scale, None, args, dtype=torch.float8_e4m3fn)
     return raw(codes), raw(scale.float())
+
+
+def value_types(name):
+    """The types in which a peer gives a scheme's values."""
+    if name.startswith("mlx-"):
+        return ["F32"]
+    return ["BF16"] if name in ("mxfp4", "nvfp4") else list(TYPES)
+
+
+def made_up_scales(kind, count, random_bytes):
+    """Scales that are stored in a byte, none of them NaN: E8M0 or positive E4M3."""
+    modulus = {"F8_E8M0": 255, "F8_E4M3": 127}[kind]
+    return np.array([byte % modulus for byte in random_bytes(13, count)], np.uint8)
+
+
+def dequantize(name, kind, random_bytes, numbers, rows=16, columns=512):
+    """The F32 bytes of a peer's values for made-up codes (seed 5), scales (13) and offsets (17).
+
+    NVFP4's global scale is 37.5. Sixteen rows, because compressed-tensors 0.20 cannot unpack zero
+    points of one word.
+    """
+    if name.startswith("mlx-"):
+        return dequantize_mlx(name, random_bytes, numbers, rows, columns)
+    scheme, dtype = scheme_of(name), TYPES[kind]
+    args = scheme.weights
+    groups = columns // (args.group_size or columns)
+    codes = np.frombuffer(random_bytes(5, rows * columns * args.num_bits // 8), np.uint8)
+    state = {"weight_packed": torch.from_numpy(codes.copy()).reshape(rows, -1)}
+    if name in ("mxfp4", "nvfp4"):
+        stored = {"mxfp4": "F8_E8M0", "nvfp4": "F8_E4M3"}[name]
+        scales = torch.from_numpy(made_up_scales(stored, rows * groups, random_bytes))
+        state["weight_scale"] = scales.reshape(rows, groups)
+        if name == "nvfp4":
+            state["weight_scale"] = state["weight_scale"].view(torch.float8_e4m3fn)
+            state["weight_global_scale"] = torch.tensor([37.5])
+        return raw(decompress(name + "-pack-quantized", state, scheme).float())
+    state["weight_packed"] = state["weight_packed"].view(torch.int32)
+    state["weight_shape"] = torch.tensor([rows, columns])
+    scales = torch.from_numpy(numbers("scaled", rows * groups, 13))
+    state["weight_scale"] = scales.reshape(rows, groups).to(dtype)
+    if not args.symmetric:
+        words = -(-rows * args.num_bits // 32) * groups
+        zeros = np.frombuffer(random_bytes(17, 4 * words), np.int32)
+        state["weight_zero_point"] = torch.from_numpy(zeros.copy()).reshape(-1, groups)
+    return raw(decompress("pack-quantized", state, scheme).float())
+
+
+def decompress(kind, state, scheme):
+    return BaseCompressor.get_value_from_registry(kind).decompress(state, scheme)["weight"]
+
+
+def dequantize_mlx(name, random_bytes, numbers, rows, columns):
+    if name in MLX_FLOATS:
+        mode, group, bits = MLX_FLOATS[name]
+    else:
+        bits, group = map(int, re.fullmatch(r"mlx-affine-(\d)-g(\d+)", name).groups())
+        mode = "affine"
+    words = np.frombuffer(random_bytes(5, rows * columns * bits // 8), np.uint32)
+    codes, count = mx.array(words.reshape(rows, -1)), rows * columns // group
+    if mode == "affine":
+        scales, biases = (mx.array(numbers(kind, count, seed).reshape(rows, -1))
+                          for kind, seed in (("scaled", 13), ("normal", 17)))
+        return raw_mlx(mx.dequantize(codes, scales, biases, group, bits))
+    stored = "F8_E4M3" if mode == "nvfp4" else "F8_E8M0"
+    scales = mx.array(made_up_scales(stored, count, random_bytes).reshape(rows, -1))
+    return raw_mlx(mx.dequantize(codes, scales, None, group, bits, mode, dtype=mx.float32))

@@ -50,8 +50,9 @@ extension GroupArithmetic {
   /// compressed-tensors 0.20, `generate_mx_scales` of quantization/utils/mxfp_utils.py: the largest
   /// magnitude rounded to a power of two, up from 1.75 on, divided by 4.
   ///
-  /// A scale above the weight's type becomes infinite there and the group zero; here it stays 2ⁿ:
-  /// largest magnitudes from 1.75 · 2¹⁵ on for F16 and 1.75 · 2¹²⁷ for BF16 and F32.
+  /// What is rounded up beyond the weight's type makes the scale infinite there and the group zero;
+  /// here it is not rounded up: largest magnitudes from 1.75 · 2¹⁵ on for F16 and 1.75 · 2¹²⁷ for BF16
+  /// and F32, whose codes end at 6.
   func powerOfTwo(largest: Float) -> GroupNumbers {
     let least = Float(sign: .plus, exponent: precision.leastExponent, significand: 1)
     // Subnormal numbers of the type have no exponent of their own: they count as zero, or round up.
@@ -60,7 +61,8 @@ extension GroupArithmetic {
       return GroupNumbers(divisor: scale, scale: scale)
     }
     let exponent = Int(max(largest, least).bitPattern >> 23)
-    let roundsUp = largest >= least && largest.bitPattern & 0x0060_0000 == 0x0060_0000
+    let isUpper = largest >= least && largest.bitPattern & 0x0060_0000 == 0x0060_0000
+    let roundsUp = isUpper && exponent < precision.largestExponent + 127
     let scale = PowerOfTwo.decode(UInt8(min(max(exponent + (roundsUp ? 1 : 0) - 2, 0), 254)))
     return GroupNumbers(divisor: scale, scale: scale)
   }
@@ -75,10 +77,11 @@ extension GroupArithmetic {
   }
 
   /// NVFP4's global scale of weights with this largest magnitude, of a whole tensor or of those that
-  /// an engine joins: compressed-tensors 0.20, `generate_gparam`.
+  /// an engine joins: compressed-tensors 0.20, `generate_gparam`, where torch divides a number by a
+  /// tensor as the number times the reciprocal.
   static func globalScale(largest: Float, _ precision: Precision) -> Float {
     let least = Float(sign: .plus, exponent: precision.leastExponent, significand: 1)
-    let scale = precision.round(448 * 6 / max(largest, least))
+    let scale = precision.round(448 * 6 * precision.round(1 / max(largest, least)))
     return scale.isFinite ? scale : 1
   }
 }

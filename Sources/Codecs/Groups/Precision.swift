@@ -42,4 +42,12 @@ enum Precision: Int32 {
     case .f16: -14
     }
   }
+
+  /// The exponent of the largest number.
+  var largestExponent: Int {
+    switch self {
+    case .f32, .bf16: 127
+    case .f16: 15
+    }
+  }
 }
