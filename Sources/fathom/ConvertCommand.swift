@@ -48,7 +48,8 @@ struct ConvertCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Most bytes of tensors in one file: 5GB for hf, 5GiB for mlx, no bound for gguf.", valueName: "size"))
+      "Most bytes of tensors in one file: 5GB for hf, 5GiB for mlx, no bound for gguf.",
+      valueName: "size"))
   var maxShardSize: ByteSize?
 
   @Option(help: ArgumentHelp("Rows and columns of an FP8 block: 128x128.", valueName: "RxC"))

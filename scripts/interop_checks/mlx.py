@@ -19,13 +19,12 @@ COMBINATIONS = [(kind, group) for kind, (_, _, groups) in KINDS.items() for grou
 
 
 def make_model(folder):
-    """A BF16 model whose rows are groups in all places but some, with biases and an MTP layer."""
+    """A BF16 model whose rows are groups in all places but some, and an MTP layer."""
     config = make_config(
         vocab_size=288, hidden_size=256, intermediate_size=384, moe_intermediate_size=160,
         num_hidden_layers=3, first_k_dense_replace=1, num_attention_heads=4, q_lora_rank=128,
         kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32,
-        n_routed_experts=6, n_group=2, topk_group=1, num_experts_per_tok=2, n_shared_experts=1,
-        attention_bias=True)
+        n_routed_experts=6, n_group=2, topk_group=1, num_experts_per_tok=2, n_shared_experts=1)
     path = folder / "source"
     write_checkpoint(path, config, store(config, make_values(config, 71)), shards=2)
     write_tokenizer(path)

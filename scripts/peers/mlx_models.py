@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import mlx.core as mx
-from mlx.utils import tree_map_with_path
+import numpy as np
+from mlx.utils import tree_flatten, tree_map_with_path
 from mlx_lm import utils
 from mlx_lm.convert import MODEL_CONVERSION_DTYPES
 
@@ -71,6 +72,23 @@ def read(folder):
             tensors[name] = (
                 entry["dtype"], entry["shape"], data[end + first:end + last], path.name)
     return tensors
+
+
+def decoded(folder):
+    """name → F32 array of every weight of a model."""
+    model, _ = utils.load_model(Path(folder))
+    model.set_dtype(mx.float32)
+    weights = dict(tree_flatten(model.parameters()))
+    values = {}
+    for path, module in model.named_modules():
+        if not hasattr(module, "bits"):
+            continue
+        values[f"{path}.weight"] = mx.dequantize(
+            module.weight, module.scales, module.get("biases"), module.group_size, module.bits,
+            mode=module.mode, dtype=mx.float32)
+        for name in ("weight", "scales", "biases"):
+            weights.pop(f"{path}.{name}", None)
+    return {name: np.array(value) for name, value in (weights | values).items()}
 
 
 def logits(folder, input_ids):

@@ -204,7 +204,8 @@ struct MLXPlanner {
       tensors.map(\.entry), shardLimit: recipe.shardLimit ?? MLXRecipe.usualShardLimit,
       order: .given, format: "mlx")
     let documents = MLXDocuments(
-      config: source.networkConfig, settings: settings, plainType: mlx.storage.map { _ in plainType },
+      config: source.networkConfig, settings: settings,
+      plainType: mlx.storage.map { _ in plainType },
       dropsMTP: recipe.mtp == .drop)
     let generation = try TokenizerFiles.json("generation_config.json", in: source.checkpoint.folder)
     return PlannedOutput(

@@ -35,7 +35,9 @@ struct MLXWeights {
     self.quantization = quantization
     var columns: [String: Int] = [:]
     for layout in MLXNames.Layout.allCases {
-      for tensor in config.mlxTensors(layout) { columns[tensor.name] = tensor.shape.dimensions.last }
+      for tensor in config.mlxTensors(layout) {
+        columns[tensor.name] = tensor.shape.dimensions.last
+      }
     }
     self.columns = columns
   }
@@ -121,9 +123,11 @@ extension MLXWeights {
 
     init(_ tensor: StoredTensor, of model: MLXWeights) throws(Fault) {
       let module = MLXNames.module(of: tensor.name)
-      guard let scales = model.inventory[module + ".scales"], tensor.name.hasSuffix(".weight") else {
+      guard let scales = model.inventory[module + ".scales"], tensor.name.hasSuffix(".weight")
+      else {
         shape = tensor.shape
-        matrices = [Assembly(tensor)]
+        let slices = shape.dimensions.count == 3 ? tensor.slices(shape.dimensions[0]) : nil
+        matrices = (slices ?? [tensor]).map { Assembly($0) }
         return
       }
       let biases = model.inventory[module + ".biases"]
@@ -147,7 +151,8 @@ extension MLXWeights {
           tensor, scales: scales, biases: biases, scheme, shape)
       else {
         throw model.fault(
-          scales, "does not fit its weight", "\(scheme) of \(shape)"
+          scales, "does not fit its weight",
+          "\(scheme) of \(shape)"
             + (scheme.offsets == .biases ? " with biases of the same type" : ""),
           "\(scales.shape) of \(scales.type.rawValue)"
             + (biases.map { ", biases \($0.shape) of \($0.type.rawValue)" } ?? ""))

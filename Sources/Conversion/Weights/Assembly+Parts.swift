@@ -15,7 +15,9 @@ extension Assembly {
 
   /// The scheme of groups that all leaves have; nil where they have others, or none.
   public var scheme: GroupScheme? {
-    guard let scheme = first.scaling?.scheme, allLeaves({ $1?.scheme == scheme }) else { return nil }
+    guard let scheme = first.scaling?.scheme, allLeaves({ $1?.scheme == scheme }) else {
+      return nil
+    }
     return scheme
   }
 

@@ -36,7 +36,8 @@ public struct MLXSetting: Sendable, Hashable {
     let (size, bits) = (columns / groups, words * 32 / columns)
     if isAffine {
       self.init(groupSize: size, bits: bits, mode: .affine)
-    } else if let mode = MLXSetting.modes.first(where: { $0.bits == bits && $0.size == size })?.mode {
+    } else if let mode = MLXSetting.modes.first(where: { $0.bits == bits && $0.size == size })?.mode
+    {
       self.init(groupSize: size, bits: bits, mode: mode)
     } else {
       return nil

@@ -57,7 +57,8 @@ public struct PlanReport {
   public func writeJSON(_ write: (String) throws(Fault) -> Void) throws(Fault) {
     let head: JSONObject = [
       "schema": .string("fathom.plan/1"), "source": .string(source), "output": .string(output),
-      "recipe": .object(plan.recipe.json), "totals": totals, "peakMemory": .integer(plan.peakMemory),
+      "recipe": .object(plan.recipe.json), "totals": totals,
+      "peakMemory": .integer(plan.peakMemory),
       "threads": .integer(plan.buffers.threads),
       "files": .array(
         plan.files.map {

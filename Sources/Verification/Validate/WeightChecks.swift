@@ -37,13 +37,15 @@ struct WeightChecks {
         checkAbsence(of: tensor)
       }
     }
-    for (name, fault) in weights.faults.sorted(by: { $0.key < $1.key }) where !known.contains(name) {
+    for (name, fault) in weights.faults.sorted(by: { $0.key < $1.key }) where !known.contains(name)
+    {
       report(fault, of: name)
     }
     for weight in weights.all where !known.contains(weight.name) {
       collector.add(
         Finding(
-          .unexpectedTensor, tensor: weight.name, file: file(of: weight), expected: "no such tensor",
+          .unexpectedTensor, tensor: weight.name, file: file(of: weight),
+          expected: "no such tensor",
           found: "\(weight.shape) of \(weight.type.rawValue)",
           hint: "mlx-lm refuses a model with weights that it does not use"),
         pattern: FindingCollector.pattern(of: weight.name, wholeExperts: true))
