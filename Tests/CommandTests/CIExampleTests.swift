@@ -34,8 +34,8 @@ import Testing
         "GITHUB_OUTPUT": output, "GITHUB_STEP_SUMMARY": workspace.path("summary"),
       ]
       for (key, value) in step.environment {
-        let filled = CompositeAction.filled(value, values)
-        environment[key] = try #require(filled, "\(value)")
+        let filled: String = try #require(CompositeAction.filled(value, values), "\(value)")
+        environment[key] = filled
       }
       let script = try workspace.write("step.sh", step.script.utf8)
       // As the documentation of GitHub's `shell: bash` gives it.

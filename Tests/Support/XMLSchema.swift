@@ -38,6 +38,9 @@ public struct XMLSchema {
 
   /// The root of a document, read by a parser that takes nothing but well-formed XML.
   public static func parse(_ data: Data) throws -> XMLElement {
+    // `XMLDocument` mends what it can; this one does not.
+    let strict = XMLParser(data: data)
+    guard strict.parse() else { throw strict.parserError ?? CocoaError(.propertyListReadCorrupt) }
     guard let root = try XMLDocument(data: data, options: []).rootElement() else {
       throw CocoaError(.propertyListReadCorrupt)
     }

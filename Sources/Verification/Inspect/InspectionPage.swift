@@ -53,7 +53,7 @@ extension Inspection {
   }
 
   private var typeRows: String {
-    HTML.row(["type", "tensors", "elements", "bytes"], cell: "th")
+    HTML.row(["type", "tensors", "elements", "bytes"], isHead: true)
       + Inspection.sorted(types).map {
         HTML.row([
           $0.type.rawValue, Quantity.count($0.tally.tensors), Quantity.count($0.tally.elements),
@@ -64,7 +64,7 @@ extension Inspection {
 
   private var layerRows: String {
     let widest = layers.map(\.bytes).max() ?? 0
-    return HTML.row(["layer", "kind", "parameters", "active", "bytes", ""], cell: "th")
+    return HTML.row(["layer", "kind", "parameters", "active", "bytes", ""], isHead: true)
       + layers.map { layer in
         let cells = [
           String(layer.index), layer.kind.rawValue, Quantity.short(layer.parameters),

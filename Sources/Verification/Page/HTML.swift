@@ -76,8 +76,9 @@ enum HTML {
   }
 
   /// A row of a table; the cells are plain text.
-  static func row(_ cells: [String], cell: String = "td") -> String {
-    "<tr>" + cells.map { "<\(cell)>\(escape($0))</\(cell)>" }.joined() + "</tr>\n"
+  static func row(_ cells: [String], isHead: Bool = false) -> String {
+    let (open, close) = isHead ? ("<th scope=\"col\">", "</th>") : ("<td>", "</td>")
+    return "<tr>" + cells.map { open + escape($0) + close }.joined() + "</tr>\n"
   }
 
   /// A line of a legend: a colour and what it stands for.

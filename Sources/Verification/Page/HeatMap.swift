@@ -4,7 +4,7 @@ struct HeatMap {
   /// Shades, the lightest being 1.
   static let levels = 7
   /// Rows and columns at most.
-  static let limits = (rows: 160, columns: 480)
+  static let limits = (rows: 128, columns: 400)
   /// Cells that have a text of their own for the pointer: the darkest. The others have their row's.
   private static let titledCells = 300
   private static let (width, left, right, top, bottom) = (960.0, 62.0, 8.0, 4.0, 36.0)
@@ -76,15 +76,18 @@ struct HeatMap {
     let shown = joined(bands, stripes)
     // No gaps between cells that are a few pixels wide.
     let gap = pitch > 4 ? 1.0 : 0
-    for level in 1...HeatMap.levels {
-      let path = shown.dropFirst(HeatMap.titledCells).filter { self.level($0.value) == level }
-        .map { cell in
-          let (x, y) = place(cell)
-          return "M\(SVG.number(x)) \(SVG.number(y))h\(SVG.number(pitch - gap))"
-            + "v\(SVG.number(cellHeight - gap))h-\(SVG.number(pitch - gap))z"
-        }
-      if !path.isEmpty { text += "<path class=\"h\(level)\" d=\"\(path.joined())\"/>\n" }
+    // One unit is a cell, so that its numbers are short.
+    text +=
+      "<g transform=\"translate(\(SVG.number(HeatMap.left)) \(SVG.number(HeatMap.top))) "
+      + "scale(\(pitch) \(cellHeight))\">\n"
+    let rest = Dictionary(grouping: shown.dropFirst(HeatMap.titledCells)) { level($0.value) }
+    for (level, cells) in rest.sorted(by: { $0.key < $1.key }) {
+      let places = cells.map {
+        ($0.row / max(1, bands.first?.count ?? 1), $0.column / max(1, stripes.first?.count ?? 1))
+      }
+      text += "<path class=\"h\(level)\" d=\"\(HeatMap.path(places))\"/>\n"
     }
+    text += "</g>\n"
     for cell in shown.prefix(HeatMap.titledCells) {
       let (x, y) = place(cell)
       text +=
@@ -92,6 +95,24 @@ struct HeatMap {
         + SVG.rect("h\(level(cell.value))", x, y, pitch - gap, cellHeight - gap) + "</g>\n"
     }
     return text + "</g>" + SVG.close
+  }
+
+  /// Unit squares at places (row, column), neighbours in a row drawn as one.
+  private static func path(_ places: [(Int, Int)]) -> String {
+    var text = ""
+    var (row, start, end) = (-1, 0, 0)
+    func close() {
+      if end > start { text += "M\(start) \(row)h\(end - start)v1h-\(end - start)z" }
+    }
+    for place in places.sorted(by: <) {
+      if place.0 != row || place.1 != end {
+        close()
+        (row, start) = place
+      }
+      end = place.1 + 1
+    }
+    close()
+    return text
   }
 
   /// The cells that are drawn, the darkest first.

@@ -54,12 +54,13 @@ struct Plot {
     marks += SVG.rect("hit", x, roof, pitch, floor - roof)
     for bar in bars {
       let width = min(pitch > 3 ? pitch * 0.8 : pitch, Plot.widestBar) * bar.width
-      let end = bar.value.isNaN ? (hangs ? floor : roof) : y(bar.value)
+      let isBad = !bar.value.isFinite
+      let end = isBad ? (hangs ? floor : roof) : y(bar.value)
       // What hangs shows even at its best, so that it is seen to have been measured.
       let (from, to) = hangs ? (roof, max(end, roof + 3)) : (end, floor)
       guard to > from else { continue }
       marks += SVG.rect(
-        bar.value.isNaN ? "bad" : bar.style, x + (pitch - width) / 2, from, width, to - from)
+        isBad ? "bad" : bar.style, x + (pitch - width) / 2, from, width, to - from)
     }
     marks += "</g>\n"
   }

@@ -12,9 +12,19 @@ struct ValueAxis {
   /// Decades that a scale spans at most: smaller values lie at the bottom.
   private static let decadeLimit = 8
 
-  /// A logarithmic scale from the smallest positive value to the largest.
-  static func decades(of values: [Double]) -> ValueAxis {
-    let positive = values.filter { $0 > 0 && $0.isFinite }
+  /// Decades by which a limit may lie beyond the values and still be in the picture.
+  private static let limitDistance = 3.0
+
+  /// A logarithmic scale from the smallest positive value to the largest, with the limits that are
+  /// near them.
+  static func decades(of values: [Double], limits: [Double] = []) -> ValueAxis {
+    var positive = values.filter { $0 > 0 && $0.isFinite }
+    if let least = positive.min(), let most = positive.max() {
+      positive += limits.filter {
+        $0 > 0 && decade(least) - decade($0) < limitDistance
+          && decade($0) - decade(most) < limitDistance
+      }
+    }
     let top = Int((decade(positive.max() ?? 1) - 1e-9).rounded(.up))
     let smallest = Int((decade(positive.min() ?? 0.1) + 1e-9).rounded(.down))
     let bottom = min(top - 1, max(smallest, top - decadeLimit))

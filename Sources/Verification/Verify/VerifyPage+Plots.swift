@@ -19,8 +19,9 @@ extension VerifyPage {
     _ depth: Int, _ head: (name: String, metrics: LogitsMetrics)
   ) -> String {
     let values = head.metrics.positions.map(\.divergence)
-    let axis = ValueAxis.decades(of: values)
-    var plot = Plot(places: values.count, axis: axis)
+    let limit = [head.name == "main" ? "max-kl" : "mtp-max-kl"]
+    var plot = Plot(
+      places: values.count, axis: .decades(of: values, limits: limits(limit).map(\.limit)))
     let starts = report.sequences.map { max(0, $0.count - depth) }.reduce(into: [0]) {
       $0.append($0[$0.count - 1] + $1)
     }
@@ -36,12 +37,7 @@ extension VerifyPage {
     plot.add(
       line: head.metrics.klMean, style: "mean",
       title: "mean: \(Quantity.significant(head.metrics.klMean))")
-    let limit = head.name == "main" ? "max-kl" : "mtp-max-kl"
-    for outcome in report.outcomes where outcome.name == limit {
-      plot.add(
-        line: outcome.limit, style: "limit",
-        title: "\(limit): \(Quantity.significant(outcome.limit))")
-    }
+    addLimits(limit, to: &plot)
     return plot.svg(
       label: "KL divergence of \(values.count) positions, mean "
         + "\(Quantity.significant(head.metrics.klMean)), largest "
@@ -78,8 +74,12 @@ extension VerifyPage {
     return place >= firstPredictor ? "\(layer) MTP" : "\(layer)"
   }
 
-  private func limits(_ plot: inout Plot, _ names: [String]) {
-    for outcome in report.outcomes where names.contains(outcome.name) {
+  private func limits(_ names: [String]) -> [Threshold.Outcome] {
+    report.outcomes.filter { names.contains($0.name) }
+  }
+
+  private func addLimits(_ names: [String], to plot: inout Plot) {
+    for outcome in limits(names) {
       plot.add(
         line: outcome.limit, style: "limit",
         title: "\(outcome.name): \(Quantity.significant(outcome.limit))")
@@ -91,7 +91,9 @@ extension VerifyPage {
     let layers = report.comparison.layers
     let isolated = layers.contains { $0.own != nil }
     let values = layers.flatMap { [$0.hiddenNmse] + ($0.own.map { [$0.nmse] } ?? []) }
-    var plot = Plot(places: layers.count, axis: .decades(of: values))
+    let names = ["max-layer-nmse", "max-layer-own-nmse"]
+    var plot = Plot(
+      places: layers.count, axis: .decades(of: values, limits: limits(names).map(\.limit)))
     for (column, places) in plot.columns.enumerated() {
       let worst = places.max {
         max(layers[$0].hiddenNmse.badness, layers[$0].own?.nmse.badness ?? 0)
@@ -110,7 +112,7 @@ extension VerifyPage {
       }
       plot.add(column: column, bars, title: title)
     }
-    limits(&plot, ["max-layer-nmse", "max-layer-own-nmse"])
+    addLimits(names, to: &plot)
     let legend =
       isolated
       ? "<p class=\"legend\"><span class=\"key\" style=\"background:var(--series-0);opacity:.45\">"
@@ -150,7 +152,7 @@ extension VerifyPage {
         title: "layer \(name(ofLayer: layers[worst])): \(Quantity.percent(all)) of the choices in "
           + "common" + (own.map { ", \(Quantity.percent($0)) on the reference's states" } ?? ""))
     }
-    limits(&plot, ["min-router-agreement"])
+    addLimits(["min-router-agreement"], to: &plot)
     return section(
       "router", "Router agreement",
       "Share of the reference's expert choices that the candidate makes too. Bars hang from 100 %: "

@@ -75,7 +75,7 @@ struct VerifyPage {
   /// A table with a title for each column; cells are markup.
   private func table(_ titles: [String], _ rows: [[String]]) -> String {
     "<div class=\"scroll\"><table class=\"numbers\">\n<thead>"
-      + HTML.row(titles, cell: "th scope=\"col\"") + "</thead>\n<tbody>\n"
+      + HTML.row(titles, isHead: true) + "</thead>\n<tbody>\n"
       + rows.map { "<tr>\($0.joined())</tr>\n" }.joined() + "</tbody></table></div>"
   }
 
