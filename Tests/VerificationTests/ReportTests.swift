@@ -123,7 +123,8 @@ import Verification
     for (part, other) in [
       ("tests=\"5\"", "tests=\"-5\""), ("id=\"0\"", ""), ("hostname=", "host="),
       ("<system-err></system-err>", ""), ("</testsuites>", "<x/></testsuites>"),
-      ("timestamp=\"2", "timestamp=\"x2"), ("<testcase classname", "<testcase class"), ("&lt;", "<"),
+      ("timestamp=\"2", "timestamp=\"x2"), ("<testcase classname", "<testcase class"),
+      ("&lt;", "<"),
       ("</properties>", "text</properties>"), ("name=\"max-kl\"", "name=\"max-kl \""),
     ] {
       let broken = sound.replacingOccurrences(of: part, with: other)
