@@ -19,6 +19,25 @@ const struct fathom_kernels *fathom_kernels_at(int level) {
   return level >= 0 && level < count ? levels[level] : NULL;
 }
 
+extern const struct fathom_group_kernels fathom_groups_avx2;
+extern const struct fathom_group_kernels fathom_groups_avx512;
+extern const struct fathom_group_kernels fathom_groups_neon;
+
+static const struct fathom_group_kernels *const group_levels[] = {
+#if defined(__x86_64__)
+    [FATHOM_AVX2] = &fathom_groups_avx2,
+    [FATHOM_AVX512] = &fathom_groups_avx512,
+#elif defined(__aarch64__)
+    [FATHOM_NEON] = &fathom_groups_neon,
+#endif
+    [FATHOM_PLAIN] = NULL,
+};
+
+const struct fathom_group_kernels *fathom_groups_at(int level) {
+  int count = (int)(sizeof(group_levels) / sizeof(group_levels[0]));
+  return level >= 0 && level < count ? group_levels[level] : NULL;
+}
+
 int fathom_best_level(void) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "ggml_kernels.h"
+#include "group_kernels.h"
 
 #pragma clang assume_nonnull begin
 
