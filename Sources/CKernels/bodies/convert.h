@@ -73,4 +73,17 @@ static void NAME(divide_e4m3)(const float *values, float scale, void *codes, siz
   for (size_t i = 0; i < n; i++) out[i] = encode_e4m3_one(values[i] / scale);
 }
 
+// The same in BF16's and F16's arithmetic: the quotient is rounded to the type first.
+static void NAME(divide_e4m3_bf16)(const float *values, float scale, void *codes, size_t n) {
+  uint8_t *out = codes;
+  for (size_t i = 0; i < n; i++) {
+    out[i] = encode_e4m3_one(float_of((uint32_t)encode_bf16_one(values[i] / scale) << 16));
+  }
+}
+
+static void NAME(divide_e4m3_f16)(const float *values, float scale, void *codes, size_t n) {
+  uint8_t *out = codes;
+  for (size_t i = 0; i < n; i++) out[i] = encode_e4m3_one((float)(_Float16)(values[i] / scale));
+}
+
 #undef SCALE_E4M3

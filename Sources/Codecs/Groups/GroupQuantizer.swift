@@ -140,9 +140,12 @@ struct GroupParts {
     }
     // Along the rows: a word holds the zero points of so many rows of one group.
     let (word, place) = (row * zeroBits).quotientAndRemainder(dividingBy: 32)
+    let bytes = target.baseAddress! + 4 * word * groups + place / 8
+    let (half, shift) = (Float(1 << (zeroBits - 1)), UInt8(place % 8))
     for group in 0..<groups {
-      let code = UInt8(offsets[group] + Float(1 << (zeroBits - 1)))
-      target[4 * (word * groups + group) + place / 8] |= code << UInt8(place % 8)
+      let code = UInt8(truncatingIfNeeded: Int32(offsets[group] + half)) &<< shift
+      let byte = bytes.loadUnaligned(fromByteOffset: 4 * group, as: UInt8.self)
+      bytes.storeBytes(of: byte | code, toByteOffset: 4 * group, as: UInt8.self)
     }
   }
 }
