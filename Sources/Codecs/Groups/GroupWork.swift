@@ -92,7 +92,9 @@ struct GroupWork {
       scales[index] = numbers.scale
       offsets[index] = numbers.offset
       guard codes != nil else { continue }
-      for place in 0..<group { bytes[index * group + place] = arithmetic.code(part[place], numbers) }
+      for place in 0..<group {
+        bytes[index * group + place] = arithmetic.code(part[place], numbers)
+      }
     }
     if let codes {
       BitStream.pack(
