@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    conversion, fixtures, forward, gguf, gguf_input, gguf_options, quantization, reports, text,
+    conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups, quantization, reports,
+    text,
     verification, weights,
 )
 from interop_checks.report import Report
@@ -24,6 +25,7 @@ PARTS = {
     "text": text.run,
     "conversion": conversion.run,
     "quantization": quantization.run,
+    "groups": groups.run,
     "gguf": gguf.run,
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,
