@@ -27,7 +27,7 @@ struct ConfigRewriting {
       if let name = weights.dataTypeName { setDataType(name, in: &object) }
     }
     if dropsMTP {
-      for key in ["num_nextn_predict_layers", "num_mtp_layers"] where object[key] != nil {
+      for key in DeepSeekV3Config.mtpKeys where object[key] != nil {
         object[key] = .integer(0)
       }
     }

@@ -31,6 +31,7 @@ extension Recipe.Target {
       } else {
         try GGUFPlanner(source, recipe: recipe, gguf: gguf).output()
       }
+    case .mlx(let mlx): try MLXPlanner(source, recipe: recipe, mlx: mlx).output()
     }
   }
 }
@@ -41,7 +42,7 @@ extension Planner {
     let layout = try SafetensorsWriterLayout(
       tensors.map(\.entry), shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit)
     let config = ConfigRewriting(
-      source: source.checkpoint.config, weights: recipe.weights, fp8: target.fp8,
+      source: source.networkConfig, weights: recipe.weights, fp8: target.fp8,
       dropsMTP: recipe.mtp == .drop
     ).text()
     var documents = layout.index.map {

@@ -26,6 +26,8 @@ public struct Recipe: Sendable {
     case huggingFace
     /// A GGUF file for llama.cpp.
     case gguf(GGUFRecipe)
+    /// A folder for mlx-lm or mlx-swift-lm.
+    case mlx(MLXRecipe)
   }
 
   /// The format.

@@ -7,6 +7,9 @@ extension DeepSeekV3Config {
   /// `kimi_k2` is V3's network under another name (moonshotai's Kimi-K2 configs).
   public static let modelTypes = ["deepseek_v3", "kimi_k2"]
 
+  /// Keys that count MTP layers.
+  public static let mtpKeys = ["num_nextn_predict_layers", "num_mtp_layers"]
+
   /// Reads a Hugging Face `config.json`.
   ///
   /// Both spellings of transformers are read: `rope_theta` + `rope_scaling` (4.x, and what DeepSeek

@@ -16,7 +16,7 @@ struct ConvertCommand: ParsableCommand {
 
   /// Formats that can be written.
   enum Target: String, ExpressibleByArgument, CaseIterable {
-    case hf, gguf
+    case hf, gguf, mlx
   }
 
   @Argument(help: ModelArgument.help)
@@ -32,7 +32,8 @@ struct ConvertCommand: ParsableCommand {
     help: ArgumentHelp(
       """
       Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")) for hf; a file \
-      type of llama.cpp for gguf, such as f16, q8_0 or q4_k_m.
+      type of llama.cpp for gguf, such as f16, q8_0 or q4_k_m; for mlx bf16, f16, f32, 2bit to 8bit, \
+      mxfp4, mxfp8 or nvfp4.
       """, valueName: "type"))
   var quant: String?
 
@@ -47,7 +48,8 @@ struct ConvertCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Most bytes of tensors in one file: 5GB for hf, no bound for gguf.", valueName: "size"))
+      "Most bytes of tensors in one file: 5GB for hf, 5GiB for mlx, no bound for gguf.",
+      valueName: "size"))
   var maxShardSize: ByteSize?
 
   @Option(help: ArgumentHelp("Rows and columns of an FP8 block: 128x128.", valueName: "RxC"))
@@ -58,6 +60,9 @@ struct ConvertCommand: ParsableCommand {
 
   @OptionGroup(title: "GGUF")
   var gguf: GGUFOptions
+
+  @OptionGroup(title: "MLX")
+  var mlx: MLXOptions
 
   @Option(help: "Threads to convert with.")
   var threads = Workers.available
@@ -127,16 +132,25 @@ struct ConvertCommand: ParsableCommand {
     switch to {
     case .hf:
       if let quant, weights == nil { throw unknown(quant, WeightStorage.all.map(\.name)) }
-      try gguf.requireUnused()
-      if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
+      try requireNoRecipe()
+      try mlx.requireUnused()
       return .huggingFace
+    case .mlx:
+      try requireNoRecipe()
+      return .mlx(try mlx.recipe(quant))
     case .gguf:
       try gguf.check()
+      try mlx.requireUnused()
       if maxShardSize != nil, gguf.keepSplit {
         throw ValidationError("--keep-split and --max-shard-size do not go together")
       }
       return .gguf(gguf.recipe(try quant.map(GGUFFileType.init(named:))))
     }
+  }
+
+  private func requireNoRecipe() throws {
+    try gguf.requireUnused()
+    if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
   }
 
   /// The format with what stands in files.

@@ -25,6 +25,14 @@ public struct SourceWeight: Sendable, Hashable {
     self.init(name, tensor.shape, Assembly(tensor, scaling: scaling))
   }
 
+  /// A matrix that is put together.
+  public init(_ name: String, _ assembly: Assembly) {
+    guard let shape = Shape([assembly.rows, assembly.columns]) else {
+      preconditionFailure("what is stored has a size")
+    }
+    self.init(name, shape, assembly)
+  }
+
   /// How it is stored, or the first part of it.
   public var type: ElementType { assembly.first.tensor.type }
   /// Bytes that it takes, scales apart.
@@ -38,6 +46,9 @@ public struct SourceWeight: Sendable, Hashable {
 /// All weights of a model under Hugging Face's names, whatever its format: what a reader of a
 /// format makes of the tensors in its files, and all that everything else asks for.
 public struct SourceWeights: Sendable {
+  /// Element types of weights that are numbers by themselves.
+  public static let plainTypes: Set<ElementType> = [.bf16, .f16, .f32]
+
   /// The tensors as the files have them.
   public let inventory: Inventory
   /// The weights, in the order of their bytes.
