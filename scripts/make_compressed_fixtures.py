@@ -72,7 +72,7 @@ CONFIGS = {
         {"num_bits": 8, "strategy": "channel"}, format="int-quantized",
         input_activations={"num_bits": 8, "strategy": "token", "dynamic": True}),
     "int8 naive by tensor, static inputs": config(
-        {"num_bits": 8, "symmetric": False}, format="naive-quantized",
+        {"num_bits": 8}, format="naive-quantized",
         input_activations={"num_bits": 8, "strategy": "tensor", "symmetric": False}),
     "fp8 block": config(
         {"num_bits": 8, "type": "float", "strategy": "block", "block_structure": [128, 128]},

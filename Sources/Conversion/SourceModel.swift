@@ -66,7 +66,10 @@ public struct SourceModel: Sendable {
     [ModelFormat: @Sendable (Checkpoint, DeepSeekV3Config) throws(Fault) -> SourceWeights] = [
       .safetensors: { checkpoint, config throws(Fault) in
         try HuggingFaceWeights.read(checkpoint.inventory, config: config)
-      }
+      },
+      .compressedTensors: { checkpoint, config throws(Fault) in
+        try CompressedTensorsWeights.read(checkpoint.inventory, config: config)
+      },
     ]
 
   /// What must not be overwritten when the user named `model`: the file alone where it is one, so

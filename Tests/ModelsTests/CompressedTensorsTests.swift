@@ -42,7 +42,8 @@ import Testing
         continue
       }
       let target = try ModuleTarget(text)
-      let found = try modules.map(\.path).filter { try target.matches($0) }
+      var steps = 1_000_000
+      let found = try modules.map(\.path).filter { try target.matches($0, steps: &steps) }
       #expect(found == expected.list.compactMap(\.string), "\(text)")
     }
   }
@@ -58,7 +59,9 @@ import Testing
       let stored = Dictionary(
         uniqueKeysWithValues: Self.members(row["stored"]).map { ($0.key, $0.value) })
       for module in modules {
-        let scheme = try config.scheme(ofModule: module.path, moduleClass: module.class)
+        var steps = 1_000_000
+        let scheme = try config.scheme(
+          ofModule: module.path, moduleClass: module.class, steps: &steps)
         guard let expected = stored[module.path] else {
           // The library cannot store what its groups do not divide.
           #expect(scheme != nil && scheme?.tensors(of: module.shape) == nil, "\(name) \(module)")
@@ -152,5 +155,16 @@ import Testing
       try CompressedTensorsConfig(json: section, file: "config.json")
     }
     #expect(fault?.message.contains("\(key)\"") == true, "\(String(describing: fault))")
+  }
+
+  @Test func patternsWithoutEndAreStopped() throws {
+    let section = try section("", #""ignore": ["re:(.*)*(.*)*(.*)*x"]"#)
+    let config = try CompressedTensorsConfig(json: section, file: "config.json")
+    var steps = 100_000
+    let name = String(repeating: "model.layers.", count: 10)
+    #expect(throws: Fault.self) {
+      try config.scheme(ofModule: name, moduleClass: .linear, steps: &steps)
+    }
+    #expect(steps <= 0)
   }
 }

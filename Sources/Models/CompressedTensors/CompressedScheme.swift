@@ -104,6 +104,27 @@ public struct CompressedScheme: Sendable, Hashable {
   }
 }
 
+extension CompressedScheme: CustomStringConvertible {
+  /// For people: `INT4 in groups of 32`, `FP8 in blocks of 128 × 128`.
+  public var description: String {
+    let code =
+      switch (format, number) {
+      case (.nvfp4, _): "NVFP4"
+      case (.mxfp4, _): "MXFP4"
+      case (.mxfp8, _): "MXFP8"
+      case (_, .integer(let bits)): "INT\(bits)" + (isSymmetric ? "" : " with zero points")
+      case (_, .float8): "FP8 E4M3"
+      case (_, .float4): "FP4"
+      }
+    switch geometry {
+    case .tensor: return code + " with one scale"
+    case .channel: return code + " with a scale per row"
+    case .group(let size): return code + " in groups of \(size)"
+    case .block(let rows, let columns): return code + " in blocks of \(rows) × \(columns)"
+    }
+  }
+}
+
 extension CompressedScheme.Format {
   /// What compressed-tensors stores a weight in where nothing says so.
   ///
@@ -129,7 +150,7 @@ extension CompressedScheme {
     case (.packed, .integer(4), .channel), (.packed, .integer(4), .group): true
     case (.packed, .integer(8), .channel), (.packed, .integer(8), .group): true
     case (.int8, .integer(8), .block), (.naive, .integer(8), .block): false
-    case (.int8, .integer(8), _), (.naive, .integer(8), _): true
+    case (.int8, .integer(8), _), (.naive, .integer(8), _): isSymmetric
     case (.float8, .float8, _), (.naive, .float8, _): isSymmetric
     case (.nvfp4, .float4, .group(16)), (.mxfp4, .float4, .group(32)): isSymmetric
     case (.mxfp8, .float8, .group(32)): isSymmetric

@@ -28,6 +28,22 @@ public struct CompressedTensor: Sendable, Hashable {
   public let types: [ElementType]
 }
 
+extension CompressedTensor {
+  /// What follows a module's name where codes and what belongs to them are stored.
+  private static let suffixes = [
+    "weight_packed", "weight_scale", "weight_zero_point", "weight_global_scale", "weight_shape",
+    "input_scale", "input_zero_point", "input_global_scale",
+  ]
+
+  /// The weight that a tensor of such a name would belong to; nil for other names.
+  public static func weightName(ofPart name: String) -> String? {
+    guard let dot = name.lastIndex(of: "."),
+      suffixes.contains(where: { name[name.index(after: dot)...] == $0 })
+    else { return nil }
+    return name[...dot] + "weight"
+  }
+}
+
 extension CompressedScheme {
   /// Scales that are not bound to a type of their own.
   private static let scaleTypes: [ElementType] = [.bf16, .f32, .f16]

@@ -24,19 +24,16 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   public let groups: [Group]
   /// Modules that no group is for.
   public let ignored: [ModuleTarget]
-  /// Targets in the order in which they are tried: names, then patterns, then classes, each in the
-  /// order of their texts.
-  private let targets: [(target: ModuleTarget, group: Int)]
+  private let targets: TargetTable
+  private let exceptions: TargetTable
 
   /// Sorts the targets; where one stands twice the last group has it.
   public init(groups: [Group], ignored: [ModuleTarget]) {
     self.groups = groups
     self.ignored = ignored
-    var owners: [ModuleTarget: Int] = [:]
-    for (index, group) in groups.enumerated() {
-      for target in group.targets { owners[target] = index }
-    }
-    targets = owners.sorted { $0.key.precedes($1.key) }.map { ($0.key, $0.value) }
+    targets = TargetTable(
+      groups.enumerated().flatMap { index, group in group.targets.map { ($0, index) } })
+    exceptions = TargetTable(ignored.map { ($0, 0) })
   }
 
   /// How the weight of a module is stored, nil where it is stored as it is.
@@ -45,16 +42,21 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   ///
   /// - Parameters:
   ///   - name: the module's path in the checkpoint.
-  ///   - moduleClass: the class of torch that it is, `Linear` or `Embedding`; others are never
-  ///     quantized.
-  /// - Throws: `.malformed` where a pattern takes too long.
+  ///   - moduleClass: the class of torch that it is; others are never quantized.
+  ///   - steps: how many patterns may take; those that they took are subtracted.
+  /// - Throws: `.malformed` where that is not enough.
   public func scheme(
-    ofModule name: String, moduleClass: ModuleTarget.Class
+    ofModule name: String, moduleClass: ModuleTarget.Class, steps: inout Int
   ) throws(Fault) -> CompressedScheme? {
-    for target in ignored where try target.matches(name, moduleClass) { return nil }
-    for (target, group) in targets where try target.matches(name) { return groups[group].scheme }
-    for (target, group) in targets where target.names(moduleClass) { return groups[group].scheme }
-    return nil
+    guard try exceptions.first(for: name, moduleClass, steps: &steps) == nil else { return nil }
+    return try targets.first(for: name, moduleClass, steps: &steps).flatMap { groups[$0].scheme }
+  }
+
+  /// How a tensor of the network is stored; nil where it is stored as it is, or is no weight of a
+  /// module that can be stored otherwise.
+  func scheme(of tensor: ExpectedTensor, steps: inout Int) throws(Fault) -> CompressedScheme? {
+    guard let module = tensor.module, let moduleClass = tensor.moduleClass else { return nil }
+    return try scheme(ofModule: String(module), moduleClass: moduleClass, steps: &steps)
   }
 
   public static func == (left: Self, right: Self) -> Bool {
@@ -85,34 +87,27 @@ public struct ModuleTarget: Sendable, Hashable {
   public init(_ text: String) throws(Fault) {
     self.text = text
     pattern =
-      text.hasPrefix(ModuleTarget.patternPrefix)
-      ? try RegularExpression(python: String(text.dropFirst(ModuleTarget.patternPrefix.count)))
-      : nil
+      text.hasPrefix(ModuleTarget.mark)
+      ? try RegularExpression(python: String(text.dropFirst(ModuleTarget.mark.count))) : nil
   }
 
-  private static let patternPrefix = "re:"
+  private static let mark = "re:"
+
+  /// Whether it is a pattern.
+  var isPattern: Bool { pattern != nil }
 
   /// Whether it names the path, or its pattern fits from the path's beginning.
-  public func matches(_ path: String) throws(Fault) -> Bool {
+  ///
+  /// - Parameter steps: how many a pattern may take; those that it took are subtracted.
+  /// - Throws: `.malformed` where that is not enough.
+  public func matches(_ path: String, steps: inout Int) throws(Fault) -> Bool {
     guard let pattern else { return text == path }
-    return try pattern.matches(startOf: path)
+    return try pattern.matches(startOf: path, steps: &steps)
   }
 
-  func names(_ moduleClass: Class) -> Bool {
-    // Embedding and Linear have no classes between them and Module.
-    text == moduleClass.rawValue || text == "Module"
-  }
-
-  func matches(_ path: String, _ moduleClass: Class) throws(Fault) -> Bool {
-    if names(moduleClass) { return true }
-    return try matches(path)
-  }
-
-  /// The order in which compressed-tensors tries targets.
+  /// The order in which compressed-tensors tries patterns.
   func precedes(_ other: ModuleTarget) -> Bool {
-    let marks = (text.contains(ModuleTarget.patternPrefix), other.text.contains("re:"))
-    if marks.0 != marks.1 { return !marks.0 }
-    return text.unicodeScalars.lexicographicallyPrecedes(other.text.unicodeScalars)
+    text.unicodeScalars.lexicographicallyPrecedes(other.text.unicodeScalars)
   }
 
   public static func == (left: ModuleTarget, right: ModuleTarget) -> Bool {
@@ -120,4 +115,33 @@ public struct ModuleTarget: Sendable, Hashable {
   }
 
   public func hash(into hasher: inout Hasher) { hasher.combine(text) }
+}
+
+/// Finds the target that a module falls under: its path, else a pattern, else its class.
+private struct TargetTable: Sendable {
+  private var exact: [String: Int] = [:]
+  private var patterns: [(target: ModuleTarget, value: Int)] = []
+
+  /// Later values stand for earlier ones of the same target.
+  init(_ targets: [(ModuleTarget, Int)]) {
+    var owners: [ModuleTarget: Int] = [:]
+    for (target, value) in targets { owners[target] = value }
+    for (target, value) in owners {
+      if target.isPattern {
+        patterns.append((target, value))
+      } else {
+        exact[target.text] = value
+      }
+    }
+    patterns.sort { $0.target.precedes($1.target) }
+  }
+
+  func first(
+    for name: String, _ moduleClass: ModuleTarget.Class, steps: inout Int
+  ) throws(Fault) -> Int? {
+    if let value = exact[name] { return value }
+    for (target, value) in patterns where try target.matches(name, steps: &steps) { return value }
+    // Every class of torch is a Module; these two have no others between.
+    return exact[moduleClass.rawValue] ?? exact["Module"]
+  }
 }

@@ -47,12 +47,13 @@ public final class RegularExpression: Sendable {
 
   /// Whether a match begins where the text begins, as Python's `re.match` asks.
   ///
-  /// - Throws: `.malformed` where the search takes more steps or memory than can be meant.
-  public func matches(startOf text: String) throws(Fault) -> Bool {
+  /// - Parameter steps: how many may be taken; those that were are subtracted.
+  /// - Throws: `.malformed` where that is not enough.
+  public func matches(startOf text: String, steps: inout Int) throws(Fault) -> Bool {
     let bytes = Array(text.utf8)
     return try bytes.withUnsafeBufferPointer { buffer throws(Fault) in
-      var machine = PatternMachine(
-        program, buffer, 0..<bytes.count, steps: RegularExpression.stepLimit)
+      var machine = PatternMachine(program, buffer, 0..<bytes.count, steps: steps)
+      defer { steps = machine.left }
       do throws(PatternMachine.Excess) {
         return try machine.match(at: 0) != nil
       } catch {

@@ -172,6 +172,12 @@ extension Inspection {
   }
 
   private var quantization: String {
+    if let compressed = config.compressed {
+      let schemes = compressed.groups.compactMap { $0.scheme?.description }
+      return "compressed-tensors, \(Quantity.count(scales)) scales: "
+        + schemes.enumerated().filter { !schemes[..<$0.offset].contains($0.element) }
+        .map(\.element).joined(separator: "; ")
+    }
     guard let fp8 = config.fp8 else { return "none" }
     return "FP8 E4M3 in blocks of \(fp8.blockRows) × \(fp8.blockColumns), "
       + (fp8.powerOfTwoScales ? "power-of-two scales" : "F32 scales") + " "
