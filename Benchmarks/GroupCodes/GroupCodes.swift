@@ -44,7 +44,9 @@ enum GroupCodes {
   private static func write(_ bytes: [UInt8]) {
     var start = 0
     while start < bytes.count {
-      let count = bytes.withUnsafeBytes { Glibc.write(1, $0.baseAddress! + start, $0.count - start) }
+      let count = bytes.withUnsafeBytes {
+        Glibc.write(1, $0.baseAddress! + start, $0.count - start)
+      }
       guard count > 0 else { exit(74) }
       start += count
     }

@@ -27,7 +27,8 @@ extension BlockScales {
   ) {
     let spanned = type.bytesSpanned(elements: tile.columns.count)
     let rowBytes = rowBytes ?? spanned
-    precondition(rowBytes >= spanned && codes.count >= tile.rows.count * rowBytes)
+    precondition(rowBytes >= spanned)
+    precondition(codes.count >= (tile.rows.count - 1) * rowBytes + spanned)
     precondition(other.byteCount(elements: tile.count) == target.count && other.bits >= 8)
     precondition(tile.count == 0 || lastBlock(of: tile) < values.count)
     guard tile.count > 0 else { return }

@@ -10,8 +10,9 @@ extension GroupScheme {
   ///   - firstZeroPoint: where a band starts inside a word of zero points.
   ///   - globalScale: what scales are divided by: NVFP4's, 1 elsewhere.
   public func blockScales(
-    _ scales: UnsafeRawBufferPointer, scaleType: ElementType, offsets: UnsafeRawBufferPointer? = nil,
-    firstZeroPoint: Int = 0, rows: Int, columns: Int, globalScale: Float = 1
+    _ scales: UnsafeRawBufferPointer, scaleType: ElementType,
+    offsets: UnsafeRawBufferPointer? = nil, firstZeroPoint: Int = 0, rows: Int, columns: Int,
+    globalScale: Float = 1
   ) -> BlockScales {
     precondition(divides(columns: columns) && (offsets != nil) == (self.offsets != .none))
     let count = rows * groups(columns: columns)
