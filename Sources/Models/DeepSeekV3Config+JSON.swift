@@ -57,7 +57,7 @@ extension DeepSeekV3Config {
     dataType = try DeepSeekV3Config.readDataType(top)
     (fp8, compressed) = try DeepSeekV3Config.readQuantization(top)
     try requireConsistency(top)
-    try requireQuickMatching()
+    try requireQuickMatching(top)
   }
 
   private static func readArchitecture(_ top: ConfigReader) throws(Fault) -> String {
@@ -154,10 +154,14 @@ extension DeepSeekV3Config {
 
   /// Tries all targets of `quantization_config` on all modules, so that a pattern without end is
   /// refused here and never met again.
-  private func requireQuickMatching() throws(Fault) {
+  private func requireQuickMatching(_ top: ConfigReader) throws(Fault) {
     guard let compressed else { return }
     var steps = DeepSeekV3Config.matchingSteps
-    for tensor in expectedTensors() { _ = try compressed.scheme(of: tensor, steps: &steps) }
+    do throws(Fault) {
+      for tensor in expectedTensors() { _ = try compressed.scheme(of: tensor, steps: &steps) }
+    } catch {
+      throw top.fault("quantization_config", expected: "patterns that come to an end")
+    }
   }
 
   /// Steps that patterns may take on the names of all modules: Kimi-K2-Thinking's need a tenth.

@@ -147,7 +147,10 @@ extension CompressedScheme {
       ).map { Assembly(codes, scaling: $0) }
     }
     let block = block(of: shape)
-    guard let shape = Shape([(rows + block.rows - 1) / block.rows, (columns + block.columns - 1) / block.columns]),
+    guard
+      let shape = Shape([
+        (rows + block.rows - 1) / block.rows, (columns + block.columns - 1) / block.columns,
+      ]),
       // One scale for the whole matrix is a vector of one.
       let grid = numbers.seen(as: numbers.type, shape)
     else { return nil }

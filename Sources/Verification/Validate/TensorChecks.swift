@@ -201,6 +201,7 @@ struct TensorChecks {
     case .float32: [.f32]
     case .fp8: [otherStorage ?? .f8E4M3]
     case .scale: config.fp8?.powerOfTwoScales == true ? [.f32, .f8E8M0] : [.f32]
+    case .compressed: preconditionFailure("its parts are checked in its place")
     }
   }
 
