@@ -31,7 +31,8 @@ struct QuantizedRows {
       case .scales: output.scales = target
       case .offsets: output.offsets = target
       }
-      GroupQuantizer(scheme).quantize(source, type: type, rows: rows, columns: columns, into: output)
+      GroupQuantizer(scheme).quantize(
+        source, type: type, rows: rows, columns: columns, into: output)
       return true
     }
   }

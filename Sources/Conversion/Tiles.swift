@@ -78,7 +78,9 @@ extension PlannedTensor {
     case .convert, .times:
       max(256, bytes * 8 / max(32, source.type.isBlock ? 0 : source.type.bits) / 256 * 256)
     case .quantize(let quantization, _):
-      max(1, (bytes - reservedBytes(quantization)) * 8 / max(entry.type.bits, type(quantization).bits))
+      max(
+        1, (bytes - reservedBytes(quantization)) * 8 / max(entry.type.bits, type(quantization).bits)
+      )
     }
   }
 
