@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    conversion, fixtures, forward, gguf, gguf_input, gguf_options, quantization, text,
+    compressed, conversion, fixtures, forward, gguf, gguf_input, gguf_options, quantization, text,
     verification, weights,
 )
 from interop_checks.report import Report
@@ -24,6 +24,7 @@ PARTS = {
     "text": text.run,
     "conversion": conversion.run,
     "quantization": quantization.run,
+    "compressed": compressed.run,
     "gguf": gguf.run,
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,

@@ -24,7 +24,7 @@ extension Recipe.Target {
   /// What a format's planner makes of a source: the one place that knows all planners.
   func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
     switch self {
-    case .huggingFace: try Planner(source, recipe: recipe).output()
+    case .huggingFace, .compressedTensors: try Planner(source, recipe: recipe).output()
     case .gguf(let gguf):
       if let model = source.gguf {
         try GGUFRequantizer(model, recipe: recipe, gguf: gguf).output(recipe)
@@ -42,7 +42,7 @@ extension Planner {
       tensors.map(\.entry), shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit)
     let config = ConfigRewriting(
       source: source.checkpoint.config, weights: recipe.weights, fp8: target.fp8,
-      dropsMTP: recipe.mtp == .drop
+      section: section, dropsMTP: recipe.mtp == .drop
     ).text()
     var documents = layout.index.map {
       [PlannedDocument(name: SafetensorsIndex.fileName, kind: .index, bytes: $0)]

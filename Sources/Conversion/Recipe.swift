@@ -26,6 +26,8 @@ public struct Recipe: Sendable {
     case huggingFace
     /// A GGUF file for llama.cpp.
     case gguf(GGUFRecipe)
+    /// A folder in compressed-tensors' formats; nil where every weight keeps the one that it has.
+    case compressedTensors(CompressedRecipe?)
   }
 
   /// The format.

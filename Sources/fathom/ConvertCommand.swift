@@ -17,6 +17,7 @@ struct ConvertCommand: ParsableCommand {
   /// Formats that can be written.
   enum Target: String, ExpressibleByArgument, CaseIterable {
     case hf, gguf
+    case compressedTensors = "compressed-tensors"
   }
 
   @Argument(help: ModelArgument.help)
@@ -32,7 +33,9 @@ struct ConvertCommand: ParsableCommand {
     help: ArgumentHelp(
       """
       Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")) for hf; a file \
-      type of llama.cpp for gguf, such as f16, q8_0 or q4_k_m.
+      type of llama.cpp for gguf, such as f16, q8_0 or q4_k_m; fp8-block, fp8-channel, nvfp4, mxfp4, \
+      int4-g32, int8-channel, int4-g128-asymmetric and the like for compressed-tensors, with \
+      -experts behind it to leave all but routed experts as they are.
       """, valueName: "type"))
   var quant: String?
 
@@ -84,7 +87,9 @@ struct ConvertCommand: ParsableCommand {
     } catch let fault as Fault {
       throw ValidationError(fault.description)
     }
-    if (blockSize != nil || scaleFormat != nil) && (to != .hf || weights?.type != .f8E4M3) {
+    let isFP8 = weights?.type == .f8E4M3
+    let isBlocked = to == .compressedTensors && quant?.lowercased().hasPrefix("fp8-block") == true
+    if scaleFormat != nil && !isFP8 || blockSize != nil && !isFP8 && !isBlocked {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }
   }
@@ -130,6 +135,16 @@ struct ConvertCommand: ParsableCommand {
       try gguf.requireUnused()
       if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
       return .huggingFace
+    case .compressedTensors:
+      try gguf.requireUnused()
+      if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
+      return .compressedTensors(
+        try quant.map { name in
+          guard let recipe = CompressedRecipe(named: name) else {
+            throw unknown(name, CompressedRecipe.names)
+          }
+          return recipe
+        })
     case .gguf:
       try gguf.check()
       if maxShardSize != nil, gguf.keepSplit {

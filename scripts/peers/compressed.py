@@ -204,3 +204,9 @@ def decompress_all(config, stored, dtype=torch.float32):
     """What the library makes of a checkpoint's tensors: name → plain tensor of a type, or what was
     not stored in its formats as it is."""
     return Dequantizer(config, dtype).validate(stored)
+
+
+def validated(folder):
+    """The library's reading of a folder's `quantization_config`; raises where it is none."""
+    config = json.loads((Path(folder) / "config.json").read_text())
+    return QuantizationConfig.model_validate(config["quantization_config"])

@@ -17,7 +17,7 @@ extension CompressedScheme {
         ("channel", .channel),
       ]
       .flatMap { name, geometry in
-        [("", true), ("-asym", false)].map { suffix, isSymmetric in
+        [("", true), ("-asymmetric", false)].map { suffix, isSymmetric in
           (
             "int\(bits)-\(name)\(suffix)",
             CompressedScheme(

@@ -52,6 +52,15 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
     return try targets.first(for: name, moduleClass, steps: &steps).flatMap { groups[$0].scheme }
   }
 
+  /// Rows and columns of the blocks of FP8 weights; nil where there are none, or several sizes.
+  public var fp8Blocks: (rows: Int, columns: Int)? {
+    let schemes = Set(groups.compactMap(\.scheme).filter { $0.number == .float8 })
+    guard schemes.count == 1, case .block(let rows, let columns)? = schemes.first?.geometry else {
+      return nil
+    }
+    return (rows, columns)
+  }
+
   /// How a tensor of the network is stored; nil where it is stored as it is, or is no weight of a
   /// module that can be stored otherwise.
   func scheme(of tensor: ExpectedTensor, steps: inout Int) throws(Fault) -> CompressedScheme? {

@@ -115,8 +115,12 @@ public struct PlanReport {
 
   private var recipe: JSONValue {
     if case .gguf(let gguf) = plan.recipe.target { return .object(recipe(of: gguf)) }
+    var (format, quant) = ("hf", plan.recipe.weights?.name)
+    if case .compressedTensors(let compressed) = plan.recipe.target {
+      (format, quant) = ("compressed-tensors", compressed?.name)
+    }
     var recipe: JSONObject = [
-      "to": .string("hf"), "quant": plan.recipe.weights.map { .string($0.name) } ?? .null,
+      "to": .string(format), "quant": quant.map { .string($0) } ?? .null,
       "mtp": .string(plan.recipe.mtp.rawValue),
       "maxShardSize": .integer(plan.recipe.shardLimit ?? Recipe.usualShardLimit),
     ]
