@@ -72,8 +72,11 @@ extension Planner {
         try quantize(weight, scheme, as: weight.plainType ?? plain)
       }
     case .plain, .fp8, .scale:
-      let name = "\(expected.part.rawValue): on quantization_config's ignore list"
-      try add(weight, weight.isCode ? plain : weight.type, name)
+      let reason =
+        expected.moduleClass == nil
+        ? "\(expected.part.rawValue): loaders quantize no such module"
+        : "\(expected.part.rawValue): on quantization_config's ignore list"
+      try add(weight, weight.isCode ? plain : weight.type, reason)
     }
   }
 
