@@ -109,8 +109,11 @@ def compress(weight, scheme, joined=()):
         largest = max(part.abs().max() for part in (weight, *joined)).reshape(1)
         factor = state["weight_global_scale"] = generate_gparam(-largest, largest)
     scale, zero = calculate_qparams(*bounds(weight, args), args, factor)
-    # A module's parameter has the weight's type.
-    state["weight_scale"], state["weight_zero_point"] = scale.to(weight.dtype), zero
+    # A module's parameter has the weight's type. Zero points of zero are not there at all: adding
+    # them would take the sign of −0.
+    state["weight_scale"] = scale.to(weight.dtype)
+    if not args.symmetric:
+        state["weight_zero_point"] = zero
     return BaseCompressor.get_value_from_registry(format_of(scheme).value).compress(state, scheme)
 
 

@@ -68,10 +68,12 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
     return try scheme(ofModule: String(module), moduleClass: moduleClass, steps: &steps)
   }
 
+  /// Whether both say the same.
   public static func == (left: Self, right: Self) -> Bool {
     left.groups == right.groups && left.ignored == right.ignored
   }
 
+  /// Hashes what equality is about.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(groups)
     hasher.combine(ignored)
@@ -119,10 +121,12 @@ public struct ModuleTarget: Sendable, Hashable {
     text.unicodeScalars.lexicographicallyPrecedes(other.text.unicodeScalars)
   }
 
+  /// Whether both are written alike.
   public static func == (left: ModuleTarget, right: ModuleTarget) -> Bool {
     left.text == right.text
   }
 
+  /// Hashes what equality is about.
   public func hash(into hasher: inout Hasher) { hasher.combine(text) }
 }
 
