@@ -55,13 +55,16 @@ public struct SourceWeights: Sendable {
   public let all: [SourceWeight]
   /// What is wrong with tensors that should be weights and cannot be, by the weight's name.
   public let faults: [String: Fault]
+  /// Tensors that belong to weights and hold none of their values: shapes, scales of activations.
+  public let companions: [StoredTensor]
   private let indices: [String: Int]
 
   /// Collects what a reader found.
   ///
   /// - Throws: `.malformed` where two weights have one name.
   public init(
-    _ inventory: Inventory, _ weights: [SourceWeight], faults: [String: Fault] = [:]
+    _ inventory: Inventory, _ weights: [SourceWeight], faults: [String: Fault] = [:],
+    companions: [StoredTensor] = []
   ) throws(Fault) {
     var indices: [String: Int] = [:]
     indices.reserveCapacity(weights.count)
@@ -77,6 +80,7 @@ public struct SourceWeights: Sendable {
     self.inventory = inventory
     all = weights
     self.faults = faults
+    self.companions = companions
     self.indices = indices
   }
 
