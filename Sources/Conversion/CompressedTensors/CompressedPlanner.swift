@@ -114,7 +114,7 @@ extension Planner {
   private mutating func quantize(
     _ weight: SourceWeight, _ scheme: CompressedScheme, as type: ElementType
   ) throws(Fault) {
-    guard SourceCheck.plainTypes.contains(type) else {
+    guard SourceWeights.plainTypes.contains(type) else {
       preconditionFailure("\(type.rawValue) is no type of plain numbers")
     }
     let method: Quantization.Method
@@ -226,7 +226,7 @@ extension SourceWeight {
   /// The type of plain numbers that all of it is stored in; nil for codes and mixtures.
   var plainType: ElementType? {
     let type = assembly.first.tensor.type
-    return SourceCheck.plainTypes.contains(type)
+    return SourceWeights.plainTypes.contains(type)
       && assembly.leaves.allSatisfy { $0.tensor.type == type && $0.scaling == nil } ? type : nil
   }
 }
