@@ -57,7 +57,10 @@ public struct SourceWeights: Sendable {
   public let faults: [String: Fault]
   /// Tensors that belong to weights and hold none of their values: shapes, scales of activations.
   public let companions: [StoredTensor]
-  private let indices: [String: Int]
+  /// Places in `all` of weights that are a stored tensor of their own name, by its index; −1 for none.
+  private let places: [Int32]
+  /// Places of all others.
+  private let others: [String: Int]
 
   /// Collects what a reader found.
   ///
@@ -66,26 +69,45 @@ public struct SourceWeights: Sendable {
     _ inventory: Inventory, _ weights: [SourceWeight], faults: [String: Fault] = [:],
     companions: [StoredTensor] = []
   ) throws(Fault) {
-    var indices: [String: Int] = [:]
-    indices.reserveCapacity(weights.count)
+    // Most names are those of stored tensors: looking them up there saves a second table of them.
+    var places = [Int32](repeating: -1, count: inventory.tensors.count)
+    var others: [String: Int] = [:]
     for (index, weight) in weights.enumerated() {
-      if let other = indices.updateValue(index, forKey: weight.name) {
-        let tensor = weight.assembly.first.tensor
-        throw Fault(
-          .malformed, "stands twice in the checkpoint",
-          file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
-          found: "also as \(weights[other].assembly.first.tensor.name)")
+      if let tensor = weight.assembly.single?.tensor, tensor.name == weight.name {
+        places[tensor.index] = Int32(index)
+      } else if let other = others.updateValue(index, forKey: weight.name) {
+        throw SourceWeights.twice(weight, weights[other], inventory)
       }
+    }
+    for (name, index) in others {
+      guard let tensor = inventory[name], places[tensor.index] >= 0 else { continue }
+      throw SourceWeights.twice(weights[index], weights[Int(places[tensor.index])], inventory)
     }
     self.inventory = inventory
     all = weights
     self.faults = faults
     self.companions = companions
-    self.indices = indices
+    self.places = places
+    self.others = others
+  }
+
+  private static func twice(
+    _ weight: SourceWeight, _ other: SourceWeight, _ inventory: Inventory
+  ) -> Fault {
+    let tensor = weight.assembly.first.tensor
+    return Fault(
+      .malformed, "stands twice in the checkpoint",
+      file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
+      found: "also as \(other.assembly.first.tensor.name)")
   }
 
   /// The weight of that name; nil where there is none, or none that can be one.
-  public subscript(name: String) -> SourceWeight? { indices[name].map { all[$0] } }
+  public subscript(name: String) -> SourceWeight? {
+    if let tensor = inventory[name], places[tensor.index] >= 0 {
+      return all[Int(places[tensor.index])]
+    }
+    return others[name].map { all[$0] }
+  }
 
   /// The weight of that name.
   ///
