@@ -31,7 +31,7 @@ struct KernelBench {
       }
       let peak = peakRate(level)
       report("480 rows × packed (256, 256)", peak, "GFLOP/s")
-      for type in [ElementType.f32, .bf16, .f8E4M3, .q4K, .q6K, .q80, .iq4XS] {
+      for type in [ElementType.f32, .bf16, .f8E4M3, .u4, .q4K, .q6K, .q80, .iq4XS] {
         for tokens in [512, 128, 32, 1] {
           let rate = product(tokens: tokens, type, level)
           let share = Int((100 * rate / peak).rounded())
@@ -177,19 +177,31 @@ struct KernelBench {
   ) -> Double {
     let x = filled(4 * tokens * size)
     let y = filled(4 * tokens * size)
-    let grid = (size + 127) / 128
     let weights = WeightMatrix(
       type: type, rows: size, columns: size, storage: filled(type.byteOffset(of: size * size)),
-      scales: type == .f8E4M3
-        ? BlockScales(
-          values: [Float](repeating: 0.1, count: grid * grid), blockRows: 128, blockColumns: 128)
-        : nil)
+      scales: scales(of: type, size: size))
     let input = FloatMatrix(floats(x), rows: tokens, columns: size)
     let output = MutableFloatMatrix(floats(y), rows: tokens, columns: size)
     let scratch = ProductScratch()
     return rate(2 * Double(tokens * size) * Double(size)) {
       MatrixProduct.multiply(
         input, weights, rows: 0..<size, into: output, scratch: scratch, level: level)
+    }
+  }
+
+  /// FP8 in blocks of 128 × 128, packed codes in groups of 64 with biases, as MLX has them.
+  private static func scales(of type: ElementType, size: Int) -> BlockScales? {
+    let grid = (size + 127) / 128
+    return switch type {
+    case .f8E4M3:
+      BlockScales(
+        values: [Float](repeating: 0.1, count: grid * grid), blockRows: 128, blockColumns: 128)
+    case .u4:
+      BlockScales(
+        values: [Float](repeating: 0.1, count: size * size / 64),
+        offset: .biases([Float](repeating: -0.8, count: size * size / 64)), blockRows: 1,
+        blockColumns: 64)
+    default: nil
     }
   }
 }
