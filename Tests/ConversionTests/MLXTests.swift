@@ -50,7 +50,9 @@ import Testing
   }
 
   @Test func theFixtureHasAllKinds() {
-    #expect(Set(MLXTests.known.map(\.kind)) == Set(MLXStorage.all.map(\.name)))
+    // From FP8, mlx-lm rounds to BF16 on the way to the two others.
+    #expect(
+      Set(MLXTests.known.map(\.kind)).union(["f16", "f32"]) == Set(MLXStorage.all.map(\.name)))
   }
 
   @Test(arguments: known)
@@ -59,7 +61,8 @@ import Testing
     #expect(try digest(model.output) == known.stored)
     // Under the same names, each matrix put together from what is stored and taken apart again.
     let plain = Recipe(target: .mlx(MLXRecipe(try MLXStorage(named: "f32"))))
-    #expect(try digest(Conversions(model.output, plain).output) == known.decoded)
+    let decoded = try Conversions(model.output, plain)
+    #expect(try digest(decoded.output) == known.decoded)
   }
 
   @Test(arguments: ["4bit", "mxfp8"])
@@ -99,7 +102,8 @@ import Testing
     let plain = Recipe(target: .mlx(MLXRecipe(try MLXStorage(named: "f32"))))
     let direct = Recipe(weights: WeightStorage.named("f32"))
     let name = "model.layers.0.self_attn.kv_b_proj.weight"
-    let halves = try Conversions(Conversions(model.output, plain).output, direct).tensors()[name]
+    let decoded = try Conversions(model.output, plain)
+    let halves = try Conversions(decoded.output, direct).tensors()[name]
     let whole = try Conversions(model.output, direct).tensors()[name]
     #expect(halves?.bytes == whole?.bytes && whole != nil)
   }
@@ -158,7 +162,7 @@ import Testing
     let workspace = try Workspace()
     let recipe = Recipe(target: .mlx(MLXRecipe(try MLXStorage(named: "4bit"))))
     let folder = try Conversions(sample(MLXTests.source), recipe).moved(to: workspace)
-    let json = try JSONValue(parsing: Array(value.utf8), file: "value")
+    let json = try JSONValue(parsing: Array("{\"x\":\(value)}".utf8), file: "value")["x"]
     try edit(folder) { config in
       guard case .object(var section)? = config["quantization"] else { return }
       section[key] = json

@@ -103,13 +103,6 @@ struct WeightChecks {
 
   private mutating func check(_ tensor: ExpectedTensor, _ weight: SourceWeight) {
     let pattern = FindingCollector.pattern(of: tensor.name, wholeExperts: false)
-    guard weight.shape == tensor.shape else {
-      collector.add(
-        Finding(
-          .wrongShape, tensor: tensor.name, file: file(of: weight),
-          expected: tensor.shape.description, found: weight.shape.description), pattern: pattern)
-      return
-    }
     for (stored, scaling) in weight.assembly.leaves where scaling == nil {
       guard !SourceWeights.plainTypes.contains(stored.type) else { continue }
       collector.add(
@@ -117,6 +110,13 @@ struct WeightChecks {
           stored.type == .u32 ? .missingScale : .wrongType, tensor: tensor.name,
           file: file(of: weight), expected: "BF16, F16 or F32, or U32 words with scales",
           found: stored.type.rawValue), pattern: pattern)
+      return
+    }
+    guard weight.shape == tensor.shape else {
+      collector.add(
+        Finding(
+          .wrongShape, tensor: tensor.name, file: file(of: weight),
+          expected: tensor.shape.description, found: weight.shape.description), pattern: pattern)
       return
     }
     sound.append(weight)
