@@ -8,6 +8,8 @@ public struct FathomProcess {
   public let output: String
   /// Standard error.
   public let messages: String
+  /// The most bytes that were in memory at any time, as far as a look each millisecond shows it.
+  public let peakMemory: Int
 
   /// Runs `fathom` with arguments and waits for it.
   public init(_ arguments: String...) throws { try self.init(arguments) }
@@ -37,12 +39,28 @@ public struct FathomProcess {
     process.standardError = FileHandle(forWritingAtPath: err)
     process.standardInput = FileHandle.nullDevice
     try process.run()
-    process.waitUntilExit()
+    peakMemory = FathomProcess.watch(process)
     status =
       process.terminationReason == .uncaughtSignal
       ? 128 + process.terminationStatus : process.terminationStatus
     output = outputPath == nil ? String(decoding: try contents(out), as: UTF8.self) : ""
     messages = String(decoding: try contents(err), as: UTF8.self)
+  }
+
+  /// Waits for the end, and returns the largest peak of its memory that was seen: what the system
+  /// tells of a child that has ended begins with the memory of the process that started it.
+  private static func watch(_ process: Process) -> Int {
+    let path = "/proc/\(process.processIdentifier)/status"
+    var peak = 0
+    while process.isRunning {
+      let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+      let line = text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+      let number = line?.split(separator: "\t").last?.split(separator: " ").first
+      peak = max(peak, (number.flatMap { Int($0) } ?? 0) << 10)
+      usleep(1000)
+    }
+    process.waitUntilExit()
+    return peak
   }
 
   /// The executable beside the test bundle.
