@@ -24,8 +24,16 @@ import Testing
     let config = try workspace.write("model/config.json", text.utf8)
     try SafetensorsFixture.published(configPath: config).writeNumbers(
       to: model + "/model.safetensors")
-    let ids = (0..<4).map { row in (0..<384).map { (row * 101 + $0 * $0 * 7) % 3000 } }
-    tokens = try workspace.write("tokens.json", "\(ids)".utf8)
+    tokens = try MemoryTests.writeTokens(4, 384, to: workspace)
+  }
+
+  private static func writeTokens(
+    _ sequences: Int, _ length: Int, to workspace: Workspace
+  ) throws -> String {
+    let ids = (0..<sequences).map { row in
+      (0..<length).map { (row * 101 + $0 * $0 * 7) % 3000 }
+    }
+    return try workspace.write("tokens-\(length).json", "\(ids)".utf8)
   }
 
   /// A candidate that differs a little.
@@ -54,10 +62,10 @@ import Testing
     _ arguments: [String], _ result: (FathomProcess) throws -> [UInt8]
   ) throws {
     let limit = try least(arguments)
-    let generous = try FathomProcess(arguments + ["--memory", "1GB"])
+    let generous = try FathomProcess.watchingMemory(arguments + ["--memory", "1GB"])
     #expect(generous.status == 0, "\(generous.messages)")
     let expected = try result(generous)
-    let run = try FathomProcess(arguments + ["--memory", "\(limit)B"])
+    let run = try FathomProcess.watchingMemory(arguments + ["--memory", "\(limit)B"])
     #expect(run.status == 0, "\(run.messages)")
     #expect(run.peakMemory > 0 && run.peakMemory <= limit)
     #expect(try result(run) == expected)
@@ -71,10 +79,18 @@ import Testing
     ) { _ in try contents(output) }
   }
 
-  @Test(arguments: [[], ["--isolate"], ["--blame", "--blame-count", "3"]])
+  @Test(arguments: [[], ["--isolate"]])
   func comparisonsKeepTheirLimit(options: [String]) throws {
     try keepsLimit(
       ["verify", model, try candidate(), "--tokens", tokens, "--format", "json"] + options
+    ) { Array($0.output.utf8) }
+  }
+
+  @Test func blameKeepsItsLimit() throws {
+    let few = try MemoryTests.writeTokens(2, 64, to: workspace)
+    try keepsLimit(
+      ["verify", model, try candidate(), "--tokens", few, "--format", "json", "--blame",
+       "--blame-count", "2", "--mtp", "drop"]
     ) { Array($0.output.utf8) }
   }
 

@@ -8,7 +8,8 @@ public struct FathomProcess {
   public let output: String
   /// Standard error.
   public let messages: String
-  /// The most bytes that were in memory at any time, as far as a look each millisecond shows it.
+  /// The most bytes that were in memory at any time, as far as looks every few milliseconds show it;
+  /// 0 where nobody looked.
   public let peakMemory: Int
 
   /// Runs `fathom` with arguments and waits for it.
@@ -24,8 +25,14 @@ public struct FathomProcess {
     try FathomProcess(arguments, environment: [:], outputPath: "/dev/full")
   }
 
+  /// Runs `fathom` with arguments and watches its memory.
+  public static func watchingMemory(_ arguments: [String]) throws -> FathomProcess {
+    try FathomProcess(arguments, environment: [:], outputPath: nil, watchesMemory: true)
+  }
+
   private init(
-    _ arguments: [String], environment: [String: String], outputPath: String?
+    _ arguments: [String], environment: [String: String], outputPath: String?,
+    watchesMemory: Bool = false
   ) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: FathomProcess.path)
@@ -39,7 +46,8 @@ public struct FathomProcess {
     process.standardError = FileHandle(forWritingAtPath: err)
     process.standardInput = FileHandle.nullDevice
     try process.run()
-    peakMemory = FathomProcess.watch(process)
+    peakMemory = watchesMemory ? FathomProcess.watch(process) : 0
+    process.waitUntilExit()
     status =
       process.terminationReason == .uncaughtSignal
       ? 128 + process.terminationStatus : process.terminationStatus
@@ -47,8 +55,8 @@ public struct FathomProcess {
     messages = String(decoding: try contents(err), as: UTF8.self)
   }
 
-  /// Waits for the end, and returns the largest peak of its memory that was seen: what the system
-  /// tells of a child that has ended begins with the memory of the process that started it.
+  /// Looks until the end, and returns the largest peak that was seen: what the system tells of a
+  /// child that has ended begins with the memory of the process that started it.
   private static func watch(_ process: Process) -> Int {
     let path = "/proc/\(process.processIdentifier)/status"
     var peak = 0
@@ -57,9 +65,8 @@ public struct FathomProcess {
       let line = text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
       let number = line?.split(separator: "\t").last?.split(separator: " ").first
       peak = max(peak, (number.flatMap { Int($0) } ?? 0) << 10)
-      usleep(1000)
+      usleep(3000)
     }
-    process.waitUntilExit()
     return peak
   }
 
