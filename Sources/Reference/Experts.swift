@@ -113,42 +113,64 @@ struct FeedForward: Sendable {
   private func run(
     _ group: [Item], _ x: NormedRows, into output: Activations
   ) throws(Fault) {
-    let results = group.map { Activations(unwrittenRows: $0.uses.count, columns: x.columns) }
-    let order = group.indices.sorted { (group[$0].uses.count, $1) > (group[$1].uses.count, $0) }
-    try Workers.run(threads: linear.threads, count: order.count) { worker, place throws(Fault) in
-      try Interruption.check()
-      let item = group[order[place]]
-      try expert(
-        item.expert, x.gather(item.uses.map(\.token)), into: results[order[place]], worker: worker)
+    var starts: [Int] = []
+    var rows = 0
+    for item in group {
+      starts.append(rows)
+      rows += item.uses.count
     }
-    try linear.forRows(output.rows) { tokens in
-      for (item, result) in zip(group, results) {
+    // (uses, hidden): inputs, in whose place the results come.
+    let waiting = Activations(unwrittenRows: rows, columns: x.columns)
+    let most = group.map(\.uses.count).max() ?? 0
+    let inner = (0..<linear.threads).map { _ in
+      Inner(most: most, width: config.moeIntermediateSize)
+    }
+    let order = group.indices.sorted { (group[$0].uses.count, $1) > (group[$1].uses.count, $0) }
+    try Workers.run(threads: linear.threads, count: order.count) {
+      [starts] worker, place throws(Fault) in
+      try Interruption.check()
+      let (item, start) = (group[order[place]], starts[order[place]])
+      let rows = start..<start + item.uses.count
+      x.gather(item.uses.map(\.token), into: waiting.mutableView(rows))
+      try expert(item.expert, waiting, rows, inner[worker], worker: worker)
+    }
+    try linear.forRows(output.rows) { [starts] tokens in
+      for (item, start) in zip(group, starts) {
         for (row, use) in item.uses.enumerated() where tokens.contains(use.token) {
           VectorMath.add(
-            UnsafeBufferPointer(result[row]), times: use.weight, to: output[use.token],
+            UnsafeBufferPointer(waiting[start + row]), times: use.weight, to: output[use.token],
             level: linear.level)
         }
       }
     }
   }
 
-  /// One expert on one thread: x (its tokens, hidden) → (its tokens, hidden).
+  /// What one thread has inside an expert: (most, width) each.
+  private struct Inner: Sendable {
+    let gate: Activations
+    let up: Activations
+
+    init(most: Int, width: Int) {
+      gate = Activations(unwrittenRows: most, columns: width)
+      up = Activations(unwrittenRows: most, columns: width)
+    }
+  }
+
+  /// One expert on one thread: some rows of x (uses, hidden), which its output replaces.
   private func expert(
-    _ expert: Int, _ x: Activations, into result: Activations, worker: Int
+    _ expert: Int, _ x: Activations, _ rows: Range<Int>, _ inner: Inner, worker: Int
   ) throws(Fault) {
     let name = prefix + "experts.\(expert)."
-    let width = config.moeIntermediateSize
-    let gate = Activations(unwrittenRows: x.rows, columns: width)
-    let up = Activations(unwrittenRows: x.rows, columns: width)
-    for (part, target) in [("gate_proj.weight", gate), ("up_proj.weight", up)] {
+    let (own, width) = (0..<rows.count, config.moeIntermediateSize)
+    for (part, target) in [("gate_proj.weight", inner.gate), ("up_proj.weight", inner.up)] {
       try linear.weights.require(name + part, rows: width, columns: x.columns)
       try linear.projectAlone(
-        x.view, name + part, rows: 0..<width, into: target.mutableView, worker: worker)
+        x.view(rows), name + part, rows: 0..<width, into: target.mutableView(own), worker: worker)
     }
-    linear.gate(gate, up: up, rows: 0..<x.rows)
+    linear.gate(inner.gate, up: inner.up, rows: own)
     let down = name + "down_proj.weight"
     try linear.weights.require(down, rows: x.columns, columns: width)
     try linear.projectAlone(
-      gate.view, down, rows: 0..<x.columns, into: result.mutableView, worker: worker)
+      inner.gate.view(own), down, rows: 0..<x.columns, into: x.mutableView(rows), worker: worker)
   }
 }

@@ -113,7 +113,7 @@ struct MemoryUse {
     let waiting = min(rows * c.expertsPerToken, plan.waitingRows)
     let item = min(waiting, FeedForward.itemRows)
     let routed =
-      (waiting * hidden + threads * item * (hidden + 2 * width)) * MemoryUse.float
+      (waiting * hidden + threads * item * 2 * width) * MemoryUse.float
       + threads * tile(columns: max(hidden, width))
     return 2 * states(rows) + rows * perToken
       + max(routed, block(rows, width: width * max(1, c.sharedExperts)))

@@ -106,10 +106,8 @@ public struct Network {
       try linear.norm(
         pair.view(0..<part.count, columns: 0..<size), prefix + "enorm.weight",
         epsilon: config.rmsNormEpsilon, into: token)
-      let states = state.gather(Array(rows[part]))
-      for row in 0..<part.count {
-        _ = pair[row][size...].update(fromContentsOf: states[row])
-      }
+      state.gather(
+        rows[part], into: pair.mutableView(0..<part.count, columns: size..<2 * size))
       try linear.project(
         pair.view, prefix + "eh_proj.weight", into: hidden.mutableView(part))
     }

@@ -33,15 +33,15 @@ struct NormedRows: Sendable {
   }
 
   /// Some rows in any order, by this thread: (tokens.count, columns).
-  func gather(_ tokens: [Int]) -> Activations {
-    let result = Activations(unwrittenRows: tokens.count, columns: columns)
+  func gather(_ tokens: some Collection<Int>, into result: MutableFloatMatrix) {
+    precondition(result.rows == tokens.count && result.columns == columns)
     weight.withUnsafeBufferPointer { weight in
       for (row, token) in tokens.enumerated() {
         VectorMath.normalize(
-          UnsafeBufferPointer(hidden[token]), weight: weight, epsilon: epsilon, into: result[row],
-          level: linear.level)
+          UnsafeBufferPointer(hidden[token]), weight: weight, epsilon: epsilon,
+          into: UnsafeMutableBufferPointer(
+            start: result.base + row * result.stride, count: columns), level: linear.level)
       }
     }
-    return result
   }
 }
