@@ -21,7 +21,7 @@ struct FixtureRun {
     _ model: ModelFiles, batch: TokenBatch, mtpLayers: Int, keep: Int, threads: Int, memory: Int?
   ) throws(Fault) {
     let (rows, config) = (batch.rows(), model.config)
-    let weights = try CheckpointWeights(model.checkpoint, config: config, mtp: mtpLayers > 0)
+    let weights = try CheckpointWeights(model.weights, config: config, mtp: mtpLayers > 0)
     let heads = FixtureHead.bytes(
       positions: rows, vocabSize: config.vocabSize, keep: keep)
     let budget = try MemoryBudget(

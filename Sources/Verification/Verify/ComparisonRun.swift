@@ -23,15 +23,15 @@ struct ComparisonRun {
   ) throws(Fault) {
     configs = (reference.config, candidate.config)
     weights = (
-      try CheckpointWeights(reference.checkpoint, config: reference.config, mtp: mtpLayers > 0),
-      try CheckpointWeights(candidate.checkpoint, config: candidate.config, mtp: mtpLayers > 0)
+      try CheckpointWeights(reference.weights, config: reference.config, mtp: mtpLayers > 0),
+      try CheckpointWeights(candidate.weights, config: candidate.config, mtp: mtpLayers > 0)
     )
     self.batch = batch
     self.mtpLayers = mtpLayers
     let blames = request.blameCount != nil
     let memory = ComparisonMemory(
       reference: reference.config, candidate: candidate.config, mtpLayers: mtpLayers,
-      isolates: request.isolates || blames, blames: blames, tokens: batch.rows(),
+      isolates: request.isolates || request.isolatesModels || blames, blames: blames, tokens: batch.rows(),
       longest: batch.longest)
     self.memory = memory
     // Blame goes back to the states of all tokens.

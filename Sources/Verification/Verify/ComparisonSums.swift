@@ -60,10 +60,30 @@ struct RouterSums {
   var weightDifference: Double? { choices > 0 ? difference / Double(tokens) : nil }
 }
 
+/// How many tokens each expert gets.
+struct ExpertCounts {
+  private var counts: [Int: (uses: Int, candidateUses: Int)] = [:]
+
+  /// Takes the choices of both models.
+  mutating func add(_ reference: [Int], _ candidate: [Int]) {
+    for expert in reference { counts[expert, default: (0, 0)].uses += 1 }
+    for expert in candidate { counts[expert, default: (0, 0)].candidateUses += 1 }
+  }
+
+  /// What was counted, in the order of the experts.
+  var all: [LogitsComparison.ExpertCount] {
+    counts.sorted { $0.key < $1.key }.map {
+      LogitsComparison.ExpertCount(
+        index: $0.key, uses: $0.value.uses, candidateUses: $0.value.candidateUses)
+    }
+  }
+}
+
 /// One layer of both models.
 struct LayerSums {
   var states = SquaredError()
   var router = RouterSums()
+  var experts = ExpertCounts()
   /// Nil where the layers are not isolated.
   var own: OwnSums?
 
@@ -73,6 +93,7 @@ struct LayerSums {
   mutating func add(_ states: (Activations, Activations), _ routing: (Routing?, Routing?)) {
     self.states.add(states)
     router.add(routing)
+    experts.add(routing.0?.experts ?? [], routing.1?.experts ?? [])
   }
 }
 

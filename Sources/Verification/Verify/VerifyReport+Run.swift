@@ -17,14 +17,16 @@ public struct VerifyRequest: Sendable {
   public var mtp = true
   /// Whether to feed the reference's hidden states into the candidate's layers too.
   public var isolates = false
+  /// The same where the reference is a model; a fixture does without.
+  public var isolatesModels = false
   /// Rows of the blame; nil to blame nothing.
   public var blameCount: Int?
   /// Bytes that the process may have in memory; nil for 1 GB, or for more where that does not do.
   public var memory: Int?
   /// Threads to compute with.
   public var threads = Workers.available
-  /// The text of a token id, where there is a tokenizer.
-  public var tokenText: (@Sendable (Int) -> String?)?
+  /// The text of some token ids, where there is a tokenizer.
+  public var tokenText: (@Sendable ([Int]) -> String?)?
 
   /// Asks for a comparison of two models; everything else has a default.
   public init(reference: String, candidate: String) {
@@ -74,15 +76,16 @@ extension VerifyReport {
     }
     self.init(
       reference: request.reference, candidate: request.candidate, sequences: sequences,
-      comparison: comparison, thresholds: request.thresholds, notes: notes,
+      comparison: comparison, routedExperts: second.config.routedExperts,
+      candidateTypes: TypeMap(second.inventory), thresholds: request.thresholds, notes: notes,
       configDifferences: differences, blame: blame,
       tokenText: request.tokenText ?? VerifyReport.tokenText(of: first))
   }
 
   /// The texts of ids, where the model has a tokenizer that can be read.
-  static func tokenText(of model: ModelFiles) -> (@Sendable (Int) -> String?)? {
+  static func tokenText(of model: ModelFiles) -> (@Sendable ([Int]) -> String?)? {
     guard let tokenizer = try? model.tokenizer() else { return nil }
-    return { id in tokenizer.decode([id]).map { String(decoding: $0, as: UTF8.self) } }
+    return { ids in tokenizer.decode(ids).map { String(decoding: $0, as: UTF8.self) } }
   }
 
   /// What to say where the models do not have equally many MTP layers.
