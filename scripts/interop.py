@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    conversion, fixtures, forward, gguf, gguf_input, gguf_options, quantization, text,
+    conversion, fixtures, forward, gguf, gguf_input, gguf_options, hashes, quantization, text,
     verification, weights,
 )
 from interop_checks.report import Report
@@ -29,6 +29,7 @@ PARTS = {
     "gguf-options": gguf_options.run,
     "verification": verification.run,
     "weights": weights.run,
+    "hashes": hashes.run,
 }
 
 

@@ -48,3 +48,15 @@ struct ReportDestination {
     try output.commit()
   }
 }
+
+extension ProgressLine {
+  /// Does work that reports how far it is, shows that, and lets Ctrl-C end it cleanly.
+  static func during<Result>(
+    _ mode: Mode, _ work: (_ report: (_ done: Int, _ total: Int) -> Void) throws(Fault) -> Result
+  ) throws(Fault) -> Result {
+    Interruption.listen()
+    var line = ProgressLine(mode)
+    defer { line.clear() }
+    return try work { line.show($0, of: $1) }
+  }
+}

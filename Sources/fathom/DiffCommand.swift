@@ -60,20 +60,12 @@ struct DiffCommand: ParsableCommand {
     )
     let glob = tensors.map(Glob.init)
     let layers = one.config.layers
-    Interruption.listen()
-    var line = ProgressLine(progress)
-    let differences: WeightDifferences
-    do {
-      differences = try WeightDifferences(one, other, threads: threads) { name in
-        (glob?.matches(name) ?? true) && (mtp == .keep || !isMTP(name, layers: layers))
-      } progress: {
-        line.show($0, of: $1)
-      }
-    } catch {
-      line.clear()
-      throw error
+    let differences = try ProgressLine.during(progress) { report throws(Fault) in
+      try WeightDifferences(
+        one, other, threads: threads,
+        keep: { (glob?.matches($0) ?? true) && (mtp == .keep || !isMTP($0, layers: layers)) },
+        progress: report)
     }
-    line.clear()
     let result = DiffReport(
       differences, a: a, b: b, limits: DiffReport.Limits(minSQNR: minSqnr, maxAbs: maxAbs))
     var text = ""
