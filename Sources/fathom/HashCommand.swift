@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Conversion
 internal import Formats
 internal import Platform
 internal import Verification
@@ -42,7 +41,7 @@ struct HashCommand: ParsableCommand {
   func run() throws {
     let destination = try report.destination()
     let list = try check.map { path throws(Fault) in (path, try HashList(path: path)) }
-    let inventory = try StoredModel.inventory(path: model, threads: threads)
+    let inventory = try Inventory(model: model, threads: threads)
     let hashes = try ProgressLine.during(progress) { report throws(Fault) in
       try ContentHashes(inventory, threads: threads, progress: report)
     }
