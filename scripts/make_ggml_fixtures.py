@@ -16,7 +16,7 @@ import sys
 
 import numpy as np
 
-from peers.numbers import SETS, SplitMix64, fnv1a, numbers, weights
+from peers.number_sets import SETS, SplitMix64, fnv1a, numbers, weights
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "Tests/CodecsTests/Fixtures"

@@ -16,7 +16,7 @@ import pathlib
 import torch
 
 from peers import groups
-from peers.numbers import SETS, SplitMix64, fnv1a, numbers
+from peers.number_sets import SETS, SplitMix64, fnv1a, numbers
 
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "Tests/CodecsTests/Fixtures"
 FINITE = [name for name in SETS if name not in ("infinities", "nans")]
