@@ -49,6 +49,17 @@ struct ReportDestination {
   }
 }
 
+/// What commands that read whole models say of threads and progress.
+struct WorkOptions: ParsableArguments {
+  @Option(help: "Threads to work with.")
+  var threads = Workers.available
+
+  @Option(help: "Progress on standard error: auto, always or never.")
+  var progress = ProgressLine.Mode.auto
+
+  func validate() throws { try ModelArgument.check(threads: threads) }
+}
+
 extension ProgressLine {
   /// Does work that reports how far it is, shows that, and lets Ctrl-C end it cleanly.
   static func during<Result>(

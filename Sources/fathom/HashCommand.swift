@@ -22,28 +22,21 @@ struct HashCommand: ParsableCommand {
       "Compare with a list that fathom hash printed, as text or JSON.", valueName: "file"))
   var check: String?
 
-  @Option(help: "Threads to read and hash with.")
-  var threads = Workers.available
-
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
 
-  @Option(help: "Progress on standard error: auto, always or never.")
-  var progress = ProgressLine.Mode.auto
+  @OptionGroup
+  var work: WorkOptions
 
   @OptionGroup
   var report: ReportOptions
 
-  func validate() throws {
-    try ModelArgument.check(threads: threads)
-  }
-
   func run() throws {
     let destination = try report.destination()
     let list = try check.map { path throws(Fault) in (path, try HashList(path: path)) }
-    let inventory = try Inventory(model: model, threads: threads)
-    let hashes = try ProgressLine.during(progress) { report throws(Fault) in
-      try ContentHashes(inventory, threads: threads, progress: report)
+    let inventory = try Inventory(model: model, threads: work.threads)
+    let hashes = try ProgressLine.during(work.progress) { report throws(Fault) in
+      try ContentHashes(inventory, threads: work.threads, progress: report)
     }
     let result = HashReport(
       hashes, check: list.map { (list: $0.0, differences: $0.1.differences(from: hashes)) })

@@ -18,12 +18,7 @@ import Testing
   }()
 
   private func hash(_ arguments: String..., status: Int32 = 0) throws -> JSONDocument {
-    let run = try FathomProcess(["hash"] + arguments + ["--format", "json"])
-    #expect(run.status == status, "\(run.messages)")
-    let document = try JSONDocument(run.output)
-    let faults = try JSONSchema(named: "fathom.hash.1").faults(in: document)
-    #expect(faults.isEmpty, "\(faults)")
-    return document
+    try JSONDocument(printedBy: ["hash"] + arguments, schema: "fathom.hash.1", status: status)
   }
 
   private func convert(_ model: String, _ name: String, _ options: String...) throws -> String {
