@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    conversion, fixtures, forward, gguf, gguf_input, gguf_options, hashes, quantization, text,
-    verification, weights,
+    conversion, fixtures, forward, gguf, gguf_input, gguf_options, hashes, quantization, reports,
+    text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -28,6 +28,7 @@ PARTS = {
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,
     "verification": verification.run,
+    "reports": reports.run,
     "weights": weights.run,
     "hashes": hashes.run,
 }
