@@ -131,9 +131,12 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     if record { return try recordFixture() }
     let clock = Stopwatch()
-    let destination = try output.destination()
+    let candidate = self.candidate ?? ""
+    let destination = try output.destination(sparing: reference, candidate)
     let reports = try report.map { file throws(Fault) in
-      (file.format, ReportDestination(file: try file.path(overwrite: output.overwrite)))
+      let path = try OutputPath(
+        file.name, overwrite: output.overwrite, sparing: [reference, candidate])
+      return (file.format, ReportDestination(file: path))
     }
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
@@ -149,7 +152,7 @@ struct VerifyCommand: ParsableCommand {
 
   private func recordFixture() throws {
     guard let path = output.output, let input = input.chosen else { return }
-    let destination = try OutputPath(path, overwrite: output.overwrite)
+    let destination = try OutputPath(path, overwrite: output.overwrite, sparing: [reference])
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }

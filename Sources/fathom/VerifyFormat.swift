@@ -29,9 +29,4 @@ struct ReportFile: ExpressibleByArgument {
     name = String(argument[argument.index(after: place)...])
     guard !name.isEmpty else { return nil }
   }
-
-  /// The place, which is refused before any work is done.
-  func path(overwrite: Bool) throws(Fault) -> OutputPath {
-    try OutputPath(name, overwrite: overwrite)
-  }
 }

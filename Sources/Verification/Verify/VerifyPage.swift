@@ -40,7 +40,8 @@ struct VerifyPage {
     figure { margin: .6rem 0; } code { overflow-wrap: anywhere; }
     td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 12rem; }
     .numbers td.right, .numbers th.right { text-align: right; }
-    .context { color: var(--faint); } mark { background: var(--series-1); color: #15181c; }
+    .context { color: var(--faint); }
+    mark { background: var(--series-1); color: #15181c; white-space: pre-wrap; }
     .scroll { overflow-x: auto; } .scroll > svg { min-width: 44rem; }
     svg text { fill: var(--faint); font-size: 12px; } .end { text-anchor: end; }
     .middle { text-anchor: middle; } .grid { stroke: var(--line); } .axis { stroke: var(--faint); }
@@ -182,7 +183,8 @@ extension VerifyPage {
   func word(_ token: Int?) -> String {
     guard let token else { return "–" }
     guard let text = report.tokenText?([token]) else { return "\(token)" }
-    return "\(VerifyPage.shown(text, limit: 24)) (\(token))"
+    let spaced = text.replacing(" ", with: "␣")
+    return "\(VerifyPage.shown(spaced, limit: 24)) (\(token))"
   }
 
   /// The tokens up to a position, the last one marked.
@@ -191,8 +193,9 @@ extension VerifyPage {
     let before = Array(ids.dropLast())
     let (text, last) = (report.tokenText?(before), report.tokenText?([worst.token]))
     let start = text ?? before.suffix(8).map { "\($0)" }.joined(separator: " ")
-    // The end of the text is what counts.
-    let tail = VerifyPage.shown(String(start.suffix(120)), limit: 120)
+    // The end of the text is what counts; it may begin within a character.
+    let tail = VerifyPage.shown(
+      String(start.suffix(120).drop { $0 == "\u{FFFD}" }), limit: 120)
     let word = last.map { VerifyPage.shown($0, limit: 40) } ?? "\(worst.token)"
     return "<span class=\"context\">\(HTML.escape(tail))\(text == nil ? " " : "")</span>"
       + "<mark>\(HTML.escape(word))</mark>"
