@@ -89,8 +89,10 @@ import Testing
   @Test func blameKeepsItsLimit() throws {
     let few = try MemoryTests.writeTokens(2, 64, to: workspace)
     try keepsLimit(
-      ["verify", model, try candidate(), "--tokens", few, "--format", "json", "--blame",
-       "--blame-count", "2", "--mtp", "drop"]
+      [
+        "verify", model, try candidate(), "--tokens", few, "--format", "json", "--blame",
+        "--blame-count", "2", "--mtp", "drop",
+      ]
     ) { Array($0.output.utf8) }
   }
 

@@ -53,7 +53,9 @@ package struct FixtureHead: Sendable, Hashable {
 
   /// Entries of a position that are held while its block is recorded: a position may take many
   /// times its share where others need less.
-  static func mostEntries(vocabSize: Int, keep: Int) -> Int { min(vocabSize, max(least, 16 * keep)) }
+  static func mostEntries(vocabSize: Int, keep: Int) -> Int {
+    min(vocabSize, max(least, 16 * keep))
+  }
 
   /// The most bytes that recording, or comparing with, so many positions takes beside the network.
   static func bytes(positions: Int, vocabSize: Int, keep: Int) -> Int {

@@ -47,7 +47,8 @@ public struct LogitsRun {
       limit: memory, threads: threads, sequences: sequences.count, isDivisible: true
     ) { together, plan, threads in
       Network.bytes(
-        rows: together * length, longest: length, config: config, mtpLayers: mtpLayers, threads: threads, plan: plan)
+        rows: together * length, longest: length, config: config, mtpLayers: mtpLayers,
+        threads: threads, plan: plan)
     }
     network = Network(
       config: config, weights: weights, threads: budget.threads, plan: budget.plan)

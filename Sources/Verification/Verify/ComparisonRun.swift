@@ -31,7 +31,8 @@ struct ComparisonRun {
     let blames = request.blameCount != nil
     let memory = ComparisonMemory(
       reference: reference.config, candidate: candidate.config, mtpLayers: mtpLayers,
-      isolates: request.isolates || request.isolatesModels || blames, blames: blames, tokens: batch.rows(),
+      isolates: request.isolates || request.isolatesModels || blames, blames: blames,
+      tokens: batch.rows(),
       longest: batch.longest)
     self.memory = memory
     // Blame goes back to the states of all tokens.

@@ -118,8 +118,9 @@ struct OwnSums {
       sum.add((output.0.rows(token..<token + 1), output.1.rows(token..<token + 1)))
       tokens.append(sum)
     }
-    choices = choices.map {
-      ($0.reference.appending(reference), $0.candidate.appending(candidate))
-    } ?? (reference, candidate)
+    choices =
+      choices.map {
+        ($0.reference.appending(reference), $0.candidate.appending(candidate))
+      } ?? (reference, candidate)
   }
 }
