@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    compressed, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups, mlx,
+    compressed, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups, hashes, mlx,
     quantization, reports, text, verification, weights,
 )
 from interop_checks.report import Report
@@ -33,6 +33,7 @@ PARTS = {
     "verification": verification.run,
     "reports": reports.run,
     "weights": weights.run,
+    "hashes": hashes.run,
 }
 
 
