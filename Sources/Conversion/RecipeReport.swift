@@ -7,15 +7,17 @@ extension Recipe {
   /// The `recipe` of a plan's document: what was asked for, in the words of the command line.
   public var json: JSONObject {
     switch target {
-    case .huggingFace: huggingFaceJSON
+    case .huggingFace: json(to: "hf", quant: weights?.name)
+    case .compressedTensors(let compressed):
+      json(to: "compressed-tensors", quant: compressed?.name)
     case .gguf(let gguf): gguf.json(self)
     case .mlx(let mlx): mlx.json(self)
     }
   }
 
-  private var huggingFaceJSON: JSONObject {
+  private func json(to format: String, quant: String?) -> JSONObject {
     var recipe: JSONObject = [
-      "to": .string("hf"), "quant": weights.map { .string($0.name) } ?? .null,
+      "to": .string(format), "quant": quant.map { .string($0) } ?? .null,
       "mtp": .string(mtp.rawValue), "maxShardSize": .integer(shardLimit ?? Recipe.usualShardLimit),
     ]
     if let blockSize {

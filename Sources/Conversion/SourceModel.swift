@@ -60,7 +60,7 @@ public struct SourceModel: Sendable {
     gguf = nil
     checkpoint = try Checkpoint(survey)
     networkConfig = checkpoint.config.without(
-      format == .safetensors ? [] : ["quantization", "quantization_config"])
+      format == .mlx ? ["quantization", "quantization_config"] : [])
     config = try DeepSeekV3Config(
       json: networkConfig, file: Folder.join(checkpoint.folder, "config.json"))
     declaredConfig = config
@@ -89,6 +89,9 @@ public struct SourceModel: Sendable {
       },
       .mlx: { checkpoint, config throws(Fault) in
         try MLXWeights.read(checkpoint, config: config)
+      },
+      .compressedTensors: { checkpoint, config throws(Fault) in
+        try CompressedTensorsWeights.read(checkpoint.inventory, config: config)
       },
     ]
 

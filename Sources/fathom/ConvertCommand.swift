@@ -17,6 +17,7 @@ struct ConvertCommand: ParsableCommand {
   /// Formats that can be written.
   enum Target: String, ExpressibleByArgument, CaseIterable {
     case hf, gguf, mlx
+    case compressedTensors = "compressed-tensors"
   }
 
   @Argument(help: ModelArgument.help)
@@ -33,7 +34,9 @@ struct ConvertCommand: ParsableCommand {
       """
       Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")) for hf; a file \
       type of llama.cpp for gguf, such as f16, q8_0 or q4_k_m; for mlx bf16, f16, f32, 2bit to 8bit, \
-      mxfp4, mxfp8 or nvfp4.
+      mxfp4, mxfp8 or nvfp4; fp8-block, fp8-channel, nvfp4, mxfp4, int4-g32, int8-channel, \
+      int4-g128-asymmetric and the like for compressed-tensors, with -experts behind it to leave all \
+      but routed experts as they are.
       """, valueName: "type"))
   var quant: String?
 
@@ -89,7 +92,9 @@ struct ConvertCommand: ParsableCommand {
     } catch let fault as Fault {
       throw ValidationError(fault.description)
     }
-    if (blockSize != nil || scaleFormat != nil) && (to != .hf || weights?.type != .f8E4M3) {
+    let isFP8 = weights?.type == .f8E4M3
+    let isBlocked = to == .compressedTensors && quant?.lowercased().hasPrefix("fp8-block") == true
+    if scaleFormat != nil && !isFP8 || blockSize != nil && !isFP8 && !isBlocked {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }
   }
@@ -138,6 +143,16 @@ struct ConvertCommand: ParsableCommand {
     case .mlx:
       try requireNoRecipe()
       return .mlx(try mlx.recipe(quant))
+    case .compressedTensors:
+      try requireNoRecipe()
+      try mlx.requireUnused()
+      return .compressedTensors(
+        try quant.map { name in
+          guard let recipe = CompressedRecipe(named: name) else {
+            throw unknown(name, CompressedRecipe.names)
+          }
+          return recipe
+        })
     case .gguf:
       try gguf.check()
       try mlx.requireUnused()

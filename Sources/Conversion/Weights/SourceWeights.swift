@@ -55,6 +55,8 @@ public struct SourceWeights: Sendable {
   public let all: [SourceWeight]
   /// What is wrong with tensors that should be weights and cannot be, by the weight's name.
   public let faults: [String: Fault]
+  /// Tensors that belong to weights and hold none of their values: shapes, scales of activations.
+  public let companions: [StoredTensor]
   /// Places in `all` of weights that are a stored tensor of their own name, by its index; −1 for none.
   private let places: [Int32]
   /// Places of all others.
@@ -64,7 +66,8 @@ public struct SourceWeights: Sendable {
   ///
   /// - Throws: `.malformed` where two weights have one name.
   public init(
-    _ inventory: Inventory, _ weights: [SourceWeight], faults: [String: Fault] = [:]
+    _ inventory: Inventory, _ weights: [SourceWeight], faults: [String: Fault] = [:],
+    companions: [StoredTensor] = []
   ) throws(Fault) {
     // Most names are those of stored tensors: looking them up there saves a second table of them.
     var places = [Int32](repeating: -1, count: inventory.tensors.count)
@@ -83,6 +86,7 @@ public struct SourceWeights: Sendable {
     self.inventory = inventory
     all = weights
     self.faults = faults
+    self.companions = companions
     self.places = places
     self.others = others
   }

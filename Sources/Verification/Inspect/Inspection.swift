@@ -109,6 +109,7 @@ public struct Inspection: Sendable {
         layers[layer].types[tensors[tensor.index].type, default: Tally()].add(tensors[tensor.index])
       }
     }
+    for tensor in files.weights.companions { isExplained[tensor.index] = true }
     for tensor in tensors where !isExplained[tensor.index] { unexplained.add(tensor) }
     layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
   }

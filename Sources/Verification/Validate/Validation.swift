@@ -95,7 +95,8 @@ public struct Validation: Sendable {
     var findings = files.collector.findings + tensors.collector.findings
     if deep {
       findings += try DeepChecks(
-        config: config, tensors: tensors.sound, shards: files.openShards, threads: threads
+        config: config, tensors: tensors.sound, statedShapes: tensors.statedShapes,
+        shards: files.openShards, threads: threads
       ).run()
     }
     self.findings =
