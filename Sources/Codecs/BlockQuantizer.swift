@@ -111,7 +111,7 @@ public struct BlockQuantizer: Sendable {
   }
 
   /// The bits of the largest magnitude, in whose order a NaN is larger than any number.
-  private static func largestMagnitude(
+  static func largestMagnitude(
     _ values: UnsafeBufferPointer<Float>, _ level: KernelLevel
   ) -> UInt32 {
     if let kernels = level.kernels {

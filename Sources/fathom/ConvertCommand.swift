@@ -16,7 +16,8 @@ struct ConvertCommand: ParsableCommand {
 
   /// Formats that can be written.
   enum Target: String, ExpressibleByArgument, CaseIterable {
-    case hf, gguf
+    case hf, gguf, mlx
+    case compressedTensors = "compressed-tensors"
   }
 
   @Argument(help: ModelArgument.help)
@@ -32,7 +33,10 @@ struct ConvertCommand: ParsableCommand {
     help: ArgumentHelp(
       """
       Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")) for hf; a file \
-      type of llama.cpp for gguf, such as f16, q8_0 or q4_k_m.
+      type of llama.cpp for gguf, such as f16, q8_0 or q4_k_m; for mlx bf16, f16, f32, 2bit to 8bit, \
+      mxfp4, mxfp8 or nvfp4; fp8-block, fp8-channel, nvfp4, mxfp4, int4-g32, int8-channel, \
+      int4-g128-asymmetric and the like for compressed-tensors, with -experts behind it to leave all \
+      but routed experts as they are.
       """, valueName: "type"))
   var quant: String?
 
@@ -47,7 +51,8 @@ struct ConvertCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Most bytes of tensors in one file: 5GB for hf, no bound for gguf.", valueName: "size"))
+      "Most bytes of tensors in one file: 5GB for hf, 5GiB for mlx, no bound for gguf.",
+      valueName: "size"))
   var maxShardSize: ByteSize?
 
   @Option(help: ArgumentHelp("Rows and columns of an FP8 block: 128x128.", valueName: "RxC"))
@@ -58,6 +63,9 @@ struct ConvertCommand: ParsableCommand {
 
   @OptionGroup(title: "GGUF")
   var gguf: GGUFOptions
+
+  @OptionGroup(title: "MLX")
+  var mlx: MLXOptions
 
   @Option(help: "Threads to convert with.")
   var threads = Workers.available
@@ -84,7 +92,9 @@ struct ConvertCommand: ParsableCommand {
     } catch let fault as Fault {
       throw ValidationError(fault.description)
     }
-    if (blockSize != nil || scaleFormat != nil) && (to != .hf || weights?.type != .f8E4M3) {
+    let isFP8 = weights?.type == .f8E4M3
+    let isBlocked = to == .compressedTensors && quant?.lowercased().hasPrefix("fp8-block") == true
+    if scaleFormat != nil && !isFP8 || blockSize != nil && !isFP8 && !isBlocked {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }
   }
@@ -127,16 +137,35 @@ struct ConvertCommand: ParsableCommand {
     switch to {
     case .hf:
       if let quant, weights == nil { throw unknown(quant, WeightStorage.all.map(\.name)) }
-      try gguf.requireUnused()
-      if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
+      try requireNoRecipe()
+      try mlx.requireUnused()
       return .huggingFace
+    case .mlx:
+      try requireNoRecipe()
+      return .mlx(try mlx.recipe(quant))
+    case .compressedTensors:
+      try requireNoRecipe()
+      try mlx.requireUnused()
+      return .compressedTensors(
+        try quant.map { name in
+          guard let recipe = CompressedRecipe(named: name) else {
+            throw unknown(name, CompressedRecipe.names)
+          }
+          return recipe
+        })
     case .gguf:
       try gguf.check()
+      try mlx.requireUnused()
       if maxShardSize != nil, gguf.keepSplit {
         throw ValidationError("--keep-split and --max-shard-size do not go together")
       }
       return .gguf(gguf.recipe(try quant.map(GGUFFileType.init(named:))))
     }
+  }
+
+  private func requireNoRecipe() throws {
+    try gguf.requireUnused()
+    if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
   }
 
   /// The format with what stands in files.

@@ -23,17 +23,11 @@ public struct PlanReport {
       ("TENSOR", .left), ("TYPE", .left), ("SHAPE", .left), ("BYTES", .right), ("FILE", .left),
       ("REASON", .left),
     ])
+    for (file, index, _) in placed { table.measure(cells(plan.tensors[index], file: file)) }
+    try write(table.title + "\n")
     for (file, index, _) in placed {
-      let tensor = plan.tensors[index]
-      let from = tensor.source.type.rawValue
-      let type = tensor.entry.type.rawValue
-      table.add([
-        tensor.entry.name.printable, from == type ? type : "\(from) → \(type)",
-        "\(tensor.entry.shape)", Quantity.count(tensor.entry.byteCount),
-        plan.layout.files[file].name, "\(treatment(of: tensor)): \(tensor.reason)",
-      ])
+      try write(table.line(cells(plan.tensors[index], file: file)) + "\n")
     }
-    for line in table.lines { try write(line + "\n") }
     try write("\n")
     for (reason, count) in droppedReasons { try write("left out: \(count) × \(reason)\n") }
     for warning in plan.warnings { try write("warning: \(warning.printable)\n") }
@@ -53,11 +47,22 @@ public struct PlanReport {
       """)
   }
 
+  private func cells(_ tensor: PlannedTensor, file: Int) -> [String] {
+    let from = tensor.source.type.rawValue
+    let type = tensor.entry.type.rawValue
+    return [
+      tensor.entry.name.printable, from == type ? type : "\(from) → \(type)",
+      "\(tensor.entry.shape)", Quantity.count(tensor.entry.byteCount),
+      plan.layout.files[file].name, "\(treatment(of: tensor)): \(tensor.reason)",
+    ]
+  }
+
   /// Writes the document of schema `fathom.plan/1`.
   public func writeJSON(_ write: (String) throws(Fault) -> Void) throws(Fault) {
     let head: JSONObject = [
       "schema": .string("fathom.plan/1"), "source": .string(source), "output": .string(output),
-      "recipe": recipe, "totals": totals, "peakMemory": .integer(plan.peakMemory),
+      "recipe": .object(plan.recipe.json), "totals": totals,
+      "peakMemory": .integer(plan.peakMemory),
       "threads": .integer(plan.buffers.threads),
       "files": .array(
         plan.files.map {
@@ -111,49 +116,6 @@ public struct PlanReport {
       }
     }
     return counts
-  }
-
-  private var recipe: JSONValue {
-    if case .gguf(let gguf) = plan.recipe.target { return .object(recipe(of: gguf)) }
-    var recipe: JSONObject = [
-      "to": .string("hf"), "quant": plan.recipe.weights.map { .string($0.name) } ?? .null,
-      "mtp": .string(plan.recipe.mtp.rawValue),
-      "maxShardSize": .integer(plan.recipe.shardLimit ?? Recipe.usualShardLimit),
-    ]
-    if let block = plan.recipe.blockSize {
-      recipe["blockSize"] = .array([.integer(block.rows), .integer(block.columns)])
-    }
-    if let format = plan.recipe.scaleFormat { recipe["scaleFormat"] = .string(format.rawValue) }
-    return .object(recipe)
-  }
-
-  private func recipe(of gguf: GGUFRecipe) -> JSONObject {
-    var recipe: JSONObject = [
-      "to": .string("gguf"), "quant": gguf.fileType.map { .string($0.name) } ?? .null,
-      "mtp": .string(plan.recipe.mtp.rawValue),
-      "maxShardSize": plan.recipe.shardLimit.map { .integer($0) } ?? .null,
-      "pure": .bool(gguf.isPure), "leaveOutputTensor": .bool(gguf.leavesOutput),
-      "tensorTypes": .array(
-        gguf.tensorTypes.map { .string("\($0.text)=\($0.type.rawValue)") }),
-    ]
-    if let type = gguf.base { recipe["default"] = .string(type.rawValue) }
-    if !gguf.rules.isEmpty {
-      recipe["rules"] = .array(
-        gguf.rules.map { rule in
-          var json: JSONObject = ["match": .string(rule.match)]
-          if let layers = rule.layers { json["layers"] = .string(layers.rawValue) }
-          json["type"] = .string(rule.type.rawValue)
-          return .object(json)
-        })
-    }
-    if gguf.keepsSplit { recipe["keepSplit"] = .bool(true) }
-    if let matrix = gguf.importance { recipe["importanceMatrix"] = .string(matrix.path) }
-    if !gguf.overrides.isEmpty {
-      recipe["overrides"] = .array(gguf.overrides.map { .string($0.text) })
-    }
-    if let type = gguf.outputType { recipe["outputTensorType"] = .string(type.rawValue) }
-    if let type = gguf.embeddingType { recipe["tokenEmbeddingType"] = .string(type.rawValue) }
-    return recipe
   }
 
   private var totals: JSONValue {
