@@ -7,6 +7,9 @@ extension DeepSeekV3Config {
   /// `kimi_k2` is V3's network under another name (moonshotai's Kimi-K2 configs).
   public static let modelTypes = ["deepseek_v3", "kimi_k2"]
 
+  /// Types of weights by their names in `torch_dtype`.
+  static let dataTypes: [String: ElementType] = ["bfloat16": .bf16, "float16": .f16, "float32": .f32]
+
   /// Reads a Hugging Face `config.json`.
   ///
   /// Both spellings of transformers are read: `rope_theta` + `rope_scaling` (4.x, and what DeepSeek
@@ -103,13 +106,12 @@ extension DeepSeekV3Config {
   }
 
   private static func readDataType(_ top: ConfigReader) throws(Fault) -> ElementType? {
-    let names: [String: ElementType] = ["bfloat16": .bf16, "float16": .f16, "float32": .f32]
     guard let name = try top.string("dtype", "torch_dtype") else { return nil }
     let plain = name.hasPrefix("torch.") ? String(name.dropFirst("torch.".count)) : name
-    guard let type = names[plain] else {
+    guard let type = dataTypes[plain] else {
       throw top.fault(
         top.object["dtype"] == nil ? "torch_dtype" : "dtype",
-        expected: names.keys.sorted().joined(separator: ", "))
+        expected: dataTypes.keys.sorted().joined(separator: ", "))
     }
     return type
   }
