@@ -193,3 +193,59 @@ extension JSONObject {
     return object
   }
 }
+
+/// Into how many shards networks can be divided.
+@Suite struct NativeDivisionTests {
+  private func config(
+    _ sample: String, _ change: (inout DeepSeekV3Config) -> Void = { _ in }
+  ) throws -> DeepSeekV3Config {
+    let path = "\(Repository.samples)/\(sample)/config.json"
+    var config = try DeepSeekV3Config(
+      json: JSONValue(parsing: contents(path), file: path), file: path)
+    change(&config)
+    return config
+  }
+
+  /// A dense layer has 9 × 16 blocks, the shared expert 16; DeepSeek asks for 8 or 16 shards.
+  @Test func deepSeekV3HasSixteenAtTheMost() throws {
+    let division = NativeDivision(try config("deepseek-v3"))
+    #expect(division.largest == 16)
+    for ranks in [1, 2, 4, 8, 16] { try division.require(ranks) }
+    do throws(Fault) {
+      try division.require(32)
+      Issue.record("32 shards were accepted")
+    } catch {
+      #expect(error.kind == .usage)
+      #expect(error.tensor == "model.layers.0.mlp.gate_proj.weight_scale_inv")
+      #expect(error.found == "144 blocks of 128")
+      #expect(error.expected?.contains("--mp 16") == true)
+    }
+  }
+
+  /// Without blocks the heads and the vocabulary decide.
+  @Test func plainWeightsAllowMore() throws {
+    let division = NativeDivision(try config("deepseek-v3") { $0.fp8 = nil })
+    #expect(division.largest == 128)
+    let odd = NativeDivision(
+      try config("deepseek-v3") {
+        $0.fp8 = nil
+        $0.vocabSize = 129_282
+      })
+    #expect(odd.largest == 2)
+  }
+
+  @Test(arguments: [
+    ("tiny-eighths", 8), ("tiny-bf16", 4), ("tiny-tied", 4), ("tiny-no-qlora", 1), ("tiny-fp8", 1),
+    // Its grids would divide by two, its blocks would not.
+    ("tiny-k-quants", 1),
+  ])
+  func samplesDivide(sample: String, largest: Int) throws {
+    #expect(NativeDivision(try config(sample)).largest == largest)
+  }
+
+  @Test(arguments: [3, 5, 16])
+  func otherNumbersAreRefused(ranks: Int) throws {
+    let division = NativeDivision(try config("tiny-eighths"))
+    #expect(throws: Fault.self) { try division.require(ranks) }
+  }
+}

@@ -97,27 +97,8 @@ public struct SafetensorsWriterLayout: Sendable {
     let odd = tensors.filter { entries[$0].byteCount % 8 != 0 }
     // Swift's sort is stable: within one element size the natural order stays.
     let order = even + odd.sorted { entries[$0].type.bits > entries[$1].type.bits }
-    var text = "{\"__metadata__\":{\"format\":\"pt\"}"
-    var offset = 0
-    var offsets: [Int] = []
-    for index in order {
-      let entry = entries[index]
-      text += ","
-      JSONValue.quote(entry.name, to: &text)
-      let shape = entry.shape.dimensions.map(String.init).joined(separator: ",")
-      text += ":{\"dtype\":\"\(entry.type.rawValue)\",\"shape\":[\(shape)],"
-      text += "\"data_offsets\":[\(offset),\(offset + entry.byteCount)]}"
-      offsets.append(offset)
-      offset += entry.byteCount
-    }
-    text += "}"
-    text += String(repeating: " ", count: (8 - text.utf8.count % 8) % 8)
-    var header = (0..<8).map { UInt8(truncatingIfNeeded: text.utf8.count >> (8 * $0)) }
-    header += text.utf8
-    let start = header.count
-    return File(
-      name: name, header: header, tensors: order, offsets: offsets.map { $0 + start },
-      byteCount: start + offset)
+    return .safetensors(
+      named: name, entries, order: order, metadata: "\"__metadata__\":{\"format\":\"pt\"}")
   }
 }
 
