@@ -103,9 +103,7 @@ private struct NativeReader {
     if tensors.contains(where: { $0.type == .f8E4M3 }) {
       config["quantization_config"] = .object(try quantization(of: config))
     }
-    var sorted = JSONObject()
-    for key in config.keys.sorted() { sorted[key] = config[key] }
-    return sorted
+    return config.sorted
   }
 
   /// Layers after the last that have tensors, without gaps.

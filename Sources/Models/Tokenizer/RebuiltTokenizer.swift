@@ -59,10 +59,8 @@ public struct RebuiltTokenizer: Sendable {
     settings["clean_up_tokenization_spaces"] = .bool(false)
     settings["model_max_length"] = .integer(contextLength)
     settings["tokenizer_class"] = .string("PreTrainedTokenizerFast")
-    var sorted = JSONObject()
-    for key in settings.keys.sorted() { sorted[key] = settings[key] }
     files = TokenizerFiles(
-      tokenizer: .object(document), settings: .object(sorted), template: nil)
+      tokenizer: .object(document), settings: .object(settings.sorted), template: nil)
     lost =
       added.isEmpty
       ? []
