@@ -27,10 +27,9 @@ public struct ConversionResult: Sendable, Hashable {
 extension Plan {
   /// Where the output's files go: into a folder of their own, or beside each other.
   private func place(at destination: OutputPath) throws(Fault) -> any OutputSet {
-    switch recipe.target {
-    case .huggingFace: try OutputFolder(at: destination)
-    case .gguf: try OutputFiles(at: destination, names: layout.files.map(\.name))
-    }
+    output.isFolder
+      ? try OutputFolder(at: destination)
+      : try OutputFiles(at: destination, names: layout.files.map(\.name))
   }
 
   /// Carries the plan out.
@@ -135,9 +134,8 @@ private struct PlanWriter {
 
   /// Writes index, config and side files.
   mutating func writeRest() throws(Fault) {
-    if let index = plan.index { try write(index, to: SafetensorsIndex.fileName) }
-    if let config = plan.config { try write(config, to: "config.json") }
-    for side in plan.sideFiles { try copy(side) }
+    for document in plan.output.documents { try write(document.bytes, to: document.name) }
+    for side in plan.output.sideFiles { try copy(side) }
   }
 
   private mutating func write(_ bytes: [UInt8], to name: String) throws(Fault) {

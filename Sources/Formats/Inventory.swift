@@ -29,6 +29,35 @@ public struct StoredTensor: Sendable, Hashable {
   }
 }
 
+extension StoredTensor {
+  /// The same place under another name.
+  public func renamed(_ name: String) -> StoredTensor {
+    StoredTensor(
+      name: name, type: type, shape: shape, shard: shard, offset: offset, byteCount: byteCount)
+  }
+
+  /// The same bytes as elements of another type, as where codes of 4 bits stand in U32 words; nil
+  /// where these do not fill them.
+  public func seen(as type: ElementType, _ shape: Shape) -> StoredTensor? {
+    guard type.byteCount(elements: shape.elementCount) == byteCount else { return nil }
+    return StoredTensor(
+      name: name, type: type, shape: shape, shard: shard, offset: offset, byteCount: byteCount)
+  }
+
+  /// The tensors that one of (count, …) stacks, all under its name; nil where it is none of such.
+  public func slices(_ count: Int) -> [StoredTensor]? {
+    guard shape.dimensions.count > 1, shape.dimensions[0] == count, count > 0,
+      let inner = Shape(Array(shape.dimensions.dropFirst())), byteCount % count == 0
+    else { return nil }
+    let size = byteCount / count
+    return (0..<count).map { index in
+      StoredTensor(
+        name: name, type: type, shape: inner, shard: shard, offset: offset + index * size,
+        byteCount: size)
+    }
+  }
+}
+
 /// One file of a checkpoint whose header has been read and checked.
 public struct Shard: Sendable {
   /// File name below the checkpoint's folder.
