@@ -18,6 +18,8 @@ public struct SourceModel: Sendable {
   /// Entries of the folder that look like side files and are not copied, with the reason.
   public let skippedFiles: [String]
 
+  /// What the files do not say and is assumed instead, a line each.
+  public let notes: [String]
   /// The GGUF file that the checkpoint was read from; nil for any other.
   public let gguf: GGUFModel?
 
@@ -30,6 +32,7 @@ public struct SourceModel: Sendable {
     checkpoint = model.checkpoint
     config = model.config
     weights = try GGUFWeights.read(model.files.inventory, config: model.config)
+    notes = model.notes
     sideFiles = []
     skippedFiles = []
   }
@@ -51,22 +54,33 @@ public struct SourceModel: Sendable {
   public init(_ survey: CheckpointSurvey) throws(Fault) {
     format = ModelFormat(survey)
     gguf = nil
-    checkpoint = try Checkpoint(survey)
-    config = try DeepSeekV3Config(
-      json: checkpoint.config, file: Folder.join(checkpoint.folder, "config.json"))
     guard let read = SourceModel.readers[format] else {
       preconditionFailure("\(format.rawValue) has no reader of folders")
     }
-    weights = try read(checkpoint, config)
-    (sideFiles, skippedFiles) = try SideFile.list(in: checkpoint.folder)
+    (checkpoint, config, weights, notes) = try read(survey)
+    (sideFiles, skippedFiles) = try SideFile.list(
+      in: checkpoint.folder, except: Folder.name(of: survey.configFile))
   }
+
+  private typealias Contents = (
+    checkpoint: Checkpoint, config: DeepSeekV3Config, weights: SourceWeights, notes: [String]
+  )
 
   /// What makes weights of the tensors in a folder, a row for each format.
   private static let readers:
-    [ModelFormat: @Sendable (Checkpoint, DeepSeekV3Config) throws(Fault) -> SourceWeights] = [
-      .safetensors: { checkpoint, config throws(Fault) in
-        try HuggingFaceWeights.read(checkpoint.inventory, config: config)
-      }
+    [ModelFormat: @Sendable (CheckpointSurvey) throws(Fault) -> Contents] = [
+      .safetensors: { survey throws(Fault) in
+        let checkpoint = try Checkpoint(survey)
+        let config = try DeepSeekV3Config(json: survey.config, file: survey.configFile)
+        return (
+          checkpoint, config,
+          try HuggingFaceWeights.read(checkpoint.inventory, config: config), []
+        )
+      },
+      .native: { survey throws(Fault) in
+        let model = try NativeModel(survey)
+        return (model.checkpoint, model.config, model.weights, model.notes)
+      },
     ]
 
   /// What must not be overwritten when the user named `model`: the file alone where it is one, so

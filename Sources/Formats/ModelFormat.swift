@@ -6,6 +6,8 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   case safetensors
   /// A GGUF file, or splits of one.
   case gguf
+  /// DeepSeek's own model-parallel shards.
+  case native = "deepseek"
 
   /// A row of the table that tells what lies in a folder by its contents.
   private struct Row: Sendable {
@@ -14,7 +16,9 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   }
 
   /// Asked in this order; the last one takes what is left.
-  private static let folders = [Row(format: .safetensors) { _ in true }]
+  private static let folders = [
+    Row(format: .native) { $0.isNative }, Row(format: .safetensors) { _ in true },
+  ]
 
   /// Whether a path names a GGUF file, by its contents; a file of that name that is none is for
   /// opening to refuse.

@@ -16,7 +16,7 @@ struct ConvertCommand: ParsableCommand {
 
   /// Formats that can be written.
   enum Target: String, ExpressibleByArgument, CaseIterable {
-    case hf, gguf
+    case hf, gguf, deepseek
   }
 
   @Argument(help: ModelArgument.help)
@@ -49,6 +49,10 @@ struct ConvertCommand: ParsableCommand {
     help: ArgumentHelp(
       "Most bytes of tensors in one file: 5GB for hf, no bound for gguf.", valueName: "size"))
   var maxShardSize: ByteSize?
+
+  @Option(
+    help: ArgumentHelp("Model-parallel shards for --to deepseek; 1 by default.", valueName: "n"))
+  var mp: Int?
 
   @Option(help: ArgumentHelp("Rows and columns of an FP8 block: 128x128.", valueName: "RxC"))
   var blockSize: BlockSize?
@@ -84,7 +88,7 @@ struct ConvertCommand: ParsableCommand {
     } catch let fault as Fault {
       throw ValidationError(fault.description)
     }
-    if (blockSize != nil || scaleFormat != nil) && (to != .hf || weights?.type != .f8E4M3) {
+    if (blockSize != nil || scaleFormat != nil) && weights?.type != .f8E4M3 {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }
   }
@@ -119,17 +123,25 @@ struct ConvertCommand: ParsableCommand {
       format == .json ? result.json(of: plan).text() + "\n" : result.text(of: plan))
   }
 
-  /// Storage of a Hugging Face checkpoint's weights.
-  private var weights: WeightStorage? { to == .hf ? quant.flatMap(WeightStorage.named) : nil }
+  /// Storage of a checkpoint's weights, where it is that of safetensors files.
+  private var weights: WeightStorage? { to == .gguf ? nil : quant.flatMap(WeightStorage.named) }
 
   /// The format with its own options, all names looked up.
   private func target() throws -> Recipe.Target {
-    switch to {
-    case .hf:
+    if mp != nil, to != .deepseek { throw ValidationError("--mp goes with --to deepseek") }
+    if to != .gguf {
       if let quant, weights == nil { throw unknown(quant, WeightStorage.all.map(\.name)) }
       try gguf.requireUnused()
       if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
-      return .huggingFace
+    }
+    switch to {
+    case .hf: return .huggingFace
+    case .deepseek:
+      guard (1...4096).contains(mp ?? 1) else {
+        throw ValidationError("--mp takes a number from 1 to 4096")
+      }
+      if maxShardSize != nil { throw ValidationError("--max-shard-size and --mp exclude another") }
+      return .deepSeek(shards: mp ?? 1)
     case .gguf:
       try gguf.check()
       if maxShardSize != nil, gguf.keepSplit {

@@ -8,7 +8,7 @@ struct AssemblyReader {
   let inventory: Inventory
   /// Memory for stored bytes.
   let scratch: UnsafeMutableRawBufferPointer
-  /// Memory for values that are yet to be transposed, an area for each transposition in another.
+  /// Memory for values that are yet to be transposed or cut, an area for each of those in another.
   let turned: [UnsafeMutableBufferPointer<Float>]
   /// Counts what is read.
   let count: (Int) -> Void
@@ -46,7 +46,12 @@ struct AssemblyReader {
           values, rows: start + rest.lowerBound..<start + rest.upperBound, columns: columns,
           into: target.rows(target.range(of: top, rest, rows)), depth: depth)
       }
-    case .stored, .stacked, .beside, .slices:
+    case .columns(let part, let range) where !part.isWhole(range):
+      try cut(
+        part, rows: rows,
+        columns: range.lowerBound + columns.lowerBound..<range.lowerBound + columns.upperBound,
+        into: target, depth: depth)
+    case .stored, .stacked, .beside, .slices, .columns:
       try AssemblyReader.forEachPiece(
         of: weight, rows: rows, columns: columns
       ) { piece throws(Fault) in
@@ -68,29 +73,55 @@ struct AssemblyReader {
     _ weight: Assembly, rows: Range<Int>, columns: Range<Int>, into target: MutableFloatMatrix,
     depth: Int
   ) throws(Fault) {
-    // From block to block: what lies before and after is decoded and not used.
+    try forEachSquare(
+      of: weight, rows: rows, columns: columns, depth: depth
+    ) { line, row, wanted in
+      for column in wanted {
+        target.base[(column - columns.lowerBound) * target.stride + row - rows.lowerBound] =
+          line[column - wanted.lowerBound]
+      }
+    }
+  }
+
+  /// weight (rows, columns) → target of that size, where columns begin or end within a block
+  private func cut(
+    _ weight: Assembly, rows: Range<Int>, columns: Range<Int>, into target: MutableFloatMatrix,
+    depth: Int
+  ) throws(Fault) {
+    try forEachSquare(
+      of: weight, rows: rows, columns: columns, depth: depth
+    ) { line, row, wanted in
+      let start = (row - rows.lowerBound) * target.stride - columns.lowerBound
+      (target.base + start + wanted.lowerBound).update(from: line, count: wanted.count)
+    }
+  }
+
+  /// Decodes columns from block to block into an area, and hands each row of that over: where the
+  /// wanted columns of it begin, the row, and the columns.
+  private func forEachSquare(
+    of weight: Assembly, rows: Range<Int>, columns: Range<Int>, depth: Int,
+    _ body: (UnsafeMutablePointer<Float>, Int, Range<Int>) -> Void
+  ) throws(Fault) {
+    // What lies before and after the wanted columns is decoded and not used.
     let unit = weight.columnUnit
     let outer =
       columns.lowerBound / unit
       * unit..<min(
         weight.columns, (columns.upperBound + unit - 1) / unit * unit)
     let area = turned[depth]
+    guard let base = area.baseAddress else { return }
     let most = area.count / unit * unit
     let rowsAtOnce = max(1, area.count / max(1, outer.count))
     for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsAtOnce) {
       let group = first..<min(rows.upperBound, first + rowsAtOnce)
       for start in stride(from: outer.lowerBound, to: outer.upperBound, by: most) {
         let piece = start..<min(outer.upperBound, start + most)
-        let square = MutableFloatMatrix(
-          area.baseAddress!, rows: group.count, columns: piece.count)
+        let square = MutableFloatMatrix(base, rows: group.count, columns: piece.count)
         try decode(weight, rows: group, columns: piece, into: square, depth: depth + 1)
         let wanted = piece.clamped(to: columns)
         for (line, row) in group.enumerated() {
-          let source = square.base + line * square.stride - piece.lowerBound
-          for column in wanted {
-            target.base[(column - columns.lowerBound) * target.stride + row - rows.lowerBound] =
-              source[column]
-          }
+          body(
+            square.base + line * square.stride + wanted.lowerBound - piece.lowerBound, row, wanted)
         }
       }
     }
@@ -220,7 +251,12 @@ extension AssemblyReader {
     _ body: (Piece) throws(Fault) -> Void
   ) throws(Fault) {
     switch weight.form {
-    case .stored, .transposedSlices, .joined:
+    case .columns(let part, let range) where part.isWhole(range):
+      try forEachPiece(
+        of: part, rows: rows,
+        columns: range.lowerBound + columns.lowerBound..<range.lowerBound + columns.upperBound,
+        at: place, body)
+    case .stored, .transposedSlices, .columns, .joined:
       try body(
         Piece(
           weight: weight, rows: rows, columns: columns,

@@ -38,6 +38,9 @@ public struct SourceWeights: Sendable {
   public let inventory: Inventory
   /// The weights, in the order of their bytes.
   public let all: [SourceWeight]
+  /// Tensors that repeat what a weight is made of, as some formats have it in several files; they
+  /// are not read.
+  public let copies: [(weight: String, tensor: StoredTensor)]
   /// What is wrong with tensors that should be weights and cannot be, by the weight's name.
   public let faults: [String: Fault]
   private let indices: [String: Int]
@@ -46,7 +49,8 @@ public struct SourceWeights: Sendable {
   ///
   /// - Throws: `.malformed` where two weights have one name.
   public init(
-    _ inventory: Inventory, _ weights: [SourceWeight], faults: [String: Fault] = [:]
+    _ inventory: Inventory, _ weights: [SourceWeight],
+    copies: [(weight: String, tensor: StoredTensor)] = [], faults: [String: Fault] = [:]
   ) throws(Fault) {
     var indices: [String: Int] = [:]
     indices.reserveCapacity(weights.count)
@@ -61,6 +65,7 @@ public struct SourceWeights: Sendable {
     }
     self.inventory = inventory
     all = weights
+    self.copies = copies
     self.faults = faults
     self.indices = indices
   }

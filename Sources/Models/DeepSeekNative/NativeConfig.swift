@@ -9,6 +9,8 @@ public struct NativeConfig: Sendable {
   /// What the keys cannot say of the network, a line each; DeepSeek's code computes with its own
   /// values there.
   public let lost: [String]
+  /// What the tensors still show and DeepSeek's code does not take, a line each.
+  public let warnings: [String]
 
   /// Positions that DeepSeek's code makes room for where the config does not say.
   static let usualLength = 16384
@@ -22,7 +24,8 @@ public struct NativeConfig: Sendable {
       if let value = row.value(config) { object[row.name] = value }
     }
     json = .object(object)
-    lost = NativeLoss.all.compactMap { $0.text(config) }
+    lost = NativeLimit.keys.compactMap { $0.text(config) }
+    warnings = NativeLimit.code.compactMap { $0.text(config) }
   }
 }
 

@@ -77,25 +77,36 @@ public enum NativeNames {
     ]
   }
 
-  /// The native name of a tensor and its division; nil for one that the dialect cannot name.
-  public static func native(of huggingFace: String) -> (name: String, division: Division)? {
+  /// A tensor's name in the other dialect.
+  public struct Translation: Sendable, Hashable {
+    /// The name.
+    public let name: String
+    /// How the tensor is divided.
+    public let division: Division
+    /// Index of its routed expert, nil elsewhere.
+    public let expert: Int?
+  }
+
+  /// The native name of a tensor; nil for one that the dialect cannot name.
+  public static func native(of huggingFace: String) -> Translation? {
     let place = Place(huggingFace, layers: "model.layers.")
     guard let row = (place.layer == nil ? outerByOther : layerByOther)[place.module],
       let ending = row.endings.first(where: { $0.huggingFace == place.ending })
     else { return nil }
-    return (place.name(row.native, ending: ending.native, layers: "layers."), row.division)
+    return Translation(
+      name: place.name(row.native, ending: ending.native, layers: "layers."),
+      division: row.division, expert: place.expert.flatMap { Int($0) })
   }
 
-  /// The Hugging Face name of a native tensor and its division; nil for one that is no such.
-  public static func huggingFace(of native: String) -> (name: String, division: Division)? {
+  /// The Hugging Face name of a native tensor; nil for one that is no such.
+  public static func huggingFace(of native: String) -> Translation? {
     let place = Place(native, layers: "layers.")
     guard let row = (place.layer == nil ? outerByNative : layerByNative)[place.module],
       let ending = row.endings.first(where: { $0.native == place.ending })
     else { return nil }
-    return (
-      place.name(row.huggingFace, ending: ending.huggingFace, layers: "model.layers."),
-      row.division
-    )
+    return Translation(
+      name: place.name(row.huggingFace, ending: ending.huggingFace, layers: "model.layers."),
+      division: row.division, expert: place.expert.flatMap { Int($0) })
   }
 
   private static let outerByOther = index(outer, by: \.huggingFace)

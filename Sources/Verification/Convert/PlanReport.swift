@@ -67,6 +67,7 @@ public struct PlanReport {
           ])
         }),
       "warnings": .array(plan.warnings.map { .string($0) }),
+      "lost": .array(plan.lost.map { .string($0) }),
     ]
     // The lists that grow with the model follow, a line for each entry.
     try write(String(JSONValue.object(head).text().dropLast("\n}".count)))
@@ -114,12 +115,19 @@ public struct PlanReport {
   }
 
   private var recipe: JSONValue {
-    if case .gguf(let gguf) = plan.recipe.target { return .object(recipe(of: gguf)) }
     var recipe: JSONObject = [
       "to": .string("hf"), "quant": plan.recipe.weights.map { .string($0.name) } ?? .null,
       "mtp": .string(plan.recipe.mtp.rawValue),
-      "maxShardSize": .integer(plan.recipe.shardLimit ?? Recipe.usualShardLimit),
     ]
+    switch plan.recipe.target {
+    case .gguf(let gguf): return .object(self.recipe(of: gguf))
+    case .deepSeek(let shards):
+      recipe["to"] = .string("deepseek")
+      recipe["mp"] = .integer(shards)
+      recipe["maxShardSize"] = .null
+    case .huggingFace:
+      recipe["maxShardSize"] = .integer(plan.recipe.shardLimit ?? Recipe.usualShardLimit)
+    }
     if let block = plan.recipe.blockSize {
       recipe["blockSize"] = .array([.integer(block.rows), .integer(block.columns)])
     }

@@ -105,6 +105,11 @@ public struct Inspection: Sendable {
         layers[layer].types[tensor.type, default: Tally()].add(whole)
       }
     }
+    for (weight, tensor) in files.weights.copies {
+      guard let place = places.place(of: weight) else { continue }
+      explained.insert(tensor.name)
+      if let layer = place.layer { layers[layer].types[tensor.type, default: Tally()].add(tensor) }
+    }
     for tensor in tensors where !explained.contains(tensor.name) { unexplained.add(tensor) }
     layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
   }
