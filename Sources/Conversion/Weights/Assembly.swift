@@ -122,14 +122,24 @@ public struct Assembly: Sendable, Hashable {
 }
 
 extension Assembly {
+  /// Calls `body` for each stored tensor in order, with its scaling.
+  public func forEachLeaf(_ body: (StoredTensor, Scaling?) -> Void) {
+    switch form {
+    case .stored(let tensor, let scaling): body(tensor, scaling)
+    case .stacked(let parts), .beside(let parts): for part in parts { part.forEachLeaf(body) }
+    case .slices(let part, _), .transposedSlices(let part, _), .columns(let part, _):
+      part.forEachLeaf(body)
+    case .joined(let keys, let values, _):
+      keys.forEachLeaf(body)
+      values.forEachLeaf(body)
+    }
+  }
+
   /// The stored tensors in order, each with its scaling.
   public var leaves: [(tensor: StoredTensor, scaling: Scaling?)] {
-    switch form {
-    case .stored(let tensor, let scaling): [(tensor, scaling)]
-    case .stacked(let parts), .beside(let parts): parts.flatMap(\.leaves)
-    case .slices(let part, _), .transposedSlices(let part, _), .columns(let part, _): part.leaves
-    case .joined(let keys, let values, _): keys.leaves + values.leaves
-    }
+    var leaves: [(tensor: StoredTensor, scaling: Scaling?)] = []
+    forEachLeaf { leaves.append(($0, $1)) }
+    return leaves
   }
 
   /// The first leaf; every assembly has one.
@@ -170,7 +180,17 @@ extension Assembly {
 
   /// All stored tensors, scales behind what they scale.
   public var stored: [StoredTensor] {
-    leaves.flatMap { [$0.tensor] + ($0.scaling?.stored ?? []) }
+    var stored: [StoredTensor] = []
+    forEachStored { stored.append($0) }
+    return stored
+  }
+
+  /// Calls `body` for every stored tensor, scales behind what they scale.
+  public func forEachStored(_ body: (StoredTensor) -> Void) {
+    forEachLeaf { tensor, scaling in
+      body(tensor)
+      scaling?.forEachStored(body)
+    }
   }
 
   /// Whether a property holds of all leaves.

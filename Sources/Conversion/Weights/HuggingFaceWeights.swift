@@ -10,6 +10,9 @@ struct HuggingFaceWeights {
   let config: DeepSeekV3Config
   private var weights: [SourceWeight] = []
   private var faults: [String: Fault] = [:]
+  private var grids: [StoredTensor] = []
+  /// Tensors, by their index, that scale a weight.
+  private var isUsed: [Bool]
 
   static func read(
     _ inventory: Inventory, config: DeepSeekV3Config
@@ -17,20 +20,19 @@ struct HuggingFaceWeights {
     var reader = HuggingFaceWeights(inventory: inventory, config: config)
     reader.weights.reserveCapacity(inventory.tensors.count)
     for tensor in inventory.tensors { reader.add(tensor) }
+    reader.findOrphans()
     return try SourceWeights(inventory, reader.weights, faults: reader.faults)
   }
 
   private init(inventory: Inventory, config: DeepSeekV3Config) {
     self.inventory = inventory
     self.config = config
+    isUsed = [Bool](repeating: false, count: inventory.tensors.count)
   }
 
   private mutating func add(_ tensor: StoredTensor) {
-    if let name = ExpectedTensor.weightName(ofScale: tensor.name) {
-      let weight = inventory[name]
-      guard weight?.type != .f8E4M3 else { return }
-      faults[tensor.name] = fault(
-        tensor, "scales no FP8 weight", "\(name) in F8_E4M3", weight?.type.rawValue ?? "nothing")
+    if ExpectedTensor.weightName(ofScale: tensor.name) != nil {
+      grids.append(tensor)
       return
     }
     guard tensor.type == .f8E4M3, let scales = inventory[ExpectedTensor.scaleName(for: tensor.name)]
@@ -38,6 +40,7 @@ struct HuggingFaceWeights {
       weights.append(SourceWeight(tensor.name, tensor))
       return
     }
+    isUsed[scales.index] = true
     guard let fp8 = config.fp8 else {
       faults[tensor.name] = fault(
         tensor, "is FP8 with scales", "a quantization_config in config.json", "none")
@@ -61,6 +64,16 @@ struct HuggingFaceWeights {
       return
     }
     weights.append(SourceWeight(tensor.name, tensor, scaling: scaling))
+  }
+
+  /// Grids beside no FP8 weight.
+  private mutating func findOrphans() {
+    for tensor in grids where !isUsed[tensor.index] {
+      let name = ExpectedTensor.weightName(ofScale: tensor.name) ?? ""
+      faults[tensor.name] = fault(
+        tensor, "scales no FP8 weight", "\(name) in F8_E4M3",
+        inventory[name]?.type.rawValue ?? "nothing")
+    }
   }
 
   private func fault(

@@ -25,6 +25,13 @@ public struct Scaling: Sendable, Hashable {
     [(rows + block.rows - 1) / block.rows, (columns + block.columns - 1) / block.columns]
   }
 
+  /// Calls `body` for every stored tensor of it.
+  public func forEachStored(_ body: (StoredTensor) -> Void) { body(scales) }
+
   /// Every stored tensor of it.
-  public var stored: [StoredTensor] { [scales] }
+  public var stored: [StoredTensor] {
+    var stored: [StoredTensor] = []
+    forEachStored { stored.append($0) }
+    return stored
+  }
 }

@@ -28,7 +28,11 @@ public struct SourceWeight: Sendable, Hashable {
   /// How it is stored, or the first part of it.
   public var type: ElementType { assembly.first.tensor.type }
   /// Bytes that it takes, scales apart.
-  public var byteCount: Int { assembly.leaves.reduce(0) { $0 + $1.tensor.byteCount } }
+  public var byteCount: Int {
+    var bytes = 0
+    assembly.forEachLeaf { tensor, _ in bytes += tensor.byteCount }
+    return bytes
+  }
 }
 
 /// All weights of a model under Hugging Face's names, whatever its format: what a reader of a

@@ -94,34 +94,40 @@ public struct Inspection: Sendable {
       types[tensor.type, default: Tally()].add(tensor)
     }
     let places = TensorPlaces(config)
-    var explained: Set<String> = []
-    explained.reserveCapacity(tensors.count)
+    var isExplained = [Bool](repeating: false, count: tensors.count)
     for weight in files.weights.all {
       guard let place = places.place(of: weight.name) else { continue }
       add(weight, place)
-      for tensor in weight.assembly.stored where explained.insert(tensor.name).inserted {
+      weight.assembly.forEachStored { tensor in
         // A stack is one tensor and holds the weights of many.
-        guard let layer = place.layer, let whole = inventory[tensor.name] else { continue }
-        layers[layer].types[tensor.type, default: Tally()].add(whole)
+        guard !isExplained[tensor.index] else { return }
+        isExplained[tensor.index] = true
+        guard let layer = place.layer else { return }
+        layers[layer].types[tensors[tensor.index].type, default: Tally()].add(tensors[tensor.index])
       }
     }
     for (weight, tensor) in files.weights.copies {
       guard let place = places.place(of: weight) else { continue }
-      explained.insert(tensor.name)
+      isExplained[tensor.index] = true
       if let layer = place.layer { layers[layer].types[tensor.type, default: Tally()].add(tensor) }
     }
-    for tensor in tensors where !explained.contains(tensor.name) { unexplained.add(tensor) }
+    for tensor in tensors where !isExplained[tensor.index] { unexplained.add(tensor) }
     layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
   }
 
   private mutating func add(_ weight: SourceWeight, _ place: TensorPlace) {
     let count = weight.shape.elementCount
-    let grids = weight.assembly.leaves.compactMap(\.scaling).flatMap(\.stored)
-    scales += grids.reduce(0) { $0 + $1.shape.elementCount }
+    var bytes = 0
+    weight.assembly.forEachLeaf { tensor, scaling in
+      bytes += tensor.byteCount
+      scaling?.forEachStored {
+        scales += $0.shape.elementCount
+        bytes += $0.byteCount
+      }
+    }
     if let layer = place.layer {
       while layers.count <= layer { layers.append(Layer(index: layers.count, config: config)) }
-      layers[layer].add(
-        weight, bytes: weight.byteCount + grids.reduce(0) { $0 + $1.byteCount }, place, config)
+      layers[layer].add(weight, bytes: bytes, place, config)
     }
     if let layer = place.layer, layer >= config.layers {
       mtpParameters += count
