@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    conversion, fixtures, forward, gguf, gguf_input, gguf_options, quantization, text,
+    conversion, fixtures, forward, gguf, gguf_input, gguf_options, native, quantization, text,
     verification, weights,
 )
 from interop_checks.report import Report
@@ -27,6 +27,7 @@ PARTS = {
     "gguf": gguf.run,
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,
+    "native": native.run,
     "verification": verification.run,
     "weights": weights.run,
 }

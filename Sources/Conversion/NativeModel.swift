@@ -14,23 +14,32 @@ struct NativeModel {
   /// What is assumed, a line each.
   let notes: [String]
 
-  /// Opens what was looked at. Beside the shards may stand DeepSeek's own config, or Hugging Face's.
+  /// Opens what was looked at.
   ///
   /// - Throws: `.malformed` where it is no sound set of shards, or its config is not one of this
   ///   family.
   init(_ survey: CheckpointSurvey) throws(Fault) {
     let files = try Checkpoint(survey)
-    let reader = try NativeWeights(files.inventory)
-    var json = survey.config
-    if NativeSource.isNative(json) {
-      let source = try NativeSource(json, tensors: reader.wholes, file: survey.configFile)
-      json = source.json
-      notes = source.notes
-    } else {
-      notes = []
-    }
+    try survey.requireOneDivision()
+    let pieces = NativePieces(
+      files.inventory.tensors, files: files.inventory.shards.map(\.name))
+    let (json, notes) = try pieces.config(survey.config, file: survey.configFile)
     config = try DeepSeekV3Config(json: json, file: survey.configFile)
-    weights = try reader.read(config)
-    checkpoint = Checkpoint(folder: survey.folder, config: json, inventory: files.inventory)
+    weights = try NativeWeights.read(files.inventory, pieces, config: config)
+    checkpoint = Checkpoint(
+      folder: survey.folder, config: try NativeModel.adding(to: json, in: survey.folder),
+      inventory: files.inventory)
+    self.notes = notes
+  }
+
+  /// Special tokens, which only the settings of generation name beside these shards.
+  private static func adding(to json: JSONValue, in folder: String) throws(Fault) -> JSONValue {
+    guard case .object(var object) = json,
+      let settings = try TokenizerFiles.json("generation_config.json", in: folder)
+    else { return json }
+    for key in ["bos_token_id", "eos_token_id", "pad_token_id"] where object[key] == nil {
+      object[key] = settings[key]
+    }
+    return .object(object)
   }
 }

@@ -81,28 +81,28 @@ struct NativePlanner {
   private func piece(
     of tensor: PlannedTensor, _ native: NativeNames.Translation, rank: Int
   ) -> PlannedTensor? {
-    var dimensions = tensor.entry.shape.dimensions
-    var assembly = tensor.assembly
+    let whole = tensor.assembly
+    let assembly: Assembly
     switch native.division {
-    case .replicated: break
+    case .replicated: assembly = whole
+    case .rows: assembly = whole.rows(part(rank, of: whole.rows))
+    case .columns: assembly = whole.columns(part(rank, of: whole.columns))
     case .expert:
       let own = planner.target.routedExperts / count
       guard let expert = native.expert, expert / own == rank else { return nil }
-    case .rows:
-      dimensions[0] /= count
-      assembly = assembly.rows(part(rank, of: assembly.rows))
-    case .columns:
-      dimensions[1] /= count
-      assembly = assembly.columns(part(rank, of: assembly.columns))
+      assembly = whole
     }
-    guard let shape = Shape(dimensions),
-      let entry = OutputLayout.Entry(name: native.name, type: tensor.entry.type, shape: shape)
-    else { preconditionFailure("a part is smaller than the whole") }
-    let isWhole = assembly == tensor.assembly
+    let entry = OutputLayout.Entry(
+      name: native.name, type: tensor.entry.type,
+      shape: native.division.part(of: tensor.entry.shape, among: count))
+    guard let entry else { preconditionFailure("a part is smaller than the whole") }
+    let operation: Operation =
+      switch tensor.operation {
+      case .copy, .convert: assembly.operation(to: entry.type)
+      case .quantize, .scales: tensor.operation
+      }
     return PlannedTensor(
-      entry: entry, assembly: assembly,
-      operation: isWhole || tensor.operation != .copy
-        ? tensor.operation : assembly.operation(to: entry.type), reason: tensor.reason)
+      entry: entry, assembly: assembly, operation: operation, reason: tensor.reason)
   }
 
   /// The rows or columns of a shard.

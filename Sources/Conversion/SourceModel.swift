@@ -92,15 +92,7 @@ public struct SourceModel: Sendable {
   /// Layers at and after `config.layers` that have tensors, without gaps: the MTP layers that are
   /// there, whatever the config says.
   func presentMTPLayers() -> Int {
-    var found: Set<Int> = []
-    for weight in weights.all {
-      if let layer = SourceModel.layer(of: weight.name), layer >= config.layers {
-        found.insert(layer)
-      }
-    }
-    var count = 0
-    while found.contains(config.layers + count) { count += 1 }
-    return count
+    DeepSeekV3Config.furtherLayers(after: config.layers, in: weights.all.lazy.map(\.name))
   }
 
   /// The index in `model.layers.N.…`, nil for other names.

@@ -76,8 +76,19 @@ public struct CheckpointSurvey: Sendable {
       }
   }
 
+  /// Throws `.malformed` where DeepSeek's shards are those of several divisions of a model.
+  public func requireOneDivision() throws(Fault) {
+    let names = shards.compactMap { NativeShardName($0.name) }
+    guard let first = names.first, let other = names.first(where: { $0.count != first.count }) else {
+      return
+    }
+    throw Fault(
+      .malformed, "belongs to another division of the model", file: Folder.join(folder, other.file),
+      expected: "one of \(first.count) shards", found: "one of \(other.count)")
+  }
+
   /// What stands before the names of a file's tensors, where several files use the same ones.
-  func prefix(of file: String) -> String {
+  public func prefix(of file: String) -> String {
     isNative ? NativeShardName(file).map { $0.stem + "/" } ?? "" : ""
   }
 

@@ -77,6 +77,12 @@ def mtp_tensors(source):
             if not is_main(config, name)}
 
 
+def dimension(native):
+    """The dimension that is divided, by the name of a tensor in shards."""
+    sides = {new: side for new, side in [*MODULES.values(), *MTP_MODULES.values()]}
+    return sides[native.split(".")[-2]]
+
+
 def read_config(source):
     """A folder's config.json."""
     return json.loads((source / "config.json").read_text())

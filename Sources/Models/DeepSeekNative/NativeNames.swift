@@ -1,3 +1,5 @@
+public import Tensors
+
 /// Names of tensors in DeepSeek's own model-parallel shards, `model{i}-mp{n}.safetensors`, and how
 /// each tensor is divided among the shards.
 ///
@@ -14,6 +16,18 @@ public enum NativeNames {
     case columns
     /// One shard has all of it: that which owns its routed expert.
     case expert
+
+    /// The shape of what one of so many shards has; each has as much as any other.
+    public func part(of shape: Shape, among shards: Int) -> Shape {
+      var dimensions = shape.dimensions
+      switch self {
+      case .replicated, .expert: return shape
+      case .rows: dimensions[0] /= shards
+      case .columns: dimensions[1] /= shards
+      }
+      guard let part = Shape(dimensions) else { preconditionFailure("a part is smaller") }
+      return part
+    }
   }
 
   /// A module as both sides write it, without what stands before: `model.layers.N.`, `layers.N.`.

@@ -32,6 +32,10 @@ public struct Validation: Sendable {
       return
     }
     let survey = try CheckpointSurvey(path: path, threads: threads)
+    if ModelFormat(survey) == .native {
+      try self.init(native: survey, deep: deep, threads: threads)
+      return
+    }
     let config = try DeepSeekV3Config(
       json: survey.config, file: Folder.join(survey.folder, "config.json"))
     try self.init(survey, config: config, deep: deep, threads: threads)
@@ -53,6 +57,25 @@ public struct Validation: Sendable {
     checkedBytes = tensors.reduce(0) { $0 + $1.byteCount }
     isDeep = deep
     malformation = nil
+  }
+
+  /// Checks DeepSeek's model-parallel shards, each against what the config implies for it.
+  ///
+  /// - Parameter deep: whether to read every weight.
+  /// - Throws: `.inputOutput` where reading fails; `.malformed` for shards of several divisions, and
+  ///   for a config that is none.
+  public init(native survey: CheckpointSurvey, deep: Bool, threads: Int) throws(Fault) {
+    var files = FileChecks(survey: survey)
+    try files.run()
+    var checks = try NativeChecks(survey, files)
+    try checks.run(deep: deep, threads: threads)
+    let findings = files.collector.findings + checks.findings
+    self.findings =
+      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
+    checkedTensors = files.tensors.count
+    checkedBytes = files.tensors.values.reduce(0) { $0 + $1.byteCount }
+    isDeep = deep
+    malformation = files.malformation
   }
 
   /// Checks a checkpoint against its config.
