@@ -57,6 +57,9 @@ let package = Package(
       name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
       path: "Benchmarks/GGMLCompare", swiftSettings: strict),
     .executableTarget(
+      name: "group-codes", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/GroupCodes",
+      swiftSettings: strict),
+    .executableTarget(
       name: "tokenizer-ids", dependencies: ["Formats", "Models", "Platform", "Tensors"],
       path: "Benchmarks/TokenizerIDs", swiftSettings: strict),
     .executableTarget(

@@ -99,7 +99,7 @@ struct NativePlanner {
     let operation: Operation =
       switch tensor.operation {
       case .copy, .convert: assembly.operation(to: entry.type)
-      case .quantize, .scales: tensor.operation
+      case .times, .quantize: tensor.operation
       }
     return PlannedTensor(
       entry: entry, assembly: assembly, operation: operation, reason: tensor.reason)

@@ -1,3 +1,4 @@
+internal import Codecs
 internal import Formats
 internal import Models
 internal import Platform
@@ -57,7 +58,7 @@ struct Planner {
         powerOfTwoScales: powerOfTwo ?? false, excludedModules: [])
       return target
     }
-    let sourceBlock = BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns)
+    let sourceBlock = BlockSize(fp8)
     guard block ?? sourceBlock == sourceBlock,
       powerOfTwo ?? fp8.powerOfTwoScales == fp8.powerOfTwoScales
     else {
@@ -156,15 +157,16 @@ struct Planner {
     guard let fp8 = target.fp8, let grid = fp8.scaleShape(of: weight.shape) else {
       preconditionFailure("FP8 matrices are implied by a section of the config")
     }
-    let block = BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns)
+    let block = BlockSize(fp8)
     let powerOfTwo = fp8.powerOfTwoScales
+    let quantization = Quantization(.blocks(block, powerOfTwo ? .powerOfTwo : .f32))
     try add(
       weight, .f8E4M3, "\(expected.part.rawValue): a linear layer that DeepSeek-V3 stores in FP8",
-      operation: .quantize(block, powerOfTwo: powerOfTwo))
+      operation: .quantize(quantization, .codes))
     try add(
       weight, .f32,
       "one per \(block.rows)×\(block.columns) block" + (powerOfTwo ? ", powers of two" : ""),
-      operation: .scales(block, powerOfTwo: powerOfTwo),
+      operation: .quantize(quantization, .scales),
       name: ExpectedTensor.scaleName(for: weight.name), shape: grid)
   }
 
@@ -181,8 +183,9 @@ struct Planner {
       try add(SourceWeight(weight.name, weight.shape, codes), .f8E4M3, reason)
       return true
     }
-    // Blocks that were cut when the codes were dealt out have no common grid.
-    guard assembly.keepsRows, let grid = assembly.grid,
+    // Groups are not blocks, and blocks that were cut when codes were dealt out have no common grid.
+    guard assembly.first.scaling?.kind == source.config.fp8.map({ .blocks(BlockSize($0)) }),
+      assembly.keepsRows, let grid = assembly.grid,
       let shape = Shape([grid.rows, grid.columns])
     else { return false }
     try add(SourceWeight(weight.name, weight.shape, codes), .f8E4M3, reason)
@@ -194,10 +197,11 @@ struct Planner {
 
   /// Why codes become plain numbers.
   private func decoding(_ weight: SourceWeight) -> String {
-    guard let block = weight.assembly.first.scaling?.block else {
-      return "\(weight.type.rawValue) blocks decoded"
+    switch weight.assembly.first.scaling?.kind {
+    case nil: "\(weight.type.rawValue) blocks decoded"
+    case .blocks(let block): "FP8 × scale per \(block.rows)×\(block.columns) block"
+    case .groups(let scheme): "\(scheme) decoded"
     }
-    return "FP8 × scale per \(block.rows)×\(block.columns) block"
   }
 
   private mutating func add(
@@ -216,9 +220,9 @@ struct Planner {
         entry: entry, assembly: weight.assembly,
         operation: operation ?? weight.assembly.operation(to: type), reason: reason))
     guard operation == nil, type != .f8E4M3 else { return }
-    for scales in weight.assembly.leaves.compactMap(\.scaling?.scales) {
+    for stored in weight.assembly.leaves.flatMap({ $0.scaling?.stored ?? [] }) {
       dropped.append(
-        DroppedTensor(name: scales.name, reason: "scales, multiplied into their weight"))
+        DroppedTensor(name: stored.name, reason: "scales, multiplied into their weight"))
     }
   }
 }

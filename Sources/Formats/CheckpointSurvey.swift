@@ -79,7 +79,8 @@ public struct CheckpointSurvey: Sendable {
   /// Throws `.malformed` where DeepSeek's shards are those of several divisions of a model.
   public func requireOneDivision() throws(Fault) {
     let names = shards.compactMap { NativeShardName($0.name) }
-    guard let first = names.first, let other = names.first(where: { $0.count != first.count }) else {
+    guard let first = names.first, let other = names.first(where: { $0.count != first.count })
+    else {
       return
     }
     throw Fault(

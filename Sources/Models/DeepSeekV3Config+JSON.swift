@@ -8,7 +8,9 @@ extension DeepSeekV3Config {
   public static let modelTypes = ["deepseek_v3", "kimi_k2"]
 
   /// Types of weights by their names in `torch_dtype`.
-  static let dataTypes: [String: ElementType] = ["bfloat16": .bf16, "float16": .f16, "float32": .f32]
+  static let dataTypes: [String: ElementType] = [
+    "bfloat16": .bf16, "float16": .f16, "float32": .f32,
+  ]
 
   /// Reads a Hugging Face `config.json`.
   ///

@@ -75,7 +75,8 @@ import Testing
     let native = try conversion(sample, shards)
     let back = try Conversions(native.output, Recipe())
     #expect(
-      try differences(tensors(of: back.output), tensors(of: ConversionTests.sample(sample))).isEmpty)
+      try differences(tensors(of: back.output), tensors(of: ConversionTests.sample(sample))).isEmpty
+    )
     var (found, expected) = (
       try SourceModel(path: back.output, threads: 2).config,
       try SourceModel(path: ConversionTests.sample(sample), threads: 2).config

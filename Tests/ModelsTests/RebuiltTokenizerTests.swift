@@ -8,7 +8,9 @@ import Testing
 @Suite struct RebuiltTokenizerTests {
   static let names = ["deepseek-v3", "gpt-2", "deepseek-coder", "kimi-k2"]
 
-  private func metadata(_ name: String, _ changes: [String: MetadataValue?] = [:]) throws -> Metadata {
+  private func metadata(_ name: String, _ changes: [String: MetadataValue?] = [:]) throws
+    -> Metadata
+  {
     let row = try #require(try TokenizerFixture.cases().first { $0.name == name })
     let settings: JSONValue = .object([
       "bos_token": .string("<|begin|>"), "eos_token": .string("<|end|>"),

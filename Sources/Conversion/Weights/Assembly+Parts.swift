@@ -60,7 +60,9 @@ extension Assembly {
   /// size lie in the whole, or where a part has none.
   var grid: Assembly? {
     switch form {
-    case .stored(_, let scaling): return scaling.map { Assembly($0.scales) }
+    case .stored(_, let scaling):
+      guard case .blocks? = scaling?.kind else { return nil }
+      return scaling.map { Assembly($0.scales) }
     case .stacked(let parts):
       guard let block = block, parts.dropLast().allSatisfy({ $0.rows % block.rows == 0 }) else {
         return nil
@@ -78,7 +80,9 @@ extension Assembly {
 
   /// The block that all leaves share; nil where they differ, or have none.
   private var block: BlockSize? {
-    let block = first.scaling?.block
-    return allLeaves { $1?.block == block } ? block : nil
+    guard case .blocks(let block)? = first.scaling?.kind,
+      allLeaves({ $1?.kind == .blocks(block) })
+    else { return nil }
+    return block
   }
 }

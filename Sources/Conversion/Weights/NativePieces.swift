@@ -27,8 +27,8 @@ public struct NativePieces: Sendable {
   /// Those that the dialect does not name, by their own names and the numbers of their shards.
   public private(set) var strangers: [(name: String, rank: Int, tensor: StoredTensor)] = []
   /// Pieces that a shard has twice.
-  public private(set) var duplicates: [(native: String, tensor: StoredTensor, other: StoredTensor)]
-    = []
+  public private(set) var duplicates:
+    [(native: String, tensor: StoredTensor, other: StoredTensor)] = []
   private var indices: [String: Int] = [:]
 
   /// Sorts the tensors of files.

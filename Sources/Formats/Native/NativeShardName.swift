@@ -59,7 +59,8 @@ public struct NativeShardName: Sendable, Hashable {
     let present = Set(names.compactMap { NativeShardName($0) })
     var missing: [String] = []
     for count in Set(present.map(\.count)).sorted() {
-      for part in Part.allCases where present.contains(where: { $0.part == part && $0.count == count }) {
+      for part in Part.allCases
+      where present.contains(where: { $0.part == part && $0.count == count }) {
         missing += (0..<count).lazy.map { NativeShardName(part, rank: $0, of: count) }
           .filter { !present.contains($0) }.prefix(1000).map(\.file)
       }

@@ -34,8 +34,8 @@ public struct NativeWriterLayout: Sendable {
     for (name, own) in files {
       let order = (first..<first + own.count).sorted { one, other in
         let (left, right) = (entries[one], entries[other])
-        guard left.type == right.type else {
-          return ranks[left.type] ?? -1 > ranks[right.type] ?? -1
+        guard left.storedType == right.storedType else {
+          return ranks[left.storedType] ?? -1 > ranks[right.storedType] ?? -1
         }
         return left.name.utf8.lexicographicallyPrecedes(right.name.utf8)
       }

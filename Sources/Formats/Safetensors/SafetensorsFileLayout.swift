@@ -19,8 +19,8 @@ extension OutputLayout.File {
       text += separator
       separator = ","
       JSONValue.quote(entry.name, to: &text)
-      let shape = entry.shape.dimensions.map(String.init).joined(separator: ",")
-      text += ":{\"dtype\":\"\(entry.type.rawValue)\",\"shape\":[\(shape)],"
+      let shape = entry.storedShape.dimensions.map(String.init).joined(separator: ",")
+      text += ":{\"dtype\":\"\(entry.storedType.rawValue)\",\"shape\":[\(shape)],"
       text += "\"data_offsets\":[\(offset),\(offset + entry.byteCount)]}"
       offsets.append(offset)
       offset += entry.byteCount

@@ -67,7 +67,8 @@ struct NativeLimit: Sendable {
     },
     NativeLimit { config in
       guard config.tiedEmbeddings else { return nil }
-      return "DeepSeek's code has a head of its own and refuses files without head.weight, as those "
+      return
+        "DeepSeek's code has a head of its own and refuses files without head.weight, as those "
         + "of tied embeddings are"
     },
   ]

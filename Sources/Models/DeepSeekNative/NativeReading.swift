@@ -89,7 +89,8 @@ private struct NativeReader {
       "model_type": .string(isV2 ? "deepseek_v2" : DeepSeekV3Config.modelTypes[0]),
       "moe_layer_freq": .integer(1), "norm_topk_prob": .bool(scoring == "sigmoid"),
       "num_key_value_heads": .integer(try keys.count("n_heads", default: 16)),
-      "num_nextn_predict_layers": .integer(DeepSeekV3Config.furtherLayers(after: layers, in: names)),
+      "num_nextn_predict_layers": .integer(
+        DeepSeekV3Config.furtherLayers(after: layers, in: names)),
       "q_lora_rank": rank == 0 ? .null : .integer(rank), "rms_norm_eps": .number(1e-6),
       "tie_word_embeddings": .bool(!names.contains("lm_head.weight")),
       "topk_method": .string(isV2 ? "group_limited_greedy" : "noaux_tc"),

@@ -81,7 +81,8 @@ public struct RebuiltTokenizer: Sendable {
       ])
     }
     return .object([
-      "type": .string("Sequence"), "pretokenizers": .array(splits + [byteLevel(usesPattern: false)]),
+      "type": .string("Sequence"),
+      "pretokenizers": .array(splits + [byteLevel(usesPattern: false)]),
     ])
   }
 

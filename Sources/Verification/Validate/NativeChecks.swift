@@ -88,7 +88,8 @@ struct NativeChecks {
       isExtraExpected && !hasExtra
       ? own.filter { ($0.layer ?? -1) >= config.layers }.map(\.name) : []
     var checks = TensorChecks(
-      config: config, found: withoutForeignExperts(found, rank: rank), shardNames: files.shardNames, excused: Set(excused),
+      config: config, found: withoutForeignExperts(found, rank: rank), shardNames: files.shardNames,
+      excused: Set(excused),
       expected: own,
       wholes: Dictionary(
         expected.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first }))

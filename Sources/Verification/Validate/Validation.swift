@@ -21,6 +21,18 @@ public struct Validation: Sendable {
   /// in exit code 65 rather than 1, whatever else was found.
   public let malformation: Fault?
 
+  private init(
+    _ findings: [Finding], _ tensors: some Collection<StoredTensor>, deep: Bool,
+    malformation: Fault?
+  ) {
+    self.findings =
+      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
+    checkedTensors = tensors.count
+    checkedBytes = tensors.reduce(0) { $0 + $1.byteCount }
+    isDeep = deep
+    self.malformation = malformation
+  }
+
   /// Checks a MODEL argument, whatever its format.
   ///
   /// - Parameter deep: whether to read every weight.
@@ -49,14 +61,8 @@ public struct Validation: Sendable {
     var checks = GGUFChecks(model)
     checks.run()
     if deep { try checks.runDeep(threads: threads) }
-    let findings = checks.collector.findings
-    self.findings =
-      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
-    let tensors = model.files.inventory.tensors
-    checkedTensors = tensors.count
-    checkedBytes = tensors.reduce(0) { $0 + $1.byteCount }
-    isDeep = deep
-    malformation = nil
+    self.init(
+      checks.collector.findings, model.files.inventory.tensors, deep: deep, malformation: nil)
   }
 
   /// Checks DeepSeek's model-parallel shards, each against what the config implies for it.
@@ -70,12 +76,7 @@ public struct Validation: Sendable {
     var checks = try NativeChecks(survey, files)
     try checks.run(deep: deep, threads: threads)
     let findings = files.collector.findings + checks.findings
-    self.findings =
-      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
-    checkedTensors = files.tensors.count
-    checkedBytes = files.tensors.values.reduce(0) { $0 + $1.byteCount }
-    isDeep = deep
-    malformation = files.malformation
+    self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
   }
 
   /// Checks a checkpoint against its config.
@@ -99,11 +100,6 @@ public struct Validation: Sendable {
         config: config, tensors: tensors.sound, shards: files.openShards, threads: threads
       ).run()
     }
-    self.findings =
-      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
-    checkedTensors = files.tensors.count
-    checkedBytes = files.tensors.values.reduce(0) { $0 + $1.byteCount }
-    isDeep = deep
-    malformation = files.malformation
+    self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
   }
 }
