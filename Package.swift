@@ -77,7 +77,9 @@ let package = Package(
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "VerificationTests",
-      dependencies: ["Support", "Verification", "Reference", "Models", "Platform"],
+      dependencies: [
+        "Support", "Verification", "Reference", "Models", "Formats", "Platform", "Tensors",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "PlatformTests", dependencies: ["Support", "Platform"], swiftSettings: strict),

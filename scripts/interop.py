@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    conversion, fixtures, forward, gguf, gguf_input, gguf_options, native, quantization, text,
-    verification, weights,
+    conversion, fixtures, forward, gguf, gguf_input, gguf_options, native, quantization, reports,
+    text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -29,6 +29,7 @@ PARTS = {
     "gguf-options": gguf_options.run,
     "native": native.run,
     "verification": verification.run,
+    "reports": reports.run,
     "weights": weights.run,
 }
 
