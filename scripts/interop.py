@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    conversion, fixtures, forward, gguf, gguf_input, gguf_options, native, quantization, reports,
-    text, verification, weights,
+    compressed, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups, mlx, native,
+    quantization, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -24,9 +24,12 @@ PARTS = {
     "text": text.run,
     "conversion": conversion.run,
     "quantization": quantization.run,
+    "groups": groups.run,
+    "compressed": compressed.run,
     "gguf": gguf.run,
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,
+    "mlx": mlx.run,
     "native": native.run,
     "verification": verification.run,
     "reports": reports.run,

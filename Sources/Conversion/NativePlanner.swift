@@ -99,10 +99,11 @@ struct NativePlanner {
     let operation: Operation =
       switch tensor.operation {
       case .copy, .convert: assembly.operation(to: entry.type)
-      case .times, .quantize: tensor.operation
+      case .times, .quantize, .constant: tensor.operation
       }
     return PlannedTensor(
-      entry: entry, assembly: assembly, operation: operation, reason: tensor.reason)
+      entry: entry, assembly: assembly, operation: operation, reason: tensor.reason,
+      isCarried: tensor.isCarried)
   }
 
   /// The rows or columns of a shard.

@@ -14,6 +14,8 @@ public enum Operation: Sendable, Hashable {
   /// A part of what quantizing the rows gives. Each is computed apart, so that every tensor is a
   /// function of the source alone and can be written in any order.
   case quantize(Quantization, Part)
+  /// Bytes that follow from the plan alone.
+  case constant([UInt8])
 
   /// What quantizing gives.
   public enum Part: Sendable, Hashable {
@@ -23,6 +25,8 @@ public enum Operation: Sendable, Hashable {
     case scales
     /// Biases or zero points of groups.
     case offsets
+    /// The one number that scales are divided by.
+    case globalScale
   }
 }
 
@@ -41,11 +45,15 @@ public struct Quantization: Sendable, Hashable {
   /// The type that values are rounded to before, F32, F16 or BF16; nil for the one that plain
   /// numbers are stored in, and F32 for everything else.
   public let type: ElementType?
+  /// The weights whose largest magnitude gives the global scale, where the method has one: those
+  /// that loaders join.
+  public let joined: [Assembly]
 
   /// Names a method and the type of what is quantized.
-  public init(_ method: Method, of type: ElementType? = nil) {
+  public init(_ method: Method, of type: ElementType? = nil, joined: [Assembly] = []) {
     self.method = method
     self.type = type
+    self.joined = joined
   }
 }
 
@@ -61,17 +69,20 @@ public struct PlannedTensor: Sendable, Hashable {
   public let reason: String
   /// What its columns weigh when it is quantized; nil where they all weigh the same.
   public let importance: ImportanceColumns?
+  /// Whether codes, or what belongs to them, are moved without change of any value.
+  public let isCarried: Bool
 
   /// Names a tensor and where it comes from.
   init(
     entry: OutputLayout.Entry, assembly: Assembly, operation: Operation, reason: String,
-    importance: ImportanceColumns? = nil
+    importance: ImportanceColumns? = nil, isCarried: Bool = false
   ) {
     self.entry = entry
     self.assembly = assembly
     self.operation = operation
     self.reason = reason
     self.importance = importance
+    self.isCarried = isCarried
   }
 
   /// The stored tensor that it is made from, the first one of several.
@@ -87,6 +98,8 @@ public struct PlannedTensor: Sendable, Hashable {
     case .copy: return "copied"
     case .quantize: return isCode ? "requantized" : "quantized"
     case .times: return "carried"
+    case .constant: return "stated"
+    case .convert where isCarried: return "carried"
     case .convert:
       if assembly.allLeaves({ $0.type == entry.type && $1 == nil }),
         assembly.keepsRows || !entry.type.isBlock

@@ -13,10 +13,34 @@ extension Plan {
     _ source: SourceModel, recipe: Recipe, resources: Resources = Resources()
   ) throws(Fault) {
     self.recipe = recipe
-    output = try recipe.target.output(of: source, recipe)
+    var output = try recipe.target.output(of: source, recipe)
+    if let growth = output.growth(over: source.checkpoint.inventory) {
+      output.warnings.append(growth)
+    }
+    self.output = output
     let widest = output.tensors.max { $0.indivisibleBytes < $1.indivisibleBytes }
     buffers = try BufferPlan(
       resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) })
+  }
+}
+
+extension PlannedOutput {
+  /// A line where weights lose by being quantized anew and yet take more room than before.
+  fileprivate func growth(over inventory: Inventory) -> String? {
+    guard tensors.contains(where: { $0.treatment == "requantized" }) else { return nil }
+    var isUsed = [Bool](repeating: false, count: inventory.tensors.count)
+    var before = 0
+    for tensor in tensors {
+      tensor.assembly.forEachStored { stored in
+        // A stack is one tensor and serves many.
+        guard !isUsed[stored.index] else { return }
+        isUsed[stored.index] = true
+        before += inventory.tensors[stored.index].byteCount
+      }
+    }
+    guard layout.totalSize > before else { return nil }
+    return "the model grows from \(before) to \(layout.totalSize) bytes of tensors, although codes "
+      + "are quantized anew: nothing is gained"
   }
 }
 
@@ -24,7 +48,7 @@ extension Recipe.Target {
   /// What a format's planner makes of a source: the one place that knows all planners.
   func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
     switch self {
-    case .huggingFace: try Planner(source, recipe: recipe).output()
+    case .huggingFace, .compressedTensors: try Planner(source, recipe: recipe).output()
     case .deepSeek(let shards):
       try NativePlanner(source, recipe: recipe, count: shards).output()
     case .gguf(let gguf):
@@ -33,6 +57,7 @@ extension Recipe.Target {
       } else {
         try GGUFPlanner(source, recipe: recipe, gguf: gguf).output()
       }
+    case .mlx(let mlx): try MLXPlanner(source, recipe: recipe, mlx: mlx).output()
     }
   }
 }
@@ -43,8 +68,8 @@ extension Planner {
     let layout = try SafetensorsWriterLayout(
       tensors.map(\.entry), shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit)
     let config = ConfigRewriting(
-      source: source.checkpoint.config, weights: recipe.weights, fp8: target.fp8,
-      dropsMTP: recipe.mtp == .drop
+      source: source.networkConfig, weights: recipe.weights, fp8: target.fp8,
+      section: section, dropsMTP: recipe.mtp == .drop
     ).text()
     var documents: [PlannedDocument] = []
     if let index = layout.index {

@@ -9,8 +9,13 @@ public struct SourceModel: Sendable {
   public let checkpoint: Checkpoint
   /// What the files are.
   public let format: ModelFormat
-  /// The typed config.
-  public let config: DeepSeekV3Config
+  /// `config.json` without what other formats than Hugging Face's say there about their storage, and
+  /// without MTP layers that they leave out in silence.
+  public private(set) var networkConfig: JSONValue
+  /// The same, typed.
+  public private(set) var config: DeepSeekV3Config
+  /// What the config says, MTP layers that are not there included.
+  public let declaredConfig: DeepSeekV3Config
   /// The weights under Hugging Face's names.
   public let weights: SourceWeights
   /// Files of the folder that are neither weights nor config, in the order of their names.
@@ -30,7 +35,9 @@ public struct SourceModel: Sendable {
     format = .gguf
     gguf = model
     checkpoint = model.checkpoint
+    networkConfig = model.checkpoint.config
     config = model.config
+    declaredConfig = model.config
     weights = try GGUFWeights.read(model.files.inventory, config: model.config)
     notes = model.notes
     sideFiles = []
@@ -54,32 +61,51 @@ public struct SourceModel: Sendable {
   public init(_ survey: CheckpointSurvey) throws(Fault) {
     format = ModelFormat(survey)
     gguf = nil
-    guard let read = SourceModel.readers[format] else {
-      preconditionFailure("\(format.rawValue) has no reader of folders")
+    if format == .native {
+      let model = try NativeModel(survey)
+      checkpoint = model.checkpoint
+      networkConfig = checkpoint.config
+      config = model.config
+      declaredConfig = config
+      weights = model.weights
+      notes = model.notes
+    } else {
+      checkpoint = try Checkpoint(survey)
+      networkConfig = checkpoint.config.without(
+        format == .mlx ? ["quantization", "quantization_config"] : [])
+      config = try DeepSeekV3Config(json: networkConfig, file: survey.configFile)
+      declaredConfig = config
+      guard let read = SourceModel.readers[format] else {
+        preconditionFailure("\(format.rawValue) has no reader of folders")
+      }
+      weights = try read(checkpoint, config)
+      notes = []
     }
-    (checkpoint, config, weights, notes) = try read(survey)
     (sideFiles, skippedFiles) = try SideFile.list(
       in: checkpoint.folder, except: Folder.name(of: survey.configFile))
+    if format == .mlx { leaveOutAbsentMTP() }
   }
 
-  private typealias Contents = (
-    checkpoint: Checkpoint, config: DeepSeekV3Config, weights: SourceWeights, notes: [String]
-  )
+  /// mlx-lm's converter leaves MTP layers out and the config as it was.
+  private mutating func leaveOutAbsentMTP() {
+    let present = presentMTPLayers()
+    guard present < config.mtpLayers, case .object(var object) = networkConfig else { return }
+    config.mtpLayers = present
+    for key in DeepSeekV3Config.mtpKeys where object[key] != nil { object[key] = .integer(present) }
+    networkConfig = .object(object)
+  }
 
   /// What makes weights of the tensors in a folder, a row for each format.
   private static let readers:
-    [ModelFormat: @Sendable (CheckpointSurvey) throws(Fault) -> Contents] = [
-      .safetensors: { survey throws(Fault) in
-        let checkpoint = try Checkpoint(survey)
-        let config = try DeepSeekV3Config(json: survey.config, file: survey.configFile)
-        return (
-          checkpoint, config,
-          try HuggingFaceWeights.read(checkpoint.inventory, config: config), []
-        )
+    [ModelFormat: @Sendable (Checkpoint, DeepSeekV3Config) throws(Fault) -> SourceWeights] = [
+      .safetensors: { checkpoint, config throws(Fault) in
+        try HuggingFaceWeights.read(checkpoint.inventory, config: config)
       },
-      .native: { survey throws(Fault) in
-        let model = try NativeModel(survey)
-        return (model.checkpoint, model.config, model.weights, model.notes)
+      .mlx: { checkpoint, config throws(Fault) in
+        try MLXWeights.read(checkpoint, config: config)
+      },
+      .compressedTensors: { checkpoint, config throws(Fault) in
+        try CompressedTensorsWeights.read(checkpoint.inventory, config: config)
       },
     ]
 
@@ -101,5 +127,14 @@ public struct SourceModel: Sendable {
     guard name.hasPrefix(prefix) else { return nil }
     let digits = name.utf8.dropFirst(prefix.utf8.count).prefix { $0 != UInt8(ascii: ".") }
     return Int(String(Substring(digits)))
+  }
+}
+
+extension JSONValue {
+  /// An object without some of its keys.
+  fileprivate func without(_ keys: [String]) -> JSONValue {
+    guard case .object(var object) = self else { return self }
+    for key in keys { object[key] = nil }
+    return .object(object)
   }
 }

@@ -108,12 +108,13 @@ public struct CheckpointSurvey: Sendable {
     return others.count == 1 ? Folder.join(folder, others[0]) : usual
   }
 
-  /// Tensors in the headers that could be read.
-  public var tensorCount: Int {
-    shards.reduce(0) { count, shard in
-      if case .read(_, let header) = shard.state { count + header.tensors.count } else { count }
-    }
+  /// The headers that could be read.
+  public var headers: [SafetensorsHeader] {
+    shards.compactMap { if case .read(_, let header) = $0.state { header } else { nil } }
   }
+
+  /// Tensors in the headers that could be read.
+  public var tensorCount: Int { headers.reduce(0) { $0 + $1.tensors.count } }
 
   /// Largest `config.json` that is read, in bytes.
   static let configLimit = 16 << 20

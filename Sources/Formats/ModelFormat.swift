@@ -6,6 +6,10 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   case safetensors
   /// A GGUF file, or splits of one.
   case gguf
+  /// A folder of mlx-lm or mlx-swift-lm.
+  case mlx
+  /// A folder whose config says that compressed-tensors stores some of its weights as codes.
+  case compressedTensors = "compressed-tensors"
   /// DeepSeek's own model-parallel shards.
   case native = "deepseek"
 
@@ -17,7 +21,15 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
 
   /// Asked in this order; the last one takes what is left.
   private static let folders = [
-    Row(format: .native) { $0.isNative }, Row(format: .safetensors) { _ in true },
+    Row(format: .native) { $0.isNative },
+    Row(format: .mlx) { survey in
+      survey.config["quantization"]?["group_size"] != nil
+        || survey.headers.contains { $0.metadata.contains { $0 == ("format", "mlx") } }
+    },
+    Row(format: .compressedTensors) {
+      $0.config["quantization_config"]?["quant_method"] == .string("compressed-tensors")
+    },
+    Row(format: .safetensors) { _ in true },
   ]
 
   /// Whether a path names a GGUF file, by its contents; a file of that name that is none is for

@@ -12,6 +12,9 @@ extension DeepSeekV3Config {
     "bfloat16": .bf16, "float16": .f16, "float32": .f32,
   ]
 
+  /// Keys that count MTP layers.
+  public static let mtpKeys = ["num_nextn_predict_layers", "num_mtp_layers"]
+
   /// Reads a Hugging Face `config.json`.
   ///
   /// Both spellings of transformers are read: `rope_theta` + `rope_scaling` (4.x, and what DeepSeek
@@ -60,8 +63,9 @@ extension DeepSeekV3Config {
     yarn = try DeepSeekV3Config.readYaRN(
       newSpelling ?? oldSpelling, contextLength: contextLength)
     dataType = try DeepSeekV3Config.readDataType(top)
-    fp8 = try DeepSeekV3Config.readFP8(top)
+    (fp8, compressed) = try DeepSeekV3Config.readQuantization(top)
     try requireConsistency(top)
+    try requireQuickMatching(top)
   }
 
   private static func readArchitecture(_ top: ConfigReader) throws(Fault) -> String {
@@ -118,11 +122,20 @@ extension DeepSeekV3Config {
     return type
   }
 
-  private static func readFP8(_ top: ConfigReader) throws(Fault) -> FP8Quantization? {
-    guard let section = try top.section("quantization_config") else { return nil }
-    guard try section.string("quant_method") == "fp8" else {
-      throw section.fault("quant_method", expected: "\"fp8\"")
+  private static func readQuantization(
+    _ top: ConfigReader
+  ) throws(Fault) -> (FP8Quantization?, CompressedTensorsConfig?) {
+    guard let section = try top.section("quantization_config") else { return (nil, nil) }
+    switch try section.string("quant_method") {
+    case "fp8": return (try readFP8(section), nil)
+    case CompressedTensorsConfig.method: return (nil, try CompressedTensorsConfig(section))
+    default:
+      throw section.fault(
+        "quant_method", expected: "\"fp8\" or \"\(CompressedTensorsConfig.method)\"")
     }
+  }
+
+  private static func readFP8(_ section: ConfigReader) throws(Fault) -> FP8Quantization {
     if let format = try section.string("fmt"), format != "e4m3" {
       throw section.fault("fmt", expected: "\"e4m3\"")
     }
@@ -145,6 +158,21 @@ extension DeepSeekV3Config {
       blockRows: rows, blockColumns: columns, powerOfTwoScales: format == "ue8m0",
       excludedModules: excluded)
   }
+
+  /// Tries all targets of `quantization_config` on all modules, so that a pattern without end is
+  /// refused here and never met again.
+  private func requireQuickMatching(_ top: ConfigReader) throws(Fault) {
+    guard let compressed else { return }
+    var steps = DeepSeekV3Config.matchingSteps
+    do throws(Fault) {
+      for tensor in expectedTensors() { _ = try compressed.scheme(of: tensor, steps: &steps) }
+    } catch {
+      throw top.fault("quantization_config", expected: "patterns that come to an end")
+    }
+  }
+
+  /// Steps that patterns may take on the names of all modules: Kimi-K2-Thinking's need a tenth.
+  static let matchingSteps = 500_000_000
 
   /// What no single key shows.
   private func requireConsistency(_ top: ConfigReader) throws(Fault) {

@@ -70,6 +70,9 @@ public struct DeepSeekV3Config: Sendable, Hashable {
   public var dataType: ElementType?
   /// Block-scaled FP8 storage of the linear layers, nil for plain weights.
   public var fp8: FP8Quantization?
+  /// Storage of some modules in the formats of compressed-tensors; nil where `fp8` is not, or for
+  /// plain weights.
+  public var compressed: CompressedTensorsConfig?
 
   /// How a router scores experts.
   public enum Scoring: String, Sendable, Hashable, CaseIterable {

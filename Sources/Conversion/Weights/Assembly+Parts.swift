@@ -1,4 +1,6 @@
-internal import Formats
+public import Codecs
+public import Formats
+internal import Models
 
 extension Assembly {
   /// Some rows; of parts that are stacked, those that they are made up of.
@@ -37,52 +39,60 @@ extension Assembly {
     return some.isEmpty ? nil : some
   }
 
-  private init(_ form: Form, like other: Assembly) {
-    self.init(form, rows: other.rows, columns: other.columns)
-  }
-
-  /// The codes alone, as they lie.
-  var codes: Assembly {
-    switch form {
-    case .stored(let tensor, _): Assembly(tensor)
-    case .stacked(let parts): .stacked(parts.map(\.codes))
-    case .beside(let parts): .beside(parts.map(\.codes))
-    case .slices(let part, let slices): Assembly(.slices(part.codes, slices), like: self)
-    case .transposedSlices(let part, let slices):
-      Assembly(.transposedSlices(part.codes, slices), like: self)
-    case .columns(let part, let range): Assembly(.columns(part.codes, range), like: self)
-    case .joined(let keys, let values, let heads):
-      Assembly(.joined(keys: keys.codes, values: values.codes, heads: heads), like: self)
+  /// What a tensor of another dialect takes of the Hugging Face ones that it holds.
+  func taking(_ form: WeightForm, of config: DeepSeekV3Config) -> Assembly {
+    let (keys, values) = (config.nopeHeadSize, config.valueHeadSize)
+    return switch form {
+    case .whole, .experts: self
+    case .keyHeads: transposedSlices(Slices(first: 0, count: keys, period: keys + values))
+    case .valueHeads: slices(Slices(first: keys, count: values, period: keys + values))
     }
   }
 
-  /// The scales of a matrix, put together as its codes are; nil where that is not how blocks of one
-  /// size lie in the whole, or where a part has none.
-  var grid: Assembly? {
+  /// The scheme of groups that all leaves have; nil where they have others, or none.
+  public var scheme: GroupScheme? {
+    guard let scheme = first.scaling?.scheme, allLeaves({ $1?.scheme == scheme }) else {
+      return nil
+    }
+    return scheme
+  }
+
+  /// The same tree of one component of the leaves: of their codes, scales or offsets. Nil where a
+  /// leaf has none, and where rows or columns are not cut between groups or blocks.
+  public func component(
+    _ pick: (StoredTensor, Scaling?) -> StoredTensor?
+  ) -> Assembly? {
     switch form {
-    case .stored(_, let scaling):
-      guard case .blocks? = scaling?.kind else { return nil }
-      return scaling.map { Assembly($0.scales) }
+    case .stored(let tensor, let scaling): return pick(tensor, scaling).map { Assembly($0) }
     case .stacked(let parts):
-      guard let block = block, parts.dropLast().allSatisfy({ $0.rows % block.rows == 0 }) else {
-        return nil
-      }
-      let grids = parts.compactMap(\.grid)
-      return grids.count == parts.count ? .stacked(grids) : nil
-    case .beside(let parts):
-      guard let block = block, parts.dropLast().allSatisfy({ $0.columns % block.columns == 0 })
+      let components = parts.compactMap { $0.component(pick) }
+      guard components.count == parts.count, parts.dropLast().allSatisfy(\.endsWithBlocks),
+        components.allSatisfy({ $0.columns == components[0].columns })
       else { return nil }
-      let grids = parts.compactMap(\.grid)
-      return grids.count == parts.count ? .beside(grids) : nil
-    case .slices, .transposedSlices, .columns, .joined: return nil
+      return .stacked(components)
+    case .slices(let part, let slices):
+      guard part.allLeaves({ $1.map { $0.scheme != nil } ?? true }) else { return nil }
+      return part.component(pick)?.slices(slices)
+    case .beside(let parts):
+      let components = parts.compactMap { $0.component(pick) }
+      guard components.count == parts.count, parts.dropLast().allSatisfy(\.endsWithBlockColumns),
+        components.allSatisfy({ $0.rows == components[0].rows })
+      else { return nil }
+      return .beside(components)
+    case .transposedSlices, .columns, .joined: return nil
     }
   }
 
-  /// The block that all leaves share; nil where they differ, or have none.
-  private var block: BlockSize? {
-    guard case .blocks(let block)? = first.scaling?.kind,
-      allLeaves({ $1?.kind == .blocks(block) })
-    else { return nil }
-    return block
+  /// Whether its rows are whole blocks, so that other rows of scales may follow.
+  private var endsWithBlocks: Bool {
+    guard case .blocks(let block)? = first.scaling?.kind else { return true }
+    return rows % block.rows == 0
+  }
+
+  /// Whether its columns are whole blocks, so that other columns of scales may follow; groups are
+  /// whole in every part.
+  private var endsWithBlockColumns: Bool {
+    guard case .blocks(let block)? = first.scaling?.kind else { return true }
+    return columns % block.columns == 0
   }
 }

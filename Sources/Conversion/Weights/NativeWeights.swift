@@ -44,7 +44,7 @@ struct NativeWeights {
         copies.append((name, tensor))
       }
     }
-    return try SourceWeights(inventory, weights, copies: copies, faults: faults)
+    return try SourceWeights(inventory, weights, faults: faults, copies: copies)
   }
 
   /// - Returns: nil for scales, which are part of another weight.

@@ -8,6 +8,8 @@ internal import Tensors
 struct DeepChecks {
   let config: DeepSeekV3Config
   let tensors: [(expected: ExpectedTensor, stored: StoredTensor)]
+  /// Tensors that state a weight's shape, with that shape.
+  let statedShapes: [(stored: StoredTensor, shape: Shape)]
   /// Files by `StoredTensor.shard`, nil where the data is cut short (which has its own finding).
   let shards: [Shard?]
   let threads: Int
@@ -28,6 +30,7 @@ struct DeepChecks {
       report(scan, of: tensors[item].expected, file: file, to: &collector)
     }
     try compareCopies(&collector)
+    try compareShapes(&collector)
     return collector.findings
   }
 
@@ -103,6 +106,26 @@ struct DeepChecks {
           found: "\(scan.saturated) of \(tensor.shape.elementCount) at ±448",
           hint: "the scales were too small when it was quantized: weights were clipped"),
         pattern: pattern)
+    }
+  }
+
+  /// What the headers of packed codes hide is stated beside them.
+  private func compareShapes(_ collector: inout FindingCollector) throws(Fault) {
+    for (stored, shape) in statedShapes {
+      guard let file = shards[stored.shard] else { continue }
+      let buffer = ByteBuffer(count: stored.byteCount)
+      try file.file.read(at: stored.offset, into: buffer.bytes)
+      let stated: [Int] = withExtendedLifetime(buffer) {
+        stored.type == .i32
+          ? buffer.bytes.bindMemory(to: Int32.self).map { Int(Int32(littleEndian: $0)) }
+          : buffer.bytes.bindMemory(to: Int64.self).map { Int(Int64(littleEndian: $0)) }
+      }
+      guard stated != shape.dimensions else { continue }
+      collector.add(
+        Finding(
+          .wrongShape, tensor: stored.name, file: file.name, expected: "\(shape.dimensions)",
+          found: "\(stated)", hint: "loaders unpack codes by what it says"),
+        pattern: FindingCollector.pattern(of: stored.name, wholeExperts: false))
     }
   }
 

@@ -44,13 +44,32 @@ public struct Validation: Sendable {
       return
     }
     let survey = try CheckpointSurvey(path: path, threads: threads)
-    if ModelFormat(survey) == .native {
+    let format = ModelFormat(survey)
+    if format == .native {
       try self.init(native: survey, deep: deep, threads: threads)
+      return
+    }
+    if format == .mlx {
+      try self.init(mlx: survey, deep: deep, threads: threads)
       return
     }
     let config = try DeepSeekV3Config(
       json: survey.config, file: Folder.join(survey.folder, "config.json"))
     try self.init(survey, config: config, deep: deep, threads: threads)
+  }
+
+  /// Checks the files of an MLX model, then the weights that they amount to.
+  private init(mlx survey: CheckpointSurvey, deep: Bool, threads: Int) throws(Fault) {
+    var files = FileChecks(survey: survey)
+    try files.run()
+    var found = files.collector.findings
+    if !found.contains(where: { $0.severity == .error }) {
+      var weights = WeightChecks(try SourceModel(survey))
+      weights.run()
+      if deep { try weights.runDeep(threads: threads) }
+      found += weights.collector.findings
+    }
+    self.init(found, files.tensors.values, deep: deep, malformation: files.malformation)
   }
 
   /// Checks a GGUF file against what its metadata implies.
@@ -97,7 +116,8 @@ public struct Validation: Sendable {
     var findings = files.collector.findings + tensors.collector.findings
     if deep {
       findings += try DeepChecks(
-        config: config, tensors: tensors.sound, shards: files.openShards, threads: threads
+        config: config, tensors: tensors.sound, statedShapes: tensors.statedShapes,
+        shards: files.openShards, threads: threads
       ).run()
     }
     self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
