@@ -98,7 +98,8 @@ struct NativeChecks {
     collector = checks.collector
     guard deep else { return }
     for finding in try DeepChecks(
-      config: config, tensors: checks.sound, shards: files.openShards, threads: threads
+      config: config, tensors: checks.sound, statedShapes: checks.statedShapes,
+      shards: files.openShards, threads: threads
     ).run() {
       collector.add(
         finding,
