@@ -71,7 +71,8 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["Support", "Tensors", "fathom"], swiftSettings: strict),
+      name: "CommandTests", dependencies: ["Support", "Tensors", "fathom"], exclude: ["Fixtures"],
+      swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: strict),
@@ -82,7 +83,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "PlatformTests", dependencies: ["Support", "Platform"], swiftSettings: strict),
+      name: "PlatformTests", dependencies: ["Support", "Platform"], exclude: ["Fixtures"],
+      swiftSettings: strict),
     .testTarget(
       name: "FormatsTests", dependencies: ["Support", "Formats", "Platform", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: strict),

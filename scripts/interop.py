@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    compressed, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups, mlx, native,
-    quantization, reports, text, verification, weights,
+    compressed, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups, hashes, mlx,
+    native, quantization, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -34,6 +34,7 @@ PARTS = {
     "verification": verification.run,
     "reports": reports.run,
     "weights": weights.run,
+    "hashes": hashes.run,
 }
 
 

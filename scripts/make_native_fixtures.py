@@ -51,7 +51,7 @@ def main():
     """All samples."""
     with tempfile.TemporaryDirectory() as folder:
         result = {source.name: answers(source, Path(folder))
-                  for source in sorted(SAMPLES.glob("tiny-*"))}
+                  for source in native.plain_samples(SAMPLES)}
     FIXTURE.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -49,3 +49,15 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
     self = row.format
   }
 }
+
+extension Inventory {
+  /// Opens a MODEL argument for what its files hold, under the names that they use themselves;
+  /// nothing is asked of the config.
+  ///
+  /// - Throws: what opening the format throws.
+  public init(model path: String, threads: Int) throws(Fault) {
+    self =
+      try ModelFormat.isGGUF(path)
+      ? GGUFFiles(path: path).inventory : Checkpoint(path: path, threads: threads).inventory
+  }
+}

@@ -91,7 +91,10 @@ import Testing
   }
 
   /// What the keys can say comes back; `rms_norm_eps` they cannot.
-  @Test(arguments: Repository.sampleNames)
+  /// Samples that DeepSeek's code could hold: not those in compressed-tensors' formats.
+  static let samples = Repository.sampleNames.filter { !["tiny-int4", "tiny-mixed"].contains($0) }
+
+  @Test(arguments: samples)
   func configsComeBack(sample: String) throws {
     var config = try huggingFace(sample)
     let native = NativeConfig(config)

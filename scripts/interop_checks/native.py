@@ -175,6 +175,6 @@ def check_source(report, path, folder):
 
 def run(report, folder):
     """Samples and unseen checkpoints."""
-    sources = sorted(SAMPLES.glob("tiny-*")) + [make_unseen(name, folder) for name in UNSEEN]
+    sources = native.plain_samples(SAMPLES) + [make_unseen(name, folder) for name in UNSEEN]
     for path in sources:
         report.attempt(path.name, check_source, report, path, folder)

@@ -77,6 +77,13 @@ def mtp_tensors(source):
             if not is_main(config, name)}
 
 
+def plain_samples(folder):
+    """Checkpoints that the script can read: not those in compressed-tensors' formats."""
+    return [path for path in sorted(folder.glob("tiny-*"))
+            if (read_config(path).get("quantization_config") or {}).get("quant_method", "fp8")
+            == "fp8"]
+
+
 def dimension(native):
     """The dimension that is divided, by the name of a tensor in shards."""
     sides = {new: side for new, side in [*MODULES.values(), *MTP_MODULES.values()]}

@@ -23,17 +23,11 @@ public struct PlanReport {
       ("TENSOR", .left), ("TYPE", .left), ("SHAPE", .left), ("BYTES", .right), ("FILE", .left),
       ("REASON", .left),
     ])
+    for (file, index, _) in placed { table.measure(cells(plan.tensors[index], file: file)) }
+    try write(table.title + "\n")
     for (file, index, _) in placed {
-      let tensor = plan.tensors[index]
-      let from = tensor.source.type.rawValue
-      let type = tensor.entry.type.rawValue
-      table.add([
-        tensor.entry.name.printable, from == type ? type : "\(from) → \(type)",
-        "\(tensor.entry.shape)", Quantity.count(tensor.entry.byteCount),
-        plan.layout.files[file].name, "\(treatment(of: tensor)): \(tensor.reason)",
-      ])
+      try write(table.line(cells(plan.tensors[index], file: file)) + "\n")
     }
-    for line in table.lines { try write(line + "\n") }
     try write("\n")
     for (reason, count) in droppedReasons { try write("left out: \(count) × \(reason)\n") }
     for warning in plan.warnings { try write("warning: \(warning.printable)\n") }
@@ -51,6 +45,16 @@ public struct PlanReport {
       \(Quantity.plural(plan.buffers.threads, "thread"))
 
       """)
+  }
+
+  private func cells(_ tensor: PlannedTensor, file: Int) -> [String] {
+    let from = tensor.source.type.rawValue
+    let type = tensor.entry.type.rawValue
+    return [
+      tensor.entry.name.printable, from == type ? type : "\(from) → \(type)",
+      "\(tensor.entry.shape)", Quantity.count(tensor.entry.byteCount),
+      plan.layout.files[file].name, "\(treatment(of: tensor)): \(tensor.reason)",
+    ]
   }
 
   /// Writes the document of schema `fathom.plan/1`.
