@@ -12,7 +12,7 @@ import torch
 
 from interop_checks import (
     compressed, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups, hashes, mlx,
-    quantization, reports, text, verification, weights,
+    native, quantization, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -30,6 +30,7 @@ PARTS = {
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,
     "mlx": mlx.run,
+    "native": native.run,
     "verification": verification.run,
     "reports": reports.run,
     "weights": weights.run,

@@ -16,6 +16,7 @@ extension ConversionResult {
       "tensors": .integer(plan.tensors.count), "bytesRead": .integer(bytesRead),
       "bytesWritten": .integer(bytesWritten), "seconds": .number(seconds),
       "warnings": .array(warnings.map { .string($0) }),
+      "lost": .array(plan.lost.map { .string($0) }),
     ])
   }
 
