@@ -57,7 +57,7 @@ public struct PlanReport {
   public func writeJSON(_ write: (String) throws(Fault) -> Void) throws(Fault) {
     let head: JSONObject = [
       "schema": .string("fathom.plan/1"), "source": .string(source), "output": .string(output),
-      "recipe": recipe, "totals": totals, "peakMemory": .integer(plan.peakMemory),
+      "recipe": plan.recipeDocument, "totals": totals, "peakMemory": .integer(plan.peakMemory),
       "threads": .integer(plan.buffers.threads),
       "files": .array(
         plan.files.map {
@@ -111,49 +111,6 @@ public struct PlanReport {
       }
     }
     return counts
-  }
-
-  private var recipe: JSONValue {
-    if case .gguf(let gguf) = plan.recipe.target { return .object(recipe(of: gguf)) }
-    var recipe: JSONObject = [
-      "to": .string("hf"), "quant": plan.recipe.weights.map { .string($0.name) } ?? .null,
-      "mtp": .string(plan.recipe.mtp.rawValue),
-      "maxShardSize": .integer(plan.shardLimit),
-    ]
-    if let block = plan.recipe.blockSize {
-      recipe["blockSize"] = .array([.integer(block.rows), .integer(block.columns)])
-    }
-    if let format = plan.recipe.scaleFormat { recipe["scaleFormat"] = .string(format.rawValue) }
-    return .object(recipe)
-  }
-
-  private func recipe(of gguf: GGUFRecipe) -> JSONObject {
-    var recipe: JSONObject = [
-      "to": .string("gguf"), "quant": gguf.fileType.map { .string($0.name) } ?? .null,
-      "mtp": .string(plan.recipe.mtp.rawValue),
-      "maxShardSize": plan.recipe.shardLimit.map { .integer($0) } ?? .null,
-      "pure": .bool(gguf.isPure), "leaveOutputTensor": .bool(gguf.leavesOutput),
-      "tensorTypes": .array(
-        gguf.tensorTypes.map { .string("\($0.text)=\($0.type.rawValue)") }),
-    ]
-    if let type = gguf.base { recipe["default"] = .string(type.rawValue) }
-    if !gguf.rules.isEmpty {
-      recipe["rules"] = .array(
-        gguf.rules.map { rule in
-          var json: JSONObject = ["match": .string(rule.match)]
-          if let layers = rule.layers { json["layers"] = .string(layers.rawValue) }
-          json["type"] = .string(rule.type.rawValue)
-          return .object(json)
-        })
-    }
-    if gguf.keepsSplit { recipe["keepSplit"] = .bool(true) }
-    if let matrix = gguf.importance { recipe["importanceMatrix"] = .string(matrix.path) }
-    if !gguf.overrides.isEmpty {
-      recipe["overrides"] = .array(gguf.overrides.map { .string($0.text) })
-    }
-    if let type = gguf.outputType { recipe["outputTensorType"] = .string(type.rawValue) }
-    if let type = gguf.embeddingType { recipe["tokenEmbeddingType"] = .string(type.rawValue) }
-    return recipe
   }
 
   private var totals: JSONValue {
