@@ -10,6 +10,8 @@ public final class InputFile: Sendable {
   private let descriptor: Int32
   /// When its contents last changed, as of its opening.
   private let modified: timespec
+  /// Whether it stands for a file that is gone, of which it has the beginning.
+  public let isStandIn: Bool
 
   /// Opens a regular file.
   ///
@@ -34,6 +36,23 @@ public final class InputFile: Sendable {
     self.size = Int(status.st_size)
     self.modified = status.st_mtim
     self.descriptor = descriptor
+    isStandIn = false
+  }
+
+  /// Puts a file that has the beginning of another in its place.
+  ///
+  /// - Parameters:
+  ///   - beginning: where that is.
+  ///   - path: the file that is gone, as messages name it.
+  ///   - size: its size.
+  /// - Throws: `.notFound` or `.inputOutput` where the beginning cannot be opened.
+  public init(standIn beginning: String, for path: String, size: Int) throws(Fault) {
+    descriptor = open(beginning, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: beginning) }
+    self.path = path
+    self.size = size
+    modified = timespec()
+    isStandIn = true
   }
 
   deinit { close(descriptor) }
@@ -96,8 +115,14 @@ public final class InputFile: Sendable {
     return try file.read(at: 0, count: file.size)
   }
 
+  /// What tells a file from one that took its place: its size and when it was last written to.
+  public var stamp: FileStamp {
+    FileStamp(size: size, seconds: modified.tv_sec, nanoseconds: modified.tv_nsec)
+  }
+
   /// Throws `.malformed` where somebody has written to the file since it was opened.
   public func requireUnchanged() throws(Fault) {
+    guard !isStandIn else { return }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       throw Fault(.inputOutput, "cannot be examined", file: path, found: reason(errno))
@@ -121,4 +146,14 @@ public final class InputFile: Sendable {
   public func dropCache(at offset: Int, count: Int) {
     posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_DONTNEED)
   }
+}
+
+/// Size and time of a file's contents.
+public struct FileStamp: Sendable, Hashable {
+  /// Bytes.
+  public let size: Int
+  /// When it was last written to, in seconds since 1970.
+  public let seconds: Int
+  /// The rest of that time.
+  public let nanoseconds: Int
 }

@@ -1,0 +1,167 @@
+internal import Formats
+internal import Platform
+
+/// One run of a conversion, from what an earlier one left to the output under its name.
+struct ConversionRun {
+  let plan: Plan
+  let source: SourceModel
+  let destination: OutputPath
+  let options: RunOptions
+  private let start = ContinuousClock.now
+
+  init(plan: Plan, source: SourceModel, destination: OutputPath, options: RunOptions) {
+    self.plan = plan
+    self.source = source
+    self.destination = destination
+    self.options = options
+  }
+
+  private var inventory: Inventory { source.checkpoint.inventory }
+
+  /// Does everything.
+  func run(report: (ConversionProgress) -> Void) throws(Fault) -> ConversionResult {
+    if options.resumes, try isFinished() { return try finished() }
+    let work = try WorkFolder(for: destination, form: plan.form)
+    let identity = ConversionIdentity(plan, source)
+    let records = try ConversionRecords(work.journal)
+    let isResumed = try continues(records, identity, in: work)
+    do throws(Fault) {
+      let kept =
+        isResumed
+        ? try KeptWork(plan, records: records, work: work, report: report) : KeptWork(plan)
+      if !records.isPlacing { try work.requireFree() }
+      try destination.requireSpace(
+        plan.byteCount - kept.byteCount, files: plan.files.count)
+      let log = try ConversionLog(
+        work, identity: identity, plan: plan, shards: inventory.shards,
+        interval: options.interval, kept: isResumed ? kept.byteCount : nil)
+      return try write(into: work, kept: kept, log: log, isResumed: isResumed, report: report)
+    } catch {
+      // What an earlier run left stays for the next one.
+      guard isResumed, error.advice == nil, error.kind != .malformed else {
+        if !isResumed, error.advice == nil { work.remove() }
+        throw error
+      }
+      throw error.advising(keeping: records.byteCount, of: plan, in: work)
+    }
+  }
+
+  /// Decides what becomes of an earlier run's work; returns whether it is continued.
+  private func continues(
+    _ records: ConversionRecords, _ identity: ConversionIdentity, in work: WorkFolder
+  ) throws(Fault) -> Bool {
+    guard let earlier = records.identity, records.isWorthKeeping else {
+      try work.restart()
+      return false
+    }
+    if options.resumes {
+      do throws(Fault) { try identity.requireSame(as: earlier, path: work.path) } catch {
+        var fault = error
+        fault.advice = "remove \(work.path) to begin anew, or give --overwrite without --resume"
+        throw fault
+      }
+      return true
+    }
+    guard destination.mayReplace else {
+      throw Fault(
+        .cannotCreate, "has unfinished work of an earlier run", file: destination.path,
+        expected: "--resume to go on, or --overwrite to begin anew",
+        found: "\(records.byteCount) bytes in \(work.path)")
+    }
+    try work.restart()
+    return false
+  }
+
+  /// Writes everything and gives it its name; what can be kept of a failure is kept.
+  private func write(
+    into work: WorkFolder, kept: KeptWork, log: ConversionLog, isResumed: Bool,
+    report: (ConversionProgress) -> Void
+  ) throws(Fault) -> ConversionResult {
+    var writer = PlanWriter(plan, source: source, work: work, log: log, kept: kept.bytes)
+    let leftover: String?
+    do throws(Fault) {
+      try writer.writeWeights(report: report)
+      try writer.writeRest()
+      try requireUnchangedSource()
+      try Interruption.check()
+      leftover = try work.commit(mark: ConversionRecords.placing)
+    } catch {
+      throw conclude(error, writing: writer.current, in: work, log)
+    }
+    return ConversionResult(
+      output: destination.path, bytesRead: writer.bytesRead, bytesWritten: writer.written,
+      bytesKept: kept.byteCount, isResumed: isResumed, seconds: seconds,
+      notes: kept.warnings
+        + (leftover.map { ["the folder of unfinished work could not be removed: \($0)"] } ?? []))
+  }
+
+  /// Decides what a failure leaves: what is worth it and can be trusted stays.
+  private func conclude(
+    _ fault: Fault, writing file: OutputFile?, in work: WorkFolder, _ log: ConversionLog
+  ) -> Fault {
+    var fault = fault
+    if fault.kind == .inputOutput {
+      // A file that somebody cuts short looks like a disk that fails.
+      do throws(Fault) { try requireUnchangedSource() } catch { fault = error }
+    }
+    if fault.kind != .malformed {
+      log.save(file)
+      if log.safeBytes > 0 {
+        return fault.advising(keeping: log.safeBytes, of: plan, in: work)
+      }
+    }
+    work.remove()
+    return fault
+  }
+
+  private func requireUnchangedSource() throws(Fault) {
+    for shard in inventory.shards { try shard.file.requireUnchanged() }
+  }
+
+  private var seconds: Double {
+    let elapsed = (ContinuousClock.now - start).components
+    return Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18
+  }
+
+  // MARK: An output that is complete
+
+  /// Whether the output stands under its name already.
+  ///
+  /// - Throws: `.cannotCreate` where something else does that may not be replaced.
+  private func isFinished() throws(Fault) -> Bool {
+    guard destination.replaced != nil || plan.form != .folder else { return false }
+    let output = FinishedOutput(plan: plan, source: source, destination: destination)
+    guard let difference = try output.difference() else { return true }
+    guard destination.replaced == nil || destination.mayReplace else {
+      throw Fault(
+        .cannotCreate, "exists already and is not what this conversion gives",
+        file: destination.path, expected: "a new name, or --overwrite", found: difference)
+    }
+    return false
+  }
+
+  /// What is said of it; a crash after the last step may have left the folder of the work.
+  private func finished() throws(Fault) -> ConversionResult {
+    var notes = ["the output was complete already"]
+    if try Folder.kind(of: destination.workPath) == .folder {
+      let work = try WorkFolder(for: destination, form: plan.form)
+      if !work.remove() {
+        notes.append("the folder of unfinished work could not be removed: \(work.path)")
+      }
+    }
+    return ConversionResult(
+      output: destination.path, bytesRead: 0, bytesWritten: 0, bytesKept: plan.byteCount,
+      isResumed: true, seconds: seconds, notes: notes)
+  }
+}
+
+extension Fault {
+  /// The fault with what was kept and how to go on.
+  fileprivate func advising(keeping bytes: Int, of plan: Plan, in work: WorkFolder) -> Fault {
+    var fault = self
+    fault.advice =
+      "\(bytes) of \(plan.byteCount) bytes are kept in \(work.path): the same command with "
+      + "--resume goes on from there; remove that folder to give them up"
+    return fault
+  }
+}

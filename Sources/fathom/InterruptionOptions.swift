@@ -1,0 +1,59 @@
+internal import ArgumentParser
+internal import Conversion
+internal import Platform
+
+/// What becomes of a conversion that does not come to its end in one run.
+struct InterruptionOptions: ParsableArguments {
+  @Flag(help: "Replace an output that exists, once the new one is complete.")
+  var overwrite = false
+
+  @Flag(
+    help: """
+      Go on with what an earlier run of the same command left when it was interrupted; where it left \
+      nothing, begin, and where the output is complete, say so.
+      """)
+  var resume = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Flush and note progress after so many bytes: the most that a crash can cost.",
+      valueName: "size"))
+  var flushEvery = ByteSize(bytes: RunOptions.defaultInterval)
+
+  func validate() throws {
+    guard flushEvery.bytes > 0 else {
+      throw ValidationError("--flush-every takes a size from 1 byte on")
+    }
+  }
+
+  /// The place of the output, which is refused before anything is read.
+  func destination(_ output: String) throws(Fault) -> OutputPath {
+    let destination = try OutputPath(output, overwrite: overwrite, orFinished: resume)
+    if overwrite { try destination.requireReplaceable() }
+    return destination
+  }
+
+  /// Carries a plan out with progress on standard error.
+  func run(
+    _ plan: Plan, from source: SourceModel, to destination: OutputPath,
+    _ mode: ProgressLine.Mode
+  ) throws(Fault) -> ConversionResult {
+    Interruption.listen()
+    var checking = ProgressLine(mode, label: "checking what was kept")
+    var writing: ProgressLine?
+    defer { checking.clear() }
+    let options = RunOptions(resumes: resume, interval: flushEvery.bytes)
+    let result = try plan.run(from: source, to: destination, options: options) { progress in
+      switch progress.step {
+      case .checking: checking.show(progress.written, of: progress.total)
+      case .writing:
+        // Its clock starts when the writing does.
+        if writing == nil { writing = ProgressLine(mode) }
+        writing?.show(progress.written, of: progress.total)
+      }
+    }
+    checking.clear()
+    for note in result.notes { Console.message("fathom: \(note.printable)") }
+    return result
+  }
+}
