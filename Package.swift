@@ -73,7 +73,8 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["Support", "Tensors", "fathom"], swiftSettings: strict),
+      name: "CommandTests", dependencies: ["Support", "Tensors", "Platform", "fathom", "Mishaps"],
+      swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: strict),

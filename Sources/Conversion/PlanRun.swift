@@ -52,8 +52,8 @@ public struct ConversionResult: Sendable, Hashable {
   public let isResumed: Bool
   /// Wall time in seconds, flushing included.
   public let seconds: Double
-  /// What happened on the way that the user should know, beside what the plan warned of.
-  public let notes: [String]
+  /// What the plan warned of, and behind it what happened on the way.
+  public let warnings: [String]
 }
 
 extension Plan {

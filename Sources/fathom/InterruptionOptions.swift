@@ -53,7 +53,9 @@ struct InterruptionOptions: ParsableArguments {
       }
     }
     checking.clear()
-    for note in result.notes { Console.message("fathom: \(note.printable)") }
+    for warning in result.warnings.dropFirst(plan.warnings.count) {
+      Console.message("fathom: warning: \(warning.printable)")
+    }
     return result
   }
 }

@@ -59,6 +59,21 @@ static void note(const char *name, const char *path) {
   }
 }
 
+// Does to a file what somebody else might do while it is being read.
+static void spoil(const char *path, int truncates) {
+  struct stat status;
+  const int descriptor = REAL(open)(path, O_RDWR | O_CLOEXEC);
+  if (descriptor < 0 || fstat(descriptor, &status) != 0) {
+    abort();
+  }
+  const int done = truncates ? REAL(ftruncate)(descriptor, status.st_size / 2) == 0
+                             : REAL(pwrite)(descriptor, "x", 1, status.st_size - 1) == 1;
+  if (!done) {
+    abort();
+  }
+  REAL(close)(descriptor);
+}
+
 // Counts a call, with the lock held; returns the error number that it fails with, or 0.
 static int meet(const char *name, const char *path) {
   const char *only = getenv("MISHAP_NAME");
@@ -80,6 +95,8 @@ static int meet(const char *name, const char *path) {
       kill(getpid(), SIGKILL);
     } else if (strcmp(kind, "interrupt") == 0) {
       kill(getpid(), SIGINT);
+    } else if (strcmp(kind, "truncate") == 0 || strcmp(kind, "overwrite") == 0) {
+      spoil(getenv("MISHAP_TARGET"), strcmp(kind, "truncate") == 0);
     } else {
       snprintf(failing, sizeof failing, "%s", name);
       return atoi(kind);

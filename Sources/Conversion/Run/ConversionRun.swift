@@ -91,20 +91,17 @@ struct ConversionRun {
     return ConversionResult(
       output: destination.path, bytesRead: writer.bytesRead, bytesWritten: writer.written,
       bytesKept: kept.byteCount, isResumed: isResumed, seconds: seconds,
-      notes: kept.warnings
-        + (leftover.map { ["the folder of unfinished work could not be removed: \($0)"] } ?? []))
+      warnings: plan.warnings + kept.warnings
+        + (leftover.map { [ConversionRun.left($0)] } ?? []))
   }
 
   /// Decides what a failure leaves: what is worth it and can be trusted stays.
   private func conclude(
     _ fault: Fault, writing file: OutputFile?, in work: WorkFolder, _ log: ConversionLog
   ) -> Fault {
-    var fault = fault
-    if fault.kind == .inputOutput {
-      // A file that somebody cuts short looks like a disk that fails.
-      do throws(Fault) { try requireUnchangedSource() } catch { fault = error }
-    }
-    if fault.kind != .malformed {
+    // A file that somebody cuts short looks like a disk that fails.
+    let isTrusted = fault.kind != .malformed && (try? requireUnchangedSource()) != nil
+    if isTrusted {
       log.save(file)
       if log.safeBytes > 0 {
         return fault.advising(keeping: log.safeBytes, of: plan, in: work)
@@ -142,16 +139,19 @@ struct ConversionRun {
 
   /// What is said of it; a crash after the last step may have left the folder of the work.
   private func finished() throws(Fault) -> ConversionResult {
-    var notes = ["the output was complete already"]
+    var leftover: String?
     if try Folder.kind(of: destination.workPath) == .folder {
       let work = try WorkFolder(for: destination, form: plan.form)
-      if !work.remove() {
-        notes.append("the folder of unfinished work could not be removed: \(work.path)")
-      }
+      if !work.remove() { leftover = work.path }
     }
     return ConversionResult(
       output: destination.path, bytesRead: 0, bytesWritten: 0, bytesKept: plan.byteCount,
-      isResumed: true, seconds: seconds, notes: notes)
+      isResumed: true, seconds: seconds,
+      warnings: plan.warnings + (leftover.map { [ConversionRun.left($0)] } ?? []))
+  }
+
+  private static func left(_ path: String) -> String {
+    "the folder of unfinished work could not be removed: \(path)"
   }
 }
 

@@ -16,7 +16,7 @@ extension ConversionResult {
       "tensors": .integer(plan.tensors.count), "bytesRead": .integer(bytesRead),
       "bytesWritten": .integer(bytesWritten), "bytesKept": .integer(bytesKept),
       "resumed": .bool(isResumed), "seconds": .number(seconds),
-      "warnings": .array((plan.warnings + notes).map { .string($0) }),
+      "warnings": .array(warnings.map { .string($0) }),
     ])
   }
 

@@ -8,6 +8,7 @@
 ///
 /// - a number: it fails with that error number; with `MISHAP_STAYS` all later calls of its kind do;
 /// - `kill`: the process ends before it;
+/// - `truncate`, `overwrite`: half of the file `MISHAP_TARGET` goes, or its last byte changes;
 /// - `interrupt`: the process gets SIGINT before it;
 /// - `powercut`: the process ends before it, and everything that was not flushed is undone:
 ///   bytes of files, new files and folders, new names.
