@@ -8,10 +8,9 @@ internal import Tensors
 struct AssemblyProducer {
   let assembly: Assembly
   let entry: OutputLayout.Entry
-  let source: RowSource
-  /// Memory for values before they are encoded, and for those that are yet to be transposed.
+  let reader: AssemblyReader
+  /// Memory for values before they are encoded.
   let values: UnsafeMutableBufferPointer<Float>
-  let turned: UnsafeMutableBufferPointer<Float>
   /// What columns weigh when they are quantized.
   var importance: ImportanceColumns?
   /// Whether values that are not finite are refused, before and after they are encoded.
@@ -20,28 +19,17 @@ struct AssemblyProducer {
   /// Values decoded at a time: 256 KiB as F32, part of the second-level cache of most processors.
   static let chunk = 1 << 16
 
-  /// Elements decoded at a time within scratch memory of that size, a multiple of every block.
-  ///
-  /// Where columns are weighed that is a row at least: its mean square enters into each block.
-  static func chunk(_ tensor: PlannedTensor, scratchBytes: Int) -> Int {
-    let most = scratchBytes / areaBytes / 256 * 256
-    return min(max(chunk, tensor.weighedRow), most)
-  }
-
-  /// Three areas of up to four bytes an element.
-  static let areaBytes = 12
-
-  private var columns: Int { entry.shape.dimensions.last ?? 1 }
+  private var columns: Int { assembly.columns }
 
   /// Fills `slot` with rows and columns of the output seen as a matrix; whole rows, or a piece of
   /// one row.
   func produce(
     rows: Range<Int>, columns: Range<Int>, into slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
-    if isCopied { return try copy(rows, columns, into: slot) }
-    guard let codec = Codec.codec(for: entry.type) else {
-      preconditionFailure("the plan converts to types that have codecs")
+    if assembly.isCarried(as: entry.type) || !isChecked && assembly.isMoved(to: entry.type) {
+      return try move(rows, columns, into: slot)
     }
+    let codec = AssemblyReader.codec(entry.type)
     let most = values.count
     var weights: (matrix: Int, values: [Float])?
     let rowsAtOnce = max(1, most / columns.count)
@@ -52,7 +40,9 @@ struct AssemblyProducer {
         let piece = start..<min(columns.upperBound, start + most)
         let size = group.count * piece.count
         let part = UnsafeMutableBufferPointer(rebasing: values[..<size])
-        try decode(rows: group, columns: piece, into: part)
+        try reader.decode(
+          assembly, rows: group, columns: piece,
+          into: MutableFloatMatrix(part.baseAddress!, rows: group.count, columns: piece.count))
         try check(UnsafeRawBufferPointer(part), .f32, rows: group, columns: piece)
         let (from, to) = (entry.type.byteOffset(of: done), entry.type.byteOffset(of: done + size))
         try encode(
@@ -72,13 +62,11 @@ struct AssemblyProducer {
   ) throws(Fault) {
     guard isChecked, let element = Codec.codec(for: type)?.firstNotFinite(bytes) else { return }
     let row = rows.lowerBound + element / columns.count
-    let height = max(1, entry.shape.elementCount / max(1, self.columns) / assembly.parts.count)
-    let part = assembly.parts[min(row / height, assembly.parts.count - 1)].tensor
     throw Fault(
       .malformed,
       "row \(row), column \(columns.lowerBound + element % columns.count) "
         + (type == entry.type && type != .f32 ? "overflows as \(type.rawValue)" : "is not finite"),
-      file: source.inventory.shards[part.shard].file.path, tensor: entry.name,
+      file: reader.inventory.shards[assembly.shard(ofRow: row)].file.path, tensor: entry.name,
       expected: "finite weights")
   }
 
@@ -90,9 +78,9 @@ struct AssemblyProducer {
     guard let importance, entry.type.isBlock else {
       return codec.encode(UnsafeBufferPointer(values), into: bytes)
     }
-    let height = max(1, entry.shape.elementCount / max(1, columns) / importance.matrices)
+    let height = max(1, assembly.rows / importance.matrices)
     var done = 0
-    for (matrix, range) in AssemblyProducer.runs(of: rows, every: height) {
+    for (matrix, range) in AssemblyReader.runs(of: rows, every: height) {
       let size = range.count * columns
       let (from, to) = (entry.type.byteOffset(of: done), entry.type.byteOffset(of: done + size))
       if weights?.matrix != matrix {
@@ -107,134 +95,78 @@ struct AssemblyProducer {
     }
   }
 
-  /// Whether each row of the output is a row of a source in its own type, so that bytes are copied.
-  private var isCopied: Bool {
-    switch assembly.rows {
-    case .stacked, .slices:
-      assembly.parts.allSatisfy { $0.tensor.type == entry.type && $0.scales == nil }
-    case .transposedSlices, .joined: false
-    }
-  }
-
-  private func copy(
+  /// Bytes of stored rows, or what they become without a detour over F32.
+  private func move(
     _ rows: Range<Int>, _ columns: Range<Int>, into slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
-    var done = 0
-    try forEachRun(of: rows) { part, sourceRows throws(Fault) in
-      let start = sourceRows.lowerBound * self.columns + columns.lowerBound
-      let size = sourceRows.count * columns.count
-      let (from, to) = (entry.type.byteOffset(of: done), entry.type.byteOffset(of: done + size))
-      try source.fetch(
-        part.tensor, start..<start + size,
-        into: UnsafeMutableRawBufferPointer(rebasing: slot[from..<to]))
-      done += size
+    let type = entry.type
+    try AssemblyReader.forEachPiece(
+      of: assembly, rows: rows, columns: columns
+    ) { piece throws(Fault) in
+      guard let (tensor, scaling) = piece.weight.single else {
+        preconditionFailure("rows are kept")
+      }
+      let isWhole =
+        piece.columns.count == piece.weight.columns && piece.targetColumns == 0..<columns.count
+      let unit = max(1, reader.limit(tensor.type) / max(1, piece.columns.count))
+      let rowsAtOnce = isWhole ? unit : 1
+      for first in stride(from: piece.rows.lowerBound, to: piece.rows.upperBound, by: rowsAtOnce) {
+        let group = first..<min(piece.rows.upperBound, first + rowsAtOnce)
+        let line = piece.targetRows.lowerBound + first - piece.rows.lowerBound
+        let start = line * columns.count + piece.targetColumns.lowerBound
+        let tile = MatrixTile(rows: group, columns: piece.columns, width: piece.weight.columns)
+        let (from, to) = (type.byteOffset(of: start), type.byteOffset(of: start + tile.count))
+        try move(
+          tensor, scaling, tile, into: UnsafeMutableRawBufferPointer(rebasing: slot[from..<to]))
+      }
     }
     try check(
-      UnsafeRawBufferPointer(rebasing: slot[..<entry.type.byteOffset(of: done)]), entry.type,
-      rows: rows, columns: columns)
+      UnsafeRawBufferPointer(rebasing: slot[..<type.byteOffset(of: rows.count * columns.count)]),
+      type, rows: rows, columns: columns)
   }
 
-  private func decode(
-    rows: Range<Int>, columns: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
+  private func move(
+    _ tensor: StoredTensor, _ scaling: Scaling?, _ tile: MatrixTile,
+    into target: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
-    var done = 0
-    func next(_ size: Int) -> UnsafeMutableBufferPointer<Float> {
-      defer { done += size }
-      return UnsafeMutableBufferPointer(rebasing: values[done..<done + size])
+    if tensor.type == entry.type, scaling == nil {
+      let start = tile.rows.lowerBound * tile.width + tile.columns.lowerBound
+      return try reader.read(tensor, from: tensor.type.byteOffset(of: start), into: target)
     }
-    switch assembly.rows {
-    case .stacked, .slices:
-      try forEachRun(of: rows) { part, sourceRows throws(Fault) in
-        try source.decode(
-          part, rows: sourceRows, columns: columns, width: self.columns,
-          into: next(sourceRows.count * columns.count))
-      }
-    case .transposedSlices(let first, _, let period):
-      let height = entry.shape.dimensions[entry.shape.dimensions.count - 2]
-      for (slice, range) in AssemblyProducer.runs(of: rows, every: height) {
-        let start = slice * period + first
-        try transpose(
-          assembly.parts[0], rows: start + columns.lowerBound..<start + columns.upperBound,
-          columns: range, width: height, into: next(range.count * columns.count))
-      }
-    case .joined(let keys, let valueRows):
-      for (head, range) in AssemblyProducer.runs(of: rows, every: keys + valueRows) {
-        let own = range.clamped(to: 0..<keys)
-        if !own.isEmpty {
-          let start = head * self.columns
-          try transpose(
-            assembly.parts[0], rows: start + columns.lowerBound..<start + columns.upperBound,
-            columns: own, width: keys, into: next(own.count * columns.count))
-        }
-        let rest = range.clamped(to: keys..<keys + valueRows)
-        guard !rest.isEmpty else { continue }
-        let start = head * valueRows - keys
-        try source.decode(
-          assembly.parts[1], rows: start + rest.lowerBound..<start + rest.upperBound,
-          columns: columns, width: self.columns, into: next(rest.count * columns.count))
-      }
+    let stored = try reader.fetch(tensor, tile)
+    guard let scaling else {
+      return AssemblyReader.codec(tensor.type).convert(
+        stored, count: tile.count, to: AssemblyReader.codec(entry.type), into: target)
     }
+    let (grid, part) = try reader.scales(scaling, of: tile)
+    grid.convert(stored, type: tensor.type, tile: part, to: entry.type, into: target)
+  }
+}
+
+extension Assembly {
+  /// Whether stored rows are rows of a tensor of that type, so that bytes are moved.
+  func isCarried(as type: ElementType) -> Bool {
+    keepsRows && allLeaves { $0.type == type && $1 == nil }
   }
 
-  /// part (rows, columns) → values (columns, rows)
-  private func transpose(
-    _ part: Assembly.Part, rows: Range<Int>, columns: Range<Int>, width: Int,
-    into values: UnsafeMutableBufferPointer<Float>
-  ) throws(Fault) {
-    let block = part.tensor.type.blockElements
-    // Columns from block to block: what lies before and after is decoded and not used.
-    let outer =
-      columns.lowerBound / block
-      * block..<min(
-        width, (columns.upperBound + block - 1) / block * block)
-    let isWhole = outer.count == width
-    let rowsAtOnce = isWhole ? max(1, turned.count / width) : 1
-    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsAtOnce) {
-      let group = first..<min(rows.upperBound, first + rowsAtOnce)
-      for start in stride(from: outer.lowerBound, to: outer.upperBound, by: turned.count) {
-        let piece = start..<min(outer.upperBound, start + turned.count)
-        let square = UnsafeMutableBufferPointer(rebasing: turned[..<(group.count * piece.count)])
-        try source.decode(part, rows: group, columns: piece, width: width, into: square)
-        let wanted = piece.clamped(to: columns)
-        for (line, row) in group.enumerated() {
-          for column in wanted {
-            values[(column - columns.lowerBound) * rows.count + row - rows.lowerBound] =
-              square[line * piece.count + column - piece.lowerBound]
-          }
-        }
-      }
-    }
+  /// Whether plain elements and scaled codes become those of that type without a detour over F32.
+  func isMoved(to type: ElementType) -> Bool {
+    keepsRows && type.hasWholeBytes && allLeaves { tensor, _ in tensor.type.hasWholeBytes }
   }
 
-  /// Calls `body` for each run of output rows that are adjacent in one part.
-  private func forEachRun(
-    of rows: Range<Int>, _ body: (Assembly.Part, Range<Int>) throws(Fault) -> Void
-  ) throws(Fault) {
-    switch assembly.rows {
-    case .slices(let first, let count, let period):
-      for (slice, range) in AssemblyProducer.runs(of: rows, every: count) {
-        let start = slice * period + first
-        try body(assembly.parts[0], start + range.lowerBound..<start + range.upperBound)
-      }
-    case .stacked:
-      let height = entry.shape.elementCount / max(1, columns) / assembly.parts.count
-      for (index, range) in AssemblyProducer.runs(of: rows, every: height) {
-        try body(assembly.parts[index], range)
-      }
-    case .transposedSlices, .joined: preconditionFailure("its rows are columns of the source")
+  /// The file that holds a row, or the first of those.
+  fileprivate func shard(ofRow row: Int) -> Int {
+    guard case .stacked(let parts) = form else { return first.tensor.shard }
+    var top = 0
+    for part in parts {
+      if row < top + part.rows { return part.shard(ofRow: row - top) }
+      top += part.rows
     }
+    return first.tensor.shard
   }
+}
 
-  /// Rows divided where a multiple of `period` lies: the multiple, and the rows counted from it.
-  private static func runs(of rows: Range<Int>, every period: Int) -> [(Int, Range<Int>)] {
-    var runs: [(Int, Range<Int>)] = []
-    var row = rows.lowerBound
-    while row < rows.upperBound {
-      let index = row / period
-      let end = min(rows.upperBound, (index + 1) * period)
-      runs.append((index, row - index * period..<end - index * period))
-      row = end
-    }
-    return runs
-  }
+extension ElementType {
+  /// Whether each element has bytes of its own.
+  fileprivate var hasWholeBytes: Bool { !isBlock && bits >= 8 }
 }

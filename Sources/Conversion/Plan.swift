@@ -2,43 +2,25 @@ public import Formats
 internal import Platform
 internal import Tensors
 
-/// How an output tensor comes about.
+/// How an output tensor comes about from the values that it is assembled of.
 public enum Operation: Sendable, Hashable {
-  /// The source's bytes, never decoded.
+  /// The bytes of a stored tensor, never decoded.
   case copy
-  /// Each element converted to another type, rounded to nearest even.
-  case cast
-  /// FP8 values times their block's scale in F32, rounded to nearest even.
-  case dequantize(BlockSize)
-  /// FP8 values of the blocks of a plain matrix.
+  /// Each value in F32, rounded once; or bytes, where nothing changes but the place.
+  case convert
+  /// FP8 values of the blocks of a matrix.
   case quantize(BlockSize, powerOfTwo: Bool)
-  /// The scales of the blocks of a plain matrix; computed apart from the values, so that every
-  /// tensor is a function of the source alone and can be written in any order.
+  /// The scales of the blocks of a matrix; computed apart from the values, so that every tensor is
+  /// a function of the source alone and can be written in any order.
   case scales(BlockSize, powerOfTwo: Bool)
-  /// Rows of one or more tensors, each decoded to F32 and rounded once; or their bytes, where
-  /// nothing changes but the place.
-  case assemble(Assembly)
-
-  /// The word that reports use.
-  public var name: String {
-    switch self {
-    case .copy: "copied"
-    case .cast: "cast"
-    case .dequantize: "dequantized"
-    case .quantize, .scales: "quantized"
-    case .assemble(let assembly): assembly.name
-    }
-  }
 }
 
 /// A tensor of the output and where it comes from.
 public struct PlannedTensor: Sendable, Hashable {
   /// Its name, type, shape and size.
   public let entry: OutputLayout.Entry
-  /// The source's tensor that it is made from, the first one of an assembly.
-  public let source: StoredTensor
-  /// The source's grid of scales, where it is dequantized.
-  public let scales: StoredTensor?
+  /// What it is made from.
+  public let assembly: Assembly
   /// How it is made.
   public let operation: Operation
   /// Why it has its type.
@@ -48,24 +30,47 @@ public struct PlannedTensor: Sendable, Hashable {
 
   /// Names a tensor and where it comes from.
   init(
-    entry: OutputLayout.Entry, source: StoredTensor, scales: StoredTensor? = nil,
-    operation: Operation, reason: String, importance: ImportanceColumns? = nil
+    entry: OutputLayout.Entry, assembly: Assembly, operation: Operation, reason: String,
+    importance: ImportanceColumns? = nil
   ) {
     self.entry = entry
-    self.source = source
-    self.scales = scales
+    self.assembly = assembly
     self.operation = operation
     self.reason = reason
     self.importance = importance
   }
 
-  /// All tensors of the source that it is made from.
-  public var sources: [StoredTensor] {
-    guard case .assemble(let assembly) = operation else {
-      return [source] + (scales.map { [$0] } ?? [])
+  /// The stored tensor that it is made from, the first one of several.
+  public var source: StoredTensor { assembly.first.tensor }
+
+  /// All stored tensors that it is made from.
+  public var sources: [StoredTensor] { assembly.stored }
+
+  /// The word that reports use: what becomes of the values.
+  public var treatment: String {
+    let isCode = assembly.allLeaves { $0.type.isCode || $1 != nil }
+    switch operation {
+    case .copy: return "copied"
+    case .quantize, .scales: return isCode ? "requantized" : "quantized"
+    case .convert:
+      if assembly.allLeaves({ $0.type == entry.type && $1 == nil }),
+        assembly.keepsRows || !entry.type.isBlock
+      {
+        return assembly.arrangement == nil ? "copied" : "carried"
+      }
+      switch (isCode, entry.type.isCode) {
+      case (true, true): return "requantized"
+      case (true, false): return "dequantized"
+      case (false, true): return "quantized"
+      case (false, false): return "cast"
+      }
     }
-    return assembly.parts.flatMap { [$0.tensor] + ($0.scales.map { [$0] } ?? []) }
   }
+}
+
+extension ElementType {
+  /// Whether its elements are codes of larger numbers: blocks, and floats of 8 bits and less.
+  var isCode: Bool { isBlock || bits <= 8 }
 }
 
 /// A tensor of the source that the output does not have.
@@ -98,28 +103,57 @@ public struct PlannedFile: Sendable, Hashable {
   public let kind: Kind
 }
 
+/// A file that a plan writes from memory: an index, a config.
+struct PlannedDocument: Sendable {
+  let name: String
+  let kind: PlannedFile.Kind
+  let bytes: [UInt8]
+}
+
+/// What a target's planner decided: every byte of the output, but for those of the weights.
+struct PlannedOutput: Sendable {
+  let tensors: [PlannedTensor]
+  /// Where they go; its entries are those of `tensors`, in the same order.
+  let layout: OutputLayout
+  /// Files beside them, in the order in which they are written.
+  var documents: [PlannedDocument] = []
+  /// Files that are copied as they are.
+  var sideFiles: [SideFile] = []
+  let dropped: [DroppedTensor]
+  var warnings: [String]
+  /// Whether the files stand in a folder of their own.
+  var isFolder = true
+  /// Whether weights that are NaN or infinite are refused.
+  var refusesNonFinite = false
+}
+
 /// Everything that a conversion will write, known to the byte before it begins.
 public struct Plan: Sendable {
   /// The recipe that it follows.
   public let recipe: Recipe
-  /// The output's tensors; `layout` places them in files.
-  public let tensors: [PlannedTensor]
-  /// Files, headers and offsets; its entries are those of `tensors`, in the same order.
-  public let layout: OutputLayout
-  /// The text of the index beside the files, nil where there is none.
-  public let index: [UInt8]?
-  /// The rewritten `config.json`, nil where the format has none.
-  public let config: [UInt8]?
-  /// Every file with its exact size, in the order in which they are written.
-  public let files: [PlannedFile]
-  /// Tensors of the source that are left out.
-  public let dropped: [DroppedTensor]
-  /// What the user should know.
-  public let warnings: [String]
   /// Sizes of the buffers.
   public let buffers: BufferPlan
-  /// Files that are copied as they are.
-  let sideFiles: [SideFile]
+  let output: PlannedOutput
+
+  /// The output's tensors; `layout` places them in files.
+  public var tensors: [PlannedTensor] { output.tensors }
+  /// Files, headers and offsets; its entries are those of `tensors`, in the same order.
+  public var layout: OutputLayout { output.layout }
+  /// Tensors of the source that are left out.
+  public var dropped: [DroppedTensor] { output.dropped }
+  /// What the user should know.
+  public var warnings: [String] { output.warnings }
+
+  /// Every file with its exact size, in the order in which they are written.
+  public var files: [PlannedFile] {
+    layout.files.map { PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .weights) }
+      + output.documents.map {
+        PlannedFile(name: $0.name, byteCount: $0.bytes.count, kind: $0.kind)
+      }
+      + output.sideFiles.map {
+        PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .side)
+      }
+  }
 
   /// Bytes of all files: what the output takes on disk.
   public var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }

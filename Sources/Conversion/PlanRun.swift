@@ -59,10 +59,7 @@ public struct ConversionResult: Sendable, Hashable {
 extension Plan {
   /// Where the output's files go: into a folder of their own, or beside each other.
   var form: WorkFolder.Form {
-    switch recipe.target {
-    case .huggingFace: .folder
-    case .gguf: .files(layout.files.map(\.name))
-    }
+    output.isFolder ? .folder : .files(layout.files.map(\.name))
   }
 
   /// Carries the plan out.

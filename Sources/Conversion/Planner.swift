@@ -34,7 +34,7 @@ struct Planner {
     implied = Dictionary(
       complete.expectedTensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
-    for tensor in source.checkpoint.inventory.tensors { try decide(tensor) }
+    for weight in source.weights.all { try decide(weight) }
   }
 
   /// The source's config with what the recipe changes about storage.
@@ -95,152 +95,142 @@ struct Planner {
     return warnings + source.skippedFiles
   }
 
-  private mutating func decide(_ tensor: StoredTensor) throws(Fault) {
-    let isMTP = (SourceModel.layer(of: tensor.name) ?? -1) >= source.config.layers
+  private mutating func decide(_ weight: SourceWeight) throws(Fault) {
+    let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= source.config.layers
     if recipe.mtp != .keep, isMTP != (recipe.mtp == .only) {
-      dropped.append(
-        DroppedTensor(
-          name: tensor.name,
-          reason: isMTP ? "--mtp drop leaves MTP layers out" : "--mtp only keeps MTP layers alone"))
+      dropped += weight.dropped(
+        isMTP ? "--mtp drop leaves MTP layers out" : "--mtp only keeps MTP layers alone")
       return
     }
-    if source.gguf != nil, try decideGGUF(tensor) { return }
-    let expected = implied[tensor.name]
-    let scaled = scalesWeight(tensor)
-    if expected == nil, !scaled { unexpected.append(tensor.name) }
-    guard let weights = recipe.weights else {
-      return try add(tensor, tensor.type, .copy, "kept as it is")
+    let expected = implied[weight.name]
+    if expected == nil { unexpected.append(weight.name) }
+    guard let weights = recipe.weights else { return try keep(weight, expected) }
+    if expected?.storage == .float32 {
+      // The bias is added to sigmoids before the top experts are chosen; rounded to 8 bits of
+      // mantissa it would send tokens elsewhere. transformers and DeepSeek keep it in F32 too.
+      return try add(weight, .f32, "decides routing: always F32")
     }
-    if scaled {
-      guard weights.type != .f8E4M3 else {
-        return try add(tensor, tensor.type, .copy, "scales of an FP8 weight that is copied")
-      }
-      dropped.append(
-        DroppedTensor(name: tensor.name, reason: "scales, multiplied into their weight"))
-      return
+    if weights.type == .f8E4M3 { return try decideFP8(weight, expected) }
+    if weight.isCode {
+      return try add(weight, weights.type, decoding(weight))
     }
-    if tensor.type == .f8E4M3 { return try decideFP8(tensor, weights) }
-    guard let expected else {
-      return try add(tensor, tensor.type, .copy, "not implied by the config: carried along")
+    guard expected != nil else {
+      return try add(weight, weight.type, "not implied by the config: carried along")
     }
-    try decidePlain(tensor, expected, weights)
+    try add(
+      weight, weights.type,
+      weight.type == weights.type && weight.assembly.single != nil
+        ? "has the type already"
+        : weight.assembly.single == nil
+          ? "keys and values joined again" : "asked for by --quant \(weights.name)")
   }
 
-  /// Decides what only a GGUF file has: blocks, and matrices in two halves.
-  ///
-  /// - Returns: whether the tensor is one of those.
-  private mutating func decideGGUF(_ tensor: StoredTensor) throws(Fault) -> Bool {
-    if let weights = recipe.weights, weights.type == .f8E4M3 {
+  /// Decides what stays in the type that it has.
+  private mutating func keep(
+    _ weight: SourceWeight, _ expected: ExpectedTensor?
+  ) throws(Fault) {
+    if try carryFP8(weight, "kept as it is", "kept as they are") { return }
+    guard !weight.isCode else {
       throw Fault(
-        .usage, "is a GGUF file, which is not turned into FP8 in one step",
-        file: source.path(of: tensor), expected: "a conversion to bf16 first")
+        .usage, "is quantized in a way that Hugging Face checkpoints do not know",
+        file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name,
+        expected: "--quant bf16, f16, f32 or fp8", found: weight.type.rawValue)
     }
-    let isHalf = HalfNames.joint(of: tensor.name) != nil
-    guard isHalf || tensor.type.isBlock else { return false }
-    guard let type = recipe.weights?.type ?? (tensor.type.isBlock ? nil : tensor.type) else {
-      throw Fault(
-        .usage, "is quantized in blocks, which safetensors files do not know",
-        file: source.path(of: tensor), tensor: tensor.name, expected: "--quant bf16, f16 or f32",
-        found: tensor.type.rawValue)
-    }
-    guard let name = HalfNames.joint(of: tensor.name),
-      let halves = JointKeyValues(
-        of: name, in: source.checkpoint.inventory, config: source.config)
-    else {
-      try add(
-        tensor, implied[tensor.name]?.storage == .float32 ? .f32 : type,
-        .assemble(Assembly(parts: [Assembly.Part(tensor)], rows: .stacked)),
-        "\(tensor.type.rawValue) blocks decoded")
-      return true
-    }
-    // Each pair is met twice; the keys stand for it.
-    guard halves.keys.name == tensor.name else { return true }
     try add(
-      tensor, type, .assemble(halves.assembly(source.config)), "keys and values joined again",
-      name: name, shape: halves.shape)
+      weight, weight.type,
+      weight.assembly.single == nil ? "keys and values joined again" : "kept as it is")
+  }
+
+  /// Decides what an FP8 checkpoint holds.
+  private mutating func decideFP8(
+    _ weight: SourceWeight, _ expected: ExpectedTensor?
+  ) throws(Fault) {
+    let reason = weight.assembly.first.scaling == nil ? "FP8 without scales" : "FP8 already"
+    if try carryFP8(weight, reason, "scales of an FP8 weight that is copied") { return }
+    guard let expected, expected.storage == .fp8 else {
+      let type = weight.isCode ? source.config.dataType ?? .bf16 : weight.type
+      return try add(
+        weight, type,
+        expected.map { "\($0.part.rawValue): not stored in FP8 by DeepSeek-V3" }
+          ?? "not implied by the config: carried along")
+    }
+    guard let fp8 = target.fp8, let grid = fp8.scaleShape(of: weight.shape) else {
+      preconditionFailure("FP8 matrices are implied by a section of the config")
+    }
+    let block = BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns)
+    let powerOfTwo = fp8.powerOfTwoScales
+    try add(
+      weight, .f8E4M3, "\(expected.part.rawValue): a linear layer that DeepSeek-V3 stores in FP8",
+      operation: .quantize(block, powerOfTwo: powerOfTwo))
+    try add(
+      weight, .f32,
+      "one per \(block.rows)×\(block.columns) block" + (powerOfTwo ? ", powers of two" : ""),
+      operation: .scales(block, powerOfTwo: powerOfTwo),
+      name: ExpectedTensor.scaleName(for: weight.name), shape: grid)
+  }
+
+  /// Copies codes of FP8, with their scales where there are any.
+  ///
+  /// - Returns: whether the weight is such.
+  private mutating func carryFP8(
+    _ weight: SourceWeight, _ reason: String, _ scaleReason: String
+  ) throws(Fault) -> Bool {
+    guard let (tensor, scaling) = weight.assembly.single, tensor.type == .f8E4M3 else {
+      return false
+    }
+    try add(SourceWeight(weight.name, tensor), tensor.type, reason)
+    guard let scales = scaling?.scales else { return true }
+    try add(
+      SourceWeight(ExpectedTensor.scaleName(for: weight.name), scales), scales.type, scaleReason)
     return true
   }
 
-  /// Whether a tensor is the grid of scales of an FP8 weight.
-  private func scalesWeight(_ tensor: StoredTensor) -> Bool {
-    guard let name = ExpectedTensor.weightName(ofScale: tensor.name) else { return false }
-    return source.checkpoint.inventory[name]?.type == .f8E4M3
-  }
-
-  private mutating func decideFP8(
-    _ tensor: StoredTensor, _ weights: WeightStorage
-  ) throws(Fault) {
-    let scales = source.checkpoint.inventory[ExpectedTensor.scaleName(for: tensor.name)]
-    guard let scales, weights.type != .f8E4M3 else {
-      return try add(
-        tensor, tensor.type, .copy, scales == nil ? "FP8 without scales" : "FP8 already")
+  /// Why codes become plain numbers.
+  private func decoding(_ weight: SourceWeight) -> String {
+    guard let block = weight.assembly.first.scaling?.block else {
+      return "\(weight.type.rawValue) blocks decoded"
     }
-    guard let fp8 = source.config.fp8 else {
-      throw Fault(
-        .malformed, "is FP8 while the config has no quantization_config",
-        file: source.path(of: tensor), tensor: tensor.name, expected: "weight_block_size",
-        found: "nothing")
-    }
-    let block = BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns)
-    try add(
-      tensor, weights.type, .dequantize(block),
-      "FP8 × scale per \(block.rows)×\(block.columns) block", scales: scales)
-  }
-
-  private mutating func decidePlain(
-    _ tensor: StoredTensor, _ expected: ExpectedTensor, _ weights: WeightStorage
-  ) throws(Fault) {
-    switch expected.storage {
-    case .float32:
-      // The bias is added to sigmoids before the top experts are chosen; rounded to 8 bits of
-      // mantissa it would send tokens elsewhere. transformers and DeepSeek keep it in F32 too.
-      try add(tensor, .f32, tensor.type == .f32 ? .copy : .cast, "decides routing: always F32")
-    case .fp8:
-      guard let fp8 = target.fp8 else { preconditionFailure("FP8 is implied by no section") }
-      let block = BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns)
-      let powerOfTwo = fp8.powerOfTwoScales
-      let size = "\(block.rows)×\(block.columns)"
-      try add(
-        tensor, .f8E4M3, .quantize(block, powerOfTwo: powerOfTwo),
-        "\(expected.part.rawValue): a linear layer that DeepSeek-V3 stores in FP8")
-      guard let grid = fp8.scaleShape(of: tensor.shape) else {
-        preconditionFailure("the config implies a matrix")
-      }
-      try add(
-        tensor, .f32, .scales(block, powerOfTwo: powerOfTwo),
-        "one per \(size) block" + (powerOfTwo ? ", powers of two" : ""),
-        name: ExpectedTensor.scaleName(for: tensor.name), shape: grid)
-    case .plain where weights.type == .f8E4M3:
-      try add(
-        tensor, tensor.type, .copy, "\(expected.part.rawValue): not stored in FP8 by DeepSeek-V3")
-    case .plain:
-      let same = tensor.type == weights.type
-      try add(
-        tensor, weights.type, same ? .copy : .cast,
-        same ? "has the type already" : "asked for by --quant \(weights.name)")
-    case .scale: preconditionFailure("a grid without its FP8 weight was refused")
-    }
+    return "FP8 × scale per \(block.rows)×\(block.columns) block"
   }
 
   private mutating func add(
-    _ tensor: StoredTensor, _ type: ElementType, _ operation: Operation, _ reason: String,
-    scales: StoredTensor? = nil, name: String? = nil, shape: Shape? = nil
+    _ weight: SourceWeight, _ type: ElementType, _ reason: String, operation: Operation? = nil,
+    name: String? = nil, shape: Shape? = nil
   ) throws(Fault) {
-    let entry = SafetensorsWriterLayout.Entry(
-      name: name ?? tensor.name, type: type, shape: shape ?? tensor.shape)
+    let entry = OutputLayout.Entry(
+      name: name ?? weight.name, type: type, shape: shape ?? weight.shape)
     guard let entry else {
       throw Fault(
-        .malformed, "becomes too large", file: source.path(of: tensor), tensor: tensor.name)
+        .malformed, "becomes too large",
+        file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name)
     }
     tensors.append(
       PlannedTensor(
-        entry: entry, source: tensor, scales: scales, operation: operation, reason: reason))
+        entry: entry, assembly: weight.assembly,
+        operation: operation ?? weight.assembly.operation(to: type), reason: reason))
+    guard operation == nil, type != .f8E4M3 else { return }
+    for scales in weight.assembly.leaves.compactMap(\.scaling?.scales) {
+      dropped.append(
+        DroppedTensor(name: scales.name, reason: "scales, multiplied into their weight"))
+    }
   }
 }
 
-extension SourceModel {
-  /// The path of the file that holds a tensor.
-  func path(of tensor: StoredTensor) -> String {
-    checkpoint.inventory.shards[tensor.shard].file.path
+extension Assembly {
+  /// A copy where a stored tensor stays what it is.
+  func operation(to type: ElementType) -> Operation {
+    guard let (tensor, scaling) = single else { return .convert }
+    return tensor.type == type && scaling == nil ? .copy : .convert
+  }
+}
+
+extension SourceWeight {
+  /// Whether it is stored in blocks, or as codes with scales beside them.
+  var isCode: Bool { assembly.leaves.contains { $0.tensor.type.isBlock || $0.scaling != nil } }
+
+  /// What a report says where an output has nothing of it: its name, and those of its scales.
+  func dropped(_ reason: String) -> [DroppedTensor] {
+    let scales = assembly.leaves.flatMap { $0.scaling?.stored ?? [] }
+    return ([name] + scales.map(\.name)).map { DroppedTensor(name: $0, reason: reason) }
   }
 }

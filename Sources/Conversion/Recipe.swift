@@ -44,8 +44,9 @@ public struct Recipe: Sendable {
   /// Scales of FP8 blocks; nil for F32, or what the source has.
   public var scaleFormat: ScaleFormat?
 
-  /// Whether a GGUF file is written.
-  var isGGUF: Bool { if case .gguf = target { true } else { false } }
+  /// Most bytes of tensors in one file of a Hugging Face checkpoint where the user says nothing:
+  /// what Hugging Face's own writers put into one.
+  public static let usualShardLimit = 5_000_000_000
 
   /// Makes a recipe.
   public init(

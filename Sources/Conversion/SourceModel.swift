@@ -7,8 +7,12 @@ internal import Tensors
 public struct SourceModel: Sendable {
   /// The files.
   public let checkpoint: Checkpoint
+  /// What the files are.
+  public let format: ModelFormat
   /// The typed config.
   public let config: DeepSeekV3Config
+  /// The weights under Hugging Face's names.
+  public let weights: SourceWeights
   /// Files of the folder that are neither weights nor config, in the order of their names.
   public let sideFiles: [SideFile]
   /// Entries of the folder that look like side files and are not copied, with the reason.
@@ -18,10 +22,14 @@ public struct SourceModel: Sendable {
   public let gguf: GGUFModel?
 
   /// Takes a GGUF file for a checkpoint; nothing lies beside it.
-  public init(_ model: GGUFModel) {
+  ///
+  /// - Throws: `.malformed` where its tensors are no weights of the network.
+  public init(_ model: GGUFModel) throws(Fault) {
+    format = .gguf
     gguf = model
     checkpoint = model.checkpoint
     config = model.config
+    weights = try GGUFWeights.read(model.files.inventory, config: model.config)
     sideFiles = []
     skippedFiles = []
   }
@@ -30,23 +38,36 @@ public struct SourceModel: Sendable {
   ///
   /// - Throws: what opening the format throws.
   public init(path: String, threads: Int) throws(Fault) {
-    if try GGUFModel.isGGUF(path) {
-      self.init(try GGUFModel(path: path))
+    if try ModelFormat.isGGUF(path) {
+      try self.init(GGUFModel(path: path))
     } else {
-      try self.init(Checkpoint(path: path, threads: threads))
+      try self.init(CheckpointSurvey(path: path, threads: threads))
     }
   }
 
-  /// Reads the config of an open checkpoint and looks at the files beside it.
+  /// Opens a folder that was looked at.
   ///
-  /// - Throws: `.malformed` where the config is not one of this family.
-  public init(_ checkpoint: Checkpoint) throws(Fault) {
+  /// - Throws: `.malformed` where it is no sound checkpoint, or its config is not one of this family.
+  public init(_ survey: CheckpointSurvey) throws(Fault) {
+    format = ModelFormat(survey)
     gguf = nil
-    self.checkpoint = checkpoint
+    checkpoint = try Checkpoint(survey)
     config = try DeepSeekV3Config(
       json: checkpoint.config, file: Folder.join(checkpoint.folder, "config.json"))
+    guard let read = SourceModel.readers[format] else {
+      preconditionFailure("\(format.rawValue) has no reader of folders")
+    }
+    weights = try read(checkpoint, config)
     (sideFiles, skippedFiles) = try SideFile.list(in: checkpoint.folder)
   }
+
+  /// What makes weights of the tensors in a folder, a row for each format.
+  private static let readers:
+    [ModelFormat: @Sendable (Checkpoint, DeepSeekV3Config) throws(Fault) -> SourceWeights] = [
+      .safetensors: { checkpoint, config throws(Fault) in
+        try HuggingFaceWeights.read(checkpoint.inventory, config: config)
+      }
+    ]
 
   /// What must not be overwritten when the user named `model`: the file alone where it is one, so
   /// that the output may lie beside it, else the folder.
@@ -58,8 +79,8 @@ public struct SourceModel: Sendable {
   /// there, whatever the config says.
   func presentMTPLayers() -> Int {
     var found: Set<Int> = []
-    for tensor in checkpoint.inventory.tensors {
-      if let layer = SourceModel.layer(of: tensor.name), layer >= config.layers {
+    for weight in weights.all {
+      if let layer = SourceModel.layer(of: weight.name), layer >= config.layers {
         found.insert(layer)
       }
     }

@@ -18,8 +18,7 @@ struct Tile {
 
 /// How one tensor is cut into tiles.
 ///
-/// Copies and casts do not care about rows: they are cut as one row of all elements, since a
-/// vector, a stack or an empty shape is not different to them.
+/// Copies do not care about rows: they are cut as one row of bytes.
 struct TileGrid {
   /// The tensor seen as a matrix.
   let rows: Int
@@ -44,22 +43,9 @@ struct TileGrid {
       // Whole blocks, so that each tile can be looked at by itself.
       let unit = tensor.entry.type.byteCount(elements: tensor.entry.type.blockElements) ?? 1
       columnsPerTile = max(1, tileBytes / unit) * unit
-    case .cast:
-      rows = 1
-      columns = tensor.entry.shape.elementCount
-      rowsPerTile = 1
-      columnsPerTile = elements
-    case .dequantize(let block):
-      rows = tensor.entry.shape.dimensions[0]
-      columns = tensor.entry.shape.dimensions[1]
-      rowsPerTile = max(1, elements / max(1, columns))
-      // A row beyond a tile is cut between blocks.
-      columnsPerTile =
-        columns <= elements
-        ? max(1, columns) : max(1, elements / block.columns) * block.columns
     case .quantize(let block, _):
-      rows = tensor.entry.shape.dimensions[0]
-      columns = tensor.entry.shape.dimensions[1]
+      rows = tensor.assembly.rows
+      columns = tensor.assembly.columns
       let band = min(block.rows, max(1, rows))
       rowsPerTile = max(1, elements / max(1, columns) / band) * band
       columnsPerTile = max(1, columns)
@@ -68,10 +54,9 @@ struct TileGrid {
       columns = tensor.entry.shape.dimensions[1]
       rowsPerTile = max(1, tileBytes / max(1, tensor.indivisibleBytes))
       columnsPerTile = max(1, columns)
-    case .assemble:
-      let shape = tensor.entry.shape
-      columns = shape.dimensions.last ?? 1
-      rows = shape.elementCount / max(1, columns)
+    case .convert:
+      rows = tensor.assembly.rows
+      columns = tensor.assembly.columns
       rowsPerTile = max(1, elements / max(1, columns))
       columnsPerTile = columns <= elements ? max(1, columns) : elements
     }
@@ -93,28 +78,51 @@ extension PlannedTensor {
   fileprivate func elements(inBytes bytes: Int) -> Int {
     switch operation {
     case .copy: bytes
-    // A multiple of every block; F32 is the widest type on the way.
-    case .assemble: max(256, bytes / 4 / 256 * 256)
-    case .cast, .dequantize, .quantize, .scales:
-      max(1, bytes * 8 / max(entry.type.bits, source.type.bits))
+    // A multiple of every block; F32 is the widest type on the way, or what is stored.
+    case .convert:
+      max(256, bytes * 8 / max(32, source.type.isBlock ? 0 : source.type.bits) / 256 * 256)
+    case .quantize, .scales:
+      max(1, (bytes - reservedBytes) * 8 / max(entry.type.bits, (plainType ?? .f32).bits))
     }
   }
 
+  /// The type of a single tensor of plain numbers, which is quantized from its bytes; else nil.
+  var plainType: ElementType? {
+    guard let (tensor, scaling) = assembly.single, scaling == nil, !tensor.type.isBlock,
+      tensor.type.bits >= 8
+    else { return nil }
+    return tensor.type
+  }
+
+  /// Bytes of areas beside the values of what is quantized.
+  private var reservedBytes: Int {
+    plainType == nil ? (1 + assembly.turns) * AssemblyProducer.chunk * 4 : 0
+  }
+
   /// Elements of a row where its columns are weighed, so that it is quantized in one go; else 0.
-  var weighedRow: Int { importance == nil ? 0 : entry.shape.dimensions.last ?? 1 }
+  var weighedRow: Int { importance == nil ? 0 : assembly.columns }
+
+  /// Bytes of an area for values within scratch memory of that size, which must hold one for what
+  /// is encoded, one for what is stored and one for each transposition: a multiple of every block.
+  ///
+  /// Where columns are weighed it holds a row at least: its mean square enters into each block.
+  func areaBytes(scratchBytes: Int) -> Int {
+    let most = scratchBytes / areas / 1024 * 1024
+    return min(max(AssemblyProducer.chunk, (weighedRow + 255) / 256 * 256) * 4, most)
+  }
+
+  private var areas: Int { 2 + assembly.turns }
 
   /// Bytes of the smallest tile that the tensor allows: a band of blocks that share their scales.
   var indivisibleBytes: Int {
     switch operation {
-    case .copy, .cast: 0
-    case .assemble: (weighedRow + 255) / 256 * 256 * AssemblyProducer.areaBytes
-    case .dequantize(let block):
-      min(block.columns, entry.shape.dimensions[1]) * entry.type.bits / 8
+    case .copy: 0
+    case .convert: (weighedRow + 255) / 256 * 256 * areas * 4
     case .quantize(let block, _), .scales(let block, _):
       // Read as one piece; and what it becomes, which for tiny blocks may take more.
       max(
-        min(block.rows, source.shape.dimensions[0]) * source.shape.dimensions[1]
-          * source.type.bits / 8,
+        reservedBytes + min(block.rows, assembly.rows) * assembly.columns
+          * (plainType ?? .f32).bits / 8,
         entry.shape.dimensions[1] * entry.type.bits / 8)
     }
   }

@@ -15,6 +15,8 @@ public struct StoredTensor: Sendable, Hashable {
   public let offset: Int
   /// Bytes that it takes.
   public let byteCount: Int
+  /// Index in `Inventory.tensors`, once it is in one; a slice has the index of the whole.
+  public internal(set) var index = 0
 
   /// Makes a record; a parser has checked that the range lies inside the file.
   public init(
@@ -26,6 +28,41 @@ public struct StoredTensor: Sendable, Hashable {
     self.shard = shard
     self.offset = offset
     self.byteCount = byteCount
+  }
+}
+
+extension StoredTensor {
+  /// The same place under another name.
+  public func renamed(_ name: String) -> StoredTensor {
+    part(named: name, type, shape, from: 0, byteCount: byteCount)
+  }
+
+  private func part(
+    named name: String, _ type: ElementType, _ shape: Shape, from start: Int, byteCount: Int
+  ) -> StoredTensor {
+    var part = StoredTensor(
+      name: name, type: type, shape: shape, shard: shard, offset: offset + start,
+      byteCount: byteCount)
+    part.index = index
+    return part
+  }
+
+  /// The same bytes as elements of another type, as where codes of 4 bits stand in U32 words; nil
+  /// where these do not fill them.
+  public func seen(as type: ElementType, _ shape: Shape) -> StoredTensor? {
+    guard type.byteCount(elements: shape.elementCount) == byteCount else { return nil }
+    return part(named: name, type, shape, from: 0, byteCount: byteCount)
+  }
+
+  /// The tensors that one of (count, …) stacks, all under its name; nil where it is none of such.
+  public func slices(_ count: Int) -> [StoredTensor]? {
+    guard shape.dimensions.count > 1, shape.dimensions[0] == count, count > 0,
+      let inner = Shape(Array(shape.dimensions.dropFirst())), byteCount % count == 0
+    else { return nil }
+    let size = byteCount / count
+    return (0..<count).map {
+      part(named: name, type, inner, from: $0 * size, byteCount: size)
+    }
   }
 }
 
@@ -60,6 +97,7 @@ public struct Inventory: Sendable {
   public init(shards: [Shard], tensors: [StoredTensor]) throws(Fault) {
     var indices: [String: Int] = [:]
     indices.reserveCapacity(tensors.count)
+    var tensors = tensors
     for (index, tensor) in tensors.enumerated() {
       if let other = indices.updateValue(index, forKey: tensor.name) {
         throw Fault(
@@ -67,6 +105,7 @@ public struct Inventory: Sendable {
           tensor: tensor.name, found: "also in \(shards[tensors[other].shard].name)")
       }
     }
+    for index in tensors.indices { tensors[index].index = index }
     self.shards = shards
     self.tensors = tensors
     self.indices = indices

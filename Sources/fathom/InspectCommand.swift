@@ -63,7 +63,7 @@ struct InspectCommand: ParsableCommand {
     let rows =
       stats
       ? try WeightStatistics.rows(
-        of: inventory, config: files.config, matching: glob, threads: threads) : nil
+        of: files.weights, matching: glob, threads: threads) : nil
     let names = inventory.shards.map(\.name)
     switch format {
     case .html: try destination.write(inspection.page(title: Folder.name(of: model)))

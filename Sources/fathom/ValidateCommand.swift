@@ -31,15 +31,7 @@ struct ValidateCommand: ParsableCommand {
   }
 
   func run() throws {
-    let validation: Validation
-    if try GGUFModel.isGGUF(model) {
-      validation = try Validation(GGUFModel(path: model), deep: deep, threads: threads)
-    } else {
-      let survey = try CheckpointSurvey(path: model, threads: threads)
-      let config = try DeepSeekV3Config(
-        json: survey.config, file: Folder.join(survey.folder, "config.json"))
-      validation = try Validation(survey, config: config, deep: deep, threads: threads)
-    }
+    let validation = try Validation(path: model, deep: deep, threads: threads)
     try Console.write(format == .json ? validation.json.text() + "\n" : validation.text)
     if let malformation = validation.malformation { throw malformation }
     if !validation.isValid { throw ExitCode(1) }

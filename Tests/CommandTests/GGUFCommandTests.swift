@@ -75,7 +75,8 @@ import Testing
     #expect(output.string("type") == "BF16")
     #expect(output.string("reason") == "asked for")
     let stack = try #require(tensors.first { $0.string("name") == "blk.1.ffn_down_exps.weight" })
-    #expect(stack.string("operation") == "stacked" && stack.list("sources").count == 32)
+    #expect(stack.string("operation") == "dequantized" && stack.string("rows") == "stacked")
+    #expect(stack.list("sources").count == 32)
     #expect(stack.string("reason") == "rule ffn_down_exps")
   }
 

@@ -143,7 +143,19 @@ import Testing
     }
     let gguf = try Conversions(sample("tiny-tied"), try Self.recipe("q8_0"))
     #expect(throws: Fault.self) { try Conversions(gguf.output, Recipe()) }
-    #expect(throws: Fault.self) { try Conversions(gguf.output, Recipe(weights: .fp8)) }
+  }
+
+  /// Quantizing starts from values, whatever they are put together from.
+  @Test func aFileOfNumbersBecomesTheFP8ThatItsSourceBecomes() throws {
+    let plain = try Conversions(sample("tiny-bf16"), try Self.recipe("f32"))
+    let direct = try Conversions(sample("tiny-bf16"), Recipe(weights: .fp8)).tensors()
+    let detour = try Conversions(plain.output, Recipe(weights: .fp8)).tensors()
+    #expect(Set(detour.keys) == Set(direct.keys))
+    let codes = direct.filter { $0.value.tensor.type == .f8E4M3 }
+    #expect(codes.keys.contains { $0.hasSuffix("kv_b_proj.weight") })
+    for name in codes.keys.flatMap({ [$0, ExpectedTensor.scaleName(for: $0)] }) {
+      #expect(detour[name]?.bytes == direct[name]?.bytes, "\(name)")
+    }
   }
 
   private func bytes(of inventory: Inventory) throws -> [String: [UInt8]] {

@@ -113,7 +113,7 @@ import Testing
   }
 
   @Test func memoryIsBoundedByThePlan() throws {
-    let source = try SourceModel(Checkpoint(path: sample("tiny-fp8")))
+    let source = try SourceModel(path: sample("tiny-fp8"), threads: 1)
     for threads in [1, 2, 64, 1024] {
       let plan = try Plan(
         source, recipe: Recipe(weights: .bf16),
@@ -128,7 +128,7 @@ import Testing
   }
 
   @Test func reasonsAreGivenForEachTensor() throws {
-    let source = try SourceModel(Checkpoint(path: sample("tiny-bf16")))
+    let source = try SourceModel(path: sample("tiny-bf16"), threads: 1)
     let plan = try Plan(source, recipe: Recipe(weights: .fp8))
     func planned(_ name: String) throws -> PlannedTensor {
       try #require(plan.tensors.first { $0.entry.name == name })

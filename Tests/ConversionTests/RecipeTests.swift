@@ -18,7 +18,7 @@ import Testing
 
   @Test func mtpLayersAreKeptDroppedOrAlone() throws {
     let all = try tensors(of: sample("tiny-mtp2"))
-    let source = try SourceModel(Checkpoint(path: sample("tiny-mtp2"))).config
+    let source = try SourceModel(path: sample("tiny-mtp2"), threads: 1).config
     let mtp = Set((0..<source.mtpLayers).map { "model.layers.\(source.layers + $0)" })
     #expect(mtp.count == 2)
     let kept = try Conversions(sample("tiny-mtp2"), Recipe())
@@ -145,7 +145,7 @@ import Testing
     let written = try tensors(of: conversion.output)
     #expect(conversion.result.warnings.contains { $0.contains("carried along") })
     let implied = Set(
-      try SourceModel(Checkpoint(path: path)).config.expectedTensors().map(\.name))
+      try SourceModel(path: path, threads: 1).config.expectedTensors().map(\.name))
     let extra = source.keys.filter { !implied.contains($0) }
     #expect(!extra.isEmpty)
     #expect(Set(extra).isDisjoint(with: differences(written, source)))

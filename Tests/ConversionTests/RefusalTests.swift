@@ -30,7 +30,7 @@ import Testing
   func malformedSources(name: String, part: String) throws {
     let workspace = try Workspace()
     try expectNothing(workspace, besides: [], .malformed, part) {
-      let source = try SourceModel(Checkpoint(path: sample("malformed/\(name)")))
+      let source = try SourceModel(path: sample("malformed/\(name)"), threads: 1)
       let plan = try Plan(source, recipe: Recipe(weights: .bf16))
       _ = try plan.run(
         from: source, to: OutputPath(workspace.path("out"), overwrite: false))
@@ -57,7 +57,7 @@ import Testing
   ) throws {
     let workspace = try Workspace()
     let model = try workspace.copy(sample: name)
-    let source = try SourceModel(Checkpoint(path: model))
+    let source = try SourceModel(path: model, threads: 1)
     let plan = try Plan(source, recipe: recipe)
     try change(model)
     try expectNothing(workspace, besides: [name], kind, part) {
@@ -96,7 +96,7 @@ import Testing
   @Test func weightsThatFP8CannotScale() throws {
     let workspace = try Workspace()
     let model = try workspace.copy(sample: "tiny-bf16")
-    let source = try SourceModel(Checkpoint(path: model))
+    let source = try SourceModel(path: model, threads: 1)
     let name = "model.layers.1.self_attn.o_proj.weight"
     let tensor = try #require(source.checkpoint.inventory[name])
     let handle = try #require(FileHandle(forUpdatingAtPath: model + "/model.safetensors"))
@@ -104,7 +104,7 @@ import Testing
     try handle.write(contentsOf: Data([0x80, 0x7F]))
     try handle.close()
     try expectNothing(workspace, besides: ["tiny-bf16"], .malformed, name) {
-      let again = try SourceModel(Checkpoint(path: model))
+      let again = try SourceModel(path: model, threads: 1)
       let plan = try Plan(again, recipe: Recipe(weights: .fp8))
       _ = try plan.run(from: again, to: OutputPath(workspace.path("out"), overwrite: false))
     }
@@ -112,7 +112,7 @@ import Testing
 
   @Test func aPlaceThatIsTakenMeanwhile() throws {
     let workspace = try Workspace()
-    let source = try SourceModel(Checkpoint(path: sample("tiny-bf16")))
+    let source = try SourceModel(path: sample("tiny-bf16"), threads: 1)
     let plan = try Plan(source, recipe: Recipe())
     let place = try OutputPath(workspace.path("out"), overwrite: false)
     try workspace.write("out/theirs", [1])

@@ -9,7 +9,7 @@ import Verification
 
 /// A checkpoint of `Samples/` with what transformers made of it.
 struct Sample {
-  let checkpoint: Checkpoint
+  let files: ModelFiles
   let config: DeepSeekV3Config
   let tokens: [[Int]]
   /// Logits of the main model, then of each MTP layer: (batch · tokens, vocab) flattened.
@@ -17,8 +17,8 @@ struct Sample {
 
   init(_ name: String) throws {
     let folder = Repository.samples + "/" + name
-    checkpoint = try Checkpoint(path: folder)
-    config = try DeepSeekV3Config(json: checkpoint.config, file: folder + "/config.json")
+    files = try ModelFiles(path: folder)
+    config = files.config
     let file = folder + "/expected.safetensors"
     tokens = try TokenInput.read(file)
     let inventory = try Inventory(safetensorsFile: file)
@@ -35,7 +35,7 @@ struct Sample {
     threads: Int, level: KernelLevel = .best, plan: MemoryPlan = .generous,
     of sequences: [[Int]]? = nil
   ) throws -> [[Float]] {
-    let weights = try CheckpointWeights(checkpoint, config: config, mtp: true)
+    let weights = try CheckpointWeights(files.weights, config: config, mtp: true)
     let network = Network(
       config: config, weights: weights, threads: threads, level: level, plan: plan)
     let batch = try TokenBatch(sequences ?? tokens, vocabSize: config.vocabSize)
@@ -54,7 +54,7 @@ struct Sample {
 
   /// The main model's logits as they are written: in pieces, by several threads.
   func pieces(threads: Int, plan: MemoryPlan) throws -> [Float] {
-    let weights = try CheckpointWeights(checkpoint, config: config, mtp: false)
+    let weights = try CheckpointWeights(files.weights, config: config, mtp: false)
     let network = Network(config: config, weights: weights, threads: threads, plan: plan)
     let batch = try TokenBatch(tokens, vocabSize: config.vocabSize)
     let hidden = try network.embed(batch)

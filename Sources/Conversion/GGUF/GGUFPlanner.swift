@@ -11,8 +11,10 @@ struct GGUFPlanner {
   private(set) var warnings: [String] = []
   private(set) var metadata = Metadata()
 
+  /// Names of the weights that the file is made of.
+  private var used: Set<String> = []
   private let source: SourceModel
-  private let recipe: Recipe
+  let recipe: Recipe
   private let gguf: GGUFRecipe
   /// What the output holds: the source's config with the MTP layers that are kept.
   private let target: DeepSeekV3Config
@@ -51,16 +53,13 @@ struct GGUFPlanner {
   // MARK: Tensors
 
   private mutating func decide() throws(Fault) {
-    let inventory = source.checkpoint.inventory
-    var expected: [(tensor: DeepSeek2Tensor, parts: [Assembly.Part])] = []
+    var expected: [(tensor: DeepSeek2Tensor, assembly: Assembly)] = []
     for tensor in target.deepSeek2Tensors() {
-      var parts: [Assembly.Part] = []
-      for name in tensor.sources {
-        if let stored = inventory[name] { parts.append(try part(stored)) }
-      }
+      let parts = tensor.sources.compactMap { source.weights[$0]?.assembly }
       // What must be there was checked; copies of embedding and head need not.
       guard parts.count == tensor.sources.count else { continue }
-      expected.append((tensor, parts))
+      expected.append((tensor, assembly(tensor, .stacked(parts))))
+      used.formUnion(tensor.sources)
     }
     let mix = try TypeMix(
       gguf,
@@ -70,7 +69,7 @@ struct GGUFPlanner {
       },
       model: model(), importance: gguf.importance?.names)
     let choices = Dictionary(uniqueKeysWithValues: mix.choices.map { ($0.tensor.name, $0) })
-    for (tensor, parts) in expected {
+    for (tensor, assembly) in expected {
       guard let choice = choices[tensor.name] else { continue }
       guard
         let entry = OutputLayout.Entry(name: tensor.name, type: choice.type, shape: tensor.shape)
@@ -82,9 +81,8 @@ struct GGUFPlanner {
       }
       tensors.append(
         PlannedTensor(
-          entry: entry, source: parts[0].tensor, scales: parts[0].scales,
-          operation: .assemble(Assembly(parts: parts, rows: rows(of: tensor))),
-          reason: choice.reason, importance: try gguf.importance(of: entry)))
+          entry: entry, assembly: assembly, operation: .convert, reason: choice.reason,
+          importance: try gguf.importance(of: entry)))
     }
   }
 
@@ -97,37 +95,26 @@ struct GGUFPlanner {
     return TypeMix.Model(metadata)
   }
 
-  private func part(_ tensor: StoredTensor) throws(Fault) -> Assembly.Part {
-    guard tensor.type == .f8E4M3 else { return Assembly.Part(tensor) }
-    let scales = source.checkpoint.inventory[ExpectedTensor.scaleName(for: tensor.name)]
-    guard let scales, let fp8 = source.config.fp8 else {
-      throw Fault(
-        .malformed, "is FP8 without scales", file: source.path(of: tensor), tensor: tensor.name)
-    }
-    return Assembly.Part(
-      tensor, scales: scales, block: BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns))
-  }
-
-  private func rows(of tensor: DeepSeek2Tensor) -> Assembly.Rows {
+  /// What a tensor takes of its sources.
+  private func assembly(_ tensor: DeepSeek2Tensor, _ source: Assembly) -> Assembly {
     let (keys, values) = (target.nopeHeadSize, target.valueHeadSize)
     return switch tensor.form {
-    case .whole, .experts: .stacked
-    case .keyHeads: .transposedSlices(first: 0, count: keys, period: keys + values)
-    case .valueHeads: .slices(first: keys, count: values, period: keys + values)
+    case .whole, .experts: source
+    case .keyHeads:
+      source.transposedSlices(Assembly.Slices(first: 0, count: keys, period: keys + values))
+    case .valueHeads:
+      source.slices(Assembly.Slices(first: keys, count: values, period: keys + values))
     }
   }
 
   /// What the source has and the output has not.
   private mutating func noteDropped() {
-    var used: Set<String> = []
-    for tensor in tensors { for source in tensor.sources { used.insert(source.name) } }
-    for tensor in source.checkpoint.inventory.tensors where !used.contains(tensor.name) {
-      let isMTP = (SourceModel.layer(of: tensor.name) ?? -1) >= target.storedLayers
-      dropped.append(
-        DroppedTensor(
-          name: tensor.name,
-          reason: isMTP && recipe.mtp == .drop
-            ? "--mtp drop leaves MTP layers out" : "llama.cpp has no such tensor"))
+    for weight in source.weights.all where !used.contains(weight.name) {
+      let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= target.storedLayers
+      let reason =
+        isMTP && recipe.mtp == .drop
+        ? "--mtp drop leaves MTP layers out" : "llama.cpp has no such tensor"
+      dropped += weight.dropped(reason)
     }
   }
 

@@ -43,9 +43,7 @@ struct GGUFRequantizer {
       }
       tensors.append(
         PlannedTensor(
-          entry: entry, source: tensor, scales: nil,
-          operation: isSame
-            ? .copy : .assemble(Assembly(parts: [Assembly.Part(tensor)], rows: .stacked)),
+          entry: entry, assembly: Assembly(tensor), operation: isSame ? .copy : .convert,
           reason: choice.reason, importance: isSame ? nil : try gguf.importance(of: entry)))
     }
     if gguf.keepsSplit {

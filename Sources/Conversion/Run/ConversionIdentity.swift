@@ -56,8 +56,8 @@ struct ConversionIdentity: Equatable {
       sum.append(CRC32C("\(file.name) \(file.byteCount)\n"))
       sum.append(file.header.withUnsafeBytes { CRC32C($0) })
     }
-    for document in [plan.index, plan.config] {
-      if let document { sum.append(document.withUnsafeBytes { CRC32C($0) }) }
+    for document in plan.output.documents {
+      sum.append(document.bytes.withUnsafeBytes { CRC32C($0) })
     }
     for tensor in plan.tensors {
       for source in tensor.sources { sum.append(CRC32C("\(source.name) ")) }

@@ -44,12 +44,13 @@ struct FinishedOutput {
 
   /// A small file whose contents are others.
   private func differentDocument() throws(Fault) -> String? {
-    let documents = [(SafetensorsIndex.fileName, plan.index), ("config.json", plan.config)]
-    for case (let name, let bytes?) in documents
-    where try InputFile.contents(of: place(of: name), limit: bytes.count) != bytes {
-      return name
+    for document in plan.output.documents
+    where try InputFile.contents(of: place(of: document.name), limit: document.bytes.count)
+      != document.bytes
+    {
+      return document.name
     }
-    for side in plan.sideFiles {
+    for side in plan.output.sideFiles {
       let (one, other) = (
         try InputFile(path: place(of: side.name)), try InputFile(path: side.path)
       )

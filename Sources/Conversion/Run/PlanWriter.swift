@@ -128,9 +128,8 @@ struct PlanWriter {
 
   /// Writes index, config and side files.
   mutating func writeRest() throws(Fault) {
-    if let index = plan.index { try write(index, to: SafetensorsIndex.fileName) }
-    if let config = plan.config { try write(config, to: "config.json") }
-    for side in plan.sideFiles { try copy(side) }
+    for document in plan.output.documents { try write(document.bytes, to: document.name) }
+    for side in plan.output.sideFiles { try copy(side) }
   }
 
   private mutating func write(_ bytes: [UInt8], to name: String) throws(Fault) {

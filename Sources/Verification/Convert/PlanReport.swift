@@ -30,7 +30,7 @@ public struct PlanReport {
       table.add([
         tensor.entry.name.printable, from == type ? type : "\(from) → \(type)",
         "\(tensor.entry.shape)", Quantity.count(tensor.entry.byteCount),
-        plan.layout.files[file].name, "\(tensor.operation.name): \(tensor.reason)",
+        plan.layout.files[file].name, "\(treatment(of: tensor)): \(tensor.reason)",
       ])
     }
     for line in table.lines { try write(line + "\n") }
@@ -122,6 +122,11 @@ public struct PlanReport {
     ])
   }
 
+  /// `cast` or `dequantized, stacked`.
+  private func treatment(of tensor: PlannedTensor) -> String {
+    [tensor.treatment, tensor.assembly.arrangement].compactMap { $0 }.joined(separator: ", ")
+  }
+
   private func tensorJSON(file: Int, index: Int, offset: Int) -> JSONValue {
     let tensor = plan.tensors[index]
     return .object([
@@ -131,7 +136,9 @@ public struct PlanReport {
       "bytes": .integer(tensor.entry.byteCount),
       "sourceType": .string(tensor.source.type.rawValue),
       "sources": .array(tensor.sources.map { .string($0.name) }),
-      "operation": .string(tensor.operation.name), "reason": .string(tensor.reason),
+      "operation": .string(tensor.treatment),
+      "rows": tensor.assembly.arrangement.map { .string($0) } ?? .null,
+      "reason": .string(tensor.reason),
     ])
   }
 }

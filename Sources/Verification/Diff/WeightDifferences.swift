@@ -1,3 +1,4 @@
+internal import Codecs
 public import Conversion
 internal import Formats
 internal import Models
@@ -66,12 +67,13 @@ public struct WeightDifferences: Sendable {
     _ a: SourceModel, _ b: SourceModel, threads: Int, keep: (String) -> Bool,
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
-    let (left, right) = (try ModelWeights(a, keep), try ModelWeights(b, keep))
-    onlyInA = left.names.filter { right[$0] == nil }
-    onlyInB = right.names.filter { left[$0] == nil }
+    let (left, right) = (a.weights, b.weights)
+    let (ours, theirs) = (try left.names(keep), try right.names(keep))
+    onlyInA = ours.filter { right[$0] == nil }
+    onlyInB = theirs.filter { left[$0] == nil }
     var reshaped: [(name: String, shapeA: Shape, shapeB: Shape)] = []
-    var pairs: [(a: ModelWeights.Weight, b: ModelWeights.Weight)] = []
-    for name in left.names {
+    var pairs: [(a: SourceWeight, b: SourceWeight)] = []
+    for name in ours {
       guard let one = left[name], let other = right[name] else { continue }
       if one.shape == other.shape {
         pairs.append((one, other))
@@ -114,8 +116,8 @@ public struct WeightDifferences: Sendable {
   }
 
   private static func compare(
-    _ a: ModelWeights.Weight, _ b: ModelWeights.Weight, _ left: ModelWeights,
-    _ right: ModelWeights
+    _ a: SourceWeight, _ b: SourceWeight, _ left: SourceWeights,
+    _ right: SourceWeights
   ) throws(Fault) -> WeightDifference {
     let equal = try equalBytes(a, b, left, right)
     let hasSameBytes = equal.map { $0.all && $0.count == a.byteCount } ?? false
@@ -140,18 +142,18 @@ public struct WeightDifferences: Sendable {
 
   /// Stored bytes that are equal, and whether scales are too; nil where the types differ.
   private static func equalBytes(
-    _ a: ModelWeights.Weight, _ b: ModelWeights.Weight, _ left: ModelWeights,
-    _ right: ModelWeights
+    _ a: SourceWeight, _ b: SourceWeight, _ left: SourceWeights,
+    _ right: SourceWeights
   ) throws(Fault) -> (count: Int, all: Bool)? {
-    let (one, other) = (a.assembly.parts, b.assembly.parts)
-    guard one.count == other.count, a.block == b.block else { return nil }
+    let (one, other) = (a.assembly.leaves, b.assembly.leaves)
+    guard one.count == other.count else { return nil }
     var (count, all) = (0, true)
     for (x, y) in zip(one, other) {
       guard x.tensor.type == y.tensor.type, x.tensor.byteCount == y.tensor.byteCount,
-        x.scales?.type == y.scales?.type, x.scales?.byteCount == y.scales?.byteCount
+        x.scaling?.block == y.scaling?.block, x.scaling?.scales.type == y.scaling?.scales.type
       else { return nil }
       count += try equalBytes(x.tensor, y.tensor, left, right)
-      if let scales = x.scales, let others = y.scales {
+      for (scales, others) in zip(x.scaling?.stored ?? [], y.scaling?.stored ?? []) {
         all = try equalBytes(scales, others, left, right) == scales.byteCount && all
       }
     }
@@ -159,7 +161,7 @@ public struct WeightDifferences: Sendable {
   }
 
   private static func equalBytes(
-    _ a: StoredTensor, _ b: StoredTensor, _ left: ModelWeights, _ right: ModelWeights
+    _ a: StoredTensor, _ b: StoredTensor, _ left: SourceWeights, _ right: SourceWeights
   ) throws(Fault) -> Int {
     var count = 0
     let size = min(a.byteCount, piece)
@@ -174,6 +176,31 @@ public struct WeightDifferences: Sendable {
     }
     withExtendedLifetime((x, y)) {}
     return count
+  }
+}
+
+extension SourceWeights {
+  /// Names of weights that are kept, in the order of their bytes.
+  ///
+  /// - Throws: where one of them cannot be a weight, or has no order of numbers.
+  fileprivate func names(_ keep: (String) -> Bool) throws(Fault) -> [String] {
+    for (name, fault) in faults.sorted(by: { $0.key < $1.key }) where keep(name) { throw fault }
+    var names: [String] = []
+    for weight in all where keep(weight.name) {
+      for (tensor, scaling) in weight.assembly.leaves {
+        guard Codec.codec(for: tensor.type) != nil else {
+          throw Fault(
+            .malformed, "has a type without an order of numbers", file: path(of: tensor),
+            tensor: tensor.name, found: tensor.type.rawValue)
+        }
+        guard tensor.type != .f8E4M3 || scaling != nil else {
+          throw Fault(
+            .malformed, "is FP8 without scales", file: path(of: tensor), tensor: tensor.name)
+        }
+      }
+      names.append(weight.name)
+    }
+    return names
   }
 }
 

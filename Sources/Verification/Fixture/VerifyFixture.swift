@@ -1,4 +1,4 @@
-internal import Conversion
+internal import Formats
 internal import Models
 public import Platform
 internal import Reference
@@ -49,7 +49,7 @@ public struct VerifyFixture: Sendable {
     let file = try InputFile(path: path)
     if file.size >= magic.count, try file.read(at: 0, count: magic.count) == magic { return true }
     if path.hasSuffix(".safetensors") { return false }
-    guard try GGUFModel.isGGUF(path) else {
+    guard try ModelFormat.isGGUF(path) else {
       throw Fault(
         .malformed, "is neither a model nor a fixture", file: path,
         expected: "a folder, a .safetensors or GGUF file, or FATHOMFX at the start of a file")

@@ -1,3 +1,4 @@
+internal import Conversion
 public import Formats
 public import Models
 public import Tensors
@@ -76,49 +77,52 @@ public struct Inspection: Sendable {
   /// Tensors in the order of their bytes, for listings.
   public let tensors: [StoredTensor]
 
-  /// What the files are: `safetensors` or `gguf`.
-  public let format: String
+  /// What the files are.
+  public let format: ModelFormat
 
   /// Looks through a model's headers.
   public init(_ files: ModelFiles) {
     let inventory = files.inventory
     config = files.config
-    format = files.gguf == nil ? "safetensors" : "gguf"
+    format = files.source.format
     architecture =
-      files.gguf == nil ? config.modelType : DeepSeekV3Config.deepSeek2Architecture
+      format == .gguf ? DeepSeekV3Config.deepSeek2Architecture : config.modelType
     shards = inventory.shards.count
     tensors = inventory.tensors
-    let places = TensorPlaces(config)
     for tensor in tensors {
-      guard format == "gguf" else {
-        add(tensor, places.place(of: tensor.name))
-        continue
-      }
-      // A stack has the place of its first expert and holds them all.
-      let origin = DeepSeek2Names.origin(of: tensor.name)
-      add(
-        tensor, origin.flatMap { places.place(of: DeepSeek2Names.name($0.name, expert: 0)) },
-        experts: origin?.form == .experts ? config.routedExperts : 1)
+      total.add(tensor)
+      types[tensor.type, default: Tally()].add(tensor)
     }
+    let places = TensorPlaces(config)
+    var isExplained = [Bool](repeating: false, count: tensors.count)
+    for weight in files.weights.all {
+      guard let place = places.place(of: weight.name) else { continue }
+      add(weight, place)
+      weight.assembly.forEachStored { tensor in
+        // A stack is one tensor and holds the weights of many.
+        guard !isExplained[tensor.index] else { return }
+        isExplained[tensor.index] = true
+        guard let layer = place.layer else { return }
+        layers[layer].types[tensors[tensor.index].type, default: Tally()].add(tensors[tensor.index])
+      }
+    }
+    for tensor in tensors where !isExplained[tensor.index] { unexplained.add(tensor) }
     layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
   }
 
-  /// Adds a tensor that holds so many experts from the place's own on.
-  private mutating func add(_ tensor: StoredTensor, _ place: TensorPlace?, experts: Int = 1) {
-    total.add(tensor)
-    types[tensor.type, default: Tally()].add(tensor)
-    guard let place else {
-      unexplained.add(tensor)
-      return
+  private mutating func add(_ weight: SourceWeight, _ place: TensorPlace) {
+    let count = weight.shape.elementCount
+    var bytes = 0
+    weight.assembly.forEachLeaf { tensor, scaling in
+      bytes += tensor.byteCount
+      scaling?.forEachStored {
+        scales += $0.shape.elementCount
+        bytes += $0.byteCount
+      }
     }
-    let count = tensor.shape.elementCount
     if let layer = place.layer {
       while layers.count <= layer { layers.append(Layer(index: layers.count, config: config)) }
-      layers[layer].add(tensor, place, config, experts: experts)
-    }
-    if place.isScale {
-      scales += count
-      return
+      layers[layer].add(weight, bytes: bytes, place, config)
     }
     if let layer = place.layer, layer >= config.layers {
       mtpParameters += count
@@ -128,7 +132,7 @@ public struct Inspection: Sendable {
     mainParameters += count
     guard place.part != .embedding || config.tiedEmbeddings else { return }
     denseActivePerToken += count
-    activePerToken += config.activeShare(of: place, count, experts: experts)
+    activePerToken += config.activeShare(of: place, count)
   }
 
   /// Floating-point operations per token in matrix products: one multiplication and one addition
@@ -148,9 +152,8 @@ public struct Inspection: Sendable {
 
 extension DeepSeekV3Config {
   /// The part of a weight that one token multiplies, on average over the routed experts.
-  fileprivate func activeShare(of tensor: TensorPlace, _ count: Int, experts: Int) -> Int {
-    guard let expert = tensor.expert else { return count }
-    guard experts == 1 else { return count / experts * min(experts, expertsPerToken) }
+  fileprivate func activeShare(of place: TensorPlace, _ count: Int) -> Int {
+    guard let expert = place.expert else { return count }
     // Every token uses `expertsPerToken` of equally large experts: count the first ones.
     return expert < expertsPerToken ? count : 0
   }
@@ -163,23 +166,16 @@ extension Inspection.Layer {
   }
 
   fileprivate mutating func add(
-    _ tensor: StoredTensor, _ place: TensorPlace, _ config: DeepSeekV3Config, experts: Int
+    _ weight: SourceWeight, bytes: Int, _ place: TensorPlace, _ config: DeepSeekV3Config
   ) {
-    types[tensor.type, default: Inspection.Tally()].add(tensor)
-    if let expert = place.expert {
-      expertBytes += tensor.byteCount
-      knownExperts.formUnion(expert..<expert + experts)
-    }
-    guard !place.isScale else { return }
-    let count = tensor.shape.elementCount
+    let count = weight.shape.elementCount
     parameters += count
-    if place.part != .embeddingCopy {
-      activePerToken += config.activeShare(of: place, count, experts: experts)
-    }
-    if place.expert != nil {
-      expertParameters += count
-      expertTypes.insert(tensor.type)
-    }
+    if place.part != .embeddingCopy { activePerToken += config.activeShare(of: place, count) }
+    guard let expert = place.expert else { return }
+    knownExperts.insert(expert)
+    expertBytes += bytes
+    expertParameters += count
+    expertTypes.insert(weight.type)
   }
 
   /// Bytes stored.

@@ -15,7 +15,7 @@ extension Inspection {
     statistics: [(name: String, statistics: WeightStatistics)]? = nil
   ) -> JSONValue {
     var document: JSONObject = [
-      "schema": .string("fathom.inspect/1"), "format": .string(format),
+      "schema": .string("fathom.inspect/1"), "format": .string(format.rawValue),
       "architecture": .string(architecture),
       "totals": .object([
         "tensors": .integer(total.tensors), "elements": .integer(total.elements),

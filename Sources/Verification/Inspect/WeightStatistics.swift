@@ -1,6 +1,6 @@
 internal import Codecs
-public import Formats
-public import Models
+public import Conversion
+internal import Formats
 public import Platform
 internal import Synchronization
 public import Tensors
@@ -56,28 +56,32 @@ public struct WeightStatistics: Sendable, Hashable {
 }
 
 extension WeightStatistics {
-  /// Reads weights and returns one row per tensor that matches `glob`, or without one a row for
-  /// all tensors that differ in their layer and expert alone. Scales of FP8 weights have no row.
+  /// Reads weights and returns one row per weight whose name, or that of a tensor that it is stored
+  /// in, matches `glob`; without one a row for all weights that differ in their layer and expert
+  /// alone.
   ///
   /// - Throws: what reading throws, with the tensor.
   public static func rows(
-    of inventory: Inventory, config: DeepSeekV3Config, matching glob: Glob?, threads: Int
+    of weights: SourceWeights, matching glob: Glob?, threads: Int
   ) throws(Fault) -> [(name: String, statistics: WeightStatistics)] {
-    let tensors = inventory.tensors.filter { tensor in
-      (glob?.matches(tensor.name) ?? true) && !tensor.name.hasSuffix("_scale_inv")
-        && Codec.codec(for: tensor.type) != nil
+    let chosen = weights.all.filter { weight in
+      let leaves = weight.assembly.leaves
+      return leaves.allSatisfy { Codec.codec(for: $0.tensor.type) != nil }
+        && (glob.map { glob in
+          glob.matches(weight.name) || leaves.contains { glob.matches($0.tensor.name) }
+        } ?? true)
     }
-    let results = Mutex([WeightStatistics](repeating: WeightStatistics(), count: tensors.count))
-    try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
-      let statistics = try WeightStatistics(tensors[item], in: inventory, fp8: config.fp8)
+    let results = Mutex([WeightStatistics](repeating: WeightStatistics(), count: chosen.count))
+    try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
+      let statistics = try WeightStatistics(chosen[item], of: weights)
       results.withLock { $0[item] = statistics }
     }
     var rows: [(name: String, statistics: WeightStatistics)] = []
     var places: [String: Int] = [:]
-    for (tensor, statistics) in zip(tensors, results.withLock { $0 }) {
+    for (weight, statistics) in zip(chosen, results.withLock { $0 }) {
       let name =
         glob == nil
-        ? FindingCollector.pattern(of: tensor.name, wholeExperts: false) : tensor.name
+        ? FindingCollector.pattern(of: weight.name, wholeExperts: false) : weight.name
       if let place = places[name] {
         rows[place].statistics.add(statistics)
       } else {
@@ -91,54 +95,15 @@ extension WeightStatistics {
   /// Elements that are decoded at a time.
   private static let window = 1 << 20
 
-  private init(
-    _ tensor: StoredTensor, in inventory: Inventory, fp8: DeepSeekV3Config.FP8Quantization?
-  ) throws(Fault) {
+  private init(_ weight: SourceWeight, of weights: SourceWeights) throws(Fault) {
     tensors = 1
-    guard tensor.shape.elementCount > 0, let codec = Codec.codec(for: tensor.type) else { return }
-    let columns = tensor.shape.dimensions.last ?? 1
-    let rows = tensor.shape.elementCount / columns
-    let scales = try WeightStatistics.scales(of: tensor, in: inventory, fp8: fp8)
-    // Types below a byte are cut where whole bytes end: at the tensor's own end only.
-    let isWhole = tensor.type.isBlock || tensor.type.bits >= 8
-    let rowsAtOnce = isWhole ? max(1, min(rows, Self.window / columns)) : rows
-    let values = ByteBuffer(count: rowsAtOnce * columns * MemoryLayout<Float>.stride)
-    let bytes = ByteBuffer(count: tensor.type.byteCount(elements: rowsAtOnce * columns) ?? 0)
+    let (rows, columns) = (weight.assembly.rows, weight.assembly.columns)
+    let rowsAtOnce = max(1, Self.window / max(1, columns))
     for row in stride(from: 0, to: rows, by: rowsAtOnce) {
-      let count = min(rowsAtOnce, rows - row)
-      let width = tensor.type.byteCount(elements: count * columns) ?? 0
-      let piece = UnsafeMutableRawBufferPointer(rebasing: bytes.bytes[..<width])
-      try inventory.read(tensor, from: tensor.type.byteOffset(of: row * columns), into: piece)
-      let floats = UnsafeMutableBufferPointer(
-        rebasing: values.bytes.bindMemory(to: Float.self)[..<(count * columns)])
-      if let scales {
-        scales.decode(
-          UnsafeRawBufferPointer(piece), type: tensor.type,
-          tile: MatrixTile(rows: row..<row + count, width: columns), into: floats)
-      } else {
-        codec.decode(UnsafeRawBufferPointer(piece), into: floats)
-      }
-      add(UnsafeBufferPointer(floats))
+      let values = try weights.values(weight, rows: row..<min(rows, row + rowsAtOnce))
+      add(UnsafeBufferPointer(values.bytes.bindMemory(to: Float.self)))
+      withExtendedLifetime(values) {}
     }
-  }
-
-  /// The grid of an FP8 weight, nil for plain weights and where it is not what it should be (which
-  /// `validate` tells).
-  private static func scales(
-    of tensor: StoredTensor, in inventory: Inventory, fp8: DeepSeekV3Config.FP8Quantization?
-  ) throws(Fault) -> BlockScales? {
-    guard let fp8, tensor.type == .f8E4M3, let shape = fp8.scaleShape(of: tensor.shape),
-      let stored = inventory[ExpectedTensor.scaleName(for: tensor.name)], stored.shape == shape,
-      let codec = Codec.codec(for: stored.type)
-    else { return nil }
-    let bytes = try inventory.read(stored)
-    let values = [Float](unsafeUninitializedCapacity: shape.elementCount) { buffer, count in
-      count = shape.elementCount
-      codec.decode(
-        UnsafeRawBufferPointer(bytes.bytes),
-        into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
-    }
-    return BlockScales(values: values, blockRows: fp8.blockRows, blockColumns: fp8.blockColumns)
   }
 }
 

@@ -1,4 +1,5 @@
 internal import Codecs
+internal import Conversion
 internal import Formats
 internal import Models
 internal import Platform
@@ -81,14 +82,14 @@ public struct Forecast: Sendable {
   private static func work(
     _ files: ModelFiles, lengths: [Int], mtpLayers: Int
   ) -> (bytes: Int, operations: Double) {
-    let (config, inventory) = (files.config, files.checkpoint.inventory)
+    let config = files.config
     let tokens = lengths.reduce(0, +)
     let share = Double(config.expertsPerToken) / Double(max(1, config.routedExperts))
     // The chance that one of the tokens at least uses an expert.
     let used = 1 - Mathematics.pow(1 - min(1, share), Double(tokens))
     var (bytes, products) = (0.0, 0.0)
     for tensor in config.expectedTensors() {
-      guard let stored = inventory[tensor.name], tensor.part != .embeddingCopy,
+      guard let stored = files.weights[tensor.name], tensor.part != .embeddingCopy,
         tensor.part != .headCopy, tensor.part != .embedding || config.tiedEmbeddings,
         (tensor.layer ?? 0) < config.layers + mtpLayers
       else { continue }

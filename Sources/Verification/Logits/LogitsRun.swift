@@ -41,7 +41,7 @@ public struct LogitsRun {
         .malformed, "sequence \(odd) of the input is not as long as the first",
         expected: "\(length) tokens, as logits are one tensor", found: "\(sequences[odd].count)")
     }
-    let weights = try CheckpointWeights(files.checkpoint, config: config, mtp: mtp)
+    let weights = try CheckpointWeights(files.weights, config: config, mtp: mtp)
     let budget = try MemoryBudget(
       limit: memory, threads: threads, sequences: sequences.count, isDivisible: true
     ) { together, plan, threads in

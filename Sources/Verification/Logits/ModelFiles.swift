@@ -7,25 +7,26 @@ public import Reference
 
 /// A checkpoint that is to be computed with: its files and what its config says.
 public struct ModelFiles: Sendable {
-  /// The files.
-  public let checkpoint: Checkpoint
-  /// The network that they hold.
-  public let config: DeepSeekV3Config
-  /// The GGUF file that the checkpoint was read from; nil for any other.
-  public let gguf: GGUFModel?
+  /// The files as the source of anything.
+  public let source: SourceModel
 
   /// Opens a MODEL argument.
   ///
   /// - Throws: what `Checkpoint` and `DeepSeekV3Config` throw.
   public init(path: String, threads: Int = Workers.available) throws(Fault) {
-    let source = try SourceModel(path: path, threads: threads)
-    checkpoint = source.checkpoint
-    config = source.config
-    gguf = source.gguf
+    source = try SourceModel(path: path, threads: threads)
   }
 
+  /// The files.
+  public var checkpoint: Checkpoint { source.checkpoint }
+  /// The network that they hold.
+  public var config: DeepSeekV3Config { source.config }
+  /// The GGUF file that the checkpoint was read from; nil for any other.
+  public var gguf: GGUFModel? { source.gguf }
+  /// The weights under Hugging Face's names.
+  public var weights: SourceWeights { source.weights }
   /// All tensors by the names that the files themselves use.
-  public var inventory: Inventory { gguf?.files.inventory ?? checkpoint.inventory }
+  public var inventory: Inventory { source.checkpoint.inventory }
 
   /// The model's own tokenizer.
   ///
@@ -51,7 +52,7 @@ public struct ModelFiles: Sendable {
     mtp: Bool, threads: Int, level: KernelLevel = .best
   ) throws(Fault) -> Network {
     Network(
-      config: config, weights: try CheckpointWeights(checkpoint, config: config, mtp: mtp),
+      config: config, weights: try CheckpointWeights(weights, config: config, mtp: mtp),
       threads: threads, level: level)
   }
 }

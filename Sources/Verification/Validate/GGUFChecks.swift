@@ -76,11 +76,11 @@ struct GGUFChecks {
     let rows = tensor.shape.elementCount / columns
     // About a million numbers at a time.
     let rowsAtOnce = max(1, (1 << 20) / columns)
-    let assembly = Assembly(parts: [Assembly.Part(tensor)], rows: .stacked)
+    let assembly = Assembly(tensor)
     var result = (count: 0, first: 0)
     for start in stride(from: 0, to: rows, by: rowsAtOnce) {
       let values = try assembly.values(
-        shape: tensor.shape, rows: start..<min(rows, start + rowsAtOnce), from: inventory)
+        rows: start..<min(rows, start + rowsAtOnce), from: inventory)
       let numbers = UnsafeRawBufferPointer(values.bytes).bindMemory(to: Float.self)
       for (index, value) in numbers.enumerated() where !value.isFinite {
         if result.count == 0 { result.first = start * columns + index }

@@ -21,6 +21,22 @@ public struct Validation: Sendable {
   /// in exit code 65 rather than 1, whatever else was found.
   public let malformation: Fault?
 
+  /// Checks a MODEL argument, whatever its format.
+  ///
+  /// - Parameter deep: whether to read every weight.
+  /// - Throws: what opening the format throws where there is nothing to report on, `.inputOutput`
+  ///   where reading fails; other faults of the model are findings.
+  public init(path: String, deep: Bool, threads: Int) throws(Fault) {
+    if try ModelFormat.isGGUF(path) {
+      try self.init(GGUFModel(path: path), deep: deep, threads: threads)
+      return
+    }
+    let survey = try CheckpointSurvey(path: path, threads: threads)
+    let config = try DeepSeekV3Config(
+      json: survey.config, file: Folder.join(survey.folder, "config.json"))
+    try self.init(survey, config: config, deep: deep, threads: threads)
+  }
+
   /// Checks a GGUF file against what its metadata implies.
   ///
   /// - Parameter deep: whether to read every weight.

@@ -1,4 +1,4 @@
-internal import Formats
+internal import Conversion
 internal import Models
 internal import Tensors
 
@@ -15,8 +15,8 @@ enum StorageNote {
   static func lines(reference: ModelFiles, candidate: ModelFiles) -> [String] {
     var pairs: [String: (from: ElementType, to: ElementType, tensors: Int)] = [:]
     for tensor in reference.config.expectedTensors() where tensor.storage != .scale {
-      guard let from = reference.checkpoint.inventory[tensor.name]?.type,
-        let to = candidate.checkpoint.inventory[tensor.name]?.type, from != to
+      guard let from = reference.weights[tensor.name]?.type,
+        let to = candidate.weights[tensor.name]?.type, from != to
       else { continue }
       pairs["\(from.rawValue) \(to.rawValue)", default: (from, to, 0)].tensors += 1
     }

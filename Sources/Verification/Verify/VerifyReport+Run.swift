@@ -62,8 +62,8 @@ extension VerifyReport {
       request.input, for: first, notes: &notes)
     let batch = try TokenBatch(sequences, vocabSize: first.config.vocabSize)
     let weights = (
-      try CheckpointWeights(first.checkpoint, config: first.config, mtp: mtpLayers > 0),
-      try CheckpointWeights(second.checkpoint, config: second.config, mtp: mtpLayers > 0)
+      try CheckpointWeights(first.weights, config: first.config, mtp: mtpLayers > 0),
+      try CheckpointWeights(second.weights, config: second.config, mtp: mtpLayers > 0)
     )
     let comparison = try LogitsComparison(
       reference: Network(config: first.config, weights: weights.0, threads: threads),

@@ -1,0 +1,126 @@
+internal import Codecs
+public import Formats
+public import Platform
+public import Tensors
+
+/// A weight of a network, however its files hold it.
+public struct SourceWeight: Sendable, Hashable {
+  /// Its Hugging Face name, or its own where the network has none of that name.
+  public let name: String
+  /// Its dimensions, outermost first.
+  public let shape: Shape
+  /// What it is put together from.
+  public let assembly: Assembly
+
+  /// Names a weight; the sizes agree.
+  public init(_ name: String, _ shape: Shape, _ assembly: Assembly) {
+    precondition(assembly.rows * assembly.columns == shape.elementCount)
+    self.name = name
+    self.shape = shape
+    self.assembly = assembly
+  }
+
+  /// A stored tensor under a name.
+  public init(_ name: String, _ tensor: StoredTensor, scaling: Scaling? = nil) {
+    self.init(name, tensor.shape, Assembly(tensor, scaling: scaling))
+  }
+
+  /// How it is stored, or the first part of it.
+  public var type: ElementType { assembly.first.tensor.type }
+  /// Bytes that it takes, scales apart.
+  public var byteCount: Int {
+    var bytes = 0
+    assembly.forEachLeaf { tensor, _ in bytes += tensor.byteCount }
+    return bytes
+  }
+}
+
+/// All weights of a model under Hugging Face's names, whatever its format: what a reader of a
+/// format makes of the tensors in its files, and all that everything else asks for.
+public struct SourceWeights: Sendable {
+  /// The tensors as the files have them.
+  public let inventory: Inventory
+  /// The weights, in the order of their bytes.
+  public let all: [SourceWeight]
+  /// What is wrong with tensors that should be weights and cannot be, by the weight's name.
+  public let faults: [String: Fault]
+  private let indices: [String: Int]
+
+  /// Collects what a reader found.
+  ///
+  /// - Throws: `.malformed` where two weights have one name.
+  public init(
+    _ inventory: Inventory, _ weights: [SourceWeight], faults: [String: Fault] = [:]
+  ) throws(Fault) {
+    var indices: [String: Int] = [:]
+    indices.reserveCapacity(weights.count)
+    for (index, weight) in weights.enumerated() {
+      if let other = indices.updateValue(index, forKey: weight.name) {
+        let tensor = weight.assembly.first.tensor
+        throw Fault(
+          .malformed, "stands twice in the checkpoint",
+          file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
+          found: "also as \(weights[other].assembly.first.tensor.name)")
+      }
+    }
+    self.inventory = inventory
+    all = weights
+    self.faults = faults
+    self.indices = indices
+  }
+
+  /// The weight of that name; nil where there is none, or none that can be one.
+  public subscript(name: String) -> SourceWeight? { indices[name].map { all[$0] } }
+
+  /// The weight of that name.
+  ///
+  /// - Throws: `.malformed` where it is missing or is not what a weight can be.
+  public func weight(_ name: String) throws(Fault) -> SourceWeight {
+    if let weight = self[name] { return weight }
+    throw faults[name]
+      ?? Fault(
+        .malformed, "is missing from the checkpoint",
+        file: inventory.shards.first.map { Folder.parent(of: $0.file.path) }, tensor: name)
+  }
+
+  /// The path of the file that holds a stored tensor.
+  public func path(of tensor: StoredTensor) -> String { inventory.shards[tensor.shard].file.path }
+
+  /// Rows of a weight seen as a matrix, in F32: (rows.count, columns).
+  ///
+  /// - Throws: `.inputOutput` where reading fails.
+  public func values(_ weight: SourceWeight, rows: Range<Int>) throws(Fault) -> ByteBuffer {
+    try weight.assembly.values(rows: rows, from: inventory)
+  }
+
+  /// Elements of a stored tensor in F32.
+  ///
+  /// - Throws: `.inputOutput` where reading fails.
+  public func numbers(_ tensor: StoredTensor, _ range: Range<Int>) throws(Fault) -> [Float] {
+    try AssemblyReader.numbers(range, of: tensor, from: inventory)
+  }
+}
+
+extension Assembly {
+  /// Rows in F32: (rows.count, columns).
+  ///
+  /// - Throws: `.inputOutput` where reading fails.
+  public func values(
+    rows: Range<Int>, from inventory: Inventory
+  ) throws(Fault) -> ByteBuffer {
+    let result = ByteBuffer(count: rows.count * columns * MemoryLayout<Float>.size)
+    guard let start = result.bytes.bindMemory(to: Float.self).baseAddress else { return result }
+    let areas = (0...turns).map { _ in
+      ByteBuffer(count: AssemblyProducer.chunk * MemoryLayout<Float>.size)
+    }
+    try AssemblyReader(
+      inventory: inventory, scratch: areas[0].bytes,
+      turned: areas.dropFirst().map { $0.bytes.bindMemory(to: Float.self) }
+    ) { _ in
+    }.decode(
+      self, rows: rows, columns: 0..<columns,
+      into: MutableFloatMatrix(start, rows: rows.count, columns: columns))
+    withExtendedLifetime(areas) {}
+    return result
+  }
+}

@@ -1,0 +1,35 @@
+public import Platform
+
+/// A format that models are read from; raw values are the words of reports.
+public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
+  /// A Hugging Face checkpoint.
+  case safetensors
+  /// A GGUF file, or splits of one.
+  case gguf
+
+  /// A row of the table that tells what lies in a folder by its contents.
+  private struct Row: Sendable {
+    let format: ModelFormat
+    let fits: @Sendable (CheckpointSurvey) -> Bool
+  }
+
+  /// Asked in this order; the last one takes what is left.
+  private static let folders = [Row(format: .safetensors) { _ in true }]
+
+  /// Whether a path names a GGUF file, by its contents; a file of that name that is none is for
+  /// opening to refuse.
+  ///
+  /// - Throws: `.notFound` and `.inputOutput` where it cannot be read.
+  public static func isGGUF(_ path: String) throws(Fault) -> Bool {
+    guard try Folder.kind(of: path) == .file else { return false }
+    if path.hasSuffix(".gguf") { return true }
+    return try GGUFHeader.isGGUF(InputFile(path: path))
+  }
+
+  /// What a folder with safetensors files is.
+  public init(_ survey: CheckpointSurvey) {
+    let row = ModelFormat.folders.first { $0.fits(survey) }
+    guard let row else { preconditionFailure("the last row takes everything") }
+    self = row.format
+  }
+}
