@@ -4,7 +4,6 @@
 """
 
 import argparse
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +12,7 @@ from interop_checks.report import Report
 from torture_parts import checkpoint
 from torture_parts.calls import run_calls
 from torture_parts.conversions import Setting, make_sources
-from torture_parts.disks import run_disks
+from torture_parts.disks import run_disks, run_tight_disks
 from torture_parts.kills import run_kills
 
 SAMPLE = Path(__file__).resolve().parent.parent / "Samples/tiny-fp8"
@@ -41,16 +40,18 @@ def torture(report, folder, arguments):
     """Runs the parts asked for in a folder."""
     fathom, library = arguments.fathom, Path(arguments.mishaps).resolve()
     small = Setting(fathom, folder / "small", make_sources(fathom, SAMPLE, folder / "small-bf16"))
-    if "kills" in arguments.parts:
+    medium = None
+    if "kills" in arguments.parts or "disks" in arguments.parts:
         checkpoint.write(folder / "medium")
         medium = Setting(fathom, folder / "kills", make_sources(
             fathom, folder / "medium", folder / "medium-bf16"))
+    if "kills" in arguments.parts:
         report.attempt("kills", run_kills, medium, report, arguments.kills, arguments.seed)
-        shutil.rmtree(folder / "kills")
     if "calls" in arguments.parts:
         report.attempt("calls", run_calls, small, report, library, arguments.step, arguments.seed)
     if "disks" in arguments.parts:
         report.attempt("disks", run_disks, small, report, library, arguments.disks, arguments.seed)
+        report.attempt("tight disks", run_tight_disks, medium, report)
 
 
 if __name__ == "__main__":

@@ -26,15 +26,20 @@ public struct RunOptions: Sendable, Hashable {
   public var resumes: Bool
   /// Most bytes that are written without being noted in the journal: what a crash can cost.
   public var interval: Int
+  /// Whether each shard of the source is deleted once all its tensors are safely in the output.
+  public var freesSource: Bool
 
   /// Often enough that a crash costs seconds, and so seldom that the disk does not notice.
   public static let defaultInterval = 256_000_000
 
   /// Makes options.
-  public init(resumes: Bool = false, interval: Int = RunOptions.defaultInterval) {
+  public init(
+    resumes: Bool = false, interval: Int = RunOptions.defaultInterval, freesSource: Bool = false
+  ) {
     precondition(interval > 0)
     self.resumes = resumes
     self.interval = interval
+    self.freesSource = freesSource
   }
 }
 
@@ -50,6 +55,8 @@ public struct ConversionResult: Sendable, Hashable {
   public let bytesKept: Int
   /// Whether an earlier run's work was continued, or found to be complete.
   public let isResumed: Bool
+  /// Files of the source that were deleted by this run.
+  public let deletedSourceFiles: Int
   /// Wall time in seconds, flushing included.
   public let seconds: Double
   /// What the plan warned of, and behind it what happened on the way.

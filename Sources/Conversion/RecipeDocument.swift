@@ -8,7 +8,8 @@ extension Plan {
     if case .gguf(let gguf) = recipe.target { return .object(document(of: gguf)) }
     var document: JSONObject = [
       "to": .string("hf"), "quant": recipe.weights.map { .string($0.name) } ?? .null,
-      "mtp": .string(recipe.mtp.rawValue), "maxShardSize": .integer(recipe.shardLimit ?? Recipe.usualShardLimit),
+      "mtp": .string(recipe.mtp.rawValue),
+      "maxShardSize": .integer(recipe.shardLimit ?? Recipe.usualShardLimit),
     ]
     if let block = recipe.blockSize {
       document["blockSize"] = .array([.integer(block.rows), .integer(block.columns)])

@@ -27,9 +27,11 @@ public struct CheckpointSurvey: Sendable {
 
   /// Looks at a folder, or at one `.safetensors` file beside a `config.json`.
   ///
+  /// - Parameter standIns: a folder with the beginnings of shards that have been deleted since their
+  ///   tensors are safe elsewhere; what they held cannot be read.
   /// - Throws: `.notFound` where there is no such thing, or no `config.json`; `.malformed` where
   ///   the config or the index is not what it should be.
-  public init(path: String, threads: Int) throws(Fault) {
+  public init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
     guard let kind = try Folder.kind(of: path) else {
       throw Fault(.notFound, "no such file or folder", file: path)
     }
@@ -38,8 +40,11 @@ public struct CheckpointSurvey: Sendable {
     }
     let isFile = kind == .file
     folder = isFile ? Folder.parent(of: path) : path
+    let kept = isFile ? [] : try standIns.map { path throws(Fault) in try Folder.names(in: path) }
     let candidates =
-      isFile ? [Folder.name(of: path)] : ShardNames.candidates(try Folder.names(in: path))
+      isFile
+      ? [Folder.name(of: path)]
+      : ShardNames.candidates(Set(try Folder.names(in: path)).union(kept ?? []).sorted())
     config = try JSONValue(
       parsing: InputFile.contents(
         of: Folder.join(folder, "config.json"), limit: CheckpointSurvey.configLimit),
@@ -47,7 +52,8 @@ public struct CheckpointSurvey: Sendable {
     let indexPath = Folder.join(folder, SafetensorsIndex.fileName)
     let indexKind = isFile ? nil : try Folder.kind(of: indexPath)
     let reader = ShardReader(
-      folder: folder, names: candidates, indexPath: indexKind == nil ? nil : indexPath)
+      folder: folder, names: candidates, indexPath: indexKind == nil ? nil : indexPath,
+      standIns: standIns)
     try reader.run(threads: threads)
     index = reader.index
     let mentioned = index?.files ?? []
@@ -55,7 +61,8 @@ public struct CheckpointSurvey: Sendable {
     let known = Set(candidates)
     let others = mentioned.filter { SafetensorsIndex.isPlain($0) && !known.contains($0) }
     let rest = ShardReader(
-      folder: folder, names: others + ShardNames.missing(candidates + others), indexPath: nil)
+      folder: folder, names: others + ShardNames.missing(candidates + others), indexPath: nil,
+      standIns: standIns)
     try rest.run(threads: threads)
     shards = (reader.states + rest.states).sorted {
       $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)

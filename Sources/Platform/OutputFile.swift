@@ -54,6 +54,10 @@ public final class OutputFile {
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
+  /// Makes writing beyond the limit that the user has set for files (`ulimit -f`) a fault like any
+  /// other; by default it ends the process.
+  public static func meetLimits() { signal(SIGXFSZ, SIG_IGN) }
+
   /// Writes `bytes` at the end.
   ///
   /// - Throws: `.cannotCreate` where space or quota ran out, `.inputOutput` for all else.

@@ -95,6 +95,38 @@ public final class WorkFolder {
     try OutputFile(continuing: place(of: name), after: count, shownAs: finalPlace(of: name))
   }
 
+  /// Where the beginnings of source files that are deleted are kept, of an output that is or will be
+  /// at a place.
+  public static func beginnings(of destination: OutputPath) -> String {
+    Folder.join(destination.workPath, "beginnings")
+  }
+
+  /// Keeps the beginnings of files that may be deleted later, durably; those that are there stay.
+  ///
+  /// - Parameter beginnings: names, and what is kept under them.
+  /// - Throws: `.cannotCreate` or `.inputOutput` where they cannot be written.
+  public func keep(
+    beginnings: [(name: String, bytes: () throws(Fault) -> [UInt8])]
+  ) throws(Fault) {
+    let folder = WorkFolder.beginnings(of: destination)
+    guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
+      throw creatingFault(errno, path: folder)
+    }
+    let present = Set(try Folder.names(in: folder))
+    for (name, bytes) in beginnings where !present.contains(name) {
+      let temporary = Folder.join(folder, ".new")
+      unlink(temporary)
+      let file = try OutputFile(creating: temporary)
+      try file.append(bytes())
+      try file.finish()
+      guard rename(temporary, Folder.join(folder, name)) == 0 else {
+        throw creatingFault(errno, path: Folder.join(folder, name))
+      }
+    }
+    try flush(folder)
+    try flush(path)
+  }
+
   /// Opens a file for reading; nil where it is not there.
   public func read(_ name: String) throws(Fault) -> InputFile? {
     try Folder.kind(of: place(of: name)) == .file ? InputFile(path: place(of: name)) : nil

@@ -96,7 +96,7 @@ struct ConvertCommand: ParsableCommand {
       shardLimit: maxShardSize?.bytes, blockSize: blockSize, scaleFormat: scaleFormat)
     // Before anything is read: a name that is taken is the commonest mistake.
     let destination = dryRun ? nil : try interruptions.destination(output)
-    let source = try SourceModel(path: model, threads: threads)
+    let source = try interruptions.source(model, threads: threads, for: destination)
     try destination?.requireApart(from: source.place(of: model))
     let plan = try Plan(
       source, recipe: recipe, resources: Resources(threads: threads, memory: memory.bytes))

@@ -15,6 +15,7 @@ struct FathomCommand: ParsableCommand {
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.
   static func main() {
     Console.endOnClosedPipe()
+    OutputFile.meetLimits()
     do {
       var command = try parseAsRoot()
       try command.run()

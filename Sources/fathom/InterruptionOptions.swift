@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Conversion
 internal import Platform
 
-/// What becomes of a conversion that does not come to its end in one run.
+/// What becomes of a conversion that does not come to its end in one run, and of the disk under it.
 struct InterruptionOptions: ParsableArguments {
   @Flag(help: "Replace an output that exists, once the new one is complete.")
   var overwrite = false
@@ -20,7 +20,23 @@ struct InterruptionOptions: ParsableArguments {
       valueName: "size"))
   var flushEvery = ByteSize(bytes: RunOptions.defaultInterval)
 
+  @Flag(
+    help: """
+      Delete each shard of the source as soon as all its tensors are safely in the output, so that \
+      both need not fit on the disk. Shards of which the output lacks a tensor stay.
+      """)
+  var freeSource = false
+
+  @Flag(help: "Confirm --free-source, which deletes the source for good.")
+  var yesDeleteSource = false
+
   func validate() throws {
+    guard freeSource == yesDeleteSource else {
+      throw ValidationError(
+        freeSource
+          ? "--free-source deletes the source for good: confirm it with --yes-delete-source"
+          : "--yes-delete-source goes with --free-source")
+    }
     guard flushEvery.bytes > 0 else {
       throw ValidationError("--flush-every takes a size from 1 byte on")
     }
@@ -33,6 +49,25 @@ struct InterruptionOptions: ParsableArguments {
     return destination
   }
 
+  /// Opens the source, of which an unfinished run may have deleted a part.
+  func source(
+    _ model: String, threads: Int, for destination: OutputPath?
+  ) throws(Fault) -> SourceModel {
+    let kept = destination.map(WorkFolder.beginnings(of:))
+    let isThere = try kept.map { path throws(Fault) in try Folder.kind(of: path) == .folder }
+    do throws(Fault) {
+      return try SourceModel(path: model, threads: threads, standIns: isThere == true ? kept : nil)
+    } catch {
+      var fault = error
+      if freeSource, resume, fault.kind == .notFound, destination?.replaced != nil {
+        fault.advice =
+          "\(destination?.path ?? "") is there: if an earlier run deleted the source for it, that is "
+          + "complete"
+      }
+      throw fault
+    }
+  }
+
   /// Carries a plan out with progress on standard error.
   func run(
     _ plan: Plan, from source: SourceModel, to destination: OutputPath,
@@ -42,7 +77,8 @@ struct InterruptionOptions: ParsableArguments {
     var checking = ProgressLine(mode, label: "checking what was kept")
     var writing: ProgressLine?
     defer { checking.clear() }
-    let options = RunOptions(resumes: resume, interval: flushEvery.bytes)
+    let options = RunOptions(
+      resumes: resume, interval: flushEvery.bytes, freesSource: freeSource)
     let result = try plan.run(from: source, to: destination, options: options) { progress in
       switch progress.step {
       case .checking: checking.show(progress.written, of: progress.total)

@@ -5,7 +5,8 @@ import json
 import random
 import signal
 
-from .conversions import CONVERSIONS, noted_bytes, outputs, run, work_folder, wrong_outputs
+from .conversions import CONVERSIONS, noted_bytes, outputs, run, unfinished, work_folder
+from .conversions import wrong_outputs
 
 # What can go wrong with a call, and the exit codes that may follow from it.
 MISHAPS = [
@@ -32,7 +33,7 @@ def run_calls(setting, report, library, step, seed):
     chance = random.Random(seed)
     for conversion in CONVERSIONS:
         reference, _ = setting.reference(conversion)
-        place = setting.empty("calls")
+        place = setting.empty("calls", conversion)
         log = setting.folder / "calls.log"
         log.unlink(missing_ok=True)
         run(setting.command(conversion, place), expect=0,
@@ -61,7 +62,7 @@ def run_calls(setting, report, library, step, seed):
 def one(setting, conversion, library, mishap, reference, must_keep):
     """One mishap, and the run that goes on after it; returns what was wrong."""
     kind, codes, stays, number = mishap
-    place = setting.empty("calls")
+    place = setting.empty("calls", conversion)
     more = {"MISHAP_KIND": kind, "MISHAP_AT": str(number)}
     if stays:
         more["MISHAP_STAYS"] = "1"
@@ -81,13 +82,16 @@ def one(setting, conversion, library, mishap, reference, must_keep):
         if noted and not late and not any("--resume" in line for line in lines):
             faults.append(f"does not say how to go on: {messages!r}")
     again, result, messages = run(setting.command(conversion, place, "--resume"))
+    if again == 66 and conversion.frees and not wrong_outputs(place, reference, complete=True):
+        # The output had its name and the source was gone when the run ended.
+        return faults
     # What was noted was flushed before, so that it outlives a power cut.
     if again != 0 or "anew" in messages:
         faults.append(f"resumed: exit {again}: {messages}")
     elif must_keep and not json.loads(result)["resumed"]:
         faults.append("nothing was kept")
     faults += wrong_outputs(place, reference, complete=True)
-    left = [path.name for path in place.iterdir() if path.name.startswith(".")]
+    left = unfinished(place, conversion)
     if left:
         faults.append(f"left {left}")
     return faults

@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 
 class Conversion(NamedTuple):
-    """A target: name, source (fp8 or bf16), options, name of the output, most bytes of a file."""
+    """A target: name, source (fp8 or bf16), options, name of the output, and how it is made."""
 
     name: str
     source: str
     options: tuple
     output: str = "out"
-    split: float = 0  # of the source's size; 0 for one file
+    split: float = 0  # most bytes of a file, as a part of the source's size; 0 for one file
+    frees: bool = False  # whether the source is deleted on the way
 
 
 # A new format is a new row.
@@ -30,6 +31,9 @@ CONVERSIONS = [
     Conversion("gguf q8_0", "fp8", ("--to", "gguf", "--quant", "q8_0"), "out.gguf"),
     Conversion("gguf q8_0, splits", "fp8", ("--to", "gguf", "--quant", "q8_0"), "out.gguf", 0.3),
     Conversion("gguf q4_k_m", "fp8", ("--to", "gguf", "--quant", "q4_k_m"), "out.gguf"),
+    Conversion("hf bf16, source freed", "fp8", ("--to", "hf", "--quant", "bf16"), frees=True),
+    Conversion("gguf q8_0, source freed", "fp8", ("--to", "gguf", "--quant", "q8_0"), "out.gguf",
+               0.3, True),
 ]
 
 
@@ -48,17 +52,19 @@ class Setting:
     def command(self, conversion, place, *more, flush=0.05):
         """The command that converts into `place`, with progress noted so often."""
         size = self.size(conversion)
-        command = [self.fathom, "convert", str(self.sources[conversion.source]),
-                   str(place / conversion.output), *conversion.options,
-                   "--flush-every", f"{max(1, int(size * flush))}", "--format", "json", *more]
+        source = freed(place) if conversion.frees else self.sources[conversion.source]
+        command = [self.fathom, "convert", str(source), str(place / conversion.output),
+                   *conversion.options, "--flush-every", f"{max(1, int(size * flush))}", "--format", "json", *more]
         if conversion.split:
             command += ["--max-shard-size", f"{int(size * conversion.split)}"]
+        if conversion.frees:
+            command += ["--free-source", "--yes-delete-source"]
         return command
 
     def reference(self, conversion):
         """Digest of the output of an uninterrupted run, with its seconds."""
         if conversion.name not in self.references:
-            place = self.empty("reference")
+            place = self.empty("reference", conversion)
             start = time.monotonic()
             run(self.command(conversion, place), expect=0)
             seconds = time.monotonic() - start
@@ -66,12 +72,24 @@ class Setting:
             shutil.rmtree(place)
         return self.references[conversion.name]
 
-    def empty(self, name):
-        """An empty folder."""
+    def empty(self, name, conversion):
+        """An empty folder, and a source beside it where that will be deleted."""
         place = self.folder / name
-        shutil.rmtree(place, ignore_errors=True)
+        for path in place, freed(place):
+            shutil.rmtree(path, ignore_errors=True)
         place.mkdir(parents=True)
+        if conversion.frees:
+            self.copy_source(conversion, place)
         return place
+
+    def copy_source(self, conversion, place):
+        """The source that a conversion into `place` deletes."""
+        shutil.copytree(self.sources[conversion.source], freed(place))
+
+
+def freed(place):
+    """Where a source is that will be deleted."""
+    return place.with_name(place.name + "-source")
 
 
 def make_sources(fathom, fp8, bf16):
@@ -124,6 +142,14 @@ def noted_bytes(work):
             segment = record["written"]
             ends[segment["file"]] = segment["from"] + segment["bytes"]
     return sum(ends.values())
+
+
+def unfinished(place, conversion):
+    """What is left beside a complete output: unfinished work, or a source that should be gone."""
+    left = [path.name for path in place.iterdir() if path.name.startswith(".")]
+    if conversion.frees:
+        left += [path.name for path in freed(place).glob("*.safetensors")]
+    return left
 
 
 def wrong_outputs(place, reference, complete=False):

@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import subprocess
 import time
 from contextlib import contextmanager
@@ -72,8 +71,9 @@ def run_disks(setting, report, library, count, seed):
     chance = random.Random(seed)
     began = time.monotonic()
     wrong = kept = 0
+    conversions = [conversion for conversion in CONVERSIONS if not conversion.frees]
     for number in range(count):
-        conversion = CONVERSIONS[number % len(CONVERSIONS)]
+        conversion = conversions[number % len(conversions)]
         reference, _ = setting.reference(conversion)
         total = sum(map(len, reference.values()))
         size = chance.randrange(total)
@@ -88,6 +88,29 @@ def run_disks(setting, report, library, count, seed):
     report.check(f"{count} disks that filled up, each conversion resumed to the same bytes",
                  wrong == 0, f"{kept} had work to keep; seed {seed}, "
                  f"{time.monotonic() - began:.0f} s")
+
+
+def run_tight_disks(setting, report):
+    """Disks that hold the source and half of the output: enough where the source goes meanwhile."""
+    if not can_mount(setting.folder):
+        return
+    for conversion in CONVERSIONS:
+        if not conversion.frees or "gguf" not in conversion.options:
+            continue
+        reference, _ = setting.reference(conversion)
+        output = sum(map(len, reference.values()))
+        with mounted(setting.folder / "tight", setting.size(conversion) + output // 2) as folder:
+            place = folder / "place"
+            place.mkdir()
+            setting.copy_source(conversion, place)
+            command = setting.command(conversion, place, flush=0.02)
+            plain = [part for part in command if "-source" != part[-7:] or part[:2] != "--"]
+            code, _, messages = run(plain)
+            report.check(f"{conversion.name}: does not fit beside the source",
+                         code == 73 and "does not fit" in messages, messages.strip())
+            run(command, expect=0)
+            wrong = wrong_outputs(place, reference, complete=True)
+            report.check(f"{conversion.name}: fits as the source goes", not wrong, str(wrong)[:300])
 
 
 def one(setting, conversion, library, folder, reference):

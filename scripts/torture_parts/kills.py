@@ -5,7 +5,7 @@ import random
 import time
 
 from .conversions import CONVERSIONS, Watcher, kill_after, noted_bytes, run, start
-from .conversions import work_folder, wrong_outputs
+from .conversions import unfinished, work_folder, wrong_outputs
 
 
 def run_kills(setting, report, count, seed):
@@ -18,7 +18,7 @@ def run_kills(setting, report, count, seed):
         conversion = CONVERSIONS[round_number % len(CONVERSIONS)]
         round_number += 1
         reference, seconds = setting.reference(conversion)
-        place = setting.empty("kills")
+        place = setting.empty("kills", conversion)
         work = work_folder(place, conversion)
         with Watcher(place, reference) as watcher:
             kills = []
@@ -36,7 +36,7 @@ def run_kills(setting, report, count, seed):
             _, text, messages = run(setting.command(conversion, place, "--resume"), expect=0)
             result = json.loads(text)
         wrong = wrong_outputs(place, reference, complete=True) + watcher.found
-        wrong += [path.name for path in place.iterdir() if path.name.startswith(".")]
+        wrong += unfinished(place, conversion)
         # What the journal called safe is not written again.
         if result["bytesKept"] < noted or "anew" in messages:
             wrong.append(f"kept {result['bytesKept']} of {noted} bytes noted")

@@ -12,12 +12,21 @@ final class ConversionLog {
   private var pendingBytes = 0
   /// The notes that are on their way to the disk.
   private var job: BackgroundJob?
-  private var jobBytes = 0
+  private var jobEnds: [(file: Int, end: Int)] = []
   private var last = ContinuousClock.now
   /// Whether something was lost on its way to the disk, so that nothing more can be vouched for.
   private var isBroken = false
+  /// Bytes of each file, from its start, that are on the disk and in the journal.
+  private var safe: [Int]
+  /// Which shards of the source are deleted on the way; nil where none are.
+  private let release: SourceRelease?
+  /// Shards that this run has deleted.
+  private var deleted: [Shard] = []
+
   /// Bytes of files that are on the disk and in the journal.
-  private(set) var safeBytes: Int
+  var safeBytes: Int { safe.reduce(0, +) }
+  /// Number of shards that this run has deleted.
+  var deletedCount: Int { deleted.count { $0.file.isGone } }
 
   /// Slow work is noted at least so often.
   private static let patience = Duration.seconds(1)
@@ -28,16 +37,18 @@ final class ConversionLog {
   ///
   /// - Parameters:
   ///   - shards: the source's files, which must stay as they are.
-  ///   - kept: bytes that an earlier run has noted; nil where there was none.
+  ///   - release: which of them may be deleted when; nil where they stay.
+  ///   - kept: bytes of each file that an earlier run has noted; nil where there was none.
   /// - Throws: `.cannotCreate` or `.inputOutput` where the journal cannot be written.
   init(
-    _ work: WorkFolder, identity: ConversionIdentity, plan: Plan, shards: [Shard], interval: Int,
-    kept: Int?
+    _ work: WorkFolder, identity: ConversionIdentity, plan: Plan, shards: [Shard],
+    release: SourceRelease?, interval: Int, kept: [Int]?
   ) throws(Fault) {
     self.work = work
     self.shards = shards
     self.interval = interval
-    safeBytes = kept ?? 0
+    self.release = release
+    safe = kept ?? plan.layout.files.map { _ in 0 }
     let notes = plan.byteCount / interval + 2 * plan.layout.files.count + shards.count + 16
     work.journal.reserve(identity.line.utf8.count + notes * Self.lineBytes)
     // Nothing hangs on it before the first note, which flushes it too.
@@ -70,14 +81,21 @@ final class ConversionLog {
     // The folder and its journal belong to the job until `wait`.
     nonisolated(unsafe) let work = work
     let shards = shards
+    var ends = safe
+    for segment in pending { ends[segment.file] = segment.end }
+    let due = release?.due(safe: ends) ?? []
+    deleted += due
     job = BackgroundJob { () throws(Fault) in
       try flush?.run()
       try work.flushNames()
       // What came from a file that somebody is changing is not worth a note.
       for shard in shards { try shard.file.requireUnchanged() }
       try work.journal.append(lines)
+      if due.isEmpty { return }
+      try work.journal.append([ConversionRecords.deleting(due.map(\.name))])
+      for shard in due { try shard.file.delete() }
     }
-    jobBytes = pendingBytes
+    jobEnds = pending.map { ($0.file, $0.end) }
     pending = []
     pendingBytes = 0
     last = .now
@@ -93,7 +111,7 @@ final class ConversionLog {
       isBroken = true
       throw error
     }
-    safeBytes += jobBytes
+    for (file, end) in jobEnds { safe[file] = end }
   }
 
   /// Flushes and closes a file.
@@ -103,6 +121,16 @@ final class ConversionLog {
       isBroken = true
       throw error
     }
+  }
+
+  /// Notes all that was written where shards of the source wait for it, so that the last ones can
+  /// be deleted.
+  ///
+  /// - Throws: what went wrong with the note.
+  func releaseRest() throws(Fault) {
+    guard release != nil else { return }
+    try note(flushing: nil)
+    try wait()
   }
 
   /// Notes what can be saved of the work, for a later run.

@@ -20,30 +20,52 @@ struct ConversionRun {
 
   /// Does everything.
   func run(report: (ConversionProgress) -> Void) throws(Fault) -> ConversionResult {
+    if options.freesSource { try SourceRelease.check(source) }
     if options.resumes, try isFinished() { return try finished() }
     let work = try WorkFolder(for: destination, form: plan.form)
     let identity = ConversionIdentity(plan, source)
     let records = try ConversionRecords(work.journal)
     let isResumed = try continues(records, identity, in: work)
+    let (kept, log): (KeptWork, ConversionLog)
     do throws(Fault) {
-      let kept =
+      kept =
         isResumed
         ? try KeptWork(plan, records: records, work: work, report: report) : KeptWork(plan)
       if !records.isPlacing { try work.requireFree() }
-      try destination.requireSpace(
-        plan.byteCount - kept.byteCount, files: plan.files.count)
-      let log = try ConversionLog(
+      log = try ConversionLog(
         work, identity: identity, plan: plan, shards: inventory.shards,
-        interval: options.interval, kept: isResumed ? kept.byteCount : nil)
-      return try write(into: work, kept: kept, log: log, isResumed: isResumed, report: report)
+        release: prepareRelease(kept: kept, in: work), interval: options.interval,
+        kept: isResumed ? kept.bytes : nil)
     } catch {
       // What an earlier run left stays for the next one.
-      guard isResumed, error.advice == nil, error.kind != .malformed else {
-        if !isResumed, error.advice == nil { work.remove() }
-        throw error
-      }
-      throw error.advising(keeping: records.byteCount, of: plan, in: work)
+      if isResumed { throw advising(error, keeping: records.byteCount, in: work) }
+      work.remove()
+      throw error
     }
+    return try write(into: work, kept: kept, log: log, isResumed: isResumed, report: report)
+  }
+
+  /// Looks whether there is room, and which shards may go on the way to make some.
+  private func prepareRelease(
+    kept: KeptWork, in work: WorkFolder
+  ) throws(Fault) -> SourceRelease? {
+    let release = SourceRelease(plan, inventory: inventory)
+    if let shard = release.missing(kept: kept.bytes) {
+      throw Fault(
+        .inputOutput, "has been deleted, and what was made from it is damaged",
+        file: shard.file.path)
+    }
+    let folder = Folder.parent(of: destination.path)
+    try destination.requireSpace(
+      options.freesSource
+        ? release.space(plan, kept: kept.bytes, interval: options.interval, folder: folder)
+        : plan.byteCount - kept.byteCount, files: plan.files.count)
+    guard options.freesSource else { return nil }
+    try work.keep(
+      beginnings: inventory.shards.filter { !$0.file.isGone }.map { shard in
+        (shard.name, { () throws(Fault) in try ShardStandIn.beginning(of: shard) })
+      })
+    return release
   }
 
   /// Decides what becomes of an earlier run's work; returns whether it is continued.
@@ -54,18 +76,24 @@ struct ConversionRun {
       try work.restart()
       return false
     }
+    // What was deleted of the source is in this work alone: nothing may throw it away.
+    let isOnlyCopy = !records.deleted.isEmpty
     if options.resumes {
-      do throws(Fault) { try identity.requireSame(as: earlier, path: work.path) } catch {
+      let now = identity.filled(from: earlier, deleted: records.deleted)
+      do throws(Fault) { try now.requireSame(as: earlier, path: work.path) } catch {
         var fault = error
-        fault.advice = "remove \(work.path) to begin anew, or give --overwrite without --resume"
+        fault.advice =
+          isOnlyCopy
+          ? "do not remove \(work.path), which has what was in source files that are deleted"
+          : "remove \(work.path) to begin anew, or give --overwrite without --resume"
         throw fault
       }
       return true
     }
-    guard destination.mayReplace else {
+    guard destination.mayReplace, !isOnlyCopy else {
       throw Fault(
         .cannotCreate, "has unfinished work of an earlier run", file: destination.path,
-        expected: "--resume to go on, or --overwrite to begin anew",
+        expected: "--resume to go on" + (isOnlyCopy ? "" : ", or --overwrite to begin anew"),
         found: "\(records.byteCount) bytes in \(work.path)")
     }
     try work.restart()
@@ -81,6 +109,7 @@ struct ConversionRun {
     let leftover: String?
     do throws(Fault) {
       try writer.writeWeights(report: report)
+      try log.releaseRest()
       try writer.writeRest()
       try requireUnchangedSource()
       try Interruption.check()
@@ -90,7 +119,8 @@ struct ConversionRun {
     }
     return ConversionResult(
       output: destination.path, bytesRead: writer.bytesRead, bytesWritten: writer.written,
-      bytesKept: kept.byteCount, isResumed: isResumed, seconds: seconds,
+      bytesKept: kept.byteCount, isResumed: isResumed, deletedSourceFiles: log.deletedCount,
+      seconds: seconds,
       warnings: plan.warnings + kept.warnings
         + (leftover.map { [ConversionRun.left($0)] } ?? []))
   }
@@ -101,13 +131,24 @@ struct ConversionRun {
   ) -> Fault {
     // A file that somebody cuts short looks like a disk that fails.
     let isTrusted = fault.kind != .malformed && (try? requireUnchangedSource()) != nil
-    if isTrusted {
-      log.save(file)
-      if log.safeBytes > 0 {
-        return fault.advising(keeping: log.safeBytes, of: plan, in: work)
-      }
+    if isTrusted { log.save(file) }
+    guard isTrusted && log.safeBytes > 0 || inventory.shards.contains(where: \.file.isGone) else {
+      work.remove()
+      return fault
     }
-    work.remove()
+    return advising(fault, keeping: log.safeBytes, in: work)
+  }
+
+  /// The fault with what was kept and how to go on.
+  private func advising(_ fault: Fault, keeping bytes: Int, in work: WorkFolder) -> Fault {
+    var fault = fault
+    let gone = inventory.shards.count { $0.file.isGone }
+    fault.advice =
+      "\(bytes) of \(plan.byteCount) bytes are kept in \(work.path): the same command with "
+      + "--resume goes on from there; "
+      + (gone > 0
+        ? "do not remove that folder, which has what was in \(gone) source files that are deleted"
+        : "remove that folder to give them up")
     return fault
   }
 
@@ -126,10 +167,10 @@ struct ConversionRun {
   ///
   /// - Throws: `.cannotCreate` where something else does that may not be replaced.
   private func isFinished() throws(Fault) -> Bool {
-    guard destination.replaced != nil || plan.form != .folder else { return false }
     let output = FinishedOutput(plan: plan, source: source, destination: destination)
+    guard try output.isThere() else { return false }
     guard let difference = try output.difference() else { return true }
-    guard destination.replaced == nil || destination.mayReplace else {
+    guard destination.mayReplace else {
       throw Fault(
         .cannotCreate, "exists already and is not what this conversion gives",
         file: destination.path, expected: "a new name, or --overwrite", found: difference)
@@ -146,22 +187,11 @@ struct ConversionRun {
     }
     return ConversionResult(
       output: destination.path, bytesRead: 0, bytesWritten: 0, bytesKept: plan.byteCount,
-      isResumed: true, seconds: seconds,
+      isResumed: true, deletedSourceFiles: 0, seconds: seconds,
       warnings: plan.warnings + (leftover.map { [ConversionRun.left($0)] } ?? []))
   }
 
   private static func left(_ path: String) -> String {
     "the folder of unfinished work could not be removed: \(path)"
-  }
-}
-
-extension Fault {
-  /// The fault with what was kept and how to go on.
-  fileprivate func advising(keeping bytes: Int, of plan: Plan, in work: WorkFolder) -> Fault {
-    var fault = self
-    fault.advice =
-      "\(bytes) of \(plan.byteCount) bytes are kept in \(work.path): the same command with "
-      + "--resume goes on from there; remove that folder to give them up"
-    return fault
   }
 }

@@ -13,6 +13,14 @@ struct FinishedOutput {
   /// nearly all of them.
   private static let samples = 16
 
+  /// Whether there is a file under each name.
+  func isThere() throws(Fault) -> Bool {
+    for file in plan.files where try Folder.kind(of: place(of: file.name)) != .file {
+      return false
+    }
+    return true
+  }
+
   /// Looks at sizes, headers, documents, side files and a sample of the weights.
   ///
   /// - Returns: the first difference; nil where there is none.
@@ -20,9 +28,7 @@ struct FinishedOutput {
   func difference() throws(Fault) -> String? {
     var weights: [InputFile] = []
     for planned in plan.files {
-      let path = place(of: planned.name)
-      guard try Folder.kind(of: path) == .file else { return "\(planned.name) is not there" }
-      let file = try InputFile(path: path)
+      let file = try InputFile(path: place(of: planned.name))
       guard file.size == planned.byteCount else {
         return "\(planned.name) has \(file.size) bytes and not \(planned.byteCount)"
       }

@@ -15,7 +15,8 @@ extension ConversionResult {
         }),
       "tensors": .integer(plan.tensors.count), "bytesRead": .integer(bytesRead),
       "bytesWritten": .integer(bytesWritten), "bytesKept": .integer(bytesKept),
-      "resumed": .bool(isResumed), "seconds": .number(seconds),
+      "resumed": .bool(isResumed), "sourceFilesDeleted": .integer(deletedSourceFiles),
+      "seconds": .number(seconds),
       "warnings": .array(warnings.map { .string($0) }),
     ])
   }
@@ -27,10 +28,13 @@ extension ConversionResult {
     }
     let rate = Int(Double(bytesWritten) / max(seconds, 0.001))
     let before = isResumed ? ", \(Quantity.bytes(bytesKept)) before" : ""
+    let deleted =
+      deletedSourceFiles > 0
+      ? "; \(Quantity.plural(deletedSourceFiles, "source file")) deleted" : ""
     return """
       \(output.printable): \(Quantity.plural(plan.tensors.count, "tensor")) in \
       \(Quantity.plural(plan.files.count, "file")), \(Quantity.bytes(bytesWritten)) written in \
-      \(Quantity.fixed(seconds, digits: 2)) s (\(Quantity.bytes(rate))/s)\(before)
+      \(Quantity.fixed(seconds, digits: 2)) s (\(Quantity.bytes(rate))/s)\(before)\(deleted)
 
       """
   }
