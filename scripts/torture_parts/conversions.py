@@ -88,8 +88,8 @@ class Setting:
 
 
 def freed(place):
-    """Where a source is that will be deleted."""
-    return place.with_name(place.name + "-source")
+    """Where a source is that will be deleted; outputs may be named after the last folder."""
+    return place.with_name(place.name + "-source") / "model"
 
 
 def make_sources(fathom, fp8, bf16):
@@ -148,7 +148,7 @@ def unfinished(place, conversion):
     """What is left beside a complete output: unfinished work, or a source that should be gone."""
     left = [path.name for path in place.iterdir() if path.name.startswith(".")]
     if conversion.frees:
-        left += [path.name for path in freed(place).glob("*.safetensors")]
+        left += [path.name for path in freed(place).glob("model*.safetensors")]
     return left
 
 

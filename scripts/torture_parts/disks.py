@@ -104,13 +104,13 @@ def run_tight_disks(setting, report):
             place.mkdir()
             setting.copy_source(conversion, place)
             command = setting.command(conversion, place, flush=0.02)
-            plain = [part for part in command if "-source" != part[-7:] or part[:2] != "--"]
+            plain = [part for part in command if part[:2] != "--" or part[-7:] != "-source"]
             code, _, messages = run(plain)
             report.check(f"{conversion.name}: does not fit beside the source",
-                         code == 73 and "does not fit" in messages, messages.strip())
+                         code == 73 and "does not fit" in messages, messages.strip().split("\n")[-1])
             run(command, expect=0)
             wrong = wrong_outputs(place, reference, complete=True)
-            report.check(f"{conversion.name}: fits as the source goes", not wrong, str(wrong)[:300])
+            report.check(f"{conversion.name}: fits as the source goes", not wrong, str(wrong)[:300] if wrong else "")
 
 
 def one(setting, conversion, library, folder, reference):
