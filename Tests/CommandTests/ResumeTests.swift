@@ -258,15 +258,16 @@ import Testing
     #expect(try files(workspace) == reference(target))
   }
 
-  @Test(arguments: [("truncate", Int32(74)), ("overwrite", 65)])
-  func aSourceThatChangesUnderTheReaderLeavesNothing(kind: String, status: Int32) throws {
+  /// Reading fails, or a note finds that the file has changed: whichever comes first.
+  @Test(arguments: [("truncate", [Int32(65), 74]), ("overwrite", [65])])
+  func aSourceThatChangesUnderTheReaderLeavesNothing(kind: String, codes: [Int32]) throws {
     let workspace = try Workspace()
     let model = try workspace.copy(sample: "tiny-fp8")
     let mishap = Mishap(kind, at: 100, target: model + "/model-00003-of-00003.safetensors")
     let run = try FathomProcess(
       ["convert", model, workspace.path("out"), "--to", "hf", "--flush-every", "200KB"],
       environment: mishap.environment(below: workspace.path(".out")))
-    #expect(run.status == status, "\(run.messages)")
+    #expect(codes.contains(run.status), "\(run.messages)")
     #expect(run.messages.contains("model-00003-of-00003.safetensors"))
     #expect(try workspace.names() == ["tiny-fp8"])
   }

@@ -27,6 +27,12 @@ final class ConversionLog {
   var safeBytes: Int { safe.reduce(0, +) }
   /// Number of shards that this run has deleted.
   var deletedCount: Int { deleted.count { $0.file.isGone } }
+  /// A line about shards that stay though they should go; nil where there are none.
+  var remainder: String? {
+    guard let names = release?.remaining, let first = names.first else { return nil }
+    return "\(names.count) source files stay, of which the output lacks a tensor: "
+      + first.printable + (names.count > 1 ? ", …" : "")
+  }
 
   /// Slow work is noted at least so often.
   private static let patience = Duration.seconds(1)

@@ -122,7 +122,7 @@ struct ConversionRun {
       bytesKept: kept.byteCount, isResumed: isResumed, deletedSourceFiles: log.deletedCount,
       seconds: seconds,
       warnings: plan.warnings + kept.warnings
-        + (leftover.map { [ConversionRun.left($0)] } ?? []))
+        + [log.remainder, leftover.map(ConversionRun.left)].compactMap { $0 })
   }
 
   /// Decides what a failure leaves: what is worth it and can be trusted stays.
@@ -188,7 +188,7 @@ struct ConversionRun {
     return ConversionResult(
       output: destination.path, bytesRead: 0, bytesWritten: 0, bytesKept: plan.byteCount,
       isResumed: true, deletedSourceFiles: 0, seconds: seconds,
-      warnings: plan.warnings + (leftover.map { [ConversionRun.left($0)] } ?? []))
+      warnings: plan.warnings + [leftover.map(ConversionRun.left)].compactMap { $0 })
   }
 
   private static func left(_ path: String) -> String {
