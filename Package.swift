@@ -62,6 +62,9 @@ let package = Package(
       name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
       path: "Benchmarks/GGMLCompare", swiftSettings: strict),
     .executableTarget(
+      name: "group-codes", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/GroupCodes",
+      swiftSettings: strict),
+    .executableTarget(
       name: "tokenizer-ids", dependencies: ["Formats", "Models", "Platform", "Tensors"],
       path: "Benchmarks/TokenizerIDs", swiftSettings: strict),
     .executableTarget(
@@ -80,7 +83,9 @@ let package = Package(
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "VerificationTests",
-      dependencies: ["Support", "Verification", "Reference", "Models", "Platform"],
+      dependencies: [
+        "Support", "Verification", "Reference", "Models", "Formats", "Platform", "Tensors",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "PlatformTests", dependencies: ["Support", "Platform"], swiftSettings: strict),

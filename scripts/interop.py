@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    conversion, fixtures, forward, gguf, gguf_input, gguf_options, quantization, text,
-    verification, weights,
+    conversion, fixtures, forward, gguf, gguf_input, gguf_options, interruptions, quantization,
+    reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -28,7 +28,9 @@ PARTS = {
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,
     "verification": verification.run,
+    "reports": reports.run,
     "weights": weights.run,
+    "interruptions": interruptions.run,
 }
 
 

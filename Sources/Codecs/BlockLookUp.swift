@@ -20,9 +20,11 @@ extension BlockScales {
     else { return false }
     let blocks =
       tile.columns.lowerBound / blockColumns...(tile.columns.upperBound - 1) / blockColumns
-    let first = (blocks.lowerBound + 1) * blockColumns - tile.columns.lowerBound
+    let firstColumns = (blocks.lowerBound + 1) * blockColumns - tile.columns.lowerBound
     let (width, columns) = (gridColumns(width: tile.width), tile.columns.count)
-    let bands = tile.rows.lowerBound / blockRows...(tile.rows.upperBound - 1) / blockRows
+    let bands =
+      (firstRow + tile.rows.lowerBound) / blockRows...(firstRow + tile.rows.upperBound - 1)
+      / blockRows
     // A sign that the scale brings in, or a NaN's, would not be the code's own.
     let isUsable = bands.allSatisfy { band in
       blocks.allSatisfy { values[band * width + $0].bitPattern < Float.infinity.bitPattern }
@@ -36,11 +38,12 @@ extension BlockScales {
           let table = tables.baseAddress! + BlockScales.entries * (block - blocks.lowerBound)
           fill(BlockScales.magnitudes, values[band * width + block], table, BlockScales.entries)
         }
-        let rows = tile.rows.clamped(to: band * blockRows..<(band + 1) * blockRows)
+        let first = band * blockRows - firstRow
+        let rows = tile.rows.clamped(to: max(first, 0)..<first + blockRows)
         for row in rows {
           let start = (row - tile.rows.lowerBound) * columns
           lookUp(
-            codes.baseAddress! + start, tables.baseAddress!, first, blockColumns,
+            codes.baseAddress! + start, tables.baseAddress!, firstColumns, blockColumns,
             target.baseAddress! + 2 * start, columns)
         }
       }

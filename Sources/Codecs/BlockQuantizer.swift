@@ -21,6 +21,11 @@ public struct BlockQuantizer: Sendable {
     case f32
     /// The smallest power of two that is not below amax / 448 (`scale_fmt: ue8m0`).
     case powerOfTwo
+    /// Numbers of the weights' own type (F32, F16 or BF16), in which scales and codes are computed
+    /// and rounded at each step: compressed-tensors 0.20 with llm-compressor's observer, whose FP8
+    /// is by blocks or, with blocks of one whole row, per channel. A block of zeros has the type's
+    /// epsilon as its scale.
+    case sourceType
   }
 
   /// The largest E4M3 number.
@@ -60,7 +65,10 @@ public struct BlockQuantizer: Sendable {
       let largest = BlockQuantizer.largestMagnitude(values, level)
       scales[grid] = Float(bitPattern: max(scales[grid].bitPattern, largest))
     }
-    for index in 0..<scales.count { scales[index] = scale(largest: scales[index]) }
+    let precision = precision(of: type)
+    for index in 0..<scales.count {
+      scales[index] = scale(largest: scales[index], precision)
+    }
   }
 
   /// source (rows, columns) of `type` and scales from `findScales` → codes (rows, columns) of E4M3
@@ -71,24 +79,34 @@ public struct BlockQuantizer: Sendable {
   ) {
     precondition(scales.count == gridRows(rows: rows) * gridColumns(columns: columns))
     precondition(codes.count == rows * columns)
+    let precision = precision(of: type)
     forEachSegment(source, type: type, rows: rows, columns: columns, level: level) {
       values, start, grid in
-      if let kernels = level.kernels {
+      if let kernels = level.kernels, precision == .f32 {
         kernels.pointee.divide_e4m3(
           values.baseAddress!, scales[grid], codes.baseAddress! + start, values.count)
         return
       }
       for index in 0..<values.count {
-        let code = SmallFloat.e4m3.encode(values[index] / scales[grid])
+        let code = SmallFloat.e4m3.encode(precision.round(values[index] / scales[grid]))
         codes[start + index] = UInt8(truncatingIfNeeded: code)
       }
     }
   }
 
+  /// The type whose arithmetic is used.
+  private func precision(of type: ElementType) -> Precision {
+    guard scaleFormat == .sourceType else { return .f32 }
+    guard let precision = Precision(type) else {
+      preconditionFailure("\(type.rawValue) is not quantized")
+    }
+    return precision
+  }
+
   /// The scale of a block with this largest magnitude.
-  func scale(largest: Float) -> Float {
-    let scale = largest / BlockQuantizer.largest
-    if scale == 0 { return 1 }
+  private func scale(largest: Float, _ precision: Precision) -> Float {
+    let scale = precision.round(largest / BlockQuantizer.largest)
+    if scale == 0 { return scaleFormat == .sourceType ? precision.epsilon : 1 }
     return scaleFormat == .powerOfTwo && scale.isFinite ? PowerOfTwo.roundingUp(scale) : scale
   }
 

@@ -2,90 +2,108 @@ internal import CKernels
 public import Tensors
 
 extension BlockScales {
-  /// codes (tile rows, tile columns), elements of `type` without gaps → values, same shape.
-  ///
-  /// value = code × scale of its block, both in F32 and rounded once: torch's `w.float() * scale`.
+  /// codes (tile rows, tile columns), elements of `type` → values, same shape: see `convert`.
   public func decode(
-    _ codes: UnsafeRawBufferPointer, type: ElementType, tile: MatrixTile,
+    _ codes: UnsafeRawBufferPointer, type: ElementType, tile: MatrixTile, rowBytes: Int? = nil,
     into values: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
     convert(
-      codes, type: type, tile: tile, to: .f32, into: UnsafeMutableRawBufferPointer(values),
-      level: level)
+      codes, type: type, tile: tile, rowBytes: rowBytes, to: .f32,
+      into: UnsafeMutableRawBufferPointer(values), level: level)
   }
 
-  /// codes (tile rows, tile columns) of `type` → target, same shape, elements of `other`.
+  /// codes (tile rows, tile columns) of `type` → target, same shape, elements of `other` without
+  /// gaps.
   ///
-  /// The same bytes as torch's `(w.float() * scale).to(dtype)`: the product is rounded to F32, then
-  /// to nearest, ties to even, with F16 overflowing to infinity.
+  /// The value in F32, then rounded to nearest, ties to even, with F16 overflowing to infinity: for
+  /// FP8 blocks the bytes of torch's `(w.float() * scale).to(dtype)`.
+  ///
+  /// - Parameter rowBytes: bytes from one row of `codes` to the next; without it those that a row
+  ///   touches. Each row starts at a byte.
   public func convert(
-    _ codes: UnsafeRawBufferPointer, type: ElementType, tile: MatrixTile,
+    _ codes: UnsafeRawBufferPointer, type: ElementType, tile: MatrixTile, rowBytes: Int? = nil,
     to other: ElementType, into target: UnsafeMutableRawBufferPointer,
     level: KernelLevel = .best
   ) {
-    precondition(type.byteCount(elements: tile.count) == codes.count && type.bits >= 8)
+    let spanned = type.bytesSpanned(elements: tile.columns.count)
+    let rowBytes = rowBytes ?? spanned
+    precondition(rowBytes >= spanned)
+    precondition(codes.count >= (tile.rows.count - 1) * rowBytes + spanned)
     precondition(other.byteCount(elements: tile.count) == target.count && other.bits >= 8)
     precondition(tile.count == 0 || lastBlock(of: tile) < values.count)
     guard tile.count > 0 else { return }
-    if type == .f8E4M3, let kernels = level.kernels {
+    if type == .f8E4M3, rowBytes == spanned, case .none = offset, let kernels = level.kernels {
       if lookUp(codes, tile, other, target, kernels) { return }
       if let kernel = kernels.pointee.scaling(to: other) {
         let step = other.bits / 8
-        forEachSegment(of: tile) { start, count, scale in
-          kernel(codes.baseAddress! + start, scale, target.baseAddress! + start * step, count)
+        forEachSegment(of: tile) { start, count, block in
+          kernel(
+            codes.baseAddress! + start, values[block], target.baseAddress! + start * step, count)
         }
         return
       }
     }
-    convertThroughFloats(codes, type, tile, other, target, level)
+    convertThroughFloats(codes, type, tile, rowBytes, other, target, level)
   }
 
-  /// The general way: decode a run of elements, multiply, encode.
+  /// The general way: decode a row, correct and scale it, encode it.
   private func convertThroughFloats(
-    _ codes: UnsafeRawBufferPointer, _ type: ElementType, _ tile: MatrixTile,
+    _ codes: UnsafeRawBufferPointer, _ type: ElementType, _ tile: MatrixTile, _ rowBytes: Int,
     _ other: ElementType, _ target: UnsafeMutableRawBufferPointer, _ level: KernelLevel
   ) {
     guard let codec = Codec.codec(for: type), let result = Codec.codec(for: other) else {
       preconditionFailure("\(type.rawValue) to \(other.rawValue) has no codec")
     }
-    let (step, stride) = (type.bits / 8, other.bits / 8)
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: min(blockColumns, tile.width)) {
-      values in
-      forEachSegment(of: tile) { start, count, scale in
-        let part = UnsafeMutableBufferPointer(rebasing: values[..<count])
-        let bytes = UnsafeRawBufferPointer(rebasing: codes[start * step..<(start + count) * step])
-        codec.decode(bytes, into: part, level: level)
-        for index in 0..<count { part[index] *= scale }
+    let (columns, step) = (tile.columns.count, other.bits / 8)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { values in
+      for (index, row) in tile.rows.enumerated() {
+        let start = index * rowBytes
+        let bytes = UnsafeRawBufferPointer(
+          rebasing: codes[start..<start + type.bytesSpanned(elements: columns)])
+        decodeRow(
+          bytes, codec: codec,
+          tile: MatrixTile(rows: row..<row + 1, columns: tile.columns, width: tile.width),
+          into: values, level: level)
+        let place = index * columns * step
         result.encode(
-          UnsafeBufferPointer(part),
-          into: UnsafeMutableRawBufferPointer(
-            rebasing: target[start * stride..<(start + count) * stride]), level: level)
+          UnsafeBufferPointer(values),
+          into: UnsafeMutableRawBufferPointer(rebasing: target[place..<place + columns * step]),
+          level: level)
       }
     }
   }
 
-  /// Blocks side by side in a matrix of so many columns.
-  func gridColumns(width: Int) -> Int { (width + blockColumns - 1) / blockColumns }
+  /// codes of a piece of one row, from the start of a byte on → values (tile columns)
+  func decodeRow(
+    _ codes: UnsafeRawBufferPointer, codec: Codec, tile: MatrixTile,
+    into values: UnsafeMutableBufferPointer<Float>, level: KernelLevel
+  ) {
+    codec.decodeUnchecked(codes, into: values, level: level)
+    forEachSegment(of: tile) { start, count, block in
+      for index in start..<start + count {
+        values[index] = value(of: values[index], block: block)
+      }
+    }
+  }
 
   private func lastBlock(of tile: MatrixTile) -> Int {
-    (tile.rows.upperBound - 1) / blockRows * gridColumns(width: tile.width)
+    gridStart(row: tile.rows.upperBound - 1, width: tile.width)
       + (tile.columns.upperBound - 1) / blockColumns
   }
 
-  /// Calls `body` for each run of elements that are adjacent in the tile and share a scale, with
-  /// where it starts in the tile, its length and the scale.
+  /// Calls `body` for each run of elements that are adjacent in the tile and in one block, with
+  /// where it starts in the tile, its length and the block's index in the grid.
   func forEachSegment(
-    of tile: MatrixTile, _ body: (_ start: Int, _ count: Int, _ scale: Float) -> Void
+    of tile: MatrixTile, _ body: (_ start: Int, _ count: Int, _ block: Int) -> Void
   ) {
-    let width = gridColumns(width: tile.width)
     var start = 0
     for row in tile.rows {
-      let grid = row / blockRows * width
+      let grid = gridStart(row: row, width: tile.width)
       var column = tile.columns.lowerBound
       while column < tile.columns.upperBound {
         let block = column / blockColumns
         let count = min((block + 1) * blockColumns, tile.columns.upperBound) - column
-        body(start, count, values[grid + block])
+        body(start, count, grid + block)
         start += count
         column += count
       }

@@ -65,7 +65,7 @@ public struct Codec: Sendable {
 
   /// Every type that can be decoded, one row each.
   public static let table: [Codec] =
-    [f32, f64, f16, bf16, e4m3, e5m2, e8m0, f4] + fp6 + fnuz + integers
+    [f32, f64, f16, bf16, e4m3, e5m2, e8m0, f4] + fp6 + fnuz + integers + packedCodes
     + BlockCodec.table.map(\.codec)
 
   /// The codec of a type; nil for C64, whose elements are not real numbers.

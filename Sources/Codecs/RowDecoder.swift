@@ -13,6 +13,8 @@ struct RowDecoder {
   private let level: KernelLevel
   private let kernels: UnsafePointer<fathom_kernels>?
   private let blockKernel: fathom_ggml_decode?
+  /// Whether these are E4M3 codes with nothing but scales.
+  private let isPlainlyScaled: Bool
 
   /// The weight's storage must outlive the decoder.
   init(_ weights: WeightMatrix, _ level: KernelLevel) {
@@ -27,35 +29,39 @@ struct RowDecoder {
       type.block?.elements ?? [1, 2, 4].first { type.byteCount(elements: $0) != nil } ?? 8
     groupBytes = type.byteOffset(of: groupElements)
     blockKernel = type.block.flatMap { fathom_ggml_decoder($0.id, level.rawValue) }
+    isPlainlyScaled =
+      switch weights.scales?.offset {
+      case .none?: type == .f8E4M3
+      default: false
+      }
     self.level = level
     self.kernels = level.kernels
   }
 
   /// Some columns of one row → values (columns.count), scaled where the matrix has scales.
   ///
-  /// Block types start and end between blocks.
+  /// Block types start and end between blocks, other elements that share bytes start at a byte.
   func decode(row: Int, columns: Range<Int>, into values: UnsafeMutablePointer<Float>) {
-    let start = row * weights.columns + columns.lowerBound
-    let from = start / groupElements * groupBytes
-    let to = (start + columns.count) / groupElements * groupBytes
+    let from = row * weights.rowBytes + columns.lowerBound / groupElements * groupBytes
+    let spanned = (columns.count + groupElements - 1) / groupElements * groupBytes
+    let to = min(from + spanned, (row + 1) * weights.rowBytes)
     let codes = UnsafeRawBufferPointer(rebasing: bytes[from..<to])
     let target = UnsafeMutableBufferPointer(start: values, count: columns.count)
     if let blockKernel {
       blockKernel(
         codes.baseAddress!.assumingMemoryBound(to: UInt8.self), columns.count / groupElements,
         values)
-    } else if let scales = weights.scales, let kernels, weights.type == .f8E4M3 {
-      // The most frequent case by far: the general one costs as much as the kernel itself here.
-      let tile = MatrixTile(rows: row..<row + 1, columns: columns, width: weights.columns)
-      scales.forEachSegment(of: tile) { start, count, scale in
-        kernels.pointee.scale_e4m3_f32(
-          codes.baseAddress! + start, scale, values + start, count)
-      }
     } else if let scales = weights.scales {
-      scales.decode(
-        codes, type: weights.type,
-        tile: MatrixTile(rows: row..<row + 1, columns: columns, width: weights.columns),
-        into: target, level: level)
+      let tile = MatrixTile(rows: row..<row + 1, columns: columns, width: weights.columns)
+      if let kernels, isPlainlyScaled {
+        // The most frequent case by far: the general one costs as much as the kernel itself here.
+        scales.forEachSegment(of: tile) { start, count, block in
+          kernels.pointee.scale_e4m3_f32(
+            codes.baseAddress! + start, scales.values[block], values + start, count)
+        }
+      } else {
+        scales.decodeRow(codes, codec: codec, tile: tile, into: target, level: level)
+      }
     } else {
       codec.decodeUnchecked(codes, into: target, level: level)
     }

@@ -7,7 +7,10 @@ internal import Tensors
 /// processor's cache between decoding and encoding.
 struct AssemblyProducer {
   let assembly: Assembly
-  let entry: OutputLayout.Entry
+  /// What values become.
+  let type: ElementType
+  /// The output's name, for faults.
+  let name: String
   let reader: AssemblyReader
   /// Memory for values before they are encoded.
   let values: UnsafeMutableBufferPointer<Float>
@@ -15,6 +18,8 @@ struct AssemblyProducer {
   var importance: ImportanceColumns?
   /// Whether values that are not finite are refused, before and after they are encoded.
   var isChecked = false
+  /// What values are multiplied by; nil for nothing.
+  var factor: Float?
 
   /// Values decoded at a time: 256 KiB as F32, part of the second-level cache of most processors.
   static let chunk = 1 << 16
@@ -26,10 +31,11 @@ struct AssemblyProducer {
   func produce(
     rows: Range<Int>, columns: Range<Int>, into slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
-    if assembly.isCarried(as: entry.type) || !isChecked && assembly.isMoved(to: entry.type) {
+    let isMoved = assembly.isCarried(as: type) || !isChecked && assembly.isMoved(to: type)
+    if isMoved, factor == nil {
       return try move(rows, columns, into: slot)
     }
-    let codec = AssemblyReader.codec(entry.type)
+    let codec = AssemblyReader.codec(type)
     let most = values.count
     var weights: (matrix: Int, values: [Float])?
     let rowsAtOnce = max(1, most / columns.count)
@@ -43,13 +49,14 @@ struct AssemblyProducer {
         try reader.decode(
           assembly, rows: group, columns: piece,
           into: MutableFloatMatrix(part.baseAddress!, rows: group.count, columns: piece.count))
+        if let factor { for index in part.indices { part[index] *= factor } }
         try check(UnsafeRawBufferPointer(part), .f32, rows: group, columns: piece)
-        let (from, to) = (entry.type.byteOffset(of: done), entry.type.byteOffset(of: done + size))
+        let (from, to) = (type.byteOffset(of: done), type.byteOffset(of: done + size))
         try encode(
           part, rows: group, with: codec, weights: &weights,
           into: UnsafeMutableRawBufferPointer(rebasing: slot[from..<to]))
         try check(
-          UnsafeRawBufferPointer(rebasing: slot[from..<to]), entry.type, rows: group,
+          UnsafeRawBufferPointer(rebasing: slot[from..<to]), type, rows: group,
           columns: piece)
         done += size
       }
@@ -58,15 +65,15 @@ struct AssemblyProducer {
 
   /// Throws where an element is NaN or infinite, which llama-quantize refuses as well.
   private func check(
-    _ bytes: UnsafeRawBufferPointer, _ type: ElementType, rows: Range<Int>, columns: Range<Int>
+    _ bytes: UnsafeRawBufferPointer, _ form: ElementType, rows: Range<Int>, columns: Range<Int>
   ) throws(Fault) {
-    guard isChecked, let element = Codec.codec(for: type)?.firstNotFinite(bytes) else { return }
+    guard isChecked, let element = Codec.codec(for: form)?.firstNotFinite(bytes) else { return }
     let row = rows.lowerBound + element / columns.count
     throw Fault(
       .malformed,
       "row \(row), column \(columns.lowerBound + element % columns.count) "
-        + (type == entry.type && type != .f32 ? "overflows as \(type.rawValue)" : "is not finite"),
-      file: reader.inventory.shards[assembly.shard(ofRow: row)].file.path, tensor: entry.name,
+        + (form == type && form != .f32 ? "overflows as \(type.rawValue)" : "is not finite"),
+      file: reader.inventory.shards[assembly.shard(ofRow: row)].file.path, tensor: name,
       expected: "finite weights")
   }
 
@@ -75,14 +82,14 @@ struct AssemblyProducer {
     _ values: UnsafeMutableBufferPointer<Float>, rows: Range<Int>, with codec: Codec,
     weights: inout (matrix: Int, values: [Float])?, into bytes: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
-    guard let importance, entry.type.isBlock else {
+    guard let importance, type.isBlock else {
       return codec.encode(UnsafeBufferPointer(values), into: bytes)
     }
     let height = max(1, assembly.rows / importance.matrices)
     var done = 0
     for (matrix, range) in AssemblyReader.runs(of: rows, every: height) {
       let size = range.count * columns
-      let (from, to) = (entry.type.byteOffset(of: done), entry.type.byteOffset(of: done + size))
+      let (from, to) = (type.byteOffset(of: done), type.byteOffset(of: done + size))
       if weights?.matrix != matrix {
         weights = (matrix, try importance.weights(ofMatrix: matrix))
       }
@@ -99,7 +106,6 @@ struct AssemblyProducer {
   private func move(
     _ rows: Range<Int>, _ columns: Range<Int>, into slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
-    let type = entry.type
     try AssemblyReader.forEachPiece(
       of: assembly, rows: rows, columns: columns
     ) { piece throws(Fault) in
@@ -129,17 +135,17 @@ struct AssemblyProducer {
     _ tensor: StoredTensor, _ scaling: Scaling?, _ tile: MatrixTile,
     into target: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
-    if tensor.type == entry.type, scaling == nil {
+    if tensor.type == type, scaling == nil {
       let start = tile.rows.lowerBound * tile.width + tile.columns.lowerBound
       return try reader.read(tensor, from: tensor.type.byteOffset(of: start), into: target)
     }
     let stored = try reader.fetch(tensor, tile)
     guard let scaling else {
       return AssemblyReader.codec(tensor.type).convert(
-        stored, count: tile.count, to: AssemblyReader.codec(entry.type), into: target)
+        stored, count: tile.count, to: AssemblyReader.codec(type), into: target)
     }
     let (grid, part) = try reader.scales(scaling, of: tile)
-    grid.convert(stored, type: tensor.type, tile: part, to: entry.type, into: target)
+    grid.convert(stored, type: tensor.type, tile: part, to: type, into: target)
   }
 }
 

@@ -1,6 +1,7 @@
+public import Codecs
 public import Formats
 internal import Platform
-internal import Tensors
+public import Tensors
 
 /// How an output tensor comes about from the values that it is assembled of.
 public enum Operation: Sendable, Hashable {
@@ -8,11 +9,44 @@ public enum Operation: Sendable, Hashable {
   case copy
   /// Each value in F32, rounded once; or bytes, where nothing changes but the place.
   case convert
-  /// FP8 values of the blocks of a matrix.
-  case quantize(BlockSize, powerOfTwo: Bool)
-  /// The scales of the blocks of a matrix; computed apart from the values, so that every tensor is
-  /// a function of the source alone and can be written in any order.
-  case scales(BlockSize, powerOfTwo: Bool)
+  /// Each value times a number, in F32, rounded once: biases that stand for a zero point.
+  case times(Float)
+  /// A part of what quantizing the rows gives. Each is computed apart, so that every tensor is a
+  /// function of the source alone and can be written in any order.
+  case quantize(Quantization, Part)
+
+  /// What quantizing gives.
+  public enum Part: Sendable, Hashable {
+    /// A code for each value.
+    case codes
+    /// A scale for each block or group.
+    case scales
+    /// Biases or zero points of groups.
+    case offsets
+  }
+}
+
+/// How rows are quantized.
+public struct Quantization: Sendable, Hashable {
+  /// Whose arithmetic is used.
+  public enum Method: Sendable, Hashable {
+    /// FP8 codes with a scale per block.
+    case blocks(BlockSize, BlockQuantizer.ScaleFormat)
+    /// Groups of adjacent columns.
+    case groups(GroupScheme)
+  }
+
+  /// Whose arithmetic is used.
+  public let method: Method
+  /// The type that values are rounded to before, F32, F16 or BF16; nil for the one that plain
+  /// numbers are stored in, and F32 for everything else.
+  public let type: ElementType?
+
+  /// Names a method and the type of what is quantized.
+  public init(_ method: Method, of type: ElementType? = nil) {
+    self.method = method
+    self.type = type
+  }
 }
 
 /// A tensor of the output and where it comes from.
@@ -51,7 +85,8 @@ public struct PlannedTensor: Sendable, Hashable {
     let isCode = assembly.allLeaves { $0.type.isCode || $1 != nil }
     switch operation {
     case .copy: return "copied"
-    case .quantize, .scales: return isCode ? "requantized" : "quantized"
+    case .quantize: return isCode ? "requantized" : "quantized"
+    case .times: return "carried"
     case .convert:
       if assembly.allLeaves({ $0.type == entry.type && $1 == nil }),
         assembly.keepsRows || !entry.type.isBlock
@@ -69,7 +104,7 @@ public struct PlannedTensor: Sendable, Hashable {
 }
 
 extension ElementType {
-  /// Whether its elements are codes of larger numbers: blocks, and floats of 8 bits and less.
+  /// Whether its elements are codes of larger numbers: blocks, and what has 8 bits and less.
   var isCode: Bool { isBlock || bits <= 8 }
 }
 

@@ -1,3 +1,4 @@
+internal import Codecs
 internal import Formats
 internal import Models
 internal import Platform
@@ -57,7 +58,7 @@ struct Planner {
         powerOfTwoScales: powerOfTwo ?? false, excludedModules: [])
       return target
     }
-    let sourceBlock = BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns)
+    let sourceBlock = BlockSize(fp8)
     guard block ?? sourceBlock == sourceBlock,
       powerOfTwo ?? fp8.powerOfTwoScales == fp8.powerOfTwoScales
     else {
@@ -157,15 +158,16 @@ struct Planner {
     guard let fp8 = target.fp8, let grid = fp8.scaleShape(of: weight.shape) else {
       preconditionFailure("FP8 matrices are implied by a section of the config")
     }
-    let block = BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns)
+    let block = BlockSize(fp8)
     let powerOfTwo = fp8.powerOfTwoScales
+    let quantization = Quantization(.blocks(block, powerOfTwo ? .powerOfTwo : .f32))
     try add(
       weight, .f8E4M3, "\(expected.part.rawValue): a linear layer that DeepSeek-V3 stores in FP8",
-      operation: .quantize(block, powerOfTwo: powerOfTwo))
+      operation: .quantize(quantization, .codes))
     try add(
       weight, .f32,
       "one per \(block.rows)×\(block.columns) block" + (powerOfTwo ? ", powers of two" : ""),
-      operation: .scales(block, powerOfTwo: powerOfTwo),
+      operation: .quantize(quantization, .scales),
       name: ExpectedTensor.scaleName(for: weight.name), shape: grid)
   }
 
@@ -175,9 +177,9 @@ struct Planner {
   private mutating func carryFP8(
     _ weight: SourceWeight, _ reason: String, _ scaleReason: String
   ) throws(Fault) -> Bool {
-    guard let (tensor, scaling) = weight.assembly.single, tensor.type == .f8E4M3 else {
-      return false
-    }
+    guard let (tensor, scaling) = weight.assembly.single, tensor.type == .f8E4M3,
+      scaling.map({ $0.kind == source.config.fp8.map { .blocks(BlockSize($0)) } }) ?? true
+    else { return false }
     try add(SourceWeight(weight.name, tensor), tensor.type, reason)
     guard let scales = scaling?.scales else { return true }
     try add(
@@ -187,10 +189,11 @@ struct Planner {
 
   /// Why codes become plain numbers.
   private func decoding(_ weight: SourceWeight) -> String {
-    guard let block = weight.assembly.first.scaling?.block else {
-      return "\(weight.type.rawValue) blocks decoded"
+    switch weight.assembly.first.scaling?.kind {
+    case nil: "\(weight.type.rawValue) blocks decoded"
+    case .blocks(let block): "FP8 × scale per \(block.rows)×\(block.columns) block"
+    case .groups(let scheme): "\(scheme) decoded"
     }
-    return "FP8 × scale per \(block.rows)×\(block.columns) block"
   }
 
   private mutating func add(
@@ -209,9 +212,9 @@ struct Planner {
         entry: entry, assembly: weight.assembly,
         operation: operation ?? weight.assembly.operation(to: type), reason: reason))
     guard operation == nil, type != .f8E4M3 else { return }
-    for scales in weight.assembly.leaves.compactMap(\.scaling?.scales) {
+    for stored in weight.assembly.leaves.flatMap({ $0.scaling?.stored ?? [] }) {
       dropped.append(
-        DroppedTensor(name: scales.name, reason: "scales, multiplied into their weight"))
+        DroppedTensor(name: stored.name, reason: "scales, multiplied into their weight"))
     }
   }
 }

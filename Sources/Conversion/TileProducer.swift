@@ -39,10 +39,9 @@ final class TileProducer: Sendable {
       if plan.output.refusesNonFinite { try check(tensor, part, from: tile.columns.lowerBound) }
       return part.count
     case .convert: return try convert(tensor, tile, worker, slot)
-    case .quantize(let block, let powerOfTwo):
-      return try quantize(tensor, block, powerOfTwo, tile, worker, slot)
-    case .scales(let block, let powerOfTwo):
-      return try scales(tensor, block, powerOfTwo, tile, worker, slot)
+    case .times(let factor): return try convert(tensor, tile, worker, slot, factor: factor)
+    case .quantize(let quantization, let part):
+      return try quantize(tensor, quantization, part, tile, worker, slot)
     }
   }
 
@@ -68,119 +67,71 @@ final class TileProducer: Sendable {
     read.wrappingAdd(buffer.count, ordering: .relaxed)
   }
 
-  /// A reader that works in a worker's memory, and the memory that is left for values.
+  /// A reader that works in a worker's memory behind what is taken of it, and memory for values.
   private func reader(
-    of tensor: PlannedTensor, _ worker: Int, valueBytes: Int
+    of tensor: PlannedTensor, _ worker: Int, after taken: Int
   ) -> (reader: AssemblyReader, values: UnsafeMutableBufferPointer<Float>) {
+    let start = (taken + 63) / 64 * 64
     let memory = scratch[worker].bytes
+    let size = tensor.areaBytes(scratchBytes: max(0, memory.count - start))
     func area(_ range: Range<Int>) -> UnsafeMutableRawBufferPointer {
       UnsafeMutableRawBufferPointer(rebasing: memory[range])
     }
-    let chunk = tensor.areaBytes(scratchBytes: memory.count)
-    let turned = (0..<tensor.assembly.turns).map { index in
-      area(valueBytes + index * chunk..<valueBytes + (index + 1) * chunk).bindMemory(to: Float.self)
+    let areas = (0...tensor.assembly.turns).map { index in
+      area(start + index * size..<start + (index + 1) * size).bindMemory(to: Float.self)
     }
     let reader = AssemblyReader(
-      inventory: inventory, scratch: area(valueBytes + turned.count * chunk..<memory.count),
-      turned: turned
+      inventory: inventory,
+      scratch: area(min(memory.count, start + areas.count * size)..<memory.count),
+      turned: Array(areas.dropFirst())
     ) { self.read.wrappingAdd($0, ordering: .relaxed) }
-    return (reader, area(0..<valueBytes).bindMemory(to: Float.self))
-  }
-
-  /// Rows of what a tensor is made from: in the type that they are stored in where that is plain
-  /// numbers, else in F32.
-  private func source(
-    of tensor: PlannedTensor, rows: Range<Int>, _ worker: Int
-  ) throws(Fault) -> (bytes: UnsafeRawBufferPointer, type: ElementType) {
-    let columns = tensor.assembly.columns
-    if let type = tensor.plainType {
-      let width = type.bits / 8
-      let part = UnsafeMutableRawBufferPointer(
-        rebasing: scratch[worker].bytes[..<(rows.count * columns * width)])
-      try fetch(tensor.source, from: rows.lowerBound * columns * width, into: part)
-      return (UnsafeRawBufferPointer(part), type)
-    }
-    let (reader, values) = reader(
-      of: tensor, worker, valueBytes: rows.count * columns * MemoryLayout<Float>.size)
-    guard let start = values.baseAddress else { return (UnsafeRawBufferPointer(values), .f32) }
-    try reader.decode(
-      tensor.assembly, rows: rows, columns: 0..<columns,
-      into: MutableFloatMatrix(start, rows: rows.count, columns: columns))
-    return (UnsafeRawBufferPointer(values), .f32)
+    return (reader, areas[0])
   }
 
   // assembly (rows, columns) → slot (rows, columns)
   private func convert(
-    _ tensor: PlannedTensor, _ tile: Tile, _ worker: Int, _ slot: UnsafeMutableRawBufferPointer
+    _ tensor: PlannedTensor, _ tile: Tile, _ worker: Int, _ slot: UnsafeMutableRawBufferPointer,
+    factor: Float? = nil
   ) throws(Fault) -> Int {
     let size = tensor.entry.type.byteOffset(of: tile.rows.count * tile.columns.count)
-    let (reader, values) = reader(
-      of: tensor, worker, valueBytes: tensor.areaBytes(scratchBytes: scratch[worker].count))
+    let (reader, values) = reader(of: tensor, worker, after: 0)
     try AssemblyProducer(
-      assembly: tensor.assembly, entry: tensor.entry, reader: reader, values: values,
-      importance: tensor.importance, isChecked: plan.output.refusesNonFinite
+      assembly: tensor.assembly, type: tensor.entry.type, name: tensor.entry.name, reader: reader,
+      values: values, importance: tensor.importance, isChecked: plan.output.refusesNonFinite,
+      factor: factor
     ).produce(
       rows: tile.rows, columns: tile.columns,
       into: UnsafeMutableRawBufferPointer(rebasing: slot[..<size]))
     return size
   }
 
-  // source (rows, columns) → slot FP8 (rows, columns)
+  // assembly (rows, columns) → slot, the part's rows for those
   private func quantize(
-    _ tensor: PlannedTensor, _ block: BlockSize, _ powerOfTwo: Bool, _ tile: Tile, _ worker: Int,
-    _ slot: UnsafeMutableRawBufferPointer
+    _ tensor: PlannedTensor, _ quantization: Quantization, _ part: Operation.Part, _ tile: Tile,
+    _ worker: Int, _ slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) -> Int {
-    let columns = tile.columns.count
-    let count = tile.rows.count * columns
-    let (source, type) = try source(of: tensor, rows: tile.rows, worker)
-    let quantizer = BlockQuantizer(block, powerOfTwo: powerOfTwo)
-    let grid = quantizer.gridRows(rows: tile.rows.count) * quantizer.gridColumns(columns: columns)
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: grid) { scales in
-      quantizer.findScales(
-        source, type: type, rows: tile.rows.count, columns: columns, into: scales)
-      quantizer.encode(
-        source, type: type, rows: tile.rows.count, columns: columns,
-        scales: UnsafeBufferPointer(scales),
-        into: UnsafeMutableRawBufferPointer(rebasing: slot[..<count]))
+    let type = tensor.type(quantization)
+    let size = type.byteOffset(of: tile.rows.count * tile.columns.count)
+    let source = UnsafeMutableRawBufferPointer(rebasing: scratch[worker].bytes[..<size])
+    let (reader, values) = reader(of: tensor, worker, after: size)
+    try AssemblyProducer(
+      assembly: tensor.assembly, type: type, name: tensor.entry.name, reader: reader,
+      values: values
+    ).produce(rows: tile.rows, columns: tile.columns, into: source)
+    let result = UnsafeMutableRawBufferPointer(
+      rebasing: slot[
+        ..<quantization.byteCount(
+          of: part, rows: tile.rows.count, columns: tile.columns.count, type: tensor.entry.type)])
+    let rows = QuantizedRows(
+      source: UnsafeRawBufferPointer(source), type: type, rows: tile.rows.count,
+      columns: tile.columns.count)
+    guard rows.quantize(quantization.method, part, scaleType: tensor.entry.type, into: result)
+    else {
+      throw Fault(
+        .malformed, "holds NaN or infinity, which cannot be scaled",
+        file: inventory.shards[tensor.source.shard].file.path, tensor: tensor.source.name,
+        expected: "finite weights in rows \(tile.rows.lowerBound) to \(tile.rows.upperBound - 1)")
     }
-    return count
-  }
-
-  // source (rows, columns) → slot F32 (⌈rows / block⌉, ⌈columns / block⌉)
-  private func scales(
-    _ tensor: PlannedTensor, _ block: BlockSize, _ powerOfTwo: Bool, _ tile: Tile, _ worker: Int,
-    _ slot: UnsafeMutableRawBufferPointer
-  ) throws(Fault) -> Int {
-    let (height, columns) = (tensor.assembly.rows, tensor.assembly.columns)
-    let quantizer = BlockQuantizer(block, powerOfTwo: powerOfTwo)
-    let count = tile.rows.count * tile.columns.count
-    let results = slot.bindMemory(to: Float.self)
-    for band in tile.rows {
-      let first = band * block.rows
-      let rows = min(block.rows, height - first)
-      let (source, type) = try source(of: tensor, rows: first..<first + rows, worker)
-      let start = (band - tile.rows.lowerBound) * tile.columns.count
-      let row = UnsafeMutableBufferPointer(
-        rebasing: results[start..<start + tile.columns.count])
-      quantizer.findScales(
-        source, type: type, rows: rows, columns: columns, into: row)
-      guard row.allSatisfy(\.isFinite) else {
-        throw Fault(
-          .malformed, "holds NaN or infinity, which FP8 blocks cannot scale",
-          file: inventory.shards[tensor.source.shard].file.path, tensor: tensor.source.name,
-          expected: "finite weights in rows \(first) to \(first + rows - 1)")
-      }
-    }
-    return count * MemoryLayout<Float>.size
-  }
-
-}
-
-extension BlockQuantizer {
-  /// The quantizer that an operation describes.
-  fileprivate init(_ block: BlockSize, powerOfTwo: Bool) {
-    self.init(
-      blockRows: block.rows, blockColumns: block.columns,
-      scaleFormat: powerOfTwo ? .powerOfTwo : .f32)
+    return result.count
   }
 }

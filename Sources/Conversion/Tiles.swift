@@ -1,3 +1,4 @@
+internal import Codecs
 internal import Formats
 internal import Tensors
 
@@ -43,18 +44,13 @@ struct TileGrid {
       // Whole blocks, so that each tile can be looked at by itself.
       let unit = tensor.entry.type.byteCount(elements: tensor.entry.type.blockElements) ?? 1
       columnsPerTile = max(1, tileBytes / unit) * unit
-    case .quantize(let block, _):
+    case .quantize(let quantization, _):
       rows = tensor.assembly.rows
       columns = tensor.assembly.columns
-      let band = min(block.rows, max(1, rows))
+      let band = min(quantization.bandRows, max(1, rows))
       rowsPerTile = max(1, elements / max(1, columns) / band) * band
       columnsPerTile = max(1, columns)
-    case .scales:
-      rows = tensor.entry.shape.dimensions[0]
-      columns = tensor.entry.shape.dimensions[1]
-      rowsPerTile = max(1, tileBytes / max(1, tensor.indivisibleBytes))
-      columnsPerTile = max(1, columns)
-    case .convert:
+    case .convert, .times:
       rows = tensor.assembly.rows
       columns = tensor.assembly.columns
       rowsPerTile = max(1, elements / max(1, columns))
@@ -79,24 +75,31 @@ extension PlannedTensor {
     switch operation {
     case .copy: bytes
     // A multiple of every block; F32 is the widest type on the way, or what is stored.
-    case .convert:
+    case .convert, .times:
       max(256, bytes * 8 / max(32, source.type.isBlock ? 0 : source.type.bits) / 256 * 256)
-    case .quantize, .scales:
-      max(1, (bytes - reservedBytes) * 8 / max(entry.type.bits, (plainType ?? .f32).bits))
+    case .quantize(let quantization, _):
+      max(
+        1, (bytes - reservedBytes(quantization)) * 8 / max(entry.type.bits, type(quantization).bits)
+      )
     }
   }
 
-  /// The type of a single tensor of plain numbers, which is quantized from its bytes; else nil.
-  var plainType: ElementType? {
+  /// The type of a single tensor of plain numbers; nil for everything else.
+  private var plainType: ElementType? {
     guard let (tensor, scaling) = assembly.single, scaling == nil, !tensor.type.isBlock,
       tensor.type.bits >= 8
     else { return nil }
     return tensor.type
   }
 
-  /// Bytes of areas beside the values of what is quantized.
-  private var reservedBytes: Int {
-    plainType == nil ? (1 + assembly.turns) * AssemblyProducer.chunk * 4 : 0
+  /// The type of the values that are quantized.
+  func type(_ quantization: Quantization) -> ElementType {
+    quantization.type ?? plainType ?? .f32
+  }
+
+  /// Bytes of areas beside the values that are quantized: none where those are stored as they are.
+  private func reservedBytes(_ quantization: Quantization) -> Int {
+    plainType == type(quantization) ? 0 : areas * AssemblyProducer.chunk * 4
   }
 
   /// Elements of a row where its columns are weighed, so that it is quantized in one go; else 0.
@@ -117,13 +120,42 @@ extension PlannedTensor {
   var indivisibleBytes: Int {
     switch operation {
     case .copy: 0
-    case .convert: (weighedRow + 255) / 256 * 256 * areas * 4
-    case .quantize(let block, _), .scales(let block, _):
+    case .convert, .times: (weighedRow + 255) / 256 * 256 * areas * 4
+    case .quantize(let quantization, let part):
       // Read as one piece; and what it becomes, which for tiny blocks may take more.
       max(
-        reservedBytes + min(block.rows, assembly.rows) * assembly.columns
-          * (plainType ?? .f32).bits / 8,
-        entry.shape.dimensions[1] * entry.type.bits / 8)
+        reservedBytes(quantization) + min(quantization.bandRows, assembly.rows) * assembly.columns
+          * type(quantization).bits / 8,
+        quantization.byteCount(
+          of: part, rows: min(quantization.bandRows, assembly.rows), columns: assembly.columns,
+          type: entry.type))
+    }
+  }
+}
+
+extension Quantization {
+  /// Rows that a tile must be a multiple of, all tiles of a tensor but the last.
+  var bandRows: Int {
+    switch method {
+    case .blocks(let block, _): block.rows
+    case .groups(let scheme): scheme.bandRows
+    }
+  }
+
+  /// Bytes that a part of so many rows takes, scales being stored in `type`.
+  func byteCount(
+    of part: Operation.Part, rows: Int, columns: Int, type: ElementType
+  ) -> Int {
+    switch (method, part) {
+    case (.blocks, .codes): return rows * columns
+    case (.blocks(let block, _), _):
+      let grid = Scaling.grid(block, rows: rows, columns: columns)
+      return grid[0] * grid[1] * type.bits / 8
+    case (.groups(let scheme), .codes): return rows * scheme.codeBytes(columns: columns)
+    case (.groups(let scheme), .scales):
+      return rows * scheme.groups(columns: columns) * type.bits / 8
+    case (.groups(let scheme), .offsets):
+      return scheme.offsetBytes(rows: rows, columns: columns, type: type)
     }
   }
 }

@@ -13,6 +13,10 @@ public struct OutputLayout: Sendable {
     public let shape: Shape
     /// Bytes that it takes.
     public let byteCount: Int
+    /// What the file says that its elements are: `type`, or a wider one that holds several codes.
+    public let storedType: ElementType
+    /// The dimensions in elements of `storedType`.
+    public let storedShape: Shape
 
     /// Returns nil where the elements do not fill whole bytes or blocks, or overflow.
     public init?(name: String, type: ElementType, shape: Shape) {
@@ -23,6 +27,22 @@ public struct OutputLayout: Sendable {
       self.type = type
       self.shape = shape
       self.byteCount = byteCount
+      (storedType, storedShape) = (type, shape)
+    }
+
+    /// Codes in rows of wider elements: [out, in] of U4 in U32 is [out, in / 8].
+    ///
+    /// Returns nil where a row of codes does not fill whole elements of the container.
+    public init?(name: String, type: ElementType, shape: Shape, in container: ElementType) {
+      guard let plain = Entry(name: name, type: type, shape: shape),
+        let columns = shape.dimensions.last, columns * type.bits % container.bits == 0,
+        let stored = Shape(shape.dimensions.dropLast() + [columns * type.bits / container.bits])
+      else { return nil }
+      self.name = name
+      self.type = type
+      self.shape = shape
+      byteCount = plain.byteCount
+      (storedType, storedShape) = (container, stored)
     }
   }
 

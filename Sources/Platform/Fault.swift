@@ -78,6 +78,9 @@ extension String {
       switch scalar.properties.generalCategory {
       case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse:
         result += "\\u{\(String(scalar.value, radix: 16))}"
+      // No character at all, and forbidden in XML.
+      case .unassigned where scalar.properties.isNoncharacterCodePoint:
+        result += "\\u{\(String(scalar.value, radix: 16))}"
       default: result.unicodeScalars.append(scalar)
       }
     }

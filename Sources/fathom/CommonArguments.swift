@@ -31,9 +31,21 @@ struct ReportOptions: ParsableArguments {
   var overwrite = false
 
   /// The place, which is refused before any work is done.
-  func destination() throws(Fault) -> ReportDestination {
+  ///
+  /// - Parameter models: what the report is about; no file of theirs is replaced.
+  func destination(sparing models: String...) throws(Fault) -> ReportDestination {
     guard let output else { return ReportDestination(file: nil) }
-    return ReportDestination(file: try OutputPath(output, overwrite: overwrite))
+    return ReportDestination(
+      file: try OutputPath(output, overwrite: overwrite, sparing: models))
+  }
+}
+
+extension OutputPath {
+  /// A place for what is said of models: `overwrite` replaces no file of theirs.
+  init(_ path: String, overwrite: Bool, sparing models: [String]) throws(Fault) {
+    try self.init(path, overwrite: overwrite)
+    guard replaced != nil else { return }
+    for model in models { try requireApart(from: model) }
   }
 }
 

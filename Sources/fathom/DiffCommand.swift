@@ -54,7 +54,7 @@ struct DiffCommand: ParsableCommand {
   }
 
   func run() throws {
-    let destination = try report.destination()
+    let destination = try report.destination(sparing: a, b)
     let (one, other) = (
       try SourceModel(path: a, threads: threads), try SourceModel(path: b, threads: threads)
     )

@@ -55,7 +55,7 @@ struct InspectCommand: ParsableCommand {
   }
 
   func run() throws {
-    let destination = try report.destination()
+    let destination = try report.destination(sparing: model)
     let files = try ModelFiles(path: model, threads: threads)
     let inventory = files.inventory
     let inspection = Inspection(files)

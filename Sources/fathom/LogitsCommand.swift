@@ -48,7 +48,7 @@ struct LogitsCommand: ParsableCommand {
   }
 
   func run() throws {
-    let destination = try OutputPath(output, overwrite: overwrite)
+    let destination = try OutputPath(output, overwrite: overwrite, sparing: [model])
     let files = try ModelFiles(path: model, threads: threads)
     guard let (sequences, notes) = try input.chosen?.read(for: files) else { return }
     let run = try LogitsRun(

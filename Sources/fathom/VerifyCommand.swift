@@ -73,11 +73,23 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "Threads to compute with; the result does not depend on it.")
   var threads = Workers.available
 
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
+  @Option(
+    help: """
+      Output format: text, json, junit, html or markdown. The HTML page has plots by position, \
+      layer, expert and type; for its sake --isolate is taken as given where REFERENCE is a model.
+      """)
+  var format = VerifyFormat.text
 
   @OptionGroup
-  var report: ReportOptions
+  var output: ReportOptions
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Write a further report to a file, from the same run: junit=FILE, html=FILE, markdown=FILE, \
+      json=FILE or text=FILE. May be given several times.
+      """, valueName: "format=file"))
+  var report: [ReportFile] = []
 
   @Option(help: "Progress on standard error: auto, always or never.")
   var progress = ProgressLine.Mode.auto
@@ -88,6 +100,10 @@ struct VerifyCommand: ParsableCommand {
       throw ValidationError("a limit is a finite number")
     }
     try checkRecording()
+    let paths = [output.output].compactMap { $0 } + report.map(\.name)
+    guard Set(paths).count == paths.count else {
+      throw ValidationError("every report needs a file of its own")
+    }
     guard (1...1000).contains(blameCount) else {
       throw ValidationError("--blame-count takes a number from 1 to 1000")
     }
@@ -101,32 +117,42 @@ struct VerifyCommand: ParsableCommand {
       return
     }
     guard candidate == nil else { throw ValidationError("--record takes a reference alone") }
-    guard input.chosen != nil, report.output != nil else {
+    guard input.chosen != nil, output.output != nil else {
       throw ValidationError("--record needs --tokens or --text, and -o")
     }
     guard (1...4096).contains(keep) else {
       throw ValidationError("--keep takes a number from 1 to 4096")
     }
-    let others = !limitOptions.isEmpty || thresholds != nil || isolate || blame
+    let others =
+      !limitOptions.isEmpty || thresholds != nil || isolate || blame || !report.isEmpty
     guard !others else { throw ValidationError("--record measures nothing: there is no candidate") }
   }
 
   func run() throws {
     if record { return try recordFixture() }
-    let destination = try report.destination()
+    let clock = Stopwatch()
+    let candidate = self.candidate ?? ""
+    let destination = try output.destination(sparing: reference, candidate)
+    let reports = try report.map { file throws(Fault) in
+      let path = try OutputPath(
+        file.name, overwrite: output.overwrite, sparing: [reference, candidate])
+      return (file.format, ReportDestination(file: path))
+    }
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
     let request = try request()
     let result = try VerifyReport(request) { line.show($0, of: $1) }
     line.clear()
-    try destination.write(format == .json ? result.json.text() + "\n" : result.text)
+    for (format, destination) in reports + [(format, destination)] {
+      try destination.write(format.text(of: result, clock))
+    }
     if !result.passes { throw ExitCode(1) }
   }
 
   private func recordFixture() throws {
-    guard let path = report.output, let input = input.chosen else { return }
-    let destination = try OutputPath(path, overwrite: report.overwrite)
+    guard let path = output.output, let input = input.chosen else { return }
+    let destination = try OutputPath(path, overwrite: output.overwrite, sparing: [reference])
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
@@ -145,6 +171,7 @@ struct VerifyCommand: ParsableCommand {
     request.input = input.chosen
     let file = try thresholds.map(ThresholdFile.read) ?? []
     request.thresholds = Threshold.merged(file, overriddenBy: limitOptions)
+    request.isolatesModels = ([format] + report.map(\.format)).contains(.html)
     request.isolates = isolate || request.thresholds.contains { $0.measure == .maxLayerOwnNMSE }
     request.blameCount = blame ? blameCount : nil
     request.memory = memory.bytes

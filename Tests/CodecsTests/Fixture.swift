@@ -1,5 +1,7 @@
 import Foundation
+import Support
 import Tensors
+import Testing
 
 /// Keeps the tests' buffers alive to the end, so that tests may hold pointers into them.
 ///
@@ -41,6 +43,29 @@ extension ByteBuffer {
   var mutableFloats: UnsafeMutableBufferPointer<Float> {
     bytes.assumingMemoryBound(to: Float.self)
   }
+}
+
+/// A line of a fixture that a script made from a peer: words, then a hash.
+struct HashedAnswer: CustomTestStringConvertible, Sendable {
+  let words: [String]
+  let hash: String
+  var testDescription: String { words.joined(separator: " ") }
+
+  static func read(_ name: String) -> [HashedAnswer] {
+    let file = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "Fixtures/\(name).txt")
+    guard let text = try? String(contentsOf: file, encoding: .utf8) else { return [] }
+    return text.split(separator: "\n").map { line in
+      let words = line.split(separator: " ").map(String.init)
+      return HashedAnswer(words: words.dropLast(), hash: words.last ?? "")
+    }
+  }
+}
+
+/// The hash as fixtures write it.
+func hash(_ bytes: some Sequence<UInt8>) -> String {
+  let digits = String(fnv1a(bytes), radix: 16)
+  return String(repeating: "0", count: 16 - digits.count) + digits
 }
 
 /// Where two results differ first; nil where they are equal. Shorter to read than both of them.

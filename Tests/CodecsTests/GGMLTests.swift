@@ -1,25 +1,7 @@
 import Codecs
-import Foundation
 import Support
 import Tensors
 import Testing
-
-/// A line of a fixture that `scripts/make_ggml_fixtures.py` made from ggml: words, then a hash.
-struct GGMLAnswer: CustomTestStringConvertible, Sendable {
-  let words: [String]
-  let hash: String
-  var testDescription: String { words.joined(separator: " ") }
-
-  static func read(_ name: String) -> [GGMLAnswer] {
-    let file = URL(filePath: #filePath).deletingLastPathComponent()
-      .appending(path: "Fixtures/\(name).txt")
-    guard let text = try? String(contentsOf: file, encoding: .utf8) else { return [] }
-    return text.split(separator: "\n").map { line in
-      let words = line.split(separator: " ").map(String.init)
-      return GGMLAnswer(words: words.dropLast(), hash: words.last ?? "")
-    }
-  }
-}
 
 @Suite struct GGMLTests {
   /// Columns and rows of every matrix; `make_ggml_fixtures.py` has the same.
@@ -48,8 +30,8 @@ struct GGMLAnswer: CustomTestStringConvertible, Sendable {
     return Array(target.bytes)
   }
 
-  @Test("ggml's bytes", arguments: GGMLAnswer.read("ggml-encoded"), KernelLevel.available)
-  func encodesAsGGML(answer: GGMLAnswer, level: KernelLevel) throws {
+  @Test("ggml's bytes", arguments: HashedAnswer.read("ggml-encoded"), KernelLevel.available)
+  func encodesAsGGML(answer: HashedAnswer, level: KernelLevel) throws {
     let type = try #require(ElementType(rawValue: answer.words[0]))
     let set = try #require(NumberSet(rawValue: answer.words[1]))
     let codec = try #require(Codec.codec(for: type))
@@ -58,11 +40,11 @@ struct GGMLAnswer: CustomTestStringConvertible, Sendable {
       answer.words[2] == "weighted"
       ? NumberSet.importance(count: GGMLTests.columns, seed: 7) : nil
     let bytes = try GGMLTests.encode(codec, values, importance, level)
-    #expect(String(fnv1a(bytes), radix: 16).leftPadded(to: 16) == answer.hash)
+    #expect(hash(bytes) == answer.hash)
   }
 
-  @Test("ggml's values", arguments: GGMLAnswer.read("ggml-decoded"), KernelLevel.available)
-  func decodesAsGGML(answer: GGMLAnswer, level: KernelLevel) throws {
+  @Test("ggml's values", arguments: HashedAnswer.read("ggml-decoded"), KernelLevel.available)
+  func decodesAsGGML(answer: HashedAnswer, level: KernelLevel) throws {
     let type = try #require(ElementType(rawValue: answer.words[0]))
     let codec = try #require(Codec.codec(for: type))
     var random = SplitMix64(state: 5)
@@ -71,16 +53,16 @@ struct GGMLAnswer: CustomTestStringConvertible, Sendable {
     let values = memory(4 * 4096)
     bytes.withUnsafeBytes { codec.decode($0, into: values.mutableFloats, level: level) }
     for index in 0..<4096 where values.floats[index].isNaN { values.mutableFloats[index] = .nan }
-    #expect(String(fnv1a(values.bytes), radix: 16).leftPadded(to: 16) == answer.hash)
+    #expect(hash(values.bytes) == answer.hash)
   }
 
   @Test("every type has known answers")
   func fixturesAreComplete() {
     let blocks = Codec.table.filter { $0.type.isBlock }
     #expect(blocks.count == ElementType.allCases.filter(\.isBlock).count)
-    let decoded = Set(GGMLAnswer.read("ggml-decoded").map { $0.words[0] })
+    let decoded = Set(HashedAnswer.read("ggml-decoded").map { $0.words[0] })
     #expect(decoded == Set(blocks.map(\.type.rawValue)))
-    let encoded = GGMLAnswer.read("ggml-encoded").map { $0.words.joined(separator: " ") }
+    let encoded = HashedAnswer.read("ggml-encoded").map { $0.words.joined(separator: " ") }
     let wanted = blocks.filter(\.isWritable).flatMap { codec in
       NumberSet.allCases.flatMap { set in
         ["plain", "weighted"].map { "\(codec.type.rawValue) \(set) \($0)" }
@@ -148,15 +130,10 @@ struct GGMLAnswer: CustomTestStringConvertible, Sendable {
     #expect(results[0] == results[1])
   }
 
-  @Test("block types are no safetensors types", arguments: ElementType.allCases)
+  @Test("block types and packed codes are no safetensors types", arguments: ElementType.allCases)
   func safetensorsNames(type: ElementType) {
-    #expect((ElementType(safetensorsName: type.rawValue) == nil) == type.isBlock)
+    let isNone = type.isBlock || type.isPackedCode
+    #expect((ElementType(safetensorsName: type.rawValue) == nil) == isNone)
     if let id = type.ggmlID { #expect(ElementType(ggmlID: id) == type) }
-  }
-}
-
-extension String {
-  fileprivate func leftPadded(to count: Int) -> String {
-    String(repeating: "0", count: max(0, count - self.count)) + self
   }
 }

@@ -127,6 +127,55 @@ import Testing
     #expect(try JSONDocument(text).string("verdict") == "pass")
   }
 
+  @Test func oneRunMakesSeveralReports() throws {
+    let copy = try changed("model.layers.1.self_attn.o_proj.weight", 9)
+    let files = ["junit", "html", "markdown", "json", "text"].map {
+      ($0, workspace.path("r.\($0)"))
+    }
+    let options = files.flatMap { ["--report", "\($0)=\($1)"] }
+    let run = try FathomProcess(
+      ["verify", sample, copy, "--max-kl", "1e-9", "--format", "json"] + options)
+    #expect(run.status == 1, "\(run.messages)")
+    let texts = Dictionary(
+      uniqueKeysWithValues: try files.map {
+        ($0, String(decoding: try contents($1), as: UTF8.self))
+      })
+    #expect(texts["json"] == run.output)
+    #expect(texts["text"]?.contains("FAILS: max-kl") ?? false)
+    #expect(try XMLSchema(named: "junit").faults(in: texts["junit"] ?? "") == [])
+    #expect(texts["markdown"]?.hasPrefix("### fathom verify: fail") ?? false)
+    _ = try XMLSchema.parse(Data((texts["html"] ?? "").utf8))
+    // The page wants each layer's own error, and so the other reports have it.
+    #expect(try JSONDocument(run.output).list("layers").allSatisfy { $0["ownNmse"] != nil })
+    let alone = try report(sample, copy)
+    #expect(alone.list("layers").allSatisfy { $0["ownNmse"] == nil })
+    // What exists is refused before anything is computed, and kept.
+    let again = try FathomProcess(["verify", sample, copy] + options)
+    #expect(again.status == 73 && again.output.isEmpty)
+    #expect(try FathomProcess(["verify", sample, copy, "--overwrite"] + options).status == 0)
+    #expect(try workspace.names().count == 1 + files.count)
+  }
+
+  @Test(arguments: ["junit", "html", "markdown"]) func everyFormatGoesToOutput(format: String)
+    throws
+  {
+    let run = try FathomProcess("verify", sample, sample, "--format", format)
+    #expect(run.status == 0, "\(run.messages)")
+    let starts = [
+      "junit": "<?xml", "html": "<!DOCTYPE html>", "markdown": "### fathom verify: pass",
+    ]
+    #expect(run.output.hasPrefix(starts[format] ?? "?"))
+    #expect(run.output.hasSuffix("\n"))
+  }
+
+  @Test(arguments: [
+    ["--report", "pdf=x"], ["--report", "junit"], ["--report", "junit="], ["--format", "xml"],
+    ["--report", "junit=x", "--report", "html=x"], ["--report", "junit=x", "-o", "x"],
+  ])
+  func reportsThatCannotBeAreRefused(options: [String]) throws {
+    #expect(try FathomProcess(["verify", sample, sample] + options).status == 64)
+  }
+
   @Test func textFitsAScreen() throws {
     let run = try FathomProcess("verify", sample, sample)
     let lines = run.output.split(separator: "\n", omittingEmptySubsequences: false)

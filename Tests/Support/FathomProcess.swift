@@ -17,16 +17,26 @@ public struct FathomProcess {
     try self.init(arguments, environment: environment, outputPath: nil)
   }
 
+  /// Runs another program from `folder` and waits for it.
+  public init(
+    program: String, _ arguments: [String], environment: [String: String], folder: String
+  ) throws {
+    try self.init(
+      arguments, environment: environment, outputPath: nil, program: program, folder: folder)
+  }
+
   /// Runs `fathom` with its standard output on a device that is always full.
   public static func toFullDevice(_ arguments: [String]) throws -> FathomProcess {
     try FathomProcess(arguments, environment: [:], outputPath: "/dev/full")
   }
 
   private init(
-    _ arguments: [String], environment: [String: String], outputPath: String?
+    _ arguments: [String], environment: [String: String], outputPath: String?,
+    program: String = FathomProcess.path, folder: String? = nil
   ) throws {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: FathomProcess.path)
+    process.executableURL = URL(fileURLWithPath: program)
+    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     // Files rather than pipes: nothing can block, however much is printed.

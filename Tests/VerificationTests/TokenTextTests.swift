@@ -11,7 +11,7 @@ import Verification
     try editor.set("routed_scaling_factor", 1.0)
     var request = VerifyRequest(
       reference: Repository.samples + "/tiny-tied", candidate: editor.path)
-    request.tokenText = { $0 % 2 == 0 ? "<\($0)\u{1b}>" : nil }
+    request.tokenText = { $0[0] % 2 == 0 ? "<\($0[0])\u{1b}>" : nil }
     let report = try VerifyReport(request) { _, _ in }
     let document = try JSONDocument(report.json.text())
     #expect(try JSONSchema(named: "fathom.verify.1").faults(in: document).isEmpty)

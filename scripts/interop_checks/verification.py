@@ -1,13 +1,17 @@
 """`fathom verify`: its numbers against torch's from the logits that Fathom dumps."""
 
 import json
+import shutil
 
+import torch
 from safetensors.torch import load_file
 
 from make_samples import SAMPLES, make_tokens
 from peers import llama
-from peers.folder import read_checkpoint
+from peers.folder import read_checkpoint, store, write_checkpoint
+from peers.network import make_config
 from peers.oracle import isolated, load_from_stored, trace
+from peers.values import make_values
 
 from .compare import divergences, perplexity
 from .gguf import make_model
@@ -103,12 +107,17 @@ def check_fixture(report, name, folders, tokens, folder, verdict):
         same = all(exact[key] == row[key] for key in
                    ("top1Agreement", "perplexityReference", "perplexityCandidate"))
         report.check(f"{name}, {part}: a fixture has the same top tokens and perplexities", same)
-        bounds = row["klInterval"]
-        report.check(
-            f"{name}, {part}: KL within the fixture's bounds",
-            bounds["lower"] <= exact["klMean"] + ABSOLUTE <= bounds["upper"] + 2 * ABSOLUTE
-            and abs(row["klMean"] - exact["klMean"]) <= 4 * bounds["standardError"] + 1e-12,
-            f"{row['klMean']:.6g} ± {bounds['standardError']:.1g}, exactly {exact['klMean']:.6g}")
+        check_bounds(report, f"{name}, {part}", exact, row)
+
+
+def check_bounds(report, name, exact, row):
+    """The exact KL lies where the fixture says that it does."""
+    bounds = row["klInterval"]
+    report.check(
+        f"{name}: KL within the fixture's bounds",
+        bounds["lower"] <= exact["klMean"] + ABSOLUTE <= bounds["upper"] + 2 * ABSOLUTE
+        and abs(row["klMean"] - exact["klMean"]) <= 4 * bounds["standardError"] + 1e-12,
+        f"{row['klMean']:.6g} ± {bounds['standardError']:.1g}, exactly {exact['klMean']:.6g}")
 
 
 def check_pair(report, name, folder):
@@ -180,10 +189,44 @@ def check_identity(report, folder):
     report.check("a copy in other shards has no difference at all", same)
 
 
-# file type → how far llama.cpp's KL may be from Fathom's. llama.cpp rounds activations to 8 bits
+# File type → how far llama.cpp's mean KL may be from Fathom's. llama.cpp rounds activations to 8 bits
 # where weights are quantized: as much as q8_0 itself does, little beside the other types.
-TOLERANCES = {"q4_k_m": 0.05, "q2_k": 0.05, "q8_0": 0.5}
+ROUNDED = {"q4_k_m": 0.05, "q2_k": 0.05, "q8_0": 0.5}
+# The same weights stored in F32 are computed with in F32. What is left is the file of the reference's
+# log-probabilities, which has 16 bits for a range of 16 nats, and six digits in print.
+DECODED = ["q4_k_m", "q2_k"]
+RELATIVE_PRINTED, ABSOLUTE_PRINTED = 1e-4, 1e-4
 CONTEXT = 128
+
+
+def make_candidates(report, folder):
+    """Name → GGUF file: the reference `f32`, quantized candidates, and those decoded to F32."""
+    model = make_model("whole-blocks", folder)
+    files = {name: folder / f"{name}.gguf" for name in ["f32", *ROUNDED]}
+    for name, file in files.items():
+        report.run("convert", model, file, "--to", "gguf", "--quant", name, "--mtp", "drop")
+    for name in DECODED:
+        decoded, file = folder / f"{name}-decoded", folder / f"{name}-decoded.gguf"
+        report.run("convert", files[name], decoded, "--to", "hf", "--quant", "f32")
+        # The peer takes the begin token from it.
+        for part in ["tokenizer.json", "tokenizer_config.json"]:
+            shutil.copy(model / part, decoded)
+        report.run("convert", decoded, file, "--to", "gguf", "--quant", "f32")
+        files[f"{name} in f32"] = file
+    return files
+
+
+def scored(reference, candidate, ids):
+    """What llama-perplexity says, by torch: of each chunk's second half but its last position."""
+    part = slice(CONTEXT // 2, CONTEXT - 1)
+    kl = divergences(reference, candidate)[:, part]
+    same = (reference.argmax(-1) == candidate.argmax(-1))[:, part]
+    start = CONTEXT // 2
+    perplexities = [perplexity(logits[:, start:], ids[:, start:], 1)
+                    for logits in (reference, candidate)]
+    return {"kl": float(kl.mean()), "klMax": float(kl.max()),
+            "same": 100 * float(same.double().mean()), "perplexityBase": perplexities[0],
+            "perplexity": perplexities[1], "ratio": perplexities[1] / perplexities[0]}
 
 
 def check_perplexity_tool(report, folder):
@@ -192,36 +235,67 @@ def check_perplexity_tool(report, folder):
     It cuts the text into chunks, puts the begin token in place of the first of each, and measures
     the second half of each but its last position.
     """
-    model = make_model("whole-blocks", folder)
-    for file_type in ["f32", *TOLERANCES]:
-        report.run("convert", model, folder / f"{file_type}.gguf", "--to", "gguf", "--quant",
-                   file_type, "--mtp", "drop")
+    files = make_candidates(report, folder)
     text, base = folder / "text.txt", folder / "base.kld"
     letters = "abcdefghijklmnopqrstuvwxyz ,."
     text.write_text("".join(letters[int(n) % 29] for n in make_tokens(50, (1, 700), 2813)[0]))
     tokens = folder / "chunks.json"
-    tokens.write_text(json.dumps(llama.perplexity_base(folder / "f32.gguf", text, base, CONTEXT)))
+    ids = llama.perplexity_base(files["f32"], text, base, CONTEXT)
+    tokens.write_text(json.dumps(ids))
     dumps = {}
-    for file_type in ["f32", *TOLERANCES]:
-        output = folder / f"{file_type}.safetensors"
-        report.run("logits", folder / f"{file_type}.gguf", "--tokens", tokens, "-o", output)
-        dumps[file_type] = load_file(str(output))["logits"]
-    for file_type, tolerance in TOLERANCES.items():
-        candidate = folder / f"{file_type}.gguf"
-        kl = divergences(dumps["f32"], dumps[file_type])
-        found = report.run_json("verify", folder / "f32.gguf", candidate, "--tokens", tokens)
-        report.check(f"f32 and {file_type}: verify has torch's KL",
-                     close(float(kl.mean()), found["main"]["klMean"]))
-        own = float(kl[:, CONTEXT // 2 : CONTEXT - 1].mean())
-        peer = llama.perplexity_divergence(candidate, base, CONTEXT)
-        report.check(f"f32 and {file_type}: llama-perplexity's mean KL",
-                     abs(own - peer) <= tolerance * peer, f"llama.cpp {peer:.6f}, fathom {own:.6f}")
+    for name, file in files.items():
+        output = folder / f"{name}.safetensors"
+        report.run("logits", file, "--tokens", tokens, "-o", output)
+        dumps[name] = load_file(str(output))["logits"]
+    for name, file in files.items():
+        if name == "f32":
+            continue
+        found = report.run_json("verify", files["f32"], file, "--tokens", tokens)["main"]
+        if name in ROUNDED:
+            compare(report, f"f32 and {name}",
+                    measures(dumps["f32"], dumps[name], torch.tensor(ids), 1), found)
+        own = scored(dumps["f32"], dumps[name], torch.tensor(ids))
+        peer = llama.perplexity_statistics(file, base, CONTEXT)
+        if name in ROUNDED:
+            own, peer = {"kl": own["kl"]}, {"kl": peer["kl"]}
+        for key, value in own.items():
+            tolerance = (ROUNDED[name] * value if name in ROUNDED
+                         else RELATIVE_PRINTED * value + ABSOLUTE_PRINTED)
+            report.check(f"f32 and {name}: llama-perplexity's {key}",
+                         abs(value - peer[key]) <= tolerance,
+                         f"llama.cpp {peer[key]:.6f}, fathom {value:.6f}")
+
+
+def check_full_vocabulary(report, folder):
+    """A fixture of 512 tokens of DeepSeek-V3's vocabulary is small, and as near as it says."""
+    config = make_config(
+        block=(32, 32), hidden_size=64, intermediate_size=64, moe_intermediate_size=32,
+        num_hidden_layers=3, first_k_dense_replace=1, num_attention_heads=2, q_lora_rank=32,
+        kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=32, v_head_dim=32,
+        n_routed_experts=16, n_group=4, topk_group=2, num_experts_per_tok=4)
+    reference, candidate = folder / "full", folder / "full.gguf"
+    # Steeper than chance, as a trained model's logits are.
+    values = make_values(config, 61, {"lm_head": 3, "shared_head.head": 3})
+    write_checkpoint(reference, config, store(config, values), shards=1)
+    report.run("convert", reference, candidate, "--to", "gguf", "--quant", "q8_0")
+    tokens, fixture = folder / "full.json", folder / "full.fixture"
+    tokens.write_text(json.dumps(make_tokens(62, (1, 512), config["vocab_size"]).tolist()))
+    report.run("verify", "--record", reference, "--tokens", tokens, "-o", fixture)
+    size = fixture.stat().st_size
+    report.check("a fixture of 512 tokens of 129,280 words is well under 1 MB", size < 600_000,
+                 f"{size} bytes")
+    exact = report.run_json("verify", reference, candidate, "--tokens", tokens)
+    found = report.run_json("verify", fixture, candidate)
+    for part in ("main", "mtp"):
+        report.check(f"full vocabulary, {part}: the models differ", exact[part]["klMean"] > 1e-3)
+        check_bounds(report, f"full vocabulary, {part}", exact[part], found[part])
 
 
 def run(report, folder):
-    """Pairs, thresholds, identity, llama-perplexity."""
+    """Pairs, thresholds, identity, llama-perplexity, a fixture of full size."""
     for name in PAIRS:
         report.attempt(name, check_pair, report, name, folder)
     report.attempt("thresholds", check_thresholds, report, folder)
     report.attempt("identity", check_identity, report, folder)
     report.attempt("llama-perplexity", check_perplexity_tool, report, folder)
+    report.attempt("full vocabulary", check_full_vocabulary, report, folder)

@@ -11,6 +11,8 @@ import numpy as np
 ROOT = Path(os.environ.get(
     "FATHOM_LLAMA",
     Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fathom" / "llama"))
+# Keys and values in F32, and plain attention: otherwise they are rounded to F16.
+EXACT = ["-ctk", "f32", "-ctv", "f32", "-fa", "off"]
 CONVERTER = Path(__file__).with_name("convert_to_gguf.py")
 
 
@@ -43,7 +45,7 @@ def perplexity_base(model, text, output, context):
     The file: `_logits_`, context, vocabulary, chunks, the ids of all chunks, log-probabilities. The
     first id of each chunk is replaced by the begin token, 0 in these models.
     """
-    run([ROOT / "bin" / "llama-perplexity", "-m", model, "-f", text, "-c", context,
+    run([ROOT / "bin" / "llama-perplexity", "-m", model, "-f", text, *EXACT, "-c", context,
          "--save-all-logits", output, "-t", 1])
     data = Path(output).read_bytes()
     if data[:8] != b"_logits_":
@@ -55,11 +57,18 @@ def perplexity_base(model, text, output, context):
     return ids.tolist()
 
 
-def perplexity_divergence(model, base, context):
-    """llama-perplexity --kl-divergence: its mean."""
+def perplexity_statistics(model, base, context):
+    """llama-perplexity --kl-divergence: what it says of a candidate, as it prints it."""
     output = run([ROOT / "bin" / "llama-perplexity", "-m", model, "--kl-divergence",
-                  "--kl-divergence-base", base, "-c", context, "-t", 1])
-    return float(re.search(r"Mean +KLD: +([0-9.]+)", output).group(1))
+                  "--kl-divergence-base", base, *EXACT, "-c", context, "-t", 1])
+    number = r" *: +([0-9.]+)"
+    patterns = {
+        "kl": "Mean +KLD", "klMax": "Maximum KLD", "same": "Same top p",
+        "perplexity": r"Mean PPL\(Q\)", "perplexityBase": r"Mean PPL\(base\)",
+        "ratio": r"Mean PPL\(Q\)/PPL\(base\)",
+    }
+    return {key: float(re.search(pattern + number, output).group(1))
+            for key, pattern in patterns.items()}
 
 
 def runner():

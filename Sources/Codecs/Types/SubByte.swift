@@ -9,12 +9,9 @@ extension Codec {
 
   private static func packed(_ type: ElementType, _ format: SmallFloat) -> Codec {
     let table = (0..<UInt32(1 << format.bits)).map { format.decode($0) }
-    let (bits, mask) = (format.bits, (1 << format.bits) - 1)
     return Codec(type) { bytes, values, _ in
-      for index in 0..<values.count {
-        let (byte, shift) = (index * bits).quotientAndRemainder(dividingBy: 8)
-        let next = shift + bits > 8 ? Int(bytes[byte + 1]) << 8 : 0
-        values[index] = table[(Int(bytes[byte]) | next) >> shift & mask]
+      BitStream.unpack(bytes, bits: format.bits, count: values.count) { index, code in
+        values[index] = table[Int(code)]
       }
     }
   }

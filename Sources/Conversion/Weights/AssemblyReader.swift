@@ -152,22 +152,65 @@ struct AssemblyReader {
     count(bytes.count)
   }
 
-  /// What scales a tile: the rows of the grid that it needs, and the tile as one of those.
+  /// What scales a tile, and the tile as one of the matrix that starts with its rows.
   func scales(
     _ scaling: Scaling, of tile: MatrixTile
   ) throws(Fault) -> (BlockScales, MatrixTile) {
-    let block = scaling.block
-    let width = scaling.scales.shape.dimensions[1]
-    let bands = tile.rows.lowerBound / block.rows..<(tile.rows.upperBound - 1) / block.rows + 1
-    let values = try numbers(
-      bands.lowerBound * width..<bands.upperBound * width, of: scaling.scales)
-    let skipped = bands.lowerBound * block.rows
-    return (
-      BlockScales(values: values, blockRows: block.rows, blockColumns: block.columns),
-      MatrixTile(
-        rows: tile.rows.lowerBound - skipped..<tile.rows.upperBound - skipped,
-        columns: tile.columns, width: tile.width)
+    let part = MatrixTile(rows: 0..<tile.rows.count, columns: tile.columns, width: tile.width)
+    return (try scales(scaling, rows: tile.rows, width: tile.width), part)
+  }
+
+  /// What scales some rows of a matrix of so many columns.
+  func scales(
+    _ scaling: Scaling, rows: Range<Int>, width: Int
+  ) throws(Fault) -> BlockScales {
+    guard !rows.isEmpty else { return BlockScales(values: [], blockRows: 1, blockColumns: 1) }
+    switch scaling.kind {
+    case .blocks(let block):
+      let gridWidth = scaling.scales.shape.dimensions[1]
+      let bands = rows.lowerBound / block.rows..<(rows.upperBound - 1) / block.rows + 1
+      return BlockScales(
+        values: try numbers(
+          bands.lowerBound * gridWidth..<bands.upperBound * gridWidth, of: scaling.scales),
+        blockRows: block.rows, blockColumns: block.columns,
+        firstRow: rows.lowerBound % block.rows)
+    case .groups(let scheme): return try scales(scaling, scheme, rows: rows, width: width)
+    }
+  }
+
+  private func scales(
+    _ scaling: Scaling, _ scheme: GroupScheme, rows: Range<Int>, width: Int
+  ) throws(Fault) -> BlockScales {
+    let grid = try bytes(of: scaling.scales, rows: rows)
+    var words: ByteBuffer?
+    var first = 0
+    if let offsets = scaling.offsets {
+      // Words of zero points hold several rows each.
+      let perWord = scheme.bandRows
+      let lines = rows.lowerBound / perWord..<(rows.upperBound - 1) / perWord + 1
+      first = rows.lowerBound % perWord
+      words = try bytes(of: offsets, rows: lines)
+    }
+    let global = try scaling.globalScale.map { tensor throws(Fault) in
+      try numbers(0..<1, of: tensor)[0]
+    }
+    defer { withExtendedLifetime((grid, words)) {} }
+    return scheme.blockScales(
+      UnsafeRawBufferPointer(grid.bytes), scaleType: scaling.scales.type,
+      offsets: words.map { UnsafeRawBufferPointer($0.bytes) }, firstZeroPoint: first,
+      rows: rows.count, columns: width, globalScale: global ?? 1)
+  }
+
+  /// Rows of a matrix as they are stored.
+  private func bytes(of tensor: StoredTensor, rows: Range<Int>) throws(Fault) -> ByteBuffer {
+    let columns = tensor.shape.dimensions[1]
+    let (from, to) = (
+      tensor.type.byteOffset(of: rows.lowerBound * columns),
+      tensor.type.byteOffset(of: rows.upperBound * columns)
     )
+    let buffer = ByteBuffer(count: to - from)
+    try read(tensor, from: from, into: buffer.bytes)
+    return buffer
   }
 
   /// Elements of a plain tensor as F32.

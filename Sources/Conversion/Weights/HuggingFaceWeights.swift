@@ -46,14 +46,13 @@ struct HuggingFaceWeights {
         tensor, "is FP8 with scales", "a quantization_config in config.json", "none")
       return
     }
-    let block = BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns)
     guard let grid = fp8.scaleShape(of: tensor.shape) else {
       faults[tensor.name] = fault(tensor, "has scales", "a matrix", "\(tensor.shape)")
       return
     }
     guard
       let scaling = Scaling(
-        scales, block: block, rows: tensor.shape.dimensions[0],
+        scales, block: BlockSize(fp8), rows: tensor.shape.dimensions[0],
         columns: tensor.shape.dimensions[1])
     else {
       let types = Scaling.types.map(\.rawValue).sorted().joined(separator: ", ")
@@ -82,5 +81,12 @@ struct HuggingFaceWeights {
     Fault(
       .malformed, message, file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
       expected: expected, found: found)
+  }
+}
+
+extension BlockSize {
+  /// The blocks that a config names.
+  init(_ fp8: DeepSeekV3Config.FP8Quantization) {
+    self.init(rows: fp8.blockRows, columns: fp8.blockColumns)
   }
 }

@@ -1,4 +1,4 @@
-internal import Codecs
+public import Codecs
 public import Formats
 public import Platform
 public import Tensors
@@ -93,11 +93,17 @@ public struct SourceWeights: Sendable {
     try weight.assembly.values(rows: rows, from: inventory)
   }
 
-  /// Elements of a stored tensor in F32.
+  /// What scales some rows of a stored matrix of so many columns.
   ///
   /// - Throws: `.inputOutput` where reading fails.
-  public func numbers(_ tensor: StoredTensor, _ range: Range<Int>) throws(Fault) -> [Float] {
-    try AssemblyReader.numbers(range, of: tensor, from: inventory)
+  public func scales(
+    _ scaling: Scaling, rows: Range<Int>, width: Int
+  ) throws(Fault) -> BlockScales {
+    try AssemblyReader(
+      inventory: inventory, scratch: UnsafeMutableRawBufferPointer(start: nil, count: 0),
+      turned: []
+    ) { _ in
+    }.scales(scaling, rows: rows, width: width)
   }
 }
 

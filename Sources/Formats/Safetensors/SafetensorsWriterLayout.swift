@@ -80,7 +80,7 @@ public struct SafetensorsWriterLayout: Sendable {
 
   /// Most bytes that an entry takes in a header: a name's character may need six, a number 20.
   private static func headerBound(_ entry: Entry) -> Int {
-    64 + 6 * entry.name.utf8.count + 21 * (entry.shape.dimensions.count + 2)
+    64 + 6 * entry.name.utf8.count + 21 * (entry.storedShape.dimensions.count + 2)
   }
 
   private static func name(_ number: Int, of count: Int) -> String {
@@ -96,7 +96,8 @@ public struct SafetensorsWriterLayout: Sendable {
     let even = tensors.filter { entries[$0].byteCount % 8 == 0 }
     let odd = tensors.filter { entries[$0].byteCount % 8 != 0 }
     // Swift's sort is stable: within one element size the natural order stays.
-    let order = even + odd.sorted { entries[$0].type.bits > entries[$1].type.bits }
+    let order =
+      even + odd.sorted { entries[$0].storedType.bits > entries[$1].storedType.bits }
     var text = "{\"__metadata__\":{\"format\":\"pt\"}"
     var offset = 0
     var offsets: [Int] = []
@@ -104,8 +105,8 @@ public struct SafetensorsWriterLayout: Sendable {
       let entry = entries[index]
       text += ","
       JSONValue.quote(entry.name, to: &text)
-      let shape = entry.shape.dimensions.map(String.init).joined(separator: ",")
-      text += ":{\"dtype\":\"\(entry.type.rawValue)\",\"shape\":[\(shape)],"
+      let shape = entry.storedShape.dimensions.map(String.init).joined(separator: ",")
+      text += ":{\"dtype\":\"\(entry.storedType.rawValue)\",\"shape\":[\(shape)],"
       text += "\"data_offsets\":[\(offset),\(offset + entry.byteCount)]}"
       offsets.append(offset)
       offset += entry.byteCount

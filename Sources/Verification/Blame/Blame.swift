@@ -33,6 +33,16 @@ public struct Blame: Sendable, Hashable {
   /// What the difference looks like, where that can be told.
   public let hint: String?
 
+  /// Makes a record.
+  package init(
+    kind: Kind, name: String, layer: Int?, tensors: Int, klMean: Double, logitsNmse: Double,
+    weightNmse: Double?, hint: String?
+  ) {
+    (self.kind, self.name, self.layer, self.tensors) = (kind, name, layer, tensors)
+    (self.klMean, self.logitsNmse) = (klMean, logitsNmse)
+    (self.weightNmse, self.hint) = (weightNmse, hint)
+  }
+
   var json: JSONValue {
     var object: JSONObject = [
       "kind": .string(kind.rawValue), "name": .string(name), "tensors": .integer(tensors),

@@ -29,7 +29,8 @@ extension VerifyReport {
       batch: batch, mtpLayers: mtpLayers, threads: request.threads, progress: progress)
     self.init(
       reference: request.reference, candidate: request.candidate, sequences: fixture.sequences,
-      comparison: comparison, thresholds: request.thresholds, notes: notes,
+      comparison: comparison, routedExperts: model.config.routedExperts,
+      candidateTypes: TypeMap(model.inventory), thresholds: request.thresholds, notes: notes,
       configDifferences: ConfigDifference.all(reference: header.network, candidate: model),
       tokenText: request.tokenText ?? VerifyReport.tokenText(of: model))
   }
@@ -76,6 +77,7 @@ extension LogitsComparison.Layer {
   fileprivate init(_ index: Int, _ reference: FixtureLayer, _ candidate: FixtureLayer) {
     self.init(
       index: index, hiddenNmse: reference.state.nmse(of: candidate.state),
-      routerAgreement: reference.agreement(with: candidate))
+      routerAgreement: reference.agreement(with: candidate),
+      experts: LogitsComparison.ExpertCount.all(reference.experts, candidate.experts))
   }
 }

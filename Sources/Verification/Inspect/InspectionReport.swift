@@ -32,8 +32,8 @@ extension Inspection {
         "kvCacheBytesPerToken": .integer(kvCacheBytesPerToken),
         "mhaKvCacheBytesPerToken": .integer(mhaKvCacheBytesPerToken),
       ]),
-      "dimensions": dimensions, "types": json(types),
-      "layers": .array(layers.map(json)),
+      "dimensions": dimensions, "types": Inspection.json(types),
+      "layers": .array(layers.map { json($0) }),
     ]
     if let glob {
       document["tensors"] = .array(
@@ -69,11 +69,11 @@ extension Inspection {
       "index": .integer(layer.index), "kind": .string(layer.kind.rawValue),
       "parameters": .integer(layer.parameters), "bytes": .integer(layer.bytes),
       "experts": .integer(layer.experts), "activePerToken": .integer(layer.activePerToken),
-      "types": json(layer.types),
+      "types": Inspection.json(layer.types),
     ])
   }
 
-  private func json(_ types: [ElementType: Tally]) -> JSONValue {
+  static func json(_ types: [ElementType: Tally]) -> JSONValue {
     .array(
       Inspection.sorted(types).map { type, tally in
         .object([

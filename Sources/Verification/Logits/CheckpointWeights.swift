@@ -11,8 +11,8 @@ public struct CheckpointWeights: Sendable {
   private let weights: SourceWeights
   private let ahead: ReadAhead
 
-  /// Types that a weight can be computed with; `.f8E4M3` takes a grid of scales.
-  private static let types: Set<ElementType> = [.f32, .bf16, .f16, .f8E4M3]
+  /// Types that a weight can be computed with without a grid of scales, blocks apart.
+  private static let types: Set<ElementType> = [.f32, .bf16, .f16]
 
   /// Checks that every tensor that the forward pass will ask for is there, with its shape, a type
   /// that can be computed with, and its scales: a fault shows before hours of work, not after.
@@ -44,38 +44,15 @@ public struct CheckpointWeights: Sendable {
   private func check(
     _ weight: SourceWeight, _ stored: StoredTensor, _ scaling: Scaling?
   ) throws(Fault) {
+    let isPlain = CheckpointWeights.types.contains(stored.type) || stored.type.isBlock
     let isMatrix = weight.shape.dimensions.count == 2
-    let isKnown = CheckpointWeights.types.contains(stored.type) || stored.type.isBlock
-    guard isKnown, isMatrix || scaling == nil && stored.type != .f8E4M3 else {
+    guard scaling == nil ? isPlain : isMatrix else {
       throw Fault(
         .malformed, "has a type that cannot be computed with", file: weights.path(of: stored),
         tensor: weight.name,
-        expected: isMatrix ? "F32, BF16, F16, F8_E4M3 or blocks" : "F32, BF16 or F16",
+        expected: "F32, BF16, F16, blocks" + (isMatrix ? ", or codes with scales" : ""),
         found: stored.type.rawValue)
     }
-    guard stored.type != .f8E4M3 || scaling != nil else {
-      throw Fault(
-        .malformed, "is FP8 without scales", file: weights.path(of: stored), tensor: weight.name)
-    }
-  }
-
-  /// The scales of rows of a matrix.
-  private func scales(_ scaling: Scaling?, rows: Range<Int>) throws(Fault) -> BlockScales? {
-    guard let scaling else { return nil }
-    let (grid, block) = (scaling.scales, scaling.block)
-    let width = grid.shape.dimensions[1]
-    // Rows that start inside a block get a finer grid, whose blocks divide the stored ones.
-    let start = rows.lowerBound % block.rows
-    let blockRows = start == 0 ? block.rows : greatestCommonDivisor(start, block.rows)
-    let first = rows.lowerBound / block.rows
-    let last = (rows.upperBound + block.rows - 1) / block.rows
-    let stored = try weights.numbers(grid, first * width..<last * width)
-    var values: [Float] = []
-    for row in stride(from: rows.lowerBound, to: rows.upperBound, by: blockRows) {
-      let line = row / block.rows - first
-      values += stored[line * width..<(line + 1) * width]
-    }
-    return BlockScales(values: values, blockRows: blockRows, blockColumns: block.columns)
   }
 }
 
@@ -107,7 +84,9 @@ extension CheckpointWeights: WeightSource {
     ahead.haveRead(stored, from: start, count: buffer.count, in: clock.now - began)
     return WeightMatrix(
       type: stored.type, rows: rows.count, columns: columns, storage: buffer,
-      scales: try scales(scaling, rows: place))
+      scales: try scaling.map { scaling throws(Fault) in
+        try weights.scales(scaling, rows: place, width: columns)
+      })
   }
 
   /// See `WeightSource`.
@@ -121,8 +100,4 @@ extension CheckpointWeights: WeightSource {
     let values = try weights.values(weight, rows: 0..<weight.assembly.rows)
     return withExtendedLifetime(values) { Array(values.bytes.bindMemory(to: Float.self)) }
   }
-}
-
-private func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
-  b == 0 ? a : greatestCommonDivisor(b, a % b)
 }

@@ -13,8 +13,26 @@ extension LogitsComparison {
     /// Mean over the tokens of Σ |difference of an expert's weight| / Σ weight, from 0 to 2; nil for
     /// a dense layer, and where the reference is a fixture.
     public let routerWeightDifference: Double?
+    /// How often the experts are used, each model on its own hidden states: of the watched tokens
+    /// where the reference is a fixture. Empty for a dense layer.
+    public let experts: [ExpertCount]
     /// The candidate's layer fed with the reference's hidden states; nil where that was not asked.
     public let own: Own?
+  }
+
+  /// How many tokens go to an expert that at least one of the models uses.
+  public struct ExpertCount: Sendable, Hashable {
+    /// Index as in `experts.N`.
+    public let index: Int
+    /// Tokens that the reference sends to it.
+    public let uses: Int
+    /// Tokens that the candidate sends to it.
+    public let candidateUses: Int
+
+    /// Makes a count.
+    package init(index: Int, uses: Int, candidateUses: Int) {
+      (self.index, self.uses, self.candidateUses) = (index, uses, candidateUses)
+    }
   }
 
   /// What a layer does wrong by itself: both models' layers had the reference's hidden states.
@@ -44,17 +62,29 @@ extension LogitsComparison {
     /// experts and of what all tokens go through (attention, shared experts) make 1. See
     /// `ErrorShares`.
     public let errorShare: Double
+
+    /// Makes a record.
+    package init(
+      index: Int, uses: Int, candidateUses: Int, ownNmse: Double, errorShare: Double
+    ) {
+      (self.index, self.uses, self.candidateUses) = (index, uses, candidateUses)
+      (self.ownNmse, self.errorShare) = (ownNmse, errorShare)
+    }
   }
 }
 
 extension LogitsComparison.Layer {
-  /// What a fixture tells of a layer.
-  init(index: Int, hiddenNmse: Double, routerAgreement: Double?) {
+  /// Collects measurements that were made elsewhere; a fixture knows no layer's own error.
+  package init(
+    index: Int, hiddenNmse: Double, routerAgreement: Double?,
+    experts: [LogitsComparison.ExpertCount] = [], own: LogitsComparison.Own? = nil
+  ) {
     self.index = index
     self.hiddenNmse = hiddenNmse
     self.routerAgreement = routerAgreement
+    self.experts = experts
+    self.own = own
     routerWeightDifference = nil
-    own = nil
   }
 
   /// Compares hidden states (tokens, hidden) of both models after a layer.
@@ -67,11 +97,33 @@ extension LogitsComparison.Layer {
     let router = RouterDifference(routing)
     routerAgreement = router?.agreement
     routerWeightDifference = router?.weightDifference
+    experts = LogitsComparison.ExpertCount.all(routing.0?.experts ?? [], routing.1?.experts ?? [])
     self.own = own
   }
 }
 
+extension LogitsComparison.ExpertCount {
+  /// Counts the choices of both models, in the order of the experts.
+  static func all(_ reference: [Int], _ candidate: [Int]) -> [LogitsComparison.ExpertCount] {
+    var counts: [Int: (uses: Int, candidateUses: Int)] = [:]
+    for expert in reference { counts[expert, default: (0, 0)].uses += 1 }
+    for expert in candidate { counts[expert, default: (0, 0)].candidateUses += 1 }
+    return counts.sorted { $0.key < $1.key }.map {
+      LogitsComparison.ExpertCount(
+        index: $0.key, uses: $0.value.uses, candidateUses: $0.value.candidateUses)
+    }
+  }
+}
+
 extension LogitsComparison.Own {
+  /// Collects measurements that were made elsewhere.
+  package init(nmse: Double, routerAgreement: Double?, experts: [LogitsComparison.ExpertUse]) {
+    self.nmse = nmse
+    self.routerAgreement = routerAgreement
+    self.experts = experts
+    routerWeightDifference = nil
+  }
+
   /// Compares the outputs (tokens, hidden) of both models' layers for the same input.
   init(_ output: (Activations, Activations), _ routing: (Routing?, Routing?)) {
     nmse = output.1.nmse(against: output.0)

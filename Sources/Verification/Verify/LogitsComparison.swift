@@ -18,7 +18,9 @@ public struct LogitsComparison: Sendable {
   public let layers: [Layer]
 
   /// Collects measurements that were made elsewhere.
-  init(main: LogitsMetrics, mtp: [LogitsMetrics], embeddingNmse: Double, layers: [Layer]) {
+  package init(
+    main: LogitsMetrics, mtp: [LogitsMetrics], embeddingNmse: Double, layers: [Layer]
+  ) {
     self.main = main
     self.mtp = mtp
     self.embeddingNmse = embeddingNmse

@@ -40,6 +40,16 @@ public struct LogitsMetrics: Sendable, Hashable {
     public let lossReference: Double?
     /// The same by the candidate.
     public let lossCandidate: Double?
+
+    /// Makes a record.
+    package init(
+      divergence: Double, topReference: Int, topCandidate: Int, lossReference: Double?,
+      lossCandidate: Double?
+    ) {
+      (self.divergence, self.topReference) = (divergence, topReference)
+      (self.topCandidate, self.lossReference) = (topCandidate, lossReference)
+      self.lossCandidate = lossCandidate
+    }
   }
 
   /// What a fixture, which holds a part of each distribution, leaves open; see `FixtureHead`.
@@ -161,7 +171,7 @@ extension LogitsMetrics {
   }
 
   /// Means and extremes of positions; `nmse` and `maxAbsDifference` are over all logits.
-  init(
+  package init(
     _ positions: [Position], nmse: Double, maxAbsDifference: Double, nonFinite: Int,
     interval: Interval?
   ) {

@@ -59,6 +59,8 @@ public struct Threshold: Sendable, Hashable {
     public let limit: Double
     /// What was measured, by the worst layer where there are several; NaN where there is none.
     public let value: Double
+    /// Whether the value must not be below the limit, rather than not above it.
+    public let isLeast: Bool
     /// Whether the value exists and keeps to the limit.
     public let holds: Bool
   }
@@ -73,7 +75,8 @@ public struct Threshold: Sendable, Hashable {
     let value = isSound ? worst : .nan
     // Both comparisons are false for NaN, which so never passes.
     let holds = measure.isLeast ? value >= limit : value <= limit
-    return Outcome(name: name, limit: limit, value: value, holds: holds)
+    return Outcome(
+      name: name, limit: limit, value: value, isLeast: measure.isLeast, holds: holds)
   }
 
   private func values(_ comparison: LogitsComparison) -> [Double] {

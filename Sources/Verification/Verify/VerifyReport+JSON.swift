@@ -15,6 +15,7 @@ extension VerifyReport {
     document["layers"] = .array(comparison.layers.map(\.json))
     document["worstPositions"] = .array(
       worstPositions(VerifyReport.listedPositions).map { json($0) })
+    document["candidateTypes"] = candidateTypes.json
     document["configDifferences"] = .array(configDifferences.map(\.json))
     document["blame"] = blame.map { .array($0.map(\.json)) }
     document["thresholds"] = .array(
@@ -38,10 +39,10 @@ extension VerifyReport {
     ]
     object["next"] = worst.next.map { .integer($0) }
     guard let tokenText else { return .object(object) }
-    object["text"] = tokenText(worst.token).map { .string($0) }
-    object["nextText"] = worst.next.flatMap(tokenText).map { .string($0) }
-    object["topReferenceText"] = tokenText(measures.topReference).map { .string($0) }
-    object["topCandidateText"] = tokenText(measures.topCandidate).map { .string($0) }
+    object["text"] = tokenText([worst.token]).map { .string($0) }
+    object["nextText"] = worst.next.flatMap { tokenText([$0]) }.map { .string($0) }
+    object["topReferenceText"] = tokenText([measures.topReference]).map { .string($0) }
+    object["topCandidateText"] = tokenText([measures.topCandidate]).map { .string($0) }
     return .object(object)
   }
 }

@@ -17,14 +17,16 @@ public struct VerifyRequest: Sendable {
   public var mtp = true
   /// Whether to feed the reference's hidden states into the candidate's layers too.
   public var isolates = false
+  /// The same where the reference is a model; a fixture does without.
+  public var isolatesModels = false
   /// Rows of the blame; nil to blame nothing.
   public var blameCount: Int?
   /// Bytes for what is tried at the same time while blaming.
   public var memory = 1_000_000_000
   /// Threads to compute with.
   public var threads = Workers.available
-  /// The text of a token id, where there is a tokenizer.
-  public var tokenText: (@Sendable (Int) -> String?)?
+  /// The text of some token ids, where there is a tokenizer.
+  public var tokenText: (@Sendable ([Int]) -> String?)?
 
   /// Asks for a comparison of two models; everything else has a default.
   public init(reference: String, candidate: String) {
@@ -69,7 +71,8 @@ extension VerifyReport {
       reference: Network(config: first.config, weights: weights.0, threads: threads),
       candidate: Network(config: second.config, weights: weights.1, threads: threads),
       batch: batch, mtpLayers: mtpLayers,
-      isolates: request.isolates || request.blameCount != nil, threads: threads,
+      isolates: request.isolates || request.isolatesModels || request.blameCount != nil,
+      threads: threads,
       progress: progress)
     let differences = ConfigDifference.all(reference: first.config, candidate: second)
     var blame: [Blame]?
@@ -87,15 +90,16 @@ extension VerifyReport {
     }
     self.init(
       reference: request.reference, candidate: request.candidate, sequences: sequences,
-      comparison: comparison, thresholds: request.thresholds, notes: notes,
+      comparison: comparison, routedExperts: second.config.routedExperts,
+      candidateTypes: TypeMap(second.inventory), thresholds: request.thresholds, notes: notes,
       configDifferences: differences, blame: blame,
       tokenText: request.tokenText ?? VerifyReport.tokenText(of: first))
   }
 
   /// The texts of ids, where the model has a tokenizer that can be read.
-  static func tokenText(of model: ModelFiles) -> (@Sendable (Int) -> String?)? {
+  static func tokenText(of model: ModelFiles) -> (@Sendable ([Int]) -> String?)? {
     guard let tokenizer = try? model.tokenizer() else { return nil }
-    return { id in tokenizer.decode([id]).map { String(decoding: $0, as: UTF8.self) } }
+    return { ids in tokenizer.decode(ids).map { String(decoding: $0, as: UTF8.self) } }
   }
 
   /// What to say where the models do not have equally many MTP layers.

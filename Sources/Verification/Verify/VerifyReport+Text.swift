@@ -33,7 +33,13 @@ extension VerifyReport {
 
   private var logitsTable: [String] {
     var table = TextTable([("logits", .left)] + heads.map { ($0.name, .right) })
-    var rows: [(String, (LogitsMetrics) -> String)] = [
+    for (title, value) in measures { table.add([title] + heads.map { value($0.metrics) }) }
+    return table.lines
+  }
+
+  /// What is said of logits, row by row, for all forms of report.
+  var measures: [(title: String, value: (LogitsMetrics) -> String)] {
+    var rows: [(title: String, value: (LogitsMetrics) -> String)] = [
       ("positions", { Quantity.count($0.tokens) }),
       ("KL divergence, mean (nats)", { Quantity.significant($0.klMean) }),
       ("KL divergence, largest", { Quantity.significant($0.klMax) }),
@@ -49,8 +55,7 @@ extension VerifyReport {
         ("  the mean is certainly from", { $0.interval.map(VerifyReport.bounds) ?? "none" }),
       ]
     }
-    for (title, value) in rows { table.add([title] + heads.map { value($0.metrics) }) }
-    return table.lines
+    return rows
   }
 
   private static func bounds(_ interval: LogitsMetrics.Interval) -> String {
@@ -96,7 +101,7 @@ extension VerifyReport {
     ])
     func word(_ token: Int?) -> String {
       guard let token else { return "–" }
-      guard let text = tokenText?(token) else { return "\(token)" }
+      guard let text = tokenText?([token]) else { return "\(token)" }
       var quoted = ""
       JSONValue.quote(String(text.prefix(16)), to: &quoted)
       return "\(token) \(quoted.printable)"

@@ -8,6 +8,10 @@ public struct VerifyReport: Sendable {
   public let sequences: [[Int]]
   /// The measurements.
   public let comparison: LogitsComparison
+  /// Routed experts of a layer.
+  public let routedExperts: Int
+  /// How the candidate is stored.
+  public let candidateTypes: TypeMap
   /// Where the two configs differ in what the network computes.
   public let configDifferences: [ConfigDifference]
   /// What adds how much to the difference, the worst first; nil where that was not asked.
@@ -16,21 +20,24 @@ public struct VerifyReport: Sendable {
   public let outcomes: [Threshold.Outcome]
   /// What the user should know about how the comparison was made.
   public let notes: [String]
-  /// The text of a token id, where there is a tokenizer.
-  public let tokenText: (@Sendable (Int) -> String?)?
+  /// The text of some token ids, where there is a tokenizer.
+  public let tokenText: (@Sendable ([Int]) -> String?)?
 
   /// Applies thresholds to a comparison.
   ///
   /// - Parameter sequences: the tokens that were compared, in the order of the positions.
-  init(
+  package init(
     reference: String, candidate: String, sequences: [[Int]], comparison: LogitsComparison,
-    thresholds: [Threshold], notes: [String], configDifferences: [ConfigDifference] = [],
-    blame: [Blame]? = nil, tokenText: (@Sendable (Int) -> String?)? = nil
+    routedExperts: Int, candidateTypes: TypeMap, thresholds: [Threshold], notes: [String],
+    configDifferences: [ConfigDifference] = [], blame: [Blame]? = nil,
+    tokenText: (@Sendable ([Int]) -> String?)? = nil
   ) {
     self.reference = reference
     self.candidate = candidate
     self.sequences = sequences
     self.comparison = comparison
+    self.routedExperts = routedExperts
+    self.candidateTypes = candidateTypes
     self.notes = notes
     self.configDifferences = configDifferences
     self.blame = blame
@@ -84,9 +91,11 @@ public struct VerifyReport: Sendable {
 
   /// The positions with the largest KL divergence, those that are no number first.
   ///
-  /// - Parameter count: at most so many of each head.
-  public func worstPositions(_ count: Int) -> [WorstPosition] {
-    heads.enumerated().flatMap { depth, head in
+  /// - Parameters:
+  ///   - count: at most so many of each head.
+  ///   - limit: the number of heads that are looked at.
+  public func worstPositions(_ count: Int, heads limit: Int = .max) -> [WorstPosition] {
+    heads.prefix(limit).enumerated().flatMap { depth, head in
       let places = sequences.enumerated().flatMap { sequence, ids in
         (0..<max(0, ids.count - depth)).map { (sequence, $0 + depth) }
       }

@@ -1,0 +1,178 @@
+internal import CKernels
+public import Tensors
+
+/// Where the parts of quantized rows go; a part that is nil is not written.
+public struct GroupOutput {
+  /// rows × `GroupScheme.codeBytes`
+  public var codes: UnsafeMutableRawBufferPointer?
+  /// (rows, groups) of `GroupScheme.scaleType`
+  public var scales: UnsafeMutableRawBufferPointer?
+  /// Biases or zero points, see `GroupScheme.offsetBytes`
+  public var offsets: UnsafeMutableRawBufferPointer?
+
+  /// Names the parts that are wanted.
+  public init(
+    codes: UnsafeMutableRawBufferPointer? = nil, scales: UnsafeMutableRawBufferPointer? = nil,
+    offsets: UnsafeMutableRawBufferPointer? = nil
+  ) {
+    self.codes = codes
+    self.scales = scales
+    self.offsets = offsets
+  }
+}
+
+/// Turns whole rows of weights into codes, scales and offsets by a scheme: the bytes of mlx 0.32.4 on
+/// x86-64 and of compressed-tensors 0.20 with llm-compressor's observer of least and largest weights.
+///
+/// Each part can be computed alone, and rows do not depend on one another. Only where a peer loses
+/// a whole group at the end of its type's range is the result another: see `GroupScheme.Method`'s
+/// powers of two.
+public struct GroupQuantizer: Sendable {
+  /// What is computed.
+  public let scheme: GroupScheme
+  /// NVFP4's global scale, by which scales are multiplied before they are rounded.
+  public let globalScale: Float
+
+  /// - Parameter globalScale: for compressed-tensors' NVFP4 alone, see `globalScale(largest:type:)`.
+  public init(_ scheme: GroupScheme, globalScale: Float = 1) {
+    precondition(globalScale > 0 && globalScale.isFinite)
+    self.scheme = scheme
+    self.globalScale = globalScale
+  }
+
+  /// NVFP4's global scale of weights of a type, by their largest magnitude: of one matrix, or of all
+  /// that an engine joins to one.
+  public static func globalScale(largest: Float, type: ElementType) -> Float {
+    guard let precision = Precision(type) else {
+      preconditionFailure("\(type.rawValue) is not quantized")
+    }
+    return GroupArithmetic.globalScale(largest: largest, precision)
+  }
+
+  /// source (rows, columns) of `type` (F32, F16 or BF16) → the parts that `output` names
+  ///
+  /// Columns must be whole groups, and the first row of zero points a multiple of
+  /// `GroupScheme.bandRows`.
+  public func quantize(
+    _ source: UnsafeRawBufferPointer, type: ElementType, rows: Int, columns: Int,
+    into output: GroupOutput, level: KernelLevel = .best
+  ) {
+    guard let precision = Precision(type), let codec = Codec.codec(for: type) else {
+      preconditionFailure("\(type.rawValue) is not quantized")
+    }
+    precondition(scheme.divides(columns: columns))
+    precondition(source.count == type.byteCount(elements: rows * columns))
+    let (codeBytes, groups) = (scheme.codeBytes(columns: columns), scheme.groups(columns: columns))
+    precondition((output.codes?.count ?? rows * codeBytes) == rows * codeBytes)
+    let work = GroupWork(
+      arithmetic: GroupArithmetic(scheme: scheme, precision: precision, globalScale: globalScale),
+      columns: columns, groups: groups, level: level)
+    let step = type.bits / 8
+    let numbers = GroupParts(rows: rows, groups: groups, scheme: scheme, type: type, output)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: columns + 2 * groups) { memory in
+      let values = UnsafeMutableBufferPointer(rebasing: memory[..<columns])
+      let scales = UnsafeMutableBufferPointer(rebasing: memory[columns..<columns + groups])
+      let offsets = UnsafeMutableBufferPointer(rebasing: memory[(columns + groups)...])
+      for row in 0..<rows {
+        let start = row * columns * step
+        codec.decodeUnchecked(
+          UnsafeRawBufferPointer(rebasing: source[start..<start + columns * step]), into: values,
+          level: level)
+        let codes = output.codes.map {
+          UnsafeMutableRawBufferPointer(rebasing: $0[row * codeBytes..<(row + 1) * codeBytes])
+        }
+        work.run(UnsafeBufferPointer(values), codes: codes, scales: scales, offsets: offsets)
+        numbers.store(
+          row: row, scales: UnsafeBufferPointer(scales), offsets: UnsafeBufferPointer(offsets))
+      }
+    }
+  }
+}
+
+/// One row at a time.
+struct GroupWork {
+  let arithmetic: GroupArithmetic
+  let columns: Int
+  let groups: Int
+  let level: KernelLevel
+
+  /// values (columns) → codes as they are packed, scales and offsets (groups) in F32
+  func run(
+    _ values: UnsafeBufferPointer<Float>, codes: UnsafeMutableRawBufferPointer?,
+    scales: UnsafeMutableBufferPointer<Float>, offsets: UnsafeMutableBufferPointer<Float>
+  ) {
+    let group = columns / groups
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: codes == nil ? 0 : columns) { bytes in
+      for index in 0..<groups {
+        let part = UnsafeBufferPointer(rebasing: values[index * group..<(index + 1) * group])
+        let numbers = arithmetic.numbers(part)
+        scales[index] = numbers.scale
+        offsets[index] = numbers.offset
+        guard codes != nil else { continue }
+        for place in 0..<group {
+          bytes[index * group + place] = arithmetic.code(part[place], numbers)
+        }
+      }
+      if let codes {
+        BitStream.pack(
+          UnsafeBufferPointer(bytes), bits: arithmetic.scheme.code.bits, into: codes)
+      }
+    }
+  }
+}
+
+/// Stores the numbers of rows in the types that they have in files.
+struct GroupParts {
+  private let groups: Int
+  private let output: GroupOutput
+  private let scaleCodec: Codec
+  private let scaleBytes: Int
+  private let offsetCodec: Codec
+  private let offsetBytes: Int
+  /// nil where offsets are not packed along the rows.
+  private let zeroBits: Int?
+
+  init(rows: Int, groups: Int, scheme: GroupScheme, type: ElementType, _ output: GroupOutput) {
+    let scaleType = scheme.scaleType(of: type)
+    guard let scales = Codec.codec(for: scaleType), let offsets = Codec.codec(for: type) else {
+      preconditionFailure("\(scaleType.rawValue) has no codec")
+    }
+    self.groups = groups
+    self.output = output
+    (scaleCodec, offsetCodec) = (scales, offsets)
+    (scaleBytes, offsetBytes) = (groups * scaleType.bits / 8, groups * type.bits / 8)
+    zeroBits = scheme.offsets == .zeroPoints ? scheme.code.bits : nil
+    precondition((output.scales?.count ?? rows * scaleBytes) == rows * scaleBytes)
+    if let target = output.offsets {
+      precondition(scheme.offsets != .none)
+      let words = zeroBits.map { (rows * $0 + 31) / 32 * 4 * groups }
+      precondition(target.count == words ?? rows * offsetBytes)
+      target.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+  }
+
+  func store(
+    row: Int, scales: UnsafeBufferPointer<Float>, offsets: UnsafeBufferPointer<Float>
+  ) {
+    if let target = output.scales {
+      scaleCodec.encode(
+        scales,
+        into: UnsafeMutableRawBufferPointer(
+          rebasing: target[row * scaleBytes..<(row + 1) * scaleBytes]))
+    }
+    guard let target = output.offsets else { return }
+    guard let zeroBits else {
+      offsetCodec.encode(
+        offsets,
+        into: UnsafeMutableRawBufferPointer(
+          rebasing: target[row * offsetBytes..<(row + 1) * offsetBytes]))
+      return
+    }
+    // Along the rows: a word holds the zero points of so many rows of one group.
+    let (word, place) = (row * zeroBits).quotientAndRemainder(dividingBy: 32)
+    for group in 0..<groups {
+      let code = UInt8(offsets[group] + Float(1 << (zeroBits - 1)))
+      target[4 * (word * groups + group) + place / 8] |= code << UInt8(place % 8)
+    }
+  }
+}

@@ -1,0 +1,241 @@
+internal import Platform
+
+extension VerifyReport {
+  /// The report as one HTML page.
+  public var page: String { VerifyPage(report: self).text }
+}
+
+/// A report as one HTML page with plots. It needs no network and runs no script, reads in light and
+/// dark, and its size is bounded whatever the number of tokens, layers and experts.
+struct VerifyPage {
+  let report: VerifyReport
+
+  /// Positions of each head in the table.
+  private static let worstPositions = 10
+  /// Tokens shown before each of them.
+  private static let contextTokens = 24
+  /// Heads that are shown: real models have one MTP layer.
+  private static let headLimit = 4
+  /// Rows of differences between the configs, of notes and of the blame.
+  private static let rowLimit = 200
+
+  /// The page.
+  var text: String {
+    let sections = [
+      thresholds, logits, differences, divergencePlots, positions, layerPlot, routerPlot,
+      expertMaps, blame, typeMap,
+    ]
+    return HTML.page(
+      title: "\(Folder.name(of: report.candidate)) against \(Folder.name(of: report.reference))",
+      command: "verify",
+      body: "<style>\(VerifyPage.style)</style>\n" + verdict
+        + sections.filter { !$0.isEmpty }.joined(separator: "\n"))
+  }
+
+  private static let style = """
+    .verdict { display: inline-block; padding: .15rem .7rem; border-radius: 4px; font-weight: 600;
+      color: var(--back); background: var(--good); } .verdict.bad { background: var(--bad); }
+    td.good { color: var(--good); } td.bad { color: var(--bad); font-weight: 600; }
+    p, figcaption, .legend { max-width: 52rem; } figcaption, .legend { color: var(--faint); }
+    figure { margin: .6rem 0; } code { overflow-wrap: anywhere; }
+    td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 12rem; }
+    .numbers td.right, .numbers th.right { text-align: right; }
+    .context { color: var(--faint); }
+    mark { background: var(--series-1); color: #15181c; white-space: pre-wrap; }
+    .scroll { overflow-x: auto; } .scroll > svg { min-width: 44rem; }
+    svg text { fill: var(--faint); font-size: 12px; } .end { text-anchor: end; }
+    .middle { text-anchor: middle; } .grid { stroke: var(--line); } .axis { stroke: var(--faint); }
+    .boundary { stroke: var(--faint); stroke-dasharray: 2 4; }
+    .limit { stroke: var(--bad); stroke-dasharray: 6 4; stroke-width: 1.5; }
+    .mean { stroke: var(--text); stroke-dasharray: 1 3; } .hit { fill: transparent; }
+    g:hover > .hit { fill: var(--line); } g:hover > .empty { fill: var(--line); }
+    g:hover > .limit, g:hover > .mean { stroke-width: 3; } rect.bad { fill: var(--bad); }
+    .empty { fill: var(--panel); } .use { fill: var(--series-0); } .error { fill: var(--series-4); }
+    .key.hatch { border: 1px dashed var(--bad); }
+    .total { fill: var(--series-0); fill-opacity: .45; }
+    .own { fill: var(--series-1); } .agree { fill: var(--series-0); }
+    \((1...HeatMap.levels).map { ".h\($0) { fill-opacity: \(opacity($0)); }" }
+      .joined(separator: " "))
+    """
+
+  private static func opacity(_ level: Int) -> String {
+    Quantity.fixed(0.16 + 0.84 * Double(level - 1) / Double(HeatMap.levels - 1), digits: 2)
+  }
+
+  /// The heads that are shown.
+  var heads: [(name: String, metrics: LogitsMetrics)] {
+    Array(report.heads.prefix(VerifyPage.headLimit))
+  }
+
+  /// A heading, a sentence and what it is about.
+  func section(_ id: String, _ title: String, _ sentence: String, _ content: String) -> String {
+    let intro = sentence.isEmpty ? "" : "<p>\(HTML.escape(sentence))</p>\n"
+    return "<section id=\"\(id)\">\n<h2>\(HTML.escape(title))</h2>\n\(intro)\(content)\n</section>"
+  }
+
+  /// A table with a title for each column; cells are markup.
+  private func table(_ titles: [String], _ rows: [[String]]) -> String {
+    "<div class=\"scroll\"><table class=\"numbers\">\n<thead>"
+      + HTML.row(titles, isHead: true) + "</thead>\n<tbody>\n"
+      + rows.map { "<tr>\($0.joined())</tr>\n" }.joined() + "</tbody></table></div>"
+  }
+
+  private func cell(_ text: String, _ style: String? = nil) -> String {
+    "<td\(style.map { " class=\"\($0)\"" } ?? "")>\(HTML.escape(text))</td>"
+  }
+}
+
+// MARK: - Tables
+
+extension VerifyPage {
+  private var verdict: String {
+    let word = report.passes ? "pass" : "fail"
+    let limits =
+      report.outcomes.isEmpty
+      ? "no thresholds given" : Quantity.plural(report.outcomes.count, "threshold")
+    let facts = [
+      ("reference", report.reference), ("candidate", report.candidate),
+      (
+        "tokens",
+        "\(Quantity.count(report.sequences.reduce(0) { $0 + $1.count })) in "
+          + Quantity.plural(report.sequences.count, "sequence")
+      ),
+    ]
+    let notes = report.notes.prefix(VerifyPage.rowLimit).map { "<li>\(HTML.escape($0))</li>" }
+    return """
+      <p><span class="verdict\(report.passes ? "" : " bad")">\(word)</span> \(limits)</p>
+      <table class="facts">\(facts.map {
+        "<tr><th scope=\"row\">\($0)</th><td class=\"wrap\">\(HTML.escape($1))</td></tr>"
+      }.joined())</table>
+      <ul>\(notes.joined())</ul>
+
+      """
+  }
+
+  private var thresholds: String {
+    var rows = report.outcomes.map { outcome in
+      [
+        cell(outcome.name), cell(outcome.isLeast ? "at least" : "at most"),
+        cell(Quantity.significant(outcome.limit)), cell(Quantity.significant(outcome.value)),
+        cell(outcome.holds ? "holds" : "fails", outcome.holds ? "good" : "bad"),
+      ]
+    }
+    for head in report.heads where head.metrics.nonFinite > 0 {
+      rows.append([
+        cell("every logit of \(head.name) is finite"), cell("at most"), cell("0"),
+        cell(Quantity.count(head.metrics.nonFinite)), cell("fails", "bad"),
+      ])
+    }
+    guard !rows.isEmpty else { return "" }
+    return section(
+      "thresholds", "Thresholds", "", table(["limit", "", "", "measured", ""], rows))
+  }
+
+  private var logits: String {
+    section(
+      "logits", "Logits", "",
+      table(
+        ["measure"] + heads.map(\.name),
+        report.measures.map { row in
+          [cell(row.title)] + heads.map { cell(row.value($0.metrics)) }
+        }))
+  }
+
+  private var differences: String {
+    guard !report.configDifferences.isEmpty else { return "" }
+    return section(
+      "config", "Config",
+      "Keys that change what the network computes and that the models have differently.",
+      table(
+        ["key", "reference", "candidate"],
+        report.configDifferences.prefix(VerifyPage.rowLimit).map {
+          [cell($0.name), cell($0.reference), cell($0.candidate)]
+        }))
+  }
+
+  private var positions: String {
+    let rows = report.worstPositions(VerifyPage.worstPositions, heads: VerifyPage.headLimit)
+      .filter { $0.measures.divergence != 0 }.map { worst in
+        [
+          cell(worst.head), cell(place(sequence: worst.sequence, position: worst.position)),
+          cell(Quantity.significant(worst.measures.divergence)),
+          "<td class=\"wrap\">\(context(worst))</td>", cell(word(worst.next)),
+          cell(word(worst.measures.topReference)), cell(word(worst.measures.topCandidate)),
+        ]
+      }
+    return section(
+      "worst", "Worst positions",
+      rows.isEmpty
+        ? "No position differs."
+        : "Those with the largest KL divergence. The marked token is the last that the logits have "
+          + "seen; next is the one that follows in the text.",
+      rows.isEmpty
+        ? ""
+        : table(
+          ["logits", "position", "KL", "tokens", "next", "top of reference", "of candidate"], rows))
+  }
+
+  private func place(sequence: Int, position: Int) -> String {
+    report.sequences.count > 1 ? "\(sequence):\(position)" : "\(position)"
+  }
+
+  /// A token as its text, or as its id where there is no tokenizer.
+  func word(_ token: Int?) -> String {
+    guard let token else { return "–" }
+    guard let text = report.tokenText?([token]) else { return "\(token)" }
+    let spaced = text.replacing(" ", with: "␣")
+    return "\(VerifyPage.shown(spaced, limit: 24)) (\(token))"
+  }
+
+  /// The tokens up to a position, the last one marked.
+  private func context(_ worst: VerifyReport.WorstPosition) -> String {
+    let ids = report.sequences[worst.sequence][...worst.position].suffix(VerifyPage.contextTokens)
+    let before = Array(ids.dropLast())
+    let (text, last) = (report.tokenText?(before), report.tokenText?([worst.token]))
+    let start = text ?? before.suffix(8).map { "\($0)" }.joined(separator: " ")
+    // The end of the text is what counts; it may begin within a character.
+    let tail = VerifyPage.shown(
+      String(start.suffix(120).drop { $0 == "\u{FFFD}" }), limit: 120)
+    let word = last.map { VerifyPage.shown($0, limit: 40) } ?? "\(worst.token)"
+    return "<span class=\"context\">\(HTML.escape(tail))\(text == nil ? " " : "")</span>"
+      + "<mark>\(HTML.escape(word))</mark>"
+  }
+
+  /// A text in one line, with what would not show made visible.
+  private static func shown(_ text: String, limit: Int) -> String {
+    var result = ""
+    for character in text.unicodeScalars.prefix(limit) {
+      switch character {
+      case "\n": result += "⏎"
+      case "\t": result += "⇥"
+      default: result.unicodeScalars.append(character)
+      }
+    }
+    return result
+  }
+
+  private var blame: String {
+    guard let blame = report.blame else { return "" }
+    let largest = blame.map(\.klMean.badness).max() ?? 0
+    let rows = blame.prefix(VerifyPage.rowLimit).map { entry in
+      let share = largest > 0 ? min(1, entry.klMean.badness / largest) : 0
+      let bar =
+        "<td class=\"bar\" style=\"width:20%\"><svg viewBox=\"0 0 100 10\" "
+        + "preserveAspectRatio=\"none\" style=\"height:12px\" aria-hidden=\"true\">"
+        + SVG.rect("own", 0, 0, 100 * (share.isNaN ? 1 : share), 10) + "</svg></td>"
+      let name = entry.name + (entry.hint.map { " – \($0)" } ?? "")
+      return [
+        cell(name, "wrap"), cell(entry.kind.rawValue), cell(Quantity.significant(entry.klMean)),
+        bar, cell(Quantity.significant(entry.logitsNmse)),
+        cell(entry.weightNmse.map(Quantity.significant) ?? "–"),
+      ]
+    }
+    return section(
+      "blame", "Blame",
+      rows.isEmpty
+        ? "No tensor and no key of the config differs."
+        : "What the reference becomes with one part of the candidate in it.",
+      rows.isEmpty
+        ? "" : table(["part", "kind", "mean KL", "", "logits NMSE", "weights NMSE"], rows))
+  }
+}

@@ -1,0 +1,116 @@
+internal import Platform
+internal import Tensors
+
+extension VerifyReport {
+  /// Layers, positions and rows of the blame that the summary names.
+  private static let markdownRows = 5
+  /// Differences of configs, notes and heads that it names.
+  private static let markdownLimit = 20
+
+  /// A short summary in GitHub's Markdown, for the summary of a CI step: the verdict first.
+  public var markdown: String {
+    let heads = Array(heads.prefix(VerifyReport.markdownLimit))
+    var parts = [
+      "### fathom verify: \(passes ? "pass ✅" : "fail ❌")",
+      "\(Markdown.code(candidate)) against \(Markdown.code(reference))",
+    ]
+    if !thresholdRows.isEmpty {
+      parts.append(Markdown.table(["limit", "", "", "measured", ""], thresholdRows))
+    }
+    parts.append(
+      Markdown.table(
+        ["logits"] + heads.map(\.name),
+        measures.map { row in
+          [row.title.drop { $0 == " " }.description] + heads.map { row.value($0.metrics) }
+        }))
+    parts += configDifferences.prefix(VerifyReport.markdownLimit).map {
+      "Config: \(Markdown.code($0.name)) is \(Markdown.code($0.candidate)), the reference's "
+        + Markdown.code($0.reference)
+    }
+    parts += [markdownLayers, markdownBlame, markdownTypes].compactMap { $0 }
+    parts += notes.prefix(VerifyReport.markdownLimit).map { "Note: \(Markdown.escape($0))" }
+    return parts.joined(separator: "\n\n") + "\n"
+  }
+
+  private var thresholdRows: [[String]] {
+    outcomes.map {
+      [
+        $0.name, $0.isLeast ? "≥" : "≤", Quantity.significant($0.limit),
+        Quantity.significant($0.value), $0.holds ? "✅" : "❌",
+      ]
+    }
+      + heads.prefix(VerifyReport.markdownLimit).filter { $0.metrics.nonFinite > 0 }.map {
+        ["logits of \($0.name) not finite", "≤", "0", Quantity.count($0.metrics.nonFinite), "❌"]
+      }
+  }
+
+  /// The layers that are furthest off, the worst first.
+  private var markdownLayers: String? {
+    let worst = comparison.layers.filter { $0.hiddenNmse != 0 }.sorted {
+      ($0.hiddenNmse.badness, $1.index) > ($1.hiddenNmse.badness, $0.index)
+    }.prefix(VerifyReport.markdownRows)
+    guard !worst.isEmpty else { return nil }
+    let isolated = worst.contains { $0.own != nil }
+    return Markdown.table(
+      ["worst layers", "hidden-state NMSE"] + (isolated ? ["own NMSE"] : []) + ["same experts"],
+      worst.map { layer in
+        ["\(layer.index)", Quantity.significant(layer.hiddenNmse)]
+          + (isolated ? [layer.own.map { Quantity.significant($0.nmse) } ?? "–"] : [])
+          + [layer.routerAgreement.map(Quantity.percent) ?? "–"]
+      })
+  }
+
+  private var markdownBlame: String? {
+    guard let blame, !blame.isEmpty else { return nil }
+    return Markdown.table(
+      ["blame", "KL, mean", "weights NMSE"],
+      blame.prefix(VerifyReport.markdownRows).map {
+        [
+          $0.name, Quantity.significant($0.klMean),
+          $0.weightNmse.map(Quantity.significant) ?? "–",
+        ]
+      })
+  }
+
+  private var markdownTypes: String? {
+    let types = Inspection.sorted(candidateTypes.types)
+    let total = types.reduce(0) { $0 + $1.tally.bytes }
+    guard total > 0 else { return nil }
+    let shares = types.map {
+      "\($0.type.rawValue) \(Quantity.percent(Double($0.tally.bytes) / Double(total)))"
+    }
+    return Markdown.escape(
+      "The candidate takes \(Quantity.bytes(total)): \(shares.joined(separator: ", "))")
+  }
+}
+
+/// GitHub's Markdown, with texts that cannot leave their place.
+enum Markdown {
+  /// A table; titles and cells are plain text.
+  static func table(_ titles: [String], _ rows: [[String]]) -> String {
+    ([titles.map(escape), titles.map { _ in "---" }] + rows.map { $0.map(escape) }).map {
+      "| " + $0.joined(separator: " | ") + " |"
+    }.joined(separator: "\n")
+  }
+
+  /// A name in type of equal width. Markdown's own marks for that cannot hold every text.
+  static func code(_ text: String) -> String { "<code>\(escape(text))</code>" }
+
+  /// The text with every character as a number that Markdown or HTML gives a meaning: such numbers
+  /// stand for the character and never for structure.
+  static func escape(_ text: String) -> String {
+    var result = ""
+    for character in text.printable.unicodeScalars {
+      if special.contains(character) {
+        result += "&#\(character.value);"
+      } else {
+        result.unicodeScalars.append(character)
+      }
+    }
+    return result
+  }
+
+  /// Marks of emphasis, code, links, images, tables, headings, HTML, mathematics, mentions and
+  /// short names of emoji.
+  private static let special = Set("\\`*_{}[]<>|#~&!$@:^\"'".unicodeScalars)
+}

@@ -1,0 +1,32 @@
+internal import ArgumentParser
+internal import Platform
+internal import Verification
+
+/// The forms that the report of `verify` comes in.
+enum VerifyFormat: String, ExpressibleByArgument, CaseIterable {
+  case text, json, junit, html, markdown
+
+  func text(of report: VerifyReport, _ clock: Stopwatch) -> String {
+    switch self {
+    case .text: report.text
+    case .json: report.json.text() + "\n"
+    case .junit: report.junit(clock)
+    case .html: report.page
+    case .markdown: report.markdown
+    }
+  }
+}
+
+/// A report and the file that it goes to: `junit=report.xml`.
+struct ReportFile: ExpressibleByArgument {
+  let format: VerifyFormat
+  let name: String
+
+  init?(argument: String) {
+    guard let place = argument.firstIndex(of: "=") else { return nil }
+    guard let format = VerifyFormat(rawValue: String(argument[..<place])) else { return nil }
+    self.format = format
+    name = String(argument[argument.index(after: place)...])
+    guard !name.isEmpty else { return nil }
+  }
+}
