@@ -13,8 +13,8 @@ struct Tile {
   let file: Int
   let rows: Range<Int>
   let columns: Range<Int>
-  /// Where its tensor starts in the file; nil for all but the first tile of a tensor.
-  let start: Int?
+  /// Where its bytes start in the file.
+  let position: Int
 }
 
 /// How one tensor is cut into tiles.
@@ -173,6 +173,8 @@ struct TileQueue: Sendable {
   private let order: [(tensor: Int, file: Int, offset: Int)]
   /// Number of tiles before each tensor in `order`, and of all at the end.
   private let starts: [Int]
+  /// The tiles of each file.
+  private let files: [Range<Int>]
   private let plan: Plan
 
   /// Number of tiles.
@@ -182,15 +184,19 @@ struct TileQueue: Sendable {
     self.plan = plan
     var order: [(tensor: Int, file: Int, offset: Int)] = []
     var starts = [0]
+    var files: [Range<Int>] = []
     for (number, file) in plan.layout.files.enumerated() {
+      let first = starts[starts.count - 1]
       for (tensor, offset) in zip(file.tensors, file.offsets) {
         order.append((tensor, number, offset))
         let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
         starts.append(starts[starts.count - 1] + grid.count)
       }
+      files.append(first..<starts[starts.count - 1])
     }
     self.order = order
     self.starts = starts
+    self.files = files
   }
 
   /// Tile `item`.
@@ -205,8 +211,22 @@ struct TileQueue: Sendable {
     let (tensor, file, offset) = order[low]
     let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
     let (rows, columns) = grid.ranges(item - starts[low])
+    let before = rows.lowerBound * grid.columns + columns.lowerBound
+    // The columns of a copy are bytes.
+    let isCopy = plan.tensors[tensor].operation == .copy
     return Tile(
       tensor: tensor, file: file, rows: rows, columns: columns,
-      start: item == starts[low] ? offset : nil)
+      position: offset + (isCopy ? before : plan.tensors[tensor].entry.type.byteOffset(of: before)))
+  }
+
+  /// The tiles that write a file's bytes from `start` on; the first may begin before it.
+  func items(ofFile file: Int, from start: Int) -> Range<Int> {
+    var (low, high) = (files[file].lowerBound, files[file].upperBound)
+    // The last tile that begins at or before `start`.
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if self[middle].position <= start { low = middle } else { high = middle }
+    }
+    return low..<files[file].upperBound
   }
 }
