@@ -91,6 +91,19 @@ extension PlannedTensor {
     }
   }
 
+  /// Bytes of the output before a tile that begins at a row and column of its grid.
+  fileprivate func bytes(before row: Int, _ column: Int, in grid: TileGrid) -> Int {
+    switch operation {
+    case .copy, .constant: column
+    case .convert, .times: entry.type.byteOffset(of: row * grid.columns + column)
+    // Rows are counted in what is quantized, and tiles are bands of whole rows.
+    case .quantize(let quantization, let part):
+      row == 0
+        ? 0
+        : quantization.byteCount(of: part, rows: row, columns: grid.columns, type: entry.type)
+    }
+  }
+
   /// The type of a single tensor of plain numbers; nil for everything else.
   private var plainType: ElementType? {
     guard let (tensor, scaling) = assembly.single, scaling == nil, !tensor.type.isBlock,
@@ -211,12 +224,10 @@ struct TileQueue: Sendable {
     let (tensor, file, offset) = order[low]
     let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
     let (rows, columns) = grid.ranges(item - starts[low])
-    let before = rows.lowerBound * grid.columns + columns.lowerBound
-    // The columns of a copy are bytes.
-    let isCopy = plan.tensors[tensor].operation == .copy
     return Tile(
       tensor: tensor, file: file, rows: rows, columns: columns,
-      position: offset + (isCopy ? before : plan.tensors[tensor].entry.type.byteOffset(of: before)))
+      position: offset
+        + plan.tensors[tensor].bytes(before: rows.lowerBound, columns.lowerBound, in: grid))
   }
 
   /// The tiles that write a file's bytes from `start` on; the first may begin before it.
