@@ -48,7 +48,7 @@ import Testing
         switch tensor.storage {
         case .plain: config.dataType ?? .bf16
         case .float32, .scale: .f32
-        case .fp8: .f8E4M3
+        case .fp8, .compressed: .f8E4M3
         }
       return NativeSource.Whole(name: tensor.name, type: type, shape: tensor.shape)
     }
