@@ -203,17 +203,18 @@ struct Planner {
       return true
     }
     guard let block = target.fp8.map({ BlockSize($0) }),
-      let moved = Carrying.parts(of: weight, as: .blocks(block, .f8E4M3))
+      let moved = Carrying.parts(of: weight.assembly, as: .blocks(block, .f8E4M3)),
+      var scales = moved.scales
     else { return false }
     try add(SourceWeight(weight.name, tensor), tensor.type, reason)
-    let scales = moved.scales.first.tensor
-    // Loaders take F32, and powers of two where the config says so; F32 holds all other scales.
-    let type = scales.type == .f8E8M0 ? scales.type : .f32
+    let isKept = source.format == .safetensors || scales.type == .f8E8M0
+    // Other formats have scales in types that loaders of this one do not expect; F32 holds them.
+    if !isKept { scales = scales.converted(to: .f32) }
     try append(
       OutputLayout.Entry(
-        name: ExpectedTensor.scaleName(for: weight.name), type: type, shape: scales.shape),
-      moved.scales, moved.scales.operation(to: type), scaleReason, of: weight,
-      isCarried: scales.type != type)
+        name: ExpectedTensor.scaleName(for: weight.name), type: scales.type,
+        shape: scales.assembly.first.tensor.shape),
+      scales.assembly, scales.operation, scaleReason, of: weight, isCarried: !isKept)
     return true
   }
 

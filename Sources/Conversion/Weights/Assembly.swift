@@ -148,18 +148,6 @@ extension Assembly {
     }
   }
 
-  /// The same with other leaves in the places of its own, where it is one or a stack of them; nil
-  /// where it is not, or a leaf has no other.
-  func mapLeaves(_ transform: (StoredTensor, Scaling?) -> Assembly?) -> Assembly? {
-    switch form {
-    case .stored(let tensor, let scaling): return transform(tensor, scaling)
-    case .stacked(let parts):
-      let others = parts.compactMap { $0.mapLeaves(transform) }
-      return others.count == parts.count ? .stacked(others) : nil
-    case .beside, .slices, .transposedSlices, .joined: return nil
-    }
-  }
-
   /// The stored tensor where it is nothing else.
   public var single: (tensor: StoredTensor, scaling: Scaling?)? {
     if case .stored(let tensor, let scaling) = form { (tensor, scaling) } else { nil }
