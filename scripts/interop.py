@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    compressed, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups, hashes, mlx,
-    quantization, reports, text, verification, weights,
+    compressed, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups, hashes,
+    interruptions, mlx, native, quantization, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -30,10 +30,12 @@ PARTS = {
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,
     "mlx": mlx.run,
+    "native": native.run,
     "verification": verification.run,
     "reports": reports.run,
     "weights": weights.run,
     "hashes": hashes.run,
+    "interruptions": interruptions.run,
 }
 
 

@@ -66,16 +66,14 @@ struct Carrying {
     guard let own = weight.form else { return nil }
     let row = table.first { $0.from == own && $0.to == form }
     guard own == form || row != nil,
-      let codes = weight.assembly.mapLeaves({ tensor, _ in Assembly(tensor) }),
-      let scales = weight.assembly.mapLeaves({ _, scaling in scaling.map { Assembly($0.scales) } })
+      let codes = weight.assembly.component({ tensor, _ in tensor }),
+      let scales = weight.assembly.component({ $1?.scales })
     else { return nil }
     return CarriedParts(
       codes: codes, scales: scales,
-      offsets: weight.assembly.mapLeaves { _, scaling in scaling?.offsets.map { Assembly($0) } },
+      offsets: weight.assembly.component { $1?.offsets },
       factor: row?.factor,
-      globalScale: weight.assembly.mapLeaves { _, scaling in
-        scaling?.globalScale.map { Assembly($0) }
-      }, isConverted: own != form,
+      globalScale: weight.assembly.component { $1?.globalScale }, isConverted: own != form,
       origin: own == form ? "stored so" : "moved from \(weight.formName)")
   }
 }

@@ -169,6 +169,8 @@ struct PlannedOutput: Sendable {
   var sideFiles: [SideFile] = []
   let dropped: [DroppedTensor]
   var warnings: [String]
+  /// What the source says and the output cannot, a line each.
+  var lost: [String] = []
   /// Whether the files stand in a folder of their own.
   var isFolder = true
   /// Whether weights that are NaN or infinite are refused.
@@ -189,8 +191,10 @@ public struct Plan: Sendable {
   public var layout: OutputLayout { output.layout }
   /// Tensors of the source that are left out.
   public var dropped: [DroppedTensor] { output.dropped }
-  /// What the user should know.
-  public var warnings: [String] { output.warnings }
+  /// What the user should know, that which is lost included.
+  public var warnings: [String] { output.warnings + lost.map { "lost: " + $0 } }
+  /// What the source says and the output cannot, a line each.
+  public var lost: [String] { output.lost }
 
   /// Every file with its exact size, in the order in which they are written.
   public var files: [PlannedFile] {

@@ -49,6 +49,8 @@ extension Recipe.Target {
   func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
     switch self {
     case .huggingFace, .compressedTensors: try Planner(source, recipe: recipe).output()
+    case .deepSeek(let shards):
+      try NativePlanner(source, recipe: recipe, count: shards).output()
     case .gguf(let gguf):
       if let model = source.gguf {
         try GGUFRequantizer(model, recipe: recipe, gguf: gguf).output(recipe)
@@ -69,16 +71,17 @@ extension Planner {
       source: source.networkConfig, weights: recipe.weights, fp8: target.fp8,
       section: section, dropsMTP: recipe.mtp == .drop
     ).text()
-    var documents = layout.index.map {
-      [PlannedDocument(name: SafetensorsIndex.fileName, kind: .index, bytes: $0)]
+    var documents: [PlannedDocument] = []
+    if let index = layout.index {
+      documents.append(
+        PlannedDocument(name: SafetensorsIndex.fileName, kind: .index, bytes: index))
     }
-    documents =
-      (documents ?? []) + [
-        PlannedDocument(name: "config.json", kind: .config, bytes: config)
-      ]
+    documents.append(PlannedDocument(name: "config.json", kind: .config, bytes: config))
+    let rebuilt = RebuiltFiles(source)
     return PlannedOutput(
-      tensors: tensors, layout: layout.output, documents: documents ?? [],
-      sideFiles: source.sideFiles, dropped: dropped, warnings: warnings)
+      tensors: tensors, layout: layout.output, documents: documents + rebuilt.documents,
+      sideFiles: source.sideFiles, dropped: dropped, warnings: warnings,
+      lost: rebuilt.lost)
   }
 }
 

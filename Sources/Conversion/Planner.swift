@@ -106,11 +106,7 @@ struct Planner {
     if recipe.weights?.type == .f16 {
       warnings.append("F16 ends at 65504: larger weights become infinite")
     }
-    if let gguf = source.gguf {
-      warnings += gguf.notes
-      warnings.append("a GGUF file's tokenizer is not turned into tokenizer.json")
-    }
-    return warnings + compressedWarnings + source.skippedFiles
+    return warnings + compressedWarnings + source.notes + source.skippedFiles
   }
 
   private mutating func decide(_ weight: SourceWeight) throws(Fault) {
@@ -140,8 +136,7 @@ struct Planner {
       weight, weights.type,
       weight.type == weights.type && weight.assembly.single != nil
         ? "has the type already"
-        : weight.assembly.single == nil
-          ? "keys and values joined again" : "asked for by --quant \(weights.name)")
+        : weight.arrangement ?? "asked for by --quant \(weights.name)")
   }
 
   /// Decides what stays in the type that it has.
@@ -155,9 +150,19 @@ struct Planner {
         file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name,
         expected: "--quant bf16, f16, f32 or fp8", found: weight.type.rawValue)
     }
-    try add(
-      weight, weight.type,
-      weight.assembly.single == nil ? "keys and values joined again" : "kept as it is")
+    // GGUF files have vectors in F32 whatever their type; Hugging Face's have one type for all that
+    // is not quantized.
+    if source.format == .gguf, expected?.storage == .plain, let type = source.config.dataType {
+      return try add(
+        weight, type, weight.type == type ? weight.kept : "has the type of the other weights")
+    }
+    try add(weight, weight.type, weight.kept)
+  }
+
+  /// The type of what is not quantized in an output that is: its own, but that GGUF files have
+  /// vectors in F32 whatever their type, where Hugging Face's have one type for all of it.
+  func plainType(of weight: SourceWeight) -> ElementType {
+    weight.isCode || source.format == .gguf ? source.config.dataType ?? .bf16 : weight.type
   }
 
   /// Decides what an FP8 checkpoint holds.
@@ -167,9 +172,8 @@ struct Planner {
     let reason = weight.assembly.first.scaling == nil ? "FP8 without scales" : "FP8 already"
     if try carryFP8(weight, reason, "scales of an FP8 weight that is copied") { return }
     guard let expected, expected.storage == .fp8 else {
-      let type = weight.isCode ? source.config.dataType ?? .bf16 : weight.type
       return try add(
-        weight, type,
+        weight, plainType(of: weight),
         expected.map { "\($0.part.rawValue): not stored in FP8 by DeepSeek-V3" }
           ?? "not implied by the config: carried along")
     }
@@ -195,25 +199,25 @@ struct Planner {
   private mutating func carryFP8(
     _ weight: SourceWeight, _ reason: String, _ scaleReason: String
   ) throws(Fault) -> Bool {
-    guard let (tensor, scaling) = weight.assembly.single, tensor.type == .f8E4M3 else {
-      return false
-    }
-    guard scaling != nil else {
-      try add(SourceWeight(weight.name, tensor), tensor.type, reason)
+    let assembly = weight.assembly
+    guard assembly.allLeaves({ tensor, _ in tensor.type == .f8E4M3 }) else { return false }
+    guard assembly.first.scaling != nil else {
+      try add(weight, .f8E4M3, reason)
       return true
     }
     guard let block = target.fp8.map({ BlockSize($0) }),
-      let moved = Carrying.parts(of: weight, as: .blocks(block, .f8E4M3))
+      let moved = Carrying.parts(of: weight, as: .blocks(block, .f8E4M3)),
+      let grid = Shape([moved.scales.rows, moved.scales.columns])
     else { return false }
-    try add(SourceWeight(weight.name, tensor), tensor.type, reason)
-    let scales = moved.scales.first.tensor
+    try add(SourceWeight(weight.name, weight.shape, moved.codes), .f8E4M3, reason)
+    let stored = moved.scales.first.tensor.type
     // Loaders take F32, and powers of two where the config says so; F32 holds all other scales.
-    let type = scales.type == .f8E8M0 ? scales.type : .f32
+    let type = stored == .f8E8M0 ? stored : .f32
     try append(
       OutputLayout.Entry(
-        name: ExpectedTensor.scaleName(for: weight.name), type: type, shape: scales.shape),
+        name: ExpectedTensor.scaleName(for: weight.name), type: type, shape: grid),
       moved.scales, moved.scales.operation(to: type), scaleReason, of: weight,
-      isCarried: scales.type != type)
+      isCarried: stored != type)
     return true
   }
 
@@ -266,6 +270,18 @@ extension Assembly {
 }
 
 extension SourceWeight {
+  /// Why it is put together; nil where it is one stored tensor.
+  fileprivate var arrangement: String? {
+    switch assembly.form {
+    case .stored: nil
+    case .joined: "keys and values joined again"
+    case .stacked, .beside, .slices, .transposedSlices, .columns: "put together again"
+    }
+  }
+
+  /// Why it stays what it is.
+  fileprivate var kept: String { arrangement ?? "kept as it is" }
+
   /// Whether it is stored in blocks, or as codes with scales beside them.
   var isCode: Bool { assembly.leaves.contains { $0.tensor.type.isBlock || $0.scaling != nil } }
 

@@ -8,11 +8,20 @@ extension Recipe {
   public var json: JSONObject {
     switch target {
     case .huggingFace: json(to: "hf", quant: weights?.name)
+    case .deepSeek(let shards): json(shards: shards)
     case .compressedTensors(let compressed):
       json(to: "compressed-tensors", quant: compressed?.name)
     case .gguf(let gguf): gguf.json(self)
     case .mlx(let mlx): mlx.json(self)
     }
+  }
+
+  private func json(shards: Int) -> JSONObject {
+    var recipe = json(to: "deepseek", quant: weights?.name)
+    recipe["mp"] = .integer(shards)
+    // A shard is as large as its part of the model.
+    recipe["maxShardSize"] = .null
+    return recipe
   }
 
   private func json(to format: String, quant: String?) -> JSONObject {

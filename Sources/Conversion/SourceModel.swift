@@ -23,6 +23,8 @@ public struct SourceModel: Sendable {
   /// Entries of the folder that look like side files and are not copied, with the reason.
   public let skippedFiles: [String]
 
+  /// What the files do not say and is assumed instead, a line each.
+  public let notes: [String]
   /// The GGUF file that the checkpoint was read from; nil for any other.
   public let gguf: GGUFModel?
 
@@ -37,18 +39,21 @@ public struct SourceModel: Sendable {
     config = model.config
     declaredConfig = model.config
     weights = try GGUFWeights.read(model.files.inventory, config: model.config)
+    notes = model.notes
     sideFiles = []
     skippedFiles = []
   }
 
   /// Opens a MODEL argument, whatever its format.
   ///
+  /// - Parameter standIns: a folder with the beginnings of shards that an unfinished conversion has
+  ///   deleted.
   /// - Throws: what opening the format throws.
-  public init(path: String, threads: Int) throws(Fault) {
+  public init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
     if try ModelFormat.isGGUF(path) {
       try self.init(GGUFModel(path: path))
     } else {
-      try self.init(CheckpointSurvey(path: path, threads: threads))
+      try self.init(CheckpointSurvey(path: path, threads: threads, standIns: standIns))
     }
   }
 
@@ -58,17 +63,28 @@ public struct SourceModel: Sendable {
   public init(_ survey: CheckpointSurvey) throws(Fault) {
     format = ModelFormat(survey)
     gguf = nil
-    checkpoint = try Checkpoint(survey)
-    networkConfig = checkpoint.config.without(
-      format == .mlx ? ["quantization", "quantization_config"] : [])
-    config = try DeepSeekV3Config(
-      json: networkConfig, file: Folder.join(checkpoint.folder, "config.json"))
-    declaredConfig = config
-    guard let read = SourceModel.readers[format] else {
-      preconditionFailure("\(format.rawValue) has no reader of folders")
+    if format == .native {
+      let model = try NativeModel(survey)
+      checkpoint = model.checkpoint
+      networkConfig = checkpoint.config
+      config = model.config
+      declaredConfig = config
+      weights = model.weights
+      notes = model.notes
+    } else {
+      checkpoint = try Checkpoint(survey)
+      networkConfig = checkpoint.config.without(
+        format == .mlx ? ["quantization", "quantization_config"] : [])
+      config = try DeepSeekV3Config(json: networkConfig, file: survey.configFile)
+      declaredConfig = config
+      guard let read = SourceModel.readers[format] else {
+        preconditionFailure("\(format.rawValue) has no reader of folders")
+      }
+      weights = try read(checkpoint, config)
+      notes = []
     }
-    weights = try read(checkpoint, config)
-    (sideFiles, skippedFiles) = try SideFile.list(in: checkpoint.folder)
+    (sideFiles, skippedFiles) = try SideFile.list(
+      in: checkpoint.folder, except: Folder.name(of: survey.configFile))
     if format == .mlx { leaveOutAbsentMTP() }
   }
 
@@ -104,15 +120,7 @@ public struct SourceModel: Sendable {
   /// Layers at and after `config.layers` that have tensors, without gaps: the MTP layers that are
   /// there, whatever the config says.
   func presentMTPLayers() -> Int {
-    var found: Set<Int> = []
-    for weight in weights.all {
-      if let layer = SourceModel.layer(of: weight.name), layer >= config.layers {
-        found.insert(layer)
-      }
-    }
-    var count = 0
-    while found.contains(config.layers + count) { count += 1 }
-    return count
+    DeepSeekV3Config.furtherLayers(after: config.layers, in: weights.all.lazy.map(\.name))
   }
 
   /// The index in `model.layers.N.…`, nil for other names.

@@ -16,7 +16,9 @@ public struct CheckpointSurvey: Sendable {
 
   /// The folder that holds the files.
   public let folder: String
-  /// `config.json`.
+  /// The file that describes the network.
+  public let configFile: String
+  /// What stands in it.
   public let config: JSONValue
   /// The index, nil where there is none.
   public let index: SafetensorsIndex?
@@ -27,27 +29,34 @@ public struct CheckpointSurvey: Sendable {
 
   /// Looks at a folder, or at one `.safetensors` file beside a `config.json`.
   ///
+  /// - Parameter standIns: a folder with the beginnings of shards that have been deleted since their
+  ///   tensors are safe elsewhere; what they held cannot be read.
   /// - Throws: `.notFound` where there is no such thing, or no `config.json`; `.malformed` where
   ///   the config or the index is not what it should be.
-  public init(path: String, threads: Int) throws(Fault) {
+  public init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
     guard let kind = try Folder.kind(of: path) else {
       throw Fault(.notFound, "no such file or folder", file: path)
     }
     guard kind != .special else {
       throw Fault(.notFound, "is neither a file nor a folder", file: path)
     }
-    let isFile = kind == .file
-    folder = isFile ? Folder.parent(of: path) : path
+    // One of DeepSeek's shards stands for all of them.
+    let isFile = kind == .file && NativeShardName(Folder.name(of: path)) == nil
+    folder = kind == .file ? Folder.parent(of: path) : path
+    let kept = isFile ? [] : try standIns.map { path throws(Fault) in try Folder.names(in: path) }
     let candidates =
-      isFile ? [Folder.name(of: path)] : ShardNames.candidates(try Folder.names(in: path))
+      isFile
+      ? [Folder.name(of: path)]
+      : ShardNames.candidates(Set(try Folder.names(in: folder)).union(kept ?? []).sorted())
+    configFile = try CheckpointSurvey.configFile(in: folder, beside: candidates)
     config = try JSONValue(
-      parsing: InputFile.contents(
-        of: Folder.join(folder, "config.json"), limit: CheckpointSurvey.configLimit),
-      file: Folder.join(folder, "config.json"))
+      parsing: InputFile.contents(of: configFile, limit: CheckpointSurvey.configLimit),
+      file: configFile)
     let indexPath = Folder.join(folder, SafetensorsIndex.fileName)
     let indexKind = isFile ? nil : try Folder.kind(of: indexPath)
     let reader = ShardReader(
-      folder: folder, names: candidates, indexPath: indexKind == nil ? nil : indexPath)
+      folder: folder, names: candidates, indexPath: indexKind == nil ? nil : indexPath,
+      standIns: standIns)
     try reader.run(threads: threads)
     index = reader.index
     let mentioned = index?.files ?? []
@@ -55,11 +64,55 @@ public struct CheckpointSurvey: Sendable {
     let known = Set(candidates)
     let others = mentioned.filter { SafetensorsIndex.isPlain($0) && !known.contains($0) }
     let rest = ShardReader(
-      folder: folder, names: others + ShardNames.missing(candidates + others), indexPath: nil)
+      folder: folder, names: others + ShardNames.missing(candidates + others), indexPath: nil,
+      standIns: standIns)
     try rest.run(threads: threads)
     shards = (reader.states + rest.states).sorted {
       $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
     }
+  }
+
+  /// Whether the files are DeepSeek's model-parallel shards: they are called so, and no tensor has a
+  /// name as in Hugging Face's checkpoints.
+  public var isNative: Bool {
+    !shards.isEmpty
+      && shards.allSatisfy { name, state in
+        guard case .read(_, let header) = state else { return NativeShardName(name) != nil }
+        return NativeShardName(name) != nil
+          && !header.tensors.contains { $0.name.hasPrefix("model.") }
+      }
+  }
+
+  /// Throws `.malformed` where DeepSeek's shards are those of several divisions of a model.
+  public func requireOneDivision() throws(Fault) {
+    let names = shards.compactMap { NativeShardName($0.name) }
+    guard let first = names.first, let other = names.first(where: { $0.count != first.count })
+    else {
+      return
+    }
+    throw Fault(
+      .malformed, "belongs to another division of the model", file: Folder.join(folder, other.file),
+      expected: "one of \(first.count) shards", found: "one of \(other.count)")
+  }
+
+  /// What stands before the names of a file's tensors, where several files use the same ones.
+  public func prefix(of file: String) -> String {
+    isNative ? NativeShardName(file).map { $0.stem + "/" } ?? "" : ""
+  }
+
+  /// `config.json`; beside DeepSeek's own shards, which come without one, the only file that is
+  /// called like those of its repository: `config_671B.json`.
+  private static func configFile(
+    in folder: String, beside shards: [String]
+  ) throws(Fault) -> String {
+    let usual = Folder.join(folder, "config.json")
+    guard try Folder.kind(of: usual) == nil,
+      shards.contains(where: { NativeShardName($0) != nil })
+    else { return usual }
+    let others = try Folder.names(in: folder).filter {
+      $0.hasPrefix("config") && $0.hasSuffix(".json")
+    }
+    return others.count == 1 ? Folder.join(folder, others[0]) : usual
   }
 
   /// The headers that could be read.
@@ -98,11 +151,13 @@ enum ShardNames {
     }
   }
 
-  /// Files that belong to a checkpoint without asking an index: numbered shards; else
-  /// `model.safetensors`; else every safetensors file.
+  /// Files that belong to a checkpoint without asking an index: numbered shards; else DeepSeek's
+  /// model-parallel ones; else `model.safetensors`; else every safetensors file.
   static func candidates(_ names: [String]) -> [String] {
     let numbered = names.filter { Numbered($0) != nil }
     if !numbered.isEmpty { return numbered }
+    let native = names.filter { NativeShardName($0) != nil }
+    if !native.isEmpty { return native }
     if names.contains("model.safetensors") { return ["model.safetensors"] }
     return names.filter { $0.hasSuffix(".safetensors") }
   }
@@ -114,7 +169,7 @@ enum ShardNames {
       guard let parts = Numbered(name) else { continue }
       sets["\(parts.stem)/\(parts.total)", default: (parts, [])].numbers.insert(parts.number)
     }
-    var missing: [String] = []
+    var missing = NativeShardName.missing(names)
     for (first, numbers) in sets.values where numbers.count < first.total {
       // A name can claim any total: beyond this, list none rather than a million.
       guard first.total <= 10_000 else { continue }

@@ -10,6 +10,8 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   case mlx
   /// A folder whose config says that compressed-tensors stores some of its weights as codes.
   case compressedTensors = "compressed-tensors"
+  /// DeepSeek's own model-parallel shards.
+  case native = "deepseek"
 
   /// A row of the table that tells what lies in a folder by its contents.
   private struct Row: Sendable {
@@ -19,6 +21,7 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
 
   /// Asked in this order; the last one takes what is left.
   private static let folders = [
+    Row(format: .native) { $0.isNative },
     Row(format: .mlx) { survey in
       survey.config["quantization"]?["group_size"] != nil
         || survey.headers.contains { $0.metadata.contains { $0 == ("format", "mlx") } }

@@ -7,6 +7,11 @@ extension DeepSeekV3Config {
   /// `kimi_k2` is V3's network under another name (moonshotai's Kimi-K2 configs).
   public static let modelTypes = ["deepseek_v3", "kimi_k2"]
 
+  /// Types of weights by their names in `torch_dtype`.
+  static let dataTypes: [String: ElementType] = [
+    "bfloat16": .bf16, "float16": .f16, "float32": .f32,
+  ]
+
   /// Keys that count MTP layers.
   public static let mtpKeys = ["num_nextn_predict_layers", "num_mtp_layers"]
 
@@ -107,13 +112,12 @@ extension DeepSeekV3Config {
   }
 
   private static func readDataType(_ top: ConfigReader) throws(Fault) -> ElementType? {
-    let names: [String: ElementType] = ["bfloat16": .bf16, "float16": .f16, "float32": .f32]
     guard let name = try top.string("dtype", "torch_dtype") else { return nil }
     let plain = name.hasPrefix("torch.") ? String(name.dropFirst("torch.".count)) : name
-    guard let type = names[plain] else {
+    guard let type = dataTypes[plain] else {
       throw top.fault(
         top.object["dtype"] == nil ? "torch_dtype" : "dtype",
-        expected: names.keys.sorted().joined(separator: ", "))
+        expected: dataTypes.keys.sorted().joined(separator: ", "))
     }
     return type
   }

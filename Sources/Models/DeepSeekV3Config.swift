@@ -153,6 +153,19 @@ public struct DeepSeekV3Config: Sendable, Hashable {
 }
 
 extension DeepSeekV3Config {
+  /// Layers at and after `layers` that tensors are in, without gaps: the MTP layers that are there.
+  public static func furtherLayers(
+    after layers: Int, in names: some Sequence<String>
+  ) -> Int {
+    var found: Set<Int> = []
+    for name in names {
+      if let layer = layer(of: name), layer >= layers { found.insert(layer) }
+    }
+    var count = 0
+    while found.contains(layers + count) { count += 1 }
+    return count
+  }
+
   /// The layer that a tensor's name puts it in, nil outside `model.layers.N.`.
   public static func layer(of name: String) -> Int? {
     let prefix = "model.layers.".utf8

@@ -56,6 +56,12 @@ public struct ExpectedTensor: Sendable, Hashable {
   /// Index of its routed expert, nil elsewhere.
   public let expert: Int?
 
+  /// The same of another shape, as where a file holds a part of it.
+  public func with(shape: Shape) -> ExpectedTensor {
+    ExpectedTensor(
+      name: name, shape: shape, storage: storage, part: part, layer: layer, expert: expert)
+  }
+
   /// The name of the scales of the FP8 weight `weight`.
   public static func scaleName(for weight: String) -> String { weight + "_scale_inv" }
 

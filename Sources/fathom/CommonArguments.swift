@@ -5,8 +5,8 @@ internal import Platform
 enum ModelArgument {
   static let help: ArgumentHelp =
     """
-    A checkpoint folder (config.json and *.safetensors, an MLX model too), one .safetensors file in \
-    it, or a GGUF file.
+    A checkpoint folder (config.json and *.safetensors; an MLX model and DeepSeek's shards too), one \
+    .safetensors file in it, or a GGUF file.
     """
 
   /// Refuses a number of threads that no machine has.

@@ -18,6 +18,7 @@ struct ConvertCommand: ParsableCommand {
   enum Target: String, ExpressibleByArgument, CaseIterable {
     case hf, gguf, mlx
     case compressedTensors = "compressed-tensors"
+    case deepseek
   }
 
   @Argument(help: ModelArgument.help)
@@ -32,7 +33,7 @@ struct ConvertCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")) for hf; a file \
+      Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")) for hf and deepseek; a file \
       type of llama.cpp for gguf, such as f16, q8_0 or q4_k_m; for mlx bf16, f16, f32, 2bit to 8bit, \
       mxfp4, mxfp8 or nvfp4; fp8-block, fp8-channel, nvfp4, mxfp4, int4-g32, int8-channel, \
       int4-g128-asymmetric and the like for compressed-tensors, with -experts behind it to leave all \
@@ -55,6 +56,10 @@ struct ConvertCommand: ParsableCommand {
       valueName: "size"))
   var maxShardSize: ByteSize?
 
+  @Option(
+    help: ArgumentHelp("Model-parallel shards for --to deepseek; 1 by default.", valueName: "n"))
+  var mp: Int?
+
   @Option(help: ArgumentHelp("Rows and columns of an FP8 block: 128x128.", valueName: "RxC"))
   var blockSize: BlockSize?
 
@@ -76,8 +81,8 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Show every tensor, file and byte that would be written, and write nothing.")
   var dryRun = false
 
-  @Flag(help: "Replace an output that exists, once the new one is complete.")
-  var overwrite = false
+  @OptionGroup(title: "Interruptions")
+  var interruptions: InterruptionOptions
 
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
@@ -105,47 +110,36 @@ struct ConvertCommand: ParsableCommand {
       mtp: mtp,
       shardLimit: maxShardSize?.bytes, blockSize: blockSize, scaleFormat: scaleFormat)
     // Before anything is read: a name that is taken is the commonest mistake.
-    let destination = dryRun ? nil : try OutputPath(output, overwrite: overwrite)
-    try destination?.requireReplaceable()
-    let source = try SourceModel(path: model, threads: threads)
+    let destination = dryRun ? nil : try interruptions.destination(output)
+    let source = try interruptions.source(model, threads: threads, for: destination)
     try destination?.requireApart(from: source.place(of: model))
     let plan = try Plan(
       source, recipe: recipe, resources: Resources(threads: threads, memory: memory.bytes))
     guard let destination else { return try show(plan) }
     for warning in plan.warnings { Console.message("fathom: warning: \(warning.printable)") }
-    Interruption.listen()
-    var line = ProgressLine(progress)
-    let result: ConversionResult
-    do {
-      result = try plan.run(from: source, to: destination) {
-        line.show($0.written, of: $0.total)
-      }
-    } catch {
-      line.clear()
-      throw error
-    }
-    line.clear()
+    let result = try interruptions.run(plan, from: source, to: destination, progress)
     try Console.write(
       format == .json ? result.json(of: plan).text() + "\n" : result.text(of: plan))
   }
 
-  /// Storage of a Hugging Face checkpoint's weights.
-  private var weights: WeightStorage? { to == .hf ? quant.flatMap(WeightStorage.named) : nil }
+  /// Storage of a checkpoint's weights, where it is that of safetensors files.
+  private var weights: WeightStorage? {
+    to == .hf || to == .deepseek ? quant.flatMap(WeightStorage.named) : nil
+  }
 
   /// The format with its own options, all names looked up.
   private func target() throws -> Recipe.Target {
+    if mp != nil, to != .deepseek { throw ValidationError("--mp goes with --to deepseek") }
+    if to == .hf || to == .deepseek, let quant, weights == nil {
+      throw unknown(quant, WeightStorage.all.map(\.name))
+    }
+    if to != .gguf { try requireNoRecipe() }
+    if to != .mlx { try mlx.requireUnused() }
     switch to {
-    case .hf:
-      if let quant, weights == nil { throw unknown(quant, WeightStorage.all.map(\.name)) }
-      try requireNoRecipe()
-      try mlx.requireUnused()
-      return .huggingFace
-    case .mlx:
-      try requireNoRecipe()
-      return .mlx(try mlx.recipe(quant))
+    case .hf: return .huggingFace
+    case .deepseek: return .deepSeek(shards: try shards())
+    case .mlx: return .mlx(try mlx.recipe(quant))
     case .compressedTensors:
-      try requireNoRecipe()
-      try mlx.requireUnused()
       return .compressedTensors(
         try quant.map { name in
           guard let recipe = CompressedRecipe(named: name) else {
@@ -155,12 +149,22 @@ struct ConvertCommand: ParsableCommand {
         })
     case .gguf:
       try gguf.check()
-      try mlx.requireUnused()
       if maxShardSize != nil, gguf.keepSplit {
         throw ValidationError("--keep-split and --max-shard-size do not go together")
       }
       return .gguf(gguf.recipe(try quant.map(GGUFFileType.init(named:))))
     }
+  }
+
+  /// Model-parallel shards to write.
+  private func shards() throws -> Int {
+    guard (1...4096).contains(mp ?? 1) else {
+      throw ValidationError("--mp takes a number from 1 to 4096")
+    }
+    if maxShardSize != nil {
+      throw ValidationError("--max-shard-size and --to deepseek do not go together")
+    }
+    return mp ?? 1
   }
 
   private func requireNoRecipe() throws {

@@ -53,6 +53,9 @@ public struct SourceWeights: Sendable {
   public let inventory: Inventory
   /// The weights, in the order of their bytes.
   public let all: [SourceWeight]
+  /// Tensors that repeat what a weight is made of, as some formats have it in several files; they
+  /// are not read.
+  public let copies: [(weight: String, tensor: StoredTensor)]
   /// What is wrong with tensors that should be weights and cannot be, by the weight's name.
   public let faults: [String: Fault]
   /// Tensors that belong to weights and hold none of their values: shapes, scales of activations.
@@ -67,7 +70,7 @@ public struct SourceWeights: Sendable {
   /// - Throws: `.malformed` where two weights have one name.
   public init(
     _ inventory: Inventory, _ weights: [SourceWeight], faults: [String: Fault] = [:],
-    companions: [StoredTensor] = []
+    companions: [StoredTensor] = [], copies: [(weight: String, tensor: StoredTensor)] = []
   ) throws(Fault) {
     // Most names are those of stored tensors: looking them up there saves a second table of them.
     var places = [Int32](repeating: -1, count: inventory.tensors.count)
@@ -85,6 +88,7 @@ public struct SourceWeights: Sendable {
     }
     self.inventory = inventory
     all = weights
+    self.copies = copies
     self.faults = faults
     self.companions = companions
     self.places = places

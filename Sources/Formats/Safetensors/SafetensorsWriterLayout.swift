@@ -117,27 +117,9 @@ public struct SafetensorsWriterLayout: Sendable {
     // Swift's sort is stable: within one element size the natural order stays.
     let order =
       even + odd.sorted { entries[$0].storedType.bits > entries[$1].storedType.bits }
-    var text = "{\"__metadata__\":{\"format\":\"\(format)\"}"
-    var offset = 0
-    var offsets: [Int] = []
-    for index in order {
-      let entry = entries[index]
-      text += ","
-      JSONValue.quote(entry.name, to: &text)
-      let shape = entry.storedShape.dimensions.map(String.init).joined(separator: ",")
-      text += ":{\"dtype\":\"\(entry.storedType.rawValue)\",\"shape\":[\(shape)],"
-      text += "\"data_offsets\":[\(offset),\(offset + entry.byteCount)]}"
-      offsets.append(offset)
-      offset += entry.byteCount
-    }
-    text += "}"
-    text += String(repeating: " ", count: (8 - text.utf8.count % 8) % 8)
-    var header = (0..<8).map { UInt8(truncatingIfNeeded: text.utf8.count >> (8 * $0)) }
-    header += text.utf8
-    let start = header.count
-    return File(
-      name: name, header: header, tensors: order, offsets: offsets.map { $0 + start },
-      byteCount: start + offset)
+    return .safetensors(
+      named: name, entries, order: order,
+      metadata: "\"__metadata__\":{\"format\":\"\(format)\"}")
   }
 }
 

@@ -72,6 +72,7 @@ public struct PlanReport {
           ])
         }),
       "warnings": .array(plan.warnings.map { .string($0) }),
+      "lost": .array(plan.lost.map { .string($0) }),
     ]
     // The lists that grow with the model follow, a line for each entry.
     try write(String(JSONValue.object(head).text().dropLast("\n}".count)))

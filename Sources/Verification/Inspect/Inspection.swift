@@ -109,6 +109,11 @@ public struct Inspection: Sendable {
         layers[layer].types[tensors[tensor.index].type, default: Tally()].add(tensors[tensor.index])
       }
     }
+    for (weight, tensor) in files.weights.copies {
+      guard let place = places.place(of: weight) else { continue }
+      isExplained[tensor.index] = true
+      if let layer = place.layer { layers[layer].types[tensor.type, default: Tally()].add(tensor) }
+    }
     for tensor in files.weights.companions { isExplained[tensor.index] = true }
     for tensor in tensors where !isExplained[tensor.index] { unexplained.add(tensor) }
     layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }

@@ -141,7 +141,7 @@ struct DeepChecks {
         stored.byteCount == original.stored.byteCount
       else { continue }
       guard
-        let offset = try firstDifference(
+        let offset = try Self.firstDifference(
           (file.file, stored.offset), (other.file, original.stored.offset), stored.byteCount)
       else { continue }
       collector.add(
@@ -154,14 +154,15 @@ struct DeepChecks {
     }
   }
 
-  private func firstDifference(
+  /// The first byte in which two places differ; nil where they are equal.
+  static func firstDifference(
     _ a: (file: InputFile, offset: Int), _ b: (file: InputFile, offset: Int), _ count: Int
   ) throws(Fault) -> Int? {
-    let first = ByteBuffer(count: min(count, Self.window))
-    let second = ByteBuffer(count: min(count, Self.window))
+    let first = ByteBuffer(count: min(count, window))
+    let second = ByteBuffer(count: min(count, window))
     var done = 0
     while done < count {
-      let size = min(Self.window, count - done)
+      let size = min(window, count - done)
       let left = UnsafeMutableRawBufferPointer(rebasing: first.bytes[..<size])
       let right = UnsafeMutableRawBufferPointer(rebasing: second.bytes[..<size])
       try a.file.read(at: a.offset + done, into: left)

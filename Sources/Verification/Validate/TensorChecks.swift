@@ -8,6 +8,10 @@ struct TensorChecks {
   let found: [String: StoredTensor]
   let shardNames: [String]
   let excused: Set<String>
+  /// What there should be.
+  private let expected: [ExpectedTensor]
+  /// Shapes of tensors that files hold a part of each.
+  private let wholes: [String: Shape]
   var collector = FindingCollector()
   /// Expected tensors that are there with the right shape and type: what a deep check may read.
   var sound: [(expected: ExpectedTensor, stored: StoredTensor)] = []
@@ -16,11 +20,16 @@ struct TensorChecks {
   /// What the weights that are not quantized should be; inferred where the config does not say.
   private let plainType: ElementType
 
+  /// - Parameters:
+  ///   - expected: what there should be, where that is not all that the config implies.
+  ///   - wholes: shapes of tensors of which only a part is expected.
   init(
     config: DeepSeekV3Config, found: [String: StoredTensor], shardNames: [String],
-    excused: Set<String>
+    excused: Set<String>, expected: [ExpectedTensor]? = nil, wholes: [String: Shape] = [:]
   ) {
     self.config = config
+    self.expected = expected ?? config.expectedTensors()
+    self.wholes = wholes
     self.found = found
     self.shardNames = shardNames
     self.excused = excused
@@ -28,7 +37,6 @@ struct TensorChecks {
   }
 
   mutating func run() {
-    let expected = config.expectedTensors()
     let absentLayers = checkDeclaredMTP(expected)
     let absentCopies = checkCopies(expected, absentLayers: absentLayers)
     let otherStorage = checkStorageKind(expected)
@@ -51,7 +59,7 @@ struct TensorChecks {
       checkUnexpected(Set(expected.map(\.name) + parts))
     }
     if let finding = Finding.scoring(config, file: "config.json", key: "scoring_func") {
-      collector.add(finding, pattern: nil)
+      collector.add(finding, pattern: finding.rule.rawValue)
     }
   }
 
@@ -206,6 +214,7 @@ struct TensorChecks {
   }
 
   private func hint(forShape shape: Shape, of tensor: ExpectedTensor) -> String? {
+    if wholes[tensor.name] == shape { return "it is whole, and each shard has a part of it" }
     if shape.dimensions == tensor.shape.dimensions.reversed() { return "it is transposed" }
     if tensor.storage == .scale, let fp8 = config.fp8 {
       return "the block size is \(fp8.blockRows) × \(fp8.blockColumns), cut blocks counting whole"

@@ -21,6 +21,18 @@ public struct Validation: Sendable {
   /// in exit code 65 rather than 1, whatever else was found.
   public let malformation: Fault?
 
+  private init(
+    _ findings: [Finding], _ tensors: some Collection<StoredTensor>, deep: Bool,
+    malformation: Fault?
+  ) {
+    self.findings =
+      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
+    checkedTensors = tensors.count
+    checkedBytes = tensors.reduce(0) { $0 + $1.byteCount }
+    isDeep = deep
+    self.malformation = malformation
+  }
+
   /// Checks a MODEL argument, whatever its format.
   ///
   /// - Parameter deep: whether to read every weight.
@@ -32,7 +44,12 @@ public struct Validation: Sendable {
       return
     }
     let survey = try CheckpointSurvey(path: path, threads: threads)
-    if ModelFormat(survey) == .mlx {
+    let format = ModelFormat(survey)
+    if format == .native {
+      try self.init(native: survey, deep: deep, threads: threads)
+      return
+    }
+    if format == .mlx {
       try self.init(mlx: survey, deep: deep, threads: threads)
       return
     }
@@ -52,11 +69,7 @@ public struct Validation: Sendable {
       if deep { try weights.runDeep(threads: threads) }
       found += weights.collector.findings
     }
-    findings = found.filter { $0.severity == .error } + found.filter { $0.severity == .warning }
-    checkedTensors = files.tensors.count
-    checkedBytes = files.tensors.values.reduce(0) { $0 + $1.byteCount }
-    isDeep = deep
-    malformation = files.malformation
+    self.init(found, files.tensors.values, deep: deep, malformation: files.malformation)
   }
 
   /// Checks a GGUF file against what its metadata implies.
@@ -67,14 +80,22 @@ public struct Validation: Sendable {
     var checks = GGUFChecks(model)
     checks.run()
     if deep { try checks.runDeep(threads: threads) }
-    let findings = checks.collector.findings
-    self.findings =
-      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
-    let tensors = model.files.inventory.tensors
-    checkedTensors = tensors.count
-    checkedBytes = tensors.reduce(0) { $0 + $1.byteCount }
-    isDeep = deep
-    malformation = nil
+    self.init(
+      checks.collector.findings, model.files.inventory.tensors, deep: deep, malformation: nil)
+  }
+
+  /// Checks DeepSeek's model-parallel shards, each against what the config implies for it.
+  ///
+  /// - Parameter deep: whether to read every weight.
+  /// - Throws: `.inputOutput` where reading fails; `.malformed` for shards of several divisions, and
+  ///   for a config that is none.
+  public init(native survey: CheckpointSurvey, deep: Bool, threads: Int) throws(Fault) {
+    var files = FileChecks(survey: survey)
+    try files.run()
+    var checks = try NativeChecks(survey, files)
+    try checks.run(deep: deep, threads: threads)
+    let findings = files.collector.findings + checks.findings
+    self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
   }
 
   /// Checks a checkpoint against its config.
@@ -99,11 +120,6 @@ public struct Validation: Sendable {
         shards: files.openShards, threads: threads
       ).run()
     }
-    self.findings =
-      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
-    checkedTensors = files.tensors.count
-    checkedBytes = files.tensors.values.reduce(0) { $0 + $1.byteCount }
-    isDeep = deep
-    malformation = files.malformation
+    self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
   }
 }
