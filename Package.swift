@@ -15,7 +15,11 @@ let arguments: Target.Dependency = .product(
 
 let package = Package(
   name: "fathom",
-  products: [.executable(name: "fathom", targets: ["fathom"])],
+  products: [
+    .executable(name: "fathom", targets: ["fathom"]),
+    // Tests preload it into the command.
+    .library(name: "mishaps", type: .dynamic, targets: ["Mishaps"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
@@ -53,6 +57,7 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
+    .target(name: "Mishaps", path: "Tests/Mishaps", linkerSettings: [.linkedLibrary("dl")]),
     .executableTarget(
       name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
       path: "Benchmarks/GGMLCompare", swiftSettings: strict),
@@ -71,7 +76,8 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["Support", "Tensors", "fathom"], exclude: ["Fixtures"],
+      name: "CommandTests", dependencies: ["Support", "Tensors", "Platform", "fathom", "Mishaps"],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors"],

@@ -95,7 +95,7 @@ SAMPLE_TABLE = {
     # Every size that DeepSeek's own shards divide is eight times a block or more.
     "tiny-eighths": dict(seed=9, shards=2, tokens=(1, 24), config=make_config(
         block=(16, 16), **sizes(
-            hidden_size=72, intermediate_size=128, moe_intermediate_size=64, n_shared_experts=2,
+            hidden_size=40, intermediate_size=128, moe_intermediate_size=64, n_shared_experts=2,
             num_attention_heads=8, q_lora_rank=40, kv_lora_rank=40, qk_nope_head_dim=16,
             v_head_dim=16))),
     "tiny-tied": dict(seed=7, shards=1, tokens=(2, 16), config=make_config(

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -40,6 +41,21 @@ int fathom_rename_exchange(const char *one, const char *other) {
 #else
   (void)one;
   (void)other;
+  return ENOSYS;
+#endif
+}
+
+int fathom_lock(int descriptor) {
+  return flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+}
+
+int fathom_reserve(int descriptor, int64_t offset, int64_t count) {
+#ifdef __linux__
+  return fallocate(descriptor, FALLOC_FL_KEEP_SIZE, offset, count) == 0 ? 0 : errno;
+#else
+  (void)descriptor;
+  (void)offset;
+  (void)count;
   return ENOSYS;
 #endif
 }

@@ -159,6 +159,12 @@ struct Planner {
     try add(weight, weight.type, weight.kept)
   }
 
+  /// The type of what is not quantized in an output that is: its own, but that GGUF files have
+  /// vectors in F32 whatever their type, where Hugging Face's have one type for all of it.
+  func plainType(of weight: SourceWeight) -> ElementType {
+    weight.isCode || source.format == .gguf ? source.config.dataType ?? .bf16 : weight.type
+  }
+
   /// Decides what an FP8 checkpoint holds.
   private mutating func decideFP8(
     _ weight: SourceWeight, _ expected: ExpectedTensor?
@@ -166,9 +172,8 @@ struct Planner {
     let reason = weight.assembly.first.scaling == nil ? "FP8 without scales" : "FP8 already"
     if try carryFP8(weight, reason, "scales of an FP8 weight that is copied") { return }
     guard let expected, expected.storage == .fp8 else {
-      let isPlain = !weight.isCode && source.format != .gguf
       return try add(
-        weight, isPlain ? weight.type : source.config.dataType ?? .bf16,
+        weight, plainType(of: weight),
         expected.map { "\($0.part.rawValue): not stored in FP8 by DeepSeek-V3" }
           ?? "not implied by the config: carried along")
     }

@@ -46,12 +46,14 @@ public struct SourceModel: Sendable {
 
   /// Opens a MODEL argument, whatever its format.
   ///
+  /// - Parameter standIns: a folder with the beginnings of shards that an unfinished conversion has
+  ///   deleted.
   /// - Throws: what opening the format throws.
-  public init(path: String, threads: Int) throws(Fault) {
+  public init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
     if try ModelFormat.isGGUF(path) {
       try self.init(GGUFModel(path: path))
     } else {
-      try self.init(CheckpointSurvey(path: path, threads: threads))
+      try self.init(CheckpointSurvey(path: path, threads: threads, standIns: standIns))
     }
   }
 

@@ -13,8 +13,8 @@ struct Tile {
   let file: Int
   let rows: Range<Int>
   let columns: Range<Int>
-  /// Where its tensor starts in the file; nil for all but the first tile of a tensor.
-  let start: Int?
+  /// Where its bytes start in the file.
+  let position: Int
 }
 
 /// How one tensor is cut into tiles.
@@ -88,6 +88,19 @@ extension PlannedTensor {
       max(
         1, (bytes - reservedBytes(quantization)) * 8 / max(entry.type.bits, type(quantization).bits)
       )
+    }
+  }
+
+  /// Bytes of the output before a tile that begins at a row and column of its grid.
+  fileprivate func bytes(before row: Int, _ column: Int, in grid: TileGrid) -> Int {
+    switch operation {
+    case .copy, .constant: column
+    case .convert, .times: entry.type.byteOffset(of: row * grid.columns + column)
+    // Rows are counted in what is quantized, and tiles are bands of whole rows.
+    case .quantize(let quantization, let part):
+      row == 0
+        ? 0
+        : quantization.byteCount(of: part, rows: row, columns: grid.columns, type: entry.type)
     }
   }
 
@@ -173,6 +186,8 @@ struct TileQueue: Sendable {
   private let order: [(tensor: Int, file: Int, offset: Int)]
   /// Number of tiles before each tensor in `order`, and of all at the end.
   private let starts: [Int]
+  /// The tiles of each file.
+  private let files: [Range<Int>]
   private let plan: Plan
 
   /// Number of tiles.
@@ -182,15 +197,19 @@ struct TileQueue: Sendable {
     self.plan = plan
     var order: [(tensor: Int, file: Int, offset: Int)] = []
     var starts = [0]
+    var files: [Range<Int>] = []
     for (number, file) in plan.layout.files.enumerated() {
+      let first = starts[starts.count - 1]
       for (tensor, offset) in zip(file.tensors, file.offsets) {
         order.append((tensor, number, offset))
         let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
         starts.append(starts[starts.count - 1] + grid.count)
       }
+      files.append(first..<starts[starts.count - 1])
     }
     self.order = order
     self.starts = starts
+    self.files = files
   }
 
   /// Tile `item`.
@@ -207,6 +226,18 @@ struct TileQueue: Sendable {
     let (rows, columns) = grid.ranges(item - starts[low])
     return Tile(
       tensor: tensor, file: file, rows: rows, columns: columns,
-      start: item == starts[low] ? offset : nil)
+      position: offset
+        + plan.tensors[tensor].bytes(before: rows.lowerBound, columns.lowerBound, in: grid))
+  }
+
+  /// The tiles that write a file's bytes from `start` on; the first may begin before it.
+  func items(ofFile file: Int, from start: Int) -> Range<Int> {
+    var (low, high) = (files[file].lowerBound, files[file].upperBound)
+    // The last tile that begins at or before `start`.
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if self[middle].position <= start { low = middle } else { high = middle }
+    }
+    return low..<files[file].upperBound
   }
 }

@@ -29,9 +29,11 @@ public struct CheckpointSurvey: Sendable {
 
   /// Looks at a folder, or at one `.safetensors` file beside a `config.json`.
   ///
+  /// - Parameter standIns: a folder with the beginnings of shards that have been deleted since their
+  ///   tensors are safe elsewhere; what they held cannot be read.
   /// - Throws: `.notFound` where there is no such thing, or no `config.json`; `.malformed` where
   ///   the config or the index is not what it should be.
-  public init(path: String, threads: Int) throws(Fault) {
+  public init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
     guard let kind = try Folder.kind(of: path) else {
       throw Fault(.notFound, "no such file or folder", file: path)
     }
@@ -41,8 +43,11 @@ public struct CheckpointSurvey: Sendable {
     // One of DeepSeek's shards stands for all of them.
     let isFile = kind == .file && NativeShardName(Folder.name(of: path)) == nil
     folder = kind == .file ? Folder.parent(of: path) : path
+    let kept = isFile ? [] : try standIns.map { path throws(Fault) in try Folder.names(in: path) }
     let candidates =
-      isFile ? [Folder.name(of: path)] : ShardNames.candidates(try Folder.names(in: folder))
+      isFile
+      ? [Folder.name(of: path)]
+      : ShardNames.candidates(Set(try Folder.names(in: folder)).union(kept ?? []).sorted())
     configFile = try CheckpointSurvey.configFile(in: folder, beside: candidates)
     config = try JSONValue(
       parsing: InputFile.contents(of: configFile, limit: CheckpointSurvey.configLimit),
@@ -50,7 +55,8 @@ public struct CheckpointSurvey: Sendable {
     let indexPath = Folder.join(folder, SafetensorsIndex.fileName)
     let indexKind = isFile ? nil : try Folder.kind(of: indexPath)
     let reader = ShardReader(
-      folder: folder, names: candidates, indexPath: indexKind == nil ? nil : indexPath)
+      folder: folder, names: candidates, indexPath: indexKind == nil ? nil : indexPath,
+      standIns: standIns)
     try reader.run(threads: threads)
     index = reader.index
     let mentioned = index?.files ?? []
@@ -58,7 +64,8 @@ public struct CheckpointSurvey: Sendable {
     let known = Set(candidates)
     let others = mentioned.filter { SafetensorsIndex.isPlain($0) && !known.contains($0) }
     let rest = ShardReader(
-      folder: folder, names: others + ShardNames.missing(candidates + others), indexPath: nil)
+      folder: folder, names: others + ShardNames.missing(candidates + others), indexPath: nil,
+      standIns: standIns)
     try rest.run(threads: threads)
     shards = (reader.states + rest.states).sorted {
       $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)

@@ -6,11 +6,14 @@ final class ShardReader: Sendable {
   private let folder: String
   private let names: [String]
   private let indexPath: String?
+  private let standIns: String?
   private let results: Mutex<[CheckpointSurvey.ShardState?]>
   private let indexResult = Mutex<SafetensorsIndex?>(nil)
 
-  init(folder: String, names: [String], indexPath: String?) {
+  /// - Parameter standIns: a folder with the beginnings of files that are gone.
+  init(folder: String, names: [String], indexPath: String?, standIns: String?) {
     self.folder = folder
+    self.standIns = standIns
     self.names = names
     self.indexPath = indexPath
     results = Mutex(Array(repeating: nil, count: names.count))
@@ -41,7 +44,13 @@ final class ShardReader: Sendable {
 
   private func state(of item: Int) -> CheckpointSurvey.ShardState {
     do throws(Fault) {
-      let file = try InputFile(path: Folder.join(folder, names[item]))
+      let path = Folder.join(folder, names[item])
+      if let standIns, try Folder.kind(of: path) == nil,
+        let (file, header) = try ShardStandIn.open(in: standIns, for: path, shard: item)
+      {
+        return .read(Shard(name: names[item], file: file, metadata: header.metadata), header)
+      }
+      let file = try InputFile(path: path)
       switch try SafetensorsHeader.read(file, shard: item) {
       case .cut(let minimum): return .cut(file, atLeast: minimum)
       case .header(let header):

@@ -32,6 +32,8 @@ public struct Fault: Error, Hashable, Sendable {
   public var expected: String?
   /// What was there.
   public var found: String?
+  /// What the user can do about it, as a sentence of its own.
+  public var advice: String?
 
   /// Makes a fault; all but kind and message may be absent.
   public init(

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// A file opened for reading; reads go through `pread`, so a file that shrinks underneath gives a
 /// fault instead of the SIGBUS that a mapping would raise.
@@ -10,6 +11,10 @@ public final class InputFile: Sendable {
   private let descriptor: Int32
   /// When its contents last changed, as of its opening.
   private let modified: timespec
+  /// Whether it stands for a file that is gone, of which it has the beginning.
+  public let isStandIn: Bool
+  /// Whether `delete` has been called.
+  private let isDeleted = Atomic<Bool>(false)
 
   /// Opens a regular file.
   ///
@@ -34,6 +39,23 @@ public final class InputFile: Sendable {
     self.size = Int(status.st_size)
     self.modified = status.st_mtim
     self.descriptor = descriptor
+    isStandIn = false
+  }
+
+  /// Puts a file that has the beginning of another in its place.
+  ///
+  /// - Parameters:
+  ///   - beginning: where that is.
+  ///   - path: the file that is gone, as messages name it.
+  ///   - size: its size.
+  /// - Throws: `.notFound` or `.inputOutput` where the beginning cannot be opened.
+  public init(standIn beginning: String, for path: String, size: Int) throws(Fault) {
+    descriptor = open(beginning, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: beginning) }
+    self.path = path
+    self.size = size
+    modified = timespec()
+    isStandIn = true
   }
 
   deinit { close(descriptor) }
@@ -46,6 +68,9 @@ public final class InputFile: Sendable {
     default: Fault(.inputOutput, "cannot be opened", file: path, found: reason(code))
     }
   }
+
+  /// Whether the file is gone: a stand-in is here for it, or it has been deleted.
+  public var isGone: Bool { isStandIn || isDeleted.load(ordering: .relaxed) }
 
   /// Fills `buffer` from `offset` on.
   ///
@@ -96,8 +121,14 @@ public final class InputFile: Sendable {
     return try file.read(at: 0, count: file.size)
   }
 
+  /// What tells a file from one that took its place: its size and when it was last written to.
+  public var stamp: FileStamp {
+    FileStamp(size: size, seconds: modified.tv_sec, nanoseconds: modified.tv_nsec)
+  }
+
   /// Throws `.malformed` where somebody has written to the file since it was opened.
   public func requireUnchanged() throws(Fault) {
+    guard !isGone else { return }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       throw Fault(.inputOutput, "cannot be examined", file: path, found: reason(errno))
@@ -111,6 +142,58 @@ public final class InputFile: Sendable {
     }
   }
 
+  /// Bytes that deleting the file gives to the file system of a folder; 0 where it lies on another.
+  public func bytesOnDisk(of folder: String) -> Int {
+    var (status, other) = (stat(), stat())
+    guard !isStandIn, fstat(descriptor, &status) == 0, stat(folder, &other) == 0,
+      status.st_dev == other.st_dev
+    else { return 0 }
+    return Int(status.st_blocks) * 512
+  }
+
+  /// Throws `.usage` where the name is not the one and only of the file that is open: a symbolic
+  /// link, one of several hard links, or another file's by now.
+  public func requireOnlyName() throws(Fault) {
+    var (status, named) = (stat(), stat())
+    guard lstat(path, &named) == 0, fstat(descriptor, &status) == 0 else {
+      throw Fault(.usage, "cannot be deleted", file: path, found: reason(errno))
+    }
+    guard named.st_mode & S_IFMT != S_IFLNK else {
+      throw Fault(
+        .usage, "is a link and is not deleted: what it leads to may serve others", file: path)
+    }
+    guard named.st_dev == status.st_dev, named.st_ino == status.st_ino else {
+      throw Fault(.usage, "is not the file that was opened and is not deleted", file: path)
+    }
+    guard named.st_nlink == 1 else {
+      throw Fault(
+        .usage, "has other names and is not deleted, which would free no space", file: path)
+    }
+    guard access(Folder.parent(of: path), W_OK) == 0 else {
+      throw Fault(.usage, "cannot be deleted", file: path, found: reason(errno))
+    }
+  }
+
+  /// Deletes the file and lets go of it, so that its space is free. Nobody may be reading it, and
+  /// who does so later gets a fault.
+  ///
+  /// - Throws: `.usage` as `requireOnlyName` does; `.inputOutput` where the system refuses.
+  public func delete() throws(Fault) {
+    guard !isGone else { return }
+    try requireUnchanged()
+    try requireOnlyName()
+    guard unlink(path) == 0 else {
+      throw Fault(.inputOutput, "cannot be deleted", file: path, found: reason(errno))
+    }
+    isDeleted.store(true, ordering: .relaxed)
+    // The space is not free as long as the file is open, and the number of a closed descriptor
+    // could soon be that of another file.
+    let nothing = open("/dev/null", O_RDONLY | O_CLOEXEC)
+    guard nothing >= 0 else { return }
+    dup2(nothing, descriptor)
+    close(nothing)
+  }
+
   /// Tells the system that a range will be read soon, so that it fetches it in the meantime.
   public func fetchAhead(at offset: Int, count: Int) {
     posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
@@ -121,4 +204,14 @@ public final class InputFile: Sendable {
   public func dropCache(at offset: Int, count: Int) {
     posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_DONTNEED)
   }
+}
+
+/// Size and time of a file's contents.
+public struct FileStamp: Sendable, Hashable {
+  /// Bytes.
+  public let size: Int
+  /// When it was last written to, in seconds since 1970.
+  public let seconds: Int
+  /// The rest of that time.
+  public let nanoseconds: Int
 }

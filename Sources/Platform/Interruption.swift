@@ -8,7 +8,8 @@ internal import Synchronization
 public enum Interruption {
   private static let requested = Atomic<Bool>(false)
 
-  /// Makes SIGINT and SIGTERM set the flag from now on instead of ending the process.
+  /// Makes SIGINT and SIGTERM set the flag from now on instead of ending the process; a second one
+  /// ends it, whatever it hangs in.
   public static func listen() {
     // The first access of a static initializes it, which no signal handler should have to do.
     requested.store(false, ordering: .relaxed)
@@ -16,6 +17,7 @@ public enum Interruption {
     action.__sigaction_handler.sa_handler = { _ in
       Interruption.requested.store(true, ordering: .relaxed)
     }
+    action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
     sigaction(SIGINT, &action, nil)
     sigaction(SIGTERM, &action, nil)
     // A parent that started us from a thread with blocked signals has handed its mask down.

@@ -14,6 +14,9 @@ public final class OutputFile {
   private var descriptor: Int32
   /// Whether `finish` has closed the file.
   var isFinished: Bool { descriptor < 0 }
+  /// Whether no flush has failed: the system reports a failure once, and what it lost is lost even
+  /// if later ones succeed.
+  public private(set) var isSound = true
   /// Bytes whose way to the disk has begun.
   private var started = 0
   /// Bytes that are on the disk and out of the cache.
@@ -28,12 +31,32 @@ public final class OutputFile {
   public init(creating path: String, shownAs name: String? = nil) throws(Fault) {
     descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     self.path = name ?? path
-    guard descriptor >= 0 else {
-      throw Fault(.cannotCreate, "cannot be created", file: self.path, found: reason(errno))
+    guard descriptor >= 0 else { throw creatingFault(errno, path: self.path) }
+  }
+
+  /// Opens a file that an earlier run left, cuts it after its first `count` bytes and goes on there.
+  ///
+  /// - Throws: `.inputOutput` where it is not there or shorter.
+  init(continuing path: String, after count: Int, shownAs name: String) throws(Fault) {
+    descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)
+    self.path = name
+    var status = stat()
+    guard descriptor >= 0, fstat(descriptor, &status) == 0, Int(status.st_size) >= count,
+      ftruncate(descriptor, off_t(count)) == 0,
+      lseek(descriptor, off_t(count), SEEK_SET) == off_t(count)
+    else {
+      throw Fault(
+        .inputOutput, "cannot be continued", file: path, offset: UInt64(count),
+        found: reason(errno))
     }
+    (self.count, started, settled) = (count, count, count)
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
+
+  /// Makes writing beyond the limit that the user has set for files (`ulimit -f`) a fault like any
+  /// other; by default it ends the process.
+  public static func meetLimits() { signal(SIGXFSZ, SIG_IGN) }
 
   /// Writes `bytes` at the end.
   ///
@@ -70,22 +93,30 @@ public final class OutputFile {
     }
     while started - settled > OutputFile.windowsInFlight * window {
       let code = fathom_write_behind(descriptor, Int64(settled), Int64(window), 1)
-      if code == EIO || code == ENOSPC || code == EDQUOT { throw writingFault(code) }
+      if code == EIO || code == ENOSPC || code == EDQUOT {
+        isSound = false
+        throw writingFault(code)
+      }
       posix_fadvise(descriptor, off_t(settled), off_t(window), POSIX_FADV_DONTNEED)
       settled += window
     }
   }
+
+  /// What another thread can flush while this one goes on writing; valid until `finish`.
+  public var flush: OutputFlush { OutputFlush(path: path, descriptor: descriptor, count: count) }
 
   /// Flushes everything to the disk and closes the file.
   ///
   /// - Throws: `.cannotCreate` or `.inputOutput`: some systems report a full disk only here.
   public func finish() throws(Fault) {
     precondition(descriptor >= 0, "finished twice")
+    isSound = false
     guard fdatasync(descriptor) == 0 else { throw writingFault(errno) }
     posix_fadvise(descriptor, off_t(settled), 0, POSIX_FADV_DONTNEED)
     let closing = descriptor
     descriptor = -1
     guard close(closing) == 0 else { throw writingFault(errno) }
+    isSound = true
   }
 
   private func writingFault(_ code: Int32) -> Fault {
@@ -100,5 +131,28 @@ public final class OutputFile {
     guard ftruncate(descriptor, off_t(size)) == 0 else { throw writingFault(errno) }
     (count, started, settled) = (size, size, size)
     return PlacedOutput(path: path, descriptor: descriptor)
+  }
+}
+
+/// The bytes that a file had at some time, to be flushed to the disk.
+public struct OutputFlush: Sendable {
+  private let path: String
+  private let descriptor: Int32
+  private let count: Int
+
+  fileprivate init(path: String, descriptor: Int32, count: Int) {
+    self.path = path
+    self.descriptor = descriptor
+    self.count = count
+  }
+
+  /// Waits until they are on the disk.
+  ///
+  /// - Throws: `.cannotCreate` where space or quota ran out, `.inputOutput` for all else. The
+  ///   system reports a failure once: what was written is not safe even if a second try succeeds.
+  public func run() throws(Fault) {
+    guard fdatasync(descriptor) == 0 else {
+      throw writingFault(errno, path: path, offset: count)
+    }
   }
 }

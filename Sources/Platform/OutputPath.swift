@@ -7,19 +7,18 @@ public struct OutputPath: Sendable, Hashable {
   /// What stands there now and is to be replaced; nil where nothing does.
   public let replaced: Folder.Kind?
   /// Whether what stands under such a name may be replaced.
-  let mayReplace: Bool
+  public let mayReplace: Bool
 
   /// Looks at the place.
   ///
+  /// - Parameter orFinished: accepts what stands there without replacing it, since it may be the
+  ///   very output that is asked for.
   /// - Throws: `.cannotCreate` where something stands there and `overwrite` is false, where it is
   ///   neither file nor folder, or where the folder around it is missing.
-  public init(_ path: String, overwrite: Bool) throws(Fault) {
+  public init(_ path: String, overwrite: Bool, orFinished: Bool = false) throws(Fault) {
     mayReplace = overwrite
     if let resolved = OutputPath.resolve(path) {
-      guard overwrite else {
-        throw Fault(
-          .cannotCreate, "exists already", file: path, expected: "a new name, or --overwrite")
-      }
+      guard overwrite || orFinished else { throw OutputPath.taken(path) }
       replaced = try Folder.kind(of: resolved)
       guard replaced == .file || replaced == .folder else {
         throw Fault(.cannotCreate, "is neither a file nor a folder", file: path)
@@ -42,6 +41,13 @@ public struct OutputPath: Sendable, Hashable {
     replaced = nil
   }
 
+  /// What is said where something stands there that may not be replaced.
+  var taken: Fault { OutputPath.taken(path) }
+
+  private static func taken(_ path: String) -> Fault {
+    Fault(.cannotCreate, "exists already", file: path, expected: "a new name, or --overwrite")
+  }
+
   /// Throws `.cannotCreate` where the output would lie in `source` or take it away: the same path,
   /// a path below the folder, or the folder around it.
   public func requireApart(from source: String) throws(Fault) {
@@ -51,17 +57,31 @@ public struct OutputPath: Sendable, Hashable {
       .cannotCreate, "overlaps the source", file: path, expected: "a place outside \(source)")
   }
 
-  /// Throws `.cannotCreate` where the file system has no room for `bytes`.
-  public func requireSpace(_ bytes: Int) throws(Fault) {
+  /// Throws `.cannotCreate` where the file system has no room for files of so many bytes in all,
+  /// and for what it needs itself to keep them.
+  public func requireSpace(_ bytes: Int, files: Int = 1) throws(Fault) {
     var status = statvfs()
     // A file system that does not tell is no reason to stop.
     guard statvfs(Folder.parent(of: path), &status) == 0 else { return }
-    let (free, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(
-      by: UInt64(status.f_frsize))
-    guard !overflow, free < UInt64(bytes) else { return }
+    let block = Int(clamping: status.f_frsize)
+    let free = Int(clamping: status.f_bavail).multipliedReportingOverflow(by: block)
+    // The last block of each file is not full; maps of blocks and checksums take 0.2 % in btrfs.
+    let needed = bytes.addingReportingOverflow(bytes / 500 + 2 * files * block)
+    guard !free.overflow, needed.overflow || free.partialValue < needed.partialValue else {
+      return
+    }
     throw Fault(
       .cannotCreate, "does not fit on its file system", file: path,
-      expected: "\(bytes) bytes free", found: "\(free)")
+      expected: "\(needed.overflow ? bytes : needed.partialValue) bytes free",
+      found: "\(free.partialValue)")
+  }
+
+  /// The hidden name beside the final one that unfinished work has, the same in every run.
+  public var workPath: String {
+    let name = Folder.name(of: path)
+    // Longer ones would not leave room for what is added.
+    let short = name.utf8.count <= 200 ? name : CRC32C(name).text
+    return Folder.join(Folder.parent(of: path), ".\(short).fathom-part")
   }
 
   /// A hidden name beside the final one, different in every run.

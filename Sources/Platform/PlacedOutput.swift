@@ -41,11 +41,3 @@ public struct PlacedOutput: Sendable {
       descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
   }
 }
-
-/// What a failed write says.
-func writingFault(_ code: Int32, path: String, offset: Int) -> Fault {
-  let full = code == ENOSPC || code == EDQUOT
-  return Fault(
-    full ? .cannotCreate : .inputOutput, "cannot be written", file: path, offset: UInt64(offset),
-    found: reason(code))
-}

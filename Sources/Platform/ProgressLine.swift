@@ -19,14 +19,18 @@ public struct ProgressLine {
   }
 
   private let unit: Unit
+  private let label: String
   private let isShown: Bool
   private let isTerminal = Console.messagesAreOnTerminal
   private let start = ContinuousClock.now
   private var last: ContinuousClock.Instant
 
   /// Starts the clock.
-  public init(_ mode: Mode, unit: Unit = .bytes) {
+  ///
+  /// - Parameter label: stands before the numbers, where there is more than one kind of work.
+  public init(_ mode: Mode, unit: Unit = .bytes, label: String = "") {
     self.unit = unit
+    self.label = label.isEmpty ? "" : label + "  "
     isShown = mode == .always || (mode == .auto && isTerminal)
     last = start
   }
@@ -46,7 +50,7 @@ public struct ProgressLine {
         "\(done / 1_000_000) of \(total / 1_000_000) MB  \(Int(rate / 1e6)) MB/s"
       case .layers: "\(done) of \(total) layers"
       }
-    let line = "\(percent) %  \(amount)  \(left / 60) min \(left % 60) s left"
+    let line = "\(label)\(percent) %  \(amount)  \(left / 60) min \(left % 60) s left"
     if isTerminal { Console.draw(line) } else { Console.message(line) }
   }
 

@@ -81,8 +81,8 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Show every tensor, file and byte that would be written, and write nothing.")
   var dryRun = false
 
-  @Flag(help: "Replace an output that exists, once the new one is complete.")
-  var overwrite = false
+  @OptionGroup(title: "Interruptions")
+  var interruptions: InterruptionOptions
 
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
@@ -110,26 +110,14 @@ struct ConvertCommand: ParsableCommand {
       mtp: mtp,
       shardLimit: maxShardSize?.bytes, blockSize: blockSize, scaleFormat: scaleFormat)
     // Before anything is read: a name that is taken is the commonest mistake.
-    let destination = dryRun ? nil : try OutputPath(output, overwrite: overwrite)
-    try destination?.requireReplaceable()
-    let source = try SourceModel(path: model, threads: threads)
+    let destination = dryRun ? nil : try interruptions.destination(output)
+    let source = try interruptions.source(model, threads: threads, for: destination)
     try destination?.requireApart(from: source.place(of: model))
     let plan = try Plan(
       source, recipe: recipe, resources: Resources(threads: threads, memory: memory.bytes))
     guard let destination else { return try show(plan) }
     for warning in plan.warnings { Console.message("fathom: warning: \(warning.printable)") }
-    Interruption.listen()
-    var line = ProgressLine(progress)
-    let result: ConversionResult
-    do {
-      result = try plan.run(from: source, to: destination) {
-        line.show($0.written, of: $0.total)
-      }
-    } catch {
-      line.clear()
-      throw error
-    }
-    line.clear()
+    let result = try interruptions.run(plan, from: source, to: destination, progress)
     try Console.write(
       format == .json ? result.json(of: plan).text() + "\n" : result.text(of: plan))
   }

@@ -6,7 +6,7 @@ struct FathomCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fathom",
     abstract: "Inspect, validate, convert, verify and compare DeepSeek-V3-family checkpoints.",
-    version: "0.1.0",
+    version: FathomVersion.text,
     subcommands: [
       InspectCommand.self, ValidateCommand.self, ConvertCommand.self, LogitsCommand.self,
       VerifyCommand.self, DiffCommand.self, HashCommand.self,
@@ -15,11 +15,13 @@ struct FathomCommand: ParsableCommand {
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.
   static func main() {
     Console.endOnClosedPipe()
+    OutputFile.meetLimits()
     do {
       var command = try parseAsRoot()
       try command.run()
     } catch let fault as Fault {
       Console.message("fathom: \(fault)")
+      if let advice = fault.advice { Console.message("fathom: \(advice.printable)") }
       Console.exit(fault.kind.exitCode)
     } catch {
       exit(withError: error)

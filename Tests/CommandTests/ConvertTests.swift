@@ -113,7 +113,7 @@ import Testing
 
   /// A source of holes takes seconds to convert and no room.
   @Test(arguments: [SIGINT, SIGTERM])
-  func aSignalEndsItWithinASecondAndLeavesNothing(signal: Int32) throws {
+  func aSignalEndsItWithinASecondAndKeepsTheWork(signal: Int32) throws {
     let workspace = try Workspace()
     let source = workspace.path("source")
     try writeSparseModel(to: workspace)
@@ -122,19 +122,32 @@ import Testing
     process.arguments = [
       "convert", source, workspace.path("out"), "--to", "hf", "--quant", "f32", "--threads", "2",
     ]
-    process.standardError = FileHandle.nullDevice
+    let messages = try workspace.write("messages", [])
+    process.standardError = FileHandle(forWritingAtPath: messages)
     try process.run()
-    // The hidden folder shows that the work has begun.
+    // Something must be there to be kept.
+    let written = workspace.path(".out.fathom-part/output")
     let begun = Date()
-    while try workspace.names().count == 1, Date().timeIntervalSince(begun) < 20 { usleep(5000) }
-    usleep(100_000)
-    #expect(try workspace.names().count == 2)
+    while size(ofFilesIn: written) < 20_000_000, Date().timeIntervalSince(begun) < 20 {
+      usleep(5000)
+    }
     let asked = Date()
     kill(process.processIdentifier, signal)
     process.waitUntilExit()
     #expect(Date().timeIntervalSince(asked) < 1)
     #expect(process.terminationReason == .exit && process.terminationStatus == 130)
-    #expect(try workspace.names() == ["source"])
+    #expect(try workspace.names() == [".out.fathom-part", "messages", "source"])
+    let lines = String(decoding: try contents(messages), as: UTF8.self).split(separator: "\n")
+    #expect(lines.first == "fathom: interrupted")
+    #expect(lines.count == 2 && lines[1].contains("with --resume goes on from there"))
+  }
+
+  private func size(ofFilesIn folder: String) -> Int {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    let sizes = names.map {
+      try? FileManager.default.attributesOfItem(atPath: "\(folder)/\($0)")[.size] as? Int
+    }
+    return sizes.reduce(0) { $0 + ($1 ?? 0) }
   }
 
   private func writeSparseModel(to workspace: Workspace) throws {

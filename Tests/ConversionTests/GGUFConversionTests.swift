@@ -98,8 +98,8 @@ import Testing
     #expect(try bytes(of: set.inventory) == bytes(of: one.inventory))
     for name in names {
       #expect(throws: Fault.self) {
-        try OutputFiles(
-          at: OutputPath(parts.output, overwrite: false), names: [name])
+        try WorkFolder(for: OutputPath(parts.output, overwrite: false), form: .files([name]))
+          .requireFree()
       }
     }
   }

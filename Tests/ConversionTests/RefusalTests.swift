@@ -116,9 +116,15 @@ import Testing
     let plan = try Plan(source, recipe: Recipe())
     let place = try OutputPath(workspace.path("out"), overwrite: false)
     try workspace.write("out/theirs", [1])
-    try expectNothing(workspace, besides: ["out"], .cannotCreate, "meanwhile") {
+    // All the work was done by then: it is kept.
+    let names = [".out.fathom-part", "out"]
+    try expectNothing(workspace, besides: names, .cannotCreate, "meanwhile") {
       _ = try plan.run(from: source, to: place)
     }
     #expect(try workspace.names("out") == ["theirs"])
+    try FileManager.default.removeItem(atPath: workspace.path("out"))
+    let result = try plan.run(from: source, to: place, options: RunOptions(resumes: true))
+    #expect(result.isResumed && result.bytesKept == plan.layout.files[0].byteCount)
+    #expect(try workspace.names() == ["out"])
   }
 }

@@ -48,7 +48,8 @@ import Testing
         switch tensor.storage {
         case .plain: config.dataType ?? .bf16
         case .float32, .scale: .f32
-        case .fp8, .compressed: .f8E4M3
+        case .fp8: .f8E4M3
+        case .compressed: preconditionFailure("DeepSeek's shards hold none")
         }
       return NativeSource.Whole(name: tensor.name, type: type, shape: tensor.shape)
     }

@@ -5,89 +5,6 @@ import Testing
 
 /// Outputs that appear complete or not at all.
 @Suite struct OutputTests {
-  private func finish(_ name: String, _ bytes: [UInt8], in folder: OutputFolder) throws {
-    let file = try folder.create(name)
-    try file.append(bytes)
-    try file.finish()
-  }
-
-  @Test func aFolderAppearsAsAWhole() throws {
-    let workspace = try Workspace()
-    let folder = try OutputFolder(at: OutputPath(workspace.path("out"), overwrite: false))
-    try finish("a", [1, 2, 3], in: folder)
-    let hidden = try workspace.names()
-    #expect(hidden.count == 1 && hidden[0].hasPrefix(".out.fathom-"))
-    #expect(try folder.commit() == nil)
-    #expect(try workspace.names() == ["out"])
-    #expect(try contents(workspace.path("out/a")) == [1, 2, 3])
-  }
-
-  @Test func adiscardedFolderLeavesNothing() throws {
-    let workspace = try Workspace()
-    do {
-      let folder = try OutputFolder(at: OutputPath(workspace.path("out"), overwrite: false))
-      try finish("a", [1], in: folder)
-      _ = try folder.create("unfinished")
-      folder.discard()
-      #expect(try workspace.names().isEmpty)
-      // Letting go of one without a word does the same.
-      try finish("a", [1], in: OutputFolder(at: folder.destination))
-    }
-    #expect(try workspace.names().isEmpty)
-  }
-
-  @Test func aReplacedFolderStaysUntilTheNewOneIsComplete() throws {
-    let workspace = try Workspace()
-    try workspace.write("out/deep/old", [9])
-    #expect(throws: Fault.self) { try OutputPath(workspace.path("out"), overwrite: false) }
-    let place = try OutputPath(workspace.path("out"), overwrite: true)
-    let lost = try OutputFolder(at: place)
-    try finish("new", [1], in: lost)
-    lost.discard()
-    #expect(try workspace.names("out") == ["deep"])
-    let folder = try OutputFolder(at: place)
-    try finish("new", [1], in: folder)
-    #expect(try workspace.names("out") == ["deep"])
-    #expect(try folder.commit() == nil)
-    #expect(try workspace.names("out") == ["new"])
-    #expect(try workspace.names() == ["out"])
-  }
-
-  @Test func aNameThatIsTakenMeanwhileIsNotReplaced() throws {
-    let workspace = try Workspace()
-    let folder = try OutputFolder(at: OutputPath(workspace.path("out"), overwrite: false))
-    try finish("a", [1], in: folder)
-    try workspace.write("out/theirs", [7])
-    let fault = #expect(throws: Fault.self) { try folder.commit() }
-    #expect(fault?.kind == .cannotCreate)
-    #expect(try workspace.names() == ["out"])
-    #expect(try workspace.names("out") == ["theirs"])
-  }
-
-  @Test func linksInAReplacedFolderAreNotFollowed() throws {
-    let workspace = try Workspace()
-    try workspace.write("precious/data", [5])
-    try workspace.write("out/old", [9])
-    try FileManager.default.createSymbolicLink(
-      atPath: workspace.path("out/link"), withDestinationPath: workspace.path("precious"))
-    let folder = try OutputFolder(at: OutputPath(workspace.path("out"), overwrite: true))
-    #expect(try folder.commit() == nil)
-    #expect(try contents(workspace.path("precious/data")) == [5])
-    #expect(try workspace.names() == ["out", "precious"])
-  }
-
-  @Test func aLinkToAFolderIsKeptAndItsFolderReplaced() throws {
-    let workspace = try Workspace()
-    try workspace.write("real/old", [9])
-    try FileManager.default.createSymbolicLink(
-      atPath: workspace.path("link"), withDestinationPath: "real")
-    let folder = try OutputFolder(at: OutputPath(workspace.path("link"), overwrite: true))
-    try finish("new", [1], in: folder)
-    #expect(try folder.commit() == nil)
-    #expect(try workspace.names() == ["link", "real"])
-    #expect(try workspace.names("real") == ["new"])
-  }
-
   @Test func aFileAppearsAsAWhole() throws {
     let workspace = try Workspace()
     let first = try AtomicFile(at: OutputPath(workspace.path("file"), overwrite: false))
@@ -132,10 +49,6 @@ import Testing
       }
       #expect(fault?.kind == .cannotCreate)
     }
-    let fault = #expect(throws: Fault.self) {
-      try OutputFolder(at: OutputPath(workspace.path("file"), overwrite: true))
-    }
-    #expect(fault?.kind == .cannotCreate)
     #expect(throws: Fault.self) {
       try OutputPath(workspace.path("big"), overwrite: false).requireSpace(Int.max)
     }

@@ -22,6 +22,9 @@ public struct JSONDocument {
   /// An integer at a path of keys.
   public func integer(_ path: String...) -> Int? { (value(path) as? NSNumber)?.intValue }
 
+  /// A truth value at a path of keys.
+  public func bool(_ path: String...) -> Bool? { value(path) as? Bool }
+
   /// A number at a path of keys.
   public func number(_ path: String...) -> Double? { (value(path) as? NSNumber)?.doubleValue }
 

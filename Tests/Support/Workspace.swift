@@ -8,7 +8,8 @@ public final class Workspace {
 
   /// Makes an empty folder.
   public init() throws {
-    path = NSTemporaryDirectory() + "/fathom-test-\(UUID().uuidString)"
+    let folder = URL(fileURLWithPath: NSTemporaryDirectory()).resolvingSymlinksInPath().path
+    path = folder + "/fathom-test-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 

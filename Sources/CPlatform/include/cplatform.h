@@ -1,6 +1,7 @@
 #ifndef FATHOM_CPLATFORM_H
 #define FATHOM_CPLATFORM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "blake3.h"
@@ -16,6 +17,20 @@ int fathom_rename_new(const char *from, const char *to);
 
 /// Exchanges two names in one step. Returns 0 or an errno value, EINVAL or ENOSYS as above.
 int fathom_rename_exchange(const char *one, const char *other);
+
+/// CRC-32C of some bytes, with the processor's instruction where it has one and `plain` is 0.
+uint32_t fathom_crc32c(const void *bytes, size_t count, int plain);
+
+/// CRC-32C of two messages one after the other, from those of both; `count` is the second's length.
+uint32_t fathom_crc32c_joined(uint32_t first, uint32_t second, uint64_t count);
+
+/// Locks an open file against other processes and does not wait; the lock ends with the process.
+/// Returns 0, EWOULDBLOCK where another one has it, or another errno value.
+int fathom_lock(int descriptor);
+
+/// Reserves `count` bytes of disk after the end of a file, whose size stays. Returns 0 or an errno
+/// value.
+int fathom_reserve(int descriptor, int64_t offset, int64_t count);
 
 /// Makes malloc give pieces of 64 KiB and more back to the system as soon as they are freed.
 void fathom_return_freed_pieces(void);

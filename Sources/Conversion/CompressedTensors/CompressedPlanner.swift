@@ -58,10 +58,8 @@ extension Planner {
   mutating func decideCompressed(
     _ weight: SourceWeight, _ expected: ExpectedTensor?
   ) throws(Fault) {
-    let plain = source.config.dataType ?? .bf16
     guard let expected else {
-      return try add(
-        weight, weight.isCode ? plain : weight.type, "not implied by the config: carried along")
+      return try add(weight, plainType(of: weight), "not implied by the config: carried along")
     }
     switch expected.storage {
     case .float32: try add(weight, .f32, "decides routing: always F32")
@@ -69,14 +67,14 @@ extension Planner {
       if let moved = Carrying.parts(of: weight, as: scheme.form(of: weight.shape)) {
         try carry(weight, moved, scheme)
       } else {
-        try quantize(weight, scheme, as: weight.plainType ?? plain)
+        try quantize(weight, scheme, as: weight.plainType ?? source.config.dataType ?? .bf16)
       }
     case .plain, .fp8, .scale:
       let reason =
         expected.moduleClass == nil
         ? "\(expected.part.rawValue): loaders quantize no such module"
         : "\(expected.part.rawValue): on quantization_config's ignore list"
-      try add(weight, weight.isCode ? plain : weight.type, reason)
+      try add(weight, plainType(of: weight), reason)
     }
   }
 

@@ -37,6 +37,9 @@ public struct ImportanceMatrix: Sendable {
   /// Where it was read from.
   public var path: String { file.path }
 
+  /// Size and time of the file.
+  public var stamp: FileStamp { file.stamp }
+
   /// The tensors that it speaks of.
   public var names: Set<String> { Set(stored.keys) }
 

@@ -14,7 +14,9 @@ extension ConversionResult {
           ])
         }),
       "tensors": .integer(plan.tensors.count), "bytesRead": .integer(bytesRead),
-      "bytesWritten": .integer(bytesWritten), "seconds": .number(seconds),
+      "bytesWritten": .integer(bytesWritten), "bytesKept": .integer(bytesKept),
+      "resumed": .bool(isResumed), "sourceFilesDeleted": .integer(deletedSourceFiles),
+      "seconds": .number(seconds),
       "warnings": .array(warnings.map { .string($0) }),
       "lost": .array(plan.lost.map { .string($0) }),
     ])
@@ -22,11 +24,18 @@ extension ConversionResult {
 
   /// The result in a few lines.
   public func text(of plan: Plan) -> String {
+    if isResumed, bytesWritten == 0 {
+      return "\(output.printable): complete, \(Quantity.bytes(bytesKept)) written before\n"
+    }
     let rate = Int(Double(bytesWritten) / max(seconds, 0.001))
+    let before = isResumed ? ", \(Quantity.bytes(bytesKept)) before" : ""
+    let deleted =
+      deletedSourceFiles > 0
+      ? "; \(Quantity.plural(deletedSourceFiles, "source file")) deleted" : ""
     return """
       \(output.printable): \(Quantity.plural(plan.tensors.count, "tensor")) in \
       \(Quantity.plural(plan.files.count, "file")), \(Quantity.bytes(bytesWritten)) written in \
-      \(Quantity.fixed(seconds, digits: 2)) s (\(Quantity.bytes(rate))/s)
+      \(Quantity.fixed(seconds, digits: 2)) s (\(Quantity.bytes(rate))/s)\(before)\(deleted)
 
       """
   }

@@ -1,0 +1,97 @@
+internal import Formats
+internal import Platform
+internal import Synchronization
+internal import Tensors
+
+/// An output that stands under its name already, compared with what a plan would write.
+struct FinishedOutput {
+  let plan: Plan
+  let source: SourceModel
+  let destination: OutputPath
+
+  /// Tiles of weights that are made anew and compared; another model of the same shape differs in
+  /// nearly all of them.
+  private static let samples = 16
+
+  /// Whether there is a file under each name.
+  func isThere() throws(Fault) -> Bool {
+    for file in plan.files where try Folder.kind(of: place(of: file.name)) != .file {
+      return false
+    }
+    return true
+  }
+
+  /// Looks at sizes, headers, documents, side files and a sample of the weights.
+  ///
+  /// - Returns: the first difference; nil where there is none.
+  /// - Throws: `.inputOutput` where something cannot be read, `.interrupted`.
+  func difference() throws(Fault) -> String? {
+    var weights: [InputFile] = []
+    for planned in plan.files {
+      let file = try InputFile(path: place(of: planned.name))
+      guard file.size == planned.byteCount else {
+        return "\(planned.name) has \(file.size) bytes and not \(planned.byteCount)"
+      }
+      if planned.kind == .weights { weights.append(file) }
+    }
+    for (file, planned) in zip(weights, plan.layout.files)
+    where try file.read(at: 0, count: planned.header.count) != planned.header {
+      return "\(planned.name) has another header"
+    }
+    if let name = try differentDocument() { return "\(name) differs" }
+    return try differentTensor(in: weights).map { "\($0) differs" }
+  }
+
+  private func place(of name: String) -> String {
+    let folder =
+      plan.form == .folder ? destination.path : Folder.parent(of: destination.path)
+    return Folder.join(folder, name)
+  }
+
+  /// A small file whose contents are others.
+  private func differentDocument() throws(Fault) -> String? {
+    for document in plan.output.documents
+    where try InputFile.contents(of: place(of: document.name), limit: document.bytes.count)
+      != document.bytes
+    {
+      return document.name
+    }
+    for side in plan.output.sideFiles {
+      let (one, other) = (
+        try InputFile(path: place(of: side.name)), try InputFile(path: side.path)
+      )
+      guard other.size == one.size else { return side.name }
+      for start in stride(from: 0, to: one.size, by: 1 << 20) {
+        try Interruption.check()
+        let count = min(1 << 20, one.size - start)
+        guard try one.read(at: start, count: count) == other.read(at: start, count: count) else {
+          return side.name
+        }
+      }
+    }
+    return nil
+  }
+
+  /// A tensor of the sample whose bytes are others.
+  private func differentTensor(in files: [InputFile]) throws(Fault) -> String? {
+    let producer = TileProducer(plan, inventory: source.checkpoint.inventory)
+    let tiles = TileQueue(plan)
+    let count = min(FinishedOutput.samples, tiles.count)
+    let found = Mutex<String?>(nil)
+    let (plan, inventory) = (plan, source.checkpoint.inventory)
+    try Workers.run(threads: plan.buffers.threads, count: count) { worker, item throws(Fault) in
+      // Evenly spread, the last one included.
+      let tile = tiles[count == 1 ? 0 : item * (tiles.count - 1) / (count - 1)]
+      let tensor = plan.tensors[tile.tensor]
+      // What was deleted on the way cannot be made anew.
+      if tensor.sources.contains(where: { inventory.shards[$0.shard].file.isStandIn }) { return }
+      let slot = ByteBuffer(count: plan.buffers.tileBytes)
+      let size = try producer.produce(tile, worker: worker, into: slot.bytes)
+      let written = try files[tile.file].read(at: tile.position, count: size)
+      guard written.elementsEqual(slot.bytes[..<size]) else {
+        return found.withLock { $0 = $0 ?? tensor.entry.name }
+      }
+    }
+    return found.withLock { $0 }
+  }
+}

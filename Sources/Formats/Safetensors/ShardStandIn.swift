@@ -1,0 +1,36 @@
+public import Platform
+
+/// The beginning of a shard, which says what its tensors were when the shard itself is gone.
+public enum ShardStandIn {
+  /// Reads everything before the data of a shard.
+  ///
+  /// - Throws: `.inputOutput` where it cannot be read.
+  public static func beginning(of shard: Shard) throws(Fault) -> [UInt8] {
+    var length = 0
+    for (index, byte) in try shard.file.read(at: 0, count: 8).enumerated() {
+      length |= Int(byte) << (8 * index)
+    }
+    // The header was read before: a length beyond the file is that of another file.
+    guard (0...SafetensorsHeader.lengthLimit).contains(length) else {
+      throw Fault(.malformed, "changed while it was read", file: shard.file.path)
+    }
+    return try shard.file.read(at: 0, count: 8 + length)
+  }
+
+  /// Opens what was kept of a shard.
+  ///
+  /// - Parameters:
+  ///   - folder: where such beginnings are.
+  ///   - path: the shard that is gone.
+  ///   - shard: the index that its tensors will carry.
+  /// - Returns: nil where nothing was kept of it.
+  static func open(
+    in folder: String, for path: String, shard: Int
+  ) throws(Fault) -> (file: InputFile, header: SafetensorsHeader)? {
+    let kept = Folder.join(folder, Folder.name(of: path))
+    guard try Folder.kind(of: kept) == .file else { return nil }
+    guard case .header(let header) = try SafetensorsHeader.read(InputFile(path: kept), shard: shard)
+    else { return nil }
+    return (try InputFile(standIn: kept, for: path, size: header.expectedSize), header)
+  }
+}

@@ -1,0 +1,97 @@
+internal import ArgumentParser
+internal import Conversion
+internal import Platform
+
+/// What becomes of a conversion that does not come to its end in one run, and of the disk under it.
+struct InterruptionOptions: ParsableArguments {
+  @Flag(help: "Replace an output that exists, once the new one is complete.")
+  var overwrite = false
+
+  @Flag(
+    help: """
+      Go on with what an earlier run of the same command left when it was interrupted; where it left \
+      nothing, begin, and where the output is complete, say so.
+      """)
+  var resume = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Flush and note progress after so many bytes: the most that a crash can cost.",
+      valueName: "size"))
+  var flushEvery = ByteSize(bytes: RunOptions.defaultInterval)
+
+  @Flag(
+    help: """
+      Delete each shard of the source as soon as all its tensors are safely in the output, so that \
+      both need not fit on the disk. Shards of which the output lacks a tensor stay.
+      """)
+  var freeSource = false
+
+  @Flag(help: "Confirm --free-source, which deletes the source for good.")
+  var yesDeleteSource = false
+
+  func validate() throws {
+    guard freeSource == yesDeleteSource else {
+      throw ValidationError(
+        freeSource
+          ? "--free-source deletes the source for good: confirm it with --yes-delete-source"
+          : "--yes-delete-source goes with --free-source")
+    }
+    guard flushEvery.bytes > 0 else {
+      throw ValidationError("--flush-every takes a size from 1 byte on")
+    }
+  }
+
+  /// The place of the output, which is refused before anything is read.
+  func destination(_ output: String) throws(Fault) -> OutputPath {
+    let destination = try OutputPath(output, overwrite: overwrite, orFinished: resume)
+    if overwrite { try destination.requireReplaceable() }
+    return destination
+  }
+
+  /// Opens the source, of which an unfinished run may have deleted a part.
+  func source(
+    _ model: String, threads: Int, for destination: OutputPath?
+  ) throws(Fault) -> SourceModel {
+    let kept = destination.map(WorkFolder.beginnings(of:))
+    let isThere = try kept.map { path throws(Fault) in try Folder.kind(of: path) == .folder }
+    do throws(Fault) {
+      return try SourceModel(path: model, threads: threads, standIns: isThere == true ? kept : nil)
+    } catch {
+      var fault = error
+      if freeSource, resume, fault.kind == .notFound, destination?.replaced != nil {
+        fault.advice =
+          "\(destination?.path ?? "") is there: if an earlier run deleted the source for it, that is "
+          + "complete"
+      }
+      throw fault
+    }
+  }
+
+  /// Carries a plan out with progress on standard error.
+  func run(
+    _ plan: Plan, from source: SourceModel, to destination: OutputPath,
+    _ mode: ProgressLine.Mode
+  ) throws(Fault) -> ConversionResult {
+    Interruption.listen()
+    var checking = ProgressLine(mode, label: "checking what was kept")
+    var writing: ProgressLine?
+    defer { checking.clear() }
+    let options = RunOptions(
+      resumes: resume, interval: flushEvery.bytes, freesSource: freeSource)
+    let result = try plan.run(from: source, to: destination, options: options) { progress in
+      switch progress.step {
+      case .checking: checking.show(progress.written, of: progress.total)
+      case .writing:
+        // Its clock starts when the writing does.
+        if writing == nil { writing = ProgressLine(mode) }
+        writing?.show(progress.written, of: progress.total)
+      }
+    }
+    checking.clear()
+    for warning in result.warnings.dropFirst(plan.warnings.count) {
+      Console.message("fathom: warning: \(warning.printable)")
+    }
+    return result
+  }
+}

@@ -1,0 +1,128 @@
+import Foundation
+import Support
+import Testing
+
+/// Conversions that delete their source on the way.
+@Suite struct FreeSourceTests {
+  private let confirmed = ["--free-source", "--yes-delete-source"]
+
+  private func convert(
+    _ model: String, _ workspace: Workspace, _ more: [String], _ mishap: Mishap? = nil
+  ) throws -> FathomProcess {
+    try FathomProcess(
+      ["convert", model, workspace.path("out"), "--to", "hf", "--flush-every", "100KB"] + more,
+      environment: mishap?.environment(below: workspace.path(".out")) ?? [:])
+  }
+
+  private func shards(_ workspace: Workspace) throws -> [String] {
+    try workspace.names("tiny-fp8").filter { $0.hasPrefix("model-") }
+  }
+
+  private func expectSame(_ workspace: Workspace, _ more: [String] = []) throws {
+    let other = try Workspace()
+    let run = try convert(Repository.samples + "/tiny-fp8", other, more)
+    #expect(run.status == 0)
+    #expect(try workspace.names("out") == other.names("out"))
+    for name in try other.names("out") {
+      #expect(
+        try contents(workspace.path("out/" + name)) == contents(other.path("out/" + name)),
+        "\(name)")
+    }
+  }
+
+  @Test func itIsAskedForTwice() throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-fp8")
+    for flag in confirmed {
+      let run = try convert(model, workspace, [flag])
+      #expect(run.status == 64)
+      #expect(run.messages.contains(flag))
+    }
+    #expect(try shards(workspace).count == 3)
+    let run = try convert(model, workspace, confirmed + ["--format", "json"])
+    #expect(run.status == 0, "\(run.messages)")
+    let result = try JSONDocument(run.output)
+    #expect(try JSONSchema(named: "fathom.convert.1").faults(in: result).isEmpty)
+    #expect(result.integer("sourceFilesDeleted") == 3)
+    #expect(try shards(workspace).isEmpty)
+    #expect(try workspace.names("tiny-fp8").contains("config.json"))
+    try expectSame(workspace)
+  }
+
+  @Test func aRunGoesOnAlthoughShardsAreGone() throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-fp8")
+    let more = ["--quant", "bf16", "--max-shard-size", "500KB"] + confirmed
+    let first = try convert(model, workspace, more, Mishap("interrupt", at: 300))
+    #expect(first.status == 130, "\(first.messages)")
+    #expect(first.messages.contains("do not remove that folder"))
+    let left = try shards(workspace)
+    #expect(!left.isEmpty && left.count < 3)
+    // What is nowhere else must not be thrown away.
+    for other in [[], ["--overwrite"], ["--resume", "--mtp", "drop"]] {
+      let run = try convert(model, workspace, more + other)
+      #expect(run.status == 73, "\(run.messages)")
+      #expect(!run.messages.contains("or --overwrite"))
+    }
+    #expect(try shards(workspace) == left)
+    let run = try convert(model, workspace, more + ["--resume"])
+    #expect(run.status == 0, "\(run.messages)")
+    #expect(try shards(workspace).isEmpty)
+    try expectSame(workspace, ["--quant", "bf16", "--max-shard-size", "500KB"])
+  }
+
+  @Test func damageToTheOnlyCopyIsSaid() throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-fp8")
+    let more = ["--max-shard-size", "400KB"] + confirmed
+    #expect(try convert(model, workspace, more, Mishap("interrupt", at: 450)).status == 130)
+    #expect(try shards(workspace).count < 3)
+    let folder = ".out.fathom-part/output/"
+    let name = try #require(try workspace.names(folder).first { $0.contains("-00002-") })
+    let path = workspace.path(folder + name)
+    let handle = try #require(FileHandle(forUpdatingAtPath: path))
+    try handle.seek(toOffset: 100_000)
+    try handle.write(contentsOf: Data([1, 2, 3]))
+    try handle.close()
+    let run = try convert(model, workspace, more + ["--resume"])
+    #expect(run.status == 74, "\(run.messages)")
+    #expect(run.messages.contains("has been deleted, and what was made from it is damaged"))
+    #expect(try workspace.names().contains(".out.fathom-part"))
+  }
+
+  @Test func aShardOfWhichTheOutputLacksATensorStays() throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-fp8")
+    let run = try convert(model, workspace, confirmed + ["--mtp", "drop"])
+    #expect(run.status == 0)
+    #expect(run.messages.contains("3 source files stay, of which the output lacks a tensor"))
+    #expect(try shards(workspace).count == 3)
+  }
+
+  @Test func whatMayServeOthersIsNotDeleted() throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-fp8")
+    func refuses(_ model: String, _ part: String) throws {
+      let run = try convert(model, workspace, confirmed)
+      #expect(run.status == 64)
+      #expect(run.messages.contains(part), "\(run.messages)")
+      #expect(try !workspace.names().contains("out"))
+    }
+    let name = "model-00002-of-00003.safetensors"
+    let files = FileManager.default
+    try files.linkItem(atPath: "\(model)/\(name)", toPath: workspace.path("other"))
+    try refuses(model, "\(name): has other names")
+    try files.removeItem(atPath: "\(model)/\(name)")
+    try files.createSymbolicLink(atPath: "\(model)/\(name)", withDestinationPath: "../other")
+    try refuses(model, "\(name): is a link")
+    try refuses(Repository.samples + "/tiny-bf16", "cannot be deleted part by part")
+    let gguf = workspace.path("x.gguf")
+    #expect(
+      try FathomProcess("convert", model, gguf, "--to", "gguf", "--quant", "q8_0").status == 0)
+    let run = try FathomProcess(
+      ["convert", gguf, workspace.path("y.gguf"), "--to", "gguf"] + confirmed)
+    #expect(run.status == 64)
+    #expect(run.messages.contains("cannot be deleted part by part"))
+    #expect(files.fileExists(atPath: gguf))
+  }
+}

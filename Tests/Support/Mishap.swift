@@ -1,0 +1,48 @@
+import Foundation
+
+/// What goes wrong with one call of the system in a run of the command; see `Tests/Mishaps`.
+public struct Mishap {
+  /// What happens: an error number, or one of the words that the library knows.
+  public var kind: String
+  /// Which call it happens at, counted from 1 on.
+  public var call: Int
+  /// Whether all later calls of its kind fail too.
+  public var stays = false
+  /// The calls of one name alone are counted.
+  public var name: String?
+  /// The file that it happens to.
+  public var target: String?
+
+  /// Names a mishap.
+  public init(
+    _ kind: String, at call: Int, stays: Bool = false, name: String? = nil, target: String? = nil
+  ) {
+    self.kind = kind
+    self.call = call
+    self.stays = stays
+    self.name = name
+    self.target = target
+  }
+
+  /// The environment of a run in which it happens to files below `folder`.
+  public func environment(below folder: String) -> [String: String] {
+    var environment = Mishap.watching(folder)
+    environment["MISHAP_KIND"] = kind
+    environment["MISHAP_AT"] = "\(call)"
+    environment["MISHAP_STAYS"] = stays ? "1" : nil
+    environment["MISHAP_NAME"] = name
+    environment["MISHAP_TARGET"] = target
+    return environment
+  }
+
+  /// The environment of a run in which nothing happens but that calls are logged.
+  public static func watching(_ folder: String, log: String? = nil) -> [String: String] {
+    var environment = ["LD_PRELOAD": library, "MISHAP_UNDER": folder]
+    environment["MISHAP_LOG"] = log
+    return environment
+  }
+
+  /// The library beside the command.
+  private static let library =
+    URL(fileURLWithPath: FathomProcess.path).deletingLastPathComponent().path + "/libmishaps.so"
+}

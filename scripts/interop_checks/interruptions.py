@@ -1,0 +1,8 @@
+"""A short, seeded part of what `scripts/torture` does to conversions."""
+
+from torture_parts.all import PARTS, torture
+
+
+def run(report, folder):
+    """Some kills, some calls that fail, some disks that fill up."""
+    torture(report, folder, report.fathom, PARTS, kills=12, disks=7, step=101, seed=6)

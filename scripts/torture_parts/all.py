@@ -1,0 +1,30 @@
+"""All parts, as `scripts/torture` runs them at length and `scripts/interop` in short."""
+
+from pathlib import Path
+
+from . import checkpoint
+from .calls import run_calls
+from .conversions import Setting, make_sources
+from .disks import run_disks, run_tight_disks
+from .kills import run_kills
+
+SAMPLE = Path(__file__).resolve().parent.parent.parent / "Samples/tiny-fp8"
+PARTS = ("kills", "calls", "disks")
+
+
+def torture(report, folder, fathom, parts, kills, disks, step, seed):
+    """Runs the parts asked for in a folder."""
+    # Built beside the command.
+    library = Path(fathom).resolve().parent / "libmishaps.so"
+    checkpoint.write(folder / "medium")
+    small, medium = (
+        Setting(fathom, folder / f"{name}-work",
+                make_sources(fathom, source, folder / f"{name}-bf16"))
+        for name, source in (("small", SAMPLE), ("medium", folder / "medium")))
+    if "kills" in parts:
+        report.attempt("kills", run_kills, medium, report, kills, seed)
+    if "calls" in parts:
+        report.attempt("calls", run_calls, small, report, library, step, seed)
+    if "disks" in parts:
+        report.attempt("disks", run_disks, small, report, library, disks, seed)
+        report.attempt("tight disks", run_tight_disks, medium, report)
