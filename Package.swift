@@ -77,6 +77,7 @@ let package = Package(
     .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["Support", "Tensors", "Platform", "fathom", "Mishaps"],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors"],
@@ -88,7 +89,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "PlatformTests", dependencies: ["Support", "Platform"], swiftSettings: strict),
+      name: "PlatformTests", dependencies: ["Support", "Platform"], exclude: ["Fixtures"],
+      swiftSettings: strict),
     .testTarget(
       name: "FormatsTests", dependencies: ["Support", "Formats", "Platform", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: strict),

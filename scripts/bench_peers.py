@@ -122,6 +122,38 @@ def bench_gguf(fathom, folder):
     gguf_route.bench(fathom, source, folder, Path(llama), sys.executable)
 
 
+def bench_mlx(fathom, folder):
+    """BF16 → MLX with 4 bits, groups of 64."""
+    fp8, source = folder / "small-v3-fp8", folder / "small-v3-bf16"
+    make("small", fp8)
+    if not source.exists():
+        # mlx-lm loads no MTP layer but the 61st.
+        run([fathom, "convert", fp8, source, "--to", "hf", "--quant", "bf16", "--mtp", "drop"])
+    read_once(source)
+    theirs, ours = folder / "mlx-theirs", folder / "mlx-fathom"
+    convert = [fathom, "convert", source, ours, "--to", "mlx", "--quant", "4bit"]
+    runs = {"mlx": [], "fathom": []}
+    for _ in range(ROUNDS):
+        fresh(theirs)
+        runs["mlx"].append(run(peer("mlx_route", source, theirs, "4bit"), cwd=SCRIPTS))
+        fresh(ours)
+        runs["fathom"].append(run(convert))
+    written = folder_bytes(ours)
+    for leftover in (theirs, ours):
+        shutil.rmtree(leftover)
+    base = median(runs["mlx"])
+    names = {"mlx": "mlx_lm.convert's steps (not flushed)", "fathom": "fathom convert (flushed)"}
+    rows = [
+        (names[key], f"{median(runs[key]):.2f} s", cpu(runs[key]), peak(runs[key]),
+         f"{base / median(runs[key]):.1f} ×")
+        for key in names
+    ]
+    print_table(
+        f"BF16 → MLX 4-bit, {folder_bytes(source) / 1e9:.2f} GB in, {written / 1e9:.2f} GB out",
+        ("program", "wall time", "CPU time", "peak memory", "speed"), rows)
+    print(f"\n`{' '.join(map(str, convert))}`")
+
+
 def bench_forward(fathom, folder):
     """512 tokens through the main model in F32."""
     source, plain = folder / "small-v3-fp8", folder / "bf16-torch"
@@ -173,7 +205,7 @@ def bench_listing(fathom, folder):
     print(f"\n`{' '.join(map(str, command))}`")
 
 
-PARTS = {"cast": bench_cast, "gguf": bench_gguf, "forward": bench_forward, "listing": bench_listing}
+PARTS = {"cast": bench_cast, "gguf": bench_gguf, "mlx": bench_mlx, "forward": bench_forward, "listing": bench_listing}
 
 
 def main():

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    conversion, fixtures, forward, gguf, gguf_input, gguf_options, interruptions, quantization,
-    reports, text, verification, weights,
+    compressed, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups, hashes,
+    interruptions, mlx, native, quantization, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -24,12 +24,17 @@ PARTS = {
     "text": text.run,
     "conversion": conversion.run,
     "quantization": quantization.run,
+    "groups": groups.run,
+    "compressed": compressed.run,
     "gguf": gguf.run,
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,
+    "mlx": mlx.run,
+    "native": native.run,
     "verification": verification.run,
     "reports": reports.run,
     "weights": weights.run,
+    "hashes": hashes.run,
     "interruptions": interruptions.run,
 }
 

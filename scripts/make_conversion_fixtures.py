@@ -6,6 +6,8 @@ its bytes. `bf16`, `f16` and `f32` are `(weight.float() * scale).to(dtype)` for 
 `.to(dtype)` for the others; `fp8-f32` and `fp8-ue8m0` are `(weight.float() / scale)` as
 `float8_e4m3fn` in blocks of 128 x 128 with scales amax / 448, or the power of two above. The router's
 correction bias stays F32. Which tensors are quantized is read from the sample with FP8 weights.
+Samples in compressed-tensors' formats are decompressed by the library; `compressed NAME` is what it
+makes of a sample's weights in BF16.
 
     python3 scripts/make_conversion_fixtures.py    # needs scripts/interop-requirements.txt
 """
@@ -18,12 +20,20 @@ import os
 import torch
 from safetensors.torch import load_file
 
+from peers import compressed
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
 BLOCK = 128
 SUFFIX = "_scale_inv"
 LINEAR = {"q_proj", "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj",
           "gate_proj", "up_proj", "down_proj"}
+
+
+# The sample whose rows are whole groups of 128, and what it is compressed to.
+COMPRESSED = "tiny-k-quants"
+SCHEMES = ["fp8-channel", "int4-g32", "int4-g128-asymmetric", "int4-channel-asymmetric",
+           "int8-channel", "int8-g64-asymmetric", "nvfp4", "mxfp4"]
 
 
 def digest(tensor):
@@ -75,6 +85,8 @@ def answers(folder):
         config = json.load(file)
     tensors = load(folder)
     quantization = config.get("quantization_config")
+    if quantization and quantization["quant_method"] == "compressed-tensors":
+        return decompressed(config, tensors)
     block = quantization["weight_block_size"] if quantization else None
     result = {}
     for name, tensor in plain(tensors, block):
@@ -95,12 +107,43 @@ def answers(folder):
     return result
 
 
+def decompressed(config, tensors):
+    """The library rounds to BF16 by itself; F16 is rounded from what it gives with F32 scales."""
+    whole = compressed.decompress_all(config, tensors, torch.float32)
+    rounded = compressed.decompress_all(config, tensors, torch.bfloat16)
+    result = {}
+    for name, tensor in sorted(whole.items()):
+        keep = name.endswith("e_score_correction_bias")
+        result[name] = {
+            key: digest(tensor if keep else (rounded[name] if key == "bf16" else tensor).to(dtype))
+            for key, dtype in TYPES.items()}
+    return result
+
+
+def compressions(folder):
+    """Name → scheme → digest, from the weights in BF16."""
+    with open(folder + "/config.json") as file:
+        config = json.load(file)
+    block = config["quantization_config"]["weight_block_size"]
+    weights = {name: tensor if name.endswith("e_score_correction_bias") else tensor.bfloat16()
+               for name, tensor in plain(load(folder), block)}
+    result = {}
+    for scheme in SCHEMES:
+        _, stored = compressed.compress_all(config, weights, compressed.SCHEMES[scheme])
+        for name, tensor in stored.items():
+            result.setdefault(name, {})["compressed " + scheme] = digest(tensor)
+    return result
+
+
 def main():
     folder = ROOT + "/Tests/ConversionTests/Fixtures"
     os.makedirs(folder, exist_ok=True)
     for sample in sorted(glob.glob(ROOT + "/Samples/tiny-*")):
         path = f"{folder}/{os.path.basename(sample)}.json"
         result = answers(sample)
+        if os.path.basename(sample) == COMPRESSED:
+            for name, hashes in compressions(sample).items():
+                result.setdefault(name, {}).update(hashes)
         with open(path, "w") as file:
             file.write("{\n")
             lines = [f'  "{name}": {json.dumps(hashes)}' for name, hashes in sorted(result.items())]

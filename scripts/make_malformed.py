@@ -7,94 +7,17 @@ order of the network; of the files for what nothing expects), the severity, and 
 `--deep` can see it. Samples/hostile comes from hostile_files.py.
 """
 
-import json
-import shutil
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
 import hostile_files
-from peers.folder import SCALE, shard_name, size_of, store, write_json, write_shards
-from peers.network import make_config
-from peers.values import make_values
+from packed_faults import PACKED_FAULTS, wrong_shape_declared
+from peers.folder import SCALE, shard_name, size_of, write_json
+from sound_checkpoints import SHARDS, Fault, PackedFault, layer_names, micro_config, names_in_file
 
 SAMPLES = Path(__file__).resolve().parent.parent / "Samples"
-SHARDS = 2
 ELSEWHERE = "../elsewhere.safetensors"
-
-
-def micro_config(**overrides):
-    """As small as a network with every kind of layer can be."""
-    sizes = dict(
-        vocab_size=20, hidden_size=24, intermediate_size=40, moe_intermediate_size=8,
-        num_hidden_layers=2, first_k_dense_replace=1, num_attention_heads=2, q_lora_rank=12,
-        kv_lora_rank=20, qk_nope_head_dim=10, qk_rope_head_dim=8, v_head_dim=6,
-        n_routed_experts=4, n_group=2, topk_group=1, num_experts_per_tok=2,
-    )
-    return make_config(block=(16, 16), **{**sizes, **overrides})
-
-
-class Fault:
-    """A sound checkpoint's parts, to be damaged before or after they are written."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.config = micro_config()
-        stored = store(self.config, make_values(self.config, seed=11))
-        names = list(stored)
-        half = names.index("model.layers.1.input_layernorm.weight")
-        self.shards = [
-            {name: stored[name] for name in names[:half]},
-            {name: stored[name] for name in names[half:]},
-        ]
-
-    def shard_of(self, name):
-        """The shard that holds a tensor."""
-        return next(shard for shard in self.shards if name in shard)
-
-    def replace(self, name, tensor):
-        """Another tensor under the same name."""
-        self.shard_of(name)[name] = tensor
-
-    def remove(self, *names):
-        """Tensors left out of shards and index alike."""
-        for name in names:
-            del self.shard_of(name)[name]
-
-    def tensor(self, name):
-        """A tensor of the sound checkpoint."""
-        return self.shard_of(name)[name]
-
-    def write(self):
-        """Writes what is there now."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        write_json(self.folder / "config.json", self.config)
-        write_shards(self.folder, self.shards)
-
-    def path(self, shard):
-        """File of a shard, from 0."""
-        return self.folder / shard_name(shard, SHARDS)
-
-    def edit_index(self, edit):
-        """Changes the index that was written."""
-        path = self.folder / "model.safetensors.index.json"
-        index = json.loads(path.read_text())
-        edit(index)
-        write_json(path, index)
-
-
-def layer_names(fault, layer):
-    """All tensors of a layer, in the order of the network."""
-    prefix = f"model.layers.{layer}."
-    return [name for shard in fault.shards for name in shard if name.startswith(prefix)]
-
-
-def names_in_file(path, prefix=""):
-    """Tensor names of a file by offset."""
-    with safe_open(str(path), framework="pt") as file:
-        return [name for name in file.offset_keys() if name.startswith(prefix)]
 
 
 def missing_tensor(fault):
@@ -253,9 +176,9 @@ FAULTS = [
     duplicate_tensor, mtp_mismatch_absent, mtp_mismatch_undeclared, non_finite,
     shared_copy_differs, metadata_mismatch, metadata_mismatch_quantization,
 ]
-DEEP = {non_finite, shared_copy_differs}
+DEEP = {non_finite, shared_copy_differs, wrong_shape_declared}
 WARNINGS = {metadata_mismatch}
-VARIANTS = ("-absent", "-undeclared", "-lies", "-quantization")
+VARIANTS = ("-absent", "-undeclared", "-lies", "-quantization", "-packed", "-zero", "-declared")
 
 
 def rule_of(name):
@@ -267,18 +190,19 @@ def rule_of(name):
 
 def main():
     """Every malformed checkpoint, a sound one to compare with, and the hostile files."""
-    for damage in FAULTS:
+    for damage in FAULTS + PACKED_FAULTS:
         name = damage.__name__.replace("_", "-")
         folder = SAMPLES / "malformed" / name
-        tensor = damage(Fault(folder))
+        tensor = damage((PackedFault if damage in PACKED_FAULTS else Fault)(folder))
         expected = {
             "rule": rule_of(name), "tensor": tensor, "deep": damage in DEEP,
             "severity": "warning" if damage in WARNINGS else "error",
         }
         write_json(folder / "expected.json", expected)
-    Fault(SAMPLES / "malformed" / "none").write()
-    write_json(SAMPLES / "malformed" / "none" / "expected.json",
-               {"rule": None, "tensor": None, "deep": True, "severity": None})
+    for name, sound in (("none", Fault), ("none-packed", PackedFault)):
+        sound(SAMPLES / "malformed" / name).write()
+        write_json(SAMPLES / "malformed" / name / "expected.json",
+                   {"rule": None, "tensor": None, "deep": True, "severity": None})
     hostile_files.write_all(SAMPLES / "hostile", micro_config())
 
 

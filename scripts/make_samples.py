@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from peers import compressed
 from peers.folder import read_checkpoint, store, write_checkpoint, write_json
 from peers.network import DEEPSEEK_V3, make_config
 from peers.oracle import load_from_stored, outputs_of, router_margins
@@ -46,6 +47,12 @@ POWERS_OF_TWO = make_config(
 # are close flips an expert when weights are rounded. Trained networks are calmer; so is this one.
 CALM = {"down_proj": 0.3, "e_score_correction_bias": 3}
 
+# Kimi-K2-Thinking in small: routed experts in INT4, all else in BF16, shapes in 32 bits.
+INT4_EXPERTS = {"scheme": compressed.SCHEMES["int4-g32"], "ignored": compressed.EXPERTS_ONLY,
+                "shape_type": torch.int32}
+# Every scheme of compressed-tensors that is read, each for some modules.
+MIXED = {"groups": compressed.MIXED_GROUPS}
+
 # name → seed, shards, tokens (batch, length), configuration; scales are F32 unless said.
 SAMPLE_TABLE = {
     "tiny-fp8": dict(seed=1, shards=3, tokens=(2, 24), gains=CALM, config=make_config(
@@ -77,6 +84,20 @@ SAMPLE_TABLE = {
             hidden_size=256, intermediate_size=256, moe_intermediate_size=256, q_lora_rank=256,
             kv_lora_rank=128, qk_nope_head_dim=32, v_head_dim=64, n_routed_experts=3, n_group=1,
             topk_group=1, num_experts_per_tok=2))),
+    "tiny-int4": dict(seed=9, shards=2, tokens=(2, 20), compress=INT4_EXPERTS, config=make_config(
+        model_type="kimi_k2", num_nextn_predict_layers=0, **sizes(
+            hidden_size=64, moe_intermediate_size=32, n_group=1, topk_group=1))),
+    "tiny-mixed": dict(seed=10, shards=1, tokens=(1, 24), compress=MIXED, config=make_config(
+        num_nextn_predict_layers=0, **sizes(
+            hidden_size=64, intermediate_size=96, moe_intermediate_size=64, q_lora_rank=64,
+            kv_lora_rank=64, qk_nope_head_dim=32, v_head_dim=32, num_attention_heads=2,
+            n_routed_experts=6))),
+    # Every size that DeepSeek's own shards divide is eight times a block or more.
+    "tiny-eighths": dict(seed=9, shards=2, tokens=(1, 24), config=make_config(
+        block=(16, 16), **sizes(
+            hidden_size=40, intermediate_size=128, moe_intermediate_size=64, n_shared_experts=2,
+            num_attention_heads=8, q_lora_rank=40, kv_lora_rank=40, qk_nope_head_dim=16,
+            v_head_dim=16))),
     "tiny-tied": dict(seed=7, shards=1, tokens=(2, 16), config=make_config(
         tie_word_embeddings=True, norm_topk_prob=False, torch_dtype="float32",
         **sizes(hidden_size=64, moe_intermediate_size=20, n_shared_experts=2))),
@@ -90,12 +111,20 @@ def make_tokens(seed, shape, vocab_size):
     return torch.from_numpy(ids)
 
 
-def make_sample(name):
-    """One folder: checkpoint, tokenizer and expected logits."""
-    row, folder = SAMPLE_TABLE[name], SAMPLES / name
+def make_stored(row):
+    """(config, tensors) of a row of the table."""
     config = row["config"]
     stored = store(config, make_values(config, row["seed"], row.get("gains")),
                    row.get("scale_type", torch.float32))
+    if "compress" in row:
+        return compressed.compress_all(config, stored, **row["compress"])
+    return config, stored
+
+
+def make_sample(name):
+    """One folder: checkpoint, tokenizer and expected logits."""
+    row, folder = SAMPLE_TABLE[name], SAMPLES / name
+    config, stored = make_stored(row)
     write_checkpoint(folder, config, stored, row["shards"])
     write_tokenizer(folder)
     # From the files, not from memory: what is compared is what a reader finds.

@@ -5,7 +5,7 @@ import Tensors
 
 /// Speeds of the kernels on one thread, each level of this machine, best of several runs.
 ///
-/// Run it with `scripts/bench-kernels`. GB/s count the bytes read; the share is that of a
+/// Run it with `scripts/bench-kernels`. GB/s count the bytes read, G elements/s those quantized; the share is that of a
 /// packed product that stays in the cache (about 97 % of what multiply-adds alone reach).
 /// With `--peak` it prints that rate alone, of all processors together, as JSON.
 @main
@@ -20,14 +20,18 @@ struct KernelBench {
       for target in [ElementType.bf16, .f16, .f32] {
         report("FP8 with scales → \(target.rawValue)", dequantize(to: target, level), "GB/s")
       }
-      for scaleFormat in [BlockQuantizer.ScaleFormat.f32, .powerOfTwo] {
+      for scaleFormat in [BlockQuantizer.ScaleFormat.f32, .powerOfTwo, .sourceType] {
         report("BF16 → FP8, scales \(scaleFormat)", quantize(scaleFormat, level), "GB/s")
       }
       report("BF16 → F16", cast(from: .bf16, to: .f16, level), "GB/s")
       report("F32 → BF16", cast(from: .f32, to: .bf16, level), "GB/s")
+      for scheme in GroupScheme.table {
+        let rate = quantize(scheme, level)
+        report("BF16 → \(scheme)", rate, "G elements/s, decoded \(round(decode(scheme, level)))")
+      }
       let peak = peakRate(level)
       report("480 rows × packed (256, 256)", peak, "GFLOP/s")
-      for type in [ElementType.f32, .bf16, .f8E4M3, .q4K, .q6K, .q80, .iq4XS] {
+      for type in [ElementType.f32, .bf16, .f8E4M3, .u4, .q4K, .q6K, .q80, .iq4XS] {
         for tokens in [512, 128, 32, 1] {
           let rate = product(tokens: tokens, type, level)
           let share = Int((100 * rate / peak).rounded())
@@ -40,7 +44,7 @@ struct KernelBench {
     }
   }
 
-  private static func report(_ what: String, _ rate: Double, _ unit: String) {
+  static func report(_ what: String, _ rate: Double, _ unit: String) {
     let padding = String(repeating: " ", count: max(0, 36 - what.count))
     print("  \(what)\(padding) \(round(rate)) \(unit)")
   }
@@ -48,7 +52,7 @@ struct KernelBench {
   private static func round(_ rate: Double) -> Double { (rate * 10).rounded() / 10 }
 
   /// `work` divided by the shortest of several times, in 10⁹ per second.
-  private static func rate(_ work: Double, _ body: () -> Void) -> Double {
+  static func rate(_ work: Double, _ body: () -> Void) -> Double {
     var best = Double.infinity
     for _ in 0..<7 {
       let start = processorTime()
@@ -65,14 +69,14 @@ struct KernelBench {
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 
-  private static func filled(_ count: Int) -> ByteBuffer {
+  static func filled(_ count: Int) -> ByteBuffer {
     let buffer = ByteBuffer(count: count)
     // Codes of ordinary numbers in every type: exponents in the middle of the range.
     for index in 0..<count { buffer.bytes[index] = UInt8(0x30 + index * 7 % 16) }
     return buffer
   }
 
-  private static let (rows, columns) = (1024, 7168)
+  static let (rows, columns) = (1024, 7168)
 
   private static func dequantize(to target: ElementType, _ level: KernelLevel) -> Double {
     let codes = filled(rows * columns)
@@ -140,7 +144,7 @@ struct KernelBench {
     }
   }
 
-  private static func floats(_ buffer: ByteBuffer) -> UnsafeMutablePointer<Float> {
+  static func floats(_ buffer: ByteBuffer) -> UnsafeMutablePointer<Float> {
     buffer.bytes.assumingMemoryBound(to: Float.self).baseAddress!
   }
 
@@ -173,19 +177,31 @@ struct KernelBench {
   ) -> Double {
     let x = filled(4 * tokens * size)
     let y = filled(4 * tokens * size)
-    let grid = (size + 127) / 128
     let weights = WeightMatrix(
       type: type, rows: size, columns: size, storage: filled(type.byteOffset(of: size * size)),
-      scales: type == .f8E4M3
-        ? BlockScales(
-          values: [Float](repeating: 0.1, count: grid * grid), blockRows: 128, blockColumns: 128)
-        : nil)
+      scales: scales(of: type, size: size))
     let input = FloatMatrix(floats(x), rows: tokens, columns: size)
     let output = MutableFloatMatrix(floats(y), rows: tokens, columns: size)
     let scratch = ProductScratch()
     return rate(2 * Double(tokens * size) * Double(size)) {
       MatrixProduct.multiply(
         input, weights, rows: 0..<size, into: output, scratch: scratch, level: level)
+    }
+  }
+
+  /// FP8 in blocks of 128 × 128, packed codes in groups of 64 with biases, as MLX has them.
+  private static func scales(of type: ElementType, size: Int) -> BlockScales? {
+    let grid = (size + 127) / 128
+    return switch type {
+    case .f8E4M3:
+      BlockScales(
+        values: [Float](repeating: 0.1, count: grid * grid), blockRows: 128, blockColumns: 128)
+    case .u4:
+      BlockScales(
+        values: [Float](repeating: 0.1, count: size * size / 64),
+        offset: .biases([Float](repeating: -0.8, count: size * size / 64)), blockRows: 1,
+        blockColumns: 64)
+    default: nil
     }
   }
 }

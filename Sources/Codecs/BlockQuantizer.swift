@@ -80,11 +80,11 @@ public struct BlockQuantizer: Sendable {
     precondition(scales.count == gridRows(rows: rows) * gridColumns(columns: columns))
     precondition(codes.count == rows * columns)
     let precision = precision(of: type)
+    let kernel = level.kernels?.pointee.dividing(in: precision)
     forEachSegment(source, type: type, rows: rows, columns: columns, level: level) {
       values, start, grid in
-      if let kernels = level.kernels, precision == .f32 {
-        kernels.pointee.divide_e4m3(
-          values.baseAddress!, scales[grid], codes.baseAddress! + start, values.count)
+      if let kernel {
+        kernel(values.baseAddress!, scales[grid], codes.baseAddress! + start, values.count)
         return
       }
       for index in 0..<values.count {
@@ -111,7 +111,7 @@ public struct BlockQuantizer: Sendable {
   }
 
   /// The bits of the largest magnitude, in whose order a NaN is larger than any number.
-  private static func largestMagnitude(
+  static func largestMagnitude(
     _ values: UnsafeBufferPointer<Float>, _ level: KernelLevel
   ) -> UInt32 {
     if let kernels = level.kernels {
@@ -144,6 +144,19 @@ public struct BlockQuantizer: Sendable {
             UnsafeBufferPointer(part), start, row / blockRows * width + column / blockColumns)
         }
       }
+    }
+  }
+}
+
+extension fathom_kernels {
+  /// The kernel that divides and rounds to E4M3 in the arithmetic of a type.
+  fileprivate func dividing(
+    in precision: Precision
+  ) -> @convention(c) (UnsafePointer<Float>, Float, UnsafeMutableRawPointer, Int) -> Void {
+    switch precision {
+    case .f32: divide_e4m3
+    case .f16: divide_e4m3_f16
+    case .bf16: divide_e4m3_bf16
     }
   }
 }

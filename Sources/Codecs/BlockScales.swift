@@ -10,7 +10,7 @@
 /// For 16-bit scales the peers take each step in that type. compressed-tensors' integers and
 /// MXFP4 have one rounding, so that values rounded to the type are the peer's very bytes; NVFP4 is
 /// computed in F32 there as well. `mlx.core.dequantize` rounds both product and sum to the scales'
-/// type: a value here is nearer to the real number, by up to 2⁻⁹ · |code · scale| for BF16 and 2⁻¹² of
+/// type: a value here is nearer to the real number, by up to 2⁻⁸ · |code · scale| for BF16 and 2⁻¹¹ of
 /// it for F16, besides the sum's own rounding.
 public struct BlockScales: Sendable {
   /// What a code is corrected by besides its scale.

@@ -78,12 +78,45 @@ extension BlockScales {
     _ codes: UnsafeRawBufferPointer, codec: Codec, tile: MatrixTile,
     into values: UnsafeMutableBufferPointer<Float>, level: KernelLevel
   ) {
+    if decodeByKernel(codes, codec.type, tile, values, level) { return }
     codec.decodeUnchecked(codes, into: values, level: level)
     forEachSegment(of: tile) { start, count, block in
       for index in start..<start + count {
         values[index] = value(of: values[index], block: block)
       }
     }
+  }
+
+  /// The same for types that have a kernel; false, with nothing done, for others.
+  private func decodeByKernel(
+    _ codes: UnsafeRawBufferPointer, _ type: ElementType, _ tile: MatrixTile,
+    _ target: UnsafeMutableBufferPointer<Float>, _ level: KernelLevel
+  ) -> Bool {
+    guard let kernels = fathom_groups_at(level.rawValue), let kind = type.codeKind,
+      !tile.columns.isEmpty
+    else { return false }
+    let first =
+      gridStart(row: tile.rows.lowerBound, width: tile.width)
+      + tile.columns.lowerBound / blockColumns
+    func decode(_ zeros: UnsafePointer<Float>?, step: Int, _ biases: UnsafePointer<Float>?) {
+      values.withUnsafeBufferPointer { scales in
+        var grid = fathom_code_grid(
+          scales: scales.baseAddress! + first, zeros: zeros, zero_step: step, biases: biases,
+          first: blockColumns - tile.columns.lowerBound % blockColumns, block: blockColumns)
+        kernels.pointee.decode(
+          codes.baseAddress!.assumingMemoryBound(to: UInt8.self), kind, tile.columns.count, &grid,
+          target.baseAddress!)
+      }
+    }
+    switch offset {
+    case .none: decode(nil, step: 0, nil)
+    case .zero(let zero): withUnsafePointer(to: zero) { decode($0, step: 0, nil) }
+    case .zeros(let zeros):
+      zeros.withUnsafeBufferPointer { decode($0.baseAddress! + first, step: 1, nil) }
+    case .biases(let biases):
+      biases.withUnsafeBufferPointer { decode(nil, step: 0, $0.baseAddress! + first) }
+    }
+    return true
   }
 
   private func lastBlock(of tile: MatrixTile) -> Int {
@@ -121,6 +154,17 @@ extension fathom_kernels {
     case .bf16: scale_e4m3_bf16
     case .f16: scale_e4m3_f16
     default: nil
+    }
+  }
+}
+
+extension ElementType {
+  /// What the kernels for groups call the codes; nil where they have none.
+  fileprivate var codeKind: Int32? {
+    switch self {
+    case .f4: Int32(FATHOM_CODE_F4)
+    case .u8: 8
+    default: isPackedCode ? Int32(bits) : nil
     }
   }
 }

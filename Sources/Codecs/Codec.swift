@@ -102,4 +102,24 @@ public struct Codec: Sendable {
       }
     }
   }
+
+  /// The largest magnitude among elements that fill whole bytes or blocks: NaN where one is there,
+  /// since no number is larger; 0 of none.
+  public func largestMagnitude(
+    _ bytes: UnsafeRawBufferPointer, level: KernelLevel = .best
+  ) -> Float {
+    let step = type.byteOffset(of: Codec.chunk)
+    var largest: UInt32 = 0
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: Codec.chunk) { values in
+      for start in stride(from: 0, to: bytes.count, by: step) {
+        let part = UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + step, bytes.count)])
+        let count = part.count * Codec.chunk / step
+        let numbers = UnsafeMutableBufferPointer(rebasing: values[..<count])
+        decode(part, into: numbers, level: level)
+        largest = max(
+          largest, BlockQuantizer.largestMagnitude(UnsafeBufferPointer(numbers), level))
+      }
+    }
+    return Float(bitPattern: largest)
+  }
 }

@@ -1,11 +1,12 @@
 internal import CKernels
+internal import Tensors
 
 /// Memory that a product needs while it runs: one per worker, made once and used again, because
 /// the first touch of fresh memory costs more than the product of a small tile.
 ///
 /// One call uses it at a time, hence `@unchecked`.
 public final class ProductScratch: @unchecked Sendable {
-  private let memory: UnsafeMutableRawPointer
+  private let memory = ByteBuffer(count: ProductScratch.byteCount)
   /// Panels of the right matrix: 512 KiB.
   let panels: UnsafeMutablePointer<Float>
   /// Decoded rows on their way into a panel.
@@ -24,15 +25,10 @@ public final class ProductScratch: @unchecked Sendable {
 
   /// Allocates the memory, 1.6 MiB.
   public init() {
-    let floats = ProductScratch.byteCount / MemoryLayout<Float>.stride
-    memory = .allocate(byteCount: ProductScratch.byteCount, alignment: 64)
-    panels = memory.bindMemory(to: Float.self, capacity: floats)
-    panels.initialize(repeating: 0, count: floats)
+    panels = memory.bytes.assumingMemoryBound(to: Float.self).baseAddress!
     rows = panels + ProductScratch.panelFloats
     left = rows + ProductScratch.mostColumns * Int(FATHOM_ROW_STRIDE)
   }
-
-  deinit { memory.deallocate() }
 }
 
 extension ProductDriver {

@@ -9,6 +9,8 @@ struct ConfigRewriting {
   let weights: WeightStorage?
   /// The output's FP8 blocks, nil for plain weights.
   let fp8: DeepSeekV3Config.FP8Quantization?
+  /// A `quantization_config` that takes the place of the source's.
+  var section: JSONValue?
   /// Whether the MTP layers are left out.
   let dropsMTP: Bool
 
@@ -18,7 +20,7 @@ struct ConfigRewriting {
     if let weights {
       if let fp8 {
         // An FP8 source is copied, with its own section.
-        if object["quantization_config"] ?? .null == .null {
+        if object["quantization_config"]?["quant_method"] != .string("fp8") {
           object["quantization_config"] = ConfigRewriting.section(fp8)
         }
       } else {
@@ -26,8 +28,9 @@ struct ConfigRewriting {
       }
       if let name = weights.dataTypeName { setDataType(name, in: &object) }
     }
+    if let section { object["quantization_config"] = section }
     if dropsMTP {
-      for key in ["num_nextn_predict_layers", "num_mtp_layers"] where object[key] != nil {
+      for key in DeepSeekV3Config.mtpKeys where object[key] != nil {
         object[key] = .integer(0)
       }
     }

@@ -14,6 +14,8 @@ public enum Operation: Sendable, Hashable {
   /// A part of what quantizing the rows gives. Each is computed apart, so that every tensor is a
   /// function of the source alone and can be written in any order.
   case quantize(Quantization, Part)
+  /// Bytes that follow from the plan alone.
+  case constant([UInt8])
 
   /// What quantizing gives.
   public enum Part: Sendable, Hashable {
@@ -23,6 +25,8 @@ public enum Operation: Sendable, Hashable {
     case scales
     /// Biases or zero points of groups.
     case offsets
+    /// The one number that scales are divided by.
+    case globalScale
   }
 }
 
@@ -41,11 +45,15 @@ public struct Quantization: Sendable, Hashable {
   /// The type that values are rounded to before, F32, F16 or BF16; nil for the one that plain
   /// numbers are stored in, and F32 for everything else.
   public let type: ElementType?
+  /// The weights whose largest magnitude gives the global scale, where the method has one: those
+  /// that loaders join.
+  public let joined: [Assembly]
 
   /// Names a method and the type of what is quantized.
-  public init(_ method: Method, of type: ElementType? = nil) {
+  public init(_ method: Method, of type: ElementType? = nil, joined: [Assembly] = []) {
     self.method = method
     self.type = type
+    self.joined = joined
   }
 }
 
@@ -61,17 +69,20 @@ public struct PlannedTensor: Sendable, Hashable {
   public let reason: String
   /// What its columns weigh when it is quantized; nil where they all weigh the same.
   public let importance: ImportanceColumns?
+  /// Whether codes, or what belongs to them, are moved without change of any value.
+  public let isCarried: Bool
 
   /// Names a tensor and where it comes from.
   init(
     entry: OutputLayout.Entry, assembly: Assembly, operation: Operation, reason: String,
-    importance: ImportanceColumns? = nil
+    importance: ImportanceColumns? = nil, isCarried: Bool = false
   ) {
     self.entry = entry
     self.assembly = assembly
     self.operation = operation
     self.reason = reason
     self.importance = importance
+    self.isCarried = isCarried
   }
 
   /// The stored tensor that it is made from, the first one of several.
@@ -87,6 +98,8 @@ public struct PlannedTensor: Sendable, Hashable {
     case .copy: return "copied"
     case .quantize: return isCode ? "requantized" : "quantized"
     case .times: return "carried"
+    case .constant: return "stated"
+    case .convert where isCarried: return "carried"
     case .convert:
       if assembly.allLeaves({ $0.type == entry.type && $1 == nil }),
         assembly.keepsRows || !entry.type.isBlock
@@ -156,6 +169,8 @@ struct PlannedOutput: Sendable {
   var sideFiles: [SideFile] = []
   let dropped: [DroppedTensor]
   var warnings: [String]
+  /// What the source says and the output cannot, a line each.
+  var lost: [String] = []
   /// Whether the files stand in a folder of their own.
   var isFolder = true
   /// Whether weights that are NaN or infinite are refused.
@@ -176,8 +191,10 @@ public struct Plan: Sendable {
   public var layout: OutputLayout { output.layout }
   /// Tensors of the source that are left out.
   public var dropped: [DroppedTensor] { output.dropped }
-  /// What the user should know.
-  public var warnings: [String] { output.warnings }
+  /// What the user should know, that which is lost included.
+  public var warnings: [String] { output.warnings + lost.map { "lost: " + $0 } }
+  /// What the source says and the output cannot, a line each.
+  public var lost: [String] { output.lost }
 
   /// Every file with its exact size, in the order in which they are written.
   public var files: [PlannedFile] {

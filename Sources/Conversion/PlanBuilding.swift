@@ -13,10 +13,34 @@ extension Plan {
     _ source: SourceModel, recipe: Recipe, resources: Resources = Resources()
   ) throws(Fault) {
     self.recipe = recipe
-    output = try recipe.target.output(of: source, recipe)
+    var output = try recipe.target.output(of: source, recipe)
+    if let growth = output.growth(over: source.checkpoint.inventory) {
+      output.warnings.append(growth)
+    }
+    self.output = output
     let widest = output.tensors.max { $0.indivisibleBytes < $1.indivisibleBytes }
     buffers = try BufferPlan(
       resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) })
+  }
+}
+
+extension PlannedOutput {
+  /// A line where weights lose by being quantized anew and yet take more room than before.
+  fileprivate func growth(over inventory: Inventory) -> String? {
+    guard tensors.contains(where: { $0.treatment == "requantized" }) else { return nil }
+    var isUsed = [Bool](repeating: false, count: inventory.tensors.count)
+    var before = 0
+    for tensor in tensors {
+      tensor.assembly.forEachStored { stored in
+        // A stack is one tensor and serves many.
+        guard !isUsed[stored.index] else { return }
+        isUsed[stored.index] = true
+        before += inventory.tensors[stored.index].byteCount
+      }
+    }
+    guard layout.totalSize > before else { return nil }
+    return "the model grows from \(before) to \(layout.totalSize) bytes of tensors, although codes "
+      + "are quantized anew: nothing is gained"
   }
 }
 
@@ -24,13 +48,16 @@ extension Recipe.Target {
   /// What a format's planner makes of a source: the one place that knows all planners.
   func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
     switch self {
-    case .huggingFace: try Planner(source, recipe: recipe).output()
+    case .huggingFace, .compressedTensors: try Planner(source, recipe: recipe).output()
+    case .deepSeek(let shards):
+      try NativePlanner(source, recipe: recipe, count: shards).output()
     case .gguf(let gguf):
       if let model = source.gguf {
         try GGUFRequantizer(model, recipe: recipe, gguf: gguf).output(recipe)
       } else {
         try GGUFPlanner(source, recipe: recipe, gguf: gguf).output()
       }
+    case .mlx(let mlx): try MLXPlanner(source, recipe: recipe, mlx: mlx).output()
     }
   }
 }
@@ -41,19 +68,20 @@ extension Planner {
     let layout = try SafetensorsWriterLayout(
       tensors.map(\.entry), shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit)
     let config = ConfigRewriting(
-      source: source.checkpoint.config, weights: recipe.weights, fp8: target.fp8,
-      dropsMTP: recipe.mtp == .drop
+      source: source.networkConfig, weights: recipe.weights, fp8: target.fp8,
+      section: section, dropsMTP: recipe.mtp == .drop
     ).text()
-    var documents = layout.index.map {
-      [PlannedDocument(name: SafetensorsIndex.fileName, kind: .index, bytes: $0)]
+    var documents: [PlannedDocument] = []
+    if let index = layout.index {
+      documents.append(
+        PlannedDocument(name: SafetensorsIndex.fileName, kind: .index, bytes: index))
     }
-    documents =
-      (documents ?? []) + [
-        PlannedDocument(name: "config.json", kind: .config, bytes: config)
-      ]
+    documents.append(PlannedDocument(name: "config.json", kind: .config, bytes: config))
+    let rebuilt = RebuiltFiles(source)
     return PlannedOutput(
-      tensors: tensors, layout: layout.output, documents: documents ?? [],
-      sideFiles: source.sideFiles, dropped: dropped, warnings: warnings)
+      tensors: tensors, layout: layout.output, documents: documents + rebuilt.documents,
+      sideFiles: source.sideFiles, dropped: dropped, warnings: warnings,
+      lost: rebuilt.lost)
   }
 }
 

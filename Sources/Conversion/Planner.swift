@@ -10,6 +10,8 @@ struct Planner {
   let recipe: Recipe
   /// What the output's config will say.
   let target: DeepSeekV3Config
+  /// The `quantization_config` that takes the place of the source's.
+  let section: JSONValue?
   /// What the output's config implies, by name, for the MTP layers that are there.
   private let implied: [String: ExpectedTensor]
   private(set) var tensors: [PlannedTensor] = []
@@ -23,7 +25,7 @@ struct Planner {
   init(_ source: SourceModel, recipe: Recipe) throws(Fault) {
     self.source = source
     self.recipe = recipe
-    target = try Planner.target(of: source.config, recipe: recipe)
+    (target, section) = try Planner.target(of: source, recipe: recipe)
     let present = source.presentMTPLayers()
     if recipe.mtp == .only, present == 0 {
       throw Fault(
@@ -36,14 +38,29 @@ struct Planner {
       complete.expectedTensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
     for weight in source.weights.all { try decide(weight) }
+    let written = Set(tensors.map(\.entry.name))
+    dropped += source.weights.companions.filter { !written.contains($0.name) }.map {
+      DroppedTensor(name: $0.name, reason: "tells loaders about codes that are not there now")
+    }
   }
 
   /// The source's config with what the recipe changes about storage.
+  private static func target(
+    of source: SourceModel, recipe: Recipe
+  ) throws(Fault) -> (DeepSeekV3Config, JSONValue?) {
+    guard case .compressedTensors(let compressed) = recipe.target else {
+      return (try target(of: source.config, recipe: recipe), nil)
+    }
+    return try compressedTarget(of: source, compressed, recipe)
+  }
+
+  /// The source's config with what the recipe changes about storage in a Hugging Face checkpoint.
   private static func target(
     of config: DeepSeekV3Config, recipe: Recipe
   ) throws(Fault) -> DeepSeekV3Config {
     var target = config
     guard let weights = recipe.weights else { return target }
+    target.compressed = nil
     guard weights.type == .f8E4M3 else {
       target.fp8 = nil
       target.dataType = weights.type
@@ -52,7 +69,7 @@ struct Planner {
     let block = recipe.blockSize
     let powerOfTwo = recipe.scaleFormat.map { $0 == .ue8m0 }
     guard let fp8 = config.fp8 else {
-      let block = block ?? .deepSeek
+      let block = block ?? config.compressed?.fp8Block ?? .deepSeek
       target.fp8 = DeepSeekV3Config.FP8Quantization(
         blockRows: block.rows, blockColumns: block.columns,
         powerOfTwoScales: powerOfTwo ?? false, excludedModules: [])
@@ -89,11 +106,7 @@ struct Planner {
     if recipe.weights?.type == .f16 {
       warnings.append("F16 ends at 65504: larger weights become infinite")
     }
-    if let gguf = source.gguf {
-      warnings += gguf.notes
-      warnings.append("a GGUF file's tokenizer is not turned into tokenizer.json")
-    }
-    return warnings + source.skippedFiles
+    return warnings + compressedWarnings + source.notes + source.skippedFiles
   }
 
   private mutating func decide(_ weight: SourceWeight) throws(Fault) {
@@ -105,6 +118,7 @@ struct Planner {
     }
     let expected = implied[weight.name]
     if expected == nil { unexpected.append(weight.name) }
+    if case .compressedTensors = recipe.target { return try decideCompressed(weight, expected) }
     guard let weights = recipe.weights else { return try keep(weight, expected) }
     if expected?.storage == .float32 {
       // The bias is added to sigmoids before the top experts are chosen; rounded to 8 bits of
@@ -122,8 +136,7 @@ struct Planner {
       weight, weights.type,
       weight.type == weights.type && weight.assembly.single != nil
         ? "has the type already"
-        : weight.assembly.single == nil
-          ? "keys and values joined again" : "asked for by --quant \(weights.name)")
+        : weight.arrangement ?? "asked for by --quant \(weights.name)")
   }
 
   /// Decides what stays in the type that it has.
@@ -137,9 +150,19 @@ struct Planner {
         file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name,
         expected: "--quant bf16, f16, f32 or fp8", found: weight.type.rawValue)
     }
-    try add(
-      weight, weight.type,
-      weight.assembly.single == nil ? "keys and values joined again" : "kept as it is")
+    // GGUF files have vectors in F32 whatever their type; Hugging Face's have one type for all that
+    // is not quantized.
+    if source.format == .gguf, expected?.storage == .plain, let type = source.config.dataType {
+      return try add(
+        weight, type, weight.type == type ? weight.kept : "has the type of the other weights")
+    }
+    try add(weight, weight.type, weight.kept)
+  }
+
+  /// The type of what is not quantized in an output that is: its own, but that GGUF files have
+  /// vectors in F32 whatever their type, where Hugging Face's have one type for all of it.
+  func plainType(of weight: SourceWeight) -> ElementType {
+    weight.isCode || source.format == .gguf ? source.config.dataType ?? .bf16 : weight.type
   }
 
   /// Decides what an FP8 checkpoint holds.
@@ -149,9 +172,8 @@ struct Planner {
     let reason = weight.assembly.first.scaling == nil ? "FP8 without scales" : "FP8 already"
     if try carryFP8(weight, reason, "scales of an FP8 weight that is copied") { return }
     guard let expected, expected.storage == .fp8 else {
-      let type = weight.isCode ? source.config.dataType ?? .bf16 : weight.type
       return try add(
-        weight, type,
+        weight, plainType(of: weight),
         expected.map { "\($0.part.rawValue): not stored in FP8 by DeepSeek-V3" }
           ?? "not implied by the config: carried along")
     }
@@ -177,13 +199,25 @@ struct Planner {
   private mutating func carryFP8(
     _ weight: SourceWeight, _ reason: String, _ scaleReason: String
   ) throws(Fault) -> Bool {
-    guard let (tensor, scaling) = weight.assembly.single, tensor.type == .f8E4M3,
-      scaling.map({ $0.kind == source.config.fp8.map { .blocks(BlockSize($0)) } }) ?? true
+    let assembly = weight.assembly
+    guard assembly.allLeaves({ tensor, _ in tensor.type == .f8E4M3 }) else { return false }
+    guard assembly.first.scaling != nil else {
+      try add(weight, .f8E4M3, reason)
+      return true
+    }
+    guard let block = target.fp8.map({ BlockSize($0) }),
+      let moved = Carrying.parts(of: weight, as: .blocks(block, .f8E4M3)),
+      let grid = Shape([moved.scales.rows, moved.scales.columns])
     else { return false }
-    try add(SourceWeight(weight.name, tensor), tensor.type, reason)
-    guard let scales = scaling?.scales else { return true }
-    try add(
-      SourceWeight(ExpectedTensor.scaleName(for: weight.name), scales), scales.type, scaleReason)
+    try add(SourceWeight(weight.name, weight.shape, moved.codes), .f8E4M3, reason)
+    let stored = moved.scales.first.tensor.type
+    // Loaders take F32, and powers of two where the config says so; F32 holds all other scales.
+    let type = stored == .f8E8M0 ? stored : .f32
+    try append(
+      OutputLayout.Entry(
+        name: ExpectedTensor.scaleName(for: weight.name), type: type, shape: grid),
+      moved.scales, moved.scales.operation(to: type), scaleReason, of: weight,
+      isCarried: stored != type)
     return true
   }
 
@@ -196,12 +230,11 @@ struct Planner {
     }
   }
 
-  private mutating func add(
-    _ weight: SourceWeight, _ type: ElementType, _ reason: String, operation: Operation? = nil,
-    name: String? = nil, shape: Shape? = nil
+  /// Adds a tensor of the output.
+  mutating func append(
+    _ entry: OutputLayout.Entry?, _ assembly: Assembly, _ operation: Operation, _ reason: String,
+    of weight: SourceWeight, isCarried: Bool = false
   ) throws(Fault) {
-    let entry = OutputLayout.Entry(
-      name: name ?? weight.name, type: type, shape: shape ?? weight.shape)
     guard let entry else {
       throw Fault(
         .malformed, "becomes too large",
@@ -209,8 +242,17 @@ struct Planner {
     }
     tensors.append(
       PlannedTensor(
-        entry: entry, assembly: weight.assembly,
-        operation: operation ?? weight.assembly.operation(to: type), reason: reason))
+        entry: entry, assembly: assembly, operation: operation, reason: reason,
+        isCarried: isCarried))
+  }
+
+  mutating func add(
+    _ weight: SourceWeight, _ type: ElementType, _ reason: String, operation: Operation? = nil,
+    name: String? = nil, shape: Shape? = nil
+  ) throws(Fault) {
+    try append(
+      OutputLayout.Entry(name: name ?? weight.name, type: type, shape: shape ?? weight.shape),
+      weight.assembly, operation ?? weight.assembly.operation(to: type), reason, of: weight)
     guard operation == nil, type != .f8E4M3 else { return }
     for stored in weight.assembly.leaves.flatMap({ $0.scaling?.stored ?? [] }) {
       dropped.append(
@@ -228,6 +270,18 @@ extension Assembly {
 }
 
 extension SourceWeight {
+  /// Why it is put together; nil where it is one stored tensor.
+  fileprivate var arrangement: String? {
+    switch assembly.form {
+    case .stored: nil
+    case .joined: "keys and values joined again"
+    case .stacked, .beside, .slices, .transposedSlices, .columns: "put together again"
+    }
+  }
+
+  /// Why it stays what it is.
+  fileprivate var kept: String { arrangement ?? "kept as it is" }
+
   /// Whether it is stored in blocks, or as codes with scales beside them.
   var isCode: Bool { assembly.leaves.contains { $0.tensor.type.isBlock || $0.scaling != nil } }
 

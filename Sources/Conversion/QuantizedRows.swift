@@ -11,11 +11,13 @@ struct QuantizedRows {
 
   /// source → the bytes of a part
   ///
-  /// - Parameter scaleType: what scales and offsets are stored in.
+  /// - Parameters:
+  ///   - scaleType: what scales and offsets are stored in.
+  ///   - globalScale: what scales are divided by, where the method has that.
   /// - Returns: false where a number is not finite, so that the part has no meaning.
   func quantize(
     _ method: Quantization.Method, _ part: Operation.Part, scaleType: ElementType,
-    into target: UnsafeMutableRawBufferPointer
+    globalScale: Float, into target: UnsafeMutableRawBufferPointer
   ) -> Bool {
     switch method {
     case .blocks(let block, let format):
@@ -30,8 +32,9 @@ struct QuantizedRows {
       case .codes: output.codes = target
       case .scales: output.scales = target
       case .offsets: output.offsets = target
+      case .globalScale: preconditionFailure("it is one for all rows")
       }
-      GroupQuantizer(scheme).quantize(
+      GroupQuantizer(scheme, globalScale: globalScale).quantize(
         source, type: type, rows: rows, columns: columns, into: output)
       return true
     }

@@ -26,6 +26,12 @@ public struct Recipe: Sendable {
     case huggingFace
     /// A GGUF file for llama.cpp.
     case gguf(GGUFRecipe)
+    /// So many model-parallel shards for DeepSeek's own code.
+    case deepSeek(shards: Int)
+    /// A folder for mlx-lm or mlx-swift-lm.
+    case mlx(MLXRecipe)
+    /// A folder in compressed-tensors' formats; nil where every weight keeps the one that it has.
+    case compressedTensors(CompressedRecipe?)
   }
 
   /// The format.

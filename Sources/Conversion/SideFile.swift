@@ -21,14 +21,17 @@ public struct SideFile: Sendable, Hashable {
   /// cache, where every file is such a link. Any other link could bring a private file of this
   /// machine into an output that is about to be published.
   ///
+  /// - Parameter config: name of the file that describes the network, which is written anew.
   /// - Returns: the files, and a line for each entry that is left out for a reason worth telling.
-  static func list(in folder: String) throws(Fault) -> (files: [SideFile], skipped: [String]) {
+  static func list(
+    in folder: String, except config: String
+  ) throws(Fault) -> (files: [SideFile], skipped: [String]) {
     var files: [SideFile] = []
     var skipped: [String] = []
     let allowed = try Folder.holders(of: folder)
     for name in try Folder.names(in: folder) {
       let isWeight = weightEndings.contains { name.lowercased().hasSuffix($0) }
-      if isWeight || name.hasPrefix(".") || name == "config.json" { continue }
+      if isWeight || name.hasPrefix(".") || name == config { continue }
       let path = Folder.join(folder, name)
       switch try Folder.kind(of: path) {
       case nil: skipped.append("\(name) is a link to nothing and is not copied")

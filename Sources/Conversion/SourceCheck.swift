@@ -11,8 +11,6 @@ struct SourceCheck {
   let presentMTPLayers: Int
 
   private static let hint = "fathom validate lists everything that is wrong"
-  /// Element types whose numbers are converted.
-  static let plainTypes: Set<ElementType> = [.bf16, .f16, .f32]
 
   /// Throws `.malformed` for the first weight that is missing or is not what the config implies.
   func run() throws(Fault) {
@@ -51,10 +49,10 @@ struct SourceCheck {
           weight, "has no scales", ExpectedTensor.scaleName(for: expected.name), "nothing")
       }
       let isCode = scaling != nil || source.format != .safetensors && tensor.type.isBlock
-      guard Self.plainTypes.contains(tensor.type) || isCode && isQuantizable else {
+      guard SourceWeights.plainTypes.contains(tensor.type) || isCode && isQuantizable else {
         throw fault(
           weight, "has the wrong type",
-          Self.plainTypes.map(\.rawValue).sorted().joined(separator: " or "),
+          SourceWeights.plainTypes.map(\.rawValue).sorted().joined(separator: " or "),
           tensor.type.rawValue)
       }
     }

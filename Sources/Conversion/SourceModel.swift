@@ -9,8 +9,13 @@ public struct SourceModel: Sendable {
   public let checkpoint: Checkpoint
   /// What the files are.
   public let format: ModelFormat
-  /// The typed config.
-  public let config: DeepSeekV3Config
+  /// `config.json` without what other formats than Hugging Face's say there about their storage, and
+  /// without MTP layers that they leave out in silence.
+  public private(set) var networkConfig: JSONValue
+  /// The same, typed.
+  public private(set) var config: DeepSeekV3Config
+  /// What the config says, MTP layers that are not there included.
+  public let declaredConfig: DeepSeekV3Config
   /// The weights under Hugging Face's names.
   public let weights: SourceWeights
   /// Files of the folder that are neither weights nor config, in the order of their names.
@@ -18,6 +23,8 @@ public struct SourceModel: Sendable {
   /// Entries of the folder that look like side files and are not copied, with the reason.
   public let skippedFiles: [String]
 
+  /// What the files do not say and is assumed instead, a line each.
+  public let notes: [String]
   /// The GGUF file that the checkpoint was read from; nil for any other.
   public let gguf: GGUFModel?
 
@@ -28,8 +35,11 @@ public struct SourceModel: Sendable {
     format = .gguf
     gguf = model
     checkpoint = model.checkpoint
+    networkConfig = model.checkpoint.config
     config = model.config
+    declaredConfig = model.config
     weights = try GGUFWeights.read(model.files.inventory, config: model.config)
+    notes = model.notes
     sideFiles = []
     skippedFiles = []
   }
@@ -53,14 +63,38 @@ public struct SourceModel: Sendable {
   public init(_ survey: CheckpointSurvey) throws(Fault) {
     format = ModelFormat(survey)
     gguf = nil
-    checkpoint = try Checkpoint(survey)
-    config = try DeepSeekV3Config(
-      json: checkpoint.config, file: Folder.join(checkpoint.folder, "config.json"))
-    guard let read = SourceModel.readers[format] else {
-      preconditionFailure("\(format.rawValue) has no reader of folders")
+    if format == .native {
+      let model = try NativeModel(survey)
+      checkpoint = model.checkpoint
+      networkConfig = checkpoint.config
+      config = model.config
+      declaredConfig = config
+      weights = model.weights
+      notes = model.notes
+    } else {
+      checkpoint = try Checkpoint(survey)
+      networkConfig = checkpoint.config.without(
+        format == .mlx ? ["quantization", "quantization_config"] : [])
+      config = try DeepSeekV3Config(json: networkConfig, file: survey.configFile)
+      declaredConfig = config
+      guard let read = SourceModel.readers[format] else {
+        preconditionFailure("\(format.rawValue) has no reader of folders")
+      }
+      weights = try read(checkpoint, config)
+      notes = []
     }
-    weights = try read(checkpoint, config)
-    (sideFiles, skippedFiles) = try SideFile.list(in: checkpoint.folder)
+    (sideFiles, skippedFiles) = try SideFile.list(
+      in: checkpoint.folder, except: Folder.name(of: survey.configFile))
+    if format == .mlx { leaveOutAbsentMTP() }
+  }
+
+  /// mlx-lm's converter leaves MTP layers out and the config as it was.
+  private mutating func leaveOutAbsentMTP() {
+    let present = presentMTPLayers()
+    guard present < config.mtpLayers, case .object(var object) = networkConfig else { return }
+    config.mtpLayers = present
+    for key in DeepSeekV3Config.mtpKeys where object[key] != nil { object[key] = .integer(present) }
+    networkConfig = .object(object)
   }
 
   /// What makes weights of the tensors in a folder, a row for each format.
@@ -68,7 +102,13 @@ public struct SourceModel: Sendable {
     [ModelFormat: @Sendable (Checkpoint, DeepSeekV3Config) throws(Fault) -> SourceWeights] = [
       .safetensors: { checkpoint, config throws(Fault) in
         try HuggingFaceWeights.read(checkpoint.inventory, config: config)
-      }
+      },
+      .mlx: { checkpoint, config throws(Fault) in
+        try MLXWeights.read(checkpoint, config: config)
+      },
+      .compressedTensors: { checkpoint, config throws(Fault) in
+        try CompressedTensorsWeights.read(checkpoint.inventory, config: config)
+      },
     ]
 
   /// What must not be overwritten when the user named `model`: the file alone where it is one, so
@@ -80,15 +120,7 @@ public struct SourceModel: Sendable {
   /// Layers at and after `config.layers` that have tensors, without gaps: the MTP layers that are
   /// there, whatever the config says.
   func presentMTPLayers() -> Int {
-    var found: Set<Int> = []
-    for weight in weights.all {
-      if let layer = SourceModel.layer(of: weight.name), layer >= config.layers {
-        found.insert(layer)
-      }
-    }
-    var count = 0
-    while found.contains(config.layers + count) { count += 1 }
-    return count
+    DeepSeekV3Config.furtherLayers(after: config.layers, in: weights.all.lazy.map(\.name))
   }
 
   /// The index in `model.layers.N.…`, nil for other names.
@@ -97,5 +129,14 @@ public struct SourceModel: Sendable {
     guard name.hasPrefix(prefix) else { return nil }
     let digits = name.utf8.dropFirst(prefix.utf8.count).prefix { $0 != UInt8(ascii: ".") }
     return Int(String(Substring(digits)))
+  }
+}
+
+extension JSONValue {
+  /// An object without some of its keys.
+  fileprivate func without(_ keys: [String]) -> JSONValue {
+    guard case .object(var object) = self else { return self }
+    for key in keys { object[key] = nil }
+    return .object(object)
   }
 }

@@ -11,6 +11,7 @@ final class TileProducer: Sendable {
   private let inventory: Inventory
   private let scratch: [ByteBuffer]
   private let read = Atomic<Int>(0)
+  private let globalScales = Mutex<[GlobalScaleKey: Float]>([:])
 
   /// Bytes read from the source so far.
   var bytesRead: Int { read.load(ordering: .relaxed) }
@@ -42,6 +43,9 @@ final class TileProducer: Sendable {
     case .times(let factor): return try convert(tensor, tile, worker, slot, factor: factor)
     case .quantize(let quantization, let part):
       return try quantize(tensor, quantization, part, tile, worker, slot)
+    case .constant(let bytes):
+      slot.copyBytes(from: bytes[tile.columns])
+      return tile.columns.count
     }
   }
 
@@ -111,6 +115,15 @@ final class TileProducer: Sendable {
     _ worker: Int, _ slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) -> Int {
     let type = tensor.type(quantization)
+    let globalScale = try globalScale(tensor, quantization, type, worker)
+    let result = UnsafeMutableRawBufferPointer(
+      rebasing: slot[
+        ..<quantization.byteCount(
+          of: part, rows: tile.rows.count, columns: tile.columns.count, type: tensor.entry.type)])
+    guard part != .globalScale else {
+      result.copyBytes(from: globalScale.littleEndianBytes)
+      return result.count
+    }
     let size = type.byteOffset(of: tile.rows.count * tile.columns.count)
     let source = UnsafeMutableRawBufferPointer(rebasing: scratch[worker].bytes[..<size])
     let (reader, values) = reader(of: tensor, worker, after: size)
@@ -118,20 +131,68 @@ final class TileProducer: Sendable {
       assembly: tensor.assembly, type: type, name: tensor.entry.name, reader: reader,
       values: values
     ).produce(rows: tile.rows, columns: tile.columns, into: source)
-    let result = UnsafeMutableRawBufferPointer(
-      rebasing: slot[
-        ..<quantization.byteCount(
-          of: part, rows: tile.rows.count, columns: tile.columns.count, type: tensor.entry.type)])
     let rows = QuantizedRows(
       source: UnsafeRawBufferPointer(source), type: type, rows: tile.rows.count,
       columns: tile.columns.count)
-    guard rows.quantize(quantization.method, part, scaleType: tensor.entry.type, into: result)
-    else {
-      throw Fault(
-        .malformed, "holds NaN or infinity, which cannot be scaled",
-        file: inventory.shards[tensor.source.shard].file.path, tensor: tensor.source.name,
-        expected: "finite weights in rows \(tile.rows.lowerBound) to \(tile.rows.upperBound - 1)")
-    }
+    guard
+      rows.quantize(
+        quantization.method, part, scaleType: tensor.entry.type, globalScale: globalScale,
+        into: result)
+    else { throw notFinite(tensor, rows: tile.rows) }
     return result.count
   }
+
+  private func notFinite(_ tensor: PlannedTensor, rows: Range<Int>) -> Fault {
+    Fault(
+      .malformed, "holds NaN or infinity, which cannot be scaled",
+      file: inventory.shards[tensor.source.shard].file.path, tensor: tensor.source.name,
+      expected: "finite weights in rows \(rows.lowerBound) to \(rows.upperBound - 1)")
+  }
+
+  /// What the scales of a tensor are divided by: found by the first tile that asks for it, and the
+  /// same whoever finds it.
+  private func globalScale(
+    _ tensor: PlannedTensor, _ quantization: Quantization, _ type: ElementType, _ worker: Int
+  ) throws(Fault) -> Float {
+    guard let first = quantization.joined.first?.first.tensor else { return 1 }
+    let key = GlobalScaleKey(shard: first.shard, offset: first.offset, type: type)
+    if let known = globalScales.withLock({ $0[key] }) { return known }
+    var largest: Float = 0
+    for assembly in quantization.joined {
+      largest = max(largest, try largestMagnitude(assembly, of: tensor, type, worker))
+    }
+    let scale = GroupQuantizer.globalScale(largest: largest, type: type)
+    globalScales.withLock { $0[key] = scale }
+    return scale
+  }
+
+  /// The largest magnitude of a weight, its values being rounded to a type.
+  private func largestMagnitude(
+    _ assembly: Assembly, of tensor: PlannedTensor, _ type: ElementType, _ worker: Int
+  ) throws(Fault) -> Float {
+    let memory = scratch[worker].bytes.count
+    // Half of the memory for values in their type, half for those on the way to it.
+    let most = max(1, memory / 2 / (type.bits / 8) / max(1, assembly.columns))
+    var largest: Float = 0
+    for first in stride(from: 0, to: assembly.rows, by: most) {
+      let rows = first..<min(assembly.rows, first + most)
+      let size = type.byteOffset(of: rows.count * assembly.columns)
+      let source = UnsafeMutableRawBufferPointer(rebasing: scratch[worker].bytes[..<size])
+      let (reader, values) = reader(of: tensor, worker, after: size)
+      try AssemblyProducer(
+        assembly: assembly, type: type, name: tensor.entry.name, reader: reader, values: values
+      ).produce(rows: rows, columns: 0..<assembly.columns, into: source)
+      let magnitude = AssemblyReader.codec(type).largestMagnitude(UnsafeRawBufferPointer(source))
+      guard magnitude.isFinite else { throw notFinite(tensor, rows: rows) }
+      largest = max(largest, magnitude)
+    }
+    return largest
+  }
+}
+
+/// Which weights share a global scale.
+private struct GlobalScaleKey: Hashable {
+  let shard: Int
+  let offset: Int
+  let type: ElementType
 }

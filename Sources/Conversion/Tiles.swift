@@ -44,6 +44,13 @@ struct TileGrid {
       // Whole blocks, so that each tile can be looked at by itself.
       let unit = tensor.entry.type.byteCount(elements: tensor.entry.type.blockElements) ?? 1
       columnsPerTile = max(1, tileBytes / unit) * unit
+    case .constant(let bytes):
+      rows = 1
+      columns = bytes.count
+      rowsPerTile = 1
+      columnsPerTile = max(1, tileBytes)
+    case .quantize(_, .globalScale):
+      (rows, columns, rowsPerTile, columnsPerTile) = (1, 1, 1, 1)
     case .quantize(let quantization, _):
       rows = tensor.assembly.rows
       columns = tensor.assembly.columns
@@ -73,7 +80,7 @@ extension PlannedTensor {
   /// Elements of a tile of so many bytes, before as well as after their conversion.
   fileprivate func elements(inBytes bytes: Int) -> Int {
     switch operation {
-    case .copy: bytes
+    case .copy, .constant: bytes
     // A multiple of every block; F32 is the widest type on the way, or what is stored.
     case .convert, .times:
       max(256, bytes * 8 / max(32, source.type.isBlock ? 0 : source.type.bits) / 256 * 256)
@@ -81,6 +88,19 @@ extension PlannedTensor {
       max(
         1, (bytes - reservedBytes(quantization)) * 8 / max(entry.type.bits, type(quantization).bits)
       )
+    }
+  }
+
+  /// Bytes of the output before a tile that begins at a row and column of its grid.
+  fileprivate func bytes(before row: Int, _ column: Int, in grid: TileGrid) -> Int {
+    switch operation {
+    case .copy, .constant: column
+    case .convert, .times: entry.type.byteOffset(of: row * grid.columns + column)
+    // Rows are counted in what is quantized, and tiles are bands of whole rows.
+    case .quantize(let quantization, let part):
+      row == 0
+        ? 0
+        : quantization.byteCount(of: part, rows: row, columns: grid.columns, type: entry.type)
     }
   }
 
@@ -119,7 +139,7 @@ extension PlannedTensor {
   /// Bytes of the smallest tile that the tensor allows: a band of blocks that share their scales.
   var indivisibleBytes: Int {
     switch operation {
-    case .copy: 0
+    case .copy, .constant: 0
     case .convert, .times: (weighedRow + 255) / 256 * 256 * areas * 4
     case .quantize(let quantization, let part):
       // Read as one piece; and what it becomes, which for tiny blocks may take more.
@@ -147,6 +167,7 @@ extension Quantization {
     of part: Operation.Part, rows: Int, columns: Int, type: ElementType
   ) -> Int {
     switch (method, part) {
+    case (_, .globalScale): return MemoryLayout<Float>.size
     case (.blocks, .codes): return rows * columns
     case (.blocks(let block, _), _):
       let grid = Scaling.grid(block, rows: rows, columns: columns)
@@ -203,12 +224,10 @@ struct TileQueue: Sendable {
     let (tensor, file, offset) = order[low]
     let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
     let (rows, columns) = grid.ranges(item - starts[low])
-    let before = rows.lowerBound * grid.columns + columns.lowerBound
-    // The columns of a copy are bytes.
-    let isCopy = plan.tensors[tensor].operation == .copy
     return Tile(
       tensor: tensor, file: file, rows: rows, columns: columns,
-      position: offset + (isCopy ? before : plan.tensors[tensor].entry.type.byteOffset(of: before)))
+      position: offset
+        + plan.tensors[tensor].bytes(before: rows.lowerBound, columns.lowerBound, in: grid))
   }
 
   /// The tiles that write a file's bytes from `start` on; the first may begin before it.

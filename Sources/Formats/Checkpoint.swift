@@ -58,7 +58,9 @@ public struct Checkpoint: Sendable {
           expected: "at least \(minimum) bytes", found: "\(file.size)")
       case .read(let shard, let header):
         try header.requireSize(of: shard.file)
+        let prefix = survey.prefix(of: shard.name)
         for var tensor in header.tensors {
+          if !prefix.isEmpty { tensor = tensor.renamed(prefix + tensor.name) }
           tensor.shard = shards.count
           tensors.append(tensor)
         }

@@ -16,7 +16,9 @@ public struct CheckpointSurvey: Sendable {
 
   /// The folder that holds the files.
   public let folder: String
-  /// `config.json`.
+  /// The file that describes the network.
+  public let configFile: String
+  /// What stands in it.
   public let config: JSONValue
   /// The index, nil where there is none.
   public let index: SafetensorsIndex?
@@ -38,17 +40,18 @@ public struct CheckpointSurvey: Sendable {
     guard kind != .special else {
       throw Fault(.notFound, "is neither a file nor a folder", file: path)
     }
-    let isFile = kind == .file
-    folder = isFile ? Folder.parent(of: path) : path
+    // One of DeepSeek's shards stands for all of them.
+    let isFile = kind == .file && NativeShardName(Folder.name(of: path)) == nil
+    folder = kind == .file ? Folder.parent(of: path) : path
     let kept = isFile ? [] : try standIns.map { path throws(Fault) in try Folder.names(in: path) }
     let candidates =
       isFile
       ? [Folder.name(of: path)]
-      : ShardNames.candidates(Set(try Folder.names(in: path)).union(kept ?? []).sorted())
+      : ShardNames.candidates(Set(try Folder.names(in: folder)).union(kept ?? []).sorted())
+    configFile = try CheckpointSurvey.configFile(in: folder, beside: candidates)
     config = try JSONValue(
-      parsing: InputFile.contents(
-        of: Folder.join(folder, "config.json"), limit: CheckpointSurvey.configLimit),
-      file: Folder.join(folder, "config.json"))
+      parsing: InputFile.contents(of: configFile, limit: CheckpointSurvey.configLimit),
+      file: configFile)
     let indexPath = Folder.join(folder, SafetensorsIndex.fileName)
     let indexKind = isFile ? nil : try Folder.kind(of: indexPath)
     let reader = ShardReader(
@@ -69,12 +72,56 @@ public struct CheckpointSurvey: Sendable {
     }
   }
 
-  /// Tensors in the headers that could be read.
-  public var tensorCount: Int {
-    shards.reduce(0) { count, shard in
-      if case .read(_, let header) = shard.state { count + header.tensors.count } else { count }
-    }
+  /// Whether the files are DeepSeek's model-parallel shards: they are called so, and no tensor has a
+  /// name as in Hugging Face's checkpoints.
+  public var isNative: Bool {
+    !shards.isEmpty
+      && shards.allSatisfy { name, state in
+        guard case .read(_, let header) = state else { return NativeShardName(name) != nil }
+        return NativeShardName(name) != nil
+          && !header.tensors.contains { $0.name.hasPrefix("model.") }
+      }
   }
+
+  /// Throws `.malformed` where DeepSeek's shards are those of several divisions of a model.
+  public func requireOneDivision() throws(Fault) {
+    let names = shards.compactMap { NativeShardName($0.name) }
+    guard let first = names.first, let other = names.first(where: { $0.count != first.count })
+    else {
+      return
+    }
+    throw Fault(
+      .malformed, "belongs to another division of the model", file: Folder.join(folder, other.file),
+      expected: "one of \(first.count) shards", found: "one of \(other.count)")
+  }
+
+  /// What stands before the names of a file's tensors, where several files use the same ones.
+  public func prefix(of file: String) -> String {
+    isNative ? NativeShardName(file).map { $0.stem + "/" } ?? "" : ""
+  }
+
+  /// `config.json`; beside DeepSeek's own shards, which come without one, the only file that is
+  /// called like those of its repository: `config_671B.json`.
+  private static func configFile(
+    in folder: String, beside shards: [String]
+  ) throws(Fault) -> String {
+    let usual = Folder.join(folder, "config.json")
+    guard try Folder.kind(of: usual) == nil,
+      shards.contains(where: { NativeShardName($0) != nil })
+    else { return usual }
+    let others = try Folder.names(in: folder).filter {
+      $0.hasPrefix("config") && $0.hasSuffix(".json")
+    }
+    return others.count == 1 ? Folder.join(folder, others[0]) : usual
+  }
+
+  /// The headers that could be read.
+  public var headers: [SafetensorsHeader] {
+    shards.compactMap { if case .read(_, let header) = $0.state { header } else { nil } }
+  }
+
+  /// Tensors in the headers that could be read.
+  public var tensorCount: Int { headers.reduce(0) { $0 + $1.tensors.count } }
 
   /// Largest `config.json` that is read, in bytes.
   static let configLimit = 16 << 20
@@ -104,11 +151,13 @@ enum ShardNames {
     }
   }
 
-  /// Files that belong to a checkpoint without asking an index: numbered shards; else
-  /// `model.safetensors`; else every safetensors file.
+  /// Files that belong to a checkpoint without asking an index: numbered shards; else DeepSeek's
+  /// model-parallel ones; else `model.safetensors`; else every safetensors file.
   static func candidates(_ names: [String]) -> [String] {
     let numbered = names.filter { Numbered($0) != nil }
     if !numbered.isEmpty { return numbered }
+    let native = names.filter { NativeShardName($0) != nil }
+    if !native.isEmpty { return native }
     if names.contains("model.safetensors") { return ["model.safetensors"] }
     return names.filter { $0.hasSuffix(".safetensors") }
   }
@@ -120,7 +169,7 @@ enum ShardNames {
       guard let parts = Numbered(name) else { continue }
       sets["\(parts.stem)/\(parts.total)", default: (parts, [])].numbers.insert(parts.number)
     }
-    var missing: [String] = []
+    var missing = NativeShardName.missing(names)
     for (first, numbers) in sets.values where numbers.count < first.total {
       // A name can claim any total: beyond this, list none rather than a million.
       guard first.total <= 10_000 else { continue }

@@ -6,6 +6,12 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   case safetensors
   /// A GGUF file, or splits of one.
   case gguf
+  /// A folder of mlx-lm or mlx-swift-lm.
+  case mlx
+  /// A folder whose config says that compressed-tensors stores some of its weights as codes.
+  case compressedTensors = "compressed-tensors"
+  /// DeepSeek's own model-parallel shards.
+  case native = "deepseek"
 
   /// A row of the table that tells what lies in a folder by its contents.
   private struct Row: Sendable {
@@ -14,7 +20,17 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   }
 
   /// Asked in this order; the last one takes what is left.
-  private static let folders = [Row(format: .safetensors) { _ in true }]
+  private static let folders = [
+    Row(format: .native) { $0.isNative },
+    Row(format: .mlx) { survey in
+      survey.config["quantization"]?["group_size"] != nil
+        || survey.headers.contains { $0.metadata.contains { $0 == ("format", "mlx") } }
+    },
+    Row(format: .compressedTensors) {
+      $0.config["quantization_config"]?["quant_method"] == .string("compressed-tensors")
+    },
+    Row(format: .safetensors) { _ in true },
+  ]
 
   /// Whether a path names a GGUF file, by its contents; a file of that name that is none is for
   /// opening to refuse.
@@ -31,5 +47,17 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
     let row = ModelFormat.folders.first { $0.fits(survey) }
     guard let row else { preconditionFailure("the last row takes everything") }
     self = row.format
+  }
+}
+
+extension Inventory {
+  /// Opens a MODEL argument for what its files hold, under the names that they use themselves;
+  /// nothing is asked of the config.
+  ///
+  /// - Throws: what opening the format throws.
+  public init(model path: String, threads: Int) throws(Fault) {
+    self =
+      try ModelFormat.isGGUF(path)
+      ? GGUFFiles(path: path).inventory : Checkpoint(path: path, threads: threads).inventory
   }
 }

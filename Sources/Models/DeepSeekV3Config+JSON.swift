@@ -7,6 +7,14 @@ extension DeepSeekV3Config {
   /// `kimi_k2` is V3's network under another name (moonshotai's Kimi-K2 configs).
   public static let modelTypes = ["deepseek_v3", "kimi_k2"]
 
+  /// Types of weights by their names in `torch_dtype`.
+  static let dataTypes: [String: ElementType] = [
+    "bfloat16": .bf16, "float16": .f16, "float32": .f32,
+  ]
+
+  /// Keys that count MTP layers.
+  public static let mtpKeys = ["num_nextn_predict_layers", "num_mtp_layers"]
+
   /// Reads a Hugging Face `config.json`.
   ///
   /// Both spellings of transformers are read: `rope_theta` + `rope_scaling` (4.x, and what DeepSeek
@@ -55,8 +63,9 @@ extension DeepSeekV3Config {
     yarn = try DeepSeekV3Config.readYaRN(
       newSpelling ?? oldSpelling, contextLength: contextLength)
     dataType = try DeepSeekV3Config.readDataType(top)
-    fp8 = try DeepSeekV3Config.readFP8(top)
+    (fp8, compressed) = try DeepSeekV3Config.readQuantization(top)
     try requireConsistency(top)
+    try requireQuickMatching(top)
   }
 
   private static func readArchitecture(_ top: ConfigReader) throws(Fault) -> String {
@@ -103,22 +112,30 @@ extension DeepSeekV3Config {
   }
 
   private static func readDataType(_ top: ConfigReader) throws(Fault) -> ElementType? {
-    let names: [String: ElementType] = ["bfloat16": .bf16, "float16": .f16, "float32": .f32]
     guard let name = try top.string("dtype", "torch_dtype") else { return nil }
     let plain = name.hasPrefix("torch.") ? String(name.dropFirst("torch.".count)) : name
-    guard let type = names[plain] else {
+    guard let type = dataTypes[plain] else {
       throw top.fault(
         top.object["dtype"] == nil ? "torch_dtype" : "dtype",
-        expected: names.keys.sorted().joined(separator: ", "))
+        expected: dataTypes.keys.sorted().joined(separator: ", "))
     }
     return type
   }
 
-  private static func readFP8(_ top: ConfigReader) throws(Fault) -> FP8Quantization? {
-    guard let section = try top.section("quantization_config") else { return nil }
-    guard try section.string("quant_method") == "fp8" else {
-      throw section.fault("quant_method", expected: "\"fp8\"")
+  private static func readQuantization(
+    _ top: ConfigReader
+  ) throws(Fault) -> (FP8Quantization?, CompressedTensorsConfig?) {
+    guard let section = try top.section("quantization_config") else { return (nil, nil) }
+    switch try section.string("quant_method") {
+    case "fp8": return (try readFP8(section), nil)
+    case CompressedTensorsConfig.method: return (nil, try CompressedTensorsConfig(section))
+    default:
+      throw section.fault(
+        "quant_method", expected: "\"fp8\" or \"\(CompressedTensorsConfig.method)\"")
     }
+  }
+
+  private static func readFP8(_ section: ConfigReader) throws(Fault) -> FP8Quantization {
     if let format = try section.string("fmt"), format != "e4m3" {
       throw section.fault("fmt", expected: "\"e4m3\"")
     }
@@ -141,6 +158,21 @@ extension DeepSeekV3Config {
       blockRows: rows, blockColumns: columns, powerOfTwoScales: format == "ue8m0",
       excludedModules: excluded)
   }
+
+  /// Tries all targets of `quantization_config` on all modules, so that a pattern without end is
+  /// refused here and never met again.
+  private func requireQuickMatching(_ top: ConfigReader) throws(Fault) {
+    guard let compressed else { return }
+    var steps = DeepSeekV3Config.matchingSteps
+    do throws(Fault) {
+      for tensor in expectedTensors() { _ = try compressed.scheme(of: tensor, steps: &steps) }
+    } catch {
+      throw top.fault("quantization_config", expected: "patterns that come to an end")
+    }
+  }
+
+  /// Steps that patterns may take on the names of all modules: Kimi-K2-Thinking's need a tenth.
+  static let matchingSteps = 500_000_000
 
   /// What no single key shows.
   private func requireConsistency(_ top: ConfigReader) throws(Fault) {

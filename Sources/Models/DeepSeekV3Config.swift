@@ -70,6 +70,9 @@ public struct DeepSeekV3Config: Sendable, Hashable {
   public var dataType: ElementType?
   /// Block-scaled FP8 storage of the linear layers, nil for plain weights.
   public var fp8: FP8Quantization?
+  /// Storage of some modules in the formats of compressed-tensors; nil where `fp8` is not, or for
+  /// plain weights.
+  public var compressed: CompressedTensorsConfig?
 
   /// How a router scores experts.
   public enum Scoring: String, Sendable, Hashable, CaseIterable {
@@ -150,6 +153,19 @@ public struct DeepSeekV3Config: Sendable, Hashable {
 }
 
 extension DeepSeekV3Config {
+  /// Layers at and after `layers` that tensors are in, without gaps: the MTP layers that are there.
+  public static func furtherLayers(
+    after layers: Int, in names: some Sequence<String>
+  ) -> Int {
+    var found: Set<Int> = []
+    for name in names {
+      if let layer = layer(of: name), layer >= layers { found.insert(layer) }
+    }
+    var count = 0
+    while found.contains(layers + count) { count += 1 }
+    return count
+  }
+
   /// The layer that a tensor's name puts it in, nil outside `model.layers.N.`.
   public static func layer(of name: String) -> Int? {
     let prefix = "model.layers.".utf8

@@ -161,10 +161,16 @@ private struct TensorListBuilder {
       // The config's reader has bounded every size, so that products of two fit.
       guard let shape = Shape(dimensions) else { preconditionFailure("\(name) overflows") }
       let fp8 = row.quantized ? config.fp8.flatMap { $0.excludes(name) ? nil : $0 } : nil
-      tensors.append(
-        ExpectedTensor(
-          name: name, shape: shape, storage: fp8 == nil ? row.storage : .fp8, part: row.part,
-          layer: layer, expert: expert))
+      let tensor = ExpectedTensor(
+        name: name, shape: shape, storage: fp8 == nil ? row.storage : .fp8, part: row.part,
+        layer: layer, expert: expert)
+      // Patterns without end were refused when the config was read.
+      var steps = DeepSeekV3Config.matchingSteps
+      if let scheme = try? config.compressed?.scheme(of: tensor, steps: &steps) {
+        tensors.append(tensor.stored(as: .compressed(scheme)))
+      } else {
+        tensors.append(tensor)
+      }
       guard let fp8, let grid = fp8.scaleShape(of: shape) else { continue }
       tensors.append(
         ExpectedTensor(

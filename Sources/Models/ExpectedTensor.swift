@@ -12,6 +12,9 @@ public struct ExpectedTensor: Sendable, Hashable {
     case fp8
     /// As the grid of scales of the FP8 weight before it: F32, or E8M0 where powers of two suffice.
     case scale
+    /// As codes in a format of compressed-tensors: what stands in the files in place of the weight
+    /// is `CompressedScheme.tensors(of:)`.
+    case compressed(CompressedScheme)
   }
 
   /// What the tensor is part of.
@@ -53,6 +56,12 @@ public struct ExpectedTensor: Sendable, Hashable {
   /// Index of its routed expert, nil elsewhere.
   public let expert: Int?
 
+  /// The same of another shape, as where a file holds a part of it.
+  public func with(shape: Shape) -> ExpectedTensor {
+    ExpectedTensor(
+      name: name, shape: shape, storage: storage, part: part, layer: layer, expert: expert)
+  }
+
   /// The name of the scales of the FP8 weight `weight`.
   public static func scaleName(for weight: String) -> String { weight + "_scale_inv" }
 
@@ -61,6 +70,41 @@ public struct ExpectedTensor: Sendable, Hashable {
     scale.hasSuffix("_scale_inv") ? String(scale.dropLast("_scale_inv".count)) : nil
   }
 
+  /// The module that it is the weight of; nil for what is no weight of one.
+  public var module: Substring? {
+    name.hasSuffix(".weight") ? name.dropLast(".weight".count) : nil
+  }
+
+  /// The class of that module in torch, if it is one whose weights can be stored as codes.
+  public var moduleClass: ModuleTarget.Class? {
+    guard shape.dimensions.count == 2 else { return nil }
+    switch part {
+    case .embedding, .embeddingCopy: return .embedding
+    case .head, .headCopy, .attention, .mlp, .expert, .sharedExpert, .mtpInput: return .linear
+    // A class of its own, which no loader quantizes.
+    case .router, .norm: return nil
+    }
+  }
+
   /// Whether a token multiplies with these weights only if it is routed to their expert.
   public var isRouted: Bool { expert != nil }
+
+  /// The same tensor in another storage.
+  func stored(as storage: Storage) -> ExpectedTensor {
+    ExpectedTensor(
+      name: name, shape: shape, storage: storage, part: part, layer: layer, expert: expert)
+  }
+
+  /// What a checkpoint has in place of this weight, or beside it, as a tensor of its own.
+  public func part(_ tensor: CompressedTensor) -> ExpectedTensor {
+    let storage: Storage =
+      switch tensor.role {
+      case .codes: tensor.types == [.f8E4M3] ? .fp8 : .plain
+      case .scales, .zeroPoints, .globalScale: .scale
+      case .shape, .inputs: .plain
+      }
+    return ExpectedTensor(
+      name: "\(module ?? "").\(tensor.name)", shape: tensor.shape, storage: storage, part: part,
+      layer: layer, expert: expert)
+  }
 }

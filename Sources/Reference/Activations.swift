@@ -53,16 +53,6 @@ public final class Activations: @unchecked Sendable {
 }
 
 extension Activations {
-  /// A copy of some columns.
-  func columns(_ range: Range<Int>) -> Activations {
-    let result = Activations(unwrittenRows: rows, columns: range.count)
-    for row in 0..<rows {
-      _ = result[row].update(
-        fromContentsOf: UnsafeMutableBufferPointer(rebasing: self[row][range]))
-    }
-    return result
-  }
-
   /// A view of some rows and columns; see `values` for how long it is valid.
   func view(_ rows: Range<Int>, columns range: Range<Int>) -> FloatMatrix {
     let view = mutableView(rows, columns: range)
@@ -84,6 +74,11 @@ extension Activations {
 
   /// All columns of some rows as a view.
   func view(_ rows: Range<Int>) -> FloatMatrix { view(rows, columns: 0..<columns) }
+
+  /// All columns of some rows as a view to be written.
+  func mutableView(_ rows: Range<Int>) -> MutableFloatMatrix {
+    mutableView(rows, columns: 0..<columns)
+  }
 
   /// All of it as a view to be written.
   var mutableView: MutableFloatMatrix { mutableView(0..<rows, columns: 0..<columns) }

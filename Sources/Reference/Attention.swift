@@ -20,51 +20,30 @@ struct Attention: Sendable {
   /// ε of the two inner norms: transformers leaves it at its default whatever `rms_norm_eps` says.
   static let innerEpsilon: Float = 1e-6
 
-  /// x (tokens, hidden) → (tokens, hidden); `lengths` tokens per sequence, `positions` for all.
+  /// Some rows of x (tokens, hidden), which are sequences of `lengths`, added to the same rows of
+  /// `hidden` once x is not needed any more. The first position of each sequence is `depth`.
   func callAsFunction(
-    _ x: Activations, lengths: [Int], positions: [Int]
-  ) throws(Fault) -> Activations {
-    let table = rotary.table(positions: positions)
-    let (queryInput, queryName) = try queries(x)
-    // compressed (tokens, rank + rope) → latent (tokens, rank), shared key (tokens, rope)
-    let compressed = try linear.project(
-      x, prefix + "kv_a_proj_with_mqa.weight", outputs: config.keyValueRank + config.ropeHeadSize,
-      bias: config.attentionBias ? prefix + "kv_a_proj_with_mqa.bias" : nil)
-    let latent = try linear.norm(
-      compressed.columns(0..<config.keyValueRank), prefix + "kv_a_layernorm.weight",
-      epsilon: Attention.innerEpsilon)
-    let sharedKey = compressed.columns(config.keyValueRank..<compressed.columns)
-    for token in 0..<x.rows {
-      rotary.rotate(sharedKey[token].baseAddress!, table.cosines[token], table.sines[token])
+    _ x: NormedRows, rows: Range<Int>, lengths: [Int], depth: Int, addedTo hidden: Activations
+  ) throws(Fault) {
+    let latents = try latents(x, rows, positions: lengths.flatMap { depth..<depth + $0 })
+    let mixed = try mixed(latents, lengths: lengths)
+    for block in linear.blocks(of: rows.count) {
+      let part = try linear.project(
+        mixed.view(block), prefix + "o_proj.weight", outputs: config.hiddenSize,
+        bias: config.attentionBias ? prefix + "o_proj.bias" : nil)
+      try linear.add(part, to: hidden, from: rows.lowerBound + block.lowerBound)
     }
-    let keyValueWidth = config.nopeHeadSize + config.valueHeadSize
-    try linear.weights.require(
-      keyValueName, rows: config.heads * keyValueWidth, columns: config.keyValueRank)
-    // (tokens, heads · value)
-    let mixed = Activations(unwrittenRows: x.rows, columns: config.heads * config.valueHeadSize)
-    let latents = Latents(
-      query: queryInput, queryName: queryName, keyValue: latent, sharedKey: sharedKey,
-      table: table)
-    let workers = (0..<min(linear.threads, config.heads)).map {
-      HeadAttention(self, tokens: x.rows, worker: $0)
-    }
-    try Workers.run(threads: workers.count, count: config.heads) { worker, head throws(Fault) in
-      try workers[worker].run(head: head, latents, lengths: lengths, into: mixed)
-    }
-    return try linear.project(
-      mixed, prefix + "o_proj.weight", outputs: config.hiddenSize,
-      bias: config.attentionBias ? prefix + "o_proj.bias" : nil)
   }
 
   var keyValueName: String { prefix + "kv_b_proj.weight" }
+  /// The weight that turns `Latents.query` into queries.
+  var queryName: String { prefix + (config.queryRank == nil ? "q_proj" : "q_b_proj") + ".weight" }
 
   /// What the heads are made from.
   struct Latents: Sendable {
-    /// (tokens, hidden or query rank)
+    /// (tokens, hidden or query rank): x itself, or its normed low-rank projection.
     let query: Activations
-    /// The weight that turns it into queries.
-    let queryName: String
-    /// (tokens, rank)
+    /// (tokens, rank), normed.
     let keyValue: Activations
     /// (tokens, rope), rotated.
     let sharedKey: Activations
@@ -72,21 +51,73 @@ struct Attention: Sendable {
     let table: (cosines: Activations, sines: Activations)
   }
 
-  /// What the heads' query weights multiply: x itself, or its normed low-rank projection.
-  private func queries(_ x: Activations) throws(Fault) -> (input: Activations, weight: String) {
-    let outputs = config.heads * config.queryHeadSize
-    guard let rank = config.queryRank else {
-      let name = prefix + "q_proj.weight"
-      try linear.weights.require(name, rows: outputs, columns: config.hiddenSize)
-      return (x, name)
+  private func latents(
+    _ x: NormedRows, _ rows: Range<Int>, positions: [Int]
+  ) throws(Fault) -> Latents {
+    func tokens(_ columns: Int) -> Activations {
+      Activations(unwrittenRows: rows.count, columns: columns)
     }
-    let name = prefix + "q_b_proj.weight"
-    try linear.weights.require(name, rows: outputs, columns: rank)
+    let latents = Latents(
+      query: tokens(config.queryRank ?? config.hiddenSize), keyValue: tokens(config.keyValueRank),
+      sharedKey: tokens(config.ropeHeadSize), table: rotary.table(positions: positions))
+    for block in linear.blocks(of: rows.count) {
+      let part = try x.rows(
+        rows.lowerBound + block.lowerBound..<rows.lowerBound + block.upperBound)
+      try makeQueryInputs(part, into: latents.query.mutableView(block))
+      try makeKeyValues(part, block, latents)
+    }
+    return latents
+  }
+
+  /// What the heads' query weights multiply, for some rows of x.
+  private func makeQueryInputs(
+    _ x: Activations, into query: MutableFloatMatrix
+  ) throws(Fault) {
+    guard let rank = config.queryRank else {
+      query.base.update(from: x.values.baseAddress!, count: x.values.count)
+      return
+    }
     let low = try linear.project(
-      x, prefix + "q_a_proj.weight", outputs: rank,
+      x.view, prefix + "q_a_proj.weight", outputs: rank,
       bias: config.attentionBias ? prefix + "q_a_proj.bias" : nil)
-    let normed = try linear.norm(
-      low, prefix + "q_a_layernorm.weight", epsilon: Attention.innerEpsilon)
-    return (normed, name)
+    try linear.norm(
+      low.view, prefix + "q_a_layernorm.weight", epsilon: Attention.innerEpsilon, into: query)
+  }
+
+  /// Latents and shared keys of some rows of x.
+  private func makeKeyValues(
+    _ x: Activations, _ rows: Range<Int>, _ latents: Latents
+  ) throws(Fault) {
+    let (rank, rope) = (config.keyValueRank, config.ropeHeadSize)
+    // compressed (rows, rank + rope) → latent (rows, rank), shared key (rows, rope)
+    let compressed = try linear.project(
+      x.view, prefix + "kv_a_proj_with_mqa.weight", outputs: rank + rope,
+      bias: config.attentionBias ? prefix + "kv_a_proj_with_mqa.bias" : nil)
+    try linear.norm(
+      compressed.view(0..<x.rows, columns: 0..<rank), prefix + "kv_a_layernorm.weight",
+      epsilon: Attention.innerEpsilon, into: latents.keyValue.mutableView(rows))
+    for (row, token) in rows.enumerated() {
+      let key = latents.sharedKey[token].baseAddress!
+      key.update(from: compressed[row].baseAddress! + rank, count: rope)
+      rotary.rotate(key, latents.table.cosines[token], latents.table.sines[token])
+    }
+  }
+
+  /// What the heads see: (tokens, heads · value).
+  private func mixed(_ latents: Latents, lengths: [Int]) throws(Fault) -> Activations {
+    try linear.weights.require(
+      queryName, rows: config.heads * config.queryHeadSize, columns: latents.query.columns)
+    try linear.weights.require(
+      keyValueName, rows: config.heads * (config.nopeHeadSize + config.valueHeadSize),
+      columns: config.keyValueRank)
+    let tokens = latents.query.rows
+    let mixed = Activations(unwrittenRows: tokens, columns: config.heads * config.valueHeadSize)
+    let workers = (0..<min(linear.threads, config.heads)).map {
+      HeadAttention(self, tokens: tokens, worker: $0)
+    }
+    try Workers.run(threads: workers.count, count: config.heads) { worker, head throws(Fault) in
+      try workers[worker].run(head: head, latents, lengths: lengths, into: mixed)
+    }
+    return mixed
   }
 }

@@ -12,37 +12,38 @@ struct FeedForward: Sendable {
   /// Matrices that are read after those of this block.
   let following: [String]
 
-  /// x (tokens, hidden) → down · (silu(gate · x) · (up · x)), of inner size `width`.
-  ///
-  /// Where memory is short some rows after the others go through it, each time through all weights.
-  func dense(_ x: Activations, prefix: String, width: Int) throws(Fault) -> Activations {
-    let output = Activations(unwrittenRows: x.rows, columns: x.columns)
-    for start in stride(from: 0, to: x.rows, by: linear.plan.feedForwardRows) {
-      let rows = start..<min(start + linear.plan.feedForwardRows, x.rows)
+  /// x (tokens, hidden) → down · (silu(gate · x) · (up · x)), of inner size `width`, added to
+  /// `output` of the same size, a row when x's is not needed any more.
+  func dense(
+    _ x: NormedRows, prefix: String, width: Int, addedTo output: Activations
+  ) throws(Fault) {
+    for rows in linear.blocks(of: x.count) {
+      let part = try x.rows(rows)
       let gate = Activations(unwrittenRows: rows.count, columns: width)
       let up = Activations(unwrittenRows: rows.count, columns: width)
-      try linear.project(x.view(rows), prefix + "gate_proj.weight", into: gate.mutableView)
-      try linear.project(x.view(rows), prefix + "up_proj.weight", into: up.mutableView)
+      try linear.project(part.view, prefix + "gate_proj.weight", into: gate.mutableView)
+      try linear.project(part.view, prefix + "up_proj.weight", into: up.mutableView)
       try linear.forRows(rows.count) { linear.gate(gate, up: up, rows: $0) }
-      try linear.project(
-        gate.view, prefix + "down_proj.weight",
-        into: output.mutableView(rows, columns: 0..<x.columns))
+      try linear.project(gate.view, prefix + "down_proj.weight", into: part.mutableView)
+      try linear.add(part, to: output, from: rows.lowerBound)
     }
-    return output
   }
 
   /// x (tokens, hidden) → the weighted sum of each token's experts plus the shared ones.
-  func experts(_ x: Activations) throws(Fault) -> (output: Activations, routing: Routing) {
-    let logits = try linear.project(x, prefix + "gate.weight", outputs: config.routedExperts)
+  func experts(_ x: NormedRows) throws(Fault) -> (output: Activations, routing: Routing) {
+    let logits = Activations(unwrittenRows: x.count, columns: config.routedExperts)
+    for rows in linear.blocks(of: x.count) {
+      let part = try x.rows(rows)
+      try linear.project(part.view, prefix + "gate.weight", into: logits.mutableView(rows))
+    }
     let bias = try linear.weights.vector(
       prefix + "gate.e_score_correction_bias", count: config.routedExperts)
     let routing = Router(config).route(logits, bias: bias, level: linear.level)
     let output = try routed(x, routing)
     if config.sharedExperts > 0 {
-      let shared = try dense(
+      try dense(
         x, prefix: prefix + "shared_experts.",
-        width: config.moeIntermediateSize * config.sharedExperts)
-      try linear.add(shared, to: output)
+        width: config.moeIntermediateSize * config.sharedExperts, addedTo: output)
     }
     return (output, routing)
   }
@@ -72,8 +73,8 @@ struct FeedForward: Sendable {
   static let itemRows = 256
 
   /// The weights of an expert are read once for all tokens that use it, or for many of them.
-  private func routed(_ x: Activations, _ routing: Routing) throws(Fault) -> Activations {
-    let output = Activations(rows: x.rows, columns: x.columns)
+  private func routed(_ x: NormedRows, _ routing: Routing) throws(Fault) -> Activations {
+    let output = Activations(rows: x.count, columns: x.columns)
     // Groups are those of the experts' order and results are added in it, so that neither the
     // number of threads nor memory shows in the sums.
     let items = items(routing)
@@ -110,44 +111,66 @@ struct FeedForward: Sendable {
 
   /// Runs the items of a group side by side, the largest first, then adds their results.
   private func run(
-    _ group: [Item], _ x: Activations, into output: Activations
+    _ group: [Item], _ x: NormedRows, into output: Activations
   ) throws(Fault) {
-    let results = group.map { Activations(unwrittenRows: $0.uses.count, columns: x.columns) }
-    let order = group.indices.sorted { (group[$0].uses.count, $1) > (group[$1].uses.count, $0) }
-    try Workers.run(threads: linear.threads, count: order.count) { worker, place throws(Fault) in
-      try Interruption.check()
-      let item = group[order[place]]
-      try expert(
-        item.expert, x.rows(item.uses.map(\.token)), into: results[order[place]], worker: worker)
+    var starts: [Int] = []
+    var rows = 0
+    for item in group {
+      starts.append(rows)
+      rows += item.uses.count
     }
-    try linear.forRows(output.rows) { tokens in
-      for (item, result) in zip(group, results) {
+    // (uses, hidden): inputs, in whose place the results come.
+    let waiting = Activations(unwrittenRows: rows, columns: x.columns)
+    let most = group.map(\.uses.count).max() ?? 0
+    let inner = (0..<linear.threads).map { _ in
+      Inner(most: most, width: config.moeIntermediateSize)
+    }
+    let order = group.indices.sorted { (group[$0].uses.count, $1) > (group[$1].uses.count, $0) }
+    try Workers.run(threads: linear.threads, count: order.count) {
+      [starts] worker, place throws(Fault) in
+      try Interruption.check()
+      let (item, start) = (group[order[place]], starts[order[place]])
+      let rows = start..<start + item.uses.count
+      x.gather(item.uses.map(\.token), into: waiting.mutableView(rows))
+      try expert(item.expert, waiting, rows, inner[worker], worker: worker)
+    }
+    try linear.forRows(output.rows) { [starts] tokens in
+      for (item, start) in zip(group, starts) {
         for (row, use) in item.uses.enumerated() where tokens.contains(use.token) {
           VectorMath.add(
-            UnsafeBufferPointer(result[row]), times: use.weight, to: output[use.token],
+            UnsafeBufferPointer(waiting[start + row]), times: use.weight, to: output[use.token],
             level: linear.level)
         }
       }
     }
   }
 
-  /// One expert on one thread: x (its tokens, hidden) → (its tokens, hidden).
+  /// What one thread has inside an expert: (most, width) each.
+  private struct Inner: Sendable {
+    let gate: Activations
+    let up: Activations
+
+    init(most: Int, width: Int) {
+      gate = Activations(unwrittenRows: most, columns: width)
+      up = Activations(unwrittenRows: most, columns: width)
+    }
+  }
+
+  /// One expert on one thread: some rows of x (uses, hidden), which its output replaces.
   private func expert(
-    _ expert: Int, _ x: Activations, into result: Activations, worker: Int
+    _ expert: Int, _ x: Activations, _ rows: Range<Int>, _ inner: Inner, worker: Int
   ) throws(Fault) {
     let name = prefix + "experts.\(expert)."
-    let width = config.moeIntermediateSize
-    let gate = Activations(unwrittenRows: x.rows, columns: width)
-    let up = Activations(unwrittenRows: x.rows, columns: width)
-    for (part, target) in [("gate_proj.weight", gate), ("up_proj.weight", up)] {
+    let (own, width) = (0..<rows.count, config.moeIntermediateSize)
+    for (part, target) in [("gate_proj.weight", inner.gate), ("up_proj.weight", inner.up)] {
       try linear.weights.require(name + part, rows: width, columns: x.columns)
       try linear.projectAlone(
-        x.view, name + part, rows: 0..<width, into: target.mutableView, worker: worker)
+        x.view(rows), name + part, rows: 0..<width, into: target.mutableView(own), worker: worker)
     }
-    linear.gate(gate, up: up, rows: 0..<x.rows)
+    linear.gate(inner.gate, up: inner.up, rows: own)
     let down = name + "down_proj.weight"
     try linear.weights.require(down, rows: x.columns, columns: width)
     try linear.projectAlone(
-      gate.view, down, rows: 0..<x.columns, into: result.mutableView, worker: worker)
+      inner.gate.view(own), down, rows: 0..<x.columns, into: x.mutableView(rows), worker: worker)
   }
 }

@@ -95,7 +95,7 @@ struct HeadAttention {
   private func makeQueries(_ head: Int, _ latents: Attention.Latents) throws(Fault) {
     let width = config.queryHeadSize
     try linear.projectAlone(
-      latents.query.view, latents.queryName, rows: head * width..<(head + 1) * width,
+      latents.query.view, attention.queryName, rows: head * width..<(head + 1) * width,
       into: query.mutableView, worker: worker)
     for token in 0..<query.rows {
       let q = query[token]

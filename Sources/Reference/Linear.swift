@@ -45,12 +45,10 @@ struct Linear: Sendable {
 
   /// x (tokens, in) · weight (outputs, in) [+ bias (outputs)] → (tokens, outputs)
   func project(
-    _ x: Activations, _ name: String, outputs: Int, bias: String? = nil
+    _ x: FloatMatrix, _ name: String, outputs: Int, bias: String? = nil
   ) throws(Fault) -> Activations {
     let y = Activations(unwrittenRows: x.rows, columns: outputs)
-    try withExtendedLifetime(x) { () throws(Fault) in
-      try project(x.view, name, into: y.mutableView)
-    }
+    try project(x, name, into: y.mutableView)
     if let bias {
       let values = try weights.vector(bias, count: outputs)
       for token in 0..<y.rows {
@@ -108,6 +106,28 @@ struct Linear: Sendable {
 }
 
 extension Linear {
+  /// Ranges of rows that go through a product together, as memory allows.
+  func blocks(of rows: Int) -> [Range<Int>] {
+    stride(from: 0, to: rows, by: plan.rows).map { $0..<min($0 + plan.rows, rows) }
+  }
+
+  /// Whole sequences whose rows go through attention together, as memory allows: the rows of each
+  /// group, and the lengths of its sequences.
+  func groups(of lengths: [Int]) -> [(rows: Range<Int>, lengths: [Int])] {
+    var groups: [(rows: Range<Int>, lengths: [Int])] = []
+    var start = 0
+    for length in lengths where length > 0 {
+      if let last = groups.last, last.rows.count + length <= plan.rows {
+        groups[groups.count - 1].rows = last.rows.lowerBound..<start + length
+        groups[groups.count - 1].lengths.append(length)
+      } else {
+        groups.append((start..<start + length, [length]))
+      }
+      start += length
+    }
+    return groups
+  }
+
   /// Calls `body` with ranges that cover `0..<rows`, a share of them for each thread: for work that
   /// treats every row alone.
   func forRows(_ rows: Int, _ body: @Sendable (Range<Int>) -> Void) throws(Fault) {
@@ -119,28 +139,37 @@ extension Linear {
     }
   }
 
-  /// x (tokens, columns) → x / √(mean x² + ε) · weight (columns), a new value.
-  func norm(_ x: Activations, _ name: String, epsilon: Float) throws(Fault) -> Activations {
-    let weight = try weights.vector(name, count: x.columns)
-    let y = Activations(unwrittenRows: x.rows, columns: x.columns)
+  /// x (tokens, columns) → x / √(mean x² + ε) · weight (columns) → y, which may be x.
+  func norm(
+    _ x: FloatMatrix, _ name: String, epsilon: Float, into y: MutableFloatMatrix
+  ) throws(Fault) {
+    try norm(
+      x, weight: try weights.vector(name, count: x.columns), epsilon: epsilon, into: y)
+  }
+
+  func norm(
+    _ x: FloatMatrix, weight: [Float], epsilon: Float, into y: MutableFloatMatrix
+  ) throws(Fault) {
+    precondition(x.rows == y.rows && x.columns == y.columns)
     try forRows(x.rows) { rows in
       weight.withUnsafeBufferPointer { weight in
         for token in rows {
           VectorMath.normalize(
-            UnsafeBufferPointer(x[token]), weight: weight, epsilon: epsilon, into: y[token],
-            level: level)
+            UnsafeBufferPointer(start: x.base + token * x.stride, count: x.columns),
+            weight: weight, epsilon: epsilon,
+            into: UnsafeMutableBufferPointer(
+              start: y.base + token * y.stride, count: y.columns), level: level)
         }
       }
     }
-    return y
   }
 
-  /// x (tokens, columns) += y, of the same size.
-  func add(_ y: Activations, to x: Activations) throws(Fault) {
-    precondition(x.rows == y.rows && x.columns == y.columns)
-    try forRows(x.rows) { rows in
-      for token in rows {
-        VectorMath.add(UnsafeBufferPointer(y[token]), to: x[token], level: level)
+  /// Rows of x (tokens, columns) from `first` on += y (some of them, columns).
+  func add(_ y: Activations, to x: Activations, from first: Int = 0) throws(Fault) {
+    precondition(first + y.rows <= x.rows && x.columns == y.columns)
+    try forRows(y.rows) { rows in
+      for row in rows {
+        VectorMath.add(UnsafeBufferPointer(y[row]), to: x[first + row], level: level)
       }
     }
   }

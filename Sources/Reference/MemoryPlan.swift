@@ -3,117 +3,125 @@ internal import Models
 
 /// How much of a forward pass is in memory at a time; results do not depend on it.
 ///
-/// Plans go from generous to tight. The first steps cost next to nothing; in the later ones parts
-/// of a sequence go through the feed-forward blocks one after the other, each through all weights.
+/// Rows go through everything but the heads of attention in blocks, each through all weights of its
+/// step. Large blocks cost next to nothing: weights are decoded once per some 500 rows anyway, and
+/// only those of attention, dense blocks and shared experts are read again. Small blocks are slower.
 public struct MemoryPlan: Sendable, Hashable {
-  /// Rows that go through a dense block, or the shared experts, together.
-  var feedForwardRows: Int
-  /// Rows of experts' inputs and results that wait to be added.
+  /// Rows that go through a product together.
+  var rows: Int
+  /// Rows of experts' results that wait to be added.
   var waitingRows: Int
   /// Values of a tile of weights.
   var tileValues: Int
   /// Logits that each worker holds before they go on.
   var tileLogits: Int
 
-  /// Whether a pass goes through some weights several times.
-  public var repeatsWeights: Bool { feedForwardRows < .max }
+  /// Whether products are so small that they are slow.
+  public var isTight: Bool { rows < 256 }
+  /// Bytes of the largest tile of logits that `Network.tileRows` and `vocabularyTiles` lead to.
+  public var tileBytes: Int { tileLogits * MemoryLayout<Float>.stride }
 
   /// The plan for whoever has memory.
-  public static let generous = MemoryPlan(
-    feedForwardRows: .max, waitingRows: 8192, tileValues: 1 << 21, tileLogits: 1 << 21)
+  public static let generous = all[0]
 
-  /// All plans, the most generous first.
-  public static let all: [MemoryPlan] = {
-    var plans = [generous]
-    for step in 1...5 {
-      plans.append(
-        MemoryPlan(
-          feedForwardRows: .max, waitingRows: generous.waitingRows >> step,
-          tileValues: generous.tileValues >> step, tileLogits: generous.tileLogits >> step))
-    }
-    for rows in [1024, 512, 256, 128, 64, 32] {
-      plans.append(
-        MemoryPlan(
-          feedForwardRows: rows, waitingRows: min(256, rows), tileValues: 1 << 15,
-          tileLogits: 1 << 15))
-    }
-    return plans
-  }()
+  /// All plans, the most generous first, each with half as much as the one before.
+  public static let all: [MemoryPlan] = (0...6).map { step in
+    MemoryPlan(
+      rows: 2048 >> step, waitingRows: 8192 >> step, tileValues: 1 << (21 - step),
+      tileLogits: 1 << (21 - step))
+  }
 }
 
 /// What a pass takes, counted in bytes; see `Network.bytes`.
 struct MemoryUse {
   let config: DeepSeekV3Config
+  /// Tokens of the longest sequence.
+  let longest: Int
+  let mtpLayers: Int
   let threads: Int
   let plan: MemoryPlan
 
   private static let float = MemoryLayout<Float>.stride
 
-  /// The largest of the steps, hidden states and logits included.
-  ///
-  /// - Parameter rows: tokens that go through together.
-  func peak(rows: Int) -> Int {
-    let steps = [attention(rows), dense(rows), experts(rows), predictor(rows), head(rows)]
-    return threads * perWorker + steps.max()!
-  }
-
   /// Rows whose logits are computed together: as many as divide the decoding of the head's weights
   /// well, if pieces of a row stay long enough to be written.
   static func logitsRows(_ plan: MemoryPlan) -> Int { min(2048, plan.tileLogits / 256) }
 
-  /// Hidden and normed states, and logits.
-  private func head(_ rows: Int) -> Int {
-    let together = min(rows, MemoryUse.logitsRows(plan))
-    let tile = max(plan.tileLogits, Linear.panel * together) + Linear.panel * together
-    return 2 * rows * config.hiddenSize * MemoryUse.float
-      + threads * (tile * MemoryUse.float + self.tile(columns: config.hiddenSize))
+  /// The largest of the steps, hidden states and logits included.
+  ///
+  /// - Parameter rows: tokens that go through together.
+  func peak(rows: Int) -> Int {
+    let layer = max(states(rows) + attention(rows), dense(rows), experts(rows))
+    let head = states(rows) + logits(rows)
+    // A predictor's block has the states that it was made from beside it.
+    let predictor = mtpLayers > 0 ? states(rows) + max(layer, joined(rows)) : 0
+    return threads * MemoryUse.perWorker + max(layer, head, predictor)
   }
 
+  /// Hidden states: (rows, hidden).
+  func states(_ rows: Int) -> Int { rows * config.hiddenSize * MemoryUse.float }
+
   /// Scratch memory of products, a thread's stack, and what the allocator keeps for it.
-  private var perWorker: Int { ProductScratch.byteCount + (1 << 19) }
+  static var perWorker: Int { ProductScratch.byteCount + (1 << 19) }
+
+  private func logits(_ rows: Int) -> Int {
+    let together = min(rows, MemoryUse.logitsRows(plan))
+    let tile = max(plan.tileLogits, Linear.panel * together) + Linear.panel * together
+    return threads * (tile * MemoryUse.float + self.tile(columns: config.hiddenSize))
+  }
 
   /// A tile of weights with `columns` columns in F32, which is the widest that they are stored in.
   private func tile(columns: Int) -> Int {
     max(plan.tileValues, Linear.panel * columns) * MemoryUse.float
   }
 
-  private func attention(_ rows: Int) -> Int {
+  /// Beside hidden states; sequences go through it in groups.
+  private func attention(_ all: Int) -> Int {
     let c = config
+    let rows = max(min(all, longest), min(all, plan.rows))
+    let block = min(rows, plan.rows)
     let latents =
-      2 * (c.queryRank ?? 0) + 2 * (c.keyValueRank + c.ropeHeadSize) + c.ropeHeadSize
-    let perToken = 3 * c.hiddenSize + latents + c.heads * c.valueHeadSize
+      rows * ((c.queryRank ?? c.hiddenSize) + c.keyValueRank + 2 * c.ropeHeadSize)
+    let low = max(c.queryRank ?? 0, 2 * c.keyValueRank + c.ropeHeadSize)
+    let mixed = rows * c.heads * c.valueHeadSize
     let joint = (c.nopeHeadSize + c.valueHeadSize) * c.keyValueRank * MemoryUse.float
-    let perHead = HeadAttention.bytes(tokens: rows, c) + joint
-    return rows * perToken * MemoryUse.float
-      + threads * (perHead + tile(columns: max(c.hiddenSize, c.heads * c.valueHeadSize)))
+    let heads = threads * (HeadAttention.bytes(tokens: rows, c) + joint)
+    let before = block * (c.hiddenSize + low) * MemoryUse.float
+    let after = block * c.hiddenSize * MemoryUse.float
+    return latents * MemoryUse.float
+      + threads * tile(columns: max(c.hiddenSize, c.heads * c.valueHeadSize))
+      + max(before, mixed * MemoryUse.float + max(heads, after))
   }
 
-  /// Beside hidden states, a normed copy and the sum of experts: (rows, hidden) each.
+  /// A block of rows inside an MLP, and the weights that it meets.
   private func block(_ rows: Int, width: Int) -> Int {
-    let together = min(rows, plan.feedForwardRows)
-    let floats = 4 * rows * config.hiddenSize + 2 * together * width
-    return floats * MemoryUse.float + threads * tile(columns: max(config.hiddenSize, width))
+    min(rows, plan.rows) * (config.hiddenSize + 2 * width) * MemoryUse.float
+      + threads * tile(columns: max(config.hiddenSize, width))
   }
 
-  private func dense(_ rows: Int) -> Int { block(rows, width: config.intermediateSize) }
+  private func dense(_ rows: Int) -> Int {
+    (0..<config.layers).allSatisfy(config.hasExperts)
+      ? 0 : states(rows) + block(rows, width: config.intermediateSize)
+  }
 
+  /// Hidden states beside the sum of experts.
   private func experts(_ rows: Int) -> Int {
     let c = config
-    let uses = min(rows * c.expertsPerToken, plan.waitingRows)
-    let perUse = 2 * c.hiddenSize + 2 * c.moeIntermediateSize
+    let (hidden, width) = (c.hiddenSize, c.moeIntermediateSize)
     // A use's place among the choices and in its expert's list; the router's logits.
     let perToken = c.routedExperts * MemoryUse.float + c.expertsPerToken * 64
+    let waiting = min(rows * c.expertsPerToken, plan.waitingRows)
+    let item = min(waiting, FeedForward.itemRows)
     let routed =
-      (3 * rows * c.hiddenSize + uses * perUse) * MemoryUse.float + rows * perToken
-      + threads * tile(columns: max(c.hiddenSize, c.moeIntermediateSize))
-    return max(
-      routed, block(rows, width: c.moeIntermediateSize * max(1, c.sharedExperts)))
+      (waiting * hidden + threads * item * 2 * width) * MemoryUse.float
+      + threads * tile(columns: max(hidden, width))
+    return 2 * states(rows) + rows * perToken
+      + max(routed, block(rows, width: width * max(1, c.sharedExperts)))
   }
 
-  /// What comes before the block of an MTP layer.
-  private func predictor(_ rows: Int) -> Int {
-    guard config.mtpLayers > 0 else { return 0 }
-    return 8 * rows * config.hiddenSize * MemoryUse.float
+  /// What comes before the block of an MTP layer, its input apart.
+  private func joined(_ rows: Int) -> Int {
+    states(rows) + 3 * states(min(rows, plan.rows))
       + threads * tile(columns: 2 * config.hiddenSize)
   }
 }

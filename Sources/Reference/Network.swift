@@ -33,12 +33,11 @@ public struct Network {
   ///
   /// - Throws: what reading the table may throw.
   public func embed(_ batch: TokenBatch) throws(Fault) -> Activations {
-    try embed(batch.sequences.flatMap { $0 })
-  }
-
-  private func embed(_ ids: [Int]) throws(Fault) -> Activations {
+    let ids = batch.sequences.flatMap { $0 }
+    let result = Activations(unwrittenRows: ids.count, columns: config.hiddenSize)
     try linear.weights.gather(
-      Network.embedding, indices: ids, columns: config.hiddenSize, level: linear.level)
+      Network.embedding, indices: ids, into: result.mutableView, level: linear.level)
+    return result
   }
 
   /// Runs decoder layer `index` on the residual stream (tokens, hidden), in place.
@@ -52,21 +51,17 @@ public struct Network {
     return try block(index, hidden: hidden, batch: batch, depth: 0)
   }
 
-  /// The final norm: (tokens, hidden) → (tokens, hidden).
+  /// The norm after the last layer, or after that of the predictor of a depth, of the residual stream
+  /// (tokens, hidden), in place: what the head and the next predictor take.
   ///
   /// - Throws: as `layer` does.
-  public func finalNorm(_ hidden: Activations) throws(Fault) -> Activations {
-    try linear.norm(hidden, "model.norm.weight", epsilon: config.rmsNormEpsilon)
-  }
-
-  /// What an MTP layer gives.
-  public struct Prediction: Sendable {
-    /// The residual stream after its block: (rows of its depth, hidden).
-    public let hidden: Activations
-    /// That after `shared_head.norm`: what the head and the next MTP layer take.
-    public let normed: Activations
-    /// The router's choices, nil for a dense block.
-    public let routing: Routing?
+  public func finalNorm(_ hidden: Activations, depth: Int = 0) throws(Fault) {
+    let name =
+      depth == 0
+      ? "model.norm.weight"
+      : "model.layers.\(config.layers + depth - 1).shared_head.norm.weight"
+    try linear.norm(
+      hidden.view, name, epsilon: config.rmsNormEpsilon, into: hidden.mutableView)
   }
 
   /// Runs multi-token predictor `index` (0 for the first): it joins the embedding of the token
@@ -76,56 +71,77 @@ public struct Network {
   /// `embed_tokens.weight` and `shared_head.head.weight` are copies of them that `validate`
   /// compares. A row's rotary position is that of the token whose embedding joins.
   ///
-  /// - Parameter previous: the main model's hidden states after the final norm, or the `normed`
-  ///   of the predictor before: (rows of depth `index`, hidden).
+  /// - Parameter previous: hidden states after the `finalNorm` of the main model, or of the predictor
+  ///   before: (rows of depth `index`, hidden).
+  /// - Returns: the residual stream after its block, (rows of its depth, hidden), and the router's
+  ///   choices, nil for a dense block.
   /// - Throws: as `layer` does.
   public func predictor(
     _ index: Int, previous: Activations, batch: TokenBatch
-  ) throws(Fault) -> Prediction {
+  ) throws(Fault) -> (hidden: Activations, routing: Routing?) {
     precondition(index < config.mtpLayers && previous.rows == batch.rows(depth: index))
     let depth = index + 1
     let layer = config.layers + index
     let prefix = "model.layers.\(layer)."
     let ids = batch.ids(depth: depth, distance: depth).compactMap { $0 }
-    let epsilon = config.rmsNormEpsilon
-    let token = try linear.norm(try embed(ids), prefix + "enorm.weight", epsilon: epsilon)
-    let state = try linear.norm(
-      previous.rows(batch.rowsContinuing(depth: index)), prefix + "hnorm.weight", epsilon: epsilon)
-    // (rows, hidden) beside (rows, hidden) → (rows, 2 · hidden)
-    let joined = Activations(unwrittenRows: token.rows, columns: 2 * config.hiddenSize)
-    for row in 0..<token.rows {
-      _ = joined[row].update(fromContentsOf: token[row])
-      _ = joined[row][config.hiddenSize...].update(fromContentsOf: state[row])
-    }
-    let hidden = try linear.project(
-      joined, prefix + "eh_proj.weight", outputs: config.hiddenSize)
-    let routing = try block(layer, hidden: hidden, batch: batch, depth: depth)
-    let normed = try linear.norm(hidden, prefix + "shared_head.norm.weight", epsilon: epsilon)
-    return Prediction(hidden: hidden, normed: normed, routing: routing)
+    let state = try NormedRows(
+      previous, weight: prefix + "hnorm.weight", epsilon: config.rmsNormEpsilon, linear: linear)
+    let hidden = try joined(
+      ids, state, rows: batch.rowsContinuing(depth: index), prefix: prefix)
+    return (hidden, try block(layer, hidden: hidden, batch: batch, depth: depth))
   }
 
-  /// Ranges of the vocabulary whose logits are worth computing together: the same for any number
-  /// of threads, each a few megabytes of weights.
+  /// The normed embeddings of `ids` beside some rows of `state`, (rows, hidden) each, projected:
+  /// (rows, hidden).
+  private func joined(
+    _ ids: [Int], _ state: NormedRows, rows: [Int], prefix: String
+  ) throws(Fault) -> Activations {
+    let size = config.hiddenSize
+    let hidden = Activations(unwrittenRows: ids.count, columns: size)
+    for part in linear.blocks(of: ids.count) {
+      let pair = Activations(unwrittenRows: part.count, columns: 2 * size)
+      let token = pair.mutableView(0..<part.count, columns: 0..<size)
+      try linear.weights.gather(
+        Network.embedding, indices: Array(ids[part]), into: token, level: linear.level)
+      try linear.norm(
+        pair.view(0..<part.count, columns: 0..<size), prefix + "enorm.weight",
+        epsilon: config.rmsNormEpsilon, into: token)
+      state.gather(
+        rows[part], into: pair.mutableView(0..<part.count, columns: size..<2 * size))
+      try linear.project(
+        pair.view, prefix + "eh_proj.weight", into: hidden.mutableView(part))
+    }
+    return hidden
+  }
+
+  /// Ranges of the vocabulary whose logits are worth computing together: the same whatever threads
+  /// and memory there are, so that what is summed tile by tile depends on neither.
   public var vocabularyTiles: [Range<Int>] {
-    let size = max(1, 4 * MemoryPlan.generous.tileValues / config.hiddenSize)
-    return stride(from: 0, to: config.vocabSize, by: size).map {
-      $0..<min($0 + size, config.vocabSize)
+    stride(from: 0, to: config.vocabSize, by: Network.vocabularyTile).map {
+      $0..<min($0 + Network.vocabularyTile, config.vocabSize)
     }
   }
 
-  /// Logits of part of the vocabulary: normed (tokens, hidden) → (tokens, vocabulary.count), in
-  /// the columns of `result` that start with `column`.
+  /// Tokens of such a range.
+  public static let vocabularyTile = 1024
+
+  /// Rows whose logits of a tile are worth computing together, as memory allows.
+  public var tileRows: Int { linear.plan.tileLogits / Network.vocabularyTile }
+
+  /// Logits of part of the vocabulary for some rows of normed (tokens, hidden), all without `rows`:
+  /// (rows.count, vocabulary.count).
   ///
   /// - Throws: as `layer` does.
   public func logits(
-    of normed: Activations, vocabulary: Range<Int>, into result: Activations, column: Int = 0
+    of normed: Activations, rows: Range<Int>? = nil, vocabulary: Range<Int>,
+    into result: Activations
   ) throws(Fault) {
     let name = Network.headName(config)
     try linear.weights.require(name, rows: config.vocabSize, columns: config.hiddenSize)
+    let rows = rows ?? 0..<normed.rows
     try linear.project(
-      normed.view, name, rows: vocabulary,
-      into: result.mutableView(
-        0..<normed.rows, columns: column..<column + vocabulary.count))
+      normed.view(rows), name, rows: vocabulary,
+      into: result.mutableView(0..<rows.count, columns: 0..<vocabulary.count))
   }
 
   /// Rows whose logits are computed together by `eachLogits`.
@@ -163,18 +179,19 @@ public struct Network {
     }
   }
 
-  /// The most bytes that a pass of `rows` tokens takes on some threads: hidden states, all that is
-  /// made of them, and the weights in use.
-  public static func bytes(
-    rows: Int, config: DeepSeekV3Config, threads: Int, plan: MemoryPlan
-  ) -> Int {
-    MemoryUse(config: config, threads: threads, plan: plan).peak(rows: rows)
-  }
+  /// Bytes that a network takes while it does nothing.
+  public static func restingBytes(threads: Int) -> Int { threads * MemoryUse.perWorker }
 
-  /// What each token more takes of that, times `tokens`.
-  public func activationBytes(tokens: Int) -> Int {
-    let use = MemoryUse(config: config, threads: linear.threads, plan: linear.plan)
-    return use.peak(rows: tokens) - use.peak(rows: 0)
+  /// The most bytes that a pass of `rows` tokens takes on some threads, no sequence being longer than
+  /// `longest`: hidden states, all that is made of them, the weights in use, and what the network
+  /// takes while it does nothing.
+  public static func bytes(
+    rows: Int, longest: Int, config: DeepSeekV3Config, mtpLayers: Int, threads: Int,
+    plan: MemoryPlan
+  ) -> Int {
+    MemoryUse(
+      config: config, longest: longest, mtpLayers: mtpLayers, threads: threads, plan: plan
+    ).peak(rows: rows)
   }
 
   private static let embedding = "model.embed_tokens.weight"
@@ -203,25 +220,26 @@ public struct Network {
       ? ["gate.weight"] : FeedForward.parts
     linear.weights.expect(
       attentionNames(of: index) + dense.map { prefix + "mlp." + $0 } + following)
-    let epsilon = config.rmsNormEpsilon
     let lengths = batch.lengths(depth: depth)
+    func normed(_ name: String) throws(Fault) -> NormedRows {
+      try NormedRows(
+        hidden, weight: prefix + name, epsilon: config.rmsNormEpsilon, linear: linear)
+    }
     let attention = Attention(
       config: config, linear: linear, rotary: rotary, prefix: prefix + "self_attn.")
-    let attended = try attention(
-      try linear.norm(hidden, prefix + "input_layernorm.weight", epsilon: epsilon),
-      lengths: lengths, positions: lengths.flatMap { depth..<depth + $0 })
-    try linear.add(attended, to: hidden)
+    let input = try normed("input_layernorm.weight")
+    for (rows, lengths) in linear.groups(of: lengths) {
+      try attention(input, rows: rows, lengths: lengths, depth: depth, addedTo: hidden)
+    }
     let feedForward = FeedForward(
       config: config, linear: linear, prefix: prefix + "mlp.", following: following)
-    let normed = try linear.norm(
-      hidden, prefix + "post_attention_layernorm.weight", epsilon: epsilon)
+    let attended = try normed("post_attention_layernorm.weight")
     guard config.hasExperts(layer: index) else {
-      let output = try feedForward.dense(
-        normed, prefix: prefix + "mlp.", width: config.intermediateSize)
-      try linear.add(output, to: hidden)
+      try feedForward.dense(
+        attended, prefix: prefix + "mlp.", width: config.intermediateSize, addedTo: hidden)
       return nil
     }
-    let (output, routing) = try feedForward.experts(normed)
+    let (output, routing) = try feedForward.experts(attended)
     try linear.add(output, to: hidden)
     return routing
   }

@@ -25,9 +25,9 @@ package struct Rotary: Sendable {
       return
     }
     frequencies = Rotary.frequencies(config, yarn)
-    tableFactor = Float(Rotary.attentionFactor(yarn))
+    tableFactor = Float(yarn.tableFactor)
     let mscale = yarn.mscaleAllDimensions ?? 0
-    let correction = mscale == 0 ? 1 : Rotary.temperature(yarn.factor, mscale)
+    let correction = mscale == 0 ? 1 : yarn.temperature(mscale)
     softmaxScale = Float(scale * correction * correction)
   }
 
@@ -65,19 +65,6 @@ package struct Rotary: Sendable {
       let kept = 1 - min(max(ramp, 0), 1)
       return 1 / (Float(yarn.factor) * period) * (1 - kept) + 1 / period * kept
     }
-  }
-
-  /// Factor on sine and cosine: given, or the quotient of both temperatures, or the paper's.
-  private static func attentionFactor(_ yarn: DeepSeekV3Config.YaRN) -> Double {
-    if let given = yarn.attentionFactor { return given }
-    if let mscale = yarn.mscale, let all = yarn.mscaleAllDimensions, mscale != 0, all != 0 {
-      return temperature(yarn.factor, mscale) / temperature(yarn.factor, all)
-    }
-    return temperature(yarn.factor, 1)
-  }
-
-  private static func temperature(_ factor: Double, _ mscale: Double) -> Double {
-    factor <= 1 ? 1 : 0.1 * mscale * Mathematics.log(factor) + 1
   }
 
   /// Cosines and sines of some positions: (positions, rope / 2) each.

@@ -20,14 +20,25 @@ public struct Routing: Sendable, Hashable {
   /// Share of the experts of `other` that are chosen here too, over all tokens; 1 where there are
   /// no tokens.
   public func agreement(with other: Routing) -> Double {
+    experts.isEmpty ? 1 : Double(common(with: other)) / Double(experts.count)
+  }
+
+  /// How many of the choices of `other` are made here too, for the same token.
+  public func common(with other: Routing) -> Int {
     precondition(other.experts.count == experts.count && other.choices == choices)
-    guard !experts.isEmpty else { return 1 }
     var common = 0
     for start in stride(from: 0, to: experts.count, by: choices) {
       let mine = Set(experts[start..<start + choices])
       common += other.experts[start..<start + choices].count { mine.contains($0) }
     }
-    return Double(common) / Double(experts.count)
+    return common
+  }
+
+  /// These choices and then those of further tokens.
+  package func appending(_ other: Routing) -> Routing {
+    precondition(other.choices == choices)
+    return Routing(
+      choices: choices, experts: experts + other.experts, weights: weights + other.weights)
   }
 }
 

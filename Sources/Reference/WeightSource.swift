@@ -31,21 +31,23 @@ extension WeightSource {
   /// A source need not read ahead.
   public func expect(_ names: [String]) {}
 
-  /// Decodes single rows: `values` (columns) of each index → rows (indices.count, columns).
+  /// Decodes single rows: `values` (columns) of each index → rows of `target` (indices.count,
+  /// columns).
   ///
   /// Only those rows are read, so the embedding table is never loaded whole.
   func gather(
-    _ name: String, indices: [Int], columns: Int, level: KernelLevel
-  ) throws(Fault) -> Activations {
+    _ name: String, indices: [Int], into target: MutableFloatMatrix, level: KernelLevel
+  ) throws(Fault) {
+    precondition(target.rows == indices.count)
     let table = try size(ofMatrix: name)
-    guard table.columns == columns else {
-      throw wrongSize(name, expected: [table.rows, columns], found: table)
+    guard table.columns == target.columns else {
+      throw wrongSize(name, expected: [table.rows, target.columns], found: table)
     }
-    let result = Activations(unwrittenRows: indices.count, columns: columns)
     for (row, index) in indices.enumerated() {
-      try matrix(name, rows: index..<index + 1).decode(into: result[row], level)
+      try matrix(name, rows: index..<index + 1).decode(
+        into: UnsafeMutableBufferPointer(
+          start: target.base + row * target.stride, count: target.columns), level)
     }
-    return result
   }
 
   /// A vector that must have `count` values.

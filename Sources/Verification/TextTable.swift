@@ -5,28 +5,47 @@ struct TextTable {
 
   let columns: [(title: String, alignment: Alignment)]
   private var rows: [[String]] = []
+  private var widths: [Int]
 
   init(_ columns: [(title: String, alignment: Alignment)]) {
     self.columns = columns
+    widths = columns.map { TextTable.width($0.title) }
   }
 
   mutating func add(_ cells: [String]) {
-    precondition(cells.count == columns.count)
+    measure(cells)
     rows.append(cells)
   }
 
-  /// The lines of the table, without spaces at their ends.
-  var lines: [String] {
-    let all = [columns.map(\.title)] + rows
-    let widths = columns.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
-    return all.map { row in
-      var line = ""
-      for (column, cell) in row.enumerated() {
-        let padding = String(repeating: " ", count: widths[column] - cell.count)
-        if column > 0 { line += "  " }
-        line += columns[column].alignment == .left ? cell + padding : padding + cell
-      }
-      return String(line.reversed().drop { $0 == " " }.reversed())
+  /// Takes notice of a row that is not kept: one of very many, which come by twice.
+  mutating func measure(_ cells: [String]) {
+    precondition(cells.count == columns.count)
+    for (column, cell) in cells.enumerated() {
+      widths[column] = max(widths[column], TextTable.width(cell))
     }
+  }
+
+  /// The line above all others.
+  var title: String { line(columns.map(\.title)) }
+
+  /// The lines of the table, without spaces at their ends.
+  var lines: [String] { [title] + rows.map(line) }
+
+  /// The line of a row that was measured.
+  func line(_ cells: [String]) -> String {
+    var line = ""
+    for (column, cell) in cells.enumerated() {
+      let padding = String(repeating: " ", count: widths[column] - TextTable.width(cell))
+      if column > 0 { line += "  " }
+      line += columns[column].alignment == .left ? cell + padding : padding + cell
+    }
+    while line.utf8.last == UInt8(ascii: " ") { line.removeLast() }
+    return line
+  }
+
+  /// Characters of a text; those of ASCII, which nearly all are, are counted without a look at
+  /// each.
+  private static func width(_ text: String) -> Int {
+    text.utf8.allSatisfy { $0 < 0x80 && $0 != 0x0D } ? text.utf8.count : text.count
   }
 }

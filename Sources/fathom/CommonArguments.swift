@@ -5,8 +5,8 @@ internal import Platform
 enum ModelArgument {
   static let help: ArgumentHelp =
     """
-    A checkpoint folder (config.json and *.safetensors), one .safetensors file in it, or a GGUF \
-    file.
+    A checkpoint folder (config.json and *.safetensors; an MLX model and DeepSeek's shards too), one \
+    .safetensors file in it, or a GGUF file.
     """
 
   /// Refuses a number of threads that no machine has.
@@ -58,5 +58,28 @@ struct ReportDestination {
     let output = try AtomicFile(at: file)
     try output.file.append(Array(text.utf8))
     try output.commit()
+  }
+}
+
+/// What commands that read whole models say of threads and progress.
+struct WorkOptions: ParsableArguments {
+  @Option(help: "Threads to work with.")
+  var threads = Workers.available
+
+  @Option(help: "Progress on standard error: auto, always or never.")
+  var progress = ProgressLine.Mode.auto
+
+  func validate() throws { try ModelArgument.check(threads: threads) }
+}
+
+extension ProgressLine {
+  /// Does work that reports how far it is, shows that, and lets Ctrl-C end it cleanly.
+  static func during<Result>(
+    _ mode: Mode, _ work: (_ report: (_ done: Int, _ total: Int) -> Void) throws(Fault) -> Result
+  ) throws(Fault) -> Result {
+    Interruption.listen()
+    var line = ProgressLine(mode)
+    defer { line.clear() }
+    return try work { line.show($0, of: $1) }
   }
 }

@@ -16,7 +16,9 @@ struct ConvertCommand: ParsableCommand {
 
   /// Formats that can be written.
   enum Target: String, ExpressibleByArgument, CaseIterable {
-    case hf, gguf
+    case hf, gguf, mlx
+    case compressedTensors = "compressed-tensors"
+    case deepseek
   }
 
   @Argument(help: ModelArgument.help)
@@ -31,8 +33,11 @@ struct ConvertCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")) for hf; a file \
-      type of llama.cpp for gguf, such as f16, q8_0 or q4_k_m.
+      Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")) for hf and deepseek; a file \
+      type of llama.cpp for gguf, such as f16, q8_0 or q4_k_m; for mlx bf16, f16, f32, 2bit to 8bit, \
+      mxfp4, mxfp8 or nvfp4; fp8-block, fp8-channel, nvfp4, mxfp4, int4-g32, int8-channel, \
+      int4-g128-asymmetric and the like for compressed-tensors, with -experts behind it to leave all \
+      but routed experts as they are.
       """, valueName: "type"))
   var quant: String?
 
@@ -47,8 +52,13 @@ struct ConvertCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Most bytes of tensors in one file: 5GB for hf, no bound for gguf.", valueName: "size"))
+      "Most bytes of tensors in one file: 5GB for hf, 5GiB for mlx, no bound for gguf.",
+      valueName: "size"))
   var maxShardSize: ByteSize?
+
+  @Option(
+    help: ArgumentHelp("Model-parallel shards for --to deepseek; 1 by default.", valueName: "n"))
+  var mp: Int?
 
   @Option(help: ArgumentHelp("Rows and columns of an FP8 block: 128x128.", valueName: "RxC"))
   var blockSize: BlockSize?
@@ -58,6 +68,9 @@ struct ConvertCommand: ParsableCommand {
 
   @OptionGroup(title: "GGUF")
   var gguf: GGUFOptions
+
+  @OptionGroup(title: "MLX")
+  var mlx: MLXOptions
 
   @Option(help: "Threads to convert with.")
   var threads = Workers.available
@@ -84,7 +97,9 @@ struct ConvertCommand: ParsableCommand {
     } catch let fault as Fault {
       throw ValidationError(fault.description)
     }
-    if (blockSize != nil || scaleFormat != nil) && (to != .hf || weights?.type != .f8E4M3) {
+    let isFP8 = weights?.type == .f8E4M3
+    let isBlocked = to == .compressedTensors && quant?.lowercased().hasPrefix("fp8-block") == true
+    if scaleFormat != nil && !isFP8 || blockSize != nil && !isFP8 && !isBlocked {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }
   }
@@ -107,17 +122,31 @@ struct ConvertCommand: ParsableCommand {
       format == .json ? result.json(of: plan).text() + "\n" : result.text(of: plan))
   }
 
-  /// Storage of a Hugging Face checkpoint's weights.
-  private var weights: WeightStorage? { to == .hf ? quant.flatMap(WeightStorage.named) : nil }
+  /// Storage of a checkpoint's weights, where it is that of safetensors files.
+  private var weights: WeightStorage? {
+    to == .hf || to == .deepseek ? quant.flatMap(WeightStorage.named) : nil
+  }
 
   /// The format with its own options, all names looked up.
   private func target() throws -> Recipe.Target {
+    if mp != nil, to != .deepseek { throw ValidationError("--mp goes with --to deepseek") }
+    if to == .hf || to == .deepseek, let quant, weights == nil {
+      throw unknown(quant, WeightStorage.all.map(\.name))
+    }
+    if to != .gguf { try requireNoRecipe() }
+    if to != .mlx { try mlx.requireUnused() }
     switch to {
-    case .hf:
-      if let quant, weights == nil { throw unknown(quant, WeightStorage.all.map(\.name)) }
-      try gguf.requireUnused()
-      if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
-      return .huggingFace
+    case .hf: return .huggingFace
+    case .deepseek: return .deepSeek(shards: try shards())
+    case .mlx: return .mlx(try mlx.recipe(quant))
+    case .compressedTensors:
+      return .compressedTensors(
+        try quant.map { name in
+          guard let recipe = CompressedRecipe(named: name) else {
+            throw unknown(name, CompressedRecipe.names)
+          }
+          return recipe
+        })
     case .gguf:
       try gguf.check()
       if maxShardSize != nil, gguf.keepSplit {
@@ -125,6 +154,22 @@ struct ConvertCommand: ParsableCommand {
       }
       return .gguf(gguf.recipe(try quant.map(GGUFFileType.init(named:))))
     }
+  }
+
+  /// Model-parallel shards to write.
+  private func shards() throws -> Int {
+    guard (1...4096).contains(mp ?? 1) else {
+      throw ValidationError("--mp takes a number from 1 to 4096")
+    }
+    if maxShardSize != nil {
+      throw ValidationError("--max-shard-size and --to deepseek do not go together")
+    }
+    return mp ?? 1
+  }
+
+  private func requireNoRecipe() throws {
+    try gguf.requireUnused()
+    if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
   }
 
   /// The format with what stands in files.

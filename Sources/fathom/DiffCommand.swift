@@ -36,44 +36,33 @@ struct DiffCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Largest difference of any element.", valueName: "x"))
   var maxAbs: Double?
 
-  @Option(help: "Threads to compare with.")
-  var threads = Workers.available
-
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
 
-  @Option(help: "Progress on standard error: auto, always or never.")
-  var progress = ProgressLine.Mode.auto
+  @OptionGroup
+  var work: WorkOptions
 
   @OptionGroup
   var report: ReportOptions
 
   func validate() throws {
-    try ModelArgument.check(threads: threads)
     guard top >= 0 else { throw ValidationError("--top takes a number from 0 on") }
   }
 
   func run() throws {
     let destination = try report.destination(sparing: a, b)
     let (one, other) = (
-      try SourceModel(path: a, threads: threads), try SourceModel(path: b, threads: threads)
+      try SourceModel(path: a, threads: work.threads),
+      try SourceModel(path: b, threads: work.threads)
     )
     let glob = tensors.map(Glob.init)
     let layers = one.config.layers
-    Interruption.listen()
-    var line = ProgressLine(progress)
-    let differences: WeightDifferences
-    do {
-      differences = try WeightDifferences(one, other, threads: threads) { name in
-        (glob?.matches(name) ?? true) && (mtp == .keep || !isMTP(name, layers: layers))
-      } progress: {
-        line.show($0, of: $1)
-      }
-    } catch {
-      line.clear()
-      throw error
+    let differences = try ProgressLine.during(work.progress) { report throws(Fault) in
+      try WeightDifferences(
+        one, other, threads: work.threads,
+        keep: { (glob?.matches($0) ?? true) && (mtp == .keep || !isMTP($0, layers: layers)) },
+        progress: report)
     }
-    line.clear()
     let result = DiffReport(
       differences, a: a, b: b, limits: DiffReport.Limits(minSQNR: minSqnr, maxAbs: maxAbs))
     var text = ""

@@ -9,7 +9,7 @@ struct FathomCommand: ParsableCommand {
     version: FathomVersion.text,
     subcommands: [
       InspectCommand.self, ValidateCommand.self, ConvertCommand.self, LogitsCommand.self,
-      VerifyCommand.self, DiffCommand.self,
+      VerifyCommand.self, DiffCommand.self, HashCommand.self,
     ])
 
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.

@@ -54,8 +54,13 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "Rows of the ranking, and layers that are looked into.")
   var blameCount = 10
 
-  @Option(help: "Memory for the activations of what is tried at the same time by --blame.")
-  var memory = ByteSize(bytes: 1_000_000_000)
+  @Option(
+    help: """
+      Memory that the process may take; the result does not depend on it. Sequences go through the \
+      models in groups that fit, each group through all weights. Default: 1GB, or more where one \
+      sequence is too long for it.
+      """)
+  var memory: ByteSize?
 
   @Option(
     help: "Limits from a JSON file (Schemas/verify.schema.json); those given here win over it.")
@@ -142,12 +147,16 @@ struct VerifyCommand: ParsableCommand {
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
     let request = try request()
-    let result = try VerifyReport(request) { line.show($0, of: $1) }
+    let result = try VerifyReport(request, forecast: announce) { line.show($0, of: $1) }
     line.clear()
     for (format, destination) in reports + [(format, destination)] {
       try destination.write(format.text(of: result, clock))
     }
     if !result.passes { throw ExitCode(1) }
+  }
+
+  private func announce(_ forecast: Forecast) {
+    if progress != .never { Console.message("fathom: \(forecast.text)") }
   }
 
   private func recordFixture() throws {
@@ -160,7 +169,8 @@ struct VerifyCommand: ParsableCommand {
     request.keep = keep
     request.mtp = mtp == .keep
     request.threads = threads
-    let fixture = try VerifyFixture(request) { line.show($0, of: $1) }
+    request.memory = memory?.bytes
+    let fixture = try VerifyFixture(request, forecast: announce) { line.show($0, of: $1) }
     line.clear()
     let size = try fixture.write(to: destination)
     try Console.write("\(path.printable): \(Quantity.bytes(size)), \(fixture.summary)\n")
@@ -174,7 +184,7 @@ struct VerifyCommand: ParsableCommand {
     request.isolatesModels = ([format] + report.map(\.format)).contains(.html)
     request.isolates = isolate || request.thresholds.contains { $0.measure == .maxLayerOwnNMSE }
     request.blameCount = blame ? blameCount : nil
-    request.memory = memory.bytes
+    request.memory = memory?.bytes
     request.mtp = mtp == .keep
     request.threads = threads
     return request

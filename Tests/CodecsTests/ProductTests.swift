@@ -5,7 +5,7 @@ import Testing
 /// Sizes (m, k, n) around those of blocks, panels and the depth of a partial sum.
 private let sizes: [(Int, Int, Int)] = [
   (1, 1, 1), (1, 256, 32), (1, 700, 95), (5, 257, 33), (12, 300, 64), (13, 255, 31),
-  (25, 513, 300), (3, 16, 1), (2, 512, 40), (2, 0, 5), (0, 4, 5), (7, 1025, 17),
+  (25, 513, 300), (3, 16, 1), (2, 512, 40), (2, 0, 5), (0, 4, 5), (7, 1025, 17), (519, 9, 35),
 ]
 
 /// A product in F64, with the sum of the magnitudes that its error is measured by.
@@ -49,7 +49,16 @@ private func elements(_ c: MutableFloatMatrix) -> [UInt32] {
 }
 
 @Suite struct ProductTests {
-  static let weightTypes: [ElementType] = [.f32, .bf16, .f16, .f8E4M3, .f8E5M2]
+  static let weightTypes: [ElementType] =
+    [.f32, .bf16, .f16, .f8E4M3, .f8E5M2] + blockTypes
+  /// One of each family: of 32 and of 256 elements, with offsets, without, from a table.
+  static let blockTypes: [ElementType] = [.q80, .q51, .q4K, .q6K, .iq4XS, .iq4NL]
+
+  /// `columns`, or more so that rows are whole blocks.
+  private func whole(_ columns: Int, _ type: ElementType) -> Int {
+    let size = type.block?.elements ?? 1
+    return (columns + size - 1) / size * size
+  }
 
   /// (rows, columns) of random weights as stored, with blocks of 16 × 48 where they are FP8.
   private func weights(
@@ -59,7 +68,7 @@ private func elements(_ c: MutableFloatMatrix) -> [UInt32] {
     let values = random.units(rows * columns)
     let bytes = memory(type.byteCount(elements: values.count)!)
     values.withUnsafeBufferPointer { codec.encode($0, into: bytes.bytes) }
-    guard type.bits == 8 else {
+    guard !type.isBlock, type.bits == 8 else {
       return WeightMatrix(type: type, rows: rows, columns: columns, storage: bytes)
     }
     let grid = ((rows + 15) / 16) * ((columns + 47) / 48)
@@ -88,7 +97,8 @@ private func elements(_ c: MutableFloatMatrix) -> [UInt32] {
   func multipliesWeights(type: ElementType, level: KernelLevel) {
     var random = Random(seed: 11)
     let scratch = ProductScratch()
-    for (m, k, n) in sizes {
+    for (m, size, n) in sizes {
+      let k = whole(size, type)
       let (x, weights) = (matrix(m, k, &random), weights(type, n, k, &random))
       let y = result(m, n)
       MatrixProduct.multiply(
@@ -172,7 +182,7 @@ private func elements(_ c: MutableFloatMatrix) -> [UInt32] {
   func dividesWork(type: ElementType, level: KernelLevel) {
     var random = Random(seed: 13)
     let scratch = ProductScratch()
-    let (m, k, n) = (25, 600, 330)
+    let (m, k, n) = (25, whole(600, type), 330)
     let (x, weights) = (matrix(m, k, &random), weights(type, n, k, &random))
     let whole = result(m, n)
     MatrixProduct.multiply(x, weights, rows: 0..<n, into: whole, scratch: scratch, level: level)
@@ -195,7 +205,8 @@ private func elements(_ c: MutableFloatMatrix) -> [UInt32] {
   func levelsAgree(type: ElementType) {
     var random = Random(seed: 14)
     let scratch = ProductScratch()
-    let (x, weights) = (matrix(9, 700, &random), weights(type, 77, 700, &random))
+    let k = whole(700, type)
+    let (x, weights) = (matrix(9, k, &random), weights(type, 77, k, &random))
     let all = KernelLevel.available.filter { $0 != .plain }.map { level in
       let y = result(9, 77)
       MatrixProduct.multiply(x, weights, rows: 0..<77, into: y, scratch: scratch, level: level)

@@ -10,12 +10,7 @@ import Testing
   init() throws { workspace = try Workspace() }
 
   private func diff(_ arguments: String..., status: Int32 = 0) throws -> JSONDocument {
-    let run = try FathomProcess(["diff"] + arguments + ["--format", "json"])
-    #expect(run.status == status, "\(run.messages)")
-    let document = try JSONDocument(run.output)
-    let faults = try JSONSchema(named: "fathom.diff.1").faults(in: document)
-    #expect(faults.isEmpty, "\(faults)")
-    return document
+    try JSONDocument(printedBy: ["diff"] + arguments, schema: "fathom.diff.1", status: status)
   }
 
   private func convert(_ model: String, _ name: String, _ options: String...) throws -> String {

@@ -70,7 +70,7 @@ import Testing
       for ((tensor, choice), expected) in zip(zip(tensors, mix.choices), expected) {
         #expect(choice.tensor.name == tensor.name)
         #expect(choice.type.rawValue == expected, "\(type) \(tensor.name): \(choice.reason)")
-        #expect(tensor.isAlwaysFloat32 == choice.reason.contains("never"))
+        #expect(tensor.isFloat32InGGUF == choice.reason.contains("never"))
       }
     }
   }

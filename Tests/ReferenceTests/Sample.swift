@@ -41,9 +41,11 @@ struct Sample {
     let batch = try TokenBatch(sequences ?? tokens, vocabSize: config.vocabSize)
     let hidden = try network.embed(batch)
     for layer in 0..<config.layers { _ = try network.layer(layer, hidden: hidden, batch: batch) }
-    var normed = [try network.finalNorm(hidden)]
+    try network.finalNorm(hidden)
+    var normed = [hidden]
     for index in 0..<config.mtpLayers {
-      normed.append(try network.predictor(index, previous: normed[index], batch: batch).normed)
+      normed.append(try network.predictor(index, previous: normed[index], batch: batch).hidden)
+      try network.finalNorm(normed[index + 1], depth: index + 1)
     }
     return try normed.map {
       let logits = Activations(rows: $0.rows, columns: config.vocabSize)
@@ -59,11 +61,11 @@ struct Sample {
     let batch = try TokenBatch(tokens, vocabSize: config.vocabSize)
     let hidden = try network.embed(batch)
     for layer in 0..<config.layers { _ = try network.layer(layer, hidden: hidden, batch: batch) }
-    let normed = try network.finalNorm(hidden)
-    let logits = Activations(rows: normed.rows, columns: config.vocabSize)
-    for first in stride(from: 0, to: normed.rows, by: network.logitsRows) {
-      let rows = first..<min(first + network.logitsRows, normed.rows)
-      try network.eachLogits(of: normed, rows: rows) { row, id, piece in
+    try network.finalNorm(hidden)
+    let logits = Activations(rows: hidden.rows, columns: config.vocabSize)
+    for first in stride(from: 0, to: hidden.rows, by: network.logitsRows) {
+      let rows = first..<min(first + network.logitsRows, hidden.rows)
+      try network.eachLogits(of: hidden, rows: rows) { row, id, piece in
         _ = UnsafeMutableBufferPointer(rebasing: logits[row][id...]).update(fromContentsOf: piece)
       }
     }

@@ -8,6 +8,9 @@ public struct FathomProcess {
   public let output: String
   /// Standard error.
   public let messages: String
+  /// The most bytes that were in memory at any time, as far as looks every few milliseconds show it;
+  /// 0 where nobody looked.
+  public let peakMemory: Int
 
   /// Runs `fathom` with arguments and waits for it.
   public init(_ arguments: String...) throws { try self.init(arguments) }
@@ -30,9 +33,15 @@ public struct FathomProcess {
     try FathomProcess(arguments, environment: [:], outputPath: "/dev/full")
   }
 
+  /// Runs `fathom` with arguments and watches its memory.
+  public static func watchingMemory(_ arguments: [String]) throws -> FathomProcess {
+    try FathomProcess(arguments, environment: [:], outputPath: nil, watchesMemory: true)
+  }
+
   private init(
     _ arguments: [String], environment: [String: String], outputPath: String?,
-    program: String = FathomProcess.path, folder: String? = nil
+    program: String = FathomProcess.path, folder: String? = nil,
+    watchesMemory: Bool = false
   ) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)
@@ -47,12 +56,28 @@ public struct FathomProcess {
     process.standardError = FileHandle(forWritingAtPath: err)
     process.standardInput = FileHandle.nullDevice
     try process.run()
+    peakMemory = watchesMemory ? FathomProcess.watch(process) : 0
     process.waitUntilExit()
     status =
       process.terminationReason == .uncaughtSignal
       ? 128 + process.terminationStatus : process.terminationStatus
     output = outputPath == nil ? String(decoding: try contents(out), as: UTF8.self) : ""
     messages = String(decoding: try contents(err), as: UTF8.self)
+  }
+
+  /// Looks until the end, and returns the largest peak that was seen: what the system tells of a
+  /// child that has ended begins with the memory of the process that started it.
+  private static func watch(_ process: Process) -> Int {
+    let path = "/proc/\(process.processIdentifier)/status"
+    var peak = 0
+    while process.isRunning {
+      let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+      let line = text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+      let number = line?.split(separator: "\t").last?.split(separator: " ").first
+      peak = max(peak, (number.flatMap { Int($0) } ?? 0) << 10)
+      usleep(3000)
+    }
+    return peak
   }
 
   /// The executable beside the test bundle.

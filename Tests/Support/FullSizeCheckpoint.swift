@@ -42,6 +42,7 @@ extension ExpectedTensor {
     case .plain: .bf16
     case .float32, .scale: .f32
     case .fp8: .f8E4M3
+    case .compressed: preconditionFailure("DeepSeek publishes none")
     }
   }
 }

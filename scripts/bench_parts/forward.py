@@ -1,4 +1,4 @@
-"""The forward pass in F32 beside transformers', and from Q4_K_M beside llama.cpp's."""
+"""The forward pass in F32 beside transformers', and from GGUF files beside llama.cpp's."""
 
 import array
 import json
@@ -6,14 +6,17 @@ import statistics
 import sys
 from pathlib import Path
 
-from .measure import cpu, median, peak, print_table, run
+from .measure import cpu_median, median, peak, print_table, run
 from .sizes import SMALL_V3, forward_operations
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 ROUNDS = 3
 TOKENS = 512
 CAP = "128MB"
-COLUMNS = ("program", "seconds", "CPU time", "peak memory", "tokens/s", "speed", "of the peak")
+COLUMNS = ("program", "seconds", "CPU time", "peak memory", "tokens/s", "speed", "by CPU time",
+           "of the peak")
+# Types of GGUF files as llama.cpp names them.
+TYPES = ("Q4_K_M", "Q8_0", "IQ4_XS", "BF16")
 
 
 def write_tokens(folder):
@@ -38,13 +41,17 @@ class Rows:
         self.peak_rate, self.base, self.rows = peak_rate, None, []
 
     def add(self, name, seconds, used, memory, counts=True):
-        """A row; one that does other work than the others gives no speed."""
-        self.base = self.base or seconds
+        """A row; one that does other work than the others gives no speed.
+
+        The ratio of processor times is what remains of the other where a machine is busy.
+        """
+        self.base = self.base or (seconds, used)
         rate = forward_operations(SMALL_V3, TOKENS) / seconds
         self.rows.append((
-            name, f"{seconds:.2f}", used, memory,
+            name, f"{seconds:.2f}", f"{used:.2f} s", memory,
             f"{TOKENS / seconds:.0f}" if counts else "",
-            f"{self.base / seconds:.2f} ×" if counts else "",
+            f"{self.base[0] / seconds:.2f} ×" if counts else "",
+            f"{self.base[1] / used:.2f} ×" if counts else "",
             f"{100 * rate / self.peak_rate:.0f} %" if counts else ""))
 
 
@@ -63,7 +70,7 @@ class Fathom:
 
     def add_to(self, rows, name):
         """The medians as a row."""
-        rows.add(name, median(self.runs), cpu(self.runs), peak(self.runs))
+        rows.add(name, median(self.runs), cpu_median(self.runs), peak(self.runs))
 
 
 def bench_transformers(fathom, kernels, folder, plain):
@@ -87,10 +94,10 @@ def bench_transformers(fathom, kernels, folder, plain):
     rate = matrix_peak(kernels)
     rows = Rows(rate)
     rows.add(f"transformers F32 ({', '.join(reports[0]['ways'])}), the pass alone", seconds,
-             f"{processor:.2f} s", peak(theirs))
+             processor, peak(theirs))
     # A command loads each time, a server once: both are timed as a user would.
-    rows.add("transformers, whole process, three passes", median(theirs), cpu(theirs), peak(theirs),
-             counts=False)
+    rows.add("transformers, whole process, three passes", median(theirs), cpu_median(theirs),
+             peak(theirs), counts=False)
     for name, way in ways.items():
         way.add_to(rows, f"fathom logits from {name}, whole process")
     print_table(
@@ -111,32 +118,37 @@ def llama_runner(llama):
 
 
 def bench_llama(fathom, kernels, folder, threads):
-    """A Q4_K_M file beside llama.cpp, built for this processor."""
-    model = folder / "small-v3-q4_k_m.gguf"
-    if not model.exists():
-        run([fathom, "convert", folder / "small-v3-fp8", model, "--to", "gguf", "--quant", "q4_k_m",
-             "--mtp", "drop"])
+    """GGUF files beside llama.cpp, built for this processor."""
     tokens, ids = write_tokens(folder)
     program = llama_runner(Path(run([SCRIPTS / "build-llama", "--native"]).output.strip()))
-    ours, theirs = Fathom(fathom, model, tokens, folder / "logits.safetensors"), []
+    rate = matrix_peak(kernels)
+    for kind in TYPES:
+        model = folder / f"small-v3-{kind.lower()}.gguf"
+        if not model.exists():
+            run([fathom, "convert", folder / "small-v3-fp8", model, "--to", "gguf", "--quant", kind,
+                 "--mtp", "drop"])
+        bench_gguf(Fathom(fathom, model, tokens, folder / "logits.safetensors"),
+                   [program, model, ids, threads, 2], Rows(rate), kind)
+
+
+def bench_gguf(ours, command, rows, kind):
+    """One file, the programs in turn."""
+    theirs = []
     for _ in range(ROUNDS):
-        theirs.append(run([program, model, ids, threads, 2]))
+        theirs.append(run(command))
         ours.run()
     reports = [json.loads(done.output) for done in theirs]
 
     def middle(key):
         return statistics.median(value for report in reports for value in report[key])
 
-    rate = matrix_peak(kernels)
-    rows = Rows(rate)
-    rows.add("llama.cpp, the pass alone, all logits", middle("all_wall"),
-             f"{middle('all_cpu'):.2f} s", peak(theirs))
-    first = statistics.median(report["load"] + report["warm"] for report in reports)
-    rows.add("llama.cpp, loading and one pass", first, "", peak(theirs))
+    rows.add("llama.cpp, the pass alone, all logits", middle("all_wall"), middle("all_cpu"),
+             peak(theirs))
+    rows.add("llama.cpp, logits of the last token alone", middle("last_wall"), middle("last_cpu"),
+             peak(theirs), counts=False)
     ours.add_to(rows, "fathom logits, whole process")
-    rows.add("llama.cpp, logits of the last token alone", middle("last_wall"),
-             f"{middle('last_cpu'):.2f} s", peak(theirs), counts=False)
     print_table(
-        f"Forward pass from Q4_K_M, {TOKENS} tokens, {threads} threads; llama.cpp multiplies 8-bit "
-        f"integers, Fathom F32; F32 peak {rate / 1e9:.0f} GFLOP/s", COLUMNS, rows.rows)
+        f"Forward pass from {kind}, {TOKENS} tokens, {command[3]} threads; llama.cpp multiplies "
+        f"8-bit integers where weights are quantized, Fathom F32; F32 peak "
+        f"{rows.peak_rate / 1e9:.0f} GFLOP/s", COLUMNS, rows.rows)
     print(f"\n`{' '.join(map(str, ours.command))}`")

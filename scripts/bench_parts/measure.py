@@ -38,9 +38,14 @@ def median(runs):
     return statistics.median(run.seconds for run in runs)
 
 
+def cpu_median(runs):
+    """Median processor time of several runs, in seconds."""
+    return statistics.median(run.cpu_seconds for run in runs)
+
+
 def cpu(runs):
-    """Median processor time of several runs, as text: it says whether other work interfered."""
-    return f"{statistics.median(run.cpu_seconds for run in runs):.2f} s"
+    """The same as text: it says whether other work interfered."""
+    return f"{cpu_median(runs):.2f} s"
 
 
 def peak(runs):

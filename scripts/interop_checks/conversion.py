@@ -3,13 +3,13 @@
 import torch
 from safetensors import safe_open
 
-from make_malformed import micro_config
 from make_samples import SAMPLES, make_tokens
 from peers.folder import (
     PLAIN, SCALE, dequantize_all, read_checkpoint, size_of, store, write_checkpoint,
 )
 from peers.oracle import load_from_stored, load_models, outputs_of
 from peers.values import make_values
+from sound_checkpoints import micro_config
 
 from .compare import largest_difference
 from .outputs import check_folder, check_tensors, check_valid

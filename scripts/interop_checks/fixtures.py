@@ -1,12 +1,10 @@
 """Samples/ still is what its script makes with the peers that are installed here."""
 
-import torch
 from safetensors.torch import load_file
 
-from make_samples import SAMPLE_TABLE, SAMPLES
-from peers.folder import read_checkpoint, store
+from make_samples import SAMPLE_TABLE, SAMPLES, make_stored
+from peers.folder import read_checkpoint
 from peers.oracle import load_from_stored, outputs_of
-from peers.values import make_values
 
 from .compare import largest_difference, same_bits
 
@@ -19,9 +17,8 @@ def check_sample(report, name):
     """Weights bit for bit, logits within the rounding of another processor's kernels."""
     row = SAMPLE_TABLE[name]
     config, stored = read_checkpoint(SAMPLES / name)
-    made = store(row["config"], make_values(row["config"], row["seed"], row.get("gains")),
-                 row.get("scale_type", torch.float32))
-    same = config == row["config"] and made.keys() == stored.keys()
+    wanted, made = make_stored(row)
+    same = config == wanted and made.keys() == stored.keys()
     differing = [key for key in made if same and not same_bits(made[key], stored[key])]
     report.check(f"{name}: seeds give the stored weights", same and not differing,
                  ", ".join(differing[:3]))

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from . import fp8
+from . import compressed, fp8
 from .network import expected_tensors
 
 SCALE = "_scale_inv"
@@ -40,6 +40,9 @@ def store(config, values, scale_type=torch.float32):
 
 def dequantize_all(config, stored):
     """Stored tensors → F32 weights without scales, which is what transformers is given."""
+    if config.get("quantization_config", {}).get("quant_method") == "compressed-tensors":
+        return {name: tensor.float()
+                for name, tensor in compressed.decompress_all(config, stored).items()}
     weights = {}
     for name, tensor in stored.items():
         if name.endswith(SCALE):

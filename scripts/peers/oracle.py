@@ -22,6 +22,8 @@ def plain_config(config):
     plain = copy.deepcopy(config)
     plain.pop("quantization_config", None)
     plain["torch_dtype"] = "float32"
+    # Other names of the same network have no class in transformers.
+    plain["model_type"] = "deepseek_v3"
     return plain
 
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "ggml_kernels.h"
+#include "group_kernels.h"
 
 #pragma clang assume_nonnull begin
 
@@ -45,6 +46,9 @@ struct fathom_kernels {
   uint32_t (*amax)(const float *values, size_t n);
   // code = e4m3(value / scale).
   void (*divide_e4m3)(const float *values, float scale, void *codes, size_t n);
+  // The same with the quotient rounded to a type before.
+  void (*divide_e4m3_bf16)(const float *values, float scale, void *codes, size_t n);
+  void (*divide_e4m3_f16)(const float *values, float scale, void *codes, size_t n);
 
   // Products. A panel is (depth, panel_columns) of the right matrix, 64-byte aligned; the left
   // block is (≤ block_rows, depth) with rows FATHOM_ROW_STRIDE apart.

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "blake3.h"
+
 /// Starts writing back a window of a file, or waits for it, so that a long sequential write
 /// never leaves gigabytes of dirty pages to a last fsync. Returns 0 or an errno value.
 /// Glibc's Swift module does not export sync_file_range, hence this wrapper.

@@ -66,56 +66,21 @@ public struct GroupQuantizer: Sendable {
     precondition((output.codes?.count ?? rows * codeBytes) == rows * codeBytes)
     let work = GroupWork(
       arithmetic: GroupArithmetic(scheme: scheme, precision: precision, globalScale: globalScale),
-      columns: columns, groups: groups, level: level)
-    let step = type.bits / 8
-    let numbers = GroupParts(rows: rows, groups: groups, scheme: scheme, type: type, output)
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: columns + 2 * groups) { memory in
-      let values = UnsafeMutableBufferPointer(rebasing: memory[..<columns])
-      let scales = UnsafeMutableBufferPointer(rebasing: memory[columns..<columns + groups])
-      let offsets = UnsafeMutableBufferPointer(rebasing: memory[(columns + groups)...])
-      for row in 0..<rows {
-        let start = row * columns * step
-        codec.decodeUnchecked(
-          UnsafeRawBufferPointer(rebasing: source[start..<start + columns * step]), into: values,
-          level: level)
-        let codes = output.codes.map {
-          UnsafeMutableRawBufferPointer(rebasing: $0[row * codeBytes..<(row + 1) * codeBytes])
+      source: source, codec: codec, columns: columns, level: level)
+    let parts = GroupParts(
+      rows: rows, groups: groups, scheme: scheme, type: type, output, level: level)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * groups) { memory in
+      let scales = UnsafeMutableBufferPointer(rebasing: memory[..<groups])
+      let offsets = UnsafeMutableBufferPointer(rebasing: memory[groups...])
+      work.withRoom { room in
+        for row in 0..<rows {
+          let codes = output.codes.map {
+            UnsafeMutableRawBufferPointer(rebasing: $0[row * codeBytes..<(row + 1) * codeBytes])
+          }
+          work.run(row: row, room, codes: codes, scales: scales, offsets: offsets)
+          parts.store(
+            row: row, scales: UnsafeBufferPointer(scales), offsets: UnsafeBufferPointer(offsets))
         }
-        work.run(UnsafeBufferPointer(values), codes: codes, scales: scales, offsets: offsets)
-        numbers.store(
-          row: row, scales: UnsafeBufferPointer(scales), offsets: UnsafeBufferPointer(offsets))
-      }
-    }
-  }
-}
-
-/// One row at a time.
-struct GroupWork {
-  let arithmetic: GroupArithmetic
-  let columns: Int
-  let groups: Int
-  let level: KernelLevel
-
-  /// values (columns) → codes as they are packed, scales and offsets (groups) in F32
-  func run(
-    _ values: UnsafeBufferPointer<Float>, codes: UnsafeMutableRawBufferPointer?,
-    scales: UnsafeMutableBufferPointer<Float>, offsets: UnsafeMutableBufferPointer<Float>
-  ) {
-    let group = columns / groups
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: codes == nil ? 0 : columns) { bytes in
-      for index in 0..<groups {
-        let part = UnsafeBufferPointer(rebasing: values[index * group..<(index + 1) * group])
-        let numbers = arithmetic.numbers(part)
-        scales[index] = numbers.scale
-        offsets[index] = numbers.offset
-        guard codes != nil else { continue }
-        for place in 0..<group {
-          bytes[index * group + place] = arithmetic.code(part[place], numbers)
-        }
-      }
-      if let codes {
-        BitStream.pack(
-          UnsafeBufferPointer(bytes), bits: arithmetic.scheme.code.bits, into: codes)
       }
     }
   }
@@ -131,14 +96,19 @@ struct GroupParts {
   private let offsetBytes: Int
   /// nil where offsets are not packed along the rows.
   private let zeroBits: Int?
+  private let level: KernelLevel
 
-  init(rows: Int, groups: Int, scheme: GroupScheme, type: ElementType, _ output: GroupOutput) {
+  init(
+    rows: Int, groups: Int, scheme: GroupScheme, type: ElementType, _ output: GroupOutput,
+    level: KernelLevel
+  ) {
     let scaleType = scheme.scaleType(of: type)
     guard let scales = Codec.codec(for: scaleType), let offsets = Codec.codec(for: type) else {
       preconditionFailure("\(scaleType.rawValue) has no codec")
     }
     self.groups = groups
     self.output = output
+    self.level = level
     (scaleCodec, offsetCodec) = (scales, offsets)
     (scaleBytes, offsetBytes) = (groups * scaleType.bits / 8, groups * type.bits / 8)
     zeroBits = scheme.offsets == .zeroPoints ? scheme.code.bits : nil
@@ -158,21 +128,24 @@ struct GroupParts {
       scaleCodec.encode(
         scales,
         into: UnsafeMutableRawBufferPointer(
-          rebasing: target[row * scaleBytes..<(row + 1) * scaleBytes]))
+          rebasing: target[row * scaleBytes..<(row + 1) * scaleBytes]), level: level)
     }
     guard let target = output.offsets else { return }
     guard let zeroBits else {
       offsetCodec.encode(
         offsets,
         into: UnsafeMutableRawBufferPointer(
-          rebasing: target[row * offsetBytes..<(row + 1) * offsetBytes]))
+          rebasing: target[row * offsetBytes..<(row + 1) * offsetBytes]), level: level)
       return
     }
     // Along the rows: a word holds the zero points of so many rows of one group.
     let (word, place) = (row * zeroBits).quotientAndRemainder(dividingBy: 32)
+    let bytes = target.baseAddress! + 4 * word * groups + place / 8
+    let (half, shift) = (Float(1 << (zeroBits - 1)), UInt8(place % 8))
     for group in 0..<groups {
-      let code = UInt8(offsets[group] + Float(1 << (zeroBits - 1)))
-      target[4 * (word * groups + group) + place / 8] |= code << UInt8(place % 8)
+      let code = UInt8(truncatingIfNeeded: Int32(offsets[group] + half)) &<< shift
+      let byte = bytes.loadUnaligned(fromByteOffset: 4 * group, as: UInt8.self)
+      bytes.storeBytes(of: byte | code, toByteOffset: 4 * group, as: UInt8.self)
     }
   }
 }

@@ -1,12 +1,33 @@
+internal import CKernels
 internal import Tensors
 
 extension Codec {
   /// Unsigned integers of 2 to 6 bits as they are packed: an unbroken stream, lowest bits first.
   static let packedCodes = [ElementType.u2, .u3, .u4, .u5, .u6].map { type in
-    Codec(type) { bytes, values, _ in
+    Codec(type) { bytes, values, level in
+      if let kernels = fathom_groups_at(level.rawValue) {
+        kernels.pointee.decode(bytes, Int32(type.bits), into: values)
+        return
+      }
       BitStream.unpack(bytes, bits: type.bits, count: values.count) { index, code in
         values[index] = Float(code)
       }
+    }
+  }
+}
+
+extension fathom_group_kernels {
+  /// Codes of a kind without scales: each times 1.
+  func decode(
+    _ bytes: UnsafeRawBufferPointer, _ kind: Int32, into values: UnsafeMutableBufferPointer<Float>
+  ) {
+    withUnsafePointer(to: 1) { (scale: UnsafePointer<Float>) in
+      var grid = fathom_code_grid(
+        scales: scale, zeros: nil, zero_step: 0, biases: nil, first: values.count,
+        block: values.count)
+      decode(
+        bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), kind, values.count, &grid,
+        values.baseAddress!)
     }
   }
 }

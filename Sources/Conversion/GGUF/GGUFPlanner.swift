@@ -53,12 +53,12 @@ struct GGUFPlanner {
   // MARK: Tensors
 
   private mutating func decide() throws(Fault) {
-    var expected: [(tensor: DeepSeek2Tensor, assembly: Assembly)] = []
+    var expected: [(tensor: DialectTensor, assembly: Assembly)] = []
     for tensor in target.deepSeek2Tensors() {
       let parts = tensor.sources.compactMap { source.weights[$0]?.assembly }
       // What must be there was checked; copies of embedding and head need not.
       guard parts.count == tensor.sources.count else { continue }
-      expected.append((tensor, assembly(tensor, .stacked(parts))))
+      expected.append((tensor, Assembly.stacked(parts).taking(tensor.form, of: target)))
       used.formUnion(tensor.sources)
     }
     let mix = try TypeMix(
@@ -93,18 +93,6 @@ struct GGUFPlanner {
     for key in rest.keys { metadata[key] = rest[key] }
     metadata.override(gguf.overrides)
     return TypeMix.Model(metadata)
-  }
-
-  /// What a tensor takes of its sources.
-  private func assembly(_ tensor: DeepSeek2Tensor, _ source: Assembly) -> Assembly {
-    let (keys, values) = (target.nopeHeadSize, target.valueHeadSize)
-    return switch tensor.form {
-    case .whole, .experts: source
-    case .keyHeads:
-      source.transposedSlices(Assembly.Slices(first: 0, count: keys, period: keys + values))
-    case .valueHeads:
-      source.slices(Assembly.Slices(first: keys, count: values, period: keys + values))
-    }
   }
 
   /// What the source has and the output has not.

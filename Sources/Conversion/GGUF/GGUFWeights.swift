@@ -48,7 +48,7 @@ struct GGUFWeights {
           expected: "\(config.routedExperts)", found: "\(tensor.shape)")
       }
       for (expert, slice) in slices.enumerated() {
-        weights.append(SourceWeight(DeepSeek2Names.name(name, expert: expert), slice))
+        weights.append(SourceWeight(ExpectedTensor.name(name, expert: expert), slice))
       }
     }
   }
@@ -67,10 +67,7 @@ struct GGUFWeights {
         tensor: half.name, expected: "\(dimensions)", found: "\(half.shape)")
       return
     }
-    let joint = Assembly.joined(keys: Assembly(keys), values: Assembly(values), heads: heads)
-    guard let shape = Shape([joint.rows, joint.columns]) else {
-      preconditionFailure("the parts have a size")
-    }
-    weights.append(SourceWeight(name, shape, joint))
+    weights.append(
+      SourceWeight(name, .joined(keys: Assembly(keys), values: Assembly(values), heads: heads)))
   }
 }

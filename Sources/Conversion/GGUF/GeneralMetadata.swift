@@ -13,34 +13,13 @@ struct GeneralMetadata {
   /// The tensors of the output.
   let tensors: [(name: String, shape: Shape)]
 
-  /// A setting of `generation_config.json` and where it goes.
-  private struct Sampling {
-    let keys: [String]
-    let target: String
-    var isCount = false
-  }
-
-  private static let sampling: [Sampling] = [
-    Sampling(keys: ["top_k"], target: "top_k", isCount: true),
-    Sampling(keys: ["top_p"], target: "top_p"),
-    Sampling(keys: ["min_p"], target: "min_p"),
-    Sampling(keys: ["xtc_probability"], target: "xtc_probability"),
-    Sampling(keys: ["xtc_threshold"], target: "xtc_threshold"),
-    Sampling(keys: ["temperature"], target: "temp"),
-    Sampling(keys: ["penalty_last_n"], target: "penalty_last_n", isCount: true),
-    Sampling(keys: ["penalty_repeat", "repetition_penalty"], target: "penalty_repeat"),
-    Sampling(keys: ["mirostat"], target: "mirostat", isCount: true),
-    Sampling(keys: ["mirostat_tau"], target: "mirostat_tau"),
-    Sampling(keys: ["mirostat_eta"], target: "mirostat_eta"),
-  ]
-
   /// The keys in the converter's order.
   var metadata: Metadata {
     var metadata = Metadata()
     metadata["general.architecture"] = .string(DeepSeekV3Config.deepSeek2Architecture)
     metadata["general.type"] = .string("model")
-    for setting in Self.sampling {
-      metadata["general.sampling.\(setting.target)"] = value(of: setting)
+    for setting in SamplingSetting.all {
+      metadata[setting.key] = value(of: setting)
     }
     let counts = parameterCounts
     var names: [ModelName] = []
@@ -64,8 +43,8 @@ struct GeneralMetadata {
     return metadata
   }
 
-  private func value(of setting: Sampling) -> MetadataValue? {
-    for key in setting.keys {
+  private func value(of setting: SamplingSetting) -> MetadataValue? {
+    for key in setting.names {
       switch generation?[key] {
       case .integer(let count)? where setting.isCount: return .int32(Int32(clamping: count))
       case .integer(let count)?: return .float32(Float(count))

@@ -32,7 +32,7 @@ struct ConversionIdentity: Equatable {
   /// Describes what a plan does to a source.
   init(_ plan: Plan, _ source: SourceModel) {
     version = FathomVersion.text
-    recipe = plan.recipeDocument
+    recipe = .object(plan.recipe.json)
     let inventory = source.checkpoint.inventory
     var tables = [CRC32C](repeating: CRC32C(), count: inventory.shards.count)
     for tensor in inventory.tensors {

@@ -18,6 +18,8 @@ public struct Assembly: Sendable, Hashable {
     case slices(Assembly, Slices)
     /// The same, each slice transposed.
     case transposedSlices(Assembly, Slices)
+    /// Some columns of every row.
+    case columns(Assembly, Range<Int>)
     /// For each head its keys, which are stored transposed, then its values: keys (heads × columns,
     /// rows of a head's keys), values (heads × rows of a head's values, columns).
     case joined(keys: Assembly, values: Assembly, heads: Int)
@@ -48,7 +50,8 @@ public struct Assembly: Sendable, Hashable {
   /// Columns, seen as a matrix.
   public let columns: Int
 
-  private init(_ form: Form, rows: Int, columns: Int) {
+  /// Makes one of a form whose sizes are those.
+  init(_ form: Form, rows: Int, columns: Int) {
     self.form = form
     self.rows = rows
     self.columns = columns
@@ -124,7 +127,8 @@ extension Assembly {
     switch form {
     case .stored(let tensor, let scaling): body(tensor, scaling)
     case .stacked(let parts), .beside(let parts): for part in parts { part.forEachLeaf(body) }
-    case .slices(let part, _), .transposedSlices(let part, _): part.forEachLeaf(body)
+    case .slices(let part, _), .transposedSlices(let part, _), .columns(let part, _):
+      part.forEachLeaf(body)
     case .joined(let keys, let values, _):
       keys.forEachLeaf(body)
       values.forEachLeaf(body)
@@ -143,7 +147,7 @@ extension Assembly {
     switch form {
     case .stored(let tensor, let scaling): (tensor, scaling)
     case .stacked(let parts), .beside(let parts): parts[0].first
-    case .slices(let part, _), .transposedSlices(let part, _): part.first
+    case .slices(let part, _), .transposedSlices(let part, _), .columns(let part, _): part.first
     case .joined(let keys, _, _): keys.first
     }
   }
@@ -170,7 +174,7 @@ extension Assembly {
         top += part.rows
       }
       return nil
-    case .beside, .slices, .transposedSlices, .joined: return nil
+    case .beside, .slices, .transposedSlices, .columns, .joined: return nil
     }
   }
 
@@ -194,7 +198,8 @@ extension Assembly {
     switch form {
     case .stored(let tensor, let scaling): holds(tensor, scaling)
     case .stacked(let parts), .beside(let parts): parts.allSatisfy { $0.allLeaves(holds) }
-    case .slices(let part, _), .transposedSlices(let part, _): part.allLeaves(holds)
+    case .slices(let part, _), .transposedSlices(let part, _), .columns(let part, _):
+      part.allLeaves(holds)
     case .joined(let keys, let values, _): keys.allLeaves(holds) && values.allLeaves(holds)
     }
   }
@@ -205,17 +210,26 @@ extension Assembly {
     case .stored: true
     case .stacked(let parts), .beside(let parts): parts.allSatisfy(\.keepsRows)
     case .slices(let part, _): part.keepsRows
+    case .columns(let part, let range): part.keepsRows && part.isWhole(range)
     case .transposedSlices, .joined: false
     }
   }
 
-  /// How many transpositions lie within one another.
+  /// Whether columns begin and end where those that are read together do.
+  func isWhole(_ columns: Range<Int>) -> Bool {
+    columns.lowerBound % columnUnit == 0
+      && (columns.upperBound % columnUnit == 0 || columns.upperBound == self.columns)
+  }
+
+  /// How many detours over memory of their own lie within one another: transpositions, and columns
+  /// that are cut out of blocks.
   var turns: Int {
     switch form {
     case .stored: 0
     case .stacked(let parts), .beside(let parts): parts.map(\.turns).max() ?? 0
     case .slices(let part, _): part.turns
     case .transposedSlices(let part, _): 1 + part.turns
+    case .columns(let part, let range): part.turns + (part.isWhole(range) ? 0 : 1)
     case .joined(let keys, let values, _): max(1 + keys.turns, values.turns)
     }
   }
@@ -228,6 +242,7 @@ extension Assembly {
     case .slices(let part, _): part.columnUnit
     // What is transposed is read row by row of the source, each as wide as need be.
     case .transposedSlices: 1
+    case .columns(let part, let range): part.isWhole(range) ? part.columnUnit : 1
     case .joined(_, let values, _): values.columnUnit
     }
   }
@@ -238,7 +253,7 @@ extension Assembly {
     case .stored: nil
     case .stacked: "stacked"
     case .beside: "put side by side"
-    case .slices: "split"
+    case .slices, .columns: "split"
     case .transposedSlices: "split and transposed"
     case .joined: "joined"
     }

@@ -8,7 +8,7 @@ struct AssemblyReader {
   let inventory: Inventory
   /// Memory for stored bytes.
   let scratch: UnsafeMutableRawBufferPointer
-  /// Memory for values that are yet to be transposed, an area for each transposition in another.
+  /// Memory for values that are yet to be transposed or cut, an area for each of those in another.
   let turned: [UnsafeMutableBufferPointer<Float>]
   /// Counts what is read.
   let count: (Int) -> Void
@@ -46,7 +46,12 @@ struct AssemblyReader {
           values, rows: start + rest.lowerBound..<start + rest.upperBound, columns: columns,
           into: target.rows(target.range(of: top, rest, rows)), depth: depth)
       }
-    case .stored, .stacked, .beside, .slices:
+    case .columns(let part, let range) where !part.isWhole(range):
+      try cut(
+        part, rows: rows,
+        columns: range.lowerBound + columns.lowerBound..<range.lowerBound + columns.upperBound,
+        into: target, depth: depth)
+    case .stored, .stacked, .beside, .slices, .columns:
       try AssemblyReader.forEachPiece(
         of: weight, rows: rows, columns: columns
       ) { piece throws(Fault) in
@@ -58,39 +63,6 @@ struct AssemblyReader {
         } else {
           try decode(
             piece.weight, rows: piece.rows, columns: piece.columns, into: part, depth: depth)
-        }
-      }
-    }
-  }
-
-  /// weight (rows, columns) → target (columns, rows)
-  private func transpose(
-    _ weight: Assembly, rows: Range<Int>, columns: Range<Int>, into target: MutableFloatMatrix,
-    depth: Int
-  ) throws(Fault) {
-    // From block to block: what lies before and after is decoded and not used.
-    let unit = weight.columnUnit
-    let outer =
-      columns.lowerBound / unit
-      * unit..<min(
-        weight.columns, (columns.upperBound + unit - 1) / unit * unit)
-    let area = turned[depth]
-    let most = area.count / unit * unit
-    let rowsAtOnce = max(1, area.count / max(1, outer.count))
-    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsAtOnce) {
-      let group = first..<min(rows.upperBound, first + rowsAtOnce)
-      for start in stride(from: outer.lowerBound, to: outer.upperBound, by: most) {
-        let piece = start..<min(outer.upperBound, start + most)
-        let square = MutableFloatMatrix(
-          area.baseAddress!, rows: group.count, columns: piece.count)
-        try decode(weight, rows: group, columns: piece, into: square, depth: depth + 1)
-        let wanted = piece.clamped(to: columns)
-        for (line, row) in group.enumerated() {
-          let source = square.base + line * square.stride - piece.lowerBound
-          for column in wanted {
-            target.base[(column - columns.lowerBound) * target.stride + row - rows.lowerBound] =
-              source[column]
-          }
         }
       }
     }
@@ -263,7 +235,12 @@ extension AssemblyReader {
     _ body: (Piece) throws(Fault) -> Void
   ) throws(Fault) {
     switch weight.form {
-    case .stored, .transposedSlices, .joined:
+    case .columns(let part, let range) where part.isWhole(range):
+      try forEachPiece(
+        of: part, rows: rows,
+        columns: range.lowerBound + columns.lowerBound..<range.lowerBound + columns.upperBound,
+        at: place, body)
+    case .stored, .transposedSlices, .columns, .joined:
       try body(
         Piece(
           weight: weight, rows: rows, columns: columns,

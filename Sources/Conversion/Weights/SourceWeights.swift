@@ -25,6 +25,14 @@ public struct SourceWeight: Sendable, Hashable {
     self.init(name, tensor.shape, Assembly(tensor, scaling: scaling))
   }
 
+  /// A matrix that is put together.
+  public init(_ name: String, _ assembly: Assembly) {
+    guard let shape = Shape([assembly.rows, assembly.columns]) else {
+      preconditionFailure("what is stored has a size")
+    }
+    self.init(name, shape, assembly)
+  }
+
   /// How it is stored, or the first part of it.
   public var type: ElementType { assembly.first.tensor.type }
   /// Bytes that it takes, scales apart.
@@ -38,39 +46,72 @@ public struct SourceWeight: Sendable, Hashable {
 /// All weights of a model under Hugging Face's names, whatever its format: what a reader of a
 /// format makes of the tensors in its files, and all that everything else asks for.
 public struct SourceWeights: Sendable {
+  /// Element types of weights that are numbers by themselves.
+  public static let plainTypes: Set<ElementType> = [.bf16, .f16, .f32]
+
   /// The tensors as the files have them.
   public let inventory: Inventory
   /// The weights, in the order of their bytes.
   public let all: [SourceWeight]
+  /// Tensors that repeat what a weight is made of, as some formats have it in several files; they
+  /// are not read.
+  public let copies: [(weight: String, tensor: StoredTensor)]
   /// What is wrong with tensors that should be weights and cannot be, by the weight's name.
   public let faults: [String: Fault]
-  private let indices: [String: Int]
+  /// Tensors that belong to weights and hold none of their values: shapes, scales of activations.
+  public let companions: [StoredTensor]
+  /// Places in `all` of weights that are a stored tensor of their own name, by its index; −1 for none.
+  private let places: [Int32]
+  /// Places of all others.
+  private let others: [String: Int]
 
   /// Collects what a reader found.
   ///
   /// - Throws: `.malformed` where two weights have one name.
   public init(
-    _ inventory: Inventory, _ weights: [SourceWeight], faults: [String: Fault] = [:]
+    _ inventory: Inventory, _ weights: [SourceWeight], faults: [String: Fault] = [:],
+    companions: [StoredTensor] = [], copies: [(weight: String, tensor: StoredTensor)] = []
   ) throws(Fault) {
-    var indices: [String: Int] = [:]
-    indices.reserveCapacity(weights.count)
+    // Most names are those of stored tensors: looking them up there saves a second table of them.
+    var places = [Int32](repeating: -1, count: inventory.tensors.count)
+    var others: [String: Int] = [:]
     for (index, weight) in weights.enumerated() {
-      if let other = indices.updateValue(index, forKey: weight.name) {
-        let tensor = weight.assembly.first.tensor
-        throw Fault(
-          .malformed, "stands twice in the checkpoint",
-          file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
-          found: "also as \(weights[other].assembly.first.tensor.name)")
+      if let tensor = weight.assembly.single?.tensor, tensor.name == weight.name {
+        places[tensor.index] = Int32(index)
+      } else if let other = others.updateValue(index, forKey: weight.name) {
+        throw SourceWeights.twice(weight, weights[other], inventory)
       }
+    }
+    for (name, index) in others {
+      guard let tensor = inventory[name], places[tensor.index] >= 0 else { continue }
+      throw SourceWeights.twice(weights[index], weights[Int(places[tensor.index])], inventory)
     }
     self.inventory = inventory
     all = weights
+    self.copies = copies
     self.faults = faults
-    self.indices = indices
+    self.companions = companions
+    self.places = places
+    self.others = others
+  }
+
+  private static func twice(
+    _ weight: SourceWeight, _ other: SourceWeight, _ inventory: Inventory
+  ) -> Fault {
+    let tensor = weight.assembly.first.tensor
+    return Fault(
+      .malformed, "stands twice in the checkpoint",
+      file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
+      found: "also as \(other.assembly.first.tensor.name)")
   }
 
   /// The weight of that name; nil where there is none, or none that can be one.
-  public subscript(name: String) -> SourceWeight? { indices[name].map { all[$0] } }
+  public subscript(name: String) -> SourceWeight? {
+    if let tensor = inventory[name], places[tensor.index] >= 0 {
+      return all[Int(places[tensor.index])]
+    }
+    return others[name].map { all[$0] }
+  }
 
   /// The weight of that name.
   ///

@@ -14,6 +14,14 @@ public struct SafetensorsWriterLayout: Sendable {
   /// A file; nothing lies between its tensors.
   public typealias File = OutputLayout.File
 
+  /// The order in which files are filled.
+  public enum Order: Sendable {
+    /// That of the names, numbers in them counting as numbers.
+    case natural
+    /// That of the entries.
+    case given
+  }
+
   /// Where everything goes.
   public let output: OutputLayout
   /// The tensors in the order in which they were given.
@@ -25,16 +33,23 @@ public struct SafetensorsWriterLayout: Sendable {
 
   /// Places the tensors.
   ///
-  /// - Parameter shardLimit: most bytes of tensors in one file; a larger tensor gets its own.
+  /// - Parameters:
+  ///   - shardLimit: most bytes of tensors in one file; a larger tensor gets its own.
+  ///   - order: the order in which files are filled.
+  ///   - format: what the metadata of a header says under this name.
   /// - Throws: `.malformed` where all sizes together overflow.
-  public init(_ entries: [Entry], shardLimit: Int) throws(Fault) {
+  public init(
+    _ entries: [Entry], shardLimit: Int, order: Order = .natural, format: String = "pt"
+  ) throws(Fault) {
     let (total, overflow) = OutputLayout.totalSize(of: entries)
     if let overflow {
       throw Fault(.malformed, "makes the output too large", tensor: overflow.name)
     }
-    let shards = Self.shards(of: entries, limit: shardLimit)
+    let sequence =
+      order == .natural ? naturalOrder(entries.map(\.name)) : Array(entries.indices)
+    let shards = Self.shards(of: entries, in: sequence, limit: shardLimit)
     let files = shards.enumerated().map { number, tensors in
-      Self.file(named: Self.name(number, of: shards.count), entries, tensors)
+      Self.file(named: Self.name(number, of: shards.count), entries, tensors, format: format)
     }
     output = OutputLayout(entries: entries, files: files, totalSize: total)
   }
@@ -55,12 +70,14 @@ public struct SafetensorsWriterLayout: Sendable {
     return Array((text + "\n  }\n}\n").utf8)
   }
 
-  /// Divides the tensors, in natural order, into runs of at most `limit` bytes.
-  private static func shards(of entries: [Entry], limit: Int) -> [[Int]] {
+  /// Divides the tensors, in that order, into runs of at most `limit` bytes.
+  private static func shards(
+    of entries: [Entry], in order: [Int], limit: Int
+  ) -> [[Int]] {
     var shards: [[Int]] = [[]]
     var bytes = 0
     var header = 0
-    for index in naturalOrder(entries.map(\.name)) {
+    for index in order {
       let entry = entries[index]
       let headerBytes = headerBound(entry)
       let isFull =
@@ -92,33 +109,17 @@ public struct SafetensorsWriterLayout: Sendable {
     return "model-\(digits(number + 1))-of-\(digits(count)).safetensors"
   }
 
-  private static func file(named name: String, _ entries: [Entry], _ tensors: [Int]) -> File {
+  private static func file(
+    named name: String, _ entries: [Entry], _ tensors: [Int], format: String
+  ) -> File {
     let even = tensors.filter { entries[$0].byteCount % 8 == 0 }
     let odd = tensors.filter { entries[$0].byteCount % 8 != 0 }
     // Swift's sort is stable: within one element size the natural order stays.
     let order =
       even + odd.sorted { entries[$0].storedType.bits > entries[$1].storedType.bits }
-    var text = "{\"__metadata__\":{\"format\":\"pt\"}"
-    var offset = 0
-    var offsets: [Int] = []
-    for index in order {
-      let entry = entries[index]
-      text += ","
-      JSONValue.quote(entry.name, to: &text)
-      let shape = entry.storedShape.dimensions.map(String.init).joined(separator: ",")
-      text += ":{\"dtype\":\"\(entry.storedType.rawValue)\",\"shape\":[\(shape)],"
-      text += "\"data_offsets\":[\(offset),\(offset + entry.byteCount)]}"
-      offsets.append(offset)
-      offset += entry.byteCount
-    }
-    text += "}"
-    text += String(repeating: " ", count: (8 - text.utf8.count % 8) % 8)
-    var header = (0..<8).map { UInt8(truncatingIfNeeded: text.utf8.count >> (8 * $0)) }
-    header += text.utf8
-    let start = header.count
-    return File(
-      name: name, header: header, tensors: order, offsets: offsets.map { $0 + start },
-      byteCount: start + offset)
+    return .safetensors(
+      named: name, entries, order: order,
+      metadata: "\"__metadata__\":{\"format\":\"\(format)\"}")
   }
 }
 

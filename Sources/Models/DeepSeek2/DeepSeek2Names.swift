@@ -1,87 +1,65 @@
 /// llama.cpp's names for the tensors of DeepSeek-V3-family models: its architecture `deepseek2`.
 public enum DeepSeek2Names {
-  /// How a tensor of a GGUF file relates to Hugging Face tensors.
-  public enum Form: Sendable, Hashable, CaseIterable {
-    /// It is one of them.
-    case whole
-    /// It stacks one matrix of every routed expert: (experts, rows, columns).
-    case experts
-    /// The key half of `kv_b_proj`, each head transposed: (heads, latent, nope).
-    case keyHeads
-    /// The value half of `kv_b_proj`: (heads, value, latent).
-    case valueHeads
-  }
-
-  /// A name as both sides write it, without what stands before: `model.layers.N.` and `blk.N.`.
-  struct Row: Sendable {
-    let huggingFace: String
-    let gguf: String
-    var form = Form.whole
-  }
-
-  /// What `{e}` stands for in the names of experts.
-  static let expertMark = "{e}"
-
   /// Tensors outside the layers.
-  static let outer: [Row] = [
-    Row(huggingFace: "model.embed_tokens.weight", gguf: "token_embd.weight"),
-    Row(huggingFace: "model.norm.weight", gguf: "output_norm.weight"),
-    Row(huggingFace: "lm_head.weight", gguf: "output.weight"),
+  static let outer: [NameRow] = [
+    NameRow(huggingFace: "model.embed_tokens.weight", own: "token_embd.weight"),
+    NameRow(huggingFace: "model.norm.weight", own: "output_norm.weight"),
+    NameRow(huggingFace: "lm_head.weight", own: "output.weight"),
   ]
 
   /// Tensors of a layer, those of MTP layers included.
   ///
   /// Source: gguf-py's tensor map for `deepseek2` and llama.cpp's loader of it, whose `nextn`
   /// tensors are the MTP layers'.
-  static let layer: [Row] = [
-    Row(huggingFace: "input_layernorm.weight", gguf: "attn_norm.weight"),
-    Row(huggingFace: "post_attention_layernorm.weight", gguf: "ffn_norm.weight"),
-    Row(huggingFace: "self_attn.q_proj.weight", gguf: "attn_q.weight"),
-    Row(huggingFace: "self_attn.q_a_proj.weight", gguf: "attn_q_a.weight"),
-    Row(huggingFace: "self_attn.q_a_proj.bias", gguf: "attn_q_a.bias"),
-    Row(huggingFace: "self_attn.q_a_layernorm.weight", gguf: "attn_q_a_norm.weight"),
-    Row(huggingFace: "self_attn.q_b_proj.weight", gguf: "attn_q_b.weight"),
-    Row(huggingFace: "self_attn.kv_a_proj_with_mqa.weight", gguf: "attn_kv_a_mqa.weight"),
-    Row(huggingFace: "self_attn.kv_a_proj_with_mqa.bias", gguf: "attn_kv_a_mqa.bias"),
-    Row(huggingFace: "self_attn.kv_a_layernorm.weight", gguf: "attn_kv_a_norm.weight"),
-    Row(huggingFace: "self_attn.kv_b_proj.weight", gguf: "attn_k_b.weight", form: .keyHeads),
-    Row(huggingFace: "self_attn.kv_b_proj.weight", gguf: "attn_v_b.weight", form: .valueHeads),
+  static let layer: [NameRow] = [
+    NameRow(huggingFace: "input_layernorm.weight", own: "attn_norm.weight"),
+    NameRow(huggingFace: "post_attention_layernorm.weight", own: "ffn_norm.weight"),
+    NameRow(huggingFace: "self_attn.q_proj.weight", own: "attn_q.weight"),
+    NameRow(huggingFace: "self_attn.q_a_proj.weight", own: "attn_q_a.weight"),
+    NameRow(huggingFace: "self_attn.q_a_proj.bias", own: "attn_q_a.bias"),
+    NameRow(huggingFace: "self_attn.q_a_layernorm.weight", own: "attn_q_a_norm.weight"),
+    NameRow(huggingFace: "self_attn.q_b_proj.weight", own: "attn_q_b.weight"),
+    NameRow(huggingFace: "self_attn.kv_a_proj_with_mqa.weight", own: "attn_kv_a_mqa.weight"),
+    NameRow(huggingFace: "self_attn.kv_a_proj_with_mqa.bias", own: "attn_kv_a_mqa.bias"),
+    NameRow(huggingFace: "self_attn.kv_a_layernorm.weight", own: "attn_kv_a_norm.weight"),
+    NameRow(huggingFace: "self_attn.kv_b_proj.weight", own: "attn_k_b.weight", form: .keyHeads),
+    NameRow(huggingFace: "self_attn.kv_b_proj.weight", own: "attn_v_b.weight", form: .valueHeads),
     // Files from before the split have it whole; it is read, never written.
-    Row(huggingFace: "self_attn.kv_b_proj.weight", gguf: "attn_kv_b.weight"),
-    Row(huggingFace: "self_attn.o_proj.weight", gguf: "attn_output.weight"),
-    Row(huggingFace: "self_attn.o_proj.bias", gguf: "attn_output.bias"),
-    Row(huggingFace: "mlp.gate_proj.weight", gguf: "ffn_gate.weight"),
-    Row(huggingFace: "mlp.up_proj.weight", gguf: "ffn_up.weight"),
-    Row(huggingFace: "mlp.down_proj.weight", gguf: "ffn_down.weight"),
-    Row(huggingFace: "mlp.gate.weight", gguf: "ffn_gate_inp.weight"),
-    Row(huggingFace: "mlp.gate.e_score_correction_bias", gguf: "exp_probs_b.bias"),
-    Row(huggingFace: "mlp.shared_experts.gate_proj.weight", gguf: "ffn_gate_shexp.weight"),
-    Row(huggingFace: "mlp.shared_experts.up_proj.weight", gguf: "ffn_up_shexp.weight"),
-    Row(huggingFace: "mlp.shared_experts.down_proj.weight", gguf: "ffn_down_shexp.weight"),
-    Row(
-      huggingFace: "mlp.experts.{e}.gate_proj.weight", gguf: "ffn_gate_exps.weight",
+    NameRow(huggingFace: "self_attn.kv_b_proj.weight", own: "attn_kv_b.weight"),
+    NameRow(huggingFace: "self_attn.o_proj.weight", own: "attn_output.weight"),
+    NameRow(huggingFace: "self_attn.o_proj.bias", own: "attn_output.bias"),
+    NameRow(huggingFace: "mlp.gate_proj.weight", own: "ffn_gate.weight"),
+    NameRow(huggingFace: "mlp.up_proj.weight", own: "ffn_up.weight"),
+    NameRow(huggingFace: "mlp.down_proj.weight", own: "ffn_down.weight"),
+    NameRow(huggingFace: "mlp.gate.weight", own: "ffn_gate_inp.weight"),
+    NameRow(huggingFace: "mlp.gate.e_score_correction_bias", own: "exp_probs_b.bias"),
+    NameRow(huggingFace: "mlp.shared_experts.gate_proj.weight", own: "ffn_gate_shexp.weight"),
+    NameRow(huggingFace: "mlp.shared_experts.up_proj.weight", own: "ffn_up_shexp.weight"),
+    NameRow(huggingFace: "mlp.shared_experts.down_proj.weight", own: "ffn_down_shexp.weight"),
+    NameRow(
+      huggingFace: "mlp.experts.{e}.gate_proj.weight", own: "ffn_gate_exps.weight",
       form: .experts),
-    Row(
-      huggingFace: "mlp.experts.{e}.up_proj.weight", gguf: "ffn_up_exps.weight", form: .experts),
-    Row(
-      huggingFace: "mlp.experts.{e}.down_proj.weight", gguf: "ffn_down_exps.weight",
+    NameRow(
+      huggingFace: "mlp.experts.{e}.up_proj.weight", own: "ffn_up_exps.weight", form: .experts),
+    NameRow(
+      huggingFace: "mlp.experts.{e}.down_proj.weight", own: "ffn_down_exps.weight",
       form: .experts),
-    Row(huggingFace: "eh_proj.weight", gguf: "nextn.eh_proj.weight"),
-    Row(huggingFace: "enorm.weight", gguf: "nextn.enorm.weight"),
-    Row(huggingFace: "hnorm.weight", gguf: "nextn.hnorm.weight"),
-    Row(huggingFace: "embed_tokens.weight", gguf: "nextn.embed_tokens.weight"),
-    Row(huggingFace: "shared_head.norm.weight", gguf: "nextn.shared_head_norm.weight"),
-    Row(huggingFace: "shared_head.head.weight", gguf: "nextn.shared_head_head.weight"),
+    NameRow(huggingFace: "eh_proj.weight", own: "nextn.eh_proj.weight"),
+    NameRow(huggingFace: "enorm.weight", own: "nextn.enorm.weight"),
+    NameRow(huggingFace: "hnorm.weight", own: "nextn.hnorm.weight"),
+    NameRow(huggingFace: "embed_tokens.weight", own: "nextn.embed_tokens.weight"),
+    NameRow(huggingFace: "shared_head.norm.weight", own: "nextn.shared_head_norm.weight"),
+    NameRow(huggingFace: "shared_head.head.weight", own: "nextn.shared_head_head.weight"),
   ]
 
-  private static let layerByGGUF = Dictionary(uniqueKeysWithValues: layer.map { ($0.gguf, $0) })
-  private static let outerByGGUF = Dictionary(uniqueKeysWithValues: outer.map { ($0.gguf, $0) })
+  private static let layerByGGUF = Dictionary(uniqueKeysWithValues: layer.map { ($0.own, $0) })
+  private static let outerByGGUF = Dictionary(uniqueKeysWithValues: outer.map { ($0.own, $0) })
 
   /// What a tensor of a GGUF file is; nil for names that the architecture does not have.
   ///
   /// - Returns: the Hugging Face name, with `{e}` for the expert in the name of a stack, and the
   ///   form.
-  public static func origin(of gguf: String) -> (name: String, form: Form)? {
+  public static func origin(of gguf: String) -> (name: String, form: WeightForm)? {
     if let row = outerByGGUF[gguf] { return (row.huggingFace, row.form) }
     guard let layer = layerIndex(of: gguf) else { return nil }
     let prefix = "blk.\(layer)."

@@ -91,8 +91,10 @@ private struct DeepSeek2Reader {
       "vocab_size": .integer(try vocabulary()),
     ]
     if let yarn = try yarn() { config["rope_scaling"] = .object(yarn) }
-    for name in ["bos", "eos"] {
-      guard let id = metadata["tokenizer.ggml.\(name)_token_id"]?.integer else { continue }
+    for name in ["bos", "eos", "pad"] {
+      guard let key = TokenizerFiles.idKeys[name],
+        let id = metadata["tokenizer.ggml.\(key)"]?.integer
+      else { continue }
       config["\(name)_token_id"] = .integer(id)
     }
     return config

@@ -57,16 +57,22 @@ extension TextSplitting {
   /// The patterns of `tokenizer.ggml.pre`.
   ///
   /// - Throws: `.malformed` for a name that is not known.
-  init(ggufName name: String, file: String) throws(Fault) {
-    guard let patterns = TextSplitting.patterns[name] else {
+  static func patterns(ggufName name: String, file: String) throws(Fault) -> [String] {
+    guard let patterns = patterns[name] else {
       throw Fault(
         .malformed, "has a pre-tokenizer that is not supported", file: file,
-        expected: "tokenizer.ggml.pre of "
-          + TextSplitting.patterns.keys.sorted().joined(separator: ", "),
+        expected: "tokenizer.ggml.pre of " + patterns.keys.sorted().joined(separator: ", "),
         found: name)
     }
+    return patterns
+  }
+
+  /// The splitting that `tokenizer.ggml.pre` names.
+  ///
+  /// - Throws: `.malformed` for a name that is not known.
+  init(ggufName name: String, file: String) throws(Fault) {
     var steps: [Step] = []
-    for pattern in patterns {
+    for pattern in try TextSplitting.patterns(ggufName: name, file: file) {
       steps.append(.split(try RegularExpression(pattern), .isolated, inverted: false))
     }
     self.steps = steps

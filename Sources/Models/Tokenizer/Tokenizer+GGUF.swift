@@ -15,22 +15,15 @@ extension Tokenizer {
   ///   known, or contradicts itself.
   public init(metadata: Metadata, file: String) throws(Fault) {
     self.file = file
-    guard let model = metadata["tokenizer.ggml.model"]?.text, model == "gpt2" else {
-      throw Fault(
-        .malformed, "has no byte-level BPE tokenizer", file: file,
-        expected: "tokenizer.ggml.model gpt2", found: metadata["tokenizer.ggml.model"]?.text)
-    }
-    guard let words = metadata["tokenizer.ggml.tokens"]?.array?.strings else {
-      throw Fault(.malformed, "has no tokenizer.ggml.tokens", file: file)
-    }
-    let kinds = try Tokenizer.kinds(metadata, count: words.count, file: file)
+    let listed = try GGUFVocabulary(metadata, file: file)
+    let words = listed.words
     var vocabulary: [ExactText: Int] = [:]
     var texts: [Int: [UInt8]] = [:]
     var tokens: [AddedTokens.Token] = []
     vocabulary.reserveCapacity(words.count)
     texts.reserveCapacity(words.count)
     for (id, word) in words.enumerated() {
-      switch kinds[id] {
+      switch listed.kinds[id] {
       case .unused: continue
       case .control, .userDefined:
         guard !word.isEmpty else { continue }
@@ -43,14 +36,13 @@ extension Tokenizer {
         }
       }
     }
-    let pairs = try Tokenizer.mergePairs(metadata, file: file)
     // Merges may make a token that is listed as an added one too.
     for token in tokens {
       let text = ExactText(String(decoding: token.text, as: UTF8.self))
       if vocabulary[text] == nil { vocabulary[text] = token.id }
     }
     self.pairs = try BytePairs(
-      vocabulary: vocabulary, pairs: pairs, keepsWords: false, file: file)
+      vocabulary: vocabulary, pairs: listed.pairs, keepsWords: false, file: file)
     self.texts = texts
     added = try AddedTokens(tokens, file: file)
     splitting = try TextSplitting(
@@ -59,50 +51,11 @@ extension Tokenizer {
     suffix = try Tokenizer.surrounding("eos", metadata, texts, file: file)
     chatTemplate = metadata["tokenizer.chat_template"]?.text
     var special: [String: String] = [:]
-    for (name, key) in TokenizerFiles.idKeys {
-      guard let id = metadata["tokenizer.ggml.\(key)"]?.integer, words.indices.contains(id) else {
-        continue
-      }
+    for name in SpecialTokens.names {
+      guard let id = GGUFVocabulary.specialID(name, metadata, count: words.count) else { continue }
       special["\(name)_token"] = words[id]
     }
     specialTexts = special
-  }
-
-  private static func kinds(
-    _ metadata: Metadata, count: Int, file: String
-  ) throws(Fault) -> [Vocabulary.Kind] {
-    guard let value = metadata["tokenizer.ggml.token_type"] else {
-      return [Vocabulary.Kind](repeating: .normal, count: count)
-    }
-    guard let numbers = value.array?.integers, numbers.count == count else {
-      throw Fault(
-        .malformed, "has tokenizer.ggml.token_type for other tokens than it has", file: file,
-        expected: "\(count) numbers", found: value.array.map { "\($0.count)" } ?? "no list")
-    }
-    var kinds: [Vocabulary.Kind] = []
-    kinds.reserveCapacity(count)
-    for number in numbers {
-      guard let kind = Int32(exactly: number).flatMap(Vocabulary.Kind.init) else {
-        throw Fault(
-          .malformed, "has a tokenizer.ggml.token_type that is not supported", file: file,
-          expected: "1 (normal), 3 (control), 4 (user-defined) or 5 (unused)", found: "\(number)")
-      }
-      kinds.append(kind)
-    }
-    return kinds
-  }
-
-  private static func mergePairs(
-    _ metadata: Metadata, file: String
-  ) throws(Fault) -> [(left: String, right: String)] {
-    guard let value = metadata["tokenizer.ggml.merges"] else { return [] }
-    guard let merges = value.array?.strings else {
-      throw Fault(.malformed, "has tokenizer.ggml.merges that are no texts", file: file)
-    }
-    var pairs: [(left: String, right: String)] = []
-    pairs.reserveCapacity(merges.count)
-    for merge in merges { pairs.append(try TokenizerFiles.pair(merge, file: file)) }
-    return pairs
   }
 
   /// The begin or end token, if it is to be added.

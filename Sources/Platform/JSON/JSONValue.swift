@@ -51,6 +51,13 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     }
   }
 
+  /// The same members in the order of their keys.
+  public var sorted: JSONObject {
+    var object = JSONObject()
+    for key in keys.sorted() { object[key] = self[key] }
+    return object
+  }
+
   /// Number of members.
   public var count: Int { keys.count }
 

@@ -23,7 +23,8 @@ struct PatternMachine {
   private let range: Range<Int>
   private var retreats: [Retreat] = []
   private var marks: [Int]
-  private var left: Int
+  /// Steps that may still be taken.
+  private(set) var left: Int
 
   /// Places to go back to.
   private static let retreatLimit = 1 << 22

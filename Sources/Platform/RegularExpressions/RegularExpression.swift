@@ -16,7 +16,20 @@ public final class RegularExpression: Sendable {
   /// Compiles a pattern.
   ///
   /// - Throws: `.malformed` with the reason.
-  public init(_ pattern: String) throws(Fault) {
+  public convenience init(_ pattern: String) throws(Fault) {
+    try self.init(pattern) { (pattern) throws(PatternParser.Refusal) in pattern }
+  }
+
+  /// Compiles a pattern that was written for Python's `re` module.
+  ///
+  /// - Throws: `.malformed` with the reason, also for look-behind, back references and conditions.
+  public convenience init(python pattern: String) throws(Fault) {
+    try self.init(pattern, translate: PythonPattern.translated)
+  }
+
+  private init(
+    _ pattern: String, translate: (String) throws(PatternParser.Refusal) -> String
+  ) throws(Fault) {
     let size = pattern.utf8.count
     guard size <= RegularExpression.patternLimit else {
       throw Fault(
@@ -24,11 +37,28 @@ public final class RegularExpression: Sendable {
         expected: "at most \(RegularExpression.patternLimit) bytes", found: "\(size)")
     }
     do throws(PatternParser.Refusal) {
-      program = try PatternProgram(PatternParser.parse(pattern))
+      program = try PatternProgram(PatternParser.parse(translate(pattern)))
     } catch {
       throw Fault(
         .malformed, "has a regular expression that cannot be used: \(error.reason)",
         found: pattern)
+    }
+  }
+
+  /// Whether a match begins where the text begins, as Python's `re.match` asks.
+  ///
+  /// - Parameter steps: how many may be taken; those that were are subtracted.
+  /// - Throws: `.malformed` where that is not enough.
+  public func matches(startOf text: String, steps: inout Int) throws(Fault) -> Bool {
+    let bytes = Array(text.utf8)
+    return try bytes.withUnsafeBufferPointer { buffer throws(Fault) in
+      var machine = PatternMachine(program, buffer, 0..<bytes.count, steps: steps)
+      defer { steps = machine.left }
+      do throws(PatternMachine.Excess) {
+        return try machine.match(at: 0) != nil
+      } catch {
+        throw RegularExpression.excess(error.rawValue, 0..<bytes.count)
+      }
     }
   }
 

@@ -16,8 +16,8 @@ struct BlameSearch {
   let differences: [ConfigDifference]
   /// Rows of the result, and layers that are looked into.
   let count: Int
-  /// Bytes for the states of variants.
-  let memory: Int
+  /// Parts that are tried at the same time, and states that are kept between rounds.
+  let room: (variants: Int, snapshots: Int)
 
   /// Tensors of a layer, experts apart, that are tried: those that are furthest off.
   private static let tensorsPerLayer = 12
@@ -58,8 +58,7 @@ struct BlameSearch {
       }
     }
     var snapshots: [Int: Activations] = [:]
-    let keep = Set(worst.map(\.index)).prefix(
-      max(1, memory / 4 / max(1, 4 * batch.rows() * models.reference.hiddenSize)))
+    let keep = worst.map(\.index).prefix(room.snapshots)
     func sweep(_ parts: [BlamePart]) throws(Fault) -> [Blame] {
       try measure(parts, snapshots: &snapshots, keep: Set(keep), progress: progress)
     }
@@ -136,16 +135,14 @@ struct BlameSearch {
     return order.prefix(count).flatMap { groups[$0.0] ?? [] }
   }
 
-  /// What each part adds, as many at a time as fit the memory.
+  /// What each part adds, as many at a time as there is room for.
   private func measure(
     _ parts: [BlamePart], snapshots: inout [Int: Activations], keep: Set<Int>,
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> [Blame] {
-    let size = max(1, models.network().activationBytes(tokens: batch.rows()))
-    let atOnce = max(1, memory / 2 / size)
     var results: [Blame] = []
-    for start in stride(from: 0, to: parts.count, by: atOnce) {
-      let group = Array(parts[start..<min(start + atOnce, parts.count)])
+    for start in stride(from: 0, to: parts.count, by: room.variants) {
+      let group = Array(parts[start..<min(start + room.variants, parts.count)])
       var sweep = try BlameSweep(models, parts: group, batch: batch)
       try sweep.run(snapshots: &snapshots, keep: keep, progress: progress)
       for (part, result) in zip(group, sweep.results) {

@@ -12,6 +12,8 @@ struct BlameModels {
   let additional: Set<String>
   let mtpLayers: Int
   let threads: Int
+  /// How networks divide their work to fit into memory.
+  let plan: MemoryPlan
 
   /// The reference with a part of the candidate; the reference itself without one.
   func network(_ part: BlamePart? = nil) -> Network {
@@ -20,7 +22,7 @@ struct BlameModels {
     let weights = SwappedWeights(
       base: referenceWeights, other: candidateWeights,
       names: additional.union(part?.tensors ?? []))
-    return Network(config: config, weights: weights, threads: threads)
+    return Network(config: config, weights: weights, threads: threads, plan: plan)
   }
 }
 
@@ -88,12 +90,17 @@ struct BlameSweep {
         return input
       }
     }
-    try advance(.finalNorm) { network, input, _ throws(Fault) in try network.finalNorm(input) }
+    try advance(.finalNorm) { network, input, _ throws(Fault) in
+      try network.finalNorm(input)
+      return input
+    }
     try measure(depth: 0)
     for index in 0..<models.mtpLayers where batch.rows(depth: index + 1) > 0 {
       progress(layers + index, layers + models.mtpLayers)
       try advance(.layer(layers + index)) { network, input, batch throws(Fault) in
-        try network.predictor(index, previous: input, batch: batch).normed
+        let hidden = try network.predictor(index, previous: input, batch: batch).hidden
+        try network.finalNorm(hidden, depth: index + 1)
+        return hidden
       }
       try measure(depth: index + 1)
     }
@@ -128,9 +135,10 @@ struct BlameSweep {
     for (index, part) in parts.enumerated() {
       let hasOwnHead = touches(part, .head)
       guard states[index] != nil || hasOwnHead else { continue }
-      let metrics = try LogitsComparison.head(
-        plain, hasOwnHead ? models.network(part) : plain, (state, states[index] ?? state),
-        targets: targets, threads: models.threads)
+      let metrics = LogitsMetrics(
+        try LogitsComparison.head(
+          plain, hasOwnHead ? models.network(part) : plain, (state, states[index] ?? state),
+          targets: targets, threads: models.threads))
       if metrics.klMean.badness > results[index].kl.badness || results[index].nmse == 0 {
         results[index] = (metrics.klMean, metrics.nmse)
       }

@@ -50,6 +50,11 @@ struct WeightComparison: Sendable {
   /// Values of a tile of a matrix at most.
   private static let tileValues = 1 << 20
 
+  /// Bytes that it takes: on each thread a tile of both in F32 and as it is stored, at most in F32.
+  static func bytes(threads: Int) -> Int {
+    threads * 4 * tileValues * MemoryLayout<Float>.stride
+  }
+
   /// Those of `tensors` whose values differ, in their order. Each is read once from both sources.
   func differences(in tensors: [ExpectedTensor]) throws(Fault) -> [TensorDifference] {
     let found = Mutex([TensorDifference?](repeating: nil, count: tensors.count))

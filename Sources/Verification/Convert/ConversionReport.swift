@@ -18,6 +18,7 @@ extension ConversionResult {
       "resumed": .bool(isResumed), "sourceFilesDeleted": .integer(deletedSourceFiles),
       "seconds": .number(seconds),
       "warnings": .array(warnings.map { .string($0) }),
+      "lost": .array(plan.lost.map { .string($0) }),
     ])
   }
 

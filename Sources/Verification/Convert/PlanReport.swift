@@ -23,17 +23,11 @@ public struct PlanReport {
       ("TENSOR", .left), ("TYPE", .left), ("SHAPE", .left), ("BYTES", .right), ("FILE", .left),
       ("REASON", .left),
     ])
+    for (file, index, _) in placed { table.measure(cells(plan.tensors[index], file: file)) }
+    try write(table.title + "\n")
     for (file, index, _) in placed {
-      let tensor = plan.tensors[index]
-      let from = tensor.source.type.rawValue
-      let type = tensor.entry.type.rawValue
-      table.add([
-        tensor.entry.name.printable, from == type ? type : "\(from) → \(type)",
-        "\(tensor.entry.shape)", Quantity.count(tensor.entry.byteCount),
-        plan.layout.files[file].name, "\(treatment(of: tensor)): \(tensor.reason)",
-      ])
+      try write(table.line(cells(plan.tensors[index], file: file)) + "\n")
     }
-    for line in table.lines { try write(line + "\n") }
     try write("\n")
     for (reason, count) in droppedReasons { try write("left out: \(count) × \(reason)\n") }
     for warning in plan.warnings { try write("warning: \(warning.printable)\n") }
@@ -53,11 +47,22 @@ public struct PlanReport {
       """)
   }
 
+  private func cells(_ tensor: PlannedTensor, file: Int) -> [String] {
+    let from = tensor.source.type.rawValue
+    let type = tensor.entry.type.rawValue
+    return [
+      tensor.entry.name.printable, from == type ? type : "\(from) → \(type)",
+      "\(tensor.entry.shape)", Quantity.count(tensor.entry.byteCount),
+      plan.layout.files[file].name, "\(treatment(of: tensor)): \(tensor.reason)",
+    ]
+  }
+
   /// Writes the document of schema `fathom.plan/1`.
   public func writeJSON(_ write: (String) throws(Fault) -> Void) throws(Fault) {
     let head: JSONObject = [
       "schema": .string("fathom.plan/1"), "source": .string(source), "output": .string(output),
-      "recipe": plan.recipeDocument, "totals": totals, "peakMemory": .integer(plan.peakMemory),
+      "recipe": .object(plan.recipe.json), "totals": totals,
+      "peakMemory": .integer(plan.peakMemory),
       "threads": .integer(plan.buffers.threads),
       "files": .array(
         plan.files.map {
@@ -67,6 +72,7 @@ public struct PlanReport {
           ])
         }),
       "warnings": .array(plan.warnings.map { .string($0) }),
+      "lost": .array(plan.lost.map { .string($0) }),
     ]
     // The lists that grow with the model follow, a line for each entry.
     try write(String(JSONValue.object(head).text().dropLast("\n}".count)))

@@ -51,6 +51,26 @@ package struct FixtureHead: Sendable, Hashable {
 
   var positions: Int { counts.count }
 
+  /// Entries of a position that are held while its block is recorded: a position may take many
+  /// times its share where others need less.
+  static func mostEntries(vocabSize: Int, keep: Int) -> Int {
+    min(vocabSize, max(least, 16 * keep))
+  }
+
+  /// The most bytes that recording, or comparing with, so many positions takes beside the network.
+  static func bytes(positions: Int, vocabSize: Int, keep: Int) -> Int {
+    let rows = min(positions, block)
+    let tile = rows * min(vocabSize, Network.vocabularyTile) * MemoryLayout<Float>.stride
+    // They are cut to their number when there are twice as many; then the probabilities of all go
+    // into an array that doubles where it is full, and is sorted.
+    let entries = mostEntries(vocabSize: vocabSize, keep: keep)
+    let perRow =
+      entries * (2 * MemoryLayout<TopTokens.Entry>.stride + 3 * MemoryLayout<Double>.stride)
+    // An id and a logit of what is kept, as it is and as it is written.
+    let kept = (max(keep, least) + samples) * 4 * MemoryLayout<Int>.stride
+    return tile + rows * perRow + positions * kept
+  }
+
   /// Appends further positions; the sketch is the caller's.
   mutating func append(_ other: FixtureHead) {
     counts += other.counts
@@ -83,10 +103,10 @@ package struct LogitsSource {
     self.fill = fill
   }
 
-  /// What a network predicts from normed states (rows, hidden).
-  init(_ network: Network, normed: Activations) {
-    self.init(rows: normed.rows, tiles: network.vocabularyTiles) { tile, result throws(Fault) in
-      try network.logits(of: normed, vocabulary: tile, into: result)
+  /// What a network predicts from some rows of normed states (tokens, hidden).
+  init(_ network: Network, normed: Activations, rows: Range<Int>) {
+    self.init(rows: rows.count, tiles: network.vocabularyTiles) { tile, result throws(Fault) in
+      try network.logits(of: normed, rows: rows, vocabulary: tile, into: result)
     }
   }
 

@@ -60,8 +60,7 @@ package struct FixtureHeadRecorder {
   }
 
   private func findHeads(_ sketch: inout StateSketch) throws(Fault) -> [Position] {
-    // A position may take many times its share where others need less.
-    let most = min(vocabSize, max(FixtureHead.least, 16 * keep))
+    let most = FixtureHead.mostEntries(vocabSize: vocabSize, keep: keep)
     let states = Mutex(targets.map { _ in Position(top: TopTokens(limit: most)) })
     let targets = targets
     try source.forEachTile { tile, logits throws(Fault) in
@@ -69,11 +68,12 @@ package struct FixtureHeadRecorder {
         sketch.add(logits[row], at: (first + row) * vocabSize + tile.lowerBound)
       }
       try Workers.run(threads: threads, count: logits.rows) { _, row throws(Fault) in
-        var state = states.withLock { $0[row] }
+        // Taken out of the array: what is in two places is copied when it changes.
+        var state = Position(top: TopTokens(limit: 0))
+        states.withLock { swap(&$0[row], &state) }
         _ = state.softmax.add(logits[row], tile, target: targets[row])
         state.top.add(logits[row], tile)
-        let result = state
-        states.withLock { $0[row] = result }
+        states.withLock { swap(&$0[row], &state) }
       }
     }
     return states.withLock { $0 }
@@ -130,7 +130,10 @@ struct TopTokens: Sendable {
   private let limit: Int
   private var floor = -Float.infinity
 
-  init(limit: Int) { self.limit = limit }
+  init(limit: Int) {
+    self.limit = limit
+    entries.reserveCapacity(2 * limit)
+  }
 
   /// Takes logits of the next part of the vocabulary; of equal ones the lower token stays.
   mutating func add(_ logits: UnsafeMutableBufferPointer<Float>, _ vocabulary: Range<Int>) {

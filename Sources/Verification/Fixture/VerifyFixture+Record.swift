@@ -15,6 +15,8 @@ public struct RecordRequest: Sendable {
   public var mtp = true
   /// Threads to compute with; the file does not depend on it.
   public var threads = Workers.available
+  /// Bytes that the process may have in memory; nil for 1 GB, or for more where that does not do.
+  public var memory: Int?
 
   /// Asks for a fixture; everything else has a default.
   public init(reference: String, input: ModelInput) {
@@ -26,32 +28,40 @@ public struct RecordRequest: Sendable {
 extension VerifyFixture {
   /// Runs a model and keeps what candidates can be measured against.
   ///
-  /// - Parameter progress: called with the layers done and all layers.
+  /// - Parameters:
+  ///   - forecast: called before a pass that takes long.
+  ///   - progress: called with the layers done and all layers.
   /// - Throws: what opening the model, reading the tokens and the forward pass throw; `.malformed`
-  ///   where a logit is not finite.
+  ///   where a logit is not finite; `.usage` with the least memory that does, where the limit cannot
+  ///   be kept.
   public init(
-    _ request: RecordRequest, progress: (_ done: Int, _ total: Int) -> Void
+    _ request: RecordRequest, forecast: (Forecast) -> Void = { _ in },
+    progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
     let model = try ModelFiles(path: request.reference, threads: request.threads)
     let mtpLayers = request.mtp ? model.config.mtpLayers : 0
     let sequences = try request.input.read(for: model).sequences
     let batch = try TokenBatch(sequences, vocabSize: model.config.vocabSize)
-    let network = try model.network(mtp: mtpLayers > 0, threads: request.threads)
-    let hidden = try network.embed(batch)
-    let embedding = StateSketch(hidden)
+    let run = try FixtureRun(
+      model, batch: batch, mtpLayers: mtpLayers, keep: request.keep, threads: request.threads,
+      memory: request.memory)
+    if let expected = run.forecast { forecast(expected) }
+    let network = run.network
+    var states = try network.embed(batch)
+    let embedding = StateSketch(states)
     var layers: [FixtureLayer] = []
     for index in 0..<model.config.layers {
       progress(index, model.config.layers + mtpLayers)
-      let routing = try network.layer(index, hidden: hidden, batch: batch)
-      layers.append(FixtureLayer(hidden, routing))
+      let routing = try network.layer(index, hidden: states, batch: batch)
+      layers.append(FixtureLayer(states, routing))
     }
-    var normed = try network.finalNorm(hidden)
+    try network.finalNorm(states)
     var heads: [FixtureHead] = []
     func record(depth: Int) throws(Fault) {
       heads.append(
         try FixtureHead(
-          network, normed: normed, targets: batch.ids(depth: depth, distance: depth + 1),
-          keep: request.keep, threads: request.threads))
+          network, normed: states, targets: batch.ids(depth: depth, distance: depth + 1),
+          keep: request.keep, threads: run.threads))
     }
     try record(depth: 0)
     for index in 0..<mtpLayers {
@@ -61,9 +71,10 @@ extension VerifyFixture {
         layers.append(FixtureLayer(state: StateSketch(), choices: 0, experts: []))
         continue
       }
-      let prediction = try network.predictor(index, previous: normed, batch: batch)
-      layers.append(FixtureLayer(prediction.hidden, prediction.routing))
-      normed = prediction.normed
+      let (hidden, routing) = try network.predictor(index, previous: states, batch: batch)
+      states = hidden
+      layers.append(FixtureLayer(states, routing))
+      try network.finalNorm(states, depth: index + 1)
       try record(depth: index + 1)
     }
     self.init(
@@ -120,7 +131,7 @@ extension FixtureHead {
     for start in stride(from: 0, to: targets.count, by: FixtureHead.block) {
       let rows = start..<min(start + FixtureHead.block, targets.count)
       let recorder = FixtureHeadRecorder(
-        LogitsSource(network, normed: normed.rows(rows)), targets: Array(targets[rows]),
+        LogitsSource(network, normed: normed, rows: rows), targets: Array(targets[rows]),
         first: start, keep: keep, threads: threads)
       head.append(try recorder.record(into: &sketch))
     }
@@ -135,7 +146,7 @@ extension FixtureHead {
     var comparison = FixtureHeadComparison(self, targets: targets, threads: threads)
     for start in stride(from: 0, to: targets.count, by: FixtureHead.block) {
       let rows = start..<min(start + FixtureHead.block, targets.count)
-      try comparison.add(LogitsSource(network, normed: normed.rows(rows)))
+      try comparison.add(LogitsSource(network, normed: normed, rows: rows))
     }
     return comparison.metrics
   }

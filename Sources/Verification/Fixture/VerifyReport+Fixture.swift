@@ -5,7 +5,8 @@ internal import Reference
 extension VerifyReport {
   /// Compares a candidate with a fixture.
   init(
-    fixture request: VerifyRequest, progress: (_ done: Int, _ total: Int) -> Void
+    fixture request: VerifyRequest, forecast: (Forecast) -> Void,
+    progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
     for (isAsked, what) in [
       (request.input != nil, "--tokens or --text: the fixture has its own"),
@@ -24,9 +25,13 @@ extension VerifyReport {
       "NMSE is estimated from sketches: within \(Quantity.percent(StateSketch.bound)) of itself; "
         + "same experts are those of \(FixtureLayer.count(rows: header.rows(depth: 0))) tokens")
     let batch = try TokenBatch(fixture.sequences, vocabSize: header.vocabSize)
+    let run = try FixtureRun(
+      model, batch: batch, mtpLayers: mtpLayers, keep: 0, threads: request.threads,
+      memory: request.memory)
+    if let expected = run.forecast { forecast(expected) }
     let comparison = try LogitsComparison(
-      fixture, candidate: try model.network(mtp: mtpLayers > 0, threads: request.threads),
-      batch: batch, mtpLayers: mtpLayers, threads: request.threads, progress: progress)
+      fixture, candidate: run.network, batch: batch, mtpLayers: mtpLayers, threads: run.threads,
+      progress: progress)
     self.init(
       reference: request.reference, candidate: request.candidate, sequences: fixture.sequences,
       comparison: comparison, routedExperts: model.config.routedExperts,
@@ -42,19 +47,19 @@ extension LogitsComparison {
     _ fixture: VerifyFixture, candidate: Network, batch: TokenBatch, mtpLayers: Int,
     threads: Int, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
-    let hidden = try candidate.embed(batch)
-    let embeddingNmse = fixture.embedding.nmse(of: StateSketch(hidden))
+    var states = try candidate.embed(batch)
+    let embeddingNmse = fixture.embedding.nmse(of: StateSketch(states))
     let total = candidate.config.layers + mtpLayers
     var layers: [Layer] = []
     for index in 0..<candidate.config.layers {
       progress(index, total)
-      let routing = try candidate.layer(index, hidden: hidden, batch: batch)
-      layers.append(Layer(index, fixture.layers[index], FixtureLayer(hidden, routing)))
+      let routing = try candidate.layer(index, hidden: states, batch: batch)
+      layers.append(Layer(index, fixture.layers[index], FixtureLayer(states, routing)))
     }
-    var normed = try candidate.finalNorm(hidden)
+    try candidate.finalNorm(states)
     func metrics(depth: Int) throws(Fault) -> LogitsMetrics {
       try fixture.heads[depth].metrics(
-        candidate, normed: normed, targets: batch.ids(depth: depth, distance: depth + 1),
+        candidate, normed: states, targets: batch.ids(depth: depth, distance: depth + 1),
         threads: threads)
     }
     let main = try metrics(depth: 0)
@@ -62,11 +67,10 @@ extension LogitsComparison {
     for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
       let number = candidate.config.layers + index
       progress(number, total)
-      let prediction = try candidate.predictor(index, previous: normed, batch: batch)
-      layers.append(
-        Layer(
-          number, fixture.layers[number], FixtureLayer(prediction.hidden, prediction.routing)))
-      normed = prediction.normed
+      let (hidden, routing) = try candidate.predictor(index, previous: states, batch: batch)
+      states = hidden
+      layers.append(Layer(number, fixture.layers[number], FixtureLayer(states, routing)))
+      try candidate.finalNorm(states, depth: index + 1)
       mtp.append(try metrics(depth: index + 1))
     }
     self.init(main: main, mtp: mtp, embeddingNmse: embeddingNmse, layers: layers)

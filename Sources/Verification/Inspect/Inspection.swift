@@ -1,3 +1,4 @@
+internal import Codecs
 internal import Conversion
 public import Formats
 public import Models
@@ -72,6 +73,8 @@ public struct Inspection: Sendable {
   public private(set) var activePerToken = 0
   /// The same as if every routed expert were used.
   public private(set) var denseActivePerToken = 0
+  /// Weights that are stored in groups, by the scheme.
+  public private(set) var schemes: [String: Int] = [:]
   /// Tensors that neither the config nor an undeclared MTP layer explains.
   public private(set) var unexplained = Tally()
   /// Tensors in the order of their bytes, for listings.
@@ -106,12 +109,19 @@ public struct Inspection: Sendable {
         layers[layer].types[tensors[tensor.index].type, default: Tally()].add(tensors[tensor.index])
       }
     }
+    for (weight, tensor) in files.weights.copies {
+      guard let place = places.place(of: weight) else { continue }
+      isExplained[tensor.index] = true
+      if let layer = place.layer { layers[layer].types[tensor.type, default: Tally()].add(tensor) }
+    }
+    for tensor in files.weights.companions { isExplained[tensor.index] = true }
     for tensor in tensors where !isExplained[tensor.index] { unexplained.add(tensor) }
     layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
   }
 
   private mutating func add(_ weight: SourceWeight, _ place: TensorPlace) {
     let count = weight.shape.elementCount
+    if let scheme = weight.assembly.scheme { schemes[scheme.description, default: 0] += 1 }
     var bytes = 0
     weight.assembly.forEachLeaf { tensor, scaling in
       bytes += tensor.byteCount

@@ -172,6 +172,11 @@ extension Inspection {
   }
 
   private var quantization: String {
+    if !schemes.isEmpty {
+      return schemes.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {
+        "\($0.key) (\(Quantity.plural($0.value, "weight")))"
+      }.joined(separator: ", ")
+    }
     guard let fp8 = config.fp8 else { return "none" }
     return "FP8 E4M3 in blocks of \(fp8.blockRows) × \(fp8.blockColumns), "
       + (fp8.powerOfTwoScales ? "power-of-two scales" : "F32 scales") + " "

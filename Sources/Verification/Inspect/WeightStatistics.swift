@@ -95,7 +95,7 @@ extension WeightStatistics {
   /// Elements that are decoded at a time.
   private static let window = 1 << 20
 
-  private init(_ weight: SourceWeight, of weights: SourceWeights) throws(Fault) {
+  init(_ weight: SourceWeight, of weights: SourceWeights) throws(Fault) {
     tensors = 1
     let (rows, columns) = (weight.assembly.rows, weight.assembly.columns)
     let rowsAtOnce = max(1, Self.window / max(1, columns))

@@ -57,9 +57,10 @@ public struct Forecast: Sendable {
     self.computingRate = computingRate
   }
 
-  /// Two passes one after the other.
-  static func + (one: Forecast, other: Forecast) -> Forecast {
-    Forecast(
+  /// Two passes one after the other, of which one may be short.
+  static func sum(_ one: Forecast?, _ other: Forecast?) -> Forecast? {
+    guard let one, let other else { return one ?? other }
+    return Forecast(
       bytes: one.bytes + other.bytes, operations: one.operations + other.operations,
       readingRate: min(one.readingRate, other.readingRate),
       computingRate: min(one.computingRate, other.computingRate))

@@ -42,15 +42,18 @@ public struct LogitsRun {
         expected: "\(length) tokens, as logits are one tensor", found: "\(sequences[odd].count)")
     }
     let weights = try CheckpointWeights(files.weights, config: config, mtp: mtp)
+    let mtpLayers = mtp ? config.mtpLayers : 0
     let budget = try MemoryBudget(
       limit: memory, threads: threads, sequences: sequences.count, isDivisible: true
     ) { together, plan, threads in
-      Network.bytes(rows: together * length, config: config, threads: threads, plan: plan)
+      Network.bytes(
+        rows: together * length, longest: length, config: config, mtpLayers: mtpLayers,
+        threads: threads, plan: plan)
     }
     network = Network(
       config: config, weights: weights, threads: budget.threads, plan: budget.plan)
     self.sequences = sequences
-    mtpLayers = mtp ? config.mtpLayers : 0
+    self.mtpLayers = mtpLayers
     together = budget.together
     forecast = try Forecast(
       files, lengths: sequences.map(\.count),
@@ -111,15 +114,16 @@ public struct LogitsRun {
     }
     for group in groups {
       let batch = try TokenBatch(Array(sequences[group]), vocabSize: network.config.vocabSize)
-      var normed = try states(of: batch, step)
+      var states = try states(of: batch, step)
       step()
-      try write(normed, depth: 0, from: group.lowerBound, at: starts[0], to: file)
+      try write(states, depth: 0, from: group.lowerBound, at: starts[0], to: file)
       for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
         step()
-        normed = try network.predictor(index, previous: normed, batch: batch).normed
+        states = try network.predictor(index, previous: states, batch: batch).hidden
+        try network.finalNorm(states, depth: index + 1)
         step()
         try write(
-          normed, depth: index + 1, from: group.lowerBound, at: starts[index + 1], to: file)
+          states, depth: index + 1, from: group.lowerBound, at: starts[index + 1], to: file)
       }
     }
   }
@@ -131,7 +135,8 @@ public struct LogitsRun {
       step()
       _ = try network.layer(layer, hidden: hidden, batch: batch)
     }
-    return try network.finalNorm(hidden)
+    try network.finalNorm(hidden)
+    return hidden
   }
 
   /// Writes the logits of normed (tokens, hidden), whose first row is that of a sequence's start.

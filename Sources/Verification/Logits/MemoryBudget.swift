@@ -10,6 +10,8 @@ struct MemoryBudget {
   let threads: Int
   /// Sequences that go through the layers together.
   let together: Int
+  /// Bytes that are left of the limit.
+  private(set) var spare = 0
 
   /// What the command takes where the user names no limit, or as much more as is needed.
   private static let customary = 1_000_000_000
@@ -23,7 +25,8 @@ struct MemoryBudget {
   ///   - limit: bytes that the process may have in memory, what it has now included; nil for the
   ///     customary limit, or for more where that does not do.
   ///   - sequences: how many there are.
-  ///   - isDivisible: whether they may go through the layers in groups.
+  ///   - isDivisible: whether they may go through the layers in groups, each of which reads all
+  ///     weights.
   ///   - bytes: what so many sequences take.
   /// - Throws: `.usage` with the least that does, where the limit cannot be kept.
   init(
@@ -44,8 +47,9 @@ struct MemoryBudget {
         expected: "at least \(ByteSize(bytes: megabytes * 1_000_000))",
         found: "\(ByteSize(bytes: memory))")
     }
-    BufferReserve.limit(to: min(64 << 20, memory - needs[choice]))
     self = ways[choice]
+    spare = memory - needs[choice]
+    BufferReserve.limit(to: min(64 << 20, spare))
   }
 
   private init(plan: MemoryPlan, threads: Int, together: Int) {
@@ -58,20 +62,20 @@ struct MemoryBudget {
   private static func ways(
     _ sequences: Int, isDivisible: Bool, threads: Int
   ) -> [MemoryBudget] {
-    let (single, divided) = (
-      MemoryPlan.all.filter { !$0.repeatsWeights }, MemoryPlan.all.filter(\.repeatsWeights)
+    let (fast, tight) = (
+      MemoryPlan.all.filter { !$0.isTight }, MemoryPlan.all.filter(\.isTight)
     )
     var ways: [MemoryBudget] = []
     var together = sequences
     while true {
-      for plan in single {
+      for plan in fast {
         ways.append(MemoryBudget(plan: plan, threads: threads, together: together))
       }
       guard isDivisible, together > 1 else { break }
       together = (together + 1) / 2
     }
     for threads in threads > 1 ? [threads, 1] : [1] {
-      for plan in divided {
+      for plan in tight {
         ways.append(MemoryBudget(plan: plan, threads: threads, together: together))
       }
     }

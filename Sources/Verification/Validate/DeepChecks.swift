@@ -8,6 +8,8 @@ internal import Tensors
 struct DeepChecks {
   let config: DeepSeekV3Config
   let tensors: [(expected: ExpectedTensor, stored: StoredTensor)]
+  /// Tensors that state a weight's shape, with that shape.
+  let statedShapes: [(stored: StoredTensor, shape: Shape)]
   /// Files by `StoredTensor.shard`, nil where the data is cut short (which has its own finding).
   let shards: [Shard?]
   let threads: Int
@@ -28,6 +30,7 @@ struct DeepChecks {
       report(scan, of: tensors[item].expected, file: file, to: &collector)
     }
     try compareCopies(&collector)
+    try compareShapes(&collector)
     return collector.findings
   }
 
@@ -106,6 +109,26 @@ struct DeepChecks {
     }
   }
 
+  /// What the headers of packed codes hide is stated beside them.
+  private func compareShapes(_ collector: inout FindingCollector) throws(Fault) {
+    for (stored, shape) in statedShapes {
+      guard let file = shards[stored.shard] else { continue }
+      let buffer = ByteBuffer(count: stored.byteCount)
+      try file.file.read(at: stored.offset, into: buffer.bytes)
+      let stated: [Int] = withExtendedLifetime(buffer) {
+        stored.type == .i32
+          ? buffer.bytes.bindMemory(to: Int32.self).map { Int(Int32(littleEndian: $0)) }
+          : buffer.bytes.bindMemory(to: Int64.self).map { Int(Int64(littleEndian: $0)) }
+      }
+      guard stated != shape.dimensions else { continue }
+      collector.add(
+        Finding(
+          .wrongShape, tensor: stored.name, file: file.name, expected: "\(shape.dimensions)",
+          found: "\(stated)", hint: "loaders unpack codes by what it says"),
+        pattern: FindingCollector.pattern(of: stored.name, wholeExperts: false))
+    }
+  }
+
   /// An MTP layer's own embedding and head are copies of the main ones (DeepSeek's README_WEIGHTS).
   private func compareCopies(_ collector: inout FindingCollector) throws(Fault) {
     let originals: [ExpectedTensor.Part: ExpectedTensor.Part] = [
@@ -118,7 +141,7 @@ struct DeepChecks {
         stored.byteCount == original.stored.byteCount
       else { continue }
       guard
-        let offset = try firstDifference(
+        let offset = try Self.firstDifference(
           (file.file, stored.offset), (other.file, original.stored.offset), stored.byteCount)
       else { continue }
       collector.add(
@@ -131,14 +154,15 @@ struct DeepChecks {
     }
   }
 
-  private func firstDifference(
+  /// The first byte in which two places differ; nil where they are equal.
+  static func firstDifference(
     _ a: (file: InputFile, offset: Int), _ b: (file: InputFile, offset: Int), _ count: Int
   ) throws(Fault) -> Int? {
-    let first = ByteBuffer(count: min(count, Self.window))
-    let second = ByteBuffer(count: min(count, Self.window))
+    let first = ByteBuffer(count: min(count, window))
+    let second = ByteBuffer(count: min(count, window))
     var done = 0
     while done < count {
-      let size = min(Self.window, count - done)
+      let size = min(window, count - done)
       let left = UnsafeMutableRawBufferPointer(rebasing: first.bytes[..<size])
       let right = UnsafeMutableRawBufferPointer(rebasing: second.bytes[..<size])
       try a.file.read(at: a.offset + done, into: left)

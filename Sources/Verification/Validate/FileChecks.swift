@@ -95,9 +95,11 @@ struct FileChecks {
           hint: "\(shard.name) is not the file that its header describes: download it again"),
         pattern: nil)
     }
+    // Names that several files use are told apart by the file.
+    let prefix = survey.prefix(of: shard.name)
     for var tensor in header.tensors {
       tensor = StoredTensor(
-        name: tensor.name, type: tensor.type, shape: tensor.shape, shard: index,
+        name: prefix + tensor.name, type: tensor.type, shape: tensor.shape, shard: index,
         offset: tensor.offset, byteCount: tensor.byteCount)
       if let first = tensors[tensor.name] {
         collector.add(

@@ -106,7 +106,7 @@ struct GGUFChecks {
   // MARK: Tensors
 
   /// MTP layers that are declared and of which nothing is there are one finding each.
-  private mutating func checkMTP(_ expected: [DeepSeek2Tensor]) -> Set<Int> {
+  private mutating func checkMTP(_ expected: [DialectTensor]) -> Set<Int> {
     let config = model.config
     var absent: Set<Int> = []
     for layer in config.layers..<config.storedLayers {
@@ -124,7 +124,7 @@ struct GGUFChecks {
   }
 
   /// The name of the joint matrix that stands for a half, as in files from before the split.
-  private func joint(_ tensor: DeepSeek2Tensor) -> String? {
+  private func joint(_ tensor: DialectTensor) -> String? {
     guard tensor.form == .keyHeads || tensor.form == .valueHeads, let layer = tensor.layer else {
       return nil
     }
@@ -132,7 +132,7 @@ struct GGUFChecks {
     return model.files.inventory[name] == nil ? nil : name
   }
 
-  private mutating func check(_ tensor: DeepSeek2Tensor, _ stored: StoredTensor) {
+  private mutating func check(_ tensor: DialectTensor, _ stored: StoredTensor) {
     guard stored.shape == tensor.shape else {
       collector.add(
         Finding(
@@ -142,7 +142,7 @@ struct GGUFChecks {
             ? "it is transposed" : nil), pattern: pattern(tensor.name))
       return
     }
-    guard !tensor.isAlwaysFloat32 || stored.type == .f32 else {
+    guard !tensor.isFloat32InGGUF || stored.type == .f32 else {
       collector.add(
         Finding(
           .wrongType, tensor: tensor.name, file: file(of: stored), expected: "F32",
@@ -153,7 +153,7 @@ struct GGUFChecks {
     sound.append(stored)
   }
 
-  private mutating func checkAbsence(of tensor: DeepSeek2Tensor) {
+  private mutating func checkAbsence(of tensor: DialectTensor) {
     // llama.cpp uses the main model's tables where an MTP layer has no copies of them.
     guard tensor.part != .embeddingCopy, tensor.part != .headCopy else { return }
     collector.add(

@@ -8,17 +8,28 @@ struct TensorChecks {
   let found: [String: StoredTensor]
   let shardNames: [String]
   let excused: Set<String>
+  /// What there should be.
+  private let expected: [ExpectedTensor]
+  /// Shapes of tensors that files hold a part of each.
+  private let wholes: [String: Shape]
   var collector = FindingCollector()
   /// Expected tensors that are there with the right shape and type: what a deep check may read.
-  private(set) var sound: [(expected: ExpectedTensor, stored: StoredTensor)] = []
+  var sound: [(expected: ExpectedTensor, stored: StoredTensor)] = []
+  /// Tensors that state the shape of a weight whose codes are packed, with that shape.
+  var statedShapes: [(stored: StoredTensor, shape: Shape)] = []
   /// What the weights that are not quantized should be; inferred where the config does not say.
   private let plainType: ElementType
 
+  /// - Parameters:
+  ///   - expected: what there should be, where that is not all that the config implies.
+  ///   - wholes: shapes of tensors of which only a part is expected.
   init(
     config: DeepSeekV3Config, found: [String: StoredTensor], shardNames: [String],
-    excused: Set<String>
+    excused: Set<String>, expected: [ExpectedTensor]? = nil, wholes: [String: Shape] = [:]
   ) {
     self.config = config
+    self.expected = expected ?? config.expectedTensors()
+    self.wholes = wholes
     self.found = found
     self.shardNames = shardNames
     self.excused = excused
@@ -26,13 +37,16 @@ struct TensorChecks {
   }
 
   mutating func run() {
-    let expected = config.expectedTensors()
     let absentLayers = checkDeclaredMTP(expected)
     let absentCopies = checkCopies(expected, absentLayers: absentLayers)
     let otherStorage = checkStorageKind(expected)
     var matched = 0
+    var parts: [String] = []
     for tensor in expected {
-      if let stored = found[tensor.name] {
+      if case .compressed(let scheme) = tensor.storage {
+        let isExcused = tensor.layer.map(absentLayers.contains) == true
+        parts += checkParts(of: tensor, scheme, isExcused: isExcused)
+      } else if let stored = found[tensor.name] {
         matched += 1
         check(tensor, stored, otherStorage: otherStorage)
       } else if tensor.layer.map(absentLayers.contains) != true,
@@ -41,9 +55,11 @@ struct TensorChecks {
         checkAbsence(of: tensor, otherStorage: otherStorage)
       }
     }
-    if matched < found.count { checkUnexpected(Set(expected.map(\.name))) }
+    if matched + parts.count < found.count {
+      checkUnexpected(Set(expected.map(\.name) + parts))
+    }
     if let finding = Finding.scoring(config, file: "config.json", key: "scoring_func") {
-      collector.add(finding, pattern: nil)
+      collector.add(finding, pattern: finding.rule.rawValue)
     }
   }
 
@@ -102,6 +118,7 @@ struct TensorChecks {
   private mutating func checkStorageKind(_ expected: [ExpectedTensor]) -> ElementType? {
     var types: Set<ElementType> = []
     let declaresFP8 = config.fp8 != nil
+    guard config.compressed == nil else { return nil }
     var example: StoredTensor?
     for tensor in expected where tensor.storage == .fp8 || (!declaresFP8 && isProjection(tensor)) {
       guard let stored = found[tensor.name] else { continue }
@@ -176,11 +193,12 @@ struct TensorChecks {
   }
 
   private mutating func addOrphan(_ scale: StoredTensor, weight: String) {
+    let kind = config.compressed == nil ? "an FP8 weight" : "codes in place of"
     collector.add(
       Finding(
         .orphanScale, tensor: scale.name, file: shardNames[scale.shard],
-        expected: "an FP8 weight \(weight)", found: found[weight]?.type.rawValue ?? "none",
-        hint: "scales of a weight that is not FP8 are left over: a loader may apply them twice"),
+        expected: "\(kind) \(weight)", found: found[weight]?.type.rawValue ?? "none",
+        hint: "scales of a weight that is not quantized are left over: a loader may apply them"),
       pattern: FindingCollector.pattern(of: scale.name, wholeExperts: true))
   }
 
@@ -191,10 +209,12 @@ struct TensorChecks {
     case .float32: [.f32]
     case .fp8: [otherStorage ?? .f8E4M3]
     case .scale: config.fp8?.powerOfTwoScales == true ? [.f32, .f8E8M0] : [.f32]
+    case .compressed: preconditionFailure("its parts are checked in its place")
     }
   }
 
   private func hint(forShape shape: Shape, of tensor: ExpectedTensor) -> String? {
+    if wholes[tensor.name] == shape { return "it is whole, and each shard has a part of it" }
     if shape.dimensions == tensor.shape.dimensions.reversed() { return "it is transposed" }
     if tensor.storage == .scale, let fp8 = config.fp8 {
       return "the block size is \(fp8.blockRows) × \(fp8.blockColumns), cut blocks counting whole"
@@ -254,6 +274,10 @@ struct TensorChecks {
       let weight = String(tensor.name.dropLast("_scale_inv".count))
       // An FP8 weight where the config has no quantization_config was said once, for all of them.
       if found[weight]?.type == .f8E4M3, config.fp8 == nil { return }
+      addOrphan(tensor, weight: weight)
+      return
+    }
+    if config.compressed != nil, let weight = CompressedTensor.weightName(ofPart: tensor.name) {
       addOrphan(tensor, weight: weight)
       return
     }

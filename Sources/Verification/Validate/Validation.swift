@@ -21,6 +21,18 @@ public struct Validation: Sendable {
   /// in exit code 65 rather than 1, whatever else was found.
   public let malformation: Fault?
 
+  private init(
+    _ findings: [Finding], _ tensors: some Collection<StoredTensor>, deep: Bool,
+    malformation: Fault?
+  ) {
+    self.findings =
+      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
+    checkedTensors = tensors.count
+    checkedBytes = tensors.reduce(0) { $0 + $1.byteCount }
+    isDeep = deep
+    self.malformation = malformation
+  }
+
   /// Checks a MODEL argument, whatever its format.
   ///
   /// - Parameter deep: whether to read every weight.
@@ -32,9 +44,32 @@ public struct Validation: Sendable {
       return
     }
     let survey = try CheckpointSurvey(path: path, threads: threads)
+    let format = ModelFormat(survey)
+    if format == .native {
+      try self.init(native: survey, deep: deep, threads: threads)
+      return
+    }
+    if format == .mlx {
+      try self.init(mlx: survey, deep: deep, threads: threads)
+      return
+    }
     let config = try DeepSeekV3Config(
       json: survey.config, file: Folder.join(survey.folder, "config.json"))
     try self.init(survey, config: config, deep: deep, threads: threads)
+  }
+
+  /// Checks the files of an MLX model, then the weights that they amount to.
+  private init(mlx survey: CheckpointSurvey, deep: Bool, threads: Int) throws(Fault) {
+    var files = FileChecks(survey: survey)
+    try files.run()
+    var found = files.collector.findings
+    if !found.contains(where: { $0.severity == .error }) {
+      var weights = WeightChecks(try SourceModel(survey))
+      weights.run()
+      if deep { try weights.runDeep(threads: threads) }
+      found += weights.collector.findings
+    }
+    self.init(found, files.tensors.values, deep: deep, malformation: files.malformation)
   }
 
   /// Checks a GGUF file against what its metadata implies.
@@ -45,14 +80,22 @@ public struct Validation: Sendable {
     var checks = GGUFChecks(model)
     checks.run()
     if deep { try checks.runDeep(threads: threads) }
-    let findings = checks.collector.findings
-    self.findings =
-      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
-    let tensors = model.files.inventory.tensors
-    checkedTensors = tensors.count
-    checkedBytes = tensors.reduce(0) { $0 + $1.byteCount }
-    isDeep = deep
-    malformation = nil
+    self.init(
+      checks.collector.findings, model.files.inventory.tensors, deep: deep, malformation: nil)
+  }
+
+  /// Checks DeepSeek's model-parallel shards, each against what the config implies for it.
+  ///
+  /// - Parameter deep: whether to read every weight.
+  /// - Throws: `.inputOutput` where reading fails; `.malformed` for shards of several divisions, and
+  ///   for a config that is none.
+  public init(native survey: CheckpointSurvey, deep: Bool, threads: Int) throws(Fault) {
+    var files = FileChecks(survey: survey)
+    try files.run()
+    var checks = try NativeChecks(survey, files)
+    try checks.run(deep: deep, threads: threads)
+    let findings = files.collector.findings + checks.findings
+    self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
   }
 
   /// Checks a checkpoint against its config.
@@ -73,14 +116,10 @@ public struct Validation: Sendable {
     var findings = files.collector.findings + tensors.collector.findings
     if deep {
       findings += try DeepChecks(
-        config: config, tensors: tensors.sound, shards: files.openShards, threads: threads
+        config: config, tensors: tensors.sound, statedShapes: tensors.statedShapes,
+        shards: files.openShards, threads: threads
       ).run()
     }
-    self.findings =
-      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
-    checkedTensors = files.tensors.count
-    checkedBytes = files.tensors.values.reduce(0) { $0 + $1.byteCount }
-    isDeep = deep
-    malformation = files.malformation
+    self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
   }
 }

@@ -37,7 +37,13 @@ struct WeightScan: Sendable {
     default: break
     }
     if type == .f8E4M3 { saturated += bytes.reduce(0) { $0 + ($1 & 0x7F == 0x7E ? 1 : 0) } }
-    if isScale && type == .f32 { scanScales(bytes) }
+    guard isScale else { return }
+    switch type {
+    case .f32: scanScales(bytes)
+    case .bf16, .f16: scanSigns(bytes.bindMemory(to: UInt16.self))
+    case .f8E4M3: scanSigns(bytes.bindMemory(to: UInt8.self))
+    default: break
+    }
   }
 
   @inline(__always)
@@ -73,5 +79,12 @@ struct WeightScan: Sendable {
       if value <= 0 { badScales += 1 }
       if powerOfTwo, value > 0, value.isFinite, value.significand != 1 { unevenScales += 1 }
     }
+  }
+
+  private mutating func scanSigns<Bits: FixedWidthInteger & UnsignedInteger>(
+    _ scales: UnsafeBufferPointer<Bits>
+  ) {
+    let sign: Bits = 1 << (Bits.bitWidth - 1)
+    for bits in scales where bits == 0 || bits & sign != 0 { badScales += 1 }
   }
 }

@@ -28,24 +28,6 @@ extension Activations {
 
   /// Σ x², in double precision.
   var energy: Double { values.reduce(0) { $0 + Double($1) * Double($1) } }
-
-  /// Σ (x − other)², in double precision.
-  func squaredDistance(to other: Activations) -> Double {
-    precondition(other.rows == rows && other.columns == columns)
-    let (a, b) = (values, other.values)
-    var sum = 0.0
-    for place in 0..<a.count {
-      let difference = Double(a[place]) - Double(b[place])
-      sum += difference * difference
-    }
-    return sum
-  }
-
-  /// Σ (x − reference)² / Σ reference²; 0 where nothing differs, NaN where it is not finite.
-  func nmse(against reference: Activations) -> Double {
-    let error = squaredDistance(to: reference)
-    return error == 0 ? 0 : error / reference.energy
-  }
 }
 
 extension Routing {
@@ -60,12 +42,10 @@ extension Routing {
   }
 
   /// How far the candidate's weights of experts are from these, an expert that is not chosen
-  /// having weight 0: mean over the tokens of Σ |candidate − this| / Σ this. From 0 for equal weights
-  /// to 2 for other experts with weights of the same sum.
-  func weightDifference(to candidate: Routing) -> Double {
+  /// having weight 0: adds Σ |candidate − this| / Σ this of each token to `total`, from 0 for equal
+  /// weights to 2 for other experts with weights of the same sum.
+  func addWeightDifferences(to candidate: Routing, onto total: inout Double) {
     precondition(candidate.experts.count == experts.count && candidate.choices == choices)
-    guard !experts.isEmpty else { return 0 }
-    var total = 0.0
     for start in stride(from: 0, to: experts.count, by: choices) {
       var weights: [Int: Double] = [:]
       var sum = 0.0
@@ -80,7 +60,6 @@ extension Routing {
       let difference = weights.values.map { abs($0) }.sorted().reduce(0, +)
       total += difference == 0 ? 0 : difference / sum
     }
-    return total / Double(experts.count / choices)
   }
 }
 

@@ -87,31 +87,23 @@ extension LogitsComparison.Layer {
     routerWeightDifference = nil
   }
 
-  /// Compares hidden states (tokens, hidden) of both models after a layer.
-  init(
-    _ index: Int, _ hidden: (Activations, Activations), _ routing: (Routing?, Routing?),
-    own: LogitsComparison.Own?
-  ) {
+  /// What both models' states after a layer add up to.
+  init(_ index: Int, _ sums: LayerSums) {
     self.index = index
-    hiddenNmse = hidden.1.nmse(against: hidden.0)
-    let router = RouterDifference(routing)
-    routerAgreement = router?.agreement
-    routerWeightDifference = router?.weightDifference
-    experts = LogitsComparison.ExpertCount.all(routing.0?.experts ?? [], routing.1?.experts ?? [])
-    self.own = own
+    hiddenNmse = sums.states.nmse
+    routerAgreement = sums.router.agreement
+    routerWeightDifference = sums.router.weightDifference
+    experts = sums.experts.all
+    own = sums.own.map { LogitsComparison.Own($0) }
   }
 }
 
 extension LogitsComparison.ExpertCount {
   /// Counts the choices of both models, in the order of the experts.
   static func all(_ reference: [Int], _ candidate: [Int]) -> [LogitsComparison.ExpertCount] {
-    var counts: [Int: (uses: Int, candidateUses: Int)] = [:]
-    for expert in reference { counts[expert, default: (0, 0)].uses += 1 }
-    for expert in candidate { counts[expert, default: (0, 0)].candidateUses += 1 }
-    return counts.sorted { $0.key < $1.key }.map {
-      LogitsComparison.ExpertCount(
-        index: $0.key, uses: $0.value.uses, candidateUses: $0.value.candidateUses)
-    }
+    var counts = ExpertCounts()
+    counts.add(reference, candidate)
+    return counts.all
   }
 }
 
@@ -124,33 +116,28 @@ extension LogitsComparison.Own {
     routerWeightDifference = nil
   }
 
-  /// Compares the outputs (tokens, hidden) of both models' layers for the same input.
-  init(_ output: (Activations, Activations), _ routing: (Routing?, Routing?)) {
-    nmse = output.1.nmse(against: output.0)
-    let router = RouterDifference(routing)
-    routerAgreement = router?.agreement
-    routerWeightDifference = router?.weightDifference
-    experts = router == nil ? [] : LogitsComparison.Own.experts(output, routing)
+  /// What the outputs of both models' layers for the same input add up to.
+  init(_ sums: OwnSums) {
+    nmse = sums.states.nmse
+    routerAgreement = sums.router.agreement
+    routerWeightDifference = sums.router.weightDifference
+    experts = sums.choices.map { LogitsComparison.Own.experts(sums.tokens, $0) } ?? []
   }
 
   private static func experts(
-    _ output: (Activations, Activations), _ routing: (Routing?, Routing?)
+    _ tokens: [SquaredError], _ choices: (reference: Routing, candidate: Routing)
   ) -> [LogitsComparison.ExpertUse] {
-    guard let reference = routing.0, let candidate = routing.1 else { return [] }
+    let (reference, candidate) = choices
     var sums: [Int: (uses: Int, candidateUses: Int, error: Double, energy: Double)] = [:]
-    var errors: [Double] = []
-    for token in 0..<output.0.rows {
-      let (a, b) = (output.0.rows(token..<token + 1), output.1.rows(token..<token + 1))
-      let (error, energy) = (b.squaredDistance(to: a), a.energy)
-      errors.append(error)
+    for (token, sum) in tokens.enumerated() {
       for place in token * reference.choices..<(token + 1) * reference.choices {
         sums[reference.experts[place], default: (0, 0, 0, 0)].uses += 1
-        sums[reference.experts[place]]?.error += error
-        sums[reference.experts[place]]?.energy += energy
+        sums[reference.experts[place]]?.error += sum.error
+        sums[reference.experts[place]]?.energy += sum.energy
         sums[candidate.experts[place], default: (0, 0, 0, 0)].candidateUses += 1
       }
     }
-    let shares = ErrorShares(errors, reference)
+    let shares = ErrorShares(tokens.map(\.error), reference)
     return sums.keys.sorted().compactMap { expert in
       sums[expert].map {
         LogitsComparison.ExpertUse(
@@ -202,20 +189,5 @@ private struct ErrorShares {
         byExpert[expert] = explained[expert] / total
       }
     }
-  }
-}
-
-/// How two routers' choices differ; nil where one of the layers is dense or they choose other
-/// numbers of experts.
-private struct RouterDifference {
-  let agreement: Double
-  let weightDifference: Double
-
-  init?(_ routing: (Routing?, Routing?)) {
-    guard let reference = routing.0, let candidate = routing.1,
-      reference.choices == candidate.choices
-    else { return nil }
-    agreement = candidate.agreement(with: reference)
-    weightDifference = reference.weightDifference(to: candidate)
   }
 }

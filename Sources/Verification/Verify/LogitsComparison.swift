@@ -6,7 +6,8 @@ internal import Synchronization
 /// Two networks compared over the same tokens, after every layer and at the head.
 ///
 /// They run in lock step. Neither all hidden states nor all logits are ever held: a layer's are
-/// compared and replaced by the next one's, and the vocabulary passes by in tiles.
+/// compared and replaced by the next one's, and the vocabulary passes by in tiles. Sums are taken in
+/// the order of the tokens, so that neither threads nor memory show in them.
 public struct LogitsComparison: Sendable {
   /// The main model's logits.
   public let main: LogitsMetrics
@@ -30,42 +31,37 @@ public struct LogitsComparison: Sendable {
   /// Runs both networks.
   ///
   /// - Parameters:
+  ///   - batches: sequences, those of a batch together and the batches one after the other, each
+  ///     through all weights; how they are divided does not show in the result.
   ///   - mtpLayers: how many MTP layers to compare; both networks must have them.
   ///   - isolates: whether to feed the reference's hidden states into the candidate's layers too,
   ///     which takes another pass of the candidate over weights that are read once for both.
-  ///   - progress: called with the layers done and all layers.
+  ///   - progress: called with the layers done and all layers, a head counting as one.
   /// - Throws: `.malformed` where the networks do not have the same layers and vocabulary, and what
   ///   the forward pass throws.
   public init(
-    reference: Network, candidate: Network, batch: TokenBatch, mtpLayers: Int,
+    reference: Network, candidate: Network, batches: [TokenBatch], mtpLayers: Int,
     isolates: Bool = false, threads: Int,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Fault) {
     try LogitsComparison.requireLikeness(reference.config, candidate.config)
-    let pair = NetworkPair(
-      reference: reference, candidate: candidate, batch: batch, isolates: isolates)
-    var layers: [Layer] = []
-    let total = reference.config.layers + mtpLayers
-    var hidden = (try reference.embed(batch), try candidate.embed(batch))
-    embeddingNmse = hidden.1.nmse(against: hidden.0)
-    for index in 0..<reference.config.layers {
-      progress(index, total)
-      layers.append(try pair.layer(index, hidden: &hidden))
+    let layers = reference.config.layers
+    var sums = ComparisonSums(layers: layers, mtpLayers: mtpLayers, isolates: isolates)
+    let total = batches.count * (layers + 1 + 2 * mtpLayers)
+    var done = 0
+    for batch in batches {
+      let pair = NetworkPair(
+        reference: reference, candidate: candidate, batch: batch, mtpLayers: mtpLayers,
+        threads: threads)
+      try pair.run(into: &sums) {
+        progress(done, total)
+        done += 1
+      }
     }
-    var normed = (try reference.finalNorm(hidden.0), try candidate.finalNorm(hidden.1))
-    main = try LogitsComparison.head(
-      reference, candidate, normed, targets: batch.ids(depth: 0, distance: 1), threads: threads)
-    var mtp: [LogitsMetrics] = []
-    for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
-      progress(reference.config.layers + index, total)
-      layers.append(try pair.predictor(index, normed: &normed))
-      mtp.append(
-        try LogitsComparison.head(
-          reference, candidate, normed,
-          targets: batch.ids(depth: index + 1, distance: index + 2), threads: threads))
-    }
-    self.layers = layers
-    self.mtp = mtp
+    main = LogitsMetrics(sums.heads[0])
+    mtp = sums.heads.dropFirst().filter { !$0.isEmpty }.map { LogitsMetrics($0) }
+    embeddingNmse = sums.embedding.nmse
+    self.layers = sums.layers.prefix(layers + mtp.count).enumerated().map { Layer($0, $1) }
   }
 
   /// Only models of one shape can be compared position by position and layer by layer.
@@ -83,75 +79,112 @@ public struct LogitsComparison: Sendable {
     }
   }
 
-  /// Compares logits tile by tile of the vocabulary: normed (tokens, hidden) of both.
+  /// Compares logits of normed states (tokens, hidden) of both, position by position.
   static func head(
     _ reference: Network, _ candidate: Network, _ normed: (Activations, Activations),
     targets: [Int?], threads: Int
-  ) throws(Fault) -> LogitsMetrics {
-    let states = Mutex(targets.map { PositionSums(target: $0) })
-    for tile in reference.vocabularyTiles {
-      let a = Activations(unwrittenRows: targets.count, columns: tile.count)
-      let b = Activations(unwrittenRows: targets.count, columns: tile.count)
-      try reference.logits(of: normed.0, vocabulary: tile, into: a)
-      try candidate.logits(of: normed.1, vocabulary: tile, into: b)
-      try Workers.run(threads: threads, count: targets.count) { _, row throws(Fault) in
-        var state = states.withLock { $0[row] }
-        state.add(a[row], b[row], vocabulary: tile)
-        let result = state
-        states.withLock { $0[row] = result }
+  ) throws(Fault) -> [PositionSums] {
+    var sums: [PositionSums] = []
+    let most = min(reference.tileRows, candidate.tileRows)
+    for start in stride(from: 0, to: targets.count, by: most) {
+      let rows = start..<min(start + most, targets.count)
+      let states = Mutex(targets[rows].map { PositionSums(target: $0) })
+      for tile in reference.vocabularyTiles {
+        let a = Activations(unwrittenRows: rows.count, columns: tile.count)
+        let b = Activations(unwrittenRows: rows.count, columns: tile.count)
+        try reference.logits(of: normed.0, rows: rows, vocabulary: tile, into: a)
+        try candidate.logits(of: normed.1, rows: rows, vocabulary: tile, into: b)
+        try Workers.run(threads: threads, count: rows.count) { _, row throws(Fault) in
+          var state = states.withLock { $0[row] }
+          state.add(a[row], b[row], vocabulary: tile)
+          let result = state
+          states.withLock { $0[row] = result }
+        }
       }
+      sums += states.withLock { $0 }
     }
-    return LogitsMetrics(states.withLock { $0 })
+    return sums
   }
 }
 
-/// One layer at a time of both networks.
+/// Both networks on the sequences of a batch, in lock step.
 private struct NetworkPair {
   let reference: Network
   let candidate: Network
   let batch: TokenBatch
-  let isolates: Bool
+  let mtpLayers: Int
+  let threads: Int
 
-  /// Decoder layer `index` of both on their own streams (tokens, hidden), which it replaces.
-  func layer(
-    _ index: Int, hidden: inout (Activations, Activations)
-  ) throws(Fault) -> LogitsComparison.Layer {
-    guard isolates else {
-      let routing = (
-        try reference.layer(index, hidden: hidden.0, batch: batch),
-        try candidate.layer(index, hidden: hidden.1, batch: batch)
-      )
-      return LogitsComparison.Layer(index, hidden, routing, own: nil)
+  /// Runs everything; `step` is called before each layer and each head.
+  func run(into sums: inout ComparisonSums, _ step: () -> Void) throws(Fault) {
+    let layers = reference.config.layers
+    var states = (try reference.embed(batch), try candidate.embed(batch))
+    sums.embedding.add(states)
+    for index in 0..<layers {
+      step()
+      try layer(index, &states, into: &sums.layers[index])
     }
-    // The candidate's stream beside the reference's: each weight is read once for both.
-    let both = Activations(joining: [hidden.1, hidden.0])
-    let routings = try candidate.layer(index, hidden: both, batch: try batch.times(2))?.split(2)
-    let routing = try reference.layer(index, hidden: hidden.0, batch: batch)
-    let outputs = both.split(2)
-    hidden.1 = outputs[0]
-    return LogitsComparison.Layer(
-      index, hidden, (routing, routings?[0]),
-      own: LogitsComparison.Own((hidden.0, outputs[1]), (routing, routings?[1])))
+    step()
+    try reference.finalNorm(states.0)
+    try candidate.finalNorm(states.1)
+    sums.heads[0] += try head(states, depth: 0)
+    for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
+      step()
+      try predictor(index, &states, into: &sums.layers[layers + index])
+      try reference.finalNorm(states.0, depth: index + 1)
+      try candidate.finalNorm(states.1, depth: index + 1)
+      step()
+      sums.heads[index + 1] += try head(states, depth: index + 1)
+    }
   }
 
-  /// MTP layer `index` of both on their own normed states (rows, hidden), which it replaces.
-  func predictor(
-    _ index: Int, normed: inout (Activations, Activations)
-  ) throws(Fault) -> LogitsComparison.Layer {
-    let number = reference.config.layers + index
-    let expected = try reference.predictor(index, previous: normed.0, batch: batch)
-    guard isolates else {
-      let found = try candidate.predictor(index, previous: normed.1, batch: batch)
-      normed = (expected.normed, found.normed)
-      return LogitsComparison.Layer(
-        number, (expected.hidden, found.hidden), (expected.routing, found.routing), own: nil)
+  private func head(
+    _ normed: (Activations, Activations), depth: Int
+  ) throws(Fault) -> [PositionSums] {
+    try LogitsComparison.head(
+      reference, candidate, normed, targets: batch.ids(depth: depth, distance: depth + 1),
+      threads: threads)
+  }
+
+  /// Decoder layer `index` of both on their own streams (tokens, hidden), which it replaces.
+  private func layer(
+    _ index: Int, _ states: inout (Activations, Activations), into sums: inout LayerSums
+  ) throws(Fault) {
+    guard sums.own != nil else {
+      let routing = (
+        try reference.layer(index, hidden: states.0, batch: batch),
+        try candidate.layer(index, hidden: states.1, batch: batch)
+      )
+      return sums.add(states, routing)
     }
+    // The candidate's stream beside the reference's: each weight is read once for both.
+    states.1 = Activations(joining: [states.1, states.0])
+    let routings = try candidate.layer(
+      index, hidden: states.1, batch: try batch.times(2))?.split(2)
+    let routing = try reference.layer(index, hidden: states.0, batch: batch)
+    let outputs = states.1.split(2)
+    states.1 = outputs[0]
+    sums.add(states, (routing, routings?[0]))
+    sums.own?.add((states.0, outputs[1]), (routing, routings?[1]))
+  }
+
+  /// MTP layer `index` of both on their own normed states (rows, hidden), which its output replaces.
+  private func predictor(
+    _ index: Int, _ states: inout (Activations, Activations), into sums: inout LayerSums
+  ) throws(Fault) {
+    let isolates = sums.own != nil
+    if isolates { states.1 = Activations(joining: [states.1, states.0]) }
+    let expected = try reference.predictor(index, previous: states.0, batch: batch)
+    states.0 = expected.hidden
     let found = try candidate.predictor(
-      index, previous: Activations(joining: [normed.1, normed.0]), batch: try batch.times(2))
-    let (hidden, routings) = (found.hidden.split(2), found.routing?.split(2))
-    normed = (expected.normed, found.normed.split(2)[0])
-    return LogitsComparison.Layer(
-      number, (expected.hidden, hidden[0]), (expected.routing, routings?[0]),
-      own: LogitsComparison.Own((expected.hidden, hidden[1]), (expected.routing, routings?[1])))
+      index, previous: states.1, batch: try batch.times(isolates ? 2 : 1))
+    guard isolates else {
+      states.1 = found.hidden
+      return sums.add(states, (expected.routing, found.routing))
+    }
+    let (outputs, routings) = (found.hidden.split(2), found.routing?.split(2))
+    states.1 = outputs[0]
+    sums.add(states, (expected.routing, routings?[0]))
+    sums.own?.add((states.0, outputs[1]), (expected.routing, routings?[1]))
   }
 }

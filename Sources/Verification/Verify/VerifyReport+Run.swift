@@ -21,8 +21,8 @@ public struct VerifyRequest: Sendable {
   public var isolatesModels = false
   /// Rows of the blame; nil to blame nothing.
   public var blameCount: Int?
-  /// Bytes for what is tried at the same time while blaming.
-  public var memory = 1_000_000_000
+  /// Bytes that the process may have in memory; nil for 1 GB, or for more where that does not do.
+  public var memory: Int?
   /// Threads to compute with.
   public var threads = Workers.available
   /// The text of some token ids, where there is a tokenizer.
@@ -41,14 +41,18 @@ extension VerifyReport {
 
   /// Opens two models, compares them and applies thresholds.
   ///
-  /// - Parameter progress: called with the layers done and all layers.
+  /// - Parameters:
+  ///   - forecast: called before a comparison that takes long.
+  ///   - progress: called with the layers done and all layers.
   /// - Throws: what opening the models, reading the tokens and the forward pass throw; `.usage` for
-  ///   what cannot be asked of a fixture.
+  ///   what cannot be asked of a fixture, and with the least memory that does, where the limit
+  ///   cannot be kept.
   public init(
-    _ request: VerifyRequest, progress: (_ done: Int, _ total: Int) -> Void
+    _ request: VerifyRequest, forecast: (Forecast) -> Void = { _ in },
+    progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
     if try VerifyFixture.isFixture(request.reference) {
-      try self.init(fixture: request, progress: progress)
+      try self.init(fixture: request, forecast: forecast, progress: progress)
       return
     }
     let threads = request.threads
@@ -63,30 +67,12 @@ extension VerifyReport {
     let sequences = try VerifyReport.sequences(
       request.input, for: first, notes: &notes)
     let batch = try TokenBatch(sequences, vocabSize: first.config.vocabSize)
-    let weights = (
-      try CheckpointWeights(first.weights, config: first.config, mtp: mtpLayers > 0),
-      try CheckpointWeights(second.weights, config: second.config, mtp: mtpLayers > 0)
-    )
-    let comparison = try LogitsComparison(
-      reference: Network(config: first.config, weights: weights.0, threads: threads),
-      candidate: Network(config: second.config, weights: weights.1, threads: threads),
-      batch: batch, mtpLayers: mtpLayers,
-      isolates: request.isolates || request.isolatesModels || request.blameCount != nil,
-      threads: threads,
-      progress: progress)
+    let run = try ComparisonRun(first, second, batch: batch, mtpLayers: mtpLayers, request)
+    if let expected = run.forecast { forecast(expected) }
+    let comparison = try run.compare(progress: progress)
     let differences = ConfigDifference.all(reference: first.config, candidate: second)
-    var blame: [Blame]?
-    if let count = request.blameCount {
-      let models = BlameModels(
-        reference: first.config, candidate: second.config, referenceWeights: weights.0,
-        candidateWeights: weights.1,
-        additional: Set(second.config.expectedTensors().map(\.name)).subtracting(
-          first.config.expectedTensors().map(\.name)),
-        mtpLayers: mtpLayers, threads: threads)
-      blame = try BlameSearch(
-        models: models, batch: batch, differences: differences, count: count,
-        memory: request.memory
-      ).run(layers: comparison.layers, progress: progress)
+    let blame = try request.blameCount.map { count throws(Fault) in
+      try run.blame(comparison, differences: differences, count: count, progress: progress)
     }
     self.init(
       reference: request.reference, candidate: request.candidate, sequences: sequences,

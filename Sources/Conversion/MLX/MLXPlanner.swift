@@ -1,0 +1,233 @@
+internal import Codecs
+internal import Formats
+internal import Models
+internal import Platform
+internal import Tensors
+
+/// Decides what an MLX model holds: the tensors that mlx-lm's converter would write.
+struct MLXPlanner {
+  private(set) var tensors: [PlannedTensor] = []
+  private(set) var dropped: [DroppedTensor] = []
+  private(set) var warnings: [String] = []
+  /// Elements of all weights, scales apart: the index' `total_parameters`.
+  private(set) var parameters = 0
+
+  private let source: SourceModel
+  private let recipe: Recipe
+  private let mlx: MLXRecipe
+  /// What the output holds: the source's config with the MTP layers that are kept.
+  private let target: DeepSeekV3Config
+  /// What plain weights are stored in.
+  private let plainType: ElementType
+  /// Settings of modules, in their order, and whether they were there before.
+  private var settings: [(module: String, setting: MLXSetting, isCarried: Bool)] = []
+
+  /// The one layer that mlx-lm's loader leaves out.
+  private static let skippedLayer = 61
+
+  /// Checks the source against its config and decides every tensor.
+  ///
+  /// - Throws: `.malformed` with the tensor that is missing or does not fit; `.usage` for a recipe
+  ///   that cannot be followed.
+  init(_ source: SourceModel, recipe: Recipe, mlx: MLXRecipe) throws(Fault) {
+    self.source = source
+    self.recipe = recipe
+    self.mlx = mlx
+    guard recipe.mtp != .only else {
+      throw Fault(.usage, "--mtp only goes with --to hf: mlx-lm runs no MTP layers alone")
+    }
+    let present = source.presentMTPLayers()
+    var target = source.config
+    target.mtpLayers = recipe.mtp == .drop ? 0 : present
+    self.target = target
+    plainType =
+      if case .plain(let type) = mlx.storage?.kind { type } else { target.dataType ?? .bf16 }
+    try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
+    var used: Set<String> = []
+    for tensor in target.mlxTensors(mlx.layout) {
+      let parts = tensor.sources.compactMap { source.weights[$0]?.assembly }
+      // What must be there was checked; copies of embedding and head need not.
+      guard parts.count == tensor.sources.count else { continue }
+      used.formUnion(tensor.sources)
+      parameters += tensor.shape.elementCount
+      try decide(tensor, Assembly.stacked(parts).taking(tensor.form, of: target))
+    }
+    for weight in source.weights.all where !used.contains(weight.name) {
+      let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= target.storedLayers
+      dropped += weight.dropped(
+        isMTP && recipe.mtp == .drop
+          ? "--mtp drop leaves MTP layers out" : "mlx-lm has no such tensor")
+    }
+    warn()
+  }
+
+  // MARK: Tensors
+
+  private mutating func decide(_ tensor: DialectTensor, _ assembly: Assembly) throws(Fault) {
+    let isModule = tensor.shape.dimensions.count > 1 && tensor.part != .router
+    let isPlain = if case .plain = mlx.storage?.kind { true } else { false }
+    if !isPlain, let scheme = assembly.scheme, let setting = scheme.mlxSetting,
+      try carry(tensor, assembly, scheme, setting)
+    {
+      return
+    }
+    guard isModule, case .groups(let setting) = mlx.storage?.kind,
+      let scheme = GroupScheme(setting)
+    else { return try keep(tensor, assembly, reason(tensor, isModule: isModule)) }
+    guard scheme.divides(columns: assembly.columns) else {
+      return try keep(
+        tensor, assembly, "rows of \(assembly.columns) are no groups of \(setting.groupSize)")
+    }
+    settings.append((MLXNames.module(of: tensor.name), setting, false))
+    let quantization = Quantization(.groups(scheme), of: plainType)
+    let reason = "\(tensor.part.rawValue): \(setting.text)"
+    try addCodes(tensor, assembly, scheme, .quantize(quantization, .codes), reason)
+    try add(
+      tensor, .scales, assembly, scheme.scaleType(of: plainType), groups: scheme,
+      .quantize(quantization, .scales), "one per group of \(setting.groupSize)")
+    guard scheme.offsets == .biases else { return }
+    try add(
+      tensor, .biases, assembly, plainType, groups: scheme, .quantize(quantization, .offsets),
+      "one per group of \(setting.groupSize)")
+  }
+
+  /// Why a tensor stays a plain one.
+  private func reason(_ tensor: DialectTensor, isModule: Bool) -> String {
+    if tensor.isCorrectionBias { return "decides routing: keeps its type" }
+    if tensor.part == .router { return "mlx-lm quantizes no router" }
+    return isModule
+      ? "stored in \(plainType.rawValue)" : "\(tensor.part.rawValue): no matrix of a module"
+  }
+
+  private mutating func keep(
+    _ tensor: DialectTensor, _ assembly: Assembly, _ reason: String
+  ) throws(Fault) {
+    let type = tensor.isCorrectionBias ? assembly.first.tensor.type : plainType
+    try add(
+      tensor.name, type, tensor.shape, nil, assembly, assembly.operation(to: type), reason)
+  }
+
+  /// Moves codes that MLX reads as they are.
+  ///
+  /// - Returns: false where they would have to be turned around or cut within groups.
+  private mutating func carry(
+    _ tensor: DialectTensor, _ assembly: Assembly, _ scheme: GroupScheme, _ setting: MLXSetting
+  ) throws(Fault) -> Bool {
+    guard let codes = assembly.component({ tensor, _ in tensor }),
+      let scales = assembly.component({ $1?.scales })
+    else { return false }
+    let offsets = assembly.component { $1?.offsets }
+    settings.append((MLXNames.module(of: tensor.name), setting, true))
+    let reason = "\(scheme) is \(setting.text)"
+    try addCodes(tensor, codes, scheme, codes.operation(to: scheme.code), reason)
+    let type = scales.first.tensor.type
+    try add(
+      tensor, .scales, scales, type, groups: scheme, scales.operation(to: type),
+      "one per group of \(setting.groupSize)")
+    guard setting.mode == .affine else { return true }
+    if let offsets {
+      try add(
+        tensor, .biases, offsets, type, groups: scheme, offsets.operation(to: type),
+        "one per group of \(setting.groupSize)")
+    } else {
+      let zero = -Float(1 << (setting.bits - 1))
+      try add(
+        tensor, .biases, scales, type, groups: scheme, .times(zero),
+        "the zero point as a bias: \(Int(zero)) scales")
+    }
+    return true
+  }
+
+  private mutating func addCodes(
+    _ tensor: DialectTensor, _ assembly: Assembly, _ scheme: GroupScheme, _ operation: Operation,
+    _ reason: String
+  ) throws(Fault) {
+    try add(tensor.name, scheme.code, tensor.shape, .u32, assembly, operation, reason)
+  }
+
+  /// Adds scales or biases: (…, groups).
+  private mutating func add(
+    _ tensor: DialectTensor, _ component: MLXNames.Component, _ assembly: Assembly,
+    _ type: ElementType, groups scheme: GroupScheme, _ operation: Operation, _ reason: String
+  ) throws(Fault) {
+    let columns = tensor.shape.dimensions.last ?? 1
+    guard
+      let shape = Shape(tensor.shape.dimensions.dropLast() + [scheme.groups(columns: columns)])
+    else { preconditionFailure("there are fewer groups than columns") }
+    try add(
+      MLXNames.module(of: tensor.name) + "." + component.rawValue, type, shape,
+      // mlx has no types of one byte but this.
+      type.bits == 8 ? .u8 : nil, assembly, operation, reason)
+  }
+
+  private mutating func add(
+    _ name: String, _ type: ElementType, _ shape: Shape, _ container: ElementType?,
+    _ assembly: Assembly, _ operation: Operation, _ reason: String
+  ) throws(Fault) {
+    let entry =
+      container.map { OutputLayout.Entry(name: name, type: type, shape: shape, in: $0) }
+      ?? OutputLayout.Entry(name: name, type: type, shape: shape)
+    guard let entry else {
+      throw Fault(
+        .malformed, "becomes too large, or does not fill whole words",
+        file: source.weights.path(of: assembly.first.tensor), tensor: name,
+        found: "\(shape) of \(type.rawValue)")
+    }
+    tensors.append(
+      PlannedTensor(entry: entry, assembly: assembly, operation: operation, reason: reason))
+  }
+
+  // MARK: Around the tensors
+
+  private mutating func warn() {
+    let layers = target.layers..<target.storedLayers
+    if layers == Self.skippedLayer..<Self.skippedLayer + 1 {
+      warnings.append("mlx-lm loads this without the MTP layer, which it leaves out by its number")
+    } else if !layers.isEmpty {
+      warnings.append(
+        "mlx-lm refuses MTP layers other than layer \(Self.skippedLayer): use --mtp drop to load "
+          + "this there")
+    }
+    if target.tiedEmbeddings {
+      warnings.append("mlx-lm does not load a model of this family without lm_head.weight")
+    }
+    if let gguf = source.gguf {
+      warnings += gguf.notes
+      warnings.append("a GGUF file's tokenizer is not turned into tokenizer.json")
+    }
+    warnings += source.skippedFiles
+  }
+
+  /// A folder with shards, index and config, and the side files of the source.
+  func output() throws(Fault) -> PlannedOutput {
+    let layout = try SafetensorsWriterLayout(
+      tensors.map(\.entry), shardLimit: recipe.shardLimit ?? MLXRecipe.usualShardLimit,
+      order: .given, format: "mlx")
+    let documents = MLXDocuments(
+      config: source.networkConfig, settings: settings,
+      plainType: mlx.storage.map { _ in plainType },
+      dropsMTP: recipe.mtp == .drop)
+    let generation = try TokenizerFiles.json("generation_config.json", in: source.checkpoint.folder)
+    return PlannedOutput(
+      tensors: tensors, layout: layout.output,
+      documents: [
+        PlannedDocument(
+          name: SafetensorsIndex.fileName, kind: .index,
+          bytes: MLXDocuments.index(layout.output, parameters: parameters)),
+        PlannedDocument(
+          name: "config.json", kind: .config,
+          bytes: documents.configText(endOfText: generation?["eos_token_id"])),
+      ],
+      sideFiles: source.sideFiles, dropped: dropped, warnings: warnings)
+  }
+}
+
+extension DialectTensor {
+  /// The bias by which experts are chosen, which mlx-lm does not convert.
+  fileprivate var isCorrectionBias: Bool { part == .router && shape.dimensions.count == 1 }
+}
+
+extension MLXSetting {
+  /// `affine, 4 bits, groups of 64`
+  fileprivate var text: String { "\(mode.rawValue), \(bits) bits, groups of \(groupSize)" }
+}

@@ -1,0 +1,70 @@
+/// The name of one of DeepSeek's model-parallel shards: `model{i}-mp{n}.safetensors`, whose tensors
+/// are shard i of n.
+///
+/// DeepSeek's loader opens that file alone and refuses tensors that its network lacks. MTP layers
+/// are such, so Fathom puts them beside it, into `mtp{i}-mp{n}.safetensors`.
+public struct NativeShardName: Sendable, Hashable {
+  /// Which tensors a file holds.
+  public enum Part: String, Sendable, Hashable, CaseIterable {
+    /// Those that DeepSeek's code loads.
+    case model
+    /// Those of the MTP layers.
+    case mtp
+  }
+
+  /// Which tensors it holds.
+  public let part: Part
+  /// Its number, from 0.
+  public let rank: Int
+  /// Shards that the model is divided into.
+  public let count: Int
+
+  /// Names a shard.
+  public init(_ part: Part, rank: Int, of count: Int) {
+    self.part = part
+    self.rank = rank
+    self.count = count
+  }
+
+  /// Reads a file's name; nil for any other, and for a rank that its count does not have.
+  public init?(_ file: String) {
+    guard file.hasSuffix(Self.ending) else { return nil }
+    let pieces = file.dropLast(Self.ending.count).split(
+      separator: "-", omittingEmptySubsequences: false)
+    guard pieces.count == 2, pieces[1].hasPrefix(Self.mark),
+      let part = Part.allCases.first(where: { pieces[0].hasPrefix($0.rawValue) }),
+      let rank = Self.number(pieces[0].dropFirst(part.rawValue.count)),
+      let count = Self.number(pieces[1].dropFirst(Self.mark.count)), rank < count
+    else { return nil }
+    self.init(part, rank: rank, of: count)
+  }
+
+  /// The file's name.
+  public var file: String { stem + Self.ending }
+  /// The same without its ending.
+  public var stem: String { "\(part.rawValue)\(rank)-\(Self.mark)\(count)" }
+
+  private static let ending = ".safetensors"
+  private static let mark = "mp"
+
+  /// A number as it is written without leading zeros.
+  private static func number(_ text: Substring) -> Int? {
+    guard (1...5).contains(text.utf8.count), let number = Int(text), String(number) == text
+    else { return nil }
+    return number
+  }
+
+  /// Names that a set lacks: one of n implies the others.
+  static func missing(_ names: [String]) -> [String] {
+    let present = Set(names.compactMap { NativeShardName($0) })
+    var missing: [String] = []
+    for count in Set(present.map(\.count)).sorted() {
+      for part in Part.allCases
+      where present.contains(where: { $0.part == part && $0.count == count }) {
+        missing += (0..<count).lazy.map { NativeShardName(part, rank: $0, of: count) }
+          .filter { !present.contains($0) }.prefix(1000).map(\.file)
+      }
+    }
+    return missing
+  }
+}

@@ -1,0 +1,134 @@
+public import Tensors
+
+/// A tensor that stands in a compressed-tensors checkpoint for a weight, or beside it.
+public struct CompressedTensor: Sendable, Hashable {
+  /// What a tensor is to its weight.
+  public enum Role: String, Sendable, Hashable, CaseIterable {
+    /// The codes: the first and only one that is always there.
+    case codes
+    /// Their scales.
+    case scales
+    /// The codes that stand for zero.
+    case zeroPoints
+    /// What all scales are divided by.
+    case globalScale
+    /// The shape of the matrix, which packing hides.
+    case shape
+    /// What is stored about activations.
+    case inputs
+  }
+
+  /// What it is to the weight.
+  public let role: Role
+  /// What takes the place of `weight` in its name.
+  public let name: String
+  /// Its own shape.
+  public let shape: Shape
+  /// The types that it may have, the usual one first.
+  public let types: [ElementType]
+}
+
+extension CompressedTensor {
+  /// What follows a module's name where codes and what belongs to them are stored.
+  private static let suffixes = [
+    "weight_packed", "weight_scale", "weight_zero_point", "weight_global_scale", "weight_shape",
+    "input_scale", "input_zero_point", "input_global_scale",
+  ]
+
+  /// The weight that a tensor of such a name would belong to; nil for other names.
+  public static func weightName(ofPart name: String) -> String? {
+    guard let dot = name.lastIndex(of: "."),
+      suffixes.contains(where: { name[name.index(after: dot)...] == $0 })
+    else { return nil }
+    return name[...dot] + "weight"
+  }
+}
+
+extension CompressedScheme {
+  /// Scales that are not bound to a type of their own.
+  private static let scaleTypes: [ElementType] = [.bf16, .f32, .f16]
+
+  /// What a checkpoint holds of a matrix, the codes first.
+  ///
+  /// Source: compressed-tensors 0.20, `compression_param_names` and `initialize_qparams`.
+  ///
+  /// - Parameter shape: the matrix's own, (rows, columns); nil is returned for what is none, or has
+  ///   no whole groups.
+  public func tensors(of shape: Shape) -> [CompressedTensor]? {
+    guard shape.dimensions.count == 2, fits(columns: shape.dimensions[1]) else { return nil }
+    var tensors = [codes(of: shape), scales(of: shape)]
+    if !isSymmetric { tensors.append(zeroPoints(of: shape)) }
+    if format == .packed { tensors.append(.init("weight_shape", .shape, [2], [.i64, .i32])) }
+    if format == .nvfp4 {
+      tensors.append(.init("weight_global_scale", .globalScale, [1], [.f32]))
+    }
+    switch inputs {
+    case .none: break
+    case .scale(let isSymmetric):
+      tensors.append(.init("input_scale", .inputs, [1], Self.scaleTypes))
+      guard !isSymmetric else { break }
+      tensors.append(.init("input_zero_point", .inputs, [1], [.i8, .f8E4M3]))
+    case .globalScale: tensors.append(.init("input_global_scale", .inputs, [1], [.f32]))
+    }
+    return tensors.compactMap { $0 }
+  }
+
+  /// The name of the tensor that holds the codes.
+  public var codesName: String {
+    switch format {
+    case .packed, .nvfp4, .mxfp4: "weight_packed"
+    case .int8, .float8, .naive, .mxfp8: "weight"
+    }
+  }
+
+  private func codes(of shape: Shape) -> CompressedTensor? {
+    let (rows, columns) = (shape.dimensions[0], shape.dimensions[1])
+    switch (format, number) {
+    case (.packed, _):
+      return .init(codesName, .codes, [rows, words(columns)], [.i32])
+    case (.nvfp4, _), (.mxfp4, _):
+      return .init(codesName, .codes, [rows, columns / 2], [.u8])
+    case (_, .float8): return .init(codesName, .codes, [rows, columns], [.f8E4M3])
+    default: return .init(codesName, .codes, [rows, columns], [.i8])
+    }
+  }
+
+  private func scales(of shape: Shape) -> CompressedTensor? {
+    let types: [ElementType] =
+      switch format {
+      case .nvfp4: [.f8E4M3]
+      case .mxfp4, .mxfp8: [.u8, .f8E8M0]
+      case .packed, .int8, .float8, .naive: Self.scaleTypes
+      }
+    return .init("weight_scale", .scales, grid(of: shape), types)
+  }
+
+  private func zeroPoints(of shape: Shape) -> CompressedTensor? {
+    let grid = grid(of: shape)
+    // Packed along the output features, whatever the codes are packed along.
+    return format == .packed
+      ? .init("weight_zero_point", .zeroPoints, [words(grid[0]), grid[1]], [.i32])
+      : .init("weight_zero_point", .zeroPoints, grid, [.i8])
+  }
+
+  /// One scale for the whole matrix is a vector of one.
+  private func grid(of shape: Shape) -> [Int] {
+    if geometry == .tensor { return [1] }
+    let block = block(of: shape)
+    return [
+      (shape.dimensions[0] + block.rows - 1) / block.rows,
+      (shape.dimensions[1] + block.columns - 1) / block.columns,
+    ]
+  }
+
+  /// 32-bit words that so many codes fill.
+  private func words(_ count: Int) -> Int { (count * number.bits + 31) / 32 }
+}
+
+extension CompressedTensor {
+  /// Nil where the shape's elements overflow, which a config's reader has excluded.
+  fileprivate init?(_ name: String, _ role: Role, _ dimensions: [Int], _ types: [ElementType]) {
+    guard let shape = Shape(dimensions) else { return nil }
+    self.init(role: role, name: name, shape: shape, types: types)
+  }
+}

@@ -1,0 +1,160 @@
+public import Platform
+
+/// Which modules of a checkpoint compressed-tensors stores, and how: a `quantization_config` whose
+/// `quant_method` is `compressed-tensors`.
+public struct CompressedTensorsConfig: Sendable, Hashable {
+  /// One of `config_groups`.
+  public struct Group: Sendable, Hashable {
+    /// Its key.
+    public let name: String
+    /// The modules that it is for.
+    public let targets: [ModuleTarget]
+    /// How their weights are stored; nil where only activations are quantized.
+    public let scheme: CompressedScheme?
+
+    /// Names a group.
+    public init(name: String, targets: [ModuleTarget], scheme: CompressedScheme?) {
+      self.name = name
+      self.targets = targets
+      self.scheme = scheme
+    }
+  }
+
+  /// The groups in the order of the document.
+  public let groups: [Group]
+  /// Modules that no group is for.
+  public let ignored: [ModuleTarget]
+  private let targets: TargetTable
+  private let exceptions: TargetTable
+
+  /// Sorts the targets; where one stands twice the last group has it.
+  public init(groups: [Group], ignored: [ModuleTarget]) {
+    self.groups = groups
+    self.ignored = ignored
+    targets = TargetTable(
+      groups.enumerated().flatMap { index, group in group.targets.map { ($0, index) } })
+    exceptions = TargetTable(ignored.map { ($0, 0) })
+  }
+
+  /// How the weight of a module is stored, nil where it is stored as it is.
+  ///
+  /// Source: compressed-tensors 0.20, `match_named_modules` and `match_targets`.
+  ///
+  /// - Parameters:
+  ///   - name: the module's path in the checkpoint.
+  ///   - moduleClass: the class of torch that it is; others are never quantized.
+  ///   - steps: how many patterns may take; those that they took are subtracted.
+  /// - Throws: `.malformed` where that is not enough.
+  public func scheme(
+    ofModule name: String, moduleClass: ModuleTarget.Class, steps: inout Int
+  ) throws(Fault) -> CompressedScheme? {
+    guard try exceptions.first(for: name, moduleClass, steps: &steps) == nil else { return nil }
+    return try targets.first(for: name, moduleClass, steps: &steps).flatMap { groups[$0].scheme }
+  }
+
+  /// Rows and columns of the blocks of FP8 weights; nil where there are none, or several sizes.
+  public var fp8Blocks: (rows: Int, columns: Int)? {
+    let schemes = Set(groups.compactMap(\.scheme).filter { $0.number == .float8 })
+    guard schemes.count == 1, case .block(let rows, let columns)? = schemes.first?.geometry else {
+      return nil
+    }
+    return (rows, columns)
+  }
+
+  /// How a tensor of the network is stored; nil where it is stored as it is, or is no weight of a
+  /// module that can be stored otherwise.
+  func scheme(of tensor: ExpectedTensor, steps: inout Int) throws(Fault) -> CompressedScheme? {
+    guard let module = tensor.module, let moduleClass = tensor.moduleClass else { return nil }
+    return try scheme(ofModule: String(module), moduleClass: moduleClass, steps: &steps)
+  }
+
+  /// Whether both say the same.
+  public static func == (left: Self, right: Self) -> Bool {
+    left.groups == right.groups && left.ignored == right.ignored
+  }
+
+  /// Hashes what equality is about.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(groups)
+    hasher.combine(ignored)
+  }
+}
+
+/// What names modules in a config of compressed-tensors: a path, a pattern, or a class.
+public struct ModuleTarget: Sendable, Hashable {
+  /// Classes of torch whose weights compressed-tensors stores.
+  public enum Class: String, Sendable, Hashable {
+    case linear = "Linear"
+    case embedding = "Embedding"
+  }
+
+  /// As it stands in the config: a pattern follows `re:`.
+  public let text: String
+  private let pattern: RegularExpression?
+
+  /// Compiles a target.
+  ///
+  /// - Throws: `.malformed` for a pattern that cannot be used.
+  public init(_ text: String) throws(Fault) {
+    self.text = text
+    pattern =
+      text.hasPrefix(ModuleTarget.mark)
+      ? try RegularExpression(python: String(text.dropFirst(ModuleTarget.mark.count))) : nil
+  }
+
+  private static let mark = "re:"
+
+  /// Whether it is a pattern.
+  var isPattern: Bool { pattern != nil }
+
+  /// Whether it names the path, or its pattern fits from the path's beginning.
+  ///
+  /// - Parameter steps: how many a pattern may take; those that it took are subtracted.
+  /// - Throws: `.malformed` where that is not enough.
+  public func matches(_ path: String, steps: inout Int) throws(Fault) -> Bool {
+    guard let pattern else { return text == path }
+    return try pattern.matches(startOf: path, steps: &steps)
+  }
+
+  /// The order in which compressed-tensors tries patterns.
+  func precedes(_ other: ModuleTarget) -> Bool {
+    text.unicodeScalars.lexicographicallyPrecedes(other.text.unicodeScalars)
+  }
+
+  /// Whether both are written alike.
+  public static func == (left: ModuleTarget, right: ModuleTarget) -> Bool {
+    left.text == right.text
+  }
+
+  /// Hashes what equality is about.
+  public func hash(into hasher: inout Hasher) { hasher.combine(text) }
+}
+
+/// Finds the target that a module falls under: its path, else a pattern, else its class.
+private struct TargetTable: Sendable {
+  private var exact: [String: Int] = [:]
+  private var patterns: [(target: ModuleTarget, value: Int)] = []
+
+  /// Later values stand for earlier ones of the same target.
+  init(_ targets: [(ModuleTarget, Int)]) {
+    var owners: [ModuleTarget: Int] = [:]
+    for (target, value) in targets { owners[target] = value }
+    for (target, value) in owners {
+      if target.isPattern {
+        patterns.append((target, value))
+      } else {
+        exact[target.text] = value
+      }
+    }
+    patterns.sort { $0.target.precedes($1.target) }
+  }
+
+  func first(
+    for name: String, _ moduleClass: ModuleTarget.Class, steps: inout Int
+  ) throws(Fault) -> Int? {
+    if let value = exact[name] { return value }
+    for (target, value) in patterns where try target.matches(name, steps: &steps) { return value }
+    // Every class of torch is a Module; these two have no others between.
+    return exact[moduleClass.rawValue] ?? exact["Module"]
+  }
+}

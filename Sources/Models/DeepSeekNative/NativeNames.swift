@@ -1,0 +1,174 @@
+public import Tensors
+
+/// Names of tensors in DeepSeek's own model-parallel shards, `model{i}-mp{n}.safetensors`, and how
+/// each tensor is divided among the shards.
+///
+/// Source: DeepSeek-V3's `inference/convert.py`. It has no names for what joins an MTP layer to the
+/// stream; those follow the same rule: `model.` goes, and what its table does not list stays.
+public enum NativeNames {
+  /// How a tensor is divided among shards; the scales of an FP8 weight go with it.
+  public enum Division: Sendable, Hashable, CaseIterable {
+    /// Every shard has all of it.
+    case replicated
+    /// Shard i has the i-th part of its rows: output features, or tokens.
+    case rows
+    /// Shard i has the i-th part of its columns: input features.
+    case columns
+    /// One shard has all of it: that which owns its routed expert.
+    case expert
+
+    /// The shape of what one of so many shards has; each has as much as any other.
+    public func part(of shape: Shape, among shards: Int) -> Shape {
+      var dimensions = shape.dimensions
+      switch self {
+      case .replicated, .expert: return shape
+      case .rows: dimensions[0] /= shards
+      case .columns: dimensions[1] /= shards
+      }
+      guard let part = Shape(dimensions) else { preconditionFailure("a part is smaller") }
+      return part
+    }
+  }
+
+  /// A module as both sides write it, without what stands before: `model.layers.N.`, `layers.N.`.
+  struct Row: Sendable {
+    let huggingFace: String
+    let native: String
+    var division = Division.replicated
+    var endings = matrix
+  }
+
+  /// The last part of a name on both sides.
+  typealias Ending = (huggingFace: String, native: String)
+
+  /// A matrix, or the weight of a norm, which has no scales.
+  static let matrix: [Ending] = [("weight", "weight"), ("weight_scale_inv", "scale")]
+  /// The router has a bias of its own; no other module of the dialect has one.
+  static let router: [Ending] = [("weight", "weight"), ("e_score_correction_bias", "bias")]
+
+  /// What `{e}` stands for in the names of experts.
+  static let expertMark = "{e}"
+
+  /// Modules outside the layers.
+  static let outer: [Row] = [
+    Row(huggingFace: "model.embed_tokens", native: "embed", division: .rows),
+    Row(huggingFace: "model.norm", native: "norm"),
+    Row(huggingFace: "lm_head", native: "head", division: .rows),
+  ]
+
+  /// Modules of a layer, those of MTP layers last.
+  static let layer: [Row] =
+    [
+      Row(huggingFace: "input_layernorm", native: "attn_norm"),
+      Row(huggingFace: "post_attention_layernorm", native: "ffn_norm"),
+      Row(huggingFace: "self_attn.q_proj", native: "attn.wq", division: .rows),
+      Row(huggingFace: "self_attn.q_a_proj", native: "attn.wq_a"),
+      Row(huggingFace: "self_attn.q_a_layernorm", native: "attn.q_norm"),
+      Row(huggingFace: "self_attn.q_b_proj", native: "attn.wq_b", division: .rows),
+      Row(huggingFace: "self_attn.kv_a_proj_with_mqa", native: "attn.wkv_a"),
+      Row(huggingFace: "self_attn.kv_a_layernorm", native: "attn.kv_norm"),
+      Row(huggingFace: "self_attn.kv_b_proj", native: "attn.wkv_b", division: .rows),
+      Row(huggingFace: "self_attn.o_proj", native: "attn.wo", division: .columns),
+      Row(huggingFace: "mlp.gate", native: "ffn.gate", endings: router),
+    ] + projections("mlp.", "ffn.") + projections("mlp.shared_experts.", "ffn.shared_experts.")
+    + projections("mlp.experts.{e}.", "ffn.experts.{e}.").map {
+      Row(huggingFace: $0.huggingFace, native: $0.native, division: .expert)
+    } + [
+      Row(huggingFace: "embed_tokens", native: "embed", division: .rows),
+      Row(huggingFace: "enorm", native: "enorm"),
+      Row(huggingFace: "hnorm", native: "hnorm"),
+      Row(huggingFace: "eh_proj", native: "eh_proj"),
+      Row(huggingFace: "shared_head.norm", native: "shared_head.norm"),
+      Row(huggingFace: "shared_head.head", native: "shared_head.head", division: .rows),
+    ]
+
+  /// The three matrices of a gated MLP.
+  private static func projections(_ huggingFace: String, _ native: String) -> [Row] {
+    [
+      Row(huggingFace: huggingFace + "gate_proj", native: native + "w1", division: .rows),
+      Row(huggingFace: huggingFace + "down_proj", native: native + "w2", division: .columns),
+      Row(huggingFace: huggingFace + "up_proj", native: native + "w3", division: .rows),
+    ]
+  }
+
+  /// A tensor's name in the other dialect.
+  public struct Translation: Sendable, Hashable {
+    /// The name.
+    public let name: String
+    /// How the tensor is divided.
+    public let division: Division
+    /// Index of its routed expert, nil elsewhere.
+    public let expert: Int?
+  }
+
+  /// The native name of a tensor; nil for one that the dialect cannot name.
+  public static func native(of huggingFace: String) -> Translation? {
+    let place = Place(huggingFace, layers: "model.layers.")
+    guard let row = (place.layer == nil ? outerByOther : layerByOther)[place.module],
+      let ending = row.endings.first(where: { $0.huggingFace == place.ending })
+    else { return nil }
+    return Translation(
+      name: place.name(row.native, ending: ending.native, layers: "layers."),
+      division: row.division, expert: place.expert.flatMap { Int($0) })
+  }
+
+  /// The Hugging Face name of a native tensor; nil for one that is no such.
+  public static func huggingFace(of native: String) -> Translation? {
+    let place = Place(native, layers: "layers.")
+    guard let row = (place.layer == nil ? outerByNative : layerByNative)[place.module],
+      let ending = row.endings.first(where: { $0.native == place.ending })
+    else { return nil }
+    return Translation(
+      name: place.name(row.huggingFace, ending: ending.huggingFace, layers: "model.layers."),
+      division: row.division, expert: place.expert.flatMap { Int($0) })
+  }
+
+  private static let outerByOther = index(outer, by: \.huggingFace)
+  private static let layerByOther = index(layer, by: \.huggingFace)
+  private static let outerByNative = index(outer, by: \.native)
+  private static let layerByNative = index(layer, by: \.native)
+
+  private static func index(_ rows: [Row], by name: (Row) -> String) -> [String: Row] {
+    Dictionary(uniqueKeysWithValues: rows.map { (name($0), $0) })
+  }
+
+  /// The parts of a name, with the numbers of layer and expert taken out.
+  private struct Place {
+    private(set) var layer: Substring?
+    private(set) var expert: Substring?
+    let module: String
+    let ending: Substring
+
+    init(_ name: String, layers: String) {
+      var rest = name[...]
+      if name.hasPrefix(layers) {
+        let number = rest.dropFirst(layers.count).prefix { $0 != "." }
+        if Place.isNumber(number) {
+          layer = number
+          rest = rest.dropFirst(layers.count + number.count + 1)
+        }
+      }
+      var parts = rest.split(separator: ".", omittingEmptySubsequences: false)
+      ending = parts.popLast() ?? ""
+      if let place = parts.firstIndex(of: "experts"), place + 1 < parts.count,
+        Place.isNumber(parts[place + 1])
+      {
+        expert = parts[place + 1]
+        parts[place + 1] = Substring(NativeNames.expertMark)
+      }
+      module = parts.joined(separator: ".")
+    }
+
+    func name(_ module: String, ending: String, layers: String) -> String {
+      let filled = module.split(
+        separator: NativeNames.expertMark, omittingEmptySubsequences: false
+      ).joined(separator: expert ?? "")
+      return (layer.map { "\(layers)\($0)." } ?? "") + filled + "." + ending
+    }
+
+    private static func isNumber(_ text: Substring) -> Bool {
+      (1...9).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        && (text.utf8.first != 0x30 || text.utf8.count == 1)
+    }
+  }
+}

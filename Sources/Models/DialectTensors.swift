@@ -1,0 +1,100 @@
+public import Tensors
+
+/// How a tensor of another dialect relates to the Hugging Face tensors that it holds.
+public enum WeightForm: Sendable, Hashable, CaseIterable {
+  /// It is one of them.
+  case whole
+  /// It stacks one matrix of every routed expert: (experts, rows, columns).
+  case experts
+  /// The key half of `kv_b_proj`, each head transposed: (heads, latent, nope).
+  case keyHeads
+  /// The value half of `kv_b_proj`: (heads, value, latent).
+  case valueHeads
+}
+
+/// A name as Hugging Face and another dialect write it, without what stands before in a layer.
+struct NameRow: Sendable {
+  let huggingFace: String
+  let own: String
+  var form = WeightForm.whole
+
+  /// What `{e}` stands for in the names of experts.
+  static let expertMark = "{e}"
+}
+
+/// A tensor of another dialect and the Hugging Face tensors that it is made of.
+public struct DialectTensor: Sendable, Hashable {
+  /// The dialect's name.
+  public let name: String
+  /// Dimensions, outermost first.
+  public let shape: Shape
+  /// How it relates to its sources.
+  public let form: WeightForm
+  /// Names of its sources: the experts in order for a stack, one name for all else.
+  public let sources: [String]
+  /// What it is part of.
+  public let part: ExpectedTensor.Part
+  /// Index of its layer, nil outside the layers.
+  public let layer: Int?
+}
+
+/// The tables of a dialect: tensors before, in and after the layers.
+struct NameTable: Sendable {
+  var before: [NameRow]
+  var layer: [NameRow]
+  var after: [NameRow] = []
+  /// What stands before the names in layer N: `blk.N.`.
+  let layerPrefix: @Sendable (Int) -> String
+}
+
+extension DeepSeekV3Config {
+  /// Every tensor of a dialect that holds a model of this config, in the order of the tables.
+  ///
+  /// Copies of embedding and head in MTP layers are included.
+  func tensors(_ table: NameTable) -> [DialectTensor] {
+    var byName: [String: ExpectedTensor] = [:]
+    for tensor in expectedTensors() where tensor.storage != .scale { byName[tensor.name] = tensor }
+    var tensors: [DialectTensor] = []
+    func add(_ row: NameRow, from prefix: String, to ownPrefix: String, layer: Int?) {
+      let sources = sourceNames(row).map { prefix + $0 }
+      guard let first = sources.first.flatMap({ byName[$0] }),
+        let shape = shape(of: row.form, source: first.shape)
+      else { return }
+      tensors.append(
+        DialectTensor(
+          name: ownPrefix + row.own, shape: shape, form: row.form, sources: sources,
+          part: first.part, layer: layer))
+    }
+    for row in table.before { add(row, from: "", to: "", layer: nil) }
+    for layer in 0..<storedLayers {
+      for row in table.layer {
+        add(row, from: "model.layers.\(layer).", to: table.layerPrefix(layer), layer: layer)
+      }
+    }
+    for row in table.after { add(row, from: "", to: "", layer: nil) }
+    return tensors
+  }
+
+  private func sourceNames(_ row: NameRow) -> [String] {
+    guard row.form == .experts else { return [row.huggingFace] }
+    return (0..<routedExperts).map { ExpectedTensor.name(row.huggingFace, expert: $0) }
+  }
+
+  /// The shape of a tensor made of sources of the given shape.
+  private func shape(of form: WeightForm, source: Shape) -> Shape? {
+    switch form {
+    case .whole: source
+    case .experts: Shape([routedExperts] + source.dimensions)
+    case .keyHeads: Shape([heads, keyValueRank, nopeHeadSize])
+    case .valueHeads: Shape([heads, valueHeadSize, keyValueRank])
+    }
+  }
+}
+
+extension ExpectedTensor {
+  /// A name with its expert filled in.
+  public static func name(_ pattern: String, expert: Int) -> String {
+    let parts = pattern.split(separator: NameRow.expertMark, omittingEmptySubsequences: false)
+    return parts.joined(separator: String(expert))
+  }
+}

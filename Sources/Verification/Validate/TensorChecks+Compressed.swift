@@ -1,0 +1,99 @@
+internal import Formats
+internal import Models
+internal import Tensors
+
+extension TensorChecks {
+  /// Checks what stands in place of a weight that compressed-tensors stores as codes.
+  ///
+  /// - Parameter isExcused: whether the absence of all of it has been said.
+  /// - Returns: the names of what was found.
+  mutating func checkParts(
+    of weight: ExpectedTensor, _ scheme: CompressedScheme, isExcused: Bool
+  ) -> [String] {
+    guard let parts = scheme.tensors(of: weight.shape) else {
+      collector.add(
+        Finding(
+          .metadataMismatch, tensor: weight.name, file: "config.json",
+          expected: "\(scheme), which has whole groups", found: "\(weight.shape)",
+          hint: "the module belongs on quantization_config's ignore list"),
+        pattern: FindingCollector.pattern(of: weight.name, wholeExperts: false))
+      return found[weight.name].map { [$0.name] } ?? []
+    }
+    let tensors = parts.map { ($0, weight.part($0)) }
+    let there = tensors.compactMap { found[$1.name] }
+    // The codes come first, and nothing else is missed without them.
+    guard let codes = found[tensors[0].1.name] else {
+      if !isExcused { checkAbsence(ofCodes: tensors[0].1, of: weight, scheme) }
+      // Plain weights in their place have been said to be wrong.
+      return there.map(\.name) + (found[weight.name].map { [$0.name] } ?? [])
+    }
+    for (part, tensor) in tensors {
+      if let stored = found[tensor.name] {
+        check(part, tensor, stored, weight: weight, scheme)
+      } else if !excused.contains(tensor.name) {
+        addAbsence(of: part, tensor, codes: codes, scheme)
+      }
+    }
+    return there.map(\.name)
+  }
+
+  private mutating func checkAbsence(
+    ofCodes codes: ExpectedTensor, of weight: ExpectedTensor, _ scheme: CompressedScheme
+  ) {
+    guard !excused.contains(codes.name) else { return }
+    guard let plain = found[weight.name] else {
+      collector.add(
+        Finding(.missingTensor, tensor: codes.name, expected: "\(codes.shape)", found: "none"),
+        pattern: FindingCollector.pattern(of: codes.name, wholeExperts: true))
+      return
+    }
+    collector.add(
+      Finding(
+        .metadataMismatch, tensor: weight.name, file: shardNames[plain.shard],
+        expected: "\(scheme), as quantization_config says", found: plain.type.rawValue,
+        hint: "the weights were decompressed, or the module belongs on the ignore list"),
+      pattern: FindingCollector.pattern(of: weight.name, wholeExperts: true))
+  }
+
+  private mutating func addAbsence(
+    of part: CompressedTensor, _ tensor: ExpectedTensor, codes: StoredTensor,
+    _ scheme: CompressedScheme
+  ) {
+    let isScale = tensor.storage == .scale
+    collector.add(
+      Finding(
+        isScale ? .missingScale : .missingTensor, tensor: tensor.name,
+        file: shardNames[codes.shard],
+        expected: "\(part.role.rawValue) \(tensor.shape) of \(codes.name)", found: "none",
+        hint: isScale
+          ? "without them codes are no weights" : "loaders look for it: \(scheme) has it"),
+      pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))
+  }
+
+  private mutating func check(
+    _ part: CompressedTensor, _ tensor: ExpectedTensor, _ stored: StoredTensor,
+    weight: ExpectedTensor, _ scheme: CompressedScheme
+  ) {
+    let pattern = FindingCollector.pattern(of: tensor.name, wholeExperts: false)
+    guard stored.shape == part.shape else {
+      collector.add(
+        Finding(
+          tensor.storage == .scale ? .wrongScaleShape : .wrongShape, tensor: tensor.name,
+          file: shardNames[stored.shard], expected: part.shape.description,
+          found: stored.shape.description, hint: "\(weight.shape) stored as \(scheme)"),
+        pattern: pattern)
+      return
+    }
+    guard part.types.contains(stored.type) else {
+      collector.add(
+        Finding(
+          .wrongType, tensor: tensor.name, file: shardNames[stored.shard],
+          expected: part.types.map(\.rawValue).joined(separator: " or "),
+          found: stored.type.rawValue, hint: "\(part.role.rawValue) of \(scheme)"),
+        pattern: pattern)
+      return
+    }
+    sound.append((tensor, stored))
+    if part.role == .shape { statedShapes.append((stored, weight.shape)) }
+  }
+}

@@ -1,0 +1,49 @@
+internal import ArgumentParser
+internal import Formats
+internal import Platform
+internal import Verification
+
+struct HashCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "hash",
+    abstract: "Print a content hash of every tensor, and one of the whole checkpoint.",
+    discussion: """
+      A tensor's hash covers its type, shape and stored bytes, and neither its name nor its file: it \
+      stays the same when a checkpoint is cut into other shards, packed, or moved to another format \
+      that stores the same type. The last line hashes the list of all tensors and their names. With \
+      --check the exit code is 1 where the checkpoint is not what the list says.
+      """)
+
+  @Argument(help: ModelArgument.help)
+  var model: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Compare with a list that fathom hash printed, as text or JSON.", valueName: "file"))
+  var check: String?
+
+  @Option(help: "Output format: text or json.")
+  var format = OutputFormat.text
+
+  @OptionGroup
+  var work: WorkOptions
+
+  @OptionGroup
+  var report: ReportOptions
+
+  func run() throws {
+    let destination = try report.destination()
+    let list = try check.map { path throws(Fault) in (path, try HashList(path: path)) }
+    let inventory = try Inventory(model: model, threads: work.threads)
+    let hashes = try ProgressLine.during(work.progress) { report throws(Fault) in
+      try ContentHashes(inventory, threads: work.threads, progress: report)
+    }
+    let result = HashReport(
+      hashes, check: list.map { (list: $0.0, differences: $0.1.differences(from: hashes)) })
+    var text = ""
+    let write = { (piece: String) throws(Fault) in text += piece }
+    try format == .json ? result.writeJSON(write) : result.writeText(write)
+    try destination.write(text)
+    if !result.holds { throw ExitCode(1) }
+  }
+}

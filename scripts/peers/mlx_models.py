@@ -1,0 +1,98 @@
+"""What mlx-lm makes of a checkpoint: the steps of `mlx_lm.convert`, the tokenizer apart.
+
+mlx-lm loads a tokenizer with transformers and saves it anew; the models here may have none.
+"""
+
+import json
+import struct
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+from mlx.utils import tree_flatten, tree_map_with_path
+from mlx_lm import utils
+from mlx_lm.convert import MODEL_CONVERSION_DTYPES
+
+GROUPS = (32, 64, 128)
+# Fathom's names: mlx-lm's mode, bits and sizes of groups.
+KINDS = {f"{bits}bit": ("affine", bits, GROUPS) for bits in (2, 3, 4, 5, 6, 8)}
+KINDS |= {"mxfp4": ("mxfp4", 4, (32,)), "mxfp8": ("mxfp8", 8, (32,)), "nvfp4": ("nvfp4", 4, (16,))}
+PLAIN = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
+
+
+class Bytes(int):
+    """A limit that `make_shards`, which takes GiB, takes for bytes."""
+
+    def __lshift__(self, _):
+        return int(self)
+
+
+@contextmanager
+def shards_of(limit):
+    """Shards of at most so many bytes, None for mlx-lm's own 5 GiB."""
+    original = utils.make_shards
+    if limit is not None:
+        utils.make_shards = lambda weights: original(weights, Bytes(limit))
+    yield
+    utils.make_shards = original
+
+
+def convert(source, output, kind=None, group=None, dtype=None, limit=None):
+    """Writes what `mlx_lm.convert` writes, with the weights quantized unless `kind` is None."""
+    model, config = utils.load_model(Path(source), lazy=True)
+    dtype = dtype or config.get("torch_dtype")
+    if dtype in MODEL_CONVERSION_DTYPES:
+        target, chosen = getattr(mx, dtype), model.cast_predicate
+
+        def cast(name, value):
+            floating = mx.issubdtype(value.dtype, mx.floating)
+            return value.astype(target) if floating and chosen(name) else value
+
+        model.update(tree_map_with_path(cast, model.parameters()))
+    if kind is not None:
+        mode, bits, _ = KINDS[kind]
+        model, config = utils.quantize_model(model, config, group, bits, mode=mode)
+    output = Path(output)
+    with shards_of(limit):
+        utils.save_model(output, model, donate_model=True)
+    utils.save_config(config, output / "config.json")
+
+
+def read(folder):
+    """name → (type, shape, bytes, file) of every tensor of a folder."""
+    tensors = {}
+    for path in sorted(Path(folder).glob("model*.safetensors")):
+        data = path.read_bytes()
+        end = 8 + struct.unpack("<Q", data[:8])[0]
+        header = json.loads(data[8:end])
+        assert header.pop("__metadata__", None) == {"format": "mlx"}, path
+        for name, entry in header.items():
+            first, last = entry["data_offsets"]
+            tensors[name] = (
+                entry["dtype"], entry["shape"], data[end + first:end + last], path.name)
+    return tensors
+
+
+def decoded(folder):
+    """name → F32 array of every weight of a model."""
+    model, _ = utils.load_model(Path(folder))
+    model.set_dtype(mx.float32)
+    weights = dict(tree_flatten(model.parameters()))
+    values = {}
+    for path, module in model.named_modules():
+        if not hasattr(module, "bits"):
+            continue
+        values[f"{path}.weight"] = mx.dequantize(
+            module.weight, module.scales, module.get("biases"), module.group_size, module.bits,
+            mode=module.mode, dtype=mx.float32)
+        for name in ("weight", "scales", "biases"):
+            weights.pop(f"{path}.{name}", None)
+    return {name: np.array(value) for name, value in (weights | values).items()}
+
+
+def logits(folder, input_ids):
+    """Logits of mlx-lm's model with every number in F32, so that its sums alone are inexact."""
+    model, _ = utils.load_model(Path(folder))
+    model.set_dtype(mx.float32)
+    return model(mx.array(input_ids)).astype(mx.float32)

@@ -1,0 +1,95 @@
+"""DeepSeek's model-parallel shards, by the steps of DeepSeek-V3's `inference/convert.py`."""
+
+import json
+import shutil
+
+from safetensors.torch import save_file
+
+from .folder import read_checkpoint
+
+# Module in Hugging Face's names → (module in DeepSeek's, the dimension that shards divide).
+MODULES = {
+    "embed_tokens": ("embed", 0), "lm_head": ("head", 0), "norm": ("norm", None),
+    "input_layernorm": ("attn_norm", None), "post_attention_layernorm": ("ffn_norm", None),
+    "q_proj": ("wq", 0), "q_a_proj": ("wq_a", None), "q_a_layernorm": ("q_norm", None),
+    "q_b_proj": ("wq_b", 0), "kv_a_proj_with_mqa": ("wkv_a", None),
+    "kv_a_layernorm": ("kv_norm", None), "kv_b_proj": ("wkv_b", 0), "o_proj": ("wo", 1),
+    "gate": ("gate", None), "gate_proj": ("w1", 0), "down_proj": ("w2", 1), "up_proj": ("w3", 0),
+}
+# What the script has no names for: the parts of an MTP layer, by its rule for all others.
+MTP_MODULES = {"enorm": ("enorm", None), "hnorm": ("hnorm", None), "eh_proj": ("eh_proj", None),
+               "head": ("head", 0)}
+PARTS = [("self_attn", "attn"), ("mlp", "ffn"), ("weight_scale_inv", "scale"),
+         ("e_score_correction_bias", "bias")]
+
+
+def translate(name, modules=MODULES):
+    """(name in DeepSeek's shards, dimension that is divided)."""
+    name = name.removeprefix("model.")
+    for old, new in PARTS:
+        name = name.replace(old, new)
+    module = name.split(".")[-2]
+    new, dimension = modules[module]
+    return name.replace(module, new), dimension
+
+
+def shard(stored, count, experts, modules=MODULES):
+    """Tensors → one dictionary of tensors per shard."""
+    shards = [{} for _ in range(count)]
+    own = experts // count
+    for name, tensor in stored.items():
+        name, dimension = translate(name, modules)
+        for rank, tensors in enumerate(shards):
+            if ".experts." in name:
+                if int(name.split(".")[-3]) // own == rank:
+                    tensors[name] = tensor
+            elif dimension is None:
+                tensors[name] = tensor
+            else:
+                assert tensor.size(dimension) % count == 0, name
+                size = tensor.size(dimension) // count
+                tensors[name] = tensor.narrow(dimension, rank * size, size).contiguous()
+    return shards
+
+
+def is_main(config, name):
+    """Whether a tensor belongs to the main model: the script skips DeepSeek-V3's layer 61."""
+    parts = name.split(".")
+    return parts[1] != "layers" or int(parts[2]) < config["num_hidden_layers"]
+
+
+def convert(source, output, count):
+    """What the script makes of a checkpoint: shards without MTP layers, and the tokenizer."""
+    config, stored = read_checkpoint(source)
+    main = {name: tensor for name, tensor in stored.items() if is_main(config, name)}
+    output.mkdir(parents=True)
+    for rank, tensors in enumerate(shard(main, count, config["n_routed_experts"])):
+        save_file(tensors, str(output / f"model{rank}-mp{count}.safetensors"))
+    for path in source.glob("*token*"):
+        shutil.copyfile(path, output / path.name)
+
+
+def mtp_tensors(source):
+    """Tensors of the MTP layers under their names in shards, undivided."""
+    config, stored = read_checkpoint(source)
+    modules = {**MODULES, **MTP_MODULES}
+    return {translate(name, modules)[0]: tensor for name, tensor in stored.items()
+            if not is_main(config, name)}
+
+
+def plain_samples(folder):
+    """Checkpoints that the script can read: not those in compressed-tensors' formats."""
+    return [path for path in sorted(folder.glob("tiny-*"))
+            if (read_config(path).get("quantization_config") or {}).get("quant_method", "fp8")
+            == "fp8"]
+
+
+def dimension(native):
+    """The dimension that is divided, by the name of a tensor in shards."""
+    sides = {new: side for new, side in [*MODULES.values(), *MTP_MODULES.values()]}
+    return sides[native.split(".")[-2]]
+
+
+def read_config(source):
+    """A folder's config.json."""
+    return json.loads((source / "config.json").read_text())
