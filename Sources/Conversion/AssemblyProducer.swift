@@ -31,9 +31,11 @@ struct AssemblyProducer {
   func produce(
     rows: Range<Int>, columns: Range<Int>, into slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
-    let isMoved = assembly.isCarried(as: type) || !isChecked && assembly.isMoved(to: type)
+    let blocks = assembly.packing(into: type)
+    let isMoved =
+      blocks != nil || assembly.isCarried(as: type) || !isChecked && assembly.isMoved(to: type)
     if isMoved, factor == nil {
-      return try move(rows, columns, into: slot)
+      return try move(rows, columns, blocks, into: slot)
     }
     let codec = AssemblyReader.codec(type)
     let most = values.count
@@ -104,7 +106,8 @@ struct AssemblyProducer {
 
   /// Bytes of stored rows, or what they become without a detour over F32.
   private func move(
-    _ rows: Range<Int>, _ columns: Range<Int>, into slot: UnsafeMutableRawBufferPointer
+    _ rows: Range<Int>, _ columns: Range<Int>, _ blocks: FP4Blocks?,
+    into slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
     try AssemblyReader.forEachPiece(
       of: assembly, rows: rows, columns: columns
@@ -123,7 +126,8 @@ struct AssemblyProducer {
         let tile = MatrixTile(rows: group, columns: piece.columns, width: piece.weight.columns)
         let (from, to) = (type.byteOffset(of: start), type.byteOffset(of: start + tile.count))
         try move(
-          tensor, scaling, tile, into: UnsafeMutableRawBufferPointer(rebasing: slot[from..<to]))
+          tensor, scaling, tile, blocks,
+          into: UnsafeMutableRawBufferPointer(rebasing: slot[from..<to]))
       }
     }
     try check(
@@ -132,9 +136,10 @@ struct AssemblyProducer {
   }
 
   private func move(
-    _ tensor: StoredTensor, _ scaling: Scaling?, _ tile: MatrixTile,
+    _ tensor: StoredTensor, _ scaling: Scaling?, _ tile: MatrixTile, _ blocks: FP4Blocks?,
     into target: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
+    if let blocks, let scaling { return try pack(tensor, scaling, tile, blocks, into: target) }
     if tensor.type == type, scaling == nil {
       let start = tile.rows.lowerBound * tile.width + tile.columns.lowerBound
       return try reader.read(tensor, from: tensor.type.byteOffset(of: start), into: target)
@@ -146,6 +151,23 @@ struct AssemblyProducer {
     }
     let (grid, part) = try reader.scales(scaling, of: tile)
     grid.convert(stored, type: tensor.type, tile: part, to: type, into: target)
+  }
+
+  /// Codes and scales that stand apart → blocks that hold both.
+  private func pack(
+    _ tensor: StoredTensor, _ scaling: Scaling, _ tile: MatrixTile, _ blocks: FP4Blocks,
+    into target: UnsafeMutableRawBufferPointer
+  ) throws(Fault) {
+    let groups = tile.width / blocks.group
+    let first =
+      tile.rows.lowerBound * groups + tile.columns.lowerBound / blocks.group
+    let scales = ByteBuffer(count: tile.count / blocks.group)
+    try reader.read(scaling.scales, from: first, into: scales.bytes)
+    if let place = blocks.firstUncarried(UnsafeRawBufferPointer(scales.bytes)) {
+      throw reader.uncarried(scaling.scales, at: first + place)
+    }
+    let codes = try reader.fetch(tensor, tile)
+    blocks.pack(codes: codes, scales: UnsafeRawBufferPointer(scales.bytes), into: target)
   }
 }
 

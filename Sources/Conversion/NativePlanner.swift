@@ -99,7 +99,7 @@ struct NativePlanner {
     let operation: Operation =
       switch tensor.operation {
       case .copy, .convert: assembly.operation(to: entry.type)
-      case .times, .quantize, .constant: tensor.operation
+      case .times, .quantize, .unpack, .constant: tensor.operation
       }
     return PlannedTensor(
       entry: entry, assembly: assembly, operation: operation, reason: tensor.reason,

@@ -14,6 +14,8 @@ public enum Operation: Sendable, Hashable {
   /// A part of what quantizing the rows gives. Each is computed apart, so that every tensor is a
   /// function of the source alone and can be written in any order.
   case quantize(Quantization, Part)
+  /// Codes or scales out of ggml's blocks of FP4.
+  case unpack(Part)
   /// Bytes that follow from the plan alone.
   case constant([UInt8])
 
@@ -97,9 +99,9 @@ public struct PlannedTensor: Sendable, Hashable {
     switch operation {
     case .copy: return "copied"
     case .quantize: return isCode ? "requantized" : "quantized"
-    case .times: return "carried"
+    case .times, .unpack: return "carried"
     case .constant: return "stated"
-    case .convert where isCarried: return "carried"
+    case .convert where isCarried || assembly.packing(into: entry.type) != nil: return "carried"
     case .convert:
       if assembly.allLeaves({ $0.type == entry.type && $1 == nil }),
         assembly.keepsRows || !entry.type.isBlock

@@ -206,18 +206,20 @@ struct Planner {
       return true
     }
     guard let block = target.fp8.map({ BlockSize($0) }),
-      let moved = Carrying.parts(of: weight, as: .blocks(block, .f8E4M3)),
-      let grid = Shape([moved.scales.rows, moved.scales.columns])
+      let moved = Carrying.parts(of: weight.assembly, as: .blocks(block, .f8E4M3)),
+      var scales = moved.scales,
+      let grid = Shape([scales.assembly.rows, scales.assembly.columns])
     else { return false }
-    try add(SourceWeight(weight.name, weight.shape, moved.codes), .f8E4M3, reason)
-    let stored = moved.scales.first.tensor.type
-    // Loaders take F32, and powers of two where the config says so; F32 holds all other scales.
-    let type = stored == .f8E8M0 ? stored : .f32
+    try add(SourceWeight(weight.name, weight.shape, moved.codes.assembly), .f8E4M3, reason)
+    let stored = scales.type
+    let isKept = source.format == .safetensors || stored == .f8E8M0
+    // Other formats have scales in types that loaders of this one do not expect; F32 holds them.
+    if !isKept { scales = scales.converted(to: .f32) }
     try append(
       OutputLayout.Entry(
-        name: ExpectedTensor.scaleName(for: weight.name), type: type, shape: grid),
-      moved.scales, moved.scales.operation(to: type), scaleReason, of: weight,
-      isCarried: stored != type)
+        name: ExpectedTensor.scaleName(for: weight.name), type: scales.type, shape: grid),
+      scales.assembly, scales.operation, scaleReason, of: weight,
+      isCarried: stored != scales.type)
     return true
   }
 

@@ -43,6 +43,7 @@ final class TileProducer: Sendable {
     case .times(let factor): return try convert(tensor, tile, worker, slot, factor: factor)
     case .quantize(let quantization, let part):
       return try quantize(tensor, quantization, part, tile, worker, slot)
+    case .unpack(let part): return try unpack(tensor, part, tile, worker, slot)
     case .constant(let bytes):
       slot.copyBytes(from: bytes[tile.columns])
       return tile.columns.count
@@ -107,6 +108,40 @@ final class TileProducer: Sendable {
       rows: tile.rows, columns: tile.columns,
       into: UnsafeMutableRawBufferPointer(rebasing: slot[..<size]))
     return size
+  }
+
+  // assembly of ggml's blocks (rows, columns) → slot, the part's rows for those
+  private func unpack(
+    _ tensor: PlannedTensor, _ part: Operation.Part, _ tile: Tile, _ worker: Int,
+    _ slot: UnsafeMutableRawBufferPointer
+  ) throws(Fault) -> Int {
+    guard let blocks = FP4Blocks.table.first(where: { $0.type == tensor.source.type }) else {
+      preconditionFailure("the plan unpacks FP4 alone")
+    }
+    let rowBytes = tensor.entry.type.byteOffset(
+      of: part == .codes ? tile.columns.count : tile.columns.count / blocks.group)
+    let (reader, _) = reader(of: tensor, worker, after: 0)
+    try AssemblyReader.forEachPiece(
+      of: tensor.assembly, rows: tile.rows, columns: tile.columns
+    ) { piece throws(Fault) in
+      guard let stored = piece.weight.single?.tensor else { preconditionFailure("rows are kept") }
+      for (index, row) in piece.rows.enumerated() {
+        let source = try reader.fetch(
+          stored,
+          MatrixTile(rows: row..<row + 1, columns: piece.columns, width: piece.weight.columns))
+        let start = (piece.targetRows.lowerBound + index) * rowBytes
+        let target = UnsafeMutableRawBufferPointer(rebasing: slot[start..<start + rowBytes])
+        guard part == .scales else {
+          blocks.unpackCodes(source, into: target)
+          continue
+        }
+        blocks.unpackScales(source, into: target)
+        if blocks.firstUncarried(UnsafeRawBufferPointer(target)) != nil {
+          throw reader.uncarried(stored, at: stored.type.byteOffset(of: row * piece.weight.columns))
+        }
+      }
+    }
+    return tile.rows.count * rowBytes
   }
 
   // assembly (rows, columns) → slot, the part's rows for those

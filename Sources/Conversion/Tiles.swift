@@ -51,6 +51,11 @@ struct TileGrid {
       columnsPerTile = max(1, tileBytes)
     case .quantize(_, .globalScale):
       (rows, columns, rowsPerTile, columnsPerTile) = (1, 1, 1, 1)
+    case .unpack:
+      rows = tensor.assembly.rows
+      columns = tensor.assembly.columns
+      rowsPerTile = max(1, elements / max(1, columns))
+      columnsPerTile = max(1, columns)
     case .quantize(let quantization, _):
       rows = tensor.assembly.rows
       columns = tensor.assembly.columns
@@ -80,7 +85,7 @@ extension PlannedTensor {
   /// Elements of a tile of so many bytes, before as well as after their conversion.
   fileprivate func elements(inBytes bytes: Int) -> Int {
     switch operation {
-    case .copy, .constant: bytes
+    case .copy, .constant, .unpack: bytes
     // A multiple of every block; F32 is the widest type on the way, or what is stored.
     case .convert, .times:
       max(256, bytes * 8 / max(32, source.type.isBlock ? 0 : source.type.bits) / 256 * 256)
@@ -96,6 +101,7 @@ extension PlannedTensor {
     switch operation {
     case .copy, .constant: column
     case .convert, .times: entry.type.byteOffset(of: row * grid.columns + column)
+    case .unpack: entry.byteCount / max(1, grid.rows) * row
     // Rows are counted in what is quantized, and tiles are bands of whole rows.
     case .quantize(let quantization, let part):
       row == 0
@@ -140,6 +146,8 @@ extension PlannedTensor {
   var indivisibleBytes: Int {
     switch operation {
     case .copy, .constant: 0
+    // A row of codes, which has more bytes than one of scales.
+    case .unpack: 2 * assembly.columns
     case .convert, .times: (weighedRow + 255) / 256 * 256 * areas * 4
     case .quantize(let quantization, let part):
       // Read as one piece; and what it becomes, which for tiny blocks may take more.

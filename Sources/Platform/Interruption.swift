@@ -17,7 +17,7 @@ public enum Interruption {
     action.__sigaction_handler.sa_handler = { _ in
       Interruption.requested.store(true, ordering: .relaxed)
     }
-    action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
+    action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND) | UInt32(SA_RESTART))
     sigaction(SIGINT, &action, nil)
     sigaction(SIGTERM, &action, nil)
     // A parent that started us from a thread with blocked signals has handed its mask down.

@@ -11,7 +11,7 @@ public final class Journal {
   public let path: String
   /// The lines that it held when it was opened.
   public private(set) var lines: [String] = []
-  private let descriptor: Int32
+  private var descriptor: Int32
   /// Bytes of whole lines.
   private var count = 0
   /// More than any conversion writes; something else stands there then.
@@ -41,7 +41,13 @@ public final class Journal {
     try read(size: Int(here.st_size))
   }
 
-  deinit { if descriptor >= 0 { close(descriptor) } }
+  deinit { close() }
+
+  /// Lets go of the file and its lock.
+  func close() {
+    if descriptor >= 0 { Glibc.close(descriptor) }
+    descriptor = -1
+  }
 
   private func read(size: Int) throws(Fault) {
     guard size <= Journal.sizeLimit else {

@@ -100,5 +100,5 @@ func flushFolder(_ folder: String) -> Int32 {
   guard descriptor >= 0 else { return errno }
   defer { close(descriptor) }
   // Some network file systems cannot flush a folder and say so.
-  return fsync(descriptor) == 0 || errno == EINVAL ? 0 : errno
+  return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : errno
 }

@@ -161,7 +161,10 @@ public final class WorkFolder {
   @discardableResult
   public func remove() -> Bool {
     // The journal comes last: as long as it is there, nobody else takes the folder for theirs.
-    removeContents() && unlink(journal.path) == 0 && rmdir(path) == 0
+    guard removeContents(), unlink(journal.path) == 0 else { return false }
+    // On network file systems a file that is open leaves another name behind.
+    journal.close()
+    return rmdir(path) == 0
   }
 
   /// Removes everything but the journal; returns whether all of it is gone.

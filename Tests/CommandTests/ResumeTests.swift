@@ -123,6 +123,22 @@ import Testing
     #expect(try FathomProcess(target.arguments(workspace, ["--resume"])).status == 0)
   }
 
+  @Test func aSourceThatCannotBeReadKeepsWhatWasMadeOfIt() throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-fp8")
+    let arguments = [
+      "convert", model, workspace.path("out"), "--to", "hf", "--quant", "bf16", "--flush-every",
+      "200KB",
+    ]
+    let mishap = Mishap("\(EIO)", at: 200, stays: true, name: "pread")
+    let run = try FathomProcess(arguments, environment: mishap.environment(below: model))
+    #expect(run.status == 74)
+    #expect(run.messages.contains("cannot be read at byte"))
+    #expect(run.messages.contains("tensor \"model.layers."))
+    #expect(run.messages.contains("with --resume goes on from there"))
+    #expect(try FathomProcess(arguments + ["--resume"]).status == 0)
+  }
+
   @Test func withoutResumeUnfinishedWorkIsNotTouched() throws {
     let workspace = try Workspace()
     let target = Self.targets[0]

@@ -171,6 +171,20 @@ ssize_t pwrite64(int descriptor, const void *bytes, size_t size, off64_t offset)
   return pwrite(descriptor, bytes, size, offset);
 }
 
+ssize_t pread(int descriptor, void *bytes, size_t size, off_t offset) {
+  // Reading changes nothing that could be lost: it counts only where it is asked for.
+  const char *only = getenv("MISHAP_NAME");
+  char path[PATH_MAX] = "";
+  if (only == NULL || strcmp(only, "pread") != 0 || !path_of(descriptor, path)) {
+    return REAL(pread)(descriptor, bytes, size, offset);
+  }
+  MEET("pread", path, (void)0, REAL(pread)(descriptor, bytes, size, offset), (void)0);
+}
+
+ssize_t pread64(int descriptor, void *bytes, size_t size, off64_t offset) {
+  return pread(descriptor, bytes, size, offset);
+}
+
 #define ON_DESCRIPTOR(name, parameters, arguments, before, keep)   \
   int name parameters {                                            \
     char path[PATH_MAX] = "";                                      \

@@ -78,6 +78,17 @@ def check_out(report, path, folder, kind, group=None):
     check_same(report, name, theirs, ours)
 
 
+def check_int4(report, path, folder):
+    """INT4 of compressed-tensors is carried: alone, and with the rest quantized on top."""
+    for kind, group in ((None, None), ("8bit", 32)):
+        name = f"{path.name} → mlx" + (f" {kind}" if kind else "")
+        theirs, ours = folder / f"int4-{kind}-theirs", folder / f"int4-{kind}-ours"
+        mlx_models.convert(path, theirs, kind, group)
+        options = arguments(kind, group) if kind else []
+        report.run("convert", path, ours, "--to", "mlx", *options)
+        check_same(report, name, theirs, ours)
+
+
 def check_shards(report, path, folder):
     """Shards are filled in mlx-lm's order."""
     theirs, ours = folder / "their-shards", folder / "our-shards"
@@ -117,6 +128,7 @@ def run(report, folder):
         report.attempt(kind, check_out, report, plain, folder, kind)
     for kind, group in (("bf16", None), ("4bit", 32), ("mxfp8", 32)):
         report.attempt(f"fp8 {kind}", check_out, report, quantized, folder, kind, group)
+    report.attempt("int4", check_int4, report, SAMPLES / "tiny-int4", folder)
     report.attempt("shards", check_shards, report, plain, folder)
     for kind, group in (("bf16", None), ("4bit", 64), ("6bit", 32), ("mxfp4", None),
                         ("mxfp8", None), ("nvfp4", None)):

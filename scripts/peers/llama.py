@@ -13,6 +13,9 @@ ROOT = Path(os.environ.get(
     Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fathom" / "llama"))
 # Keys and values in F32, and plain attention: otherwise they are rounded to F16.
 EXACT = ["-ctk", "f32", "-ctv", "f32", "-fa", "off"]
+# Samples that the converter cannot read: a model_type that transformers has no class for, and more
+# than one group of compressed-tensors. What Fathom makes of both is for other checks.
+UNREAD = {"tiny-int4", "tiny-mixed"}
 CONVERTER = Path(__file__).with_name("convert_to_gguf.py")
 
 

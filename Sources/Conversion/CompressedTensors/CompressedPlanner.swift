@@ -64,7 +64,8 @@ extension Planner {
     switch expected.storage {
     case .float32: try add(weight, .f32, "decides routing: always F32")
     case .compressed(let scheme):
-      if let moved = Carrying.parts(of: weight, as: scheme.form(of: weight.shape)) {
+      let form = scheme.form(of: weight.shape)
+      if let moved = Carrying.parts(of: weight.assembly, as: form) {
         try carry(weight, moved, scheme)
       } else {
         try quantize(weight, scheme, as: weight.plainType ?? source.config.dataType ?? .bf16)
@@ -82,27 +83,25 @@ extension Planner {
   private mutating func carry(
     _ weight: SourceWeight, _ moved: CarriedParts, _ scheme: CompressedScheme
   ) throws(Fault) {
-    func move(
-      _ part: CompressedTensor, _ type: ElementType, _ assembly: Assembly?
-    ) throws(Fault) {
-      guard let assembly else { preconditionFailure("\(scheme) has \(part.role.rawValue)") }
+    func move(_ part: CompressedTensor, _ stored: CarriedParts.Part?) throws(Fault) {
+      guard let stored else { preconditionFailure("\(scheme) has \(part.role.rawValue)") }
+      // Scales may have a type that the format has no place for: F32 holds them all.
+      let isKept = part.role != .scales || part.types.contains(stored.type)
+      let kept = isKept ? stored : stored.converted(to: .f32)
       try add(
-        weight, part, type, assembly, .convert,
+        weight, part, kept.type, kept.assembly, kept.operation,
         "\(part.role.rawValue) of \(scheme), \(moved.origin)",
-        isCarried: moved.isConverted || assembly.first.tensor.type != type)
+        isCarried: !isKept || moved.isConverted)
     }
     for part in scheme.tensors(of: weight.shape) ?? [] {
       switch part.role {
-      case .codes: try move(part, scheme.codeType, moved.codes)
-      case .scales:
-        let type = moved.scales.first.tensor.type
-        let isKept = part.types.contains(type)
-        try move(part, isKept ? type : .f32, moved.scales)
-      case .zeroPoints: try move(part, .i32, moved.offsets)
+      case .codes: try move(part, moved.codes)
+      case .scales: try move(part, moved.scales)
+      case .zeroPoints: try move(part, moved.offsets)
       case .globalScale where moved.globalScale == nil:
         try add(
           weight, part, .constant(Float(1).littleEndianBytes), "a global scale of one")
-      case .globalScale: try move(part, .f32, moved.globalScale)
+      case .globalScale: try move(part, moved.globalScale)
       case .shape, .inputs: try addCompanion(weight, part)
       }
     }

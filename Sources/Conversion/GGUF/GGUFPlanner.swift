@@ -63,9 +63,11 @@ struct GGUFPlanner {
     }
     let mix = try TypeMix(
       gguf,
-      tensors: expected.map { tensor, _ in
+      tensors: expected.map { tensor, assembly in
         TypeMix.Tensor(
-          name: tensor.name, extents: tensor.shape.dimensions.reversed(), type: Self.intermediate)
+          name: tensor.name, extents: tensor.shape.dimensions.reversed(),
+          // Where every tensor keeps its type, codes that ggml has blocks for keep theirs.
+          type: gguf.fileType == nil ? assembly.blockType ?? Self.intermediate : Self.intermediate)
       },
       model: model(), importance: gguf.importance?.names)
     let choices = Dictionary(uniqueKeysWithValues: mix.choices.map { ($0.tensor.name, $0) })

@@ -66,11 +66,7 @@ struct MLXPlanner {
   private mutating func decide(_ tensor: DialectTensor, _ assembly: Assembly) throws(Fault) {
     let isModule = tensor.shape.dimensions.count > 1 && tensor.part != .router
     let isPlain = if case .plain = mlx.storage?.kind { true } else { false }
-    if !isPlain, let scheme = assembly.scheme, let setting = scheme.mlxSetting,
-      try carry(tensor, assembly, scheme, setting)
-    {
-      return
-    }
+    if !isPlain, try carry(tensor, assembly) { return }
     guard isModule, case .groups(let setting) = mlx.storage?.kind,
       let scheme = GroupScheme(setting)
     else { return try keep(tensor, assembly, reason(tensor, isModule: isModule)) }
@@ -109,46 +105,43 @@ struct MLXPlanner {
 
   /// Moves codes that MLX reads as they are.
   ///
-  /// - Returns: false where they would have to be turned around or cut within groups.
-  private mutating func carry(
-    _ tensor: DialectTensor, _ assembly: Assembly, _ scheme: GroupScheme, _ setting: MLXSetting
-  ) throws(Fault) -> Bool {
-    guard let codes = assembly.component({ tensor, _ in tensor }),
-      let scales = assembly.component({ $1?.scales })
-    else { return false }
-    let offsets = assembly.component { $1?.offsets }
-    settings.append((MLXNames.module(of: tensor.name), setting, true))
-    let reason = "\(scheme) is \(setting.text)"
-    try addCodes(tensor, codes, scheme, codes.operation(to: scheme.code), reason)
-    let type = scales.first.tensor.type
-    try add(
-      tensor, .scales, scales, type, groups: scheme, scales.operation(to: type),
-      "one per group of \(setting.groupSize)")
-    guard setting.mode == .affine else { return true }
-    if let offsets {
-      try add(
-        tensor, .biases, offsets, type, groups: scheme, offsets.operation(to: type),
-        "one per group of \(setting.groupSize)")
-    } else {
-      let zero = -Float(1 << (setting.bits - 1))
-      try add(
-        tensor, .biases, scales, type, groups: scheme, .times(zero),
-        "the zero point as a bias: \(Int(zero)) scales")
+  /// - Returns: false where there are none, or they would have to be turned around or cut within
+  ///   groups.
+  private mutating func carry(_ tensor: DialectTensor, _ assembly: Assembly) throws(Fault) -> Bool {
+    for form in assembly.codeForm.map(Carrying.targets) ?? [] {
+      guard case .groups(let scheme) = form, let setting = scheme.mlxSetting,
+        let moved = Carrying.parts(of: assembly, as: form), let scales = moved.scales
+      else { continue }
+      settings.append((MLXNames.module(of: tensor.name), setting, true))
+      try addCodes(
+        tensor, moved.codes.assembly, scheme, moved.codes.operation,
+        "\(setting.text), \(moved.origin)", isCarried: moved.isConverted)
+      for (component, part) in [(MLXNames.Component.scales, scales), (.biases, moved.offsets)] {
+        guard let part else { continue }
+        try add(
+          tensor, component, part.assembly, part.type, groups: scheme, part.operation,
+          "one per group of \(setting.groupSize), \(moved.origin)",
+          isCarried: moved.isConverted)
+      }
+      return true
     }
-    return true
+    return false
   }
 
   private mutating func addCodes(
     _ tensor: DialectTensor, _ assembly: Assembly, _ scheme: GroupScheme, _ operation: Operation,
-    _ reason: String
+    _ reason: String, isCarried: Bool = false
   ) throws(Fault) {
-    try add(tensor.name, scheme.code, tensor.shape, .u32, assembly, operation, reason)
+    try add(
+      tensor.name, scheme.code, tensor.shape, .u32, assembly, operation, reason,
+      isCarried: isCarried)
   }
 
   /// Adds scales or biases: (…, groups).
   private mutating func add(
     _ tensor: DialectTensor, _ component: MLXNames.Component, _ assembly: Assembly,
-    _ type: ElementType, groups scheme: GroupScheme, _ operation: Operation, _ reason: String
+    _ type: ElementType, groups scheme: GroupScheme, _ operation: Operation, _ reason: String,
+    isCarried: Bool = false
   ) throws(Fault) {
     let columns = tensor.shape.dimensions.last ?? 1
     guard
@@ -157,12 +150,12 @@ struct MLXPlanner {
     try add(
       MLXNames.module(of: tensor.name) + "." + component.rawValue, type, shape,
       // mlx has no types of one byte but this.
-      type.bits == 8 ? .u8 : nil, assembly, operation, reason)
+      type.bits == 8 ? .u8 : nil, assembly, operation, reason, isCarried: isCarried)
   }
 
   private mutating func add(
     _ name: String, _ type: ElementType, _ shape: Shape, _ container: ElementType?,
-    _ assembly: Assembly, _ operation: Operation, _ reason: String
+    _ assembly: Assembly, _ operation: Operation, _ reason: String, isCarried: Bool = false
   ) throws(Fault) {
     let entry =
       container.map { OutputLayout.Entry(name: name, type: type, shape: shape, in: $0) }
@@ -174,7 +167,9 @@ struct MLXPlanner {
         found: "\(shape) of \(type.rawValue)")
     }
     tensors.append(
-      PlannedTensor(entry: entry, assembly: assembly, operation: operation, reason: reason))
+      PlannedTensor(
+        entry: entry, assembly: assembly, operation: operation, reason: reason,
+        isCarried: isCarried))
   }
 
   // MARK: Around the tensors

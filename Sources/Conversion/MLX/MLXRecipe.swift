@@ -99,17 +99,15 @@ extension GroupScheme {
     self = scheme
   }
 
-  /// The setting whose codes these are, scales and offsets apart; nil where MLX reads them otherwise.
+  /// MLX' own name of the scheme; nil where it is not one of its own.
   var mlxSetting: MLXSetting? {
     guard let group else { return nil }
     let mode: MLXSetting.Mode? =
       switch (method, code) {
       case (.mlxAffine, _): .affine
-      // Codes around zero: the bias makes up for what they were moved by.
-      case (.symmetric, _): .affine
-      case (.mlxPowerOfTwo, .f4), (.powerOfTwo, .f4): .mxfp4
+      case (.mlxPowerOfTwo, .f4): .mxfp4
       case (.mlxPowerOfTwo, .f8E4M3): .mxfp8
-      case (.mlxE4M3, .f4), (.e4m3, .f4): .nvfp4
+      case (.mlxE4M3, .f4): .nvfp4
       default: nil
       }
     guard let mode else { return nil }

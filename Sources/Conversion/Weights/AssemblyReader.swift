@@ -208,6 +208,14 @@ struct AssemblyReader {
     }
   }
 
+  /// A scale that one of the homes of FP4 reads as another number.
+  func uncarried(_ tensor: StoredTensor, at byte: Int) -> Fault {
+    Fault(
+      .malformed, "holds a scale that is not positive and finite in every format",
+      file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
+      offset: UInt64(tensor.offset + byte), expected: "a scale that can be moved")
+  }
+
   static func codec(_ type: ElementType) -> Codec {
     guard let codec = Codec.codec(for: type) else {
       preconditionFailure("the plan converts types that have codecs")

@@ -125,6 +125,8 @@ extension CompressedScheme {
       .integers(bits: bits, group: nil, symmetric: isSymmetric)
     case (.nvfp4, _, _): .nvfp4
     case (.mxfp4, _, _): .mxfp4
+    // Codes of E4M3 and powers of two are the same in both.
+    case (.mxfp8, _, _): .mlxMXFP8
     default: nil
     }
   }

@@ -3,7 +3,7 @@
 
 /// A library to preload into the command: it lets calls of the system go wrong, one at a time.
 ///
-/// Calls that concern files below `MISHAP_UNDER` are counted. With `MISHAP_LOG` each gets a line in
+/// Calls that change files below `MISHAP_UNDER`, or make changes last, are counted. With `MISHAP_LOG` each gets a line in
 /// that file. The call of number `MISHAP_AT` meets with `MISHAP_KIND`:
 ///
 /// - a number: it fails with that error number; with `MISHAP_STAYS` all later calls of its kind do;
@@ -13,7 +13,7 @@
 /// - `powercut`: the process ends before it, and everything that was not flushed is undone:
 ///   bytes of files, new files and folders, new names.
 ///
-/// `MISHAP_NAME` counts the calls of one name alone. With `MISHAP_ROOMY` a disk seems to have room
+/// `MISHAP_NAME` counts the calls of one name alone, which may be `pread` as well. With `MISHAP_ROOMY` a disk seems to have room
 /// for everything until it is full.
 void fathom_mishaps(void);
 
