@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench_parts import forward, gguf_route
+from bench_parts import forward, gguf_route, memory
 from bench_parts.measure import cpu, describe_machine, median, peak, print_table, run
 from bench_parts.sizes import SMALL_V3, V3_TOTALS
 
@@ -122,13 +122,17 @@ def bench_gguf(fathom, folder):
     gguf_route.bench(fathom, source, folder, Path(llama), sys.executable)
 
 
+def make_plain(fathom, fp8, plain):
+    """The checkpoint in BF16, without its MTP layer: mlx-lm loads none but the 61st."""
+    if not plain.exists():
+        run([fathom, "convert", fp8, plain, "--to", "hf", "--quant", "bf16", "--mtp", "drop"])
+
+
 def bench_mlx(fathom, folder):
     """BF16 → MLX with 4 bits, groups of 64."""
     fp8, source = folder / "small-v3-fp8", folder / "small-v3-bf16"
     make("small", fp8)
-    if not source.exists():
-        # mlx-lm loads no MTP layer but the 61st.
-        run([fathom, "convert", fp8, source, "--to", "hf", "--quant", "bf16", "--mtp", "drop"])
+    make_plain(fathom, fp8, source)
     read_once(source)
     theirs, ours = folder / "mlx-theirs", folder / "mlx-fathom"
     convert = [fathom, "convert", source, ours, "--to", "mlx", "--quant", "4bit"]
@@ -152,6 +156,16 @@ def bench_mlx(fathom, folder):
         f"BF16 → MLX 4-bit, {folder_bytes(source) / 1e9:.2f} GB in, {written / 1e9:.2f} GB out",
         ("program", "wall time", "CPU time", "peak memory", "speed"), rows)
     print(f"\n`{' '.join(map(str, convert))}`")
+
+
+def bench_memory(fathom, folder):
+    """Peak memory of every command."""
+    source, plain = folder / "small-v3-fp8", folder / "small-v3-bf16"
+    sparse = folder / "deepseek-v3-sparse"
+    make("small", source)
+    make("sparse", sparse)
+    make_plain(fathom, source, plain)
+    memory.bench(fathom, source, plain, sparse, folder)
 
 
 def bench_forward(fathom, folder):
@@ -205,7 +219,8 @@ def bench_listing(fathom, folder):
     print(f"\n`{' '.join(map(str, command))}`")
 
 
-PARTS = {"cast": bench_cast, "gguf": bench_gguf, "mlx": bench_mlx, "forward": bench_forward, "listing": bench_listing}
+PARTS = {"cast": bench_cast, "gguf": bench_gguf, "mlx": bench_mlx, "forward": bench_forward,
+         "listing": bench_listing, "memory": bench_memory}
 
 
 def main():

@@ -19,7 +19,8 @@ public struct Resources: Sendable, Hashable {
 
 /// Sizes of the buffers that tiles pass through.
 ///
-/// Each thread reads into a scratch buffer of one tile; finished tiles wait in a ring of slots.
+/// Each thread reads into a scratch buffer of one tile; finished tiles wait in a ring of slots. What
+/// is found together with a tile and written behind it waits apart.
 public struct BufferPlan: Sendable, Hashable {
   /// Threads that the memory suffices for.
   public let threads: Int
@@ -28,8 +29,12 @@ public struct BufferPlan: Sendable, Hashable {
   /// Slots of the ring.
   public let slots: Int
 
+  /// Most bytes of scales and offsets that are kept from the tiles of their codes: all that a weight
+  /// has, unless memory is short.
+  public let keptBytes: Int
+
   /// Bytes of all buffers.
-  public var byteCount: Int { (slots + threads) * tileBytes }
+  public var byteCount: Int { (slots + threads) * tileBytes + keptBytes }
 
   /// Tiles of this size keep the disk busy and stay in the caches of most processors.
   private static let preferredTile = 4 << 20
@@ -38,10 +43,14 @@ public struct BufferPlan: Sendable, Hashable {
 
   /// Divides the memory.
   ///
-  /// - Parameter indivisible: bytes of the largest piece that cannot be cut (a band of blocks that
-  ///   share scales).
+  /// - Parameters:
+  ///   - indivisible: bytes of the largest piece that cannot be cut (a band of blocks that share
+  ///     scales).
+  ///   - kept: bytes beyond which keeping parts is of no use.
   /// - Throws: `.usage` where even one thread's buffers exceed the memory.
-  init(_ resources: Resources, indivisible: (tensor: String, bytes: Int)?) throws(Fault) {
+  init(
+    _ resources: Resources, indivisible: (tensor: String, bytes: Int)?, kept: Int
+  ) throws(Fault) {
     let least = max(BufferPlan.smallestTile, indivisible?.bytes ?? 0)
     // Two slots a thread and two to spare, and a scratch buffer each.
     let threads = min(resources.threads, (resources.memory / least - 2) / 3)
@@ -52,7 +61,8 @@ public struct BufferPlan: Sendable, Hashable {
     }
     self.threads = threads
     slots = 2 * threads + 2
-    let share = resources.memory / (slots + threads)
+    let share = (resources.memory - min(kept, resources.memory / 2)) / (slots + threads)
     tileBytes = max(least, min(BufferPlan.preferredTile, share / 64 * 64))
+    keptBytes = min(kept, max(0, resources.memory - (slots + threads) * tileBytes))
   }
 }

@@ -11,8 +11,8 @@ public enum Operation: Sendable, Hashable {
   case convert
   /// Each value times a number, in F32, rounded once: biases that stand for a zero point.
   case times(Float)
-  /// A part of what quantizing the rows gives. Each is computed apart, so that every tensor is a
-  /// function of the source alone and can be written in any order.
+  /// A part of what quantizing the rows gives. Each can be computed apart, so that every tensor is
+  /// a function of the source alone and can be written in any order.
   case quantize(Quantization, Part)
   /// Codes or scales out of ggml's blocks of FP4.
   case unpack(Part)

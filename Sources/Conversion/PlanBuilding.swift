@@ -20,7 +20,8 @@ extension Plan {
     self.output = output
     let widest = output.tensors.max { $0.indivisibleBytes < $1.indivisibleBytes }
     buffers = try BufferPlan(
-      resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) })
+      resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) },
+      kept: KeptParts.mostBytes(output))
   }
 }
 

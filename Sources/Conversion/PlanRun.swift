@@ -47,7 +47,7 @@ public struct RunOptions: Sendable, Hashable {
 public struct ConversionResult: Sendable, Hashable {
   /// The output folder.
   public let output: String
-  /// Bytes of tensors and files read; scales are found in a second reading.
+  /// Bytes of tensors and files read; scales may be found in a second reading.
   public let bytesRead: Int
   /// Bytes that this run wrote.
   public let bytesWritten: Int

@@ -10,8 +10,12 @@ final class TileProducer: Sendable {
   private let plan: Plan
   private let inventory: Inventory
   private let scratch: [ByteBuffer]
+  private let parts: KeptParts
   private let read = Atomic<Int>(0)
   private let globalScales = Mutex<[GlobalScaleKey: Float]>([:])
+
+  /// Values that are quantized at a time: a part of the second-level cache of most processors.
+  private static let cacheBytes = 256 << 10
 
   /// Bytes read from the source so far.
   var bytesRead: Int { read.load(ordering: .relaxed) }
@@ -19,6 +23,7 @@ final class TileProducer: Sendable {
   init(_ plan: Plan, inventory: Inventory) {
     self.plan = plan
     self.inventory = inventory
+    parts = KeptParts(plan.output, capacity: plan.buffers.keptBytes)
     scratch = (0..<plan.buffers.threads).map { _ in ByteBuffer(count: plan.buffers.tileBytes) }
   }
 
@@ -149,32 +154,87 @@ final class TileProducer: Sendable {
     _ tensor: PlannedTensor, _ quantization: Quantization, _ part: Operation.Part, _ tile: Tile,
     _ worker: Int, _ slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) -> Int {
-    let type = tensor.type(quantization)
-    let globalScale = try globalScale(tensor, quantization, type, worker)
     let result = UnsafeMutableRawBufferPointer(
-      rebasing: slot[
-        ..<quantization.byteCount(
-          of: part, rows: tile.rows.count, columns: tile.columns.count, type: tensor.entry.type)])
+      rebasing: slot[..<tensor.byteCount(of: quantization, part, rows: tile.rows.count)])
+    if part == .scales || part == .offsets,
+      let kept = parts.take(
+        tensor: tile.tensor, row: tile.rows.lowerBound, byteCount: result.count)
+    {
+      result.copyMemory(from: UnsafeRawBufferPointer(kept.bytes))
+      return result.count
+    }
+    let globalScale = try globalScale(
+      tensor, quantization, tensor.type(quantization), worker)
     guard part != .globalScale else {
       result.copyBytes(from: globalScale.littleEndianBytes)
       return result.count
     }
-    let size = type.byteOffset(of: tile.rows.count * tile.columns.count)
-    let source = UnsafeMutableRawBufferPointer(rebasing: scratch[worker].bytes[..<size])
-    let (reader, values) = reader(of: tensor, worker, after: size)
-    try AssemblyProducer(
-      assembly: tensor.assembly, type: type, name: tensor.entry.name, reader: reader,
-      values: values
-    ).produce(rows: tile.rows, columns: tile.columns, into: source)
-    let rows = QuantizedRows(
-      source: UnsafeRawBufferPointer(source), type: type, rows: tile.rows.count,
-      columns: tile.columns.count)
-    guard
-      rows.quantize(
-        quantization.method, part, scaleType: tensor.entry.type, globalScale: globalScale,
-        into: result)
-    else { throw notFinite(tensor, rows: tile.rows) }
+    var targets = [Target(tensor: tensor, part: part, bytes: result)]
+    let kept =
+      part == .codes
+      ? parts.room(forRowsOf: tile.tensor) { companion in
+        plan.tensors[companion.tensor].byteCount(
+          of: quantization, companion.part, rows: tile.rows.count)
+      } : []
+    targets += kept.map { companion, buffer in
+      Target(
+        tensor: plan.tensors[companion.tensor], part: companion.part, bytes: buffer.bytes)
+    }
+    try quantize(
+      tensor, quantization, tile.rows, globalScale: globalScale, worker, into: targets)
+    for (companion, bytes) in kept {
+      parts.keep(bytes, of: companion, row: tile.rows.lowerBound)
+    }
     return result.count
+  }
+
+  /// Where a part of some rows goes.
+  private struct Target {
+    let tensor: PlannedTensor
+    let part: Operation.Part
+    let bytes: UnsafeMutableRawBufferPointer
+  }
+
+  // assembly (rows, columns) → parts, a few rows at a time, which stay in the cache meanwhile
+  private func quantize(
+    _ tensor: PlannedTensor, _ quantization: Quantization, _ rows: Range<Int>,
+    globalScale: Float, _ worker: Int,
+    into targets: [Target]
+  ) throws(Fault) {
+    let (type, columns) = (tensor.type(quantization), tensor.assembly.columns)
+    let band = quantization.bandRows
+    let bandBytes = max(1, type.byteOffset(of: band * columns))
+    let rowsAtOnce = max(1, TileProducer.cacheBytes / bandBytes) * band
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsAtOnce) {
+      let group = first..<min(rows.upperBound, first + rowsAtOnce)
+      let size = type.byteOffset(of: group.count * columns)
+      let source = UnsafeMutableRawBufferPointer(rebasing: scratch[worker].bytes[..<size])
+      let (reader, values) = reader(of: tensor, worker, after: size)
+      try AssemblyProducer(
+        assembly: tensor.assembly, type: type, name: tensor.entry.name, reader: reader,
+        values: values
+      ).produce(rows: group, columns: 0..<columns, into: source)
+      var output = GroupOutput()
+      var scaleType = type
+      for target in targets {
+        let start = target.tensor.byteCount(
+          of: quantization, target.part, rows: first - rows.lowerBound)
+        let count = target.tensor.byteCount(of: quantization, target.part, rows: group.count)
+        let bytes = UnsafeMutableRawBufferPointer(
+          rebasing: target.bytes[start..<start + count])
+        switch target.part {
+        case .codes: output.codes = bytes
+        case .scales: (output.scales, scaleType) = (bytes, target.tensor.entry.type)
+        case .offsets: output.offsets = bytes
+        case .globalScale: preconditionFailure("it is one for all rows")
+        }
+      }
+      let isFinite = QuantizedRows(
+        source: UnsafeRawBufferPointer(source), type: type, rows: group.count, columns: columns
+      ).quantize(
+        quantization.method, scaleType: scaleType, globalScale: globalScale, into: output)
+      guard isFinite else { throw notFinite(tensor, rows: group) }
+    }
   }
 
   private func notFinite(_ tensor: PlannedTensor, rows: Range<Int>) -> Fault {

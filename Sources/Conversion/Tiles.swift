@@ -106,7 +106,7 @@ extension PlannedTensor {
     case .quantize(let quantization, let part):
       row == 0
         ? 0
-        : quantization.byteCount(of: part, rows: row, columns: grid.columns, type: entry.type)
+        : byteCount(of: quantization, part, rows: row)
     }
   }
 
@@ -116,6 +116,11 @@ extension PlannedTensor {
       tensor.type.bits >= 8
     else { return nil }
     return tensor.type
+  }
+
+  /// Bytes that a part of so many rows takes in this tensor.
+  func byteCount(of quantization: Quantization, _ part: Operation.Part, rows: Int) -> Int {
+    quantization.byteCount(of: part, rows: rows, columns: assembly.columns, type: entry.type)
   }
 
   /// The type of the values that are quantized.
@@ -154,9 +159,7 @@ extension PlannedTensor {
       max(
         reservedBytes(quantization) + min(quantization.bandRows, assembly.rows) * assembly.columns
           * type(quantization).bits / 8,
-        quantization.byteCount(
-          of: part, rows: min(quantization.bandRows, assembly.rows), columns: assembly.columns,
-          type: entry.type))
+        byteCount(of: quantization, part, rows: min(quantization.bandRows, assembly.rows)))
     }
   }
 }

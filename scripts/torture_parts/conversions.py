@@ -31,9 +31,16 @@ CONVERSIONS = [
     Conversion("gguf q8_0", "fp8", ("--to", "gguf", "--quant", "q8_0"), "out.gguf"),
     Conversion("gguf q8_0, splits", "fp8", ("--to", "gguf", "--quant", "q8_0"), "out.gguf", 0.3),
     Conversion("gguf q4_k_m", "fp8", ("--to", "gguf", "--quant", "q4_k_m"), "out.gguf"),
+    Conversion("mlx 4bit", "bf16", ("--to", "mlx", "--quant", "4bit", "--group-size", "32"), split=0.1),
+    Conversion("mlx mxfp4", "fp8", ("--to", "mlx", "--quant", "mxfp4")),
+    Conversion("compressed-tensors int4", "bf16",
+               ("--to", "compressed-tensors", "--quant", "int4-g32"), split=0.1),
+    Conversion("compressed-tensors fp8", "fp8", ("--to", "compressed-tensors"), split=0.3),
+    Conversion("deepseek", "bf16", ("--to", "deepseek", "--mp", "2")),
     Conversion("hf bf16, source freed", "fp8", ("--to", "hf", "--quant", "bf16"), frees=True),
     Conversion("gguf q8_0, source freed", "fp8", ("--to", "gguf", "--quant", "q8_0"), "out.gguf",
                0.3, True),
+    Conversion("mlx 4bit, source freed", "fp8", ("--to", "mlx", "--quant", "4bit"), frees=True),
 ]
 
 

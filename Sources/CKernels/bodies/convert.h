@@ -68,6 +68,16 @@ static uint32_t NAME(amax)(const float *values, size_t n) {
   return largest;
 }
 
+static uint16_t NAME(amax_half)(const void *codes, size_t n) {
+  const u16 *in = codes;
+  uint16_t largest = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint16_t magnitude = in[i] & 0x7FFF;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return largest;
+}
+
 static void NAME(divide_e4m3)(const float *values, float scale, void *codes, size_t n) {
   uint8_t *out = codes;
   for (size_t i = 0; i < n; i++) out[i] = encode_e4m3_one(values[i] / scale);

@@ -12,6 +12,7 @@ const struct fathom_kernels NAME(fathom_kernels) = {
     .scale_e4m3_f16 = NAME(scale_e4m3_f16),
     .look_up_16 = LOOK_UP_16,
     .amax = NAME(amax),
+    .amax_half = NAME(amax_half),
     .divide_e4m3 = NAME(divide_e4m3),
     .divide_e4m3_bf16 = NAME(divide_e4m3_bf16),
     .divide_e4m3_f16 = NAME(divide_e4m3_f16),

@@ -44,6 +44,8 @@ struct fathom_kernels {
 
   // Largest magnitude as F32 bits, so that a NaN is larger than any number.
   uint32_t (*amax)(const float *values, size_t n);
+  // The same of F16 or BF16, as their own bits; at any address.
+  uint16_t (*amax_half)(const void *codes, size_t n);
   // code = e4m3(value / scale).
   void (*divide_e4m3)(const float *values, float scale, void *codes, size_t n);
   // The same with the quotient rounded to a type before.

@@ -33,8 +33,8 @@ extension Codec {
   ) -> Int? {
     switch type {
     case .f32: return Codec.firstNotFinite(bytes, level)
-    case .f16: return Codec.firstHalf(bytes, exponent: 0x7C00)
-    case .bf16: return Codec.firstHalf(bytes, exponent: 0x7F80)
+    case .f16: return Codec.firstHalf(bytes, exponent: 0x7C00, level)
+    case .bf16: return Codec.firstHalf(bytes, exponent: 0x7F80, level)
     default:
       guard let places = ScalePlaces.table[type], let block = type.block else { return nil }
       for start in stride(from: 0, to: bytes.count, by: block.bytes)
@@ -61,8 +61,16 @@ extension Codec {
     return (0..<count).first { bits($0) >= 0x7F80_0000 }
   }
 
-  private static func firstHalf(_ bytes: UnsafeRawBufferPointer, exponent: UInt16) -> Int? {
-    (0..<bytes.count / 2).first {
+  private static func firstHalf(
+    _ bytes: UnsafeRawBufferPointer, exponent: UInt16, _ level: KernelLevel
+  ) -> Int? {
+    let count = bytes.count / 2
+    if let kernels = level.kernels, let start = bytes.baseAddress,
+      kernels.pointee.amax_half(start, count) < exponent
+    {
+      return nil
+    }
+    return (0..<count).first {
       bytes.loadUnaligned(fromByteOffset: 2 * $0, as: UInt16.self) & exponent == exponent
     }
   }
