@@ -90,7 +90,7 @@ private struct PackedFileWriter {
       })
     let hash = hashes.withUnsafeMutableBytes { BLAKE3.join($0) }
     let index = try Zstandard.compress(
-      PackedIndex.encoded(weights.parts, chunks: chunks, hash: hash))
+      PackedIndex.encoded(weights.parts, names: weights.names, chunks: chunks, hash: hash))
     try output.append(index)
     try output.replaceBeginning(header.bytes(sizes: sizes + [index.count]))
     try output.finish()

@@ -1,6 +1,14 @@
 internal import Platform
 internal import Tensors
 
+extension ArraySlice<UInt8> {
+  /// The number of 32 bits at place `index`, little-endian.
+  fileprivate func word(at index: Int) -> UInt32 {
+    let start = startIndex + 4 * index
+    return self[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) }
+  }
+}
+
 /// Where the chunks of a packed file lie, and what they hold.
 struct ChunkTable: Sendable {
   /// A chunk with all that reading it takes.
@@ -56,12 +64,14 @@ struct ChunkTable: Sendable {
       rows.append(
         Row(planes: part.planes, start: original, chunk: starts.count, plane: sizes.count))
       let first = stored
-      for chunk in 0..<PackedIndex.chunkCount(part, chunkBytes) {
-        let count = min(chunkBytes, part.byteCount - chunk * chunkBytes)
+      let count = PackedIndex.chunkCount(part, chunkBytes)
+      for _ in 0..<count { sums.append(try cursor.word()) }
+      let columns = try cursor.take(4 * count * part.planes.count)
+      for chunk in 0..<count {
         starts.append(stored)
-        sums.append(try cursor.word())
-        for most in part.planes.sizes(of: count) {
-          let size = try cursor.word()
+        let byteCount = min(chunkBytes, part.byteCount - chunk * chunkBytes)
+        for (plane, most) in part.planes.sizes(of: byteCount).enumerated() {
+          let size = columns.word(at: plane * count + chunk)
           guard size <= most, (size > 0) == (most > 0) else {
             throw cursor.fault("a plane of \(most) bytes", "\(size) stored ones")
           }

@@ -4,10 +4,11 @@ internal import Tensors
 /// What a packed file says of the file that it stands for: its parts, and where their chunks lie.
 ///
 /// Stored at the end of the packed file, as one zstd frame of, little-endian: `FPK1`; bytes of a
-/// chunk (u32); the original's size (u64) and BLAKE3 (32 bytes); number of parts (u32); for each
-/// part its size (u64) and the way its numbers are cut (u8, `NumberPlanes`); then for each chunk of
-/// each part, in order, the CRC-32C of its original bytes (u32) and the stored size of each of its
-/// planes (u32).
+/// chunk (u32); the original's size (u64) and BLAKE3 (32 bytes); CRC-32C of the entries' names, each
+/// with a line feed (u32); number of parts (u32); for each
+/// part its size (u64) and the way its numbers are cut (u8, `NumberPlanes`); then for each part the
+/// CRC-32C of each chunk's original bytes (u32), and for each plane its stored size in each chunk
+/// (u32): alike numbers beside each other, which compress well.
 ///
 /// A plane is stored as it is where its stored size is its size, as one byte that all of its bytes
 /// are equal to where that is 1, and else as a zstd frame. Chunks follow one another without holes.
@@ -55,14 +56,14 @@ public struct PackedIndex: Sendable {
   /// Bytes of the original.
   public var originalSize: Int { chunks.originalSize }
 
-  /// Two planes of half of this fill one block of zstd each.
-  public static let usualChunkBytes = 256 << 10
+  /// A few blocks of zstd for each plane, so that what is noted of a chunk does not count.
+  public static let usualChunkBytes = 1 << 20
   private static let chunkSizes = 1 << 12...1 << 22
   private static let magic = Array("FPK1".utf8)
 
   /// Bytes that an index has before it is compressed, which are at least as many as afterwards.
   public static func byteCount(_ parts: [Part], chunkBytes: Int = usualChunkBytes) -> Int {
-    parts.reduce(52) { sum, part in
+    parts.reduce(56) { sum, part in
       sum + 9 + chunkCount(part, chunkBytes) * 4 * (1 + part.planes.count)
     }
   }
@@ -73,9 +74,12 @@ public struct PackedIndex: Sendable {
 
   /// The bytes of an index before they are compressed.
   ///
-  /// - Parameter chunks: of all parts in order.
+  /// - Parameters:
+  ///   - names: of the entries that hold the parts.
+  ///   - chunks: of all parts in order.
   public static func encoded(
-    _ parts: [Part], chunks: [Chunk], hash: BLAKE3Value, chunkBytes: Int = usualChunkBytes
+    _ parts: [Part], names: [String], chunks: [Chunk], hash: BLAKE3Value,
+    chunkBytes: Int = usualChunkBytes
   ) -> [UInt8] {
     var bytes = magic
     func add<Word: FixedWidthInteger>(_ word: Word) {
@@ -84,16 +88,26 @@ public struct PackedIndex: Sendable {
     add(UInt32(chunkBytes))
     add(UInt64(parts.reduce(0) { $0 + $1.byteCount }))
     bytes += hash.bytes
+    add(sum(names))
     add(UInt32(parts.count))
     for part in parts {
       add(UInt64(part.byteCount))
       add(part.planes.rawValue)
     }
-    for chunk in chunks {
-      add(chunk.sum)
-      for size in chunk.planes { add(size) }
+    var rest = chunks[...]
+    for part in parts {
+      let own = rest.prefix(chunkCount(part, chunkBytes))
+      for chunk in own { add(chunk.sum) }
+      for plane in 0..<part.planes.count {
+        for chunk in own { add(chunk.planes[plane]) }
+      }
+      rest = rest.dropFirst(own.count)
     }
     return bytes
+  }
+
+  private static func sum(_ names: [String]) -> UInt32 {
+    CRC32C(names.map { $0 + "\n" }.joined()).value
   }
 
   /// Reads and checks an index.
@@ -113,6 +127,9 @@ public struct PackedIndex: Sendable {
     }
     let size = try cursor.count(8)
     hash = BLAKE3Value(try cursor.take(BLAKE3Value.byteCount))
+    guard try cursor.word() == PackedIndex.sum(entries.map(\.name)) else {
+      throw cursor.fault("entries of other names", "\(entries.count) entries")
+    }
     let count = try cursor.count(4)
     guard count == entries.count, count > 0 else {
       throw cursor.fault("\(count) parts", "\(entries.count) entries")
