@@ -104,6 +104,10 @@ import Testing
     let zeros = [UInt8](repeating: 0, count: 64 << 20)
     let fault = refusal { try open([Self.zeros(9)], index: { _ in try Zstandard.compress(zeros) }) }
     #expect(fault?.message == "holds more than it may")
+    let large = refusal {
+      try open([Self.zeros(9)], index: { _ in [UInt8](repeating: 0, count: 33 << 20) })
+    }
+    #expect(large?.message == "holds more than it may")
   }
 
   /// Frames that hold more than their plane, less, or nothing at all.

@@ -85,16 +85,21 @@ public struct PackedFile: Sendable {
         .malformed, "is packed, but no row of bytes", file: file.path, tensor: entry.name,
         expected: "U8 [bytes]", found: "\(entry.type.rawValue) \(entry.shape)")
     }
+    guard last.byteCount <= PackedFile.mostIndexBytes else {
+      throw Fault(
+        .malformed, "holds more than it may", file: file.path, tensor: last.name,
+        expected: "at most \(PackedFile.mostIndexBytes) bytes", found: "\(last.byteCount)")
+    }
     let bytes = try Zstandard.decompress(
-      file.read(at: last.offset, count: last.byteCount),
-      limit: PackedFile.mostIndexBytes(of: file.size), file: file.path)
+      file.read(at: last.offset, count: last.byteCount), limit: PackedFile.mostIndexBytes,
+      file: file.path)
     index = try PackedIndex(bytes, entries: entries.dropLast(), file: file.path)
     original = try InputFile(
       file, showing: PackedView(file, index.chunks, names: entries.map(\.name)),
       size: index.originalSize)
   }
 
-  /// A frame of zeros is tiny: an index that would take more than this is not taken apart. An honest
-  /// one has twelve bytes for each chunk, most of which are some 100 KB in the file.
-  private static func mostIndexBytes(of size: Int) -> Int { size / 64 + 16 << 20 }
+  /// An index has twelve bytes for each chunk of BF16 weights: this is enough for a file of 2 TB, and
+  /// what a hole in a file or a frame of zeros claims beyond it is not read.
+  private static let mostIndexBytes = 32 << 20
 }
