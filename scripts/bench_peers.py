@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench_parts import forward, gguf_route, memory
+from bench_parts import forward, gguf_route, memory, packing
 from bench_parts.measure import cpu, describe_machine, median, peak, print_table, run
 from bench_parts.sizes import SMALL_V3, V3_TOTALS
 
@@ -158,6 +158,14 @@ def bench_mlx(fathom, folder):
     print(f"\n`{' '.join(map(str, convert))}`")
 
 
+def bench_pack(fathom, folder):
+    """Lossless packing of BF16 weights."""
+    source = folder / "trained-like"
+    make("trained-like", source)
+    read_once(source)
+    packing.bench(fathom, source, folder, ROUNDS)
+
+
 def bench_memory(fathom, folder):
     """Peak memory of every command."""
     source, plain = folder / "small-v3-fp8", folder / "small-v3-bf16"
@@ -220,7 +228,7 @@ def bench_listing(fathom, folder):
 
 
 PARTS = {"cast": bench_cast, "gguf": bench_gguf, "mlx": bench_mlx, "forward": bench_forward,
-         "listing": bench_listing, "memory": bench_memory}
+         "listing": bench_listing, "pack": bench_pack, "memory": bench_memory}
 
 
 def main():

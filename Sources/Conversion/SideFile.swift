@@ -17,21 +17,32 @@ public struct SideFile: Sendable, Hashable {
 
   /// Lists the side files of a folder, in the order of their names.
   ///
-  /// A link is followed within the folder, and into `../../blobs` of a snapshot in the Hugging Face
-  /// cache, where every file is such a link. Any other link could bring a private file of this
-  /// machine into an output that is about to be published.
-  ///
   /// - Parameter config: name of the file that describes the network, which is written anew.
   /// - Returns: the files, and a line for each entry that is left out for a reason worth telling.
   static func list(
     in folder: String, except config: String
   ) throws(Fault) -> (files: [SideFile], skipped: [String]) {
+    try list(in: folder) { name in
+      name == config || weightEndings.contains { name.lowercased().hasSuffix($0) }
+    }
+  }
+
+  /// Lists the files of a folder, but for hidden ones, in the order of their names.
+  ///
+  /// A link is followed within the folder, and into `../../blobs` of a snapshot in the Hugging Face
+  /// cache, where every file is such a link. Any other link could bring a private file of this
+  /// machine into an output that is about to be published.
+  ///
+  /// - Parameter isLeftOut: whether a name is of no concern.
+  /// - Returns: the files, and a line for each entry that is left out for a reason worth telling.
+  static func list(
+    in folder: String, leavingOut isLeftOut: (String) -> Bool
+  ) throws(Fault) -> (files: [SideFile], skipped: [String]) {
     var files: [SideFile] = []
     var skipped: [String] = []
     let allowed = try Folder.holders(of: folder)
     for name in try Folder.names(in: folder) {
-      let isWeight = weightEndings.contains { name.lowercased().hasSuffix($0) }
-      if isWeight || name.hasPrefix(".") || name == config { continue }
+      if name.hasPrefix(".") || isLeftOut(name) { continue }
       let path = Folder.join(folder, name)
       switch try Folder.kind(of: path) {
       case nil: skipped.append("\(name) is a link to nothing and is not copied")

@@ -54,7 +54,7 @@ public struct Checkpoint: Sendable {
       case .faulty(let fault): throw fault
       case .cut(let file, let minimum):
         throw Fault(
-          .malformed, "ends inside its header", file: file.path,
+          .malformed, "ends too early", file: file.path,
           expected: "at least \(minimum) bytes", found: "\(file.size)")
       case .read(let shard, let header):
         try header.requireSize(of: shard.file)

@@ -8,7 +8,7 @@ public struct CheckpointSurvey: Sendable {
   public enum ShardState: Sendable {
     /// Its header is sound; the data may still be cut short.
     case read(Shard, SafetensorsHeader)
-    /// It ends inside its header; it should have at least so many bytes.
+    /// It ends inside its header, or is packed and ends early; it should have at least so many bytes.
     case cut(InputFile, atLeast: Int)
     /// It is absent, no regular file, or its header is malformed.
     case faulty(Fault)

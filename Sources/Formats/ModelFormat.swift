@@ -39,7 +39,11 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   public static func isGGUF(_ path: String) throws(Fault) -> Bool {
     guard try Folder.kind(of: path) == .file else { return false }
     if path.hasSuffix(".gguf") { return true }
-    return try GGUFHeader.isGGUF(InputFile(path: path))
+    // A packed file that is damaged is for opening to refuse.
+    guard case .plain(let file) = try PackedFile.opening(path) else {
+      return try GGUFHeader.isGGUF(PackedFile.weights(path))
+    }
+    return try GGUFHeader.isGGUF(file)
   }
 
   /// What a folder with safetensors files is.

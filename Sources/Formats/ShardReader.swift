@@ -50,7 +50,12 @@ final class ShardReader: Sendable {
       {
         return .read(Shard(name: names[item], file: file, metadata: header.metadata), header)
       }
-      let file = try InputFile(path: path)
+      let file: InputFile
+      switch try PackedFile.opening(path) {
+      case .plain(let plain): file = plain
+      case .packed(let packed): file = packed.original
+      case .cut(let packed, let minimum): return .cut(packed, atLeast: minimum)
+      }
       switch try SafetensorsHeader.read(file, shard: item) {
       case .cut(let minimum): return .cut(file, atLeast: minimum)
       case .header(let header):

@@ -8,7 +8,7 @@ public struct BLAKE3Value: Hashable, Sendable {
   public let bytes: [UInt8]
 
   /// Takes `byteCount` bytes.
-  init(_ bytes: UnsafeRawBufferPointer) {
+  public init(_ bytes: some Collection<UInt8>) {
     precondition(bytes.count == BLAKE3Value.byteCount)
     self.bytes = Array(bytes)
   }

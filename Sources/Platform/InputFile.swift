@@ -1,13 +1,28 @@
 internal import Glibc
 internal import Synchronization
 
+/// What a file that stands for another one shows in its place.
+public protocol FileView: Sendable {
+  /// Fills `buffer` with what is shown from `offset` on; the range lies inside of it.
+  ///
+  /// - Throws: `.inputOutput` where the file cannot be read, `.malformed` where it is damaged.
+  func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(Fault)
+
+  /// Which bytes of the file itself hold a range of what is shown.
+  func stored(_ range: Range<Int>) -> Range<Int>
+}
+
 /// A file opened for reading; reads go through `pread`, so a file that shrinks underneath gives a
 /// fault instead of the SIGBUS that a mapping would raise.
 public final class InputFile: Sendable {
   /// The path as it is named in messages.
   public let path: String
-  /// Size in bytes when the file was opened.
+  /// Size in bytes when the file was opened; of what is shown in its place, where something is.
   public let size: Int
+  /// Size of the file itself.
+  public let storedSize: Int
+  /// What is shown in its place; nil for its own bytes.
+  private let view: (any FileView)?
   private let descriptor: Int32
   /// When its contents last changed, as of its opening.
   private let modified: timespec
@@ -37,6 +52,8 @@ public final class InputFile: Sendable {
     }
     self.path = path
     self.size = Int(status.st_size)
+    storedSize = size
+    view = nil
     self.modified = status.st_mtim
     self.descriptor = descriptor
     isStandIn = false
@@ -54,8 +71,24 @@ public final class InputFile: Sendable {
     guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: beginning) }
     self.path = path
     self.size = size
+    storedSize = size
+    view = nil
     modified = timespec()
     isStandIn = true
+  }
+
+  /// Shows something else in place of an open file, under its name.
+  ///
+  /// - Throws: `.inputOutput` where the system has no descriptor left.
+  public init(_ file: InputFile, showing view: any FileView, size: Int) throws(Fault) {
+    descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
+    guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: file.path) }
+    path = file.path
+    self.size = size
+    storedSize = file.size
+    self.view = view
+    modified = file.modified
+    isStandIn = false
   }
 
   deinit { close(descriptor) }
@@ -69,6 +102,9 @@ public final class InputFile: Sendable {
     }
   }
 
+  /// Whether something else is shown in its place.
+  public var showsAnother: Bool { view != nil }
+
   /// Whether the file is gone: a stand-in is here for it, or it has been deleted.
   public var isGone: Bool { isStandIn || isDeleted.load(ordering: .relaxed) }
 
@@ -76,6 +112,14 @@ public final class InputFile: Sendable {
   ///
   /// - Throws: `.inputOutput` where the file ends before (it shrank) or the system fails.
   public func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(Fault) {
+    if let view {
+      guard offset >= 0, buffer.count <= size - offset else {
+        throw Fault(
+          .inputOutput, "ended early while it was read", file: path, offset: UInt64(size),
+          expected: "\(buffer.count) bytes from \(offset)", found: "\(size) in all")
+      }
+      return try view.read(at: offset, into: buffer)
+    }
     var done = 0
     while done < buffer.count {
       let count = pread(
@@ -123,7 +167,7 @@ public final class InputFile: Sendable {
 
   /// What tells a file from one that took its place: its size and when it was last written to.
   public var stamp: FileStamp {
-    FileStamp(size: size, seconds: modified.tv_sec, nanoseconds: modified.tv_nsec)
+    FileStamp(size: storedSize, seconds: modified.tv_sec, nanoseconds: modified.tv_nsec)
   }
 
   /// Throws `.malformed` where somebody has written to the file since it was opened.
@@ -133,11 +177,12 @@ public final class InputFile: Sendable {
     guard fstat(descriptor, &status) == 0 else {
       throw Fault(.inputOutput, "cannot be examined", file: path, found: reason(errno))
     }
-    guard Int(status.st_size) == size, status.st_mtim.tv_sec == modified.tv_sec,
+    guard Int(status.st_size) == storedSize, status.st_mtim.tv_sec == modified.tv_sec,
       status.st_mtim.tv_nsec == modified.tv_nsec
     else {
       throw Fault(
-        .malformed, "changed while it was read", file: path, expected: "\(size) bytes as before",
+        .malformed, "changed while it was read", file: path,
+        expected: "\(storedSize) bytes as before",
         found: "\(status.st_size) bytes, written to since")
     }
   }
@@ -196,13 +241,23 @@ public final class InputFile: Sendable {
 
   /// Tells the system that a range will be read soon, so that it fetches it in the meantime.
   public func fetchAhead(at offset: Int, count: Int) {
-    posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
+    let range = storedRange(at: offset, count: count)
+    posix_fadvise(
+      descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
   }
 
   /// Tells the system that a range will not be read again, so that streaming through a checkpoint
   /// does not push everything else out of the page cache.
   public func dropCache(at offset: Int, count: Int) {
-    posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_DONTNEED)
+    let range = storedRange(at: offset, count: count)
+    posix_fadvise(
+      descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
+  }
+
+  private func storedRange(at offset: Int, count: Int) -> Range<Int> {
+    let range = offset..<offset + count
+    guard let view else { return range }
+    return view.stored(range.clamped(to: 0..<size))
   }
 }
 

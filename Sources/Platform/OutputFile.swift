@@ -84,6 +84,20 @@ public final class OutputFile {
     if let fault { throw fault }
   }
 
+  /// Writes over the first bytes, which were written before.
+  ///
+  /// - Throws: as `append` does.
+  public func replaceBeginning(_ bytes: [UInt8]) throws(Fault) {
+    precondition(bytes.count <= count && descriptor >= 0)
+    var fault: Fault?
+    bytes.withUnsafeBytes { raw in
+      do throws(Fault) {
+        try PlacedOutput(path: path, descriptor: descriptor).write(raw, at: 0)
+      } catch { fault = error }
+    }
+    if let fault { throw fault }
+  }
+
   private func writeBehind() throws(Fault) {
     let window = OutputFile.window
     while count - started >= window {

@@ -10,6 +10,7 @@ struct FathomCommand: ParsableCommand {
     subcommands: [
       InspectCommand.self, ValidateCommand.self, ConvertCommand.self, LogitsCommand.self,
       VerifyCommand.self, DiffCommand.self, HashCommand.self,
+      PackCommand.self, UnpackCommand.self,
     ])
 
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.

@@ -1,6 +1,6 @@
 """Makes the checkpoints to measure with: 2 GB of seeded weights, and DeepSeek-V3 as sparse files.
 
-    python -m bench_parts.checkpoints small|sparse FOLDER
+    python -m bench_parts.checkpoints small|sparse|trained-like FOLDER
 """
 
 import json
@@ -87,6 +87,39 @@ def make_small(folder):
     temporary.rename(folder)
 
 
+TRAINED_LIKE = (
+    "normal numbers of standard deviation 1 / √width, each row and each column of a matrix times a "
+    "log-normal factor of σ 0.4, one number in a thousand times ten, rounded to BF16")
+
+
+def trained_like(config, tensor, seed):
+    """A tensor of BF16 whose exponents spread as those of trained weights do."""
+    generator = torch.Generator().manual_seed(seed)
+    value = torch.randn(tensor.shape, generator=generator)
+    if value.dim() == 2:
+        rows, columns = (
+            torch.exp(0.4 * torch.randn(shape, generator=generator))
+            for shape in ((tensor.shape[0], 1), (1, tensor.shape[1])))
+        value *= rows * columns / tensor.shape[-1] ** 0.5
+        value[torch.rand(tensor.shape, generator=generator) < 0.001] *= 10
+    return value.float() if tensor.kind == "bias" else value.bfloat16()
+
+
+def make_trained_like(folder):
+    """The network of the 2 GB checkpoint in BF16, without its MTP layer, in one file."""
+    config = {key: value for key, value in SMALL_V3.items() if key != "quantization_config"}
+    config.update(torch_dtype="bfloat16", num_nextn_predict_layers=0, weights_made_as=TRAINED_LIKE)
+    temporary = folder.with_name(folder.name + ".part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    tensors = {
+        tensor.name: trained_like(config, tensor, seed)
+        for seed, tensor in enumerate(expected_tensors(config))}
+    save_file(tensors, str(temporary / "model.safetensors"), metadata={"format": "pt"})
+    write_json(temporary / "config.json", config)
+    temporary.rename(folder)
+
+
 def make_sparse_v3(folder):
     """DeepSeek-V3 at full size: 163 files with true headers over holes, 641 GiB apparent."""
     if folder.exists():
@@ -127,4 +160,6 @@ def make_sparse_v3(folder):
 
 
 if __name__ == "__main__":
-    {"small": make_small, "sparse": make_sparse_v3, "tokenizer": write_tokenizer}[sys.argv[1]](Path(sys.argv[2]))
+    makers = {"small": make_small, "sparse": make_sparse_v3, "trained-like": make_trained_like,
+              "tokenizer": write_tokenizer}
+    makers[sys.argv[1]](Path(sys.argv[2]))

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "blake3.h"
+#include "planes.h"
 
 /// Starts writing back a window of a file, or waits for it, so that a long sequential write
 /// never leaves gigabytes of dirty pages to a last fsync. Returns 0 or an errno value.

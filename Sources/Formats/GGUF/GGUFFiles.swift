@@ -20,7 +20,7 @@ public struct GGUFFiles: Sendable {
     let folder = Folder.parent(of: path)
     name = Folder.name(of: path)
     self.folder = folder
-    let file = try InputFile(path: path)
+    let file = try PackedFile.weights(path)
     let header = try GGUFHeader(file, shard: 0)
     let split = try SplitKeys(header.metadata, file: file)
     guard let split, split.count > 1 else {
@@ -43,7 +43,7 @@ public struct GGUFFiles: Sendable {
     var metadata = Metadata()
     for number in 1...split.count {
       let name = GGUFSplitName(stem: named.stem, number: number, count: split.count).text
-      let file = try InputFile(path: Folder.join(folder, name))
+      let file = try PackedFile.weights(Folder.join(folder, name))
       let header = try GGUFHeader(file, shard: number - 1)
       try header.requireSize(of: file)
       try GGUFFiles.check(header, of: file, number: number - 1, against: split)

@@ -6,7 +6,7 @@ extension Inventory {
   /// - Throws: `.notFound` or `.inputOutput` where it cannot be read, `.malformed` where it breaks
   ///   the format or is cut short.
   public init(safetensorsFile path: String) throws(Fault) {
-    let file = try InputFile(path: path)
+    let file = try PackedFile.weights(path)
     switch try SafetensorsHeader.read(file, shard: 0) {
     case .cut(let minimum):
       throw Fault(

@@ -2,6 +2,7 @@ internal import Codecs
 internal import Conversion
 public import Formats
 public import Models
+internal import Platform
 public import Tensors
 
 /// What is in a checkpoint, from its headers alone (schema `fathom.inspect/1`).
@@ -56,6 +57,10 @@ public struct Inspection: Sendable {
   public private(set) var total = Tally()
   /// Number of files.
   public let shards: Int
+  /// Bytes that the files take where they are packed; nil where they are not.
+  public let packedBytes: Int?
+  /// Bytes of the files that packed ones stand for.
+  let unpackedBytes: Int
   /// By storage type.
   public private(set) var types: [ElementType: Tally] = [:]
   /// Stored layers in order; those that the config does not declare but that are there included.
@@ -91,6 +96,9 @@ public struct Inspection: Sendable {
     architecture =
       format == .gguf ? DeepSeekV3Config.deepSeek2Architecture : config.modelType
     shards = inventory.shards.count
+    let isPacked = inventory.shards.contains(where: \.file.showsAnother)
+    packedBytes = isPacked ? inventory.shards.reduce(0) { $0 + $1.file.storedSize } : nil
+    unpackedBytes = inventory.shards.reduce(0) { $0 + $1.file.size }
     tensors = inventory.tensors
     for tensor in tensors {
       total.add(tensor)

@@ -35,6 +35,11 @@ extension Inspection {
       "dimensions": dimensions, "types": Inspection.json(types),
       "layers": .array(layers.map { json($0) }),
     ]
+    if let packedBytes, let packingRatio {
+      document["packed"] = .object([
+        "bytes": .integer(packedBytes), "ratio": .number(packingRatio),
+      ])
+    }
     if let glob {
       document["tensors"] = .array(
         tensors.filter { glob.matches($0.name) }.map { tensor in
@@ -48,6 +53,11 @@ extension Inspection {
     }
     document["stats"] = statistics.map(WeightStatistics.json)
     return .object(document)
+  }
+
+  /// How many times smaller packing made the files; nil where they are not packed.
+  private var packingRatio: Double? {
+    packedBytes.map { Double(unpackedBytes) / Double(max(1, $0)) }
   }
 
   private var dimensions: JSONValue {
@@ -141,7 +151,13 @@ extension Inspection {
         "\(count(total.tensors)) tensors, \(count(total.elements)) elements, "
           + "\(Quantity.bytes(total.bytes)) in \(Quantity.plural(shards, "file"))"
       ),
-    ]
+    ] + packedFacts
+  }
+
+  private var packedFacts: [(String, String)] {
+    guard let packedBytes, let packingRatio else { return [] }
+    let ratio = Quantity.fixed(packingRatio, digits: 3)
+    return [("packed", "\(Quantity.bytes(packedBytes)), \(ratio) times smaller")]
   }
 
   private var architectureFacts: [(String, String)] {

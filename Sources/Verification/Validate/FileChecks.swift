@@ -1,5 +1,7 @@
 internal import Formats
 internal import Platform
+internal import Synchronization
+internal import Tensors
 
 /// The rules about files: shards that are absent, cut short or malformed, and the index.
 struct FileChecks {
@@ -40,6 +42,45 @@ struct FileChecks {
     }
   }
 
+  /// Restores everything that is packed. Files with damage are not looked at any further.
+  ///
+  /// - Throws: `.inputOutput` where reading fails.
+  mutating func checkPacking(threads: Int) throws(Fault) {
+    for (number, shard) in openShards.enumerated() {
+      guard let shard, shard.file.showsAnother else { continue }
+      let own = tensors.values.filter { $0.shard == number }.sorted { $0.offset < $1.offset }
+      let faults = Mutex<[(item: Int, fault: Fault)]>([])
+      try Workers.run(threads: threads, count: own.count) { _, item throws(Fault) in
+        do throws(Fault) { try FileChecks.read(own[item], in: shard.file) } catch {
+          guard error.kind == .malformed else { throw error }
+          let fault = error
+          faults.withLock { $0.append((item, fault)) }
+        }
+      }
+      for (item, fault) in faults.withLock({ $0 }).sorted(by: { $0.item < $1.item }) {
+        openShards[number] = nil
+        malformation = malformation ?? fault
+        collector.add(
+          Finding(
+            .malformedShard, tensor: own[item].name, file: shard.name,
+            expected: fault.expected ?? "what was packed",
+            found: "\(fault.found ?? fault.message) at byte \(fault.offset ?? 0)",
+            hint: "the packed file is damaged: take it anew from where it was packed"),
+          pattern: FindingCollector.pattern(of: own[item].name, wholeExperts: true))
+      }
+    }
+  }
+
+  private static func read(_ tensor: StoredTensor, in file: InputFile) throws(Fault) {
+    let buffer = ByteBuffer(count: min(tensor.byteCount, 4 << 20))
+    for start in stride(from: 0, to: tensor.byteCount, by: buffer.count) {
+      let count = min(buffer.count, tensor.byteCount - start)
+      try file.read(
+        at: tensor.offset + start,
+        into: UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<count]))
+    }
+  }
+
   private mutating func check(_ name: String, _ state: CheckpointSurvey.ShardState) throws(Fault) {
     let tensor = survey.index?.firstTensor(in: name)
     switch state {
@@ -65,7 +106,7 @@ struct FileChecks {
         Finding(
           .truncatedShard, tensor: tensor, file: name, expected: "at least \(minimum) bytes",
           found: "\(file.size) bytes",
-          hint: "\(name) ends inside its header: download it again"), pattern: nil)
+          hint: "\(name) ends before its tensors do: download it again"), pattern: nil)
     case .read(let shard, let header): check(shard, header)
     }
   }

@@ -62,6 +62,7 @@ public struct Validation: Sendable {
   private init(mlx survey: CheckpointSurvey, deep: Bool, threads: Int) throws(Fault) {
     var files = FileChecks(survey: survey)
     try files.run()
+    if deep { try files.checkPacking(threads: threads) }
     var found = files.collector.findings
     if !found.contains(where: { $0.severity == .error }) {
       var weights = WeightChecks(try SourceModel(survey))
@@ -92,6 +93,7 @@ public struct Validation: Sendable {
   public init(native survey: CheckpointSurvey, deep: Bool, threads: Int) throws(Fault) {
     var files = FileChecks(survey: survey)
     try files.run()
+    if deep { try files.checkPacking(threads: threads) }
     var checks = try NativeChecks(survey, files)
     try checks.run(deep: deep, threads: threads)
     let findings = files.collector.findings + checks.findings
@@ -110,6 +112,7 @@ public struct Validation: Sendable {
   ) throws(Fault) {
     var files = FileChecks(survey: survey)
     try files.run()
+    if deep { try files.checkPacking(threads: threads) }
     var tensors = TensorChecks(
       config: config, found: files.tensors, shardNames: files.shardNames, excused: files.excused)
     tensors.run()

@@ -1,0 +1,83 @@
+public import Platform
+
+/// What `pack` made, file by file: the document that it prints, and that lies in a packed folder as
+/// `fathom-pack.json` (schema `fathom.pack/1`).
+public struct PackReport: Sendable, Hashable {
+  /// A file of the model.
+  public struct File: Sendable, Hashable {
+    /// Its name.
+    public let name: String
+    /// Its size.
+    public let byteCount: Int
+    /// What it takes now.
+    public let packedByteCount: Int
+    /// BLAKE3 of its bytes.
+    public let hash: BLAKE3Value
+    /// Whether it is packed; else it is the same file.
+    public let isPacked: Bool
+  }
+
+  /// Name of the document in a packed folder.
+  public static let fileName = "fathom-pack.json"
+  /// A document has some 200 bytes for each file.
+  static let limit = 64 << 20
+
+  /// The files in the order of their names.
+  public let files: [File]
+
+  /// Bytes of all files before.
+  public var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
+  /// Bytes of all files now.
+  public var packedByteCount: Int { files.reduce(0) { $0 + $1.packedByteCount } }
+  /// How many times smaller they are now.
+  public var ratio: Double { Double(byteCount) / Double(max(1, packedByteCount)) }
+
+  init(_ files: [File]) {
+    self.files = files.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+
+  /// The document.
+  public var json: JSONValue {
+    .object([
+      "schema": .string("fathom.pack/1"), "version": .string(FathomVersion.text),
+      "bytes": .integer(byteCount), "packedBytes": .integer(packedByteCount),
+      "ratio": .number(ratio),
+      "files": .array(
+        files.map { file in
+          .object([
+            "name": .string(file.name), "bytes": .integer(file.byteCount),
+            "packedBytes": .integer(file.packedByteCount), "blake3": .string(file.hash.text),
+            "packed": .bool(file.isPacked),
+          ])
+        }),
+    ])
+  }
+
+  /// Reads the list of a packed folder; nil where it has none.
+  ///
+  /// - Throws: `.malformed` for what is no such document.
+  static func read(in folder: String) throws(Fault) -> [String: (size: Int, hash: BLAKE3Value)]? {
+    let path = Folder.join(folder, fileName)
+    guard try Folder.kind(of: path) != nil else { return nil }
+    let document = try JSONValue(
+      parsing: InputFile.contents(of: path, limit: limit), file: path)
+    guard document["schema"] == .string("fathom.pack/1"),
+      case .array(let files)? = document["files"]
+    else {
+      throw Fault(
+        .malformed, "is no list of packed files", file: path, expected: "schema fathom.pack/1")
+    }
+    var found: [String: (size: Int, hash: BLAKE3Value)] = [:]
+    for file in files {
+      guard case .string(let name)? = file["name"], case .integer(let size)? = file["bytes"],
+        case .string(let text)? = file["blake3"], let hash = BLAKE3Value(text: text),
+        found.updateValue((size, hash), forKey: name) == nil
+      else {
+        throw Fault(
+          .malformed, "has an entry that is wrong or stands twice", file: path,
+          expected: "name, bytes and blake3 of each file")
+      }
+    }
+    return found
+  }
+}

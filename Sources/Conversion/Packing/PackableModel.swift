@@ -1,0 +1,96 @@
+internal import Formats
+public import Platform
+internal import Tensors
+
+/// The files of a model, as `pack` sees them: those with weights, and those beside them.
+public struct PackableModel: Sendable {
+  /// A file with weights, and the stretches that it is cut into.
+  struct Weights: Sendable {
+    let name: String
+    let file: InputFile
+    /// Names of the entries that the stretches become.
+    let names: [String]
+    let parts: [PackedIndex.Part]
+  }
+
+  let weights: [Weights]
+  let others: [SideFile]
+  /// Whether the output is a folder; else it is one file.
+  let isFolder: Bool
+  /// Where the model lies.
+  let place: String
+  /// What stays behind, a line each.
+  public let skipped: [String]
+
+  /// Opens a model and checks that it is whole.
+  ///
+  /// - Throws: as opening a checkpoint or GGUF file does; `.usage` where it is packed already.
+  public init(path: String, threads: Int) throws(Fault) {
+    let inventory: Inventory
+    let isGGUF = try ModelFormat.isGGUF(path)
+    if isGGUF {
+      let files = try GGUFFiles(path: path)
+      (inventory, place) = (files.inventory, files.folder)
+    } else {
+      let checkpoint = try Checkpoint(path: path, threads: threads)
+      (inventory, place) = (checkpoint.inventory, checkpoint.folder)
+    }
+    isFolder = try Folder.kind(of: path) == .folder || inventory.shards.count > 1
+    var weights: [Weights] = []
+    for (number, shard) in inventory.shards.enumerated() {
+      guard !shard.file.showsAnother else {
+        throw Fault(.usage, "is packed already", file: shard.file.path)
+      }
+      weights.append(
+        try Weights(shard, inventory.tensors.filter { $0.shard == number }, isGGUF: isGGUF))
+    }
+    self.weights = weights
+    guard isFolder, !isGGUF else {
+      (others, skipped) = ([], [])
+      return
+    }
+    let names = Set(weights.map(\.name))
+    (others, skipped) = try SideFile.list(in: place) { names.contains($0) }
+  }
+
+  /// Bytes of all files.
+  public var byteCount: Int {
+    weights.reduce(0) { $0 + $1.file.size } + others.reduce(0) { $0 + $1.byteCount }
+  }
+}
+
+extension PackableModel.Weights {
+  /// Cuts a file at the starts of its tensors.
+  fileprivate init(_ shard: Shard, _ tensors: [StoredTensor], isGGUF: Bool) throws(Fault) {
+    let tensors = tensors.sorted { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }
+    let size = shard.file.size
+    var names = [PackedFile.headName]
+    var parts = [PackedIndex.Part(byteCount: tensors.first?.offset ?? size, planes: .bytes)]
+    // DeepSeek's shards all use the same names, which an inventory tells apart by the file's.
+    let prefix = NativeShardName(shard.name).map { $0.stem + "/" } ?? ""
+    for (number, tensor) in tensors.enumerated() {
+      let end = number + 1 < tensors.count ? tensors[number + 1].offset : size
+      let isPrefixed = !prefix.isEmpty && tensor.name.hasPrefix(prefix)
+      names.append(String(tensor.name.dropFirst(isPrefixed ? prefix.count : 0)))
+      parts.append(
+        PackedIndex.Part(byteCount: end - tensor.offset, planes: NumberPlanes(tensor.type)))
+    }
+    for name in names.dropFirst() where [PackedFile.headName, PackedFile.indexName].contains(name) {
+      throw Fault(
+        .usage, "has a name that packed files use themselves", file: shard.file.path, tensor: name)
+    }
+    self.init(name: shard.name, file: shard.file, names: names, parts: parts)
+  }
+}
+
+extension NumberPlanes {
+  /// How numbers of a type are cut: exponents apart from mantissas where both have many bits. Codes
+  /// of 8 bits and blocks of codes are packed as they are.
+  fileprivate init(_ type: ElementType) {
+    switch type {
+    case .bf16, .f16: self = .words16
+    case .f32: self = .words32
+    default: self = .bytes
+    }
+  }
+}

@@ -1,0 +1,217 @@
+internal import Formats
+public import Platform
+internal import Tensors
+
+/// What `unpack` gave back (schema `fathom.unpack/1`).
+public struct UnpackReport: Sendable, Hashable {
+  /// Number of files, packed ones and copies.
+  public let files: Int
+  /// Bytes of them.
+  public let byteCount: Int
+  /// Bytes that they took.
+  public let packedByteCount: Int
+  /// Where they are; nil where they were only checked.
+  public let output: String?
+
+  /// The document.
+  public var json: JSONValue {
+    var object: JSONObject = [
+      "schema": .string("fathom.unpack/1"), "version": .string(FathomVersion.text),
+      "files": .integer(files), "bytes": .integer(byteCount),
+      "packedBytes": .integer(packedByteCount),
+    ]
+    if let output { object["output"] = .string(output) }
+    return .object(object)
+  }
+}
+
+/// A model that `pack` wrote: a folder of files, or one file.
+public struct PackedModel: Sendable {
+  private let packed: [(name: String, file: PackedFile)]
+  private let others: [SideFile]
+  private let isFolder: Bool
+  /// What the folder's own list says of its files; nil without one.
+  private let list: [String: (size: Int, hash: BLAKE3Value)]?
+  private let path: String
+  /// What stays behind, a line each.
+  public let skipped: [String]
+
+  /// Looks at a folder or file.
+  ///
+  /// - Throws: `.notFound`; `.malformed` where nothing is packed, or a packed file is damaged or
+  ///   missing.
+  public init(path: String) throws(Fault) {
+    self.path = path
+    guard let kind = try Folder.kind(of: path) else {
+      throw Fault(.notFound, "no such file or folder", file: path)
+    }
+    isFolder = kind == .folder
+    var packed: [(name: String, file: PackedFile)] = []
+    var others: [SideFile] = []
+    func add(_ name: String, _ path: String, otherwise side: SideFile?) throws(Fault) {
+      switch try PackedFile.opening(path) {
+      case .packed(let file): packed.append((name, file))
+      case .plain: if let side { others.append(side) }
+      case .cut: _ = try PackedFile.weights(path)
+      }
+    }
+    if isFolder {
+      let (files, skipped) = try SideFile.list(in: path) { $0 == PackReport.fileName }
+      for file in files { try add(file.name, file.path, otherwise: file) }
+      self.skipped = skipped
+      list = try PackReport.read(in: path)
+    } else {
+      try add(Folder.name(of: path), path, otherwise: nil)
+      (skipped, list) = ([], nil)
+    }
+    guard !packed.isEmpty else {
+      throw Fault(
+        .malformed, "holds nothing that is packed", file: path, expected: "what fathom pack wrote")
+    }
+    (self.packed, self.others) = (packed, others)
+    try requireListed()
+  }
+
+  /// Throws where the folder does not have the files that its list names.
+  private func requireListed() throws(Fault) {
+    guard let list else { return }
+    let sizes =
+      packed.map { ($0.name, $0.file.original.size) } + others.map { ($0.name, $0.byteCount) }
+    for (name, size) in sizes where list[name].map({ $0.size != size }) ?? false {
+      throw Fault(
+        .malformed, "is not the file that was packed", file: Folder.join(path, name),
+        expected: "\(list[name]?.size ?? 0) bytes", found: "\(size)")
+    }
+    let present = Set(sizes.map(\.0))
+    guard let missing = list.keys.filter({ !present.contains($0) }).min() else { return }
+    throw Fault(
+      .malformed, "lacks a file that was packed", file: path, expected: missing.printable)
+  }
+
+  /// Bytes of all files once they are unpacked.
+  public var byteCount: Int {
+    packed.reduce(0) { $0 + $1.file.original.size } + others.reduce(0) { $0 + $1.byteCount }
+  }
+
+  private func report(output: String?) -> UnpackReport {
+    UnpackReport(
+      files: packed.count + others.count, byteCount: byteCount,
+      packedByteCount: packed.reduce(0) { $0 + $1.file.original.storedSize }
+        + others.reduce(0) { $0 + $1.byteCount },
+      output: output)
+  }
+
+  /// Gives back the files that were packed, whose hashes are checked before they get their names.
+  ///
+  /// - Parameter progress: called with the bytes that are done, and all of them.
+  /// - Throws: `.malformed` with the file whose bytes are not those that were packed; else as
+  ///   `PackableModel.pack`.
+  public func unpack(
+    to destination: OutputPath, threads: Int, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(Fault) -> UnpackReport {
+    try destination.requireSpace(byteCount, files: packed.count + others.count)
+    let form: WorkFolder.Form =
+      isFolder ? .folder : .files([Folder.name(of: destination.path)])
+    return try WorkFolder.writing(to: destination, form: form) { work throws(Fault) in
+      try restore(threads: threads, progress) { name throws(Fault) in
+        try work.create(isFolder ? name : Folder.name(of: destination.path))
+      }
+      return report(output: destination.path)
+    }
+  }
+
+  /// Reads everything and checks the hashes; writes nothing.
+  ///
+  /// - Throws: as `unpack`.
+  public func check(
+    threads: Int, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(Fault) -> UnpackReport {
+    try restore(threads: threads, progress) { _ in nil }
+    return report(output: nil)
+  }
+
+  /// Goes through all files and checks their hashes.
+  ///
+  /// - Parameter place: makes the file that takes what a name had; nil for none.
+  private func restore(
+    threads: Int, _ progress: (_ done: Int, _ total: Int) -> Void,
+    into place: (_ name: String) throws(Fault) -> OutputFile?
+  ) throws(Fault) {
+    var done = 0
+    let total = byteCount
+    for (name, file) in packed {
+      let output = try place(name)
+      let hash = try file.original.restored(threads: threads) { bytes throws(Fault) in
+        try output?.append(bytes)
+        done += bytes.count
+        progress(done, total)
+      }
+      try require(hash, file.index.hash, of: name)
+      try file.original.requireUnchanged()
+      try output?.finish()
+    }
+    for side in others {
+      let (output, input) = (try place(side.name), try InputFile(path: side.path))
+      let hash = try input.hash { bytes throws(Fault) in
+        try Interruption.check()
+        try output?.append(bytes)
+        done += bytes.count
+        progress(done, total)
+      }
+      try require(hash, hash, of: side.name)
+      try input.requireUnchanged()
+      try output?.finish()
+    }
+  }
+
+  /// Throws where a file is not the one that was packed.
+  private func require(
+    _ found: BLAKE3Value, _ expected: BLAKE3Value, of name: String
+  ) throws(Fault) {
+    let listed = list?[name]?.hash ?? expected
+    guard found == expected, found == listed else {
+      throw Fault(
+        .malformed, "is not the file that was packed",
+        file: isFolder ? Folder.join(path, name) : path, expected: "BLAKE3 \(listed.text)",
+        found: found.text)
+    }
+  }
+}
+
+extension InputFile {
+  /// Bytes of a file in their order, made on several threads; returns BLAKE3 of them.
+  fileprivate func restored(
+    threads: Int, _ body: (UnsafeRawBufferPointer) throws(Fault) -> Void
+  ) throws(Fault) -> BLAKE3Value {
+    // Chunks that reach into the next tile are restored twice.
+    let step = BLAKE3.pieceBytes
+    let tile = 4 * step
+    var values: [UInt8] = []
+    try OrderedPipeline.run(
+      threads: threads, count: max(1, (size + tile - 1) / tile), slots: 2 * threads + 2,
+      slotBytes: tile + tile / step * BLAKE3Value.byteCount,
+      produce: { _, item, slot throws(Fault) in
+        try Interruption.check()
+        let start = item * tile
+        let count = min(tile, size - start)
+        let bytes = UnsafeMutableRawBufferPointer(rebasing: slot[..<count])
+        try read(at: start, into: bytes)
+        var end = count
+        for first in stride(from: 0, to: max(1, count), by: step) {
+          BLAKE3.hash(
+            part: UnsafeRawBufferPointer(rebasing: bytes[first..<min(count, first + step)]),
+            from: start + first, isWhole: size <= step,
+            into: UnsafeMutableRawBufferPointer(rebasing: slot[end..<end + BLAKE3Value.byteCount]))
+          end += BLAKE3Value.byteCount
+        }
+        return end
+      },
+      consume: { item, slot throws(Fault) in
+        try Interruption.check()
+        let count = min(tile, size - item * tile)
+        values += slot[count...]
+        try body(UnsafeRawBufferPointer(rebasing: slot[..<count]))
+      })
+    return values.withUnsafeMutableBytes { BLAKE3.join($0) }
+  }
+}

@@ -1,0 +1,105 @@
+public import Platform
+internal import Tensors
+
+/// A file that `fathom pack` wrote: itself a safetensors file, in which each tensor of the original
+/// is one of bytes that hold it compressed.
+///
+/// Its tensors, in the order of their bytes: `fathom.head`, which holds everything before the first
+/// tensor of the original; the original's tensors under their names, each with what follows it in
+/// the original; `fathom.index` (see `PackedIndex`). `__metadata__` stands first in the header and
+/// says `"fathom.pack": "1"` first, so that the beginning of a file tells.
+public struct PackedFile: Sendable {
+  /// The file with the original's bytes in place of its own.
+  public let original: InputFile
+  /// What it says of the original.
+  public let index: PackedIndex
+
+  /// Name of the entry for what precedes the first tensor.
+  public static let headName = "fathom.head"
+  /// Name of the entry for the index.
+  public static let indexName = "fathom.index"
+  /// The text that follows the header's length.
+  public static let mark = #"{"__metadata__":{"fathom.pack":"1""#
+
+  /// What a path leads to.
+  public enum Opening: Sendable {
+    /// A file that is what it seems.
+    case plain(InputFile)
+    /// A packed one.
+    case packed(PackedFile)
+    /// A packed one that ends before its last tensor; it should have so many bytes.
+    case cut(InputFile, atLeast: Int)
+  }
+
+  /// Opens a file and looks whether it is packed.
+  ///
+  /// - Throws: as `InputFile.init(path:)` does; `.malformed` for a packed file whose index is wrong.
+  public static func opening(_ path: String) throws(Fault) -> Opening {
+    let file = try InputFile(path: path)
+    guard try isPacked(file) else { return .plain(file) }
+    switch try SafetensorsHeader.read(file, shard: 0) {
+    case .cut(let minimum): return .cut(file, atLeast: minimum)
+    case .header(let header):
+      guard file.size >= header.expectedSize else {
+        return .cut(file, atLeast: header.expectedSize)
+      }
+      try header.requireSize(of: file)
+      return .packed(try PackedFile(file, header))
+    }
+  }
+
+  /// Opens a file for its weights: the original's bytes where it is packed.
+  ///
+  /// - Throws: as `opening` does; `.malformed` for a packed file that is cut short.
+  public static func weights(_ path: String) throws(Fault) -> InputFile {
+    switch try opening(path) {
+    case .plain(let file): file
+    case .packed(let packed): packed.original
+    case .cut(let file, let minimum):
+      throw Fault(
+        .malformed, "is packed, and cut short", file: path, offset: UInt64(file.size),
+        expected: "\(minimum) bytes", found: "\(file.size)")
+    }
+  }
+
+  /// Whether a file begins as packed ones do.
+  static func isPacked(_ file: InputFile) throws(Fault) -> Bool {
+    let mark = Array(PackedFile.mark.utf8)
+    guard file.size >= 8 + mark.count else { return false }
+    return try file.read(at: 8, count: mark.count) == mark
+  }
+
+  private init(_ file: InputFile, _ header: SafetensorsHeader) throws(Fault) {
+    let entries = header.tensors
+    guard let last = entries.last, last.name == PackedFile.indexName,
+      entries[0].name == PackedFile.headName
+    else {
+      throw Fault(
+        .malformed, "is packed, but has no index", file: file.path,
+        expected: "\(PackedFile.headName) first and \(PackedFile.indexName) last",
+        found: entries.first.map { "\($0.name) to \(entries[entries.count - 1].name)" } ?? "nothing"
+      )
+    }
+    for entry in entries where entry.type != .u8 || entry.shape.dimensions.count != 1 {
+      throw Fault(
+        .malformed, "is packed, but no row of bytes", file: file.path, tensor: entry.name,
+        expected: "U8 [bytes]", found: "\(entry.type.rawValue) \(entry.shape)")
+    }
+    guard last.byteCount <= PackedFile.mostIndexBytes else {
+      throw Fault(
+        .malformed, "holds more than it may", file: file.path, tensor: last.name,
+        expected: "at most \(PackedFile.mostIndexBytes) bytes", found: "\(last.byteCount)")
+    }
+    let bytes = try Zstandard.decompress(
+      file.read(at: last.offset, count: last.byteCount), limit: PackedFile.mostIndexBytes,
+      file: file.path)
+    index = try PackedIndex(bytes, entries: entries.dropLast(), file: file.path)
+    original = try InputFile(
+      file, showing: PackedView(file, index.chunks, names: entries.map(\.name)),
+      size: index.originalSize)
+  }
+
+  /// An index has twelve bytes for each chunk of BF16 weights: this is enough for a file of 2 TB, and
+  /// what a hole in a file or a frame of zeros claims beyond it is not read.
+  private static let mostIndexBytes = 32 << 20
+}

@@ -1,0 +1,109 @@
+internal import ArgumentParser
+internal import Conversion
+internal import Formats
+internal import Platform
+internal import Verification
+
+struct PackCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "pack",
+    abstract: "Make a model's files smaller without losing a bit.",
+    discussion: """
+      The exponents of weights are compressed apart from their mantissas. Every command reads the \
+      result as it reads the model, and fathom unpack gives back the very same files. Packed files \
+      are safetensors files themselves.
+      """)
+
+  @Argument(help: ModelArgument.help)
+  var model: String
+
+  @Argument(help: "The folder to write, or the file where the model is one file.")
+  var output: String
+
+  @Flag(help: "Replace an output that exists, once the new one is complete.")
+  var overwrite = false
+
+  @Option(help: "Output format: text or json.")
+  var format = OutputFormat.text
+
+  @OptionGroup
+  var work: WorkOptions
+
+  func run() throws {
+    let destination = try OutputPath(output, overwrite: overwrite)
+    let source = try PackableModel(path: model, threads: work.threads)
+    try destination.requireApart(from: model)
+    for line in source.skipped { Console.message("fathom: warning: \(line.printable)") }
+    let stopwatch = Stopwatch()
+    let report = try ProgressLine.during(work.progress) { progress throws(Fault) in
+      try source.pack(to: destination, threads: work.threads, progress: progress)
+    }
+    guard format == .text else { return try Console.write(report.json.text() + "\n") }
+    let ratio = Quantity.fixed(report.ratio, digits: 3)
+    try Console.write(
+      """
+      \(output.printable): \(report.files.count) files, \(Quantity.bytes(report.byteCount)) in \
+      \(Quantity.bytes(report.packedByteCount)), \(ratio) times smaller, \
+      \(Quantity.fixed(stopwatch.seconds, digits: 2)) s
+
+      """)
+  }
+}
+
+struct UnpackCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "unpack",
+    abstract: "Give back the files that fathom pack made smaller.",
+    discussion: """
+      Every file is checked against the hash of the one that was packed before it gets its name.
+      """)
+
+  @Argument(help: "What fathom pack wrote: a folder or a file.")
+  var packed: String
+
+  @Argument(help: "The folder or file to write; none with --check.")
+  var output: String?
+
+  @Flag(help: "Read everything and check the hashes, and write nothing.")
+  var check = false
+
+  @Flag(help: "Replace an output that exists, once the new one is complete.")
+  var overwrite = false
+
+  @Option(help: "Output format: text or json.")
+  var format = OutputFormat.text
+
+  @OptionGroup
+  var work: WorkOptions
+
+  func validate() throws {
+    guard check == (output == nil) else {
+      throw ValidationError(
+        check ? "--check writes nothing: give no output" : "give an output, or --check")
+    }
+  }
+
+  func run() throws {
+    let destination = try output.map { path throws(Fault) in
+      try OutputPath(path, overwrite: overwrite)
+    }
+    let model = try PackedModel(path: packed)
+    try destination?.requireApart(from: packed)
+    for line in model.skipped { Console.message("fathom: warning: \(line.printable)") }
+    let stopwatch = Stopwatch()
+    let report = try ProgressLine.during(work.progress) { progress throws(Fault) in
+      guard let destination else {
+        return try model.check(threads: work.threads, progress: progress)
+      }
+      return try model.unpack(to: destination, threads: work.threads, progress: progress)
+    }
+    guard format == .text else { return try Console.write(report.json.text() + "\n") }
+    let place = output.map { "\($0.printable): " } ?? "sound: "
+    try Console.write(
+      """
+      \(place)\(report.files) files, \(Quantity.bytes(report.byteCount)) out of \
+      \(Quantity.bytes(report.packedByteCount)), \(Quantity.fixed(stopwatch.seconds, digits: 2)) s
+
+      """)
+  }
+}
