@@ -57,6 +57,10 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
+    .target(
+      name: "ParserEntries",
+      dependencies: ["Tensors", "Platform", "Formats", "Models", "Conversion", "Verification"],
+      path: "Fuzz/Entries", swiftSettings: strict),
     .target(name: "Mishaps", path: "Tests/Mishaps", linkerSettings: [.linkedLibrary("dl")]),
     .executableTarget(
       name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
@@ -74,6 +78,9 @@ let package = Package(
       name: "CodecsTests", dependencies: ["Support", "Codecs", "Tensors"], exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+    .testTarget(
+      name: "CorpusTests", dependencies: ["Support", "ParserEntries", "Platform"],
+      swiftSettings: strict),
     .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["Support", "Tensors", "Platform", "fathom", "Mishaps"],
@@ -108,3 +115,21 @@ let package = Package(
       swiftSettings: strict),
   ]
 )
+
+// Programs for libFuzzer, which `scripts/fuzz` builds. Its sanitizer brings a `main` of its own, so
+// that no other program can be built beside them.
+if Context.environment["FATHOM_FUZZ"] != nil {
+  package.products = []
+  package.targets.removeAll {
+    [.executable, .test].contains($0.type) || $0.path?.hasPrefix("Tests") == true
+  }
+  package.targets += [
+    "chat-template", "compressed-config", "config", "fixture", "gguf", "hash-list", "importance",
+    "mlx-config", "native-config", "pattern", "recipe", "safetensors-header", "safetensors-index",
+    "thresholds", "token-ids", "tokenizer",
+  ].map {
+    .executableTarget(
+      name: "fuzz-\($0)", dependencies: ["ParserEntries"], path: "Fuzz/Targets/\($0)",
+      swiftSettings: strict)
+  }
+}

@@ -91,10 +91,3 @@ public struct Checkpoint: Sendable {
     throw Fault(.malformed, "names a tensor twice", file: index.path)
   }
 }
-
-extension SafetensorsIndex {
-  /// The first tensor that the index places in `file`.
-  public func firstTensor(in file: String) -> String? {
-    entries.first { files[$0.file] == file }?.tensor
-  }
-}

@@ -95,6 +95,7 @@ public struct Inventory: Sendable {
   ///
   /// - Throws: `.malformed` where a name stands twice.
   public init(shards: [Shard], tensors: [StoredTensor]) throws(Fault) {
+    try Inventory.requireRoom(for: tensors.count)
     var indices: [String: Int] = [:]
     indices.reserveCapacity(tensors.count)
     var tensors = tensors
@@ -109,6 +110,16 @@ public struct Inventory: Sendable {
     self.shards = shards
     self.tensors = tensors
     self.indices = indices
+  }
+
+  /// Tensors that a checkpoint may have: ten times those of DeepSeek-V3.
+  private static let tensorLimit = 1_000_000
+
+  /// Throws `.malformed` where so many tensors would be too many, so that headers cannot fill memory.
+  static func requireRoom(for count: Int) throws(Fault) {
+    guard count <= tensorLimit else {
+      throw Fault(.malformed, "has too many tensors", expected: "at most \(tensorLimit)")
+    }
   }
 
   /// The tensor of that name, nil where there is none.

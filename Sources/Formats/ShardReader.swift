@@ -8,6 +8,8 @@ final class ShardReader: Sendable {
   private let indexPath: String?
   private let standIns: String?
   private let results: Mutex<[CheckpointSurvey.ShardState?]>
+  /// Tensors read so far: all files together may not have more than a checkpoint may.
+  private let tensorCount = Atomic(0)
   private let indexResult = Mutex<SafetensorsIndex?>(nil)
 
   /// - Parameter standIns: a folder with the beginnings of files that are gone.
@@ -59,6 +61,8 @@ final class ShardReader: Sendable {
       switch try SafetensorsHeader.read(file, shard: item) {
       case .cut(let minimum): return .cut(file, atLeast: minimum)
       case .header(let header):
+        let (_, count) = tensorCount.add(header.tensors.count, ordering: .relaxed)
+        try Inventory.requireRoom(for: count)
         return .read(Shard(name: names[item], file: file, metadata: header.metadata), header)
       }
     } catch {

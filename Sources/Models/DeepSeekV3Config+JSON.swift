@@ -12,6 +12,13 @@ extension DeepSeekV3Config {
     "bfloat16": .bf16, "float16": .f16, "float32": .f32,
   ]
 
+  /// Largest vocabulary: tokens that a tokenizer lacks are made up when a GGUF file is written.
+  private static let vocabularyLimit = 1 << 22
+  /// Most layers, and most routed experts in all of them: each has tensors of its own, of which a
+  /// list is made. Kimi-K2 has 23,424 experts.
+  private static let layerLimit = 10_000
+  private static let expertLimit = 1 << 17
+
   /// Keys that count MTP layers.
   public static let mtpKeys = ["num_nextn_predict_layers", "num_mtp_layers"]
 
@@ -28,7 +35,7 @@ extension DeepSeekV3Config {
     }
     let top = ConfigReader(object: json, prefix: "", file: file)
     modelType = try DeepSeekV3Config.readArchitecture(top)
-    vocabSize = try top.count("vocab_size", maximum: Int(Int32.max))
+    vocabSize = try top.count("vocab_size", maximum: DeepSeekV3Config.vocabularyLimit)
     hiddenSize = try top.count("hidden_size")
     intermediateSize = try top.count("intermediate_size")
     moeIntermediateSize = try top.count("moe_intermediate_size")
@@ -163,21 +170,26 @@ extension DeepSeekV3Config {
   /// refused here and never met again.
   private func requireQuickMatching(_ top: ConfigReader) throws(Fault) {
     guard let compressed else { return }
-    var steps = DeepSeekV3Config.matchingSteps
+    let tensors = expectedTensors()
+    var steps = min(
+      DeepSeekV3Config.matchingSteps, 200_000 + tensors.count * DeepSeekV3Config.stepsPerTensor)
     do throws(Fault) {
-      for tensor in expectedTensors() { _ = try compressed.scheme(of: tensor, steps: &steps) }
+      for tensor in tensors { _ = try compressed.scheme(of: tensor, steps: &steps) }
     } catch {
       throw top.fault("quantization_config", expected: "patterns that come to an end")
     }
   }
 
-  /// Steps that patterns may take on the names of all modules: Kimi-K2-Thinking's need a tenth.
-  static let matchingSteps = 500_000_000
+  /// Steps that patterns may take on the names of all modules, at most and for each tensor:
+  /// Kimi-K2-Thinking's need a third.
+  static let matchingSteps = 150_000_000
+  private static let stepsPerTensor = 4000
 
   /// What no single key shows.
   private func requireConsistency(_ top: ConfigReader) throws(Fault) {
-    guard layers + mtpLayers <= 100_000 else {
-      throw top.fault("num_hidden_layers", expected: "fewer than 100,000 layers")
+    guard layers + mtpLayers <= DeepSeekV3Config.layerLimit else {
+      throw top.fault(
+        "num_hidden_layers", expected: "at most \(DeepSeekV3Config.layerLimit) layers")
     }
     guard ropeHeadSize % 2 == 0 else {
       throw top.fault("qk_rope_head_dim", expected: "an even number")
@@ -198,7 +210,7 @@ extension DeepSeekV3Config {
       throw top.fault("rms_norm_eps", expected: "a small positive number")
     }
     guard ropeTheta > 0 else { throw top.fault("rope_theta", expected: "a positive number") }
-    guard storedLayers * routedExperts <= 10_000_000 else {
+    guard storedLayers * routedExperts <= DeepSeekV3Config.expertLimit else {
       throw top.fault("n_routed_experts", expected: "a network of a possible size")
     }
   }

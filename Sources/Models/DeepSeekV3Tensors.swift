@@ -153,6 +153,25 @@ extension DeepSeekV3Config {
 private struct TensorListBuilder {
   let config: DeepSeekV3Config
   var tensors: [ExpectedTensor] = []
+  private let excluded: Set<Substring>
+
+  init(config: DeepSeekV3Config) {
+    self.config = config
+    excluded = Set(config.fp8?.excludedModules.map { $0[...] } ?? [])
+  }
+
+  /// Whether `modules_to_not_convert` keeps the weight out: an entry names the module, one that it
+  /// lies in, or the end of its path.
+  private func excludes(_ weight: String) -> Bool {
+    guard !excluded.isEmpty, weight.hasSuffix(".weight") else { return false }
+    let module = weight.dropLast(".weight".count)
+    if excluded.contains(module) { return true }
+    return module.utf8.indices.contains { dot in
+      module.utf8[dot] == UInt8(ascii: ".")
+        && (excluded.contains(module[..<dot])
+          || excluded.contains(module[module.utf8.index(after: dot)...]))
+    }
+  }
 
   mutating func add(_ rows: [TensorRow], prefix: String, layer: Int? = nil, expert: Int? = nil) {
     for row in rows where row.isPresent(config) {
@@ -160,7 +179,7 @@ private struct TensorListBuilder {
       let dimensions = row.shape(config)
       // The config's reader has bounded every size, so that products of two fit.
       guard let shape = Shape(dimensions) else { preconditionFailure("\(name) overflows") }
-      let fp8 = row.quantized ? config.fp8.flatMap { $0.excludes(name) ? nil : $0 } : nil
+      let fp8 = row.quantized ? config.fp8.flatMap { excludes(name) ? nil : $0 } : nil
       let tensor = ExpectedTensor(
         name: name, shape: shape, storage: fp8 == nil ? row.storage : .fp8, part: row.part,
         layer: layer, expert: expert)
@@ -189,15 +208,5 @@ extension DeepSeekV3Config.FP8Quantization {
       (shape.dimensions[0] + blockRows - 1) / blockRows,
       (shape.dimensions[1] + blockColumns - 1) / blockColumns,
     ])
-  }
-
-  /// Whether `modules_to_not_convert` keeps the weight out: an entry names the module, one that it
-  /// lies in, or the end of its path.
-  func excludes(_ weight: String) -> Bool {
-    guard !excludedModules.isEmpty, weight.hasSuffix(".weight") else { return false }
-    let module = weight.dropLast(".weight".count)
-    return excludedModules.contains {
-      module == $0 || module.hasPrefix($0 + ".") || module.hasSuffix("." + $0)
-    }
   }
 }

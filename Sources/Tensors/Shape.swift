@@ -5,10 +5,12 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
   /// Product of the dimensions; 1 for a scalar.
   public let elementCount: Int
 
-  /// Returns nil where a dimension is negative or the product overflows `Int`.
-  ///
-  /// A zero dimension makes the product zero, yet the other dimensions must still multiply
-  /// without overflow, so that no later code meets an impossible stride.
+  /// Other dimensions of a shape without elements may make up so many rows: a file need not hold a
+  /// byte for them, and whoever goes over rows would go over them.
+  private static let emptyRowLimit = 1 << 20
+
+  /// Returns nil where a dimension is negative, the product overflows `Int`, or a shape without
+  /// elements claims more than a million rows.
   public init?(_ dimensions: [Int]) {
     var product = 1
     var hasZero = false
@@ -22,6 +24,7 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
       guard !overflow else { return nil }
       product = next
     }
+    guard !hasZero || product <= Shape.emptyRowLimit else { return nil }
     self.dimensions = dimensions
     self.elementCount = hasZero ? 0 : product
   }

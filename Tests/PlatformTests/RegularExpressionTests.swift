@@ -9,8 +9,9 @@ import Testing
   ) throws -> [String] {
     let bytes = Array(text.utf8)
     var found: [String] = []
+    var budget = MatchingBudget(bytes: bytes.count, time: time)
     try RegularExpression(pattern).forEachMatch(
-      in: bytes, pieces: pieces ?? [0..<bytes.count], until: .now + time
+      in: bytes, pieces: pieces ?? [0..<bytes.count], within: &budget
     ) {
       found.append(String(decoding: bytes[$1], as: UTF8.self))
     }

@@ -4,7 +4,9 @@ import Testing
 
 /// The rules of the house that a program can check.
 @Suite struct StyleTests {
-  static let swift = SourceTree.sources + SourceTree.files(below: "Tests/", endings: [".swift"])
+  static let swift = ["Sources/", "Tests/", "Fuzz/"].flatMap {
+    SourceTree.files(below: $0, endings: [".swift"])
+  }
   /// Tables of constants are long by nature.
   static let longFiles: Set<String> = []
 
@@ -14,7 +16,7 @@ import Testing
     process.currentDirectoryURL = URL(fileURLWithPath: Repository.root)
     process.arguments = [
       "swift", "format", "lint", "--strict", "--parallel", "--recursive", "--configuration",
-      ".swift-format", "Sources", "Tests", "Package.swift",
+      ".swift-format", "Sources", "Tests", "Fuzz", "Package.swift",
     ]
     let pipe = Pipe()
     process.standardError = pipe

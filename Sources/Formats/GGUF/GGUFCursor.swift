@@ -4,7 +4,7 @@ internal import Platform
 /// any length is read without knowing it beforehand.
 struct GGUFCursor {
   /// Longest header that is read, in bytes. A vocabulary of 164,000 tokens takes ten million.
-  static let headerLimit = 1 << 28
+  static let headerLimit = 1 << 26
   private static let windowSize = 1 << 18
 
   let file: InputFile

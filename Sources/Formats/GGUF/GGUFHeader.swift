@@ -15,6 +15,9 @@ public struct GGUFHeader: Sendable {
   static let defaultAlignment = 32
   /// Most bytes of a tensor's name; GGML itself reads 63.
   private static let nameLimit = 1024
+  /// Tensors and metadata entries that are read; a file of DeepSeek-V3 has 1,100 and 60.
+  private static let tensorLimit = 200_000
+  private static let entryLimit = 65_536
 
   /// The format's version.
   public let version: UInt32
@@ -41,6 +44,12 @@ public struct GGUFHeader: Sendable {
     version = try GGUFHeader.readVersion(&cursor)
     let tensorCount = try cursor.count(of: "tensors", size: 24)
     let entryCount = try cursor.count(of: "metadata entries", size: 14)
+    guard tensorCount <= GGUFHeader.tensorLimit, entryCount <= GGUFHeader.entryLimit else {
+      throw cursor.fault(
+        "has too many tensors or metadata", at: 8,
+        expected: "at most \(GGUFHeader.tensorLimit) and \(GGUFHeader.entryLimit)",
+        found: "\(tensorCount) and \(entryCount)")
+    }
     metadata = try GGUFHeader.readMetadata(&cursor, count: entryCount)
     let alignment = try GGUFHeader.alignment(metadata, cursor)
     var descriptions: [Description] = []
@@ -199,7 +208,7 @@ public struct GGUFHeader: Sendable {
     }
     guard let shape = GGUFShape.shape(ofExtents: extents) else {
       throw cursor.fault(
-        "has a shape whose product overflows", at: place,
+        "has a shape whose product overflows, or of no elements in too many rows", at: place,
         found: "{" + extents.map(String.init).joined(separator: ", ") + "}")
     }
     return shape

@@ -61,7 +61,7 @@ extension ImportanceContents {
         offset: UInt64(tensor.offset), expected: "F32", found: tensor.type.rawValue)
     }
     let (values, parts) = (sums.shape.elementCount, counts.shape.elementCount)
-    guard parts > 0, values > 0, values % parts == 0 else {
+    guard parts > 0, parts <= ImportanceMatrix.matrixLimit, values > 0, values % parts == 0 else {
       throw Fault(
         .malformed, "has as many sums as do not fit its counts", file: file.path,
         tensor: sums.name, offset: UInt64(sums.offset), expected: "a multiple of \(parts)",

@@ -14,10 +14,11 @@ struct ImportanceDataReader {
   mutating func read(into contents: inout ImportanceContents) throws(Fault) {
     let count = try number("number of entries", 1...)
     // An entry takes 17 bytes at the least.
-    guard count <= file.size / 17 else {
+    let limit = min(file.size / 17, ImportanceMatrix.entryLimit)
+    guard count <= limit else {
       throw fault(
         "has an impossible number of entries", at: 0,
-        expected: "at most \(file.size / 17), which would fill it", found: "\(count)")
+        expected: "at most \(limit)", found: "\(count)")
     }
     for _ in 0..<count {
       let start = position

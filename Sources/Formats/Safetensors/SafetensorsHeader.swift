@@ -1,4 +1,5 @@
 public import Platform
+internal import Synchronization
 internal import Tensors
 
 /// The header of a safetensors file, wholly checked: names are unique, sizes follow from type and
@@ -7,8 +8,17 @@ internal import Tensors
 /// Layout (safetensors 0.8): 8 bytes of header length, little-endian; the header, a JSON object
 /// that starts with `{` and may end in spaces; the data.
 public struct SafetensorsHeader: Sendable {
-  /// Longest header that readers accept, in bytes (safetensors' own limit).
-  public static let lengthLimit = 100_000_000
+  /// Longest header that is read, in bytes: twice that of DeepSeek-V3 in a single file. safetensors'
+  /// own limit is 100,000,000.
+  public static let lengthLimit = 1 << 25
+  /// Dimensions that a tensor may have.
+  static let rankLimit = 64
+  /// Headers from this length on are parsed one after the other, so that many threads cannot fill
+  /// memory with those of a hostile checkpoint.
+  private static let largeLength = 1 << 22
+  private static let largeHeaders = Mutex(())
+  /// Keys of metadata that are read.
+  static let metadataLimit = 100_000
 
   /// Tensors in the order of their bytes; offsets count from the start of the file.
   public let tensors: [StoredTensor]
@@ -46,15 +56,25 @@ public struct SafetensorsHeader: Sendable {
     }
     let end = 8 + Int(length)
     guard file.size >= end else { return .cut(atLeast: end) }
-    let bytes = try file.read(at: 8, count: Int(length))
+    guard end < largeLength else {
+      return try largeHeaders.withLock { _ throws(Fault) in
+        .header(try parse(file, length: Int(length), shard: shard))
+      }
+    }
+    return .header(try parse(file, length: Int(length), shard: shard))
+  }
+
+  private static func parse(
+    _ file: InputFile, length: Int, shard: Int
+  ) throws(Fault) -> SafetensorsHeader {
+    let bytes = try file.read(at: 8, count: length)
     do throws(Fault) {
-      let header = try JSONCursor.read(bytes) { cursor throws(Fault) in
-        var parser = SafetensorsHeaderParser(shard: shard, dataStart: end)
+      return try JSONCursor.read(bytes) { cursor throws(Fault) in
+        var parser = SafetensorsHeaderParser(shard: shard, dataStart: 8 + length)
         // An entry takes at least 50 bytes of header, and mostly some 140.
         parser.reserve(bytes.count / 128)
         return try parser.header(&cursor)
       }
-      return .header(header)
     } catch {
       var fault = error
       fault.file = file.path
@@ -114,6 +134,7 @@ private struct SafetensorsHeaderParser {
 
   private mutating func entry(_ cursor: inout JSONCursor) throws(Fault) {
     let start = cursor.position
+    try Inventory.requireRoom(for: names.count + 1)
     let name = try cursor.string()
     guard names.insert(name).inserted else {
       throw Fault(
@@ -146,6 +167,11 @@ private struct SafetensorsHeaderParser {
       }
       try cursor.expect(UInt8(ascii: ":"))
       metadata.append((key, try cursor.string(nulAllowed: true)))
+      guard metadata.count <= SafetensorsHeader.metadataLimit else {
+        throw Fault(
+          .malformed, "has too many metadata", offset: UInt64(start),
+          expected: "at most \(SafetensorsHeader.metadataLimit) keys")
+      }
     } while cursor.take(UInt8(ascii: ","))
     try cursor.expect(UInt8(ascii: "}"))
   }
@@ -208,7 +234,8 @@ private struct SafetensorsHeaderParser {
     let dimensions = try counts(&cursor)
     guard let shape = Shape(dimensions) else {
       throw Fault(
-        .malformed, "has a shape whose product overflows", offset: UInt64(start),
+        .malformed, "has a shape whose product overflows, or of no elements in too many rows",
+        offset: UInt64(start),
         found: "[" + dimensions.map(String.init).joined(separator: ", ") + "]")
     }
     return shape
@@ -230,7 +257,14 @@ private struct SafetensorsHeaderParser {
     try cursor.expect(UInt8(ascii: "["))
     var counts: [Int] = []
     if cursor.take(UInt8(ascii: "]")) { return counts }
-    repeat { counts.append(try cursor.count()) } while cursor.take(UInt8(ascii: ","))
+    repeat {
+      counts.append(try cursor.count())
+      guard counts.count <= SafetensorsHeader.rankLimit else {
+        throw Fault(
+          .malformed, "has too many dimensions", offset: UInt64(cursor.position),
+          expected: "at most \(SafetensorsHeader.rankLimit)")
+      }
+    } while cursor.take(UInt8(ascii: ","))
     try cursor.expect(UInt8(ascii: "]"))
     return counts
   }

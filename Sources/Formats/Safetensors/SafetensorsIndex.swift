@@ -7,13 +7,18 @@ public import Platform
 public struct SafetensorsIndex: Sendable {
   /// The usual file name.
   public static let fileName = "model.safetensors.index.json"
-  /// Largest index that is read, in bytes.
-  static let sizeLimit = 512 << 20
+  /// Largest index that is read, in bytes; DeepSeek-V3's has nine million.
+  static let sizeLimit = 64 << 20
+  /// Files that an index may name; each is looked for.
+  private static let fileLimit = 10_000
 
   /// Distinct file names as the index writes them, in the order of their first mention.
   public private(set) var files: [String] = []
   /// Tensor names with the index of their file in `files`, in order.
   public private(set) var entries: [(tensor: String, file: Int)] = []
+  /// For each file the first entry that names it.
+  private var firstEntries: [Int] = []
+  private var places: [String: Int] = [:]
   /// `metadata.total_size`, nil where absent.
   public private(set) var totalSize: Int?
   /// Where the index was read.
@@ -60,11 +65,11 @@ public struct SafetensorsIndex: Sendable {
   }
 
   private mutating func readMap(_ cursor: inout JSONCursor) throws(Fault) {
-    var indices: [String: Int] = [:]
     try cursor.expect(UInt8(ascii: "{"))
     if cursor.take(UInt8(ascii: "}")) { return }
     repeat {
       let tensor = try cursor.string()
+      try Inventory.requireRoom(for: entries.count + 1)
       try cursor.expect(UInt8(ascii: ":"))
       let file = try cursor.string()
       // Neighbours mostly share their file: compare before hashing.
@@ -72,11 +77,17 @@ public struct SafetensorsIndex: Sendable {
         entries.append((tensor, last.file))
         continue
       }
-      if indices[file] == nil {
-        indices[file] = files.count
+      if places[file] == nil {
+        guard files.count < SafetensorsIndex.fileLimit else {
+          throw Fault(
+            .malformed, "names too many files", offset: UInt64(cursor.position),
+            expected: "at most \(SafetensorsIndex.fileLimit)")
+        }
+        places[file] = files.count
         files.append(file)
+        firstEntries.append(entries.count)
       }
-      entries.append((tensor, indices[file] ?? 0))
+      entries.append((tensor, places[file] ?? 0))
     } while cursor.take(UInt8(ascii: ","))
     try cursor.expect(UInt8(ascii: "}"))
   }
@@ -98,6 +109,11 @@ public struct SafetensorsIndex: Sendable {
       }
     } while cursor.take(UInt8(ascii: ","))
     try cursor.expect(UInt8(ascii: "}"))
+  }
+
+  /// The first tensor that the index places in `file`.
+  public func firstTensor(in file: String) -> String? {
+    places[file].map { entries[firstEntries[$0]].tensor }
   }
 
   /// Whether `name` is the name of a file in the index' own folder: no separators, no `..`.

@@ -45,7 +45,7 @@ public struct ChatTemplate {
     names["tools"] = TemplateValue.none
     names["documents"] = TemplateValue.none
     return try ChatTemplate.located(file) { () throws(Fault) in
-      try TemplateEvaluator.run(nodes, names: names)
+      try TemplateEvaluator.run(nodes, names: names, size: text.utf8.count)
     }
   }
 

@@ -6,14 +6,15 @@ enum TemplateArithmetic {
   ///
   /// - Throws: `.malformed` where the values have no such operator, and beyond 64 bits.
   static func apply(
-    _ sign: String, _ left: TemplateValue, _ right: TemplateValue, offset: UInt64
+    _ sign: String, _ left: TemplateValue, _ right: TemplateValue,
+    _ budget: inout TemplateBudget, offset: UInt64
   ) throws(Fault) -> TemplateValue {
     switch (sign, left, right) {
     case ("~", _, _):
-      if let one = left.text, let other = right.text { return try join(one, other) }
-    case ("+", .string(let one), .string(let other)): return try join(one, other)
+      if let one = left.text, let other = right.text { return try join(one, other, &budget) }
+    case ("+", .string(let one), .string(let other)): return try join(one, other, &budget)
     case ("+", .list(let one), .list(let other)):
-      try TemplateEvaluator.require(length: one.count + other.count)
+      try budget.spend(items: one.count + other.count)
       return .list(one + other)
     default:
       if let one = left.integer, let other = right.integer,
@@ -32,8 +33,10 @@ enum TemplateArithmetic {
       found: "\(left.kind) and \(right.kind)")
   }
 
-  private static func join(_ one: String, _ other: String) throws(Fault) -> TemplateValue {
-    try TemplateEvaluator.require(length: one.utf8.count + other.utf8.count)
+  private static func join(
+    _ one: String, _ other: String, _ budget: inout TemplateBudget
+  ) throws(Fault) -> TemplateValue {
+    try budget.spend(one.utf8.count + other.utf8.count)
     return .string(one + other)
   }
 
@@ -70,16 +73,18 @@ enum TemplateArithmetic {
   ///
   /// - Throws: `.malformed` where the values have no order, or the right one no members.
   static func compare(
-    _ sign: String, _ left: TemplateValue, _ right: TemplateValue, offset: UInt64
+    _ sign: String, _ left: TemplateValue, _ right: TemplateValue,
+    _ budget: inout TemplateBudget, offset: UInt64
   ) throws(Fault) -> Bool {
     switch sign {
-    case "==": return left.equals(right)
-    case "!=": return !left.equals(right)
-    case "in": if let holds = contains(right, left) { return holds }
-    case "not in": if let holds = contains(right, left) { return !holds }
+    case "==": return try left.equals(right, &budget)
+    case "!=": return try !left.equals(right, &budget)
+    case "in": if let holds = try contains(right, left, &budget) { return holds }
+    case "not in": if let holds = try contains(right, left, &budget) { return !holds }
     default:
       if let one = left.number, let other = right.number { return order(sign, one, other) }
       if case .string(let one) = left, case .string(let other) = right {
+        try budget.spend(one.utf8.count)
         return order(sign, one.scalarOrder(to: other), 0)
       }
     }
@@ -98,13 +103,19 @@ enum TemplateArithmetic {
     }
   }
 
-  private static func contains(_ whole: TemplateValue, _ part: TemplateValue) -> Bool? {
+  private static func contains(
+    _ whole: TemplateValue, _ part: TemplateValue, _ budget: inout TemplateBudget
+  ) throws(Fault) -> Bool? {
     switch (whole, part) {
-    case (.string(let text), .string(let part)): text.holds(part)
-    case (.list(let items), _): items.contains { $0.equals(part) }
-    case (.dictionary, .string(let key)): whole.member(key) != nil
-    case (.undefined, _): false
-    default: nil
+    case (.string(let text), .string(let part)):
+      try budget.spend(2 * text.utf8.count + TemplateBudget.itemSize * part.utf8.count)
+      return text.holds(part)
+    case (.list(let items), _):
+      for item in items where try item.equals(part, &budget) { return true }
+      return false
+    case (.dictionary, .string(let key)): return try whole.member(key, &budget) != nil
+    case (.undefined, _): return false
+    default: return nil
     }
   }
 }
@@ -114,14 +125,5 @@ extension String {
   fileprivate func scalarOrder(to other: String) -> Int {
     if isSame(as: other) { return 0 }
     return utf8.lexicographicallyPrecedes(other.utf8) ? -1 : 1
-  }
-
-  /// Whether the bytes of another text stand somewhere in this one.
-  fileprivate func holds(_ part: String) -> Bool {
-    let (text, part) = (Array(utf8), Array(part.utf8))
-    guard part.count <= text.count else { return false }
-    return (0...(text.count - part.count)).contains { start in
-      text[start..<start + part.count].elementsEqual(part)
-    }
   }
 }

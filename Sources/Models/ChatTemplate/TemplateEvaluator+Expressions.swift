@@ -3,7 +3,9 @@ internal import Platform
 extension TemplateEvaluator {
   /// What an expression comes to.
   mutating func value(_ expression: TemplateExpression) throws(Fault) -> TemplateValue {
-    try step()
+    try budget.step()
+    try budget.enter()
+    defer { budget.leave() }
     switch expression {
     case .literal(let value): return value
     case .name(let name, _): return self.name(name)
@@ -19,17 +21,18 @@ extension TemplateEvaluator {
       return try call(function, arguments, offset)
     case .filter(let base, let name, let arguments, let offset):
       let (values, named) = try evaluated(arguments)
+      let value = try value(base)
       return try TemplateFilters.apply(
-        name, to: try value(base), values, named, offset: UInt64(offset))
+        name, to: value, values, named, &budget, offset: UInt64(offset))
     case .test(let base, let name, let arguments, let isNegated, let offset):
       let (values, _) = try evaluated(arguments)
-      let holds = try TemplateFilters.test(
-        name, try value(base), values, offset: UInt64(offset))
+      let value = try value(base)
+      let holds = try TemplateFilters.test(name, value, values, &budget, offset: UInt64(offset))
       return .bool(holds != isNegated)
     case .negative(let operand, let offset): return try negative(try value(operand), offset)
     case .arithmetic(let sign, let left, let right, let offset):
-      return try TemplateArithmetic.apply(
-        sign, try value(left), try value(right), offset: UInt64(offset))
+      let (one, other) = (try value(left), try value(right))
+      return try TemplateArithmetic.apply(sign, one, other, &budget, offset: UInt64(offset))
     case .comparison(let first, let others, let offset):
       return .bool(try compare(try value(first), others, offset))
     case .and(let left, let right):
@@ -68,6 +71,7 @@ extension TemplateEvaluator {
         throw Fault(.malformed, "has a dictionary with a key that is no string")
       }
       let value = try value(member.value)
+      try budget.spend(items: result.count)
       if let place = result.firstIndex(where: { $0.key.isSame(as: key) }) {
         result[place].value = value
       } else {
@@ -77,7 +81,7 @@ extension TemplateEvaluator {
     return .dictionary(result)
   }
 
-  private func member(
+  private mutating func member(
     of base: TemplateValue, _ index: TemplateValue, _ offset: Int
   ) throws(Fault) -> TemplateValue {
     if case .undefined = base {
@@ -86,9 +90,9 @@ extension TemplateEvaluator {
         found: base.kind)
     }
     switch index {
-    case .string(let name): return base.member(name) ?? .undefined(name)
+    case .string(let name): return try base.member(name, &budget) ?? .undefined(name)
     default:
-      guard let place = index.integer, let items = base.isSequence ? base.items : nil else {
+      guard let place = index.integer, base.isSequence, let items = try base.items(&budget) else {
         return .undefined("an item of \(base.kind)")
       }
       let index = place < 0 ? place + items.count : place
@@ -118,7 +122,8 @@ extension TemplateEvaluator {
       }
     }
     let step = numbers[2] ?? 1
-    guard base.isSequence, let items = base.items, step != 0, step > -(1 << 31), step < 1 << 31
+    guard base.isSequence, let items = try base.items(&budget), step != 0, step > -(1 << 31),
+      step < 1 << 31
     else {
       throw Fault(
         .malformed, "has a slice of what has none", offset: UInt64(offset), found: base.kind)
@@ -130,6 +135,7 @@ extension TemplateEvaluator {
     }
     let start = place(numbers[0], step > 0 ? 0 : most)
     let end = place(numbers[1], step > 0 ? most : -1)
+    try budget.spend(items: items.count)
     let taken = stride(from: start, to: end, by: step).map { items[$0] }
     guard case .string = base else { return .list(taken) }
     return .string(taken.compactMap(\.text).joined())
@@ -150,7 +156,8 @@ extension TemplateEvaluator {
     var left = first
     for (sign, other) in others {
       let right = try value(other)
-      let holds = try TemplateArithmetic.compare(sign, left, right, offset: UInt64(offset))
+      let holds = try TemplateArithmetic.compare(
+        sign, left, right, &budget, offset: UInt64(offset))
       guard holds else { return false }
       left = right
     }
@@ -163,16 +170,18 @@ extension TemplateEvaluator {
     let (values, named) = try evaluated(arguments)
     if case .attribute(let base, let name, _) = function {
       let base = try value(base)
-      switch base.member(name) {
+      switch try base.member(name, &budget) {
       case .macro(let macro)?: return try call(macro, values, named, offset)
       default:
-        return try TemplateFilters.method(name, of: base, values, offset: UInt64(offset))
+        return try TemplateFilters.method(
+          name, of: base, values, &budget, offset: UInt64(offset))
       }
     }
     switch try value(function) {
     case .macro(let macro): return try call(macro, values, named, offset)
     case .function(let name):
-      return try TemplateFilters.function(name, values, named, offset: UInt64(offset))
+      return try TemplateFilters.function(
+        name, values, named, &budget, offset: UInt64(offset))
     case let other:
       throw Fault(
         .malformed, "calls what is no function that Fathom knows", offset: UInt64(offset),

@@ -2,10 +2,6 @@ internal import Platform
 
 /// Runs a template.
 struct TemplateEvaluator {
-  /// Steps that a template may take, far beyond what one message needs.
-  private static let stepLimit = 1_000_000
-  /// Longest text that a template may make, in bytes.
-  static let textLimit = 1 << 28
   /// Macros that may be within each other.
   private static let callLimit = 50
 
@@ -17,26 +13,33 @@ struct TemplateEvaluator {
   /// Names by scope, the innermost last; a loop and a macro have one of their own.
   var scopes: [[String: TemplateValue]]
   private var output = ""
-  private var steps = 0
   private var calls = 0
+  var budget: TemplateBudget
 
   /// Runs a template.
   ///
-  /// - Parameter names: what the template finds.
+  /// - Parameters:
+  ///   - names: what the template finds.
+  ///   - size: bytes of the texts among it.
   /// - Throws: `.malformed` with the offset of what fails.
   static func run(
-    _ nodes: [TemplateNode], names: [String: TemplateValue]
+    _ nodes: [TemplateNode], names: [String: TemplateValue], size: Int
   ) throws(Fault) -> String {
-    var evaluator = TemplateEvaluator(scopes: [names])
+    var evaluator = TemplateEvaluator(scopes: [names], budget: TemplateBudget(size: size))
     _ = try evaluator.run(nodes)
     return evaluator.output
   }
 
-  private init(scopes: [[String: TemplateValue]]) { self.scopes = scopes }
+  private init(scopes: [[String: TemplateValue]], budget: TemplateBudget) {
+    self.scopes = scopes
+    self.budget = budget
+  }
 
   private mutating func run(_ nodes: [TemplateNode]) throws(Fault) -> Exit? {
+    try budget.enter()
+    defer { budget.leave() }
     for node in nodes {
-      try step()
+      try budget.step()
       switch node {
       case .text(let text): try print(text)
       case .output(let expression):
@@ -66,26 +69,9 @@ struct TemplateEvaluator {
     return nil
   }
 
-  mutating func step() throws(Fault) {
-    steps += 1
-    if steps > TemplateEvaluator.stepLimit {
-      throw Fault(
-        .malformed, "does not come to an end",
-        expected: "at most \(TemplateEvaluator.stepLimit) steps")
-    }
-  }
-
   private mutating func print(_ text: String) throws(Fault) {
+    try budget.spend(text.utf8.count)
     output += text
-    try TemplateEvaluator.require(length: output.utf8.count)
-  }
-
-  /// Refuses texts that would fill memory.
-  static func require(length: Int) throws(Fault) {
-    if length > textLimit {
-      throw Fault(
-        .malformed, "makes a text that is too long", expected: "at most \(textLimit) bytes")
-    }
   }
 
   /// What a body prints, in place of printing it.
@@ -134,7 +120,7 @@ struct TemplateEvaluator {
 
   private mutating func run(_ loop: TemplateLoop) throws(Fault) {
     let collection = try value(loop.items)
-    guard let all = collection.items else {
+    guard let all = try collection.items(&budget) else {
       throw Fault(
         .malformed, "loops over what is no list", offset: UInt64(loop.offset),
         found: collection.kind)
@@ -167,7 +153,7 @@ struct TemplateEvaluator {
   }
 
   private mutating func bind(_ loop: TemplateLoop, _ item: TemplateValue) throws(Fault) {
-    try step()
+    try budget.step()
     if loop.names.count == 1 {
       scopes[scopes.count - 1][loop.names[0]] = item
       return
@@ -216,13 +202,17 @@ struct TemplateEvaluator {
 
 extension TemplateValue {
   /// What a loop goes over: a list's items, a dictionary's keys, a text's characters.
-  var items: [TemplateValue]? {
+  func items(_ budget: inout TemplateBudget) throws(Fault) -> [TemplateValue]? {
     switch self {
-    case .list(let items): items
-    case .dictionary(let members): members.map { .string($0.key) }
-    case .string(let text): text.unicodeScalars.map { .string(String($0)) }
-    case .undefined: []
-    default: nil
+    case .list(let items): return items
+    case .dictionary(let members):
+      try budget.spend(items: members.count)
+      return members.map { .string($0.key) }
+    case .string(let text):
+      try budget.spend(items: text.unicodeScalars.count)
+      return text.unicodeScalars.map { .string(String($0)) }
+    case .undefined: return []
+    default: return nil
     }
   }
 }

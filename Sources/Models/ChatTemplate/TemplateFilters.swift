@@ -6,12 +6,13 @@ enum TemplateFilters {
   /// `value | name(arguments)`
   static func apply(
     _ name: String, to value: TemplateValue, _ values: [TemplateValue],
-    _ named: [String: TemplateValue], offset: UInt64
+    _ named: [String: TemplateValue], _ budget: inout TemplateBudget, offset: UInt64
   ) throws(Fault) -> TemplateValue {
+    try budget.spend(value.size)
     switch (name, value) {
     case ("length", _), ("count", _):
       if case .dictionary(let members) = value { return .integer(members.count) }
-      if let items = value.items { return .integer(items.count) }
+      if let items = try value.items(&budget) { return .integer(items.count) }
     case ("trim", _) where values.isEmpty:
       if let text = value.text { return .string(text.stripped()) }
     case ("string", _), ("safe", _): if let text = value.text { return .string(text) }
@@ -24,22 +25,27 @@ enum TemplateFilters {
         }
       return isMissing ? values.first ?? named["default_value"] ?? .string("") : value
     case ("upper", .string), ("lower", .string):
-      return try method(name, of: value, values, offset: offset)
+      return try method(name, of: value, values, &budget, offset: offset)
     case ("replace", .string(let text)):
       if case .string(let old)? = values.first, case .string(let new)? = values.dropFirst().first,
         values.count == 2, !old.isEmpty
       {
-        return .string(text.pieces(around: old, limit: .max).joined(separator: new))
+        let parts = try pieces(of: text, around: old, limit: .max, &budget)
+        return .string(try joined(parts, by: new, &budget))
       }
     case ("join", _):
-      let parts = value.items?.map(\.text) ?? [nil]
+      let parts = try value.items(&budget)?.map(\.text) ?? [nil]
       if !parts.contains(nil), values.count <= 1 {
-        return .string(parts.compactMap { $0 }.joined(separator: values.first?.text ?? ""))
+        let texts = parts.compactMap { $0 }
+        return .string(try joined(texts, by: values.first?.text ?? "", &budget))
       }
-    case ("first", _): if let items = value.items { return items.first ?? .undefined("first") }
-    case ("last", _): if let items = value.items { return items.last ?? .undefined("last") }
-    case ("list", _): if let items = value.items { return .list(items) }
-    case ("items", .dictionary): return try method(name, of: value, values, offset: offset)
+    case ("first", _):
+      if let items = try value.items(&budget) { return items.first ?? .undefined("first") }
+    case ("last", _):
+      if let items = try value.items(&budget) { return items.last ?? .undefined("last") }
+    case ("list", _): if let items = try value.items(&budget) { return .list(items) }
+    case ("items", .dictionary):
+      return try method(name, of: value, values, &budget, offset: offset)
     default: break
     }
     throw unsupported("filter", "\(name) of \(value.kind)", offset)
@@ -47,7 +53,8 @@ enum TemplateFilters {
 
   /// `value is name arguments`
   static func test(
-    _ name: String, _ value: TemplateValue, _ values: [TemplateValue], offset: UInt64
+    _ name: String, _ value: TemplateValue, _ values: [TemplateValue],
+    _ budget: inout TemplateBudget, offset: UInt64
   ) throws(Fault) -> Bool {
     switch (name, value) {
     case ("defined", .undefined): return false
@@ -63,8 +70,9 @@ enum TemplateFilters {
     case ("false", .bool(let truth)): return !truth
     case ("true", _), ("false", _): return false
     case ("number", _): return value.number != nil
-    case ("sequence", _), ("iterable", _): return value.items != nil
-    case ("equalto", _), ("eq", _): if let other = values.first { return value.equals(other) }
+    case ("sequence", _), ("iterable", _): return try value.items(&budget) != nil
+    case ("equalto", _), ("eq", _):
+      if let other = values.first { return try value.equals(other, &budget) }
     default: break
     }
     throw unsupported("test", name, offset)
@@ -72,12 +80,14 @@ enum TemplateFilters {
 
   /// `value.name(arguments)`
   static func method(
-    _ name: String, of value: TemplateValue, _ values: [TemplateValue], offset: UInt64
+    _ name: String, of value: TemplateValue, _ values: [TemplateValue],
+    _ budget: inout TemplateBudget, offset: UInt64
   ) throws(Fault) -> TemplateValue {
+    try budget.spend(value.size)
     switch (name, value) {
     case ("get", .dictionary):
       if case .string(let key)? = values.first {
-        return value.member(key) ?? (values.count > 1 ? values[1] : .none)
+        return try value.member(key, &budget) ?? (values.count > 1 ? values[1] : .none)
       }
     case ("keys", .dictionary(let members)): return .list(members.map { .string($0.key) })
     case ("values", .dictionary(let members)): return .list(members.map(\.value))
@@ -91,8 +101,8 @@ enum TemplateFilters {
     case ("split", .string(let text)):
       if case .string(let mark)? = values.first, !mark.isEmpty, values.count <= 2 {
         let limit = values.dropFirst().first?.integer ?? -1
-        return .list(
-          text.pieces(around: mark, limit: limit < 0 ? .max : limit).map { .string($0) })
+        let parts = try pieces(of: text, around: mark, limit: limit < 0 ? .max : limit, &budget)
+        return .list(parts.map { .string($0) })
       }
     case ("startswith", .string(let text)):
       if case .string(let start)? = values.first {
@@ -103,7 +113,7 @@ enum TemplateFilters {
         return .bool(text.utf8.suffix(end.utf8.count).elementsEqual(end.utf8))
       }
     case ("replace", .string):
-      return try apply(name, to: value, values, [:], offset: offset)
+      return try apply(name, to: value, values, [:], &budget, offset: offset)
     case ("upper", .string(let text)): return .string(text.uppercased())
     case ("lower", .string(let text)): return .string(text.lowercased())
     default: break
@@ -116,12 +126,16 @@ enum TemplateFilters {
 
   /// `name(arguments)`
   static func function(
-    _ name: String, _ values: [TemplateValue], _ named: [String: TemplateValue], offset: UInt64
+    _ name: String, _ values: [TemplateValue], _ named: [String: TemplateValue],
+    _ budget: inout TemplateBudget, offset: UInt64
   ) throws(Fault) -> TemplateValue {
     switch name {
     case "namespace" where values.isEmpty: return .namespace(TemplateNamespace(named))
     case "range":
-      if let numbers = range(values) { return .list(numbers) }
+      if let numbers = range(values) {
+        try budget.spend(items: numbers.count)
+        return .list(numbers)
+      }
     case "raise_exception":
       throw Fault(
         .malformed, "does not take the text", offset: offset, found: values.first?.text)
@@ -146,6 +160,23 @@ enum TemplateFilters {
     return stride(from: start, to: end, by: step).map { .integer($0) }
   }
 
+  private static func pieces(
+    of text: String, around mark: String, limit: Int, _ budget: inout TemplateBudget
+  ) throws(Fault) -> [String] {
+    try budget.spend(2 * text.utf8.count + TemplateBudget.itemSize * mark.utf8.count)
+    let pieces = text.pieces(around: mark, limit: limit)
+    try budget.spend(items: pieces.count)
+    return pieces
+  }
+
+  private static func joined(
+    _ parts: [String], by mark: String, _ budget: inout TemplateBudget
+  ) throws(Fault) -> String {
+    try budget.spend(
+      parts.reduce(0) { $0 + $1.utf8.count } + mark.utf8.count * max(0, parts.count - 1))
+    return parts.joined(separator: mark)
+  }
+
   private static func unsupported(_ what: String, _ name: String, _ offset: UInt64) -> Fault {
     Fault(
       .malformed, "uses a \(what) of Jinja that is not supported here", offset: offset,
@@ -153,29 +184,15 @@ enum TemplateFilters {
   }
 }
 
-extension String {
-  /// The text without white space at its ends.
-  fileprivate func stripped(left: Bool = true, right: Bool = true) -> String {
-    var view = unicodeScalars[...]
-    while left, view.first?.isTemplateSpace == true { view.removeFirst() }
-    while right, view.last?.isTemplateSpace == true { view.removeLast() }
-    return String(view)
-  }
-
-  /// The parts between the first `limit` places where `mark` stands.
-  fileprivate func pieces(around mark: String, limit: Int) -> [String] {
-    let (text, mark) = (Array(utf8), Array(mark.utf8))
-    var pieces: [String] = []
-    var (start, place) = (0, 0)
-    while place + mark.count <= text.count, pieces.count < limit {
-      if text[place..<place + mark.count].elementsEqual(mark) {
-        pieces.append(Swift.String(decoding: text[start..<place], as: UTF8.self))
-        place += mark.count
-        start = place
-      } else {
-        place += 1
-      }
+extension TemplateValue {
+  /// What making another value like it costs at the least.
+  fileprivate var size: Int {
+    switch self {
+    // Letters may take three times as much in the other case.
+    case .string(let text): 4 * text.utf8.count
+    case .list(let items): TemplateBudget.itemSize * items.count
+    case .dictionary(let members): 2 * TemplateBudget.itemSize * members.count
+    default: TemplateBudget.itemSize
     }
-    return pieces + [Swift.String(decoding: text[start...], as: UTF8.self)]
   }
 }

@@ -135,9 +135,9 @@ struct TemplateLexer {
   /// Passes over the white space that a tag takes with it.
   private mutating func afterTag(sign: UInt8, isOutput: Bool = false) {
     if sign == UInt8(ascii: "-") {
-      let rest = String(decoding: source[position...], as: UTF8.self).unicodeScalars
-      for scalar in rest {
-        guard scalar.isTemplateSpace else { break }
+      var decoder = UTF8()
+      var rest = source[position...].makeIterator()
+      while case .scalarValue(let scalar) = decoder.decode(&rest), scalar.isTemplateSpace {
         position += UTF8.width(scalar)
       }
     } else if sign != UInt8(ascii: "+"), !isOutput, position < source.count,

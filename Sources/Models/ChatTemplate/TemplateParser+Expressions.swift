@@ -17,6 +17,7 @@ extension TemplateParser {
     defer { depth -= 1 }
     var value = try alternative()
     while conditional, takeName("if") {
+      try link(tagOffset)
       let condition = try alternative()
       value = .conditional(
         value, if: condition, else: takeName("else") ? try expression() : nil)
@@ -26,13 +27,19 @@ extension TemplateParser {
 
   private mutating func alternative() throws(Fault) -> TemplateExpression {
     var value = try conjunction()
-    while takeName("or") { value = .or(value, try conjunction()) }
+    while takeName("or") {
+      try link(tagOffset)
+      value = .or(value, try conjunction())
+    }
     return value
   }
 
   private mutating func conjunction() throws(Fault) -> TemplateExpression {
     var value = try negation()
-    while takeName("and") { value = .and(value, try negation()) }
+    while takeName("and") {
+      try link(tagOffset)
+      value = .and(value, try negation())
+    }
     return value
   }
 
@@ -67,6 +74,7 @@ extension TemplateParser {
   private mutating func sum() throws(Fault) -> TemplateExpression {
     var value = try concatenation()
     while let sign = takeSign(["+", "-"]) {
+      try link(sign.offset)
       value = .arithmetic(sign.text, value, try concatenation(), offset: sign.offset)
     }
     return value
@@ -75,6 +83,7 @@ extension TemplateParser {
   private mutating func concatenation() throws(Fault) -> TemplateExpression {
     var value = try product()
     while let sign = takeSign(["~"]) {
+      try link(sign.offset)
       value = .arithmetic("~", value, try product(), offset: sign.offset)
     }
     return value
@@ -83,6 +92,7 @@ extension TemplateParser {
   private mutating func product() throws(Fault) -> TemplateExpression {
     var value = try unary(filtered: true)
     while let sign = takeSign(["*", "/", "//", "%"]) {
+      try link(sign.offset)
       value = .arithmetic(sign.text, value, try unary(filtered: true), offset: sign.offset)
     }
     return value
@@ -135,6 +145,7 @@ extension TemplateParser {
         value = try test(of: value, token.offset)
       default: return value
       }
+      try link(token.offset)
     }
     return value
   }

@@ -4,6 +4,8 @@ internal import Platform
 struct TemplateParser {
   /// Nesting of statements and of expressions that a template may have.
   static let depthLimit = 100
+  /// Operators, members, calls and filters that one tag may have: each lies in the one before it.
+  private static let linkLimit = 1000
 
   private var segments: ArraySlice<TemplateSegment>
   /// The words of the tag at hand.
@@ -11,6 +13,7 @@ struct TemplateParser {
   /// Where the tag at hand begins.
   var tagOffset = 0
   var depth = 0
+  private var links = 0
 
   /// Reads a template.
   ///
@@ -37,11 +40,11 @@ struct TemplateParser {
       switch segment {
       case .text(let text): nodes.append(.text(text))
       case .output(let tokens, let offset):
-        (self.tokens, tagOffset) = (tokens[...], offset)
+        (self.tokens, tagOffset, links) = (tokens[...], offset, 0)
         nodes.append(.output(try list()))
         try expectEnd()
       case .statement(let tokens, let offset):
-        (self.tokens, tagOffset) = (tokens[...], offset)
+        (self.tokens, tagOffset, links) = (tokens[...], offset, 0)
         let name = try name()
         if ends.contains(name) { return (nodes, name) }
         nodes += try statement(name)
@@ -61,6 +64,16 @@ struct TemplateParser {
       throw Fault(
         .malformed, "is nested too deeply", offset: UInt64(offset),
         expected: "at most \(TemplateParser.depthLimit) levels")
+    }
+  }
+
+  /// Counts what makes an expression one level higher.
+  mutating func link(_ offset: Int) throws(Fault) {
+    links += 1
+    guard links <= TemplateParser.linkLimit else {
+      throw Fault(
+        .malformed, "has a tag that is too long", offset: UInt64(offset),
+        expected: "at most \(TemplateParser.linkLimit) operators")
     }
   }
 

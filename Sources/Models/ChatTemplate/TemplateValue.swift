@@ -1,3 +1,5 @@
+internal import Platform
+
 /// A value of a template, as Python would have it.
 indirect enum TemplateValue {
   /// A name or a member that is not there; what it was.
@@ -88,24 +90,39 @@ extension TemplateValue {
   }
 
   /// A member by its name.
-  func member(_ name: String) -> TemplateValue? {
+  func member(_ name: String, _ budget: inout TemplateBudget) throws(Fault) -> TemplateValue? {
     switch self {
-    case .dictionary(let members): members.first { $0.key.isSame(as: name) }?.value
-    case .namespace(let namespace): namespace.members[name]
-    default: nil
+    case .dictionary(let members):
+      try budget.spend(items: members.count)
+      return members.first { $0.key.isSame(as: name) }?.value
+    case .namespace(let namespace): return namespace.members[name]
+    default: return nil
     }
   }
 
-  /// Whether two values are equal.
-  func equals(_ other: TemplateValue) -> Bool {
+  /// Whether two values are equal. The parts of a list may be the same one many times over, so that
+  /// the comparison takes its toll.
+  func equals(_ other: TemplateValue, _ budget: inout TemplateBudget) throws(Fault) -> Bool {
+    try budget.spend(TemplateBudget.itemSize)
+    try budget.enter()
+    defer { budget.leave() }
     switch (self, other) {
     case (.undefined, .undefined), (.none, .none): return true
-    case (.string(let one), .string(let two)): return one.isSame(as: two)
+    case (.string(let one), .string(let two)):
+      try budget.spend(one.utf8.count)
+      return one.isSame(as: two)
     case (.list(let one), .list(let two)):
-      return one.count == two.count && zip(one, two).allSatisfy { $0.equals($1) }
+      guard one.count == two.count else { return false }
+      for (left, right) in zip(one, two) where try !left.equals(right, &budget) { return false }
+      return true
     case (.dictionary(let one), .dictionary(let two)):
-      return one.count == two.count
-        && one.allSatisfy { entry in other.member(entry.key).map(entry.value.equals) ?? false }
+      guard one.count == two.count else { return false }
+      for entry in one {
+        guard let value = try other.member(entry.key, &budget),
+          try entry.value.equals(value, &budget)
+        else { return false }
+      }
+      return true
     case (.namespace(let one), .namespace(let two)): return one === two
     default:
       guard let one = number, let two = other.number else { return false }

@@ -5,6 +5,9 @@ extension CompressedTensorsConfig {
   static let method = "compressed-tensors"
   /// Stands for formats that each group names for itself.
   private static let mixedFormat = "mixed-precision"
+  /// Patterns that a config may have, and their bytes: all are tried on each module.
+  private static let patternLimit = 256
+  private static let patternBytes = 1 << 16
 
   /// Reads a `quantization_config`; see `init(_:)` for what is refused.
   ///
@@ -41,7 +44,16 @@ extension CompressedTensorsConfig {
       guard let group = try entries.section(name) else { continue }
       groups.append(try Self.group(name, group, format: format))
     }
-    self.init(groups: groups, ignored: try Self.targets(section, "ignore"))
+    let ignored = try Self.targets(section, "ignore")
+    let patterns = (groups.flatMap(\.targets) + ignored).filter(\.isPattern)
+    guard patterns.count <= Self.patternLimit,
+      patterns.reduce(0, { $0 + $1.text.utf8.count }) <= Self.patternBytes
+    else {
+      throw section.fault(
+        "config_groups",
+        expected: "at most \(Self.patternLimit) patterns of \(Self.patternBytes) bytes together")
+    }
+    self.init(groups: groups, ignored: ignored)
   }
 
   private static func group(

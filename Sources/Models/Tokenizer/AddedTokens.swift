@@ -104,7 +104,7 @@ private struct TokenTree {
         if joinsLeft || WordBoundary.isWord(at: stop, in: text, range) { continue }
       }
       if token.stripsLeft {
-        start = max(WordBoundary.spaceStart(before: start, in: text, range), done)
+        start = WordBoundary.spaceStart(before: start, in: text, done..<range.upperBound)
       }
       if token.stripsRight { stop = WordBoundary.spaceEnd(after: stop, in: text, range) }
       if done < start { parts.append(.text(done..<start)) }

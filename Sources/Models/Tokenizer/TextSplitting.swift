@@ -29,17 +29,17 @@ struct TextSplitting: Sendable {
 
   /// Cuts the ranges of a text.
   ///
-  /// - Parameter deadline: when to give up.
+  /// - Parameter budget: what the patterns may take.
   /// - Returns: a text and ranges of it; the text is another one where spaces were put into it.
   func pieces(
-    of text: [UInt8], _ ranges: [Range<Int>], until deadline: ContinuousClock.Instant
+    of text: [UInt8], _ ranges: [Range<Int>], within budget: inout MatchingBudget
   ) throws(Fault) -> (text: [UInt8], ranges: [Range<Int>]) {
     var (text, ranges) = (text, ranges)
     for step in steps {
       switch step {
       case .split(let expression, let behavior, let inverted):
         ranges = try TextSplitting.split(
-          text, ranges, by: expression, behavior, inverted: inverted, until: deadline)
+          text, ranges, by: expression, behavior, inverted: inverted, within: &budget)
       case .spaceBefore: (text, ranges) = TextSplitting.spaced(text, ranges)
       }
     }
@@ -48,7 +48,7 @@ struct TextSplitting: Sendable {
 
   private static func split(
     _ text: [UInt8], _ ranges: [Range<Int>], by expression: RegularExpression,
-    _ behavior: Behavior, inverted: Bool, until deadline: ContinuousClock.Instant
+    _ behavior: Behavior, inverted: Bool, within budget: inout MatchingBudget
   ) throws(Fault) -> [Range<Int>] {
     var result: [Range<Int>] = []
     result.reserveCapacity(ranges.count)
@@ -65,7 +65,7 @@ struct TextSplitting: Sendable {
         current += 1
       }
     }
-    try expression.forEachMatch(in: text, pieces: ranges, until: deadline) { piece, match in
+    try expression.forEachMatch(in: text, pieces: ranges, within: &budget) { piece, match in
       finish(upTo: piece)
       let start = cuts.last?.range.upperBound ?? ranges[piece].lowerBound
       if start < match.lowerBound {

@@ -33,13 +33,12 @@ public struct Tokenizer: Sendable {
     let bytes = Array(text.utf8)
     var ids = addingSpecialTokens ? prefix : []
     var encoder = BytePairEncoder(pairs)
-    // Patterns that are meant for tokenizers take a tenth of a second per megabyte.
-    let deadline = ContinuousClock.now + .seconds(60 + 2 * (bytes.count >> 20))
+    var budget = MatchingBudget(bytes: bytes.count)
     for part in added.parts(of: bytes) {
       switch part {
       case .token(let id): ids.append(id)
       case .text(let range):
-        let (text, pieces) = try splitting.pieces(of: bytes, [range], until: deadline)
+        let (text, pieces) = try splitting.pieces(of: bytes, [range], within: &budget)
         for piece in pieces {
           if let byte = encoder.encode(text[piece], into: &ids) {
             throw Fault(

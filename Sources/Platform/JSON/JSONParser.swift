@@ -4,6 +4,11 @@ extension JSONValue {
   /// Nesting that a document may have; what Fathom reads needs fewer than ten levels.
   public static let depthLimit = 64
 
+  /// Values, arrays and objects that a document may have: json-c needs some hundred bytes for each,
+  /// and a thousand for an object. DeepSeek-V3's tokenizer has 380,000 values, one object for each of
+  /// its thousand added tokens, and in another spelling 130,000 arrays.
+  fileprivate static let countLimits = (values: 2_000_000, arrays: 500_000, objects: 100_000)
+
   /// Parses a document with json-c, after a scan of its own for what json-c lets through:
   /// invalid UTF-8, control characters, other quotes, NaN, NUL, trailing bytes, integers beyond 64
   /// bits and keys that stand twice.
@@ -107,6 +112,8 @@ private struct JSONScan {
   var objects: [ScannedObject] = []
   /// Whether the document is a number and nothing else.
   var isBareNumber = false
+  private var values = 0
+  private var arrays = 0
 
   init(_ bytes: [UInt8]) throws(Fault) {
     try JSONCursor.read(bytes) { cursor throws(Fault) in
@@ -126,9 +133,12 @@ private struct JSONScan {
         expected: "at most \(JSONValue.depthLimit) levels")
     }
     cursor.skipSpace()
+    values += 1
+    try requireRoom(at: cursor.position)
     switch cursor.peek {
     case UInt8(ascii: "{"): try object(&cursor, in: bytes, depth: depth)
     case UInt8(ascii: "["):
+      arrays += 1
       try cursor.expect(UInt8(ascii: "["))
       if cursor.take(UInt8(ascii: "]")) { return }
       repeat {
@@ -141,6 +151,16 @@ private struct JSONScan {
     case UInt8(ascii: "f"): try cursor.expect(literal: "false")
     case UInt8(ascii: "n"): try cursor.expect(literal: "null")
     default: try number(&cursor, in: bytes)
+    }
+  }
+
+  private func requireRoom(at position: Int) throws(Fault) {
+    let limits = JSONValue.countLimits
+    guard values <= limits.values, arrays <= limits.arrays, objects.count <= limits.objects else {
+      throw Fault(
+        .malformed, "has more values than may be read", offset: UInt64(position),
+        expected:
+          "at most \(limits.values), of them \(limits.arrays) arrays and \(limits.objects) objects")
     }
   }
 

@@ -30,6 +30,15 @@ indirect enum CharacterSet: Sendable {
     }
   }
 
+  /// Parts that are looked at for a character at the most.
+  var weight: Int {
+    switch self {
+    case .range, .categories, .space, .alphabetic, .folded: 1
+    case .union(let sets), .intersection(let sets): sets.reduce(1) { $0 + $1.weight }
+    case .complement(let set): 1 + set.weight
+    }
+  }
+
   private static func isSpace(_ value: UInt32) -> Bool {
     switch value {
     case 0x09...0x0D, 0x20, 0x85, 0xA0, 0x1680, 0x2000...0x200A, 0x2028, 0x2029, 0x202F, 0x205F,
@@ -44,6 +53,8 @@ indirect enum CharacterSet: Sendable {
 struct FastSet: Sendable {
   private let bits: (UInt64, UInt64, UInt64, UInt64)
   private let set: CharacterSet
+  /// What looking a character up costs beyond 255.
+  let weight: Int
 
   init(_ set: CharacterSet) {
     var words: [UInt64] = [0, 0, 0, 0]
@@ -52,6 +63,7 @@ struct FastSet: Sendable {
     }
     bits = (words[0], words[1], words[2], words[3])
     self.set = set
+    weight = set.weight
   }
 
   @inline(__always)

@@ -59,6 +59,13 @@ struct PatternMachine {
     return ((first & 0x07) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3), place + 4)
   }
 
+  /// Whether a set has a character; a large one is worth as many steps as it has parts.
+  @inline(__always)
+  private mutating func contains(_ set: Int, _ value: UInt32) -> Bool {
+    if value > 255 { left -= program.sets[set].weight - 1 }
+    return program.sets[set].contains(value)
+  }
+
   private func start(before place: Int) -> Int {
     var start = place - 1
     while text[start] & 0xC0 == 0x80 { start -= 1 }
@@ -76,7 +83,7 @@ struct PatternMachine {
       case .set(let set):
         if place < range.upperBound {
           let (value, end) = character(at: place)
-          leadsOn = program.sets[set].contains(value)
+          leadsOn = contains(set, value)
           place = end
         } else {
           leadsOn = false
@@ -122,12 +129,12 @@ struct PatternMachine {
     _ set: Int, _ least: Int, _ most: Int, _ appetite: Pattern.Appetite, _ step: inout Int,
     _ place: inout Int
   ) throws(Excess) -> Bool {
-    let members = program.sets[set]
     let wanted = appetite == .lazy ? least : most
     var (count, leastEnd) = (0, place)
     while count < wanted, place < range.upperBound {
       let (value, end) = character(at: place)
-      guard members.contains(value) else { break }
+      guard contains(set, value) else { break }
+      if left < 0 { throw .steps }
       place = end
       count += 1
       if count == least { leastEnd = end }
@@ -161,7 +168,7 @@ struct PatternMachine {
       case .longer(let next, let set, let start, let more):
         guard start < range.upperBound else { continue }
         let (value, end) = character(at: start)
-        guard program.sets[set].contains(value) else { continue }
+        guard contains(set, value) else { continue }
         (step, place) = (next, end)
         if more > 1 { retreats.append(.longer(step: next, set: set, place: end, left: more - 1)) }
         return true

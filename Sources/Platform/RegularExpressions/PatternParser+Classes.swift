@@ -1,17 +1,24 @@
 extension PatternParser {
   /// With the case ignored where the pattern says so.
-  func cased(_ set: CharacterSet) -> CharacterSet {
+  mutating func cased(_ set: CharacterSet) throws(Refusal) -> CharacterSet {
     guard flags.ignoresCase else { return set }
     switch set {
     case .range(let range) where range.count == 1:
       return .folded(UnicodeTable.folded(range.lowerBound))
     case .range(let range) where range.count <= 1024:
+      try spend(range.count)
       return .union(Set(range.map(UnicodeTable.folded)).sorted().map { .folded($0) })
-    case .union(let sets): return .union(sets.map(cased))
-    case .intersection(let sets): return .intersection(sets.map(cased))
-    case .complement(let inner): return .complement(cased(inner))
+    case .union(let sets): return .union(try cased(sets))
+    case .intersection(let sets): return .intersection(try cased(sets))
+    case .complement(let inner): return .complement(try cased(inner))
     default: return set
     }
+  }
+
+  private mutating func cased(_ sets: [CharacterSet]) throws(Refusal) -> [CharacterSet] {
+    var result: [CharacterSet] = []
+    for set in sets { result.append(try cased(set)) }
+    return result
   }
 
   /// What follows an opening bracket, up to its closing one.

@@ -3,7 +3,7 @@ indirect enum Pattern: Sendable {
   /// Nothing.
   case empty
   /// One character of a set.
-  case set(CharacterSet)
+  case set(FastSet)
   /// One after the other.
   case sequence([Pattern])
   /// The first that fits.
@@ -50,6 +50,9 @@ struct PatternParser {
   static let depthLimit = 100
   /// A part may be repeated so often.
   static let countLimit = 1000
+  /// Parts that all sets together may have: a search looks at each for a character beyond 255.
+  private static let setLimit = 50_000
+  private var room = PatternParser.setLimit
 
   static func parse(_ pattern: String) throws(Refusal) -> Pattern {
     var parser = PatternParser(text: pattern.unicodeScalars.map(\.value))
@@ -84,6 +87,18 @@ struct PatternParser {
     return digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
   }
 
+  /// Counts the parts of sets.
+  mutating func spend(_ parts: Int) throws(Refusal) {
+    room -= parts
+    if room < 0 { throw Refusal(reason: "its sets of characters are too large") }
+  }
+
+  private mutating func fast(_ set: CharacterSet) throws(Refusal) -> Pattern {
+    let fast = FastSet(set)
+    try spend(fast.weight)
+    return .set(fast)
+  }
+
   // MARK: Structure
 
   private mutating func choice() throws(Refusal) -> Pattern {
@@ -112,17 +127,17 @@ struct PatternParser {
     place += 1
     switch letter {
     case 0x28: return try group()
-    case 0x5B: return .set(cased(try characterClass()))
+    case 0x5B: return try fast(cased(characterClass()))
     case 0x2E:
       let newline = CharacterSet.range(0x0A...0x0A)
-      return .set(flags.dotTakesNewline ? .range(0...0x10FFFF) : .complement(newline))
+      return try fast(flags.dotTakesNewline ? .range(0...0x10FFFF) : .complement(newline))
     case 0x5E: return .anchor(.lineStart)
     case 0x24: return .anchor(.lineEnd)
     case 0x2A, 0x2B, 0x3F: throw Refusal(reason: "a repetition of nothing")
     case 0x5C:
       if let anchor = anchor() { return .anchor(anchor) }
-      return .set(cased(try escape()))
-    default: return .set(cased(.range(letter...letter)))
+      return try fast(cased(escape()))
+    default: return try fast(cased(.range(letter...letter)))
     }
   }
 

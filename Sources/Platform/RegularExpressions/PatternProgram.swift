@@ -27,6 +27,9 @@ struct PatternProgram: Sendable {
 
   /// Steps that a pattern may need: repetitions are written out.
   private static let limit = 20_000
+  /// Parts that are written out, those without steps among them.
+  private static let partLimit = 100_000
+  private var parts = 0
 
   init(_ pattern: Pattern) throws(PatternParser.Refusal) {
     try emit(pattern)
@@ -34,7 +37,8 @@ struct PatternProgram: Sendable {
   }
 
   private mutating func emit(_ pattern: Pattern) throws(PatternParser.Refusal) {
-    guard steps.count < PatternProgram.limit else {
+    parts += 1
+    guard steps.count < PatternProgram.limit, parts <= PatternProgram.partLimit else {
       throw PatternParser.Refusal(reason: "it has too many repetitions")
     }
     switch pattern {
@@ -51,8 +55,8 @@ struct PatternProgram: Sendable {
     }
   }
 
-  private mutating func add(_ set: CharacterSet) -> Int {
-    sets.append(FastSet(set))
+  private mutating func add(_ set: FastSet) -> Int {
+    sets.append(set)
     return sets.count - 1
   }
 

@@ -46,7 +46,7 @@ struct PythonPattern {
 
   /// Whether the brace before ends `{n}`, `{n,}` or `{n,m}`.
   private var isInterval: Bool {
-    guard let open = text[..<place].lastIndex(of: "{") else { return false }
+    guard let open = text[max(0, place - 16)..<place].lastIndex(of: "{") else { return false }
     return text[open + 1..<place].allSatisfy { ("0"..."9").contains($0) || $0 == "," }
   }
 

@@ -1,3 +1,32 @@
+/// What all searches in a text may take together, so that a pattern cannot have a program work for
+/// ever.
+public struct MatchingBudget: Sendable {
+  /// Steps beside those for each byte.
+  private static let stepLimit = 2_000_000
+  private static let stepsPerByte = 2000
+
+  fileprivate var steps: Int
+  fileprivate let deadline: ContinuousClock.Instant
+
+  /// So many steps and no limit of time.
+  public init(steps: Int) {
+    self.steps = steps
+    deadline = .now + .seconds(3600)
+  }
+
+  /// Patterns that are meant for tokenizers take a tenth of a second per megabyte, and some hundred
+  /// steps per byte.
+  ///
+  /// - Parameters:
+  ///   - bytes: length of the text.
+  ///   - time: when to give up beside the steps; nil for a minute and two seconds per megabyte.
+  public init(bytes: Int, time: Duration? = nil) {
+    let (more, overflow) = bytes.multipliedReportingOverflow(by: MatchingBudget.stepsPerByte)
+    steps = MatchingBudget.stepLimit + (overflow ? Int.max / 2 : min(more, Int.max / 2))
+    deadline = .now + (time ?? .seconds(60 + 2 * (bytes >> 20)))
+  }
+}
+
 /// A regular expression in the syntax and meaning that Hugging Face's tokenizers give it, which is
 /// Oniguruma's for Ruby, over UTF-8.
 ///
@@ -7,10 +36,6 @@
 public final class RegularExpression: Sendable {
   /// Longest pattern, in bytes; those of tokenizers have some hundred.
   private static let patternLimit = 1 << 16
-  /// Steps of the searches in one piece of text, beside some for each of its bytes.
-  private static let stepLimit = 20_000_000
-  private static let stepsPerByte = 2000
-
   private let program: PatternProgram
 
   /// Compiles a pattern.
@@ -68,27 +93,24 @@ public final class RegularExpression: Sendable {
   /// - Parameters:
   ///   - text: bytes that are valid UTF-8.
   ///   - pieces: ranges of it that begin and end between characters.
-  ///   - deadline: when to give up, for patterns that cost a little too much at every byte.
+  ///   - budget: what this and other searches in the text may take.
   ///   - body: gets the piece's place in `pieces` and the range of a match in `text`. A match
   ///     without characters is not reported where it follows on the match before.
   /// - Throws: `.malformed` where a search takes more steps, memory or time than can be meant.
   public func forEachMatch(
-    in text: [UInt8], pieces: [Range<Int>], until deadline: ContinuousClock.Instant,
+    in text: [UInt8], pieces: [Range<Int>], within budget: inout MatchingBudget,
     _ body: (_ piece: Int, _ match: Range<Int>) -> Void
   ) throws(Fault) {
     try text.withUnsafeBufferPointer { buffer throws(Fault) in
       var searches = 0
       for (index, piece) in pieces.enumerated() {
-        let (steps, overflow) = piece.count.multipliedReportingOverflow(
-          by: RegularExpression.stepsPerByte)
-        var machine = PatternMachine(
-          program, buffer, piece,
-          steps: RegularExpression.stepLimit + (overflow ? Int.max / 2 : min(steps, Int.max / 2)))
+        var machine = PatternMachine(program, buffer, piece, steps: budget.steps)
+        defer { budget.steps = machine.left }
         var position = piece.lowerBound
         var lastEnd: Int?
         while position <= piece.upperBound {
           searches += 1
-          if searches % 256 == 0, ContinuousClock.now > deadline {
+          if searches % 256 == 0, ContinuousClock.now > budget.deadline {
             throw RegularExpression.excess("time", piece)
           }
           let end: Int?

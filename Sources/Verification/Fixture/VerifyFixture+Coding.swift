@@ -110,7 +110,11 @@ extension VerifyFixture {
 
   /// Reads the bytes of a file.
   package init(_ bytes: [UInt8], file: String) throws(Fault) {
-    let payload = try VerifyFixture.payload(bytes, file: file)
+    try self.init(payload: VerifyFixture.payload(bytes, file: file), file: file)
+  }
+
+  /// Reads what stands in the frame.
+  package init(payload: [UInt8], file: String) throws(Fault) {
     let length = payload.count < 4 ? 0 : (0..<4).reduce(0) { $0 | Int(payload[$1]) << (8 * $1) }
     guard payload.count >= 4, length <= payload.count - 4 else {
       throw Fault(

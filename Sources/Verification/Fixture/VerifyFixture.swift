@@ -37,9 +37,10 @@ public struct VerifyFixture: Sendable {
   static let version: UInt32 = 1
   /// Bytes before the frame.
   static let prefix = 48
-  /// Bytes that a payload may have: a hundred times what 512 tokens take.
-  static let payloadLimit = 256 << 20
-  static let fileLimit = 256 << 20
+  /// Bytes that a payload may have, which are several times as many in memory: those of some 90,000
+  /// tokens.
+  static let payloadLimit = 64 << 20
+  static let fileLimit = 64 << 20
 
   /// Whether a path names a fixture rather than a model; contents tell.
   ///

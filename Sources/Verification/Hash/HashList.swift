@@ -8,7 +8,7 @@ public struct HashList: Sendable {
   private var names: [String] = []
 
   /// Largest list that is read: several times that of DeepSeek-V3's 91,991 tensors.
-  private static let sizeLimit = 256 << 20
+  private static let sizeLimit = 64 << 20
 
   /// Reads a list.
   ///

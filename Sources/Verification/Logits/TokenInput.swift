@@ -4,8 +4,10 @@ internal import Tensors
 
 /// Where token ids come from: a file, or a fixed sequence that needs none.
 public enum TokenInput {
-  /// Largest JSON file that is read, in bytes: some ten million ids.
+  /// Largest JSON file that is read, in bytes.
   private static let jsonLimit = 64 << 20
+  /// Ids, and sequences of them, that are read.
+  private static let idLimit = 1 << 24
 
   /// Reads the file that `--tokens` names: JSON `[ids]` or `[[ids], …]`, or a safetensors file with
   /// `input_ids` (batch, tokens) or (tokens), I64 or I32. Contents tell which it is.
@@ -65,6 +67,11 @@ public enum TokenInput {
         .malformed, "cannot be read as token ids", file: path, tensor: "input_ids",
         expected: "I64 or I32 [batch, tokens]",
         found: "\(stored.type.rawValue) \(stored.shape)")
+    }
+    guard stored.shape.elementCount <= idLimit, dimensions[0] <= idLimit else {
+      throw Fault(
+        .malformed, "holds too many token ids", file: path, tensor: "input_ids",
+        expected: "at most \(idLimit)", found: "\(stored.shape)")
     }
     let buffer = try inventory.read(stored)
     let bytes = UnsafeRawBufferPointer(buffer.bytes)

@@ -1,0 +1,40 @@
+internal import Conversion
+internal import Platform
+internal import Tensors
+internal import Verification
+
+extension ParserEntry {
+  /// A recipe file.
+  public static let recipe = ParserEntry("recipe") { (input) throws(Fault) in
+    let recipe = try RecipeFile(path: input.path)
+    for rule in recipe.rules {
+      let glob = Glob(rule.match)
+      for name in ["blk.0.ffn_down_exps.weight", "token_embd.weight"] { _ = glob.matches(name) }
+    }
+  }
+
+  /// A fixture of `verify`. What does not begin as one does is taken for the payload of one, which
+  /// no mutation could reach: it stands compressed behind its own digest.
+  public static let fixture = ParserEntry("fixture") { (input) throws(Fault) in
+    if input.bytes.starts(with: "FATHOMFX".utf8) {
+      _ = try VerifyFixture(input.bytes, file: "input.fixture")
+    } else {
+      _ = try VerifyFixture(payload: input.bytes, file: "input.fixture")
+    }
+  }
+
+  /// A file of limits for `verify`.
+  public static let thresholds = ParserEntry("thresholds") { (input) throws(Fault) in
+    _ = try ThresholdFile.read(input.path)
+  }
+
+  /// A list of content hashes, as text or JSON.
+  public static let hashList = ParserEntry("hash-list") { (input) throws(Fault) in
+    _ = try HashList(path: input.path)
+  }
+
+  /// Token ids, as JSON or as a safetensors file.
+  public static let tokenIDs = ParserEntry("token-ids") { (input) throws(Fault) in
+    _ = try TokenInput.read(input.path)
+  }
+}

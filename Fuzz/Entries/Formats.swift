@@ -1,0 +1,72 @@
+internal import Formats
+internal import Models
+internal import Platform
+internal import Tensors
+
+extension ParserEntry {
+  /// Header of a safetensors file.
+  public static let safetensorsHeader = ParserEntry("safetensors-header") {
+    (input) throws(Fault) in
+    let file = try InputFile(path: input.path)
+    guard case .header(let header) = try SafetensorsHeader.read(file, shard: 0) else { return }
+    try header.requireSize(of: file)
+    let shard = Shard(name: "input", file: file, metadata: header.metadata)
+    let inventory = try Inventory(shards: [shard], tensors: header.tensors)
+    if let last = inventory.tensors.last { _ = try inventory.read(last) }
+  }
+
+  /// `model.safetensors.index.json`.
+  public static let safetensorsIndex = ParserEntry("safetensors-index") { (input) throws(Fault) in
+    let index = try SafetensorsIndex(path: input.path)
+    for name in index.files where SafetensorsIndex.isPlain(name) {
+      precondition(Folder.parent(of: Folder.join("/model", name)) == "/model", name)
+    }
+  }
+
+  /// Header of a GGUF file, the network and the tokenizer that its metadata describe.
+  public static let gguf = ParserEntry("gguf") { (input) throws(Fault) in
+    let file = try InputFile(path: input.path)
+    let header = try GGUFHeader(file, shard: 0)
+    let size = try refused { () throws(Fault) in try header.requireSize(of: file) }
+    let metadata = header.metadata
+    let names = Set(header.tensors.map(\.name))
+    let config = try refused {
+      () throws(Fault) in
+      let document = try DeepSeek2Config(metadata, names: names, file: "input").json
+      list(try DeepSeekV3Config(json: document, file: "input"))
+    }
+    let tokenizer = try refused { () throws(Fault) in
+      try use(try Tokenizer(metadata: metadata, file: "input"), on: "a ab\n1")
+    }
+    _ = try refused { () throws(Fault) in
+      try RebuiltTokenizer(metadata, contextLength: 4096, file: "input")
+    }
+    if let fault = size.fault ?? config.fault ?? tokenizer.fault { throw fault }
+  }
+
+  /// An importance matrix, in either of its formats.
+  public static let importance = ParserEntry("importance") { (input) throws(Fault) in
+    let matrix = try ImportanceMatrix(path: input.path)
+    _ = matrix.notes
+    for name in matrix.names {
+      for (count, matrices) in [(64, 1), (32, 4), (Int.max, 2)] {
+        _ = try refused { () throws(Fault) in
+          try matrix.columns(of: name, count: count, matrices: matrices)
+        }
+      }
+    }
+  }
+
+  /// What a parser makes of something, or why it refuses it: where a file has several parts, one
+  /// that is refused must not hide the others from the fuzzer.
+  static func refused<Value>(
+    _ body: () throws(Fault) -> Value
+  ) throws(Fault) -> (value: Value?, fault: Fault?) {
+    do throws(Fault) {
+      return (try body(), nil)
+    } catch {
+      precondition(isClear(error), "\(error)")
+      return (nil, error)
+    }
+  }
+}

@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""Writes the seeds of the fuzz targets: `fuzz_seeds.py FOLDER` fills FOLDER/TARGET for each.
+
+The first of each target is sound. They come from Samples and the tests' fixtures, whatever is small there, and are written by hand
+where no small file has what a parser reads.
+"""
+
+import hashlib
+import json
+import struct
+import sys
+from pathlib import Path
+
+import hostile_gguf as gguf
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "Samples"
+TESTS = ROOT / "Tests"
+# A longer seed makes each mutation slow and hits nothing new.
+LIMIT = 16_000
+
+
+def files(folder, pattern):
+    """Contents of the files below a folder that are small enough."""
+    return [path.read_bytes() for path in sorted(folder.rglob(pattern))
+            if path.stat().st_size <= LIMIT]
+
+
+def document(path):
+    """A JSON document."""
+    return json.loads(path.read_text())
+
+
+def encoded(value):
+    """A JSON document as bytes."""
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def safetensors(tensors, **metadata):
+    """A file of named (type, shape, bytes)."""
+    header, data = {}, b""
+    if metadata:
+        header["__metadata__"] = metadata
+    for name, (dtype, shape, values) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape,
+                        "data_offsets": [len(data), len(data) + len(values)]}
+        data += values
+    text = encoded(header)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def safetensors_headers():
+    """Hostile files, and small sound ones with every kind of entry."""
+    yield safetensors({"a": ("F32", [2], bytes(8)), "b": ("F4", [2, 4], bytes(4))}, format="pt")
+    yield from files(SAMPLES / "hostile", "*.safetensors")
+    yield safetensors({"x.weight": ("F8_E4M3", [3, 0], b""), "": ("U8", [], b"\1")})
+
+
+def indexes():
+    """Samples' indexes, and one whose files lie elsewhere."""
+    yield from files(SAMPLES, "*.index.json")
+    yield encoded({"metadata": {"total_size": 1.0, "x": [{}]}, "weight_map": {
+        "a": "../a.safetensors", "b": "/etc/passwd", "c": "a\\b", "d": "model.safetensors"}})
+
+
+def native_configs():
+    """DeepSeek's own config of V3, and a small one."""
+    yield encoded({
+        "vocab_size": 129280, "dim": 7168, "inter_dim": 18432, "moe_inter_dim": 2048,
+        "n_layers": 61, "n_dense_layers": 3, "n_heads": 128, "n_routed_experts": 256,
+        "n_shared_experts": 1, "n_activated_experts": 8, "n_expert_groups": 8,
+        "n_limited_groups": 4, "route_scale": 2.5, "score_func": "sigmoid", "q_lora_rank": 1536,
+        "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+        "v_head_dim": 128, "dtype": "fp8"})
+    yield encoded({
+        "max_seq_len": 4096, "vocab_size": 288, "dim": 80, "n_layers": 3, "rope_factor": 40,
+        "original_seq_len": 4096, "beta_fast": 32, "mscale": 0.7, "scale_fmt": "ue8m0"})
+
+
+def compressed_configs():
+    """The quantization_config of samples and fixtures, and each pattern of theirs."""
+    fixture = document(TESTS / "ModelsTests/Fixtures/compressed-tensors.json")
+    for path in sorted(SAMPLES.rglob("config.json")):
+        section = document(path).get("quantization_config", {})
+        if section.get("quant_method") == "compressed-tensors":
+            yield encoded(section)
+    for config in fixture["configs"]:
+        yield encoded(config["quantization_config"])
+    weights = {"num_bits": 4, "type": "int", "symmetric": True, "group_size": 8,
+               "strategy": "group"}
+    for row in fixture["patterns"]:
+        yield encoded({
+            "quant_method": "compressed-tensors", "format": "pack-quantized", "ignore": ["lm_head"],
+            "config_groups": {"g": {"targets": [row["target"]], "weights": weights}}})
+
+
+def mlx_configs():
+    """Settings for all, for one and for none."""
+    for mode, bits, size in [("affine", 4, 64), ("mxfp4", 4, 32)]:
+        yield encoded({"quantization": {
+            "group_size": size, "bits": bits, "mode": mode, "model.embed_tokens": False,
+            "lm_head": {"group_size": 32, "bits": 8}, "model.layers.0.mlp.up_proj": True}})
+
+
+def tokenizer_cases():
+    """(tokenizer, texts) of the fixtures."""
+    usual = document(TESTS / "ModelsTests/Fixtures/tokenizer.json")
+    words = sorted(usual["model"]["vocab"], key=lambda word: len(word) > 1)
+    known = {word: place for place, word in enumerate(words[:280])}
+    model = dict(usual["model"], vocab=known)
+    pairs = [pair if isinstance(pair, list) else pair.split(" ") for pair in model["merges"]]
+    model["merges"] = [pair for pair in pairs if all(
+        text in known for text in (pair[0], pair[1], "".join(pair)))]
+    for case in document(TESTS / "ModelsTests/Fixtures/tokenizer-cases.json"):
+        tokenizer = dict(usual, model=model) | case["changes"]
+        tokenizer["added_tokens"] = [
+            dict(token, id=len(known) + place) for place, token in enumerate(
+                token for token in tokenizer.get("added_tokens") or []
+                if token["content"] not in known)]
+        tokenizer["post_processor"] = None
+        yield tokenizer, case["texts"]
+
+
+def tokenizers():
+    """A sample's tokenizer, and the fixtures' with a text each."""
+    yield (SAMPLES / "tiny-bf16/tokenizer.json").read_bytes()
+    for tokenizer, texts in tokenizer_cases():
+        yield encoded(tokenizer) + b"\0" + max(texts[:20], key=len).encode()[:400]
+
+
+def patterns():
+    """Each pattern of the fixtures with a text, and what is slow in careless machines."""
+    def found(value):
+        if isinstance(value, dict):
+            yield from ([value["Regex"]] if isinstance(value.get("Regex"), str) else [])
+            for member in value.values():
+                yield from found(member)
+        elif isinstance(value, list):
+            for item in value:
+                yield from found(item)
+    for tokenizer, texts in tokenizer_cases():
+        for pattern in found(tokenizer["pre_tokenizer"]):
+            yield pattern.encode() + b"\0" + max(texts[:20], key=len).encode()[:400]
+    for row in document(TESTS / "ModelsTests/Fixtures/compressed-tensors.json")["patterns"]:
+        yield row["target"].removeprefix("re:").encode() + b"\0" + b"model.layers.0.mlp.up_proj"
+    for pattern in [r"(a+)+$", r"(?:a|a)*b", r"(?i:[^\p{L}&&[a-z]]{2,3}+)", r"(?=(a*))\Ba?+",
+                    r"\A(?>x{1,30}){1,30}?\z"]:
+        yield pattern.encode() + b"\0" + b"a" * 40
+
+
+def chat_templates():
+    """The fixtures' templates, and one with what the language has beside."""
+    for row in document(TESTS / "ModelsTests/Fixtures/chat-templates.json")["templates"]:
+        yield row["template"].encode()
+    yield (b"{%- macro m(a, b=2) -%}{{ a ~ b }}{%- endmacro -%}{% for x in range(3) if x != 1 %}"
+           b"{{ loop.index }}{{ m(x) }}{% else %}-{% endfor %}{{ messages[0]['content'][::-1] "
+           b"| trim | upper }}{% set ns = namespace(n=1) %}{% set ns.n = ns.n * 7 // 2 % 5 - -1 %}"
+           b"{{ ns.n if ns.n > 1 and not false else [1, 'a', {'k': none}] | tojson }}\0 Hi\n")
+
+
+def gguf_files():
+    """Hostile files, and the header of a small model with its tokenizer."""
+    number = lambda key, value: gguf.entry(f"deepseek2.{key}", value=gguf.u32(value))
+    text = lambda key, value: gguf.entry(key, gguf.STRING, gguf.string(value))
+    words = ["a", "b", "ab", "Ġ", "Ġa", "<s>", "Ċ", "1"]
+    array = lambda kind, values: gguf.u32(kind) + gguf.u64(len(values)) + b"".join(values)
+    entries = [
+        text("general.architecture", "deepseek2"), number("block_count", 2),
+        number("nextn_predict_layers", 1), number("context_length", 64),
+        number("embedding_length", 8), number("feed_forward_length", 16),
+        number("leading_dense_block_count", 1), number("attention.head_count", 2),
+        number("attention.kv_lora_rank", 8), number("attention.q_lora_rank", 4),
+        number("attention.key_length_mla", 8), number("attention.value_length_mla", 4),
+        number("rope.dimension_count", 4), number("expert_count", 4),
+        number("expert_used_count", 2), number("expert_feed_forward_length", 4),
+        number("expert_shared_count", 1), number("expert_gating_func", 2),
+        number("vocab_size", len(words)), number("expert_group_count", 2),
+        number("expert_group_used_count", 1), text("deepseek2.rope.scaling.type", "yarn"),
+        gguf.entry("deepseek2.rope.scaling.factor", gguf.F32, struct.pack("<f", 40)),
+        number("rope.scaling.original_context_length", 16),
+        text("tokenizer.ggml.model", "gpt2"), text("tokenizer.ggml.pre", "deepseek-v3"),
+        gguf.entry("tokenizer.ggml.tokens", gguf.ARRAY, array(
+            gguf.STRING, [gguf.string(word) for word in words])),
+        gguf.entry("tokenizer.ggml.token_type", gguf.ARRAY, array(
+            5, [gguf.u32(3 if word == "<s>" else 1) for word in words])),
+        gguf.entry("tokenizer.ggml.merges", gguf.ARRAY, array(
+            gguf.STRING, [gguf.string(pair) for pair in ["a b", "Ġ a"]])),
+        gguf.entry("tokenizer.ggml.bos_token_id", value=gguf.u32(5)),
+        gguf.entry("tokenizer.ggml.add_bos_token", gguf.BOOL, b"\1"),
+        text("tokenizer.chat_template", "{{ bos_token }}{{ messages[0].content }}")]
+    tensors = [gguf.tensor("blk.0.attn_kv_a_mqa.bias", (8,)),
+               gguf.tensor("blk.1.exp_probs_b.bias", (8,), offset=32)]
+    yield gguf.file(entries, tensors, bytes(64))
+    yield from files(SAMPLES / "hostile-gguf", "*.gguf")
+
+
+def importance():
+    """Small matrices in both formats."""
+    text = lambda value: struct.pack("<i", len(value)) + value
+    sums = struct.pack("<8f", *range(8))
+    yield (struct.pack("<i", 1) + text(b"blk.0.ffn_up.weight") + struct.pack("<ii", 2, 8) + sums
+           + struct.pack("<i", 3) + text(b"book.txt"))
+    entries = [
+        gguf.entry("imatrix.datasets", gguf.ARRAY, gguf.u32(gguf.STRING) + gguf.u64(1)
+                   + gguf.string("book.txt")),
+        gguf.entry("imatrix.chunk_count", value=gguf.u32(3)),
+        gguf.entry("imatrix.chunk_size", value=gguf.u32(512))]
+    tensors = [gguf.tensor("a.in_sum2", (4, 2)), gguf.tensor("a.counts", (1, 2), offset=32)]
+    yield gguf.file(entries, tensors, sums + struct.pack("<2f", 1, 0) + bytes(24))
+
+
+def recipes():
+    """The samples' recipes, and one with every key."""
+    yield from files(SAMPLES / "recipes", "*.json")
+    yield (SAMPLES / "ci/recipe.json").read_bytes()
+    yield encoded({"schema": "fathom.recipe/1", "description": "x", "default": "Q8_0", "rules": [
+        {"match": "blk.*.ffn_?own*", "layers": layers, "type": "iq4_nl"}
+        for layers in ["main", "mtp", "dense", "moe"]]})
+
+
+def fixtures():
+    """A whole fixture, and the payload of the smallest one."""
+    config = dict(
+        document(SAMPLES / "tiny-bf16/config.json"), num_hidden_layers=1,
+        num_nextn_predict_layers=0)
+    text = encoded({"schema": "fathom.fixture/1", "reference": "m", "mtpLayers": 0, "lengths": [1],
+                    "entries": [1], "choices": [0], "measured": {}, "config": config})
+    state = bytes(8 + 4 * 512)
+    head = struct.pack("<I", 1) + bytes(4 + 4 + 8 + 8 + 8 + 4 + 64 + 64)
+    # Planes of bytes: the only number that is not zero has its first byte first.
+    payload = struct.pack("<I", len(text)) + text + bytes(4) + head + 3 * state
+    yield payload
+    yield (SAMPLES / "ci/tiny-k-quants.fixture").read_bytes()[:LIMIT]
+    yield b"FATHOMFX" + struct.pack("<II", 1, 0) + hashlib.sha256(payload).digest()
+
+
+def hash_lists():
+    """A list as text and as JSON."""
+    digest = hashlib.sha256(b"").hexdigest()
+    yield f"{digest}  BF16 [2,3]  a.weight\n{digest}  checkpoint\n".encode()
+    yield encoded({"schema": "fathom.hash/1", "checkpoint": digest, "tensors": [
+        {"name": "a.weight", "type": "BF16", "shape": [2, 3], "hash": digest}]})
+
+
+def token_ids():
+    """Ids in all three ways."""
+    yield from (b"[1, 2, 3]", b"[[1], [2, 3]]")
+    yield safetensors({"input_ids": ("I64", [1, 2], struct.pack("<2q", 1, 2))})
+    yield safetensors({"input_ids": ("I32", [2], struct.pack("<2i", 1, 2))})
+
+
+TARGETS = {
+    "chat-template": chat_templates, "compressed-config": compressed_configs,
+    "config": lambda: files(SAMPLES, "config.json"), "fixture": fixtures, "gguf": gguf_files,
+    "hash-list": hash_lists, "importance": importance, "mlx-config": mlx_configs,
+    "native-config": native_configs, "pattern": patterns, "recipe": recipes,
+    "safetensors-header": safetensors_headers, "safetensors-index": indexes,
+    "thresholds": lambda: [(SAMPLES / "ci/limits.json").read_bytes()],
+    "token-ids": token_ids, "tokenizer": tokenizers,
+}
+
+
+def name(seed):
+    """What libFuzzer calls an input: the SHA-1 of its contents."""
+    return hashlib.sha1(seed).hexdigest()
+
+
+def sound(target):
+    """The name of a target's first seed."""
+    return name(next(iter(TARGETS[target]())))
+
+
+def write(folder):
+    """Writes every seed."""
+    for target, seeds in TARGETS.items():
+        (folder / target).mkdir(parents=True, exist_ok=True)
+        for seed in seeds():
+            (folder / target / name(seed)).write_bytes(seed)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
