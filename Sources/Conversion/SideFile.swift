@@ -1,3 +1,4 @@
+internal import Formats
 internal import Platform
 
 /// A file that is copied as it is: tokenizer, generation settings, licence, model code.
@@ -31,7 +32,8 @@ public struct SideFile: Sendable, Hashable {
     let allowed = try Folder.holders(of: folder)
     for name in try Folder.names(in: folder) {
       let isWeight = weightEndings.contains { name.lowercased().hasSuffix($0) }
-      if isWeight || name.hasPrefix(".") || name == config { continue }
+      // A manifest speaks of the source alone: the output gets its own, which names that one.
+      if isWeight || name.hasPrefix(".") || name == config || ManifestName.isOne(name) { continue }
       let path = Folder.join(folder, name)
       switch try Folder.kind(of: path) {
       case nil: skipped.append("\(name) is a link to nothing and is not copied")
