@@ -143,6 +143,8 @@ public struct PlannedFile: Sendable, Hashable {
     case config
     /// A file of the source that is copied: tokenizer, generation settings, licence.
     case side
+    /// What the output holds and what it was made from.
+    case manifest
   }
 
   /// File name in the output folder.
@@ -177,6 +179,13 @@ struct PlannedOutput: Sendable {
   var isFolder = true
   /// Whether weights that are NaN or infinite are refused.
   var refusesNonFinite = false
+
+  /// Every file but the manifest, in the order in which they are written.
+  var files: [PlannedFile] {
+    layout.files.map { PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .weights) }
+      + documents.map { PlannedFile(name: $0.name, byteCount: $0.bytes.count, kind: $0.kind) }
+      + sideFiles.map { PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .side) }
+  }
 }
 
 /// Everything that a conversion will write, known to the byte before it begins.
@@ -186,6 +195,8 @@ public struct Plan: Sendable {
   /// Sizes of the buffers.
   public let buffers: BufferPlan
   let output: PlannedOutput
+  /// What is written about the output; nil where nothing is.
+  let manifest: PlannedManifest?
 
   /// The output's tensors; `layout` places them in files.
   public var tensors: [PlannedTensor] { output.tensors }
@@ -200,13 +211,17 @@ public struct Plan: Sendable {
 
   /// Every file with its exact size, in the order in which they are written.
   public var files: [PlannedFile] {
-    layout.files.map { PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .weights) }
-      + output.documents.map {
-        PlannedFile(name: $0.name, byteCount: $0.bytes.count, kind: $0.kind)
-      }
-      + output.sideFiles.map {
-        PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .side)
-      }
+    output.files
+      + (manifest.map {
+        [PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .manifest)]
+      } ?? [])
+  }
+
+  /// The text of its manifest.
+  func manifestText(_ model: SourceModel, _ source: PlannedManifest.Source) -> ManifestText {
+    ManifestText(
+      recipe: recipe, output: output, files: output.files, inventory: model.checkpoint.inventory,
+      source: source)
   }
 
   /// Bytes of all files: what the output takes on disk.

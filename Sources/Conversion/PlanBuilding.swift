@@ -18,6 +18,9 @@ extension Plan {
       output.warnings.append(growth)
     }
     self.output = output
+    manifest =
+      recipe.writesManifest
+      ? try PlannedManifest(of: output, files: output.files, recipe: recipe, source: source) : nil
     let widest = output.tensors.max { $0.indivisibleBytes < $1.indivisibleBytes }
     buffers = try BufferPlan(
       resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) },

@@ -66,7 +66,8 @@ public struct ConversionResult: Sendable, Hashable {
 extension Plan {
   /// Where the output's files go: into a folder of their own, or beside each other.
   var form: WorkFolder.Form {
-    output.isFolder ? .folder : .files(layout.files.map(\.name))
+    output.isFolder
+      ? .folder : .files(layout.files.map(\.name) + (manifest.map { [$0.name] } ?? []))
   }
 
   /// Carries the plan out.

@@ -49,6 +49,8 @@ public struct Recipe: Sendable {
   public var blockSize: BlockSize?
   /// Scales of FP8 blocks; nil for F32, or what the source has.
   public var scaleFormat: ScaleFormat?
+  /// Whether a manifest is written beside the output.
+  public var writesManifest = true
 
   /// Most bytes of tensors in one file of a Hugging Face checkpoint where the user says nothing:
   /// what Hugging Face's own writers put into one.

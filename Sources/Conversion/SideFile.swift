@@ -1,3 +1,4 @@
+internal import Formats
 internal import Platform
 
 /// A file that is copied as it is: tokenizer, generation settings, licence, model code.
@@ -22,8 +23,11 @@ public struct SideFile: Sendable, Hashable {
   static func list(
     in folder: String, except config: String
   ) throws(Fault) -> (files: [SideFile], skipped: [String]) {
+    // A manifest and a list of packed files speak of the source alone: the output gets its own
+    // manifest, which names that one.
     try list(in: folder) { name in
-      name == config || weightEndings.contains { name.lowercased().hasSuffix($0) }
+      name == config || name == PackReport.fileName || ManifestName.isOne(name)
+        || weightEndings.contains { name.lowercased().hasSuffix($0) }
     }
   }
 

@@ -9,7 +9,8 @@ internal import Tensors
 final class TileProducer: Sendable {
   private let plan: Plan
   private let inventory: Inventory
-  private let scratch: [ByteBuffer]
+  /// Memory of each worker.
+  let scratch: [ByteBuffer]
   private let parts: KeptParts
   private let read = Atomic<Int>(0)
   private let globalScales = Mutex<[GlobalScaleKey: Float]>([:])

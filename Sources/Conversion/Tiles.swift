@@ -15,6 +15,8 @@ struct Tile {
   let columns: Range<Int>
   /// Where its bytes start in the file.
   let position: Int
+  /// Where they start in the tensor.
+  let start: Int
 }
 
 /// How one tensor is cut into tiles.
@@ -226,19 +228,44 @@ struct TileQueue: Sendable {
   /// Tile `item`.
   subscript(item: Int) -> Tile {
     // The last tensor that starts at or before the item: empty tensors share their start.
-    var low = 0
-    var high = order.count
+    let place = place(of: item)
+    let (tensor, file, offset) = order[place]
+    let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
+    let (rows, columns) = grid.ranges(item - starts[place])
+    let start = plan.tensors[tensor].bytes(before: rows.lowerBound, columns.lowerBound, in: grid)
+    return Tile(
+      tensor: tensor, file: file, rows: rows, columns: columns, position: offset + start,
+      start: start)
+  }
+
+  /// Where the tensor of a tile stands in `order`.
+  private func place(of item: Int) -> Int {
+    var (low, high) = (0, order.count)
     while high - low > 1 {
       let middle = (low + high) / 2
       if starts[middle] <= item { low = middle } else { high = middle }
     }
-    let (tensor, file, offset) = order[low]
-    let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
-    let (rows, columns) = grid.ranges(item - starts[low])
-    return Tile(
-      tensor: tensor, file: file, rows: rows, columns: columns,
-      position: offset
-        + plan.tensors[tensor].bytes(before: rows.lowerBound, columns.lowerBound, in: grid))
+    return low
+  }
+
+  /// Where the first of the tiles begins that write a file's bytes from `start` on.
+  func firstPosition(ofFile file: Int, from start: Int) -> Int {
+    let items = items(ofFile: file, from: start)
+    return items.isEmpty ? .max : self[items.lowerBound].position
+  }
+
+  /// The tiles that write a file's bytes from `start` on, those of each tensor together.
+  func runs(ofFile file: Int, from start: Int) -> [(tensor: Int, items: Range<Int>)] {
+    let items = items(ofFile: file, from: start)
+    var runs: [(tensor: Int, items: Range<Int>)] = []
+    var next = items.lowerBound
+    var place = items.isEmpty ? 0 : place(of: next)
+    while next < items.upperBound {
+      let end = min(starts[place + 1], items.upperBound)
+      if end > next { runs.append((order[place].tensor, next..<end)) }
+      (next, place) = (end, place + 1)
+    }
+    return runs
   }
 
   /// The tiles that write a file's bytes from `start` on; the first may begin before it.

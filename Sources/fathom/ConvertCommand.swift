@@ -81,6 +81,14 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Show every tensor, file and byte that would be written, and write nothing.")
   var dryRun = false
 
+  @Flag(
+    inversion: .prefixedNo,
+    help: """
+      Write fathom-manifest.json with the output (NAME.fathom-manifest.json beside a .gguf file): \
+      content hashes of all tensors before and after, and why each has its type.
+      """)
+  var manifest = true
+
   @OptionGroup(title: "Interruptions")
   var interruptions: InterruptionOptions
 
@@ -105,10 +113,11 @@ struct ConvertCommand: ParsableCommand {
   }
 
   func run() throws {
-    let recipe = Recipe(
+    var recipe = Recipe(
       target: try completed(target()), outputName: Folder.name(of: output), weights: weights,
       mtp: mtp,
       shardLimit: maxShardSize?.bytes, blockSize: blockSize, scaleFormat: scaleFormat)
+    recipe.writesManifest = manifest
     // Before anything is read: a name that is taken is the commonest mistake.
     let destination = dryRun ? nil : try interruptions.destination(output)
     let source = try interruptions.source(model, threads: threads, for: destination)

@@ -19,7 +19,10 @@ struct HashCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Compare with a list that fathom hash printed, as text or JSON.", valueName: "file"))
+      """
+      Compare with a list that fathom hash printed, as text or JSON, or with what a manifest says of \
+      the source of its conversion.
+      """, valueName: "file"))
   var check: String?
 
   @Option(help: "Output format: text or json.")

@@ -20,6 +20,17 @@ struct ValidateCommand: ParsableCommand {
   @Flag(help: "Also read every weight: NaN, Inf, zero rows, bad scales, copies that differ.")
   var deep = false
 
+  @Flag(
+    help: """
+      Also compare every tensor and side file with the manifest that fathom convert wrote with the \
+      model.
+      """)
+  var manifest = false
+
+  @Option(
+    help: ArgumentHelp("Compare with this manifest, wherever it lies.", valueName: "file"))
+  var manifestFile: String?
+
   @Option(help: "Threads to read with.")
   var threads = Workers.available
 
@@ -30,8 +41,18 @@ struct ValidateCommand: ParsableCommand {
     try ModelArgument.check(threads: threads)
   }
 
+  private func manifestPath() throws(Fault) -> String? {
+    if let manifestFile { return manifestFile }
+    return manifest ? try ManifestName.path(forModel: model) : nil
+  }
+
   func run() throws {
-    let validation = try Validation(path: model, deep: deep, threads: threads)
+    // Before anything is read: what is named wrongly is said at once.
+    let manifest = try manifestPath().map { path throws(Fault) in try ManifestFile(path: path) }
+    var validation = try Validation(path: model, deep: deep, threads: threads)
+    if let manifest {
+      validation = try validation.checked(against: manifest, model: model, threads: threads)
+    }
     try Console.write(format == .json ? validation.json.text() + "\n" : validation.text)
     if let malformation = validation.malformation { throw malformation }
     if !validation.isValid { throw ExitCode(1) }

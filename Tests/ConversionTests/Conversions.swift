@@ -24,8 +24,13 @@ struct Conversions {
     result = try plan.run(from: source, to: place)
   }
 
-  /// Files of the output with their bytes.
+  /// Files of the output with their bytes, but for the manifest, which says what the source was.
   func files() throws -> [String: [UInt8]] {
+    try allFiles().filter { $0.key != "fathom-manifest.json" }
+  }
+
+  /// Files of the output with their bytes.
+  func allFiles() throws -> [String: [UInt8]] {
     var files: [String: [UInt8]] = [:]
     for name in try workspace.names("out") { files[name] = try contents("\(output)/\(name)") }
     return files

@@ -22,7 +22,7 @@ import Testing
       (recipe.blockSize, recipe.scaleFormat) = (nil, nil)
     }
     let conversion = try Conversions(sample(name), recipe)
-    let files = try conversion.files()
+    let files = try conversion.allFiles()
     let planned = conversion.plan.files.map { ($0.name, $0.byteCount) }
     #expect(files.mapValues(\.count) == Dictionary(uniqueKeysWithValues: planned))
     #expect(conversion.plan.byteCount == conversion.result.bytesWritten)

@@ -113,8 +113,8 @@ import Testing
     let conversion = try Conversions(model, Recipe(weights: .bf16))
     #expect(
       try conversion.workspace.names("out") == [
-        "LICENSE", "NOTICE", "chat_template.jinja", "config.json", "generation_config.json",
-        "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+        "LICENSE", "NOTICE", "chat_template.jinja", "config.json", "fathom-manifest.json",
+        "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
       ])
     #expect(try contents(conversion.output + "/NOTICE") == Array("free".utf8))
     #expect(

@@ -32,7 +32,9 @@ struct ConversionIdentity: Equatable {
   /// Describes what a plan does to a source.
   init(_ plan: Plan, _ source: SourceModel) {
     version = FathomVersion.text
-    recipe = .object(plan.recipe.json)
+    var recipe = plan.recipe.json
+    recipe["manifest"] = .bool(plan.recipe.writesManifest)
+    self.recipe = .object(recipe)
     let inventory = source.checkpoint.inventory
     var tables = [CRC32C](repeating: CRC32C(), count: inventory.shards.count)
     for tensor in inventory.tensors {

@@ -10,6 +10,8 @@ final class ConversionLog {
   /// What was written and is not in the journal.
   private var pending: [WrittenSegment] = []
   private var pendingBytes = 0
+  /// Hashes that are not in the journal.
+  private var pendingHashes: [ContentLedger.Record] = []
   /// The notes that are on their way to the disk.
   private var job: BackgroundJob?
   private var jobEnds: [(file: Int, end: Int)] = []
@@ -38,25 +40,29 @@ final class ConversionLog {
   private static let patience = Duration.seconds(1)
   /// Bytes that a note takes in the journal, and some more.
   private static let lineBytes = 128
+  /// Bytes that a hash takes there, and some more.
+  private static let hashBytes = 96
 
   /// Begins a journal, or goes on with one.
   ///
   /// - Parameters:
-  ///   - shards: the source's files, which must stay as they are.
+  ///   - inventory: the source's files, which must stay as they are.
   ///   - release: which of them may be deleted when; nil where they stay.
   ///   - kept: bytes of each file that an earlier run has noted; nil where there was none.
   /// - Throws: `.cannotCreate` or `.inputOutput` where the journal cannot be written.
   init(
-    _ work: WorkFolder, identity: ConversionIdentity, plan: Plan, shards: [Shard],
+    _ work: WorkFolder, identity: ConversionIdentity, plan: Plan, inventory: Inventory,
     release: SourceRelease?, interval: Int, kept: [Int]?
   ) throws(Fault) {
     self.work = work
-    self.shards = shards
+    shards = inventory.shards
     self.interval = interval
     self.release = release
     safe = kept ?? plan.layout.files.map { _ in 0 }
     let notes = plan.byteCount / interval + 2 * plan.layout.files.count + shards.count + 16
-    work.journal.reserve(identity.line.utf8.count + notes * Self.lineBytes)
+    let hashes = plan.recipe.writesManifest ? plan.tensors.count + inventory.tensors.count : 0
+    work.journal.reserve(
+      identity.line.utf8.count + notes * Self.lineBytes + hashes * Self.hashBytes)
     // Nothing hangs on it before the first note, which flushes it too.
     if kept == nil { try work.journal.append([identity.line], isDurable: false) }
   }
@@ -71,6 +77,9 @@ final class ConversionLog {
     }
   }
 
+  /// Takes note of hashes that have become known.
+  func add(_ hashes: [ContentLedger.Record]) { pendingHashes += hashes }
+
   /// Whether it is time for a note.
   var isDue: Bool {
     if pendingBytes >= interval { return true }
@@ -82,7 +91,9 @@ final class ConversionLog {
   /// - Throws: what went wrong with the note before.
   func note(flushing file: OutputFile?) throws(Fault) {
     try wait()
-    let lines = pending.map(\.line)
+    // Before a shard is deleted, the hashes of its tensors stand beside what was made from them.
+    let hashes = pendingHashes.isEmpty ? [] : [ContentLedger.Record.line(pendingHashes)]
+    let lines = pending.map(\.line) + hashes
     let flush = file?.flush
     // The folder and its journal belong to the job until `wait`.
     nonisolated(unsafe) let work = work
@@ -103,6 +114,7 @@ final class ConversionLog {
     }
     jobEnds = pending.map { ($0.file, $0.end) }
     pending = []
+    pendingHashes = []
     pendingBytes = 0
     last = .now
   }

@@ -21,6 +21,8 @@ struct ConversionRecords {
   private(set) var segments: [Int: [WrittenSegment]] = [:]
   /// Names of source files that have been, or may have been, deleted.
   private(set) var deleted: Set<String> = []
+  /// Hashes of tensors that passed by.
+  private(set) var hashes: [ContentLedger.Record] = []
   /// Whether files may have their final names already.
   private(set) var isPlacing = false
 
@@ -63,6 +65,11 @@ struct ConversionRecords {
     if case .array(let names) = value["deleted"] {
       for case .string(let name) in names { deleted.insert(name) }
       return true
+    }
+    if case .array(let items) = value["hashed"] {
+      let records = items.compactMap { ContentLedger.Record($0) }
+      hashes += records
+      return records.count == items.count
     }
     guard let written = value["written"], case .integer(let file) = written["file"],
       case .integer(let start) = written["from"], case .integer(let count) = written["bytes"],

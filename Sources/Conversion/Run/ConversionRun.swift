@@ -26,23 +26,38 @@ struct ConversionRun {
     let identity = ConversionIdentity(plan, source)
     let records = try ConversionRecords(work.journal)
     let isResumed = try continues(records, identity, in: work)
-    let (kept, log): (KeptWork, ConversionLog)
+    let (kept, log, ledger): (KeptWork, ConversionLog, ContentLedger?)
     do throws(Fault) {
       kept =
         isResumed
         ? try KeptWork(plan, records: records, work: work, report: report) : KeptWork(plan)
       if !records.isPlacing { try work.requireFree() }
       log = try ConversionLog(
-        work, identity: identity, plan: plan, shards: inventory.shards,
+        work, identity: identity, plan: plan, inventory: inventory,
         release: prepareRelease(kept: kept, in: work), interval: options.interval,
         kept: isResumed ? kept.bytes : nil)
+      ledger = try self.ledger(kept, records, work, isResumed: isResumed)
     } catch {
       // What an earlier run left stays for the next one.
       if isResumed { throw advising(error, keeping: records.byteCount, in: work) }
       work.remove()
       throw error
     }
-    return try write(into: work, kept: kept, log: log, isResumed: isResumed, report: report)
+    let writer = PlanWriter(
+      plan, source: source, work: work, log: log, kept: kept.bytes, ledger: ledger,
+      isPlacing: records.isPlacing)
+    return try write(
+      with: writer, into: work, kept: kept, log: log, isResumed: isResumed, report: report)
+  }
+
+  /// Hashes that are known already; nil where nobody asks for them.
+  private func ledger(
+    _ kept: KeptWork, _ records: ConversionRecords, _ work: WorkFolder, isResumed: Bool
+  ) throws(Fault) -> ContentLedger? {
+    guard plan.manifest != nil else { return nil }
+    return isResumed
+      ? try ContentLedger(plan, inventory: inventory, records: records, kept: kept, work: work)
+      : ContentLedger(plan, inventory: inventory)
   }
 
   /// Looks whether there is room, and which shards may go on the way to make some.
@@ -102,10 +117,11 @@ struct ConversionRun {
 
   /// Writes everything and gives it its name; what can be kept of a failure is kept.
   private func write(
-    into work: WorkFolder, kept: KeptWork, log: ConversionLog, isResumed: Bool,
+    with writer: PlanWriter, into work: WorkFolder, kept: KeptWork, log: ConversionLog,
+    isResumed: Bool,
     report: (ConversionProgress) -> Void
   ) throws(Fault) -> ConversionResult {
-    var writer = PlanWriter(plan, source: source, work: work, log: log, kept: kept.bytes)
+    var writer = writer
     let leftover: String?
     do throws(Fault) {
       try writer.writeWeights(report: report)

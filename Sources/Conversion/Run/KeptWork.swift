@@ -48,7 +48,7 @@ struct KeptWork {
   }
 
   /// A file where it grew, or under its final name where it may have that already.
-  private static func find(
+  static func find(
     _ file: OutputLayout.File, work: WorkFolder, isPlacing: Bool
   ) throws(Fault) -> InputFile? {
     if let input = try work.read(file.name) { return input }

@@ -10,6 +10,10 @@ struct PlanWriter {
   private let log: ConversionLog
   /// Bytes of each file that an earlier run has written.
   private let kept: [Int]
+  /// Hashes of what passes by; nil where nobody asks for them.
+  private(set) var ledger: ContentLedger?
+  /// Whether an earlier run has begun to give files their names.
+  private let isPlacing: Bool
   /// The file that is being written and its number.
   private(set) var current: OutputFile?
   private var number = -1
@@ -18,12 +22,17 @@ struct PlanWriter {
   /// Bytes read from the source by this run.
   private(set) var bytesRead = 0
 
-  init(_ plan: Plan, source: SourceModel, work: WorkFolder, log: ConversionLog, kept: [Int]) {
+  init(
+    _ plan: Plan, source: SourceModel, work: WorkFolder, log: ConversionLog, kept: [Int],
+    ledger: ContentLedger?, isPlacing: Bool
+  ) {
+    self.isPlacing = isPlacing
     self.plan = plan
     self.source = source
     self.work = work
     self.log = log
     self.kept = kept
+    self.ledger = ledger
   }
 
   private var files: [OutputLayout.File] { plan.layout.files }
@@ -33,39 +42,52 @@ struct PlanWriter {
     let producer = TileProducer(plan, inventory: source.checkpoint.inventory)
     let tiles = TileQueue(plan)
     var cache = SourceCache(plan, inventory: source.checkpoint.inventory)
-    var items: [Int] = []
-    for (file, kept) in kept.enumerated() where kept < files[file].byteCount {
-      items += tiles.items(ofFile: file, from: kept)
-    }
-    let todo = items
+    let queue = WorkQueue(
+      plan, tiles: tiles, inventory: source.checkpoint.inventory, kept: kept, ledger: ledger)
+    let hasher = StretchHasher(
+      inventory: source.checkpoint.inventory, stretchBytes: queue.stretchBytes,
+      scratch: producer.scratch)
+    let (hashes, tensors) = (ledger != nil, plan.tensors)
+    noteHashes()
     let total = plan.byteCount - kept.reduce(0, +)
     let tileBytes = plan.buffers.tileBytes
     defer { bytesRead += producer.bytesRead }
     try OrderedPipeline.run(
-      threads: plan.buffers.threads, count: todo.count, slots: plan.buffers.slots,
-      slotBytes: tileBytes + PlanWriter.sumBytes,
+      threads: plan.buffers.threads, count: queue.items.count, slots: plan.buffers.slots,
+      slotBytes: tileBytes + ProducedTile.overhead(of: tileBytes),
       produce: { worker, item, slot throws(Fault) in
-        let tile = UnsafeMutableRawBufferPointer(rebasing: slot[..<tileBytes])
-        let count = try producer.produce(tiles[todo[item]], worker: worker, into: tile)
-        // Summed here, where it is in the cache and this thread would wait for the disk otherwise.
-        let sum = CRC32C(UnsafeRawBufferPointer(rebasing: tile[..<count]))
-        slot.storeBytes(of: sum.value, toByteOffset: count, as: UInt32.self)
-        return count + PlanWriter.sumBytes
+        switch queue.items[item] {
+        case .stretch(let tensor, let number):
+          return try hasher.hash(
+            tensor: Int(tensor), number: Int(number), worker: worker, into: slot)
+        case .tile(let tile):
+          let tile = tiles[tile]
+          let bytes = UnsafeMutableRawBufferPointer(rebasing: slot[..<tileBytes])
+          let count = try producer.produce(tile, worker: worker, into: bytes)
+          return ProducedTile.finish(
+            slot, count: count, hashedFrom: hashes ? tile.start : nil,
+            of: tensors[tile.tensor].entry.byteCount)
+        }
       },
       consume: { item, bytes throws(Fault) in
         try Interruption.check()
-        let tile = tiles[todo[item]]
-        try open(upTo: tile.file)
-        try pad(to: tile.position)
-        try append(bytes, at: tile.position)
-        cache.pass(tile.tensor)
-        report(ConversionProgress(written: written, total: total))
+        switch queue.items[item] {
+        case .stretch(let tensor, _):
+          ledger?.take(source: Int(tensor), parts: bytes)
+          noteHashes()
+        case .tile(let tile):
+          let tile = tiles[tile]
+          let produced = ProducedTile(bytes)
+          try open(upTo: tile.file)
+          try pad(to: tile.position)
+          ledger?.take(output: tile.tensor, produced.bytes, parts: produced.hashes)
+          try append(produced, at: tile.position)
+          cache.pass(tile.tensor)
+          report(ConversionProgress(written: written, total: total))
+        }
       })
     try open(upTo: files.count)
   }
-
-  /// Bytes of the checksum behind each tile.
-  private static let sumBytes = 4
 
   /// Closes the file at hand and opens those up to number `file`; one without tiles is opened on
   /// the way to the next.
@@ -100,17 +122,20 @@ struct PlanWriter {
     if let fault { throw fault }
   }
 
-  /// Writes a tile with its checksum behind it, less what an earlier run has written of it.
-  private mutating func append(
-    _ tile: UnsafeRawBufferPointer, at position: Int
-  ) throws(Fault) {
+  /// Writes a tile, less what an earlier run has written of it.
+  private mutating func append(_ tile: ProducedTile, at position: Int) throws(Fault) {
     guard let current else { preconditionFailure("a tile without a file") }
-    let count = tile.count - PlanWriter.sumBytes
-    let rest = UnsafeRawBufferPointer(rebasing: tile[min(count, current.count - position)..<count])
-    let sum = CRC32C(
-      value: tile.loadUnaligned(fromByteOffset: count, as: UInt32.self), count: count)
-    try append(rest, sum: rest.count == count ? sum : CRC32C(rest))
+    let count = tile.bytes.count
+    let rest = UnsafeRawBufferPointer(
+      rebasing: tile.bytes[min(count, current.count - position)...])
+    noteHashes()
+    try append(rest, sum: rest.count == count ? tile.sum : CRC32C(rest))
     if log.isDue { try log.note(flushing: current) }
+  }
+
+  /// Hands on what has become known of hashes, before what it was learnt from is called safe.
+  private mutating func noteHashes() {
+    if let news = ledger?.takeNews(), !news.isEmpty { log.add(news) }
   }
 
   private mutating func append(_ bytes: UnsafeRawBufferPointer, sum: CRC32C) throws(Fault) {
@@ -126,10 +151,15 @@ struct PlanWriter {
     if !bytes.isEmpty { log.add(sum, to: number, at: start) }
   }
 
-  /// Writes index, config and side files.
+  /// Writes index, config, side files and the manifest.
   mutating func writeRest() throws(Fault) {
-    for document in plan.output.documents { try write(document.bytes, to: document.name) }
-    for side in plan.output.sideFiles { try copy(side) }
+    var hashes: [String: BLAKE3Value] = [:]
+    for document in plan.output.documents {
+      try write(document.bytes, to: document.name)
+      if ledger != nil { hashes[document.name] = BLAKE3.hash(document.bytes) }
+    }
+    for side in plan.output.sideFiles { hashes[side.name] = try copy(side) }
+    if let manifest = plan.manifest { try write(manifest, files: hashes) }
   }
 
   private mutating func write(_ bytes: [UInt8], to name: String) throws(Fault) {
@@ -139,15 +169,51 @@ struct PlanWriter {
     written += bytes.count
   }
 
-  private mutating func copy(_ side: SideFile) throws(Fault) {
+  /// Writes the manifest; once files are given their names, it is there already.
+  private mutating func write(
+    _ manifest: PlannedManifest, files: [String: BLAKE3Value]
+  ) throws(Fault) {
+    guard var ledger else { preconditionFailure("a manifest without hashes") }
+    if isPlacing, try isThere(manifest.name) { return }
+    ledger.finish()
+    var hashes = ManifestText.Hashes(source: ledger.source, output: ledger.output, files: files)
+    hashes.sourceManifest = try manifest.source.manifest.map { path throws(Fault) in
+      try BLAKE3Stream.hash(of: InputFile(path: path))
+    }
+    if case .gguf(let gguf) = plan.recipe.target {
+      hashes.importance = try gguf.importance.map { matrix throws(Fault) in try matrix.hash() }
+    }
+    let text = plan.manifestText(source, manifest.source)
+    let file = try work.create(manifest.name)
+    var pending: [UInt8] = []
+    try text.write(hashes) { piece throws(Fault) in
+      pending += piece.utf8
+      guard pending.count > 1 << 16 else { return }
+      try file.append(pending)
+      pending.removeAll(keepingCapacity: true)
+    }
+    try file.append(pending)
+    try file.finish()
+    written += file.count
+  }
+
+  private func isThere(_ name: String) throws(Fault) -> Bool {
+    if try work.read(name) != nil { return true }
+    return try Folder.kind(of: work.finalPlace(of: name)) == .file
+  }
+
+  /// Copies a file and returns its hash.
+  private mutating func copy(_ side: SideFile) throws(Fault) -> BLAKE3Value {
     let input = try InputFile(path: side.path)
     let output = try work.create(side.name)
     let piece = ByteBuffer(count: max(1, min(plan.buffers.tileBytes, side.byteCount)))
+    var stream = BLAKE3Stream(byteCount: side.byteCount)
     for start in stride(from: 0, to: side.byteCount, by: piece.count) {
       try Interruption.check()
       let count = min(piece.count, side.byteCount - start)
       let part = UnsafeMutableRawBufferPointer(rebasing: piece.bytes[..<count])
       try input.read(at: start, into: part)
+      stream.append(UnsafeRawBufferPointer(part))
       try output.append(UnsafeRawBufferPointer(part))
     }
     try input.requireUnchanged()
@@ -159,5 +225,6 @@ struct PlanWriter {
     try output.finish()
     written += side.byteCount
     bytesRead += side.byteCount
+    return stream.value()
   }
 }

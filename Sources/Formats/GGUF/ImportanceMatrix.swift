@@ -44,6 +44,15 @@ public struct ImportanceMatrix: Sendable {
   /// Size and time of the file.
   public var stamp: FileStamp { file.stamp }
 
+  /// The hash of the whole file.
+  ///
+  /// - Throws: `.inputOutput` where reading fails, `.malformed` where the file has changed.
+  public func hash() throws(Fault) -> BLAKE3Value {
+    let hash = try BLAKE3Stream.hash(of: file)
+    try file.requireUnchanged()
+    return hash
+  }
+
   /// The tensors that it speaks of.
   public var names: Set<String> { Set(stored.keys) }
 

@@ -1,3 +1,4 @@
+public import Formats
 public import Platform
 
 /// A list of content hashes that `fathom hash` printed earlier, as text or as JSON.
@@ -6,6 +7,9 @@ public struct HashList: Sendable {
   private var hashes: [String: BLAKE3Value] = [:]
   /// Names in the order of the list.
   private var names: [String] = []
+
+  /// Tensors that a manifest names without their hashes, since nothing was made from them.
+  private var unhashed: Set<String> = []
 
   /// Largest list that is read: several times that of DeepSeek-V3's 91,991 tensors.
   private static let sizeLimit = 64 << 20
@@ -17,7 +21,7 @@ public struct HashList: Sendable {
     let bytes = try InputFile.contents(of: path, limit: HashList.sizeLimit)
     do throws(Fault) {
       if bytes.first == UInt8(ascii: "{") {
-        try JSONCursor.read(bytes) { cursor throws(Fault) in try read(&cursor) }
+        try JSONCursor.read(bytes) { cursor throws(Fault) in try read(&cursor, path: path) }
       } else {
         try read(String(decoding: bytes, as: UTF8.self))
       }
@@ -34,7 +38,7 @@ public struct HashList: Sendable {
     var rest = hashes
     for tensor in found.tensors {
       let expected = rest.removeValue(forKey: tensor.name.printable)
-      if expected == tensor.hash { continue }
+      if expected == tensor.hash || unhashed.contains(tensor.name.printable) { continue }
       differences.append(
         HashDifference(tensor: tensor.name, expected: expected, found: tensor.hash))
     }
@@ -66,30 +70,36 @@ public struct HashList: Sendable {
   }
 
   /// The document of schema `fathom.hash/1`, without a tree: it has an entry for each tensor.
-  private mutating func read(_ cursor: inout JSONCursor) throws(Fault) {
+  private mutating func read(_ cursor: inout JSONCursor, path: String) throws(Fault) {
     var schema: String?
-    try HashList.readMembers(&cursor) { key, cursor throws(Fault) in
+    try cursor.members { key, cursor throws(Fault) in
       switch key {
       case "schema": schema = try cursor.string()
       case "tensors":
-        try cursor.expect(UInt8(ascii: "["))
-        if cursor.take(UInt8(ascii: "]")) { return }
-        repeat { try readTensor(&cursor) } while cursor.take(UInt8(ascii: ","))
-        try cursor.expect(UInt8(ascii: "]"))
+        try cursor.elements { cursor throws(Fault) in try readTensor(&cursor) }
       default: try cursor.skipValue()
       }
     }
     try cursor.expectEnd()
+    if schema == "fathom.manifest/1" { return try take(ManifestFile(path: path)) }
     guard schema == "fathom.hash/1" else {
       throw Fault(
         .malformed, "is another document", expected: "schema fathom.hash/1", found: schema)
     }
   }
 
+  /// What a manifest says of the source of its conversion.
+  private mutating func take(_ manifest: ManifestFile) throws(Fault) {
+    (hashes, names) = ([:], [])
+    for (name, hash) in manifest.source {
+      if let hash { try add(name, hash) } else { unhashed.insert(name.printable) }
+    }
+  }
+
   private mutating func readTensor(_ cursor: inout JSONCursor) throws(Fault) {
     var (name, hash): (String?, BLAKE3Value?)
     let start = cursor.position
-    try HashList.readMembers(&cursor) { key, cursor throws(Fault) in
+    try cursor.members { key, cursor throws(Fault) in
       switch key {
       case "name": name = try cursor.string()
       case "hash": hash = BLAKE3Value(text: try cursor.string())
@@ -102,19 +112,6 @@ public struct HashList: Sendable {
         expected: "64 hexadecimal digits")
     }
     try add(name, hash)
-  }
-
-  private static func readMembers(
-    _ cursor: inout JSONCursor, _ read: (String, inout JSONCursor) throws(Fault) -> Void
-  ) throws(Fault) {
-    try cursor.expect(UInt8(ascii: "{"))
-    if cursor.take(UInt8(ascii: "}")) { return }
-    repeat {
-      let key = try cursor.string()
-      try cursor.expect(UInt8(ascii: ":"))
-      try read(key, &cursor)
-    } while cursor.take(UInt8(ascii: ","))
-    try cursor.expect(UInt8(ascii: "}"))
   }
 }
 

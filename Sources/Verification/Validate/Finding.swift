@@ -22,6 +22,7 @@ public struct Finding: Sendable, Hashable {
     case badScale = "bad-scale"
     case sharedCopyDiffers = "shared-copy-differs"
     case metadataMismatch = "metadata-mismatch"
+    case manifestMismatch = "manifest-mismatch"
   }
 
   /// Whether it makes the checkpoint invalid.

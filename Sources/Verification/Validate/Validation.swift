@@ -6,7 +6,7 @@ public import Platform
 /// What `fathom validate` says of a checkpoint (schema `fathom.validate/1`).
 public struct Validation: Sendable {
   /// What was found, errors first, each group in the order of its first tensor.
-  public let findings: [Finding]
+  public private(set) var findings: [Finding]
   /// Tensors whose headers were checked.
   public let checkedTensors: Int
   /// Bytes of weights that those describe; with `deep` they were read too.
@@ -20,6 +20,15 @@ public struct Validation: Sendable {
   /// The first file that broke its format so far that it could not be parsed: such a checkpoint ends
   /// in exit code 65 rather than 1, whatever else was found.
   public let malformation: Fault?
+
+  /// The same with more findings.
+  func adding(_ more: [Finding]) -> Validation {
+    var result = self
+    let all = findings + more
+    result.findings =
+      all.filter { $0.severity == .error } + all.filter { $0.severity == .warning }
+    return result
+  }
 
   private init(
     _ findings: [Finding], _ tensors: some Collection<StoredTensor>, deep: Bool,

@@ -1,0 +1,144 @@
+internal import Formats
+internal import Platform
+
+/// Hashes of the bytes of stored tensors and of the output's, as they become known in a run.
+struct ContentLedger {
+  /// A hash that a journal keeps.
+  struct Record: Sendable, Hashable {
+    /// Whether the tensor is one of the source.
+    let isSource: Bool
+    /// Index in the inventory, or in the plan.
+    let tensor: Int
+    /// Of the bytes alone.
+    let hash: BLAKE3Value
+  }
+
+  private let sizes: (source: [Int], output: [Int])
+  /// Of each stored tensor, nil while it is not known or not needed.
+  private(set) var source: [BLAKE3Value?]
+  /// Of each tensor of the plan, nil while it is not known.
+  private(set) var output: [BLAKE3Value?]
+  /// Stored tensors whose bytes a tensor of the output has, by the index of that one.
+  private let copies: [Int: [Int]]
+  /// What the output uses of the source.
+  let isUsed: [Bool]
+  /// Tensors that are being hashed.
+  private var sourceStreams: [Int: BLAKE3Stream] = [:]
+  private var outputStreams: [Int: BLAKE3Stream] = [:]
+  /// What has become known since it was last taken.
+  private var news: [Record] = []
+
+  /// Looks at what is made from what.
+  init(_ plan: Plan, inventory: Inventory) {
+    sizes = (inventory.tensors.map(\.byteCount), plan.tensors.map(\.entry.byteCount))
+    source = Array(repeating: nil, count: inventory.tensors.count)
+    output = Array(repeating: nil, count: plan.tensors.count)
+    var isUsed = [Bool](repeating: false, count: inventory.tensors.count)
+    var copies: [Int: [Int]] = [:]
+    for (index, tensor) in plan.tensors.enumerated() {
+      tensor.assembly.forEachStored { isUsed[$0.index] = true }
+      if case .copy = tensor.operation,
+        inventory.tensors[tensor.source.index].byteCount == tensor.entry.byteCount
+      {
+        copies[index, default: []].append(tensor.source.index)
+      }
+    }
+    self.isUsed = isUsed
+    self.copies = copies
+  }
+
+  /// Stored tensors that have to be read to be hashed: those that are used and whose hash is neither
+  /// known nor that of a copy.
+  func unread() -> [Bool] {
+    var isUnread = isUsed
+    for stored in copies.values.joined() { isUnread[stored] = false }
+    for (index, hash) in source.enumerated() where hash != nil { isUnread[index] = false }
+    return isUnread
+  }
+
+  /// Takes what an earlier run knew; what does not fit is passed over.
+  mutating func take(_ records: [Record], isKept: (_ output: Int) -> Bool) {
+    for record in records {
+      if record.isSource {
+        if source.indices.contains(record.tensor) { source[record.tensor] = record.hash }
+      } else if output.indices.contains(record.tensor), isKept(record.tensor) {
+        output[record.tensor] = record.hash
+        for stored in copies[record.tensor] ?? [] { source[stored] = record.hash }
+      }
+    }
+  }
+
+  /// Takes the values of the next parts of a stored tensor.
+  mutating func take(source tensor: Int, parts: UnsafeRawBufferPointer) {
+    // Out of the dictionary while it grows, so that it is not copied.
+    var stream =
+      sourceStreams.removeValue(forKey: tensor) ?? BLAKE3Stream(byteCount: sizes.source[tensor])
+    stream.appendParts(parts)
+    if stream.isComplete {
+      know(source: tensor, stream.value())
+    } else {
+      sourceStreams[tensor] = stream
+    }
+  }
+
+  /// Takes the next bytes of a tensor of the output with the values of their whole parts.
+  mutating func take(
+    output tensor: Int, _ bytes: UnsafeRawBufferPointer, parts: UnsafeRawBufferPointer? = nil
+  ) {
+    var stream =
+      outputStreams.removeValue(forKey: tensor) ?? BLAKE3Stream(byteCount: sizes.output[tensor])
+    if let parts { stream.append(bytes, known: parts) } else { stream.append(bytes) }
+    if stream.isComplete {
+      know(output: tensor, stream.value())
+    } else {
+      outputStreams[tensor] = stream
+    }
+  }
+
+  /// Completes what has no bytes and passes through no pipeline.
+  mutating func finish() {
+    let empty = BLAKE3.hash([])
+    for (index, size) in sizes.output.enumerated() where size == 0 { output[index] = empty }
+    for (index, size) in sizes.source.enumerated() where size == 0 && isUsed[index] {
+      source[index] = empty
+    }
+  }
+
+  private mutating func know(source tensor: Int, _ hash: BLAKE3Value) {
+    source[tensor] = hash
+    news.append(Record(isSource: true, tensor: tensor, hash: hash))
+  }
+
+  private mutating func know(output tensor: Int, _ hash: BLAKE3Value) {
+    output[tensor] = hash
+    news.append(Record(isSource: false, tensor: tensor, hash: hash))
+    for stored in copies[tensor] ?? [] where source[stored] == nil {
+      know(source: stored, hash)
+    }
+  }
+
+  /// Gives out what has become known since it was last asked.
+  mutating func takeNews() -> [Record] {
+    defer { news = [] }
+    return news
+  }
+}
+
+extension ContentLedger.Record {
+  /// The line of a journal with some of them.
+  static func line(_ records: [ContentLedger.Record]) -> String {
+    let items = records.map {
+      "[\"\($0.isSource ? "source" : "output")\",\($0.tensor),\"\($0.hash.text)\"]"
+    }
+    return "{\"hashed\":[\(items.joined(separator: ","))]}"
+  }
+
+  /// Reads an entry of such a line; nil where it is none.
+  init?(_ value: JSONValue) {
+    guard case .array(let items) = value, items.count == 3, case .string(let kind) = items[0],
+      kind == "source" || kind == "output", case .integer(let tensor) = items[1],
+      case .string(let text) = items[2], let hash = BLAKE3Value(text: text)
+    else { return nil }
+    self.init(isSource: kind == "source", tensor: tensor, hash: hash)
+  }
+}

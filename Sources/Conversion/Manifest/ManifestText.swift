@@ -1,0 +1,167 @@
+internal import Formats
+internal import Platform
+internal import Tensors
+
+/// The manifest of an output (schema `fathom.manifest/1`): what its tensors hold, what they were
+/// made from and why they have their types.
+///
+/// Nothing of it depends on time, threads, memory or interruptions. Hashes have one length, so that
+/// its size is known before any of them is.
+struct ManifestText {
+  /// What is known when a conversion is done.
+  struct Hashes {
+    /// Of the bytes of stored tensors, nil for those that are not used.
+    let source: [BLAKE3Value?]
+    /// Of the bytes of the output's tensors.
+    let output: [BLAKE3Value?]
+    /// Of the files that are not weights.
+    var files: [String: BLAKE3Value] = [:]
+    /// Of the source's own manifest.
+    var sourceManifest: BLAKE3Value?
+    /// Of the importance matrix.
+    var importance: BLAKE3Value?
+  }
+
+  let recipe: Recipe
+  let output: PlannedOutput
+  let files: [PlannedFile]
+  let inventory: Inventory
+  let source: PlannedManifest.Source
+
+  /// Stands where a hash will.
+  private static let blank = String(repeating: "0", count: 2 * BLAKE3Value.byteCount)
+
+  /// Gives the text out in pieces.
+  ///
+  /// - Parameter hashes: nil for blanks of the same length.
+  func write(
+    _ hashes: Hashes?, _ write: (String) throws(Fault) -> Void
+  ) throws(Fault) {
+    let stored = inventory.tensors.enumerated().map { index, tensor in
+      source.isUsed[index]
+        ? hashes.map { hashes in
+          hashes.source[index].map { TensorHash(tensor, bytes: $0) }
+        } : nil
+    }
+    let made = hashes.map { self.made($0) }
+    try write("{\n  \"schema\": \"fathom.manifest/1\",\n  \"tool\": ")
+    try write(
+      JSONValue.object(["name": .string("fathom"), "version": .string(FathomVersion.text)])
+        .text(indent: nil))
+    try write(",\n  \"recipe\": " + JSONValue.object(recipeJSON(hashes)).text(indent: nil))
+    let isWhole = !source.isUsed.contains(false)
+    let checkpoint = hashes.map { _ in ContentHashes(stored.compactMap { $0 ?? nil }).checkpoint }
+    try write(
+      ",\n  \"source\": "
+        + open([
+          "name": .string(source.name), "format": .string(source.format.rawValue),
+          "manifest": source.manifest == nil ? .null : text(hashes?.sourceManifest),
+          "checkpoint": isWhole ? text(checkpoint) : .null,
+        ]))
+    try writeList("tensors", inventory.tensors.indices, write) { index in
+      let tensor = inventory.tensors[index]
+      return tensorJSON(
+        tensor.name, tensor.type, tensor.shape, tensor.byteCount,
+        source.isUsed[index] ? text(stored[index]??.hash) : .null)
+    }
+    try write(
+      "\n  },\n  \"output\": "
+        + open([
+          "checkpoint": text(made.map { ContentHashes($0).checkpoint })
+        ]))
+    try writeList("files", files.indices, write) { index in
+      let file = files[index]
+      return [
+        "name": .string(file.name), "bytes": .integer(file.byteCount),
+        "kind": .string(file.kind.rawValue),
+        "hash": file.kind == .weights ? .null : text(hashes?.files[file.name]),
+      ]
+    }
+    try write(",")
+    let places = placed
+    try writeList("tensors", places.indices, write) { index in
+      let tensor = output.tensors[places[index].tensor]
+      var json = tensorJSON(
+        places[index].name, tensor.entry.storedType, tensor.entry.storedShape,
+        tensor.entry.byteCount, text(made?[index].hash))
+      json["decision"] = .string(tensor.treatment)
+      json["rows"] = tensor.assembly.arrangement.map { .string($0) } ?? .null
+      json["reason"] = .string(tensor.reason)
+      json["sources"] = .array(
+        tensor.sources.map { .string(inventory.tensors[$0.index].name) })
+      return json
+    }
+    try write("\n  }\n}\n")
+  }
+
+  /// Bytes of the text.
+  func byteCount() -> Int {
+    var count = 0
+    // Counting cannot fail.
+    try? write(nil) { (piece: String) throws(Fault) in count += piece.utf8.count }
+    return count
+  }
+
+  /// The output's tensors in the order of their bytes, under the names that a reader of all files
+  /// gives them.
+  private var placed: [(tensor: Int, name: String)] {
+    output.layout.files.flatMap { file in
+      let prefix = NativeShardName(file.name).map { $0.stem + "/" } ?? ""
+      return file.tensors.map { ($0, prefix + output.tensors[$0].entry.name) }
+    }
+  }
+
+  private func made(_ hashes: Hashes) -> [TensorHash] {
+    placed.map { tensor, name in
+      let entry = output.tensors[tensor].entry
+      guard let bytes = hashes.output[tensor] else {
+        preconditionFailure("every tensor of an output that is complete passed by")
+      }
+      return TensorHash(
+        name: name, type: entry.storedType, shape: entry.storedShape,
+        byteCount: entry.byteCount, bytes: bytes)
+    }
+  }
+
+  /// The recipe without paths of this machine.
+  private func recipeJSON(_ hashes: Hashes?) -> JSONObject {
+    var json = recipe.json
+    if case .gguf(let gguf) = recipe.target, let matrix = gguf.importance {
+      json["importanceMatrix"] = .object([
+        "name": .string(Folder.name(of: matrix.path)), "hash": text(hashes?.importance),
+      ])
+    }
+    return json
+  }
+
+  private func text(_ hash: BLAKE3Value?) -> JSONValue {
+    .string(hash?.text ?? ManifestText.blank)
+  }
+
+  private func tensorJSON(
+    _ name: String, _ type: ElementType, _ shape: Shape, _ byteCount: Int, _ hash: JSONValue
+  ) -> JSONObject {
+    [
+      "name": .string(name), "type": .string(type.rawValue),
+      "shape": .array(shape.dimensions.map { .integer($0) }), "bytes": .integer(byteCount),
+      "hash": hash,
+    ]
+  }
+
+  /// An object whose last members follow.
+  private func open(_ object: JSONObject) -> String {
+    String(JSONValue.object(object).text(indent: nil).dropLast()) + ","
+  }
+
+  private func writeList(
+    _ key: String, _ items: Range<Int>, _ write: (String) throws(Fault) -> Void,
+    _ json: (Int) -> JSONObject
+  ) throws(Fault) {
+    try write("\n    \"\(key)\": [")
+    for index in items {
+      try write(
+        (index == 0 ? "\n      " : ",\n      ") + JSONValue.object(json(index)).text(indent: nil))
+    }
+    try write(items.isEmpty ? "]" : "\n    ]")
+  }
+}

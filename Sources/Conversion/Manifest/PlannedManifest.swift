@@ -1,0 +1,50 @@
+internal import Formats
+internal import Platform
+
+/// The manifest that a plan writes.
+struct PlannedManifest: Sendable {
+  /// What it says of the source.
+  struct Source: Sendable {
+    /// The last name of its folder or file: paths are nobody's business.
+    let name: String
+    let format: ModelFormat
+    /// Which of its tensors the output is made from; the others are not hashed.
+    let isUsed: [Bool]
+    /// The manifest that lies with it; nil where there is none.
+    let manifest: String?
+
+    fileprivate init(_ source: SourceModel, _ output: PlannedOutput) throws(Fault) {
+      let inventory = source.checkpoint.inventory
+      let isGGUF = source.format == .gguf
+      let first = inventory.shards.first?.file.path ?? ""
+      name = Folder.name(of: isGGUF ? first : source.checkpoint.folder)
+      format = source.format
+      var isUsed = [Bool](repeating: false, count: inventory.tensors.count)
+      for tensor in output.tensors { tensor.assembly.forEachStored { isUsed[$0.index] = true } }
+      self.isUsed = isUsed
+      let path = try ManifestName.path(forModel: isGGUF ? first : source.checkpoint.folder)
+      manifest = try Folder.kind(of: path) == .file ? path : nil
+    }
+  }
+
+  /// Its file name.
+  let name: String
+  /// Its exact size.
+  let byteCount: Int
+  /// What it says of the source.
+  let source: Source
+
+  /// Plans the manifest of an output.
+  ///
+  /// - Throws: `.inputOutput` where the source's folder cannot be looked at.
+  init(
+    of output: PlannedOutput, files: [PlannedFile], recipe: Recipe, source: SourceModel
+  ) throws(Fault) {
+    name = output.isFolder ? ManifestName.folder : ManifestName.beside(recipe.outputName)
+    self.source = try Source(source, output)
+    byteCount = ManifestText(
+      recipe: recipe, output: output, files: files, inventory: source.checkpoint.inventory,
+      source: self.source
+    ).byteCount()
+  }
+}

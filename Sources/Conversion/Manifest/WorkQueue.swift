@@ -1,0 +1,104 @@
+internal import Formats
+internal import Platform
+
+/// What the workers of a run do, in the order in which it is taken from them.
+struct WorkQueue: Sendable {
+  /// A piece of work.
+  enum Item: Sendable {
+    /// Making a tile of the output.
+    case tile(Int)
+    /// Hashing a stretch of a stored tensor; it is then in the system's cache for the tiles that
+    /// follow, so that the disk is read once.
+    case stretch(tensor: Int32, number: Int32)
+  }
+
+  /// All of them.
+  private(set) var items: [Item] = []
+  /// Bytes of a stretch: whole parts.
+  let stretchBytes: Int
+
+  private let inventory: Inventory
+  /// Stored tensors that are hashed here.
+  private let isHashed: [Bool]
+  /// Stretches of each stored tensor that have been put into the queue.
+  private var begun: [Int32]
+
+  /// Lists the tiles that files lack, and before each what it is made from.
+  ///
+  /// - Parameters:
+  ///   - kept: bytes of each file that are there already.
+  ///   - ledger: says what has to be hashed; nil for nothing.
+  init(
+    _ plan: Plan, tiles: TileQueue, inventory: Inventory, kept: [Int], ledger: ContentLedger?
+  ) {
+    self.inventory = inventory
+    stretchBytes =
+      max(1, plan.buffers.tileBytes / BLAKE3Stream.partBytes) * BLAKE3Stream.partBytes
+    isHashed = ledger?.unread() ?? []
+    begun = Array(repeating: 0, count: isHashed.count)
+    var runs: [(tensor: Int, items: Range<Int>)] = []
+    for (file, kept) in kept.enumerated() where kept < plan.layout.files[file].byteCount {
+      runs += tiles.runs(ofFile: file, from: kept)
+    }
+    items.reserveCapacity(runs.reduce(0) { $0 + $1.items.count })
+    guard ledger != nil else {
+      items = runs.flatMap { $0.items.map { .tile($0) } }
+      return
+    }
+    var lastUse = [Int](repeating: -1, count: isHashed.count)
+    for (number, run) in runs.enumerated() {
+      plan.tensors[run.tensor].assembly.forEachStored { lastUse[$0.index] = number }
+    }
+    // What an interrupted run has used and not noted comes first.
+    for tensor in isHashed.indices where isHashed[tensor] && lastUse[tensor] < 0 {
+      advance(tensor, to: inventory.tensors[tensor].byteCount)
+    }
+    for (number, run) in runs.enumerated() {
+      add(run.items, uses: uses(of: plan.tensors[run.tensor], lastUse: lastUse, number: number))
+    }
+  }
+
+  /// Stretches of stored tensors that a tensor is made from, in the order of its rows.
+  private func uses(
+    of tensor: PlannedTensor, lastUse: [Int], number: Int
+  ) -> [(tensor: Int, bytes: Range<Int>)] {
+    var uses: [(tensor: Int, bytes: Range<Int>)] = []
+    tensor.assembly.forEachStored { stored in
+      guard isHashed[stored.index] else { return }
+      let whole = inventory.tensors[stored.index]
+      let start = stored.offset - whole.offset
+      // Nobody asks for the rest later.
+      let end = lastUse[stored.index] == number ? whole.byteCount : start + stored.byteCount
+      uses.append((stored.index, start..<max(start, end)))
+    }
+    return uses
+  }
+
+  /// Puts tiles into the queue, and what they use evenly between them: a stack of 256 experts must
+  /// not be read to its end before its first tile.
+  private mutating func add(_ tiles: Range<Int>, uses: [(tensor: Int, bytes: Range<Int>)]) {
+    let total = uses.reduce(0) { $0 + $1.bytes.count }
+    var (next, before) = (0, 0)
+    for tile in tiles {
+      let share = Double(tile - tiles.lowerBound + 1) / Double(tiles.count)
+      let due = tile == tiles.upperBound - 1 ? total : Int(Double(total) * share)
+      while next < uses.count {
+        let (tensor, bytes) = uses[next]
+        advance(tensor, to: bytes.lowerBound + min(bytes.count, due - before))
+        guard before + bytes.count <= due else { break }
+        before += bytes.count
+        next += 1
+      }
+      items.append(.tile(tile))
+    }
+    if tiles.isEmpty { for (tensor, bytes) in uses { advance(tensor, to: bytes.upperBound) } }
+  }
+
+  /// Puts the stretches of a tensor into the queue that begin before a byte of it.
+  private mutating func advance(_ tensor: Int, to end: Int) {
+    while Int(begun[tensor]) * stretchBytes < end {
+      items.append(.stretch(tensor: Int32(tensor), number: begun[tensor]))
+      begun[tensor] += 1
+    }
+  }
+}

@@ -1,0 +1,34 @@
+public import Platform
+
+/// Where the manifest of a model lies: the document that says which tensors it holds and what they
+/// were made from (schema `fathom.manifest/1`).
+public enum ManifestName {
+  /// Its name in a folder that is a model; what stands before it names a file that is one.
+  public static let folder = "fathom-manifest.json"
+
+  /// The name beside a GGUF file, or beside the splits of one, which share it: `v3.gguf` and
+  /// `v3-00001-of-00003.gguf` have `v3.fathom-manifest.json`.
+  public static func beside(_ file: String) -> String {
+    let ending = ".gguf"
+    let stem =
+      GGUFSplitName(file)?.stem
+      ?? (file.hasSuffix(ending) ? String(file.dropLast(ending.count)) : file)
+    return "\(stem).\(folder)"
+  }
+
+  /// Whether a file's name is that of a manifest.
+  public static func isOne(_ name: String) -> Bool {
+    name == folder || name.hasSuffix("." + folder)
+  }
+
+  /// The manifest's path for a MODEL argument, whether it is there or not.
+  ///
+  /// - Throws: `.notFound` and `.inputOutput` where the model cannot be looked at.
+  public static func path(forModel path: String) throws(Fault) -> String {
+    if try ModelFormat.isGGUF(path) {
+      return Folder.join(Folder.parent(of: path), beside(Folder.name(of: path)))
+    }
+    let isFile = try Folder.kind(of: path) == .file
+    return Folder.join(isFile ? Folder.parent(of: path) : path, folder)
+  }
+}
