@@ -125,8 +125,8 @@ if Context.environment["FATHOM_FUZZ"] != nil {
   }
   package.targets += [
     "chat-template", "compressed-config", "config", "fixture", "gguf", "hash-list", "importance",
-    "mlx-config", "native-config", "pattern", "recipe", "safetensors-header", "safetensors-index",
-    "thresholds", "token-ids", "tokenizer",
+    "mlx-config", "native-config", "packed", "pattern", "recipe", "safetensors-header",
+    "safetensors-index", "thresholds", "token-ids", "tokenizer",
   ].map {
     .executableTarget(
       name: "fuzz-\($0)", dependencies: ["ParserEntries"], path: "Fuzz/Targets/\($0)",

@@ -234,6 +234,49 @@ def fixtures():
     yield b"FATHOMFX" + struct.pack("<II", 1, 0) + hashlib.sha256(payload).digest()
 
 
+def crc32c(data):
+    """CRC-32C, bit by bit."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
+
+
+def packed_files():
+    """A packed file of 100 zeros and 5 numbers of 16 bits, and its index."""
+    zeros, numbers = bytes(100), bytes(range(10))
+    # Rotated by a bit, high bytes first.
+    words = [(word << 1 | word >> 15) & 0xFFFF for word in struct.unpack("<5H", numbers)]
+    planes = bytes(word >> 8 for word in words) + bytes(word & 0xFF for word in words)
+
+    def index(parts, chunk=1 << 20):
+        names = b"fathom.head\nt\n"
+        head = b"FPK1" + struct.pack("<IQ", chunk, sum(size for size, _, _ in parts)) + bytes(32)
+        head += struct.pack("<II", crc32c(names), len(parts))
+        return head + b"".join(struct.pack("<QB", size, kind) for size, kind, _ in parts) + b"".join(
+            struct.pack(f"<{len(rows)}I", *rows) for _, _, rows in parts)
+
+    def file(index):
+        # A frame of one raw block that states its size.
+        frame = b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", len(index))
+        frame += struct.pack("<I", len(index) << 3 | 1)[:3] + index
+        entries = {"fathom.head": b"\0", "t": planes, "fathom.index": frame}
+        header, end = {"__metadata__": {"fathom.pack": "1"}}, 0
+        for name, data in entries.items():
+            header[name] = {"dtype": "U8", "shape": [len(data)],
+                            "data_offsets": [end, end + len(data)]}
+            end += len(data)
+        text = json.dumps(header, separators=(",", ":")).encode()
+        return struct.pack("<Q", len(text)) + text + b"".join(entries.values())
+
+    sound = index([(100, 0, [crc32c(zeros), 1]), (10, 1, [crc32c(numbers), 5, 5])])
+    yield file(sound)
+    yield index([(100, 0, [crc32c(zeros), 1]), (7, 0, [crc32c(bytes(range(1, 8))), 7])])
+    yield file(index([(100, 0, [crc32c(zeros), 1]), (10, 1, [0, 5, 5])]))
+
+
 def hash_lists():
     """A list as text and as JSON."""
     digest = hashlib.sha256(b"").hexdigest()
@@ -253,7 +296,8 @@ TARGETS = {
     "chat-template": chat_templates, "compressed-config": compressed_configs,
     "config": lambda: files(SAMPLES, "config.json"), "fixture": fixtures, "gguf": gguf_files,
     "hash-list": hash_lists, "importance": importance, "mlx-config": mlx_configs,
-    "native-config": native_configs, "pattern": patterns, "recipe": recipes,
+    "native-config": native_configs, "packed": packed_files, "pattern": patterns,
+    "recipe": recipes,
     "safetensors-header": safetensors_headers, "safetensors-index": indexes,
     "thresholds": lambda: [(SAMPLES / "ci/limits.json").read_bytes()],
     "token-ids": token_ids, "tokenizer": tokenizers,

@@ -57,6 +57,27 @@ extension ParserEntry {
     }
   }
 
+  /// A packed file. What begins as its index does is taken for one, which no mutation could reach
+  /// inside its frame: it gets a file with two entries around it.
+  public static let packed = ParserEntry("packed") { (input) throws(Fault) in
+    guard input.bytes.starts(with: "FPK1".utf8) else { return try readPacked(input.path) }
+    let index = try Zstandard.compress(input.bytes)
+    let header = PackedHeader(
+      names: [PackedFile.headName, "t", PackedFile.indexName], most: 1 << 40)
+    let stored: [UInt8] = [0, 1, 2, 3, 4, 5, 6, 7]
+    let file = ParserInput(
+      header.bytes(sizes: [1, stored.count - 1, index.count]) + stored + index)
+    try readPacked(file.path)
+  }
+
+  /// Reads the beginning and the end of what a packed file shows.
+  private static func readPacked(_ path: String) throws(Fault) {
+    let file = try PackedFile.weights(path)
+    let count = min(file.size, 1 << 16)
+    _ = try refused { () throws(Fault) in try file.read(at: 0, count: count) }
+    _ = try file.read(at: file.size - count, count: count)
+  }
+
   /// What a parser makes of something, or why it refuses it: where a file has several parts, one
   /// that is refused must not hide the others from the fuzzer.
   static func refused<Value>(

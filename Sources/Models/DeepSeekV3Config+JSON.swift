@@ -170,7 +170,10 @@ extension DeepSeekV3Config {
   /// refused here and never met again.
   private func requireQuickMatching(_ top: ConfigReader) throws(Fault) {
     guard let compressed else { return }
-    let tensors = expectedTensors()
+    // Named without their storage: finding that takes the very patterns that are in doubt.
+    var plain = self
+    plain.compressed = nil
+    let tensors = plain.expectedTensors()
     var steps = min(
       DeepSeekV3Config.matchingSteps, 200_000 + tensors.count * DeepSeekV3Config.stepsPerTensor)
     do throws(Fault) {

@@ -94,10 +94,17 @@ extension WeightStatistics {
 
   /// Elements that are decoded at a time.
   private static let window = 1 << 20
+  /// Longest row of a weight: each thread holds one.
+  private static let columnLimit = 1 << 22
 
   init(_ weight: SourceWeight, of weights: SourceWeights) throws(Fault) {
     tensors = 1
     let (rows, columns) = (weight.assembly.rows, weight.assembly.columns)
+    guard columns <= Self.columnLimit else {
+      throw Fault(
+        .malformed, "has rows that are too long to be looked at", tensor: weight.name,
+        expected: "at most \(Self.columnLimit) columns", found: "\(columns)")
+    }
     let rowsAtOnce = max(1, Self.window / max(1, columns))
     for row in stride(from: 0, to: rows, by: rowsAtOnce) {
       let values = try weights.values(weight, rows: row..<min(rows, row + rowsAtOnce))
