@@ -67,7 +67,9 @@ extension Plan {
   /// Where the output's files go: into a folder of their own, or beside each other.
   var form: WorkFolder.Form {
     output.isFolder
-      ? .folder : .files(layout.files.map(\.name) + (manifest.map { [$0.name] } ?? []))
+      ? .folder
+      : .files(
+        layout.files.map(\.name) + (manifest.map { [$0.name] } ?? []), companion: manifest?.name)
   }
 
   /// Carries the plan out.

@@ -16,7 +16,7 @@ extension WorkFolder {
     try flush(outputs)
     switch form {
     case .folder: try commitFolder(mark)
-    case .files(let names): try commitFiles(names, mark)
+    case .files(let names, _): try commitFiles(names, mark)
     }
     try flush(Folder.parent(of: destination.path))
     return remove() ? nil : path

@@ -10,8 +10,9 @@ public final class WorkFolder {
   public enum Form: Sendable, Hashable {
     /// A folder of files.
     case folder
-    /// Files of these names beside each other, without a folder of their own.
-    case files([String])
+    /// Files of these names beside each other, without a folder of their own. The companion, one of
+    /// them, speaks of the others: one that is left where none of these is any more is replaced.
+    case files([String], companion: String? = nil)
   }
 
   /// Where the output will be.
@@ -185,13 +186,20 @@ public final class WorkFolder {
     return Folder.join(folder, name)
   }
 
+  /// Whether a name is that of a companion whose files are gone.
+  private func isLeftAlone(_ name: String) -> Bool {
+    guard case .files(let names, name?) = form else { return false }
+    return names.allSatisfy { $0 == name || access(finalPlace(of: $0), F_OK) != 0 }
+  }
+
   /// The places of files without a folder of their own.
   ///
   /// - Throws: `.cannotCreate` where one is taken that may not be replaced.
   func places(of names: [String]) throws(Fault) -> [(name: String, path: OutputPath)] {
     var places: [(name: String, path: OutputPath)] = []
     for name in names {
-      let path = try OutputPath(finalPlace(of: name), overwrite: destination.mayReplace)
+      let path = try OutputPath(
+        finalPlace(of: name), overwrite: destination.mayReplace || isLeftAlone(name))
       guard path.replaced != .folder else {
         throw Fault(.cannotCreate, "is a folder", file: path.path, expected: "a file to replace")
       }
@@ -203,7 +211,7 @@ public final class WorkFolder {
   /// Throws `.cannotCreate` where something has the output's name that may not be replaced or is
   /// of another kind.
   public func requireFree() throws(Fault) {
-    guard case .files(let names) = form else {
+    guard case .files(let names, _) = form else {
       if destination.replaced != nil, !destination.mayReplace { throw destination.taken }
       guard destination.replaced != .file else {
         throw Fault(

@@ -163,6 +163,28 @@ import Testing
     #expect(try contents(workspace.path("x-2")) == [1])
   }
 
+  /// A manifest that is left of a file that was deleted does not stand in the way of the next one.
+  @Test func aCompanionWithoutItsFilesIsReplaced() throws {
+    for hasFile in [false, true] {
+      let workspace = try Workspace()
+      try workspace.write("x.json", [7])
+      if hasFile { try workspace.write("x-2", [8]) }
+      let form = WorkFolder.Form.files(["x-1", "x-2", "x.json"], companion: "x.json")
+      let folder = try work("x-1", workspace, form)
+      for name in ["x-1", "x-2", "x.json"] { try finish(name, [1], in: folder) }
+      guard !hasFile else {
+        #expect(throws: Fault.self) { try folder.requireFree() }
+        #expect(throws: Fault.self) { try folder.commit(mark: "placing") }
+        #expect(try contents(workspace.path("x.json")) == [7])
+        continue
+      }
+      try folder.requireFree()
+      #expect(try folder.commit(mark: "placing") == nil)
+      #expect(try workspace.names() == ["x-1", "x-2", "x.json"])
+      #expect(try contents(workspace.path("x.json")) == [1])
+    }
+  }
+
   @Test func whatIsNotOursIsLeftAlone() throws {
     let workspace = try Workspace()
     try workspace.write(".file.fathom-part", [1])
