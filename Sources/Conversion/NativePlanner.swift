@@ -71,7 +71,10 @@ struct NativePlanner {
     let document = PlannedDocument(
       name: "config.json", kind: .config, bytes: Array((config.json.text(indent: 4) + "\n").utf8))
     return PlannedOutput(
-      tensors: tensors, layout: try NativeWriterLayout(files).output,
+      tensors: tensors,
+      layout: try NativeWriterLayout(
+        files, metadata: planner.recipe.provenance(of: tensors, from: planner.source)
+      ).output,
       documents: [document] + rebuilt.documents,
       sideFiles: planner.source.sideFiles, dropped: planner.dropped + nameless,
       warnings: warnings, lost: rebuilt.lost + config.lost)

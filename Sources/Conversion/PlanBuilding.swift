@@ -57,7 +57,7 @@ extension Recipe.Target {
       try NativePlanner(source, recipe: recipe, count: shards).output()
     case .gguf(let gguf):
       if let model = source.gguf {
-        try GGUFRequantizer(model, recipe: recipe, gguf: gguf).output(recipe)
+        try GGUFRequantizer(model, recipe: recipe, gguf: gguf).output(recipe, source)
       } else {
         try GGUFPlanner(source, recipe: recipe, gguf: gguf).output()
       }
@@ -70,7 +70,8 @@ extension Planner {
   /// A folder with shards, index and config, and the side files of the source.
   func output() throws(Fault) -> PlannedOutput {
     let layout = try SafetensorsWriterLayout(
-      tensors.map(\.entry), shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit)
+      tensors.map(\.entry), shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit,
+      metadata: [("format", "pt")] + recipe.provenance(of: tensors, from: source))
     let config = ConfigRewriting(
       source: source.networkConfig, weights: recipe.weights, fp8: target.fp8,
       section: section, dropsMTP: recipe.mtp == .drop
@@ -92,7 +93,9 @@ extension Planner {
 extension GGUFPlanner {
   /// One file, or splits of it.
   func output() throws(Fault) -> PlannedOutput {
-    PlannedOutput(
+    var metadata = metadata
+    metadata.note(recipe.provenance(of: tensors, from: source))
+    return PlannedOutput(
       tensors: tensors,
       layout: try GGUFWriterLayout.layout(
         tensors.map(\.entry), metadata: metadata, name: recipe.outputName,
@@ -103,8 +106,10 @@ extension GGUFPlanner {
 
 extension GGUFRequantizer {
   /// One file, or splits of it, which may be those of the source.
-  func output(_ recipe: Recipe) throws(Fault) -> PlannedOutput {
-    PlannedOutput(
+  func output(_ recipe: Recipe, _ source: SourceModel) throws(Fault) -> PlannedOutput {
+    var metadata = metadata
+    metadata.note(recipe.provenance(of: tensors, from: source))
+    return PlannedOutput(
       tensors: tensors,
       layout: try GGUFWriterLayout.layout(
         tensors.map(\.entry), metadata: metadata, name: recipe.outputName,

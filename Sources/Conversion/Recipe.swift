@@ -51,6 +51,8 @@ public struct Recipe: Sendable {
   public var scaleFormat: ScaleFormat?
   /// Whether a manifest is written beside the output.
   public var writesManifest = true
+  /// Whether the files of weights say what they were made from.
+  public var embedsProvenance = false
 
   /// Most bytes of tensors in one file of a Hugging Face checkpoint where the user says nothing:
   /// what Hugging Face's own writers put into one.

@@ -16,6 +16,15 @@ extension Recipe {
     }
   }
 
+  /// The same without paths of the machine.
+  var portableJSON: JSONObject {
+    var json = json
+    if case .gguf(let gguf) = target, let matrix = gguf.importance {
+      json["importanceMatrix"] = .string(Folder.name(of: matrix.path))
+    }
+    return json
+  }
+
   private func json(shards: Int) -> JSONObject {
     var recipe = json(to: "deepseek", quant: weights?.name)
     recipe["mp"] = .integer(shards)

@@ -89,6 +89,13 @@ struct ConvertCommand: ParsableCommand {
       """)
   var manifest = true
 
+  @Flag(
+    help: """
+      Write into the files of weights too what they were made from and how: safetensors' metadata, \
+      or keys fathom.* of a GGUF file. Without this they are the peers' to the byte.
+      """)
+  var embedProvenance = false
+
   @OptionGroup(title: "Interruptions")
   var interruptions: InterruptionOptions
 
@@ -118,6 +125,7 @@ struct ConvertCommand: ParsableCommand {
       mtp: mtp,
       shardLimit: maxShardSize?.bytes, blockSize: blockSize, scaleFormat: scaleFormat)
     recipe.writesManifest = manifest
+    recipe.embedsProvenance = embedProvenance
     // Before anything is read: a name that is taken is the commonest mistake.
     let destination = dryRun ? nil : try interruptions.destination(output)
     let source = try interruptions.source(model, threads: threads, for: destination)

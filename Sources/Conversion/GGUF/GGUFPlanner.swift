@@ -13,7 +13,7 @@ struct GGUFPlanner {
 
   /// Names of the weights that the file is made of.
   private var used: Set<String> = []
-  private let source: SourceModel
+  let source: SourceModel
   let recipe: Recipe
   private let gguf: GGUFRecipe
   /// What the output holds: the source's config with the MTP layers that are kept.

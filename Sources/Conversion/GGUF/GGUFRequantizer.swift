@@ -27,6 +27,8 @@ struct GGUFRequantizer {
     metadata = model.files.metadata
     // The writer has one alignment, the usual one.
     metadata["general.alignment"] = nil
+    // What was said of the source's making is not true of what is made from it.
+    for key in metadata.keys where key.hasPrefix(Provenance.prefix) { metadata[key] = nil }
     warnings = model.notes
     let inventory = model.files.inventory
     let mix = try GGUFRequantizer.mix(model, gguf)

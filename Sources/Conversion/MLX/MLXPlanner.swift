@@ -197,7 +197,8 @@ struct MLXPlanner {
   func output() throws(Fault) -> PlannedOutput {
     let layout = try SafetensorsWriterLayout(
       tensors.map(\.entry), shardLimit: recipe.shardLimit ?? MLXRecipe.usualShardLimit,
-      order: .given, format: "mlx")
+      order: .given,
+      metadata: [("format", "mlx")] + recipe.provenance(of: tensors, from: source))
     let documents = MLXDocuments(
       config: source.networkConfig, settings: settings,
       plainType: mlx.storage.map { _ in plainType },

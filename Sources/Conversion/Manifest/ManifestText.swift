@@ -125,11 +125,9 @@ struct ManifestText {
 
   /// The recipe without paths of this machine.
   private func recipeJSON(_ hashes: Hashes?) -> JSONObject {
-    var json = recipe.json
-    if case .gguf(let gguf) = recipe.target, let matrix = gguf.importance {
-      json["importanceMatrix"] = .object([
-        "name": .string(Folder.name(of: matrix.path)), "hash": text(hashes?.importance),
-      ])
+    var json = recipe.portableJSON
+    if let name = json["importanceMatrix"] {
+      json["importanceMatrix"] = .object(["name": name, "hash": text(hashes?.importance)])
     }
     return json
   }

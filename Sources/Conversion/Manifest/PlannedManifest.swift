@@ -15,14 +15,12 @@ struct PlannedManifest: Sendable {
 
     fileprivate init(_ source: SourceModel, _ output: PlannedOutput) throws(Fault) {
       let inventory = source.checkpoint.inventory
-      let isGGUF = source.format == .gguf
-      let first = inventory.shards.first?.file.path ?? ""
-      name = Folder.name(of: isGGUF ? first : source.checkpoint.folder)
+      name = source.name
       format = source.format
       var isUsed = [Bool](repeating: false, count: inventory.tensors.count)
       for tensor in output.tensors { tensor.assembly.forEachStored { isUsed[$0.index] = true } }
       self.isUsed = isUsed
-      let path = try ManifestName.path(forModel: isGGUF ? first : source.checkpoint.folder)
+      let path = try ManifestName.path(forModel: source.path)
       manifest = try Folder.kind(of: path) == .file ? path : nil
     }
   }
@@ -40,7 +38,7 @@ struct PlannedManifest: Sendable {
   init(
     of output: PlannedOutput, files: [PlannedFile], recipe: Recipe, source: SourceModel
   ) throws(Fault) {
-    name = output.isFolder ? ManifestName.folder : ManifestName.beside(recipe.outputName)
+    name = recipe.manifestName
     self.source = try Source(source, output)
     byteCount = ManifestText(
       recipe: recipe, output: output, files: files, inventory: source.checkpoint.inventory,

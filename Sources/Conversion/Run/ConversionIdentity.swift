@@ -34,6 +34,7 @@ struct ConversionIdentity: Equatable {
     version = FathomVersion.text
     var recipe = plan.recipe.json
     recipe["manifest"] = .bool(plan.recipe.writesManifest)
+    recipe["embedsProvenance"] = .bool(plan.recipe.embedsProvenance)
     self.recipe = .object(recipe)
     let inventory = source.checkpoint.inventory
     var tables = [CRC32C](repeating: CRC32C(), count: inventory.shards.count)

@@ -4,7 +4,7 @@ internal import Tensors
 /// Where every tensor of DeepSeek's model-parallel shards goes, to the byte.
 ///
 /// Within a file they stand as safetensors' own library orders them, whose default its `convert.py`
-/// takes: the widest and latest types first, then by name; no metadata. (safetensors 0.8, the order
+/// takes: the widest and latest types first, then by name; by themselves without metadata. (safetensors 0.8, the order
 /// of `Dtype`.)
 public struct NativeWriterLayout: Sendable {
   /// Where everything goes.
@@ -18,11 +18,16 @@ public struct NativeWriterLayout: Sendable {
 
   /// Places the tensors.
   ///
-  /// - Parameter files: names of files, each with its tensors; the output's entries are those of all
-  ///   files in this order.
+  /// - Parameters:
+  ///   - files: names of files, each with its tensors; the output's entries are those of all files
+  ///     in this order.
+  ///   - metadata: the member `__metadata__` of every header, which DeepSeek's own have not.
   /// - Throws: `.malformed` where all sizes together overflow, or a header becomes longer than
   ///   readers take.
-  public init(_ files: [(name: String, entries: [OutputLayout.Entry])]) throws(Fault) {
+  public init(
+    _ files: [(name: String, entries: [OutputLayout.Entry])],
+    metadata: [(key: String, value: String)] = []
+  ) throws(Fault) {
     let entries = files.flatMap(\.entries)
     let (total, overflow) = OutputLayout.totalSize(of: entries)
     if let overflow {
@@ -39,7 +44,8 @@ public struct NativeWriterLayout: Sendable {
         }
         return left.name.utf8.lexicographicallyPrecedes(right.name.utf8)
       }
-      let file = OutputLayout.File.safetensors(named: name, entries, order: order, metadata: nil)
+      let file = OutputLayout.File.safetensors(
+        named: name, entries, order: order, metadata: metadata)
       guard file.header.count - 8 <= SafetensorsHeader.lengthLimit else {
         throw Fault(
           .malformed, "gets a header that is too long", file: name,

@@ -6,12 +6,21 @@ extension OutputLayout.File {
   ///
   /// - Parameters:
   ///   - order: indices of the file's tensors in `entries`, in the order of their bytes.
-  ///   - metadata: the member `__metadata__` of the header, nil for none.
+  ///   - metadata: the member `__metadata__` of the header; there is none where it is empty.
   static func safetensors(
-    named name: String, _ entries: [OutputLayout.Entry], order: [Int], metadata: String?
+    named name: String, _ entries: [OutputLayout.Entry], order: [Int],
+    metadata: [(key: String, value: String)]
   ) -> OutputLayout.File {
-    var text = "{" + (metadata ?? "")
-    var separator = metadata == nil ? "" : ","
+    var text = "{"
+    var separator = ""
+    for (key, value) in metadata {
+      text += separator.isEmpty ? "\"__metadata__\":{" : separator
+      separator = ","
+      JSONValue.quote(key, to: &text)
+      text += ":"
+      JSONValue.quote(value, to: &text)
+    }
+    if !metadata.isEmpty { text += "}" }
     var offset = 0
     var offsets: [Int] = []
     for index in order {

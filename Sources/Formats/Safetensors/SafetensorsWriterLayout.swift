@@ -36,10 +36,11 @@ public struct SafetensorsWriterLayout: Sendable {
   /// - Parameters:
   ///   - shardLimit: most bytes of tensors in one file; a larger tensor gets its own.
   ///   - order: the order in which files are filled.
-  ///   - format: what the metadata of a header says under this name.
+  ///   - metadata: the member `__metadata__` of every header.
   /// - Throws: `.malformed` where all sizes together overflow.
   public init(
-    _ entries: [Entry], shardLimit: Int, order: Order = .natural, format: String = "pt"
+    _ entries: [Entry], shardLimit: Int, order: Order = .natural,
+    metadata: [(key: String, value: String)] = [("format", "pt")]
   ) throws(Fault) {
     let (total, overflow) = OutputLayout.totalSize(of: entries)
     if let overflow {
@@ -47,9 +48,13 @@ public struct SafetensorsWriterLayout: Sendable {
     }
     let sequence =
       order == .natural ? naturalOrder(entries.map(\.name)) : Array(entries.indices)
-    let shards = Self.shards(of: entries, in: sequence, limit: shardLimit)
+    // A character may need six bytes.
+    let reserved = 1024 + metadata.reduce(0) { $0 + 6 * ($1.key.utf8.count + $1.value.utf8.count) }
+    let shards = Self.shards(
+      of: entries, in: sequence, limit: shardLimit,
+      headerLimit: SafetensorsHeader.lengthLimit - reserved)
     let files = shards.enumerated().map { number, tensors in
-      Self.file(named: Self.name(number, of: shards.count), entries, tensors, format: format)
+      Self.file(named: Self.name(number, of: shards.count), entries, tensors, metadata)
     }
     output = OutputLayout(entries: entries, files: files, totalSize: total)
   }
@@ -72,7 +77,7 @@ public struct SafetensorsWriterLayout: Sendable {
 
   /// Divides the tensors, in that order, into runs of at most `limit` bytes.
   private static func shards(
-    of entries: [Entry], in order: [Int], limit: Int
+    of entries: [Entry], in order: [Int], limit: Int, headerLimit: Int
   ) -> [[Int]] {
     var shards: [[Int]] = [[]]
     var bytes = 0
@@ -82,7 +87,7 @@ public struct SafetensorsWriterLayout: Sendable {
       let headerBytes = headerBound(entry)
       let isFull =
         bytes + entry.byteCount > limit
-        || header + headerBytes > SafetensorsHeader.lengthLimit - 1024
+        || header + headerBytes > headerLimit
       if isFull, !shards[shards.count - 1].isEmpty {
         shards.append([])
         bytes = 0
@@ -110,16 +115,15 @@ public struct SafetensorsWriterLayout: Sendable {
   }
 
   private static func file(
-    named name: String, _ entries: [Entry], _ tensors: [Int], format: String
+    named name: String, _ entries: [Entry], _ tensors: [Int],
+    _ metadata: [(key: String, value: String)]
   ) -> File {
     let even = tensors.filter { entries[$0].byteCount % 8 == 0 }
     let odd = tensors.filter { entries[$0].byteCount % 8 != 0 }
     // Swift's sort is stable: within one element size the natural order stays.
     let order =
       even + odd.sorted { entries[$0].storedType.bits > entries[$1].storedType.bits }
-    return .safetensors(
-      named: name, entries, order: order,
-      metadata: "\"__metadata__\":{\"format\":\"\(format)\"}")
+    return .safetensors(named: name, entries, order: order, metadata: metadata)
   }
 }
 
