@@ -139,6 +139,22 @@ func numbers(_ bytes: ByteBuffer, _ type: ElementType) -> [Float] {
     }
   }
 
+  /// Rows are quantized in any order and by many threads: what follows one belongs to another.
+  @Test("nothing is written behind a row", arguments: GroupScheme.table, KernelLevel.available)
+  func staysWithinRows(scheme: GroupScheme, level: KernelLevel) throws {
+    let matrix = GroupMatrix(.outliers, .bf16, rows: 1, columns: 384)
+    let count = scheme.codeBytes(columns: 384)
+    let room = memory([UInt8](repeating: 0xA5, count: count + 64))
+    matrix.quantizer(scheme).quantize(
+      UnsafeRawBufferPointer(matrix.source.bytes), type: .bf16, rows: 1, columns: 384,
+      into: GroupOutput(
+        codes: UnsafeMutableRawBufferPointer(rebasing: room.bytes[..<count]), scales: nil,
+        offsets: nil), level: level)
+    #expect(room.bytes[count...].allSatisfy { $0 == 0xA5 })
+    #expect(
+      room.bytes[..<count].elementsEqual(matrix.parts(matrix.quantizer(scheme), level)[0].bytes))
+  }
+
   @Test("a band has the bytes of the whole, each part alone too", arguments: GroupScheme.table)
   func dividesWork(scheme: GroupScheme) throws {
     let matrix = GroupMatrix(.outliers, .bf16, rows: 19, columns: 384)

@@ -30,12 +30,19 @@ BODY void store_octets(const octets *x, int bits, uint8_t *out) {
     eight_halves halves = __builtin_convertvector(*x, eight_halves);
     __builtin_memcpy(out, &halves, 16);
   } else {
-    // What a store leaves beyond its lane is overwritten by the next.
-    UNROLL for (int lane = 0; lane < 7; lane++) {
+    // What a store leaves beyond its lane is overwritten by the next; none may reach beyond the last
+    // lane, where another row begins or the memory ends.
+    UNROLL for (int lane = 0; lane < 6; lane++) {
       uint64_t word = (*x)[lane];
       __builtin_memcpy(out + bits * lane, &word, 8);
     }
-    uint64_t word = (*x)[7];
+    uint64_t word = (*x)[6];
+    if (bits == 3) {
+      __builtin_memcpy(out + bits * 6, &word, 3);
+    } else {
+      __builtin_memcpy(out + bits * 6, &word, 8);
+    }
+    word = (*x)[7];
     __builtin_memcpy(out + bits * 7, &word, (size_t)bits);
   }
 }
