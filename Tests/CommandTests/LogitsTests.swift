@@ -41,7 +41,7 @@ import Testing
     #expect(try contents(workspace.path("out")) == first)
   }
 
-  @Test func neitherThreadsNorMemoryChangeAByte() throws {
+  @Test(.enabled(if: Sanitizer.keepsMemory)) func neitherThreadsNorMemoryChangeAByte() throws {
     let tokens = "[[0, 5, 7], [8, 1, 2], [8, 1, 3], [4, 4, 4]]"
     #expect(try run(tokens: tokens, "--threads", "1").status == 0)
     let first = try contents(workspace.path("out"))

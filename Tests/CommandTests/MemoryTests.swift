@@ -5,7 +5,7 @@ import Testing
 /// Limits on memory: the process keeps them, and no result depends on them.
 ///
 /// The model is small, but for its tokens a pass takes many times what the program itself does.
-@Suite struct MemoryTests {
+@Suite(.enabled(if: Sanitizer.keepsMemory)) struct MemoryTests {
   let workspace: Workspace
   let model: String
   let tokens: String

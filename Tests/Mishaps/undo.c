@@ -122,7 +122,9 @@ void undo_all(void) {
     char command[PATH_MAX + 64];
     switch (names[i].kind) {
     case created:
-      snprintf(command, sizeof command, "LD_PRELOAD= rm -rf '%s'", names[i].to);
+      // The shell has no use for this library, nor for what a sanitizer adds to it.
+      unsetenv("LD_PRELOAD");
+      snprintf(command, sizeof command, "rm -rf '%s'", names[i].to);
       if (system(command) != 0) {
         abort();
       }
