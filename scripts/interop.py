@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    compressed, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups, hashes,
-    interruptions, mlx, native, quantization, reports, text, verification, weights,
+    compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
+    hashes, interruptions, mlx, native, quantization, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -35,6 +35,7 @@ PARTS = {
     "reports": reports.run,
     "weights": weights.run,
     "hashes": hashes.run,
+    "containers": containers.run,
     "interruptions": interruptions.run,
 }
 

@@ -12,7 +12,7 @@ internal import Synchronization
 public final class EntropyCoder: @unchecked Sendable {
   private let context: OpaquePointer
 
-  /// - Throws: `.inputOutput` where zstd has no memory.
+  /// - Throws: `.inputOutput` where zstd has no memory or does not know a setting.
   public init() throws(Fault) {
     guard let context = ZSTD_createCCtx() else {
       throw Fault(.inputOutput, "cannot compress", found: "no memory")
@@ -22,12 +22,19 @@ public final class EntropyCoder: @unchecked Sendable {
       (ZSTD_c_compressionLevel, ZSTD_minCLevel()),
       // A table of 64 places and strings of 7 bytes: as good as no search.
       (ZSTD_c_hashLog, 6), (ZSTD_c_minMatch, 7),
-      // `ZSTD_c_literalCompressionMode`: Huffman codes, which levels below 0 leave out. Where a
-      // later zstd does not know it, planes stay as they are.
-      (ZSTD_c_experimentalParam5, 1),
       (ZSTD_c_contentSizeFlag, 1), (ZSTD_c_checksumFlag, 0),
     ]
-    for (parameter, value) in settings { ZSTD_CCtx_setParameter(context, parameter, value) }
+    for (parameter, value) in settings {
+      let code = ZSTD_CCtx_setParameter(context, parameter, value)
+      guard ZSTD_isError(code) == 0 else {
+        ZSTD_freeCCtx(context)
+        throw Fault(
+          .inputOutput, "cannot compress", found: String(cString: ZSTD_getErrorName(code)))
+      }
+    }
+    // `ZSTD_c_literalCompressionMode`: Huffman codes, which levels below 0 leave out. Where a later
+    // zstd does not know it, planes stay as they are.
+    ZSTD_CCtx_setParameter(context, ZSTD_c_experimentalParam5, 1)
   }
 
   deinit { ZSTD_freeCCtx(context) }
@@ -59,11 +66,12 @@ public enum EntropyDecoder {
   /// Restores a frame that must fill `target` exactly; nothing is written beyond that.
   ///
   /// - Returns: nil where it did, else zstd's word for what is wrong with the frame.
+  /// - Throws: `.inputOutput` where zstd has no memory.
   public static func decompress(
     _ frame: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
-  ) -> String? {
+  ) throws(Fault) -> String? {
     guard let context = idle.withLock({ $0.popLast() })?.pointer ?? ZSTD_createDCtx() else {
-      return "no memory"
+      throw Fault(.inputOutput, "cannot decompress", found: "no memory")
     }
     defer {
       let isKept = idle.withLock { contexts in

@@ -62,10 +62,10 @@ import Testing
     let count = try #require(size)
     // Their entropy is 2 bits.
     #expect(count > plane.count * 24 / 100 && count < plane.count * 27 / 100)
-    #expect(decompress(Array(frame[..<count]), plane.count) == plane)
-    #expect(decompress(Array(frame[..<count]), plane.count - 1) == nil)
-    #expect(decompress(Array(frame[..<count]), plane.count + 1) == nil)
-    #expect(decompress(Array(frame[..<(count - 1)]), plane.count) == nil)
+    #expect(try decompress(Array(frame[..<count]), plane.count) == plane)
+    #expect(try decompress(Array(frame[..<count]), plane.count - 1) == nil)
+    #expect(try decompress(Array(frame[..<count]), plane.count + 1) == nil)
+    #expect(try decompress(Array(frame[..<(count - 1)]), plane.count) == nil)
   }
 
   @Test func whatDoesNotFitIsNotCompressed() throws {
@@ -78,10 +78,10 @@ import Testing
     #expect(size == nil)
   }
 
-  private func decompress(_ frame: [UInt8], _ count: Int) -> [UInt8]? {
+  private func decompress(_ frame: [UInt8], _ count: Int) throws -> [UInt8]? {
     var bytes = [UInt8](repeating: 0, count: count)
-    let reason = frame.withUnsafeBytes { frame in
-      bytes.withUnsafeMutableBytes { EntropyDecoder.decompress(frame, into: $0) }
+    let reason = try frame.withUnsafeBytes { frame in
+      try bytes.withUnsafeMutableBytes { try EntropyDecoder.decompress(frame, into: $0) }
     }
     return reason == nil ? bytes : nil
   }

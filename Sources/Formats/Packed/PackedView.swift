@@ -65,7 +65,7 @@ final class PackedView: FileView {
         plane.copyMemory(from: source)
       } else if source.count == 1 {
         plane.initializeMemory(as: UInt8.self, repeating: source[0])
-      } else if let reason = EntropyDecoder.decompress(source, into: plane) {
+      } else if let reason = try EntropyDecoder.decompress(source, into: plane) {
         throw damaged(place, at: from, expected: "a zstd frame of \(most) bytes", found: reason)
       }
       (from, to) = (from + source.count, to + most)
