@@ -87,6 +87,9 @@ extension Finding {
 struct FindingCollector {
   /// Names that a joined finding keeps.
   static let exampleLimit = 5
+  /// Findings that are told apart: no checkpoint comes near, and a header of made-up names must not
+  /// make the report larger than memory.
+  static let mostFindings = 10_000
 
   private(set) var findings: [Finding] = []
   private var groups: [String: Int] = [:]
@@ -96,11 +99,15 @@ struct FindingCollector {
   ///
   /// - Parameter pattern: what makes findings alike; nil keeps this one apart.
   mutating func add(_ finding: Finding, pattern: String?) {
+    let kind = "\(finding.rule.rawValue) \(finding.severity.rawValue)"
     guard let pattern else {
-      findings.append(finding)
+      if findings.count < Self.mostFindings { findings.append(finding) } else { count(finding, kind) }
       return
     }
-    let key = "\(finding.rule.rawValue) \(finding.severity.rawValue) \(pattern)"
+    let key = "\(kind) \(pattern)"
+    guard findings.count < Self.mostFindings || groups[key] != nil else {
+      return count(finding, kind)
+    }
     guard let index = groups[key] else {
       groups[key] = findings.count
       findings.append(finding)
@@ -112,6 +119,20 @@ struct FindingCollector {
     if findings[index].examples.count < Self.exampleLimit, let tensor = finding.tensor {
       findings[index].examples.append(tensor)
     }
+  }
+
+  /// Joins what is not told apart any more with others that break the same rule.
+  private mutating func count(_ finding: Finding, _ kind: String) {
+    guard let index = groups[kind] else {
+      groups[kind] = findings.count
+      findings.append(
+        Finding(
+          finding.rule, finding.severity, tensor: finding.tensor, file: finding.file,
+          hint: "not alike, but counted together: there are more than \(Self.mostFindings) findings"
+        ))
+      return
+    }
+    findings[index].count += 1
   }
 
   private mutating func countExpert(of finding: Finding, in index: Int) {
