@@ -30,14 +30,18 @@ let package = Package(
     .target(
       name: "CKernels",
       linkerSettings: [.linkedLibrary("m")]),
-    .target(name: "Tensors", swiftSettings: strict),
+    .target(name: "Locks", swiftSettings: strict),
+    .target(name: "Tensors", dependencies: ["Locks"], swiftSettings: strict),
     .target(
-      name: "Platform", dependencies: ["CZstd", "CJSONC", "CPlatform"], swiftSettings: strict),
+      name: "Platform", dependencies: ["Locks", "CZstd", "CJSONC", "CPlatform"],
+      swiftSettings: strict),
     .target(name: "Codecs", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
-    .target(name: "Formats", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
+    .target(
+      name: "Formats", dependencies: ["Locks", "Tensors", "Platform"], swiftSettings: strict),
     .target(name: "Models", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
     .target(
-      name: "Conversion", dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Models"],
+      name: "Conversion",
+      dependencies: ["Locks", "Tensors", "Platform", "Formats", "Codecs", "Models"],
       swiftSettings: strict),
     .target(
       name: "Reference", dependencies: ["Tensors", "Platform", "Codecs", "Models"],
@@ -45,7 +49,7 @@ let package = Package(
     .target(
       name: "Verification",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Codecs", "Models", "Conversion", "Reference",
+        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Conversion", "Reference",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -92,11 +96,11 @@ let package = Package(
     .testTarget(
       name: "VerificationTests",
       dependencies: [
-        "Support", "Verification", "Reference", "Models", "Formats", "Platform", "Tensors",
+        "Support", "Locks", "Verification", "Reference", "Models", "Formats", "Platform", "Tensors",
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "PlatformTests", dependencies: ["Support", "Platform"], exclude: ["Fixtures"],
+      name: "PlatformTests", dependencies: ["Support", "Locks", "Platform"], exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
       name: "FormatsTests", dependencies: ["Support", "Formats", "Platform", "Tensors"],

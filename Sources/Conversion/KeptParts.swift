@@ -1,5 +1,5 @@
 internal import Formats
-internal import Synchronization
+internal import Locks
 internal import Tensors
 
 /// Scales and offsets that were found together with the codes of the same rows, and wait for the
@@ -29,7 +29,7 @@ final class KeptParts: Sendable {
 
   private let companions: [Int: [Companion]]
   private let capacity: Int
-  private let state = Mutex(State())
+  private let state = Guarded(State())
 
   /// - Parameter capacity: most bytes that are kept.
   init(_ output: PlannedOutput, capacity: Int) {

@@ -1,5 +1,6 @@
 internal import Codecs
 internal import Formats
+internal import Locks
 internal import Platform
 internal import Synchronization
 internal import Tensors
@@ -13,7 +14,7 @@ final class TileProducer: Sendable {
   let scratch: [ByteBuffer]
   private let parts: KeptParts
   private let read = Atomic<Int>(0)
-  private let globalScales = Mutex<[GlobalScaleKey: Float]>([:])
+  private let globalScales = Guarded<[GlobalScaleKey: Float]>([:])
 
   /// Values that are quantized at a time: a part of the second-level cache of most processors.
   private static let cacheBytes = 256 << 10

@@ -1,3 +1,4 @@
+internal import Locks
 internal import Platform
 internal import Synchronization
 
@@ -7,10 +8,10 @@ final class ShardReader: Sendable {
   private let names: [String]
   private let indexPath: String?
   private let standIns: String?
-  private let results: Mutex<[CheckpointSurvey.ShardState?]>
+  private let results: Guarded<[CheckpointSurvey.ShardState?]>
   /// Tensors read so far: all files together may not have more than a checkpoint may.
   private let tensorCount = Atomic(0)
-  private let indexResult = Mutex<SafetensorsIndex?>(nil)
+  private let indexResult = Guarded<SafetensorsIndex?>(nil)
 
   /// - Parameter standIns: a folder with the beginnings of files that are gone.
   init(folder: String, names: [String], indexPath: String?, standIns: String?) {
@@ -18,7 +19,7 @@ final class ShardReader: Sendable {
     self.standIns = standIns
     self.names = names
     self.indexPath = indexPath
-    results = Mutex(Array(repeating: nil, count: names.count))
+    results = Guarded(Array(repeating: nil, count: names.count))
   }
 
   /// Reads everything; only a malformed index throws, a malformed shard is a state.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Locks
 internal import Synchronization
 
 /// Work that goes on beside this thread's own.
@@ -9,7 +10,7 @@ public final class BackgroundJob {
   /// What the two threads share.
   private final class State: Sendable {
     let body: @Sendable () throws(Fault) -> Void
-    let fault = Mutex<Fault?>(nil)
+    let fault = Guarded<Fault?>(nil)
     let isDone = Atomic<Bool>(false)
 
     init(_ body: @escaping @Sendable () throws(Fault) -> Void) { self.body = body }

@@ -1,5 +1,5 @@
 internal import CZstd
-internal import Synchronization
+internal import Locks
 
 /// Compresses bytes that hardly repeat but are not equally frequent, such as exponents of weights:
 /// zstd frames in which Huffman codes do all the work.
@@ -59,7 +59,7 @@ public final class EntropyCoder: @unchecked Sendable {
 /// Restores single frames; contexts are kept for the next one.
 public enum EntropyDecoder {
   private struct Context: @unchecked Sendable { let pointer: OpaquePointer }
-  private static let idle = Mutex<[Context]>([])
+  private static let idle = Guarded<[Context]>([])
   /// Contexts that are kept: more threads than these make their own each time.
   private static let mostIdle = 64
 

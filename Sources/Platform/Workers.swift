@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Locks
 internal import Synchronization
 
 /// Runs a fixed number of independent items on a few threads.
@@ -26,7 +27,7 @@ public enum Workers {
       return
     }
     let next = Atomic<Int>(0)
-    let failure = Mutex<(item: Int, fault: Fault)?>(nil)
+    let failure = Guarded<(item: Int, fault: Fault)?>(nil)
     withoutActuallyEscaping(body) { body in
       spawn(threads: threads) { worker in
         while true {

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 
 /// Memory of large buffers that are gone, kept for the next ones of about that size.
 ///
@@ -34,7 +34,7 @@ public enum BufferReserve {
     }
   }
 
-  private static let state = Mutex(State())
+  private static let state = Guarded(State())
 
   /// Keeps at most so many bytes from now on.
   public static func limit(to bytes: Int) {

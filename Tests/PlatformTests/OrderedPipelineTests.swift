@@ -1,3 +1,4 @@
+import Locks
 import Platform
 import Synchronization
 import Testing
@@ -38,7 +39,7 @@ import Testing
   }
 
   @Test func workersAreNumberedBelowThreads() throws {
-    let seen = Mutex<Set<Int>>([])
+    let seen = Guarded<Set<Int>>([])
     try OrderedPipeline.run(
       threads: 3, count: 100, slots: 8, slotBytes: 0,
       produce: { worker, _, _ in

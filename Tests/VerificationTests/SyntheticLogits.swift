@@ -1,6 +1,6 @@
+import Locks
 import Platform
 import Reference
-import Synchronization
 import Verification
 
 /// Logits of some positions as a function of position and token: probabilities that fall with a
@@ -58,7 +58,7 @@ struct SyntheticLogits: Sendable {
 
   /// What `verify` says with both models at hand.
   func exact(targets: [Int?]) throws(Fault) -> LogitsMetrics {
-    let states = Mutex(targets.map { PositionSums(target: $0) })
+    let states = Guarded(targets.map { PositionSums(target: $0) })
     try source(isCandidate: false).forEachTile { tile, logits throws(Fault) in
       try Workers.run(threads: Workers.available, count: rows) { _, row throws(Fault) in
         var state = states.withLock { $0[row] }

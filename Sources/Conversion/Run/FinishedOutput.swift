@@ -1,6 +1,6 @@
 internal import Formats
+internal import Locks
 internal import Platform
-internal import Synchronization
 internal import Tensors
 
 /// An output that stands under its name already, compared with what a plan would write.
@@ -77,7 +77,7 @@ struct FinishedOutput {
     let producer = TileProducer(plan, inventory: source.checkpoint.inventory)
     let tiles = TileQueue(plan)
     let count = min(FinishedOutput.samples, tiles.count)
-    let found = Mutex<String?>(nil)
+    let found = Guarded<String?>(nil)
     let (plan, inventory) = (plan, source.checkpoint.inventory)
     try Workers.run(threads: plan.buffers.threads, count: count) { worker, item throws(Fault) in
       // Evenly spread, the last one included.

@@ -1,5 +1,5 @@
+internal import Locks
 internal import Platform
-internal import Synchronization
 internal import Tensors
 
 /// Shows the original of a packed file; restores the chunks that are asked for.
@@ -107,7 +107,7 @@ private final class RecentChunks: Sendable {
 
   static let shared = RecentChunks()
   private static let most = 16 << 20
-  private let state = Mutex(State())
+  private let state = Guarded(State())
 
   subscript(key: Key) -> ByteBuffer? {
     get {

@@ -1,5 +1,5 @@
+internal import Locks
 public import Platform
-internal import Synchronization
 internal import Tensors
 
 /// The header of a safetensors file, wholly checked: names are unique, sizes follow from type and
@@ -16,7 +16,7 @@ public struct SafetensorsHeader: Sendable {
   /// Headers from this length on are parsed one after the other, so that many threads cannot fill
   /// memory with those of a hostile checkpoint.
   private static let largeLength = 1 << 22
-  private static let largeHeaders = Mutex(())
+  private static let largeHeaders = Guarded(())
   /// Keys of metadata that are read.
   static let metadataLimit = 100_000
 

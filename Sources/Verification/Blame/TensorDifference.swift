@@ -1,8 +1,8 @@
 internal import Codecs
+internal import Locks
 internal import Models
 internal import Platform
 internal import Reference
-internal import Synchronization
 internal import Tensors
 
 /// A tensor whose values the two models have differently.
@@ -57,7 +57,7 @@ struct WeightComparison: Sendable {
 
   /// Those of `tensors` whose values differ, in their order. Each is read once from both sources.
   func differences(in tensors: [ExpectedTensor]) throws(Fault) -> [TensorDifference] {
-    let found = Mutex([TensorDifference?](repeating: nil, count: tensors.count))
+    let found = Guarded([TensorDifference?](repeating: nil, count: tensors.count))
     try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
       try Interruption.check()
       let difference = try difference(tensors[item])

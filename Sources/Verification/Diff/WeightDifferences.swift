@@ -1,9 +1,9 @@
 internal import Codecs
 public import Conversion
 internal import Formats
+internal import Locks
 internal import Models
 public import Platform
-internal import Synchronization
 public import Tensors
 
 /// A tensor that two checkpoints have in one shape, and how far apart its values are.
@@ -92,7 +92,7 @@ public struct WeightDifferences: Sendable {
         end += 1
       }
       let batch = Array(pairs[start..<end])
-      let results = Mutex([WeightDifference?](repeating: nil, count: batch.count))
+      let results = Guarded([WeightDifference?](repeating: nil, count: batch.count))
       try Workers.run(threads: threads, count: batch.count) { _, item throws(Fault) in
         try Interruption.check()
         let result = try WeightDifferences.compare(batch[item].a, batch[item].b, left, right)

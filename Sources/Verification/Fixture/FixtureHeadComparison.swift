@@ -1,6 +1,6 @@
+internal import Locks
 package import Platform
 internal import Reference
-internal import Synchronization
 
 /// Compares a candidate's logits with what a fixture keeps of the reference's; see `FixtureHead` for
 /// what is exact and what is estimated.
@@ -72,7 +72,7 @@ package struct FixtureHeadComparison {
     let vocabSize = source.tiles.last?.upperBound ?? 0
     var entry = head.counts[..<first].reduce(0, +)
     let samples = FixtureHead.samples
-    let states = Mutex(
+    let states = Guarded(
       (first..<first + source.rows).map { row in
         defer { entry += head.counts[row] }
         return Position(

@@ -1,6 +1,6 @@
+internal import Locks
 package import Platform
 internal import Reference
-internal import Synchronization
 
 /// Makes a `FixtureHead` of a block of positions, in two passes over their logits: one finds the
 /// most probable tokens, the other measures and samples what is left.
@@ -61,7 +61,7 @@ package struct FixtureHeadRecorder {
 
   private func findHeads(_ sketch: inout StateSketch) throws(Fault) -> [Position] {
     let most = FixtureHead.mostEntries(vocabSize: vocabSize, keep: keep)
-    let states = Mutex(targets.map { _ in Position(top: TopTokens(limit: most)) })
+    let states = Guarded(targets.map { _ in Position(top: TopTokens(limit: most)) })
     let targets = targets
     try source.forEachTile { tile, logits throws(Fault) in
       for row in 0..<logits.rows {
@@ -99,7 +99,7 @@ package struct FixtureHeadRecorder {
   }
 
   private func measureTails(_ positions: [Position]) throws(Fault) -> [TailSums] {
-    let states = Mutex(
+    let states = Guarded(
       positions.enumerated().map { row, position in
         TailSums(
           head: position.top.entries, normalizer: position.softmax.logNormalizer,

@@ -1,8 +1,8 @@
 internal import Codecs
 public import Conversion
 internal import Formats
+internal import Locks
 public import Platform
-internal import Synchronization
 public import Tensors
 
 /// What the numbers of some tensors look like, scales applied.
@@ -71,7 +71,7 @@ extension WeightStatistics {
           glob.matches(weight.name) || leaves.contains { glob.matches($0.tensor.name) }
         } ?? true)
     }
-    let results = Mutex([WeightStatistics](repeating: WeightStatistics(), count: chosen.count))
+    let results = Guarded([WeightStatistics](repeating: WeightStatistics(), count: chosen.count))
     try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
       let statistics = try WeightStatistics(chosen[item], of: weights)
       results.withLock { $0[item] = statistics }

@@ -1,6 +1,6 @@
 internal import Formats
+internal import Locks
 internal import Platform
-internal import Synchronization
 
 /// Has the system fetch weights from the disk while those before them are computed with, and takes
 /// them out of its cache afterwards where they could not all stay there.
@@ -30,7 +30,7 @@ final class ReadAhead: Sendable {
     var isSlow = true
   }
 
-  private let state = Mutex(State())
+  private let state = Guarded(State())
   private let inventory: Inventory
   private let isStreaming: Bool
 

@@ -1,7 +1,7 @@
 internal import Formats
+internal import Locks
 internal import Models
 internal import Platform
-internal import Synchronization
 internal import Tensors
 
 /// The rules that need the weights themselves: `validate --deep`.
@@ -17,7 +17,7 @@ struct DeepChecks {
   private static let window = 4 << 20
 
   func run() throws(Fault) -> [Finding] {
-    let results = Mutex([WeightScan?](repeating: nil, count: tensors.count))
+    let results = Guarded([WeightScan?](repeating: nil, count: tensors.count))
     try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
       let (expected, stored) = tensors[item]
       guard let shard = shards[stored.shard] else { return }

@@ -1,6 +1,6 @@
 internal import Formats
+internal import Locks
 internal import Platform
-internal import Synchronization
 internal import Tensors
 
 /// The rules about files: shards that are absent, cut short or malformed, and the index.
@@ -49,7 +49,7 @@ struct FileChecks {
     for (number, shard) in openShards.enumerated() {
       guard let shard, shard.file.showsAnother else { continue }
       let own = tensors.values.filter { $0.shard == number }.sorted { $0.offset < $1.offset }
-      let faults = Mutex<[(item: Int, fault: Fault)]>([])
+      let faults = Guarded<[(item: Int, fault: Fault)]>([])
       try Workers.run(threads: threads, count: own.count) { _, item throws(Fault) in
         do throws(Fault) { try FileChecks.read(own[item], in: shard.file) } catch {
           guard error.kind == .malformed else { throw error }

@@ -1,8 +1,8 @@
 internal import Conversion
 internal import Formats
+internal import Locks
 internal import Models
 internal import Platform
-internal import Synchronization
 internal import Tensors
 
 /// What `validate` says of a GGUF file: its tensors and metadata against what the metadata implies.
@@ -52,7 +52,7 @@ struct GGUFChecks {
   /// Reads every weight.
   mutating func runDeep(threads: Int) throws(Fault) {
     let tensors = sound
-    let results = Mutex([(count: Int, first: Int)?](repeating: nil, count: tensors.count))
+    let results = Guarded([(count: Int, first: Int)?](repeating: nil, count: tensors.count))
     let inventory = model.files.inventory
     try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
       let found = try GGUFChecks.nonFinite(in: tensors[item], of: inventory)

@@ -1,8 +1,8 @@
 internal import Conversion
 internal import Formats
+internal import Locks
 internal import Models
 internal import Platform
-internal import Synchronization
 internal import Tensors
 
 /// What `validate` says of the weights of an MLX model: what its tensors amount to against what
@@ -55,7 +55,7 @@ struct WeightChecks {
   /// Reads every weight.
   mutating func runDeep(threads: Int) throws(Fault) {
     let (chosen, weights) = (sound, weights)
-    let results = Mutex([WeightStatistics?](repeating: nil, count: chosen.count))
+    let results = Guarded([WeightStatistics?](repeating: nil, count: chosen.count))
     try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
       let statistics = try WeightStatistics(chosen[item], of: weights)
       results.withLock { $0[item] = statistics }

@@ -1,7 +1,7 @@
+internal import Locks
 internal import Models
 public import Platform
 public import Reference
-internal import Synchronization
 
 /// Two networks compared over the same tokens, after every layer and at the head.
 ///
@@ -88,7 +88,7 @@ public struct LogitsComparison: Sendable {
     let most = min(reference.tileRows, candidate.tileRows)
     for start in stride(from: 0, to: targets.count, by: most) {
       let rows = start..<min(start + most, targets.count)
-      let states = Mutex(targets[rows].map { PositionSums(target: $0) })
+      let states = Guarded(targets[rows].map { PositionSums(target: $0) })
       for tile in reference.vocabularyTiles {
         let a = Activations(unwrittenRows: rows.count, columns: tile.count)
         let b = Activations(unwrittenRows: rows.count, columns: tile.count)
