@@ -45,8 +45,8 @@ public enum Zstandard {
         found: "\(stated)")
     }
     var code = 0
-    let bytes = [UInt8](unsafeUninitializedCapacity: Int(stated)) { buffer, count in
-      code = ZSTD_decompress(buffer.baseAddress, buffer.count, frame, frame.count)
+    let bytes = [UInt8](unsafeUninitializedCapacity: max(1, Int(stated))) { buffer, count in
+      code = ZSTD_decompress(buffer.baseAddress, Int(stated), frame, frame.count)
       count = ZSTD_isError(code) == 0 ? code : 0
     }
     guard ZSTD_isError(code) == 0 else {
