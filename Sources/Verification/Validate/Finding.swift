@@ -101,7 +101,11 @@ struct FindingCollector {
   mutating func add(_ finding: Finding, pattern: String?) {
     let kind = "\(finding.rule.rawValue) \(finding.severity.rawValue)"
     guard let pattern else {
-      if findings.count < Self.mostFindings { findings.append(finding) } else { count(finding, kind) }
+      if findings.count < Self.mostFindings {
+        findings.append(finding)
+      } else {
+        count(finding, kind)
+      }
       return
     }
     let key = "\(kind) \(pattern)"
