@@ -89,7 +89,7 @@ struct UnpackCommand: ParsableCommand {
     }
     let model = try PackedModel(path: packed)
     try destination?.requireApart(from: packed)
-    for line in model.skipped { Console.message("fathom: warning: \(line.printable)") }
+    for line in model.warnings { Console.message("fathom: warning: \(line.printable)") }
     let stopwatch = Stopwatch()
     let report = try ProgressLine.during(work.progress) { progress throws(Fault) in
       guard let destination else {

@@ -164,6 +164,16 @@ import Testing
       schema: "fathom.unpack.1")
     #expect(unpacked.string("output") == workspace.path("u"))
   }
+
+  /// Weights carry their own hashes; what lies beside them is in the folder's list alone.
+  @Test func aLostListIsSpokenOf() throws {
+    let packed = try packed(sample("tiny-bf16"))
+    #expect(try run("unpack", packed, "--check").messages.isEmpty)
+    try FileManager.default.removeItem(atPath: packed + "/fathom-pack.json")
+    #expect(try run("unpack", packed, "--check").messages.contains("no fathom-pack.json"))
+    #expect(try run("unpack", packed, workspace.path("u")).messages.contains("is not checked"))
+    #expect(try files(workspace.path("u")) == files(sample("tiny-bf16")))
+  }
 }
 
 /// The last part of a path.

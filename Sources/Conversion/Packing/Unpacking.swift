@@ -33,8 +33,8 @@ public struct PackedModel: Sendable {
   /// What the folder's own list says of its files; nil without one.
   private let list: [String: (size: Int, hash: BLAKE3Value)]?
   private let path: String
-  /// What stays behind, a line each.
-  public let skipped: [String]
+  /// What stays behind and what cannot be checked, a line each.
+  public let warnings: [String]
 
   /// Looks at a folder or file.
   ///
@@ -58,11 +58,16 @@ public struct PackedModel: Sendable {
     if isFolder {
       let (files, skipped) = try SideFile.list(in: path) { $0 == PackReport.fileName }
       for file in files { try add(file.name, file.path, otherwise: file) }
-      self.skipped = skipped
       list = try PackReport.read(in: path)
+      warnings =
+        list == nil && !others.isEmpty
+        ? skipped + [
+          "there is no \(PackReport.fileName): whether all files are there, and those beside the "
+            + "weights are as they were, is not checked"
+        ] : skipped
     } else {
       try add(Folder.name(of: path), path, otherwise: nil)
-      (skipped, list) = ([], nil)
+      (warnings, list) = ([], nil)
     }
     guard !packed.isEmpty else {
       throw Fault(
