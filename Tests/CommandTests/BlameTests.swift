@@ -113,7 +113,8 @@ import Testing
     #expect(few.count == 2 && many.count == 50)
     // Neither threads nor what is tried at once change a number.
     let slow = try verify(
-      other, status: 0, "--blame-count", "50", "--threads", "1", "--memory", "64MB")
+      other, status: 0, "--blame-count", "50", "--threads", "1", "--memory",
+      Sanitizer.keepsMemory ? "64MB" : "256MB")
     #expect(slow.list("blame").map { $0.string("name") } == many.map { $0.string("name") })
     #expect(slow.list("blame").map { $0.number("klMean") } == many.map { $0.number("klMean") })
   }
