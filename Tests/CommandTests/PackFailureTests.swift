@@ -7,14 +7,6 @@ import Testing
 @Suite struct PackFailureTests {
   private static let model = Repository.samples + "/tiny-fp8"
 
-  private func files(_ folder: String) throws -> [String: [UInt8]] {
-    var files: [String: [UInt8]] = [:]
-    for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
-      files[name] = try contents("\(folder)/\(name)")
-    }
-    return files
-  }
-
   @Test(arguments: ["pack", "unpack"], ["\(EIO)", "\(ENOSPC)", "interrupt", "kill"])
   func theOutputIsCompleteOrAbsent(command: String, kind: String) throws {
     let source = try Workspace()

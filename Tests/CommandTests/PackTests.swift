@@ -22,14 +22,6 @@ import Testing
     return workspace.path(name)
   }
 
-  private func files(_ folder: String) throws -> [String: [UInt8]] {
-    var files: [String: [UInt8]] = [:]
-    for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
-      files[name] = try contents("\(folder)/\(name)")
-    }
-    return files
-  }
-
   /// Puts other bytes in a file.
   private func change(_ path: String, _ body: (inout [UInt8]) throws -> Void) throws {
     var bytes = try contents(path)

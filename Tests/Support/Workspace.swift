@@ -60,3 +60,12 @@ public enum Repository {
 public func contents(_ path: String) throws -> [UInt8] {
   [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
 }
+
+/// The bytes of every file in a folder that has no folders, by name.
+public func files(_ folder: String) throws -> [String: [UInt8]] {
+  var files: [String: [UInt8]] = [:]
+  for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
+    files[name] = try contents("\(folder)/\(name)")
+  }
+  return files
+}

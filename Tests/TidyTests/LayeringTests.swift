@@ -24,8 +24,8 @@ import Testing
     ],
   ]
 
-  /// Rooms whose code may touch raw memory: the lock, the owner of buffers, files, codecs, and the loops of
-  /// those that hand buffers to them.
+  /// Rooms whose code may touch raw memory: the lock, the owner of buffers, files, codecs, and the
+  /// loops of those that hand buffers to them.
   static let unsafeRooms: Set<String> = ["Locks", "Tensors", "Platform", "Codecs"]
 
   @Test func everyRoomIsListed() {
