@@ -54,10 +54,29 @@ struct ReportDestination {
   let file: OutputPath?
 
   func write(_ text: String) throws(Fault) {
-    guard let file else { return try Console.write(text) }
-    let output = try AtomicFile(at: file)
-    try output.file.append(Array(text.utf8))
-    try output.commit()
+    try write { piece throws(Fault) in try piece(text) }
+  }
+
+  /// Takes a report in pieces, few of which are in memory at a time.
+  func write(
+    _ report: (_ piece: (String) throws(Fault) -> Void) throws(Fault) -> Void
+  ) throws(Fault) {
+    let output = try file.map { path throws(Fault) in try AtomicFile(at: path) }
+    var pending = ""
+    func flush() throws(Fault) {
+      if let output {
+        try output.file.append(Array(pending.utf8))
+      } else {
+        try Console.write(pending)
+      }
+      pending = ""
+    }
+    try report { piece throws(Fault) in
+      pending += piece
+      if pending.utf8.count > 1 << 16 { try flush() }
+    }
+    try flush()
+    try output?.commit()
   }
 }
 

@@ -204,15 +204,9 @@ struct ConvertCommand: ParsableCommand {
 
   private func show(_ plan: Plan) throws {
     let report = PlanReport(plan, source: model, output: output)
-    var pending = ""
-    func write(_ piece: String) throws(Fault) {
-      pending += piece
-      guard pending.utf8.count > 1 << 16 else { return }
-      try Console.write(pending)
-      pending = ""
+    try ReportDestination(file: nil).write { piece throws(Fault) in
+      try format == .json ? report.writeJSON(piece) : report.writeText(piece)
     }
-    if format == .json { try report.writeJSON(write) } else { try report.writeText(write) }
-    try Console.write(pending)
   }
 }
 

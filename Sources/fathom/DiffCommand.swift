@@ -65,13 +65,9 @@ struct DiffCommand: ParsableCommand {
     }
     let result = DiffReport(
       differences, a: a, b: b, limits: DiffReport.Limits(minSQNR: minSqnr, maxAbs: maxAbs))
-    var text = ""
-    if format == .json {
-      try result.writeJSON { piece throws(Fault) in text += piece }
-    } else {
-      text = result.text(top: top)
+    try destination.write { piece throws(Fault) in
+      if format == .json { try result.writeJSON(piece) } else { try piece(result.text(top: top)) }
     }
-    try destination.write(text)
     if !result.holds { throw ExitCode(1) }
   }
 

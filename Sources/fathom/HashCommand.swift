@@ -43,10 +43,9 @@ struct HashCommand: ParsableCommand {
     }
     let result = HashReport(
       hashes, check: list.map { (list: $0.0, differences: $0.1.differences(from: hashes)) })
-    var text = ""
-    let write = { (piece: String) throws(Fault) in text += piece }
-    try format == .json ? result.writeJSON(write) : result.writeText(write)
-    try destination.write(text)
+    try destination.write { piece throws(Fault) in
+      try format == .json ? result.writeJSON(piece) : result.writeText(piece)
+    }
     if !result.holds { throw ExitCode(1) }
   }
 }

@@ -75,25 +75,14 @@ public struct PlanReport {
       "lost": .array(plan.lost.map { .string($0) }),
     ]
     // The lists that grow with the model follow, a line for each entry.
-    try write(String(JSONValue.object(head).text().dropLast("\n}".count)))
-    try writeList("tensors", placed, write) { item in
+    try StreamedJSON.begin(head, write)
+    try StreamedJSON.list("tensors", placed, write) { item in
       tensorJSON(file: item.file, index: item.index, offset: item.offset)
     }
-    try writeList("dropped", plan.dropped, write) {
+    try StreamedJSON.list("dropped", plan.dropped, write) {
       .object(["name": .string($0.name), "reason": .string($0.reason)])
     }
-    try write("\n}\n")
-  }
-
-  private func writeList<Item>(
-    _ key: String, _ items: [Item], _ write: (String) throws(Fault) -> Void,
-    _ json: (Item) -> JSONValue
-  ) throws(Fault) {
-    try write(",\n  \"\(key)\": [")
-    for (number, item) in items.enumerated() {
-      try write((number == 0 ? "\n    " : ",\n    ") + json(item).text(indent: nil))
-    }
-    try write(items.isEmpty ? "]" : "\n  ]")
+    try StreamedJSON.end(write)
   }
 
   /// Tensors in the order of their bytes, with file and offset.

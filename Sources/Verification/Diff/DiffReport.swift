@@ -133,21 +133,17 @@ public struct DiffReport: Sendable {
       "elements": .integer(sum.elements), "sqnrDb": DiffReport.json(sum.sqnr),
       "cosine": .number(sum.cosine), "maxAbsDifference": .number(Double(sum.maxAbs)),
     ])
-    head["onlyInA"] = .array(differences.onlyInA.map { .string($0) })
-    head["onlyInB"] = .array(differences.onlyInB.map { .string($0) })
-    head["reshaped"] = .array(
-      differences.reshaped.map {
-        .object([
-          "name": .string($0.name), "shapeA": DiffReport.json($0.shapeA),
-          "shapeB": DiffReport.json($0.shapeB),
-        ])
-      })
-    try write(String(JSONValue.object(head).text().dropLast("\n}".count)))
-    try write(",\n  \"tensors\": [")
-    for (number, tensor) in all.enumerated() {
-      try write((number == 0 ? "\n    " : ",\n    ") + json(tensor).text(indent: nil))
+    try StreamedJSON.begin(head, write)
+    try StreamedJSON.list("onlyInA", differences.onlyInA, write) { .string($0) }
+    try StreamedJSON.list("onlyInB", differences.onlyInB, write) { .string($0) }
+    try StreamedJSON.list("reshaped", differences.reshaped, write) {
+      .object([
+        "name": .string($0.name), "shapeA": DiffReport.json($0.shapeA),
+        "shapeB": DiffReport.json($0.shapeB),
+      ])
     }
-    try write(all.isEmpty ? "]\n}\n" : "\n  ]\n}\n")
+    try StreamedJSON.list("tensors", all, write, json)
+    try StreamedJSON.end(write)
   }
 
   private func json(_ tensor: WeightDifference) -> JSONValue {

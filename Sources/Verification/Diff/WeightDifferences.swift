@@ -56,6 +56,8 @@ public struct WeightDifferences: Sendable {
   private static let piece = 1 << 20
   /// Bytes of tensors between two reports of progress.
   private static let batchBytes = 256 << 20
+  /// Tensors between them at most: empty ones take memory as well.
+  private static let batchCount = 4096
 
   /// Reads both checkpoints once, tensor by tensor.
   ///
@@ -72,26 +74,23 @@ public struct WeightDifferences: Sendable {
     onlyInA = ours.filter { right[$0] == nil }
     onlyInB = theirs.filter { left[$0] == nil }
     var reshaped: [(name: String, shapeA: Shape, shapeB: Shape)] = []
-    var pairs: [(a: SourceWeight, b: SourceWeight)] = []
+    var common: [String] = []
+    var total = 0
     for name in ours {
       guard let one = left[name], let other = right[name] else { continue }
       if one.shape == other.shape {
-        pairs.append((one, other))
+        common.append(name)
+        total += one.byteCount
       } else {
         reshaped.append((name, one.shape, other.shape))
       }
     }
     self.reshaped = reshaped
-    let total = pairs.reduce(0) { $0 + $1.a.byteCount }
     var tensors: [WeightDifference] = []
+    tensors.reserveCapacity(common.count)
     var (start, done) = (0, 0)
-    while start < pairs.count {
-      var (end, bytes) = (start, 0)
-      while end < pairs.count, bytes < WeightDifferences.batchBytes {
-        bytes += pairs[end].a.byteCount
-        end += 1
-      }
-      let batch = Array(pairs[start..<end])
+    while start < common.count {
+      let batch = WeightDifferences.batch(common[start...], left, right)
       let results = Guarded([WeightDifference?](repeating: nil, count: batch.count))
       try Workers.run(threads: threads, count: batch.count) { _, item throws(Fault) in
         try Interruption.check()
@@ -99,14 +98,29 @@ public struct WeightDifferences: Sendable {
         results.withLock { $0[item] = result }
       }
       tensors += results.withLock { $0.compactMap { $0 } }
-      done += bytes
-      start = end
+      done += batch.reduce(0) { $0 + $1.a.byteCount }
+      start += batch.count
       progress(done, total)
     }
-    self.tensors = tensors.sorted { one, other in
+    tensors.sort { one, other in
       let (x, y) = (WeightDifferences.rank(one), WeightDifferences.rank(other))
       return x == y ? one.name < other.name : x > y
     }
+    self.tensors = tensors
+  }
+
+  /// The first of tensors that both have, as many as are compared before progress is told.
+  private static func batch(
+    _ names: ArraySlice<String>, _ left: SourceWeights, _ right: SourceWeights
+  ) -> [(a: SourceWeight, b: SourceWeight)] {
+    var batch: [(a: SourceWeight, b: SourceWeight)] = []
+    var bytes = 0
+    for name in names.prefix(batchCount) {
+      guard bytes < batchBytes, let one = left[name], let other = right[name] else { break }
+      batch.append((one, other))
+      bytes += one.byteCount
+    }
+    return batch
   }
 
   /// What the order goes by: NaN first, then the noise relative to the signal.

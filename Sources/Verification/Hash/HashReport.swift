@@ -67,12 +67,9 @@ public struct HashReport: Sendable {
           }),
       ])
     }
-    try write(String(JSONValue.object(head).text().dropLast("\n}".count)))
-    try write(",\n  \"tensors\": [")
-    for (number, tensor) in hashes.tensors.enumerated() {
-      try write((number == 0 ? "\n    " : ",\n    ") + tensor.json.text(indent: nil))
-    }
-    try write(hashes.tensors.isEmpty ? "]\n}\n" : "\n  ]\n}\n")
+    try StreamedJSON.begin(head, write)
+    try StreamedJSON.list("tensors", hashes.tensors, write, \.json)
+    try StreamedJSON.end(write)
   }
 }
 

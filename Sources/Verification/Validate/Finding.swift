@@ -100,43 +100,28 @@ struct FindingCollector {
   /// - Parameter pattern: what makes findings alike; nil keeps this one apart.
   mutating func add(_ finding: Finding, pattern: String?) {
     let kind = "\(finding.rule.rawValue) \(finding.severity.rawValue)"
-    guard let pattern else {
-      if findings.count < Self.mostFindings {
-        findings.append(finding)
-      } else {
-        count(finding, kind)
+    let key = pattern.map { "\(kind) \($0)" }
+    if let index = key.flatMap({ groups[$0] }) {
+      findings[index].count += 1
+      countExpert(of: finding, in: index)
+      if findings[index].examples.count < Self.exampleLimit, let tensor = finding.tensor {
+        findings[index].examples.append(tensor)
       }
-      return
-    }
-    let key = "\(kind) \(pattern)"
-    guard findings.count < Self.mostFindings || groups[key] != nil else {
-      return count(finding, kind)
-    }
-    guard let index = groups[key] else {
-      groups[key] = findings.count
+    } else if findings.count < Self.mostFindings {
       findings.append(finding)
+      guard let key else { return }
+      groups[key] = findings.count - 1
       countExpert(of: finding, in: findings.count - 1)
-      return
-    }
-    findings[index].count += 1
-    countExpert(of: finding, in: index)
-    if findings[index].examples.count < Self.exampleLimit, let tensor = finding.tensor {
-      findings[index].examples.append(tensor)
-    }
-  }
-
-  /// Joins what is not told apart any more with others that break the same rule.
-  private mutating func count(_ finding: Finding, _ kind: String) {
-    guard let index = groups[kind] else {
+    } else if let index = groups[kind] {
+      findings[index].count += 1
+    } else {
       groups[kind] = findings.count
       findings.append(
         Finding(
           finding.rule, finding.severity, tensor: finding.tensor, file: finding.file,
           hint: "not alike, but counted together: there are more than \(Self.mostFindings) findings"
         ))
-      return
     }
-    findings[index].count += 1
   }
 
   private mutating func countExpert(of finding: Finding, in index: Int) {
