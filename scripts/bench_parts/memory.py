@@ -31,7 +31,8 @@ def bench(fathom, model, plain, sparse, folder):
     output, other = folder / "memory-output", folder / "memory-output.gguf"
     tokens, fixture = folder / "memory-tokens.json", folder / "memory.fixture"
     tokens.write_text(json.dumps([[(7 * i * i) % 60_000 for i in range(512)]]))
-    logits = folder / "memory-logits.safetensors"
+    logits, packed = folder / "memory-logits.safetensors", folder / "memory-packed"
+    shutil.rmtree(packed, ignore_errors=True)
     targets = [(target, quant) for target, quant in TARGETS if target != "deepseek"]
     plans = [
         [*convert(sparse, output, target, quant), "--dry-run"] for target, quant in targets]
@@ -42,12 +43,16 @@ def bench(fathom, model, plain, sparse, folder):
         ["verify", model, plain, "--tokens", tokens, "--isolate", "--mtp", "drop"],
         ["verify", "--record", model, "--tokens", tokens, "-o", fixture, "--overwrite"],
         ["verify", fixture, model],
+        ["pack", plain, packed], ["validate", packed, "--deep"], ["diff", plain, packed],
+        convert(packed, output, "gguf", "q4_k_m"), ["unpack", packed, "--check"],
+        ["unpack", packed, output],
         *(convert(plain, output, target, quant) for target, quant in TARGETS),
+        convert(model, output, "hf", "bf16"), ["validate", output, "--manifest"],
         ["inspect", sparse, "--tensors", "--format", "json"], ["validate", sparse], *plans,
     ]
     rows, worst = [], 0
     for command in commands:
-        if command[0] == "convert":
+        if command[0] in ("convert", "unpack"):
             shutil.rmtree(output, ignore_errors=True)
             other.unlink(missing_ok=True)
             command = [other if part == output and "gguf" in command else part for part in command]
@@ -55,7 +60,8 @@ def bench(fathom, model, plain, sparse, folder):
         worst = max(worst, done.peak_bytes)
         text = " ".join(part if isinstance(part, str) else part.name for part in command)
         rows.append((text, f"{done.seconds:.1f} s", f"{done.peak_bytes / 1e6:,.0f} MB"))
-    shutil.rmtree(output, ignore_errors=True)
+    for leftover in (output, packed):
+        shutil.rmtree(leftover, ignore_errors=True)
     for leftover in (other, tokens, fixture, logits):
         leftover.unlink(missing_ok=True)
     print_table("Peak memory", ("command", "wall time", "peak memory"), rows)
