@@ -73,7 +73,8 @@ struct NativePlanner {
     return PlannedOutput(
       tensors: tensors,
       layout: try NativeWriterLayout(
-        files, metadata: planner.recipe.provenance(of: tensors, from: planner.source)
+        files, metadata: planner.recipe.provenance(of: tensors, from: planner.source),
+        notes: planner.recipe.sourceHashes(of: tensors, from: planner.source)
       ).output,
       documents: [document] + rebuilt.documents,
       sideFiles: planner.source.sideFiles, dropped: planner.dropped + nameless,

@@ -71,7 +71,8 @@ extension Planner {
   func output() throws(Fault) -> PlannedOutput {
     let layout = try SafetensorsWriterLayout(
       tensors.map(\.entry), shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit,
-      metadata: [("format", "pt")] + recipe.provenance(of: tensors, from: source))
+      metadata: [("format", "pt")] + recipe.provenance(of: tensors, from: source),
+      notes: recipe.sourceHashes(of: tensors, from: source))
     let config = ConfigRewriting(
       source: source.networkConfig, weights: recipe.weights, fp8: target.fp8,
       section: section, dropsMTP: recipe.mtp == .drop
@@ -95,6 +96,9 @@ extension GGUFPlanner {
   func output() throws(Fault) -> PlannedOutput {
     var metadata = metadata
     metadata.note(recipe.provenance(of: tensors, from: source))
+    if let hashes = recipe.sourceHashes(of: tensors, from: source) {
+      metadata.note([(hashes.key, hashes.text)])
+    }
     return PlannedOutput(
       tensors: tensors,
       layout: try GGUFWriterLayout.layout(
@@ -109,6 +113,9 @@ extension GGUFRequantizer {
   func output(_ recipe: Recipe, _ source: SourceModel) throws(Fault) -> PlannedOutput {
     var metadata = metadata
     metadata.note(recipe.provenance(of: tensors, from: source))
+    if let hashes = recipe.sourceHashes(of: tensors, from: source) {
+      metadata.note([(hashes.key, hashes.text)])
+    }
     return PlannedOutput(
       tensors: tensors,
       layout: try GGUFWriterLayout.layout(

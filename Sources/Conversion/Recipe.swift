@@ -1,3 +1,4 @@
+public import Formats
 public import Tensors
 
 /// What the user asked for.
@@ -53,6 +54,9 @@ public struct Recipe: Sendable {
   public var writesManifest = true
   /// Whether the files of weights say what they were made from.
   public var embedsProvenance = false
+  /// The source's hashes for them to say, which stand before the weights and so are taken before;
+  /// nil for zeros in their places, which give a plan of the same size.
+  public var sourceHashes: ContentHashes?
 
   /// Most bytes of tensors in one file of a Hugging Face checkpoint where the user says nothing:
   /// what Hugging Face's own writers put into one.

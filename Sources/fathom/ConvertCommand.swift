@@ -92,7 +92,8 @@ struct ConvertCommand: ParsableCommand {
   @Flag(
     help: """
       Write into the files of weights too what they were made from and how: safetensors' metadata, \
-      or keys fathom.* of a GGUF file. Without this they are the peers' to the byte.
+      or keys fathom.* of a GGUF file. The source is read once more before, for its hashes. Without \
+      this the files are the peers' to the byte.
       """)
   var embedProvenance = false
 
@@ -117,6 +118,10 @@ struct ConvertCommand: ParsableCommand {
     if scaleFormat != nil && !isFP8 || blockSize != nil && !isFP8 && !isBlocked {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }
+    if embedProvenance, interruptions.freeSource {
+      throw ValidationError(
+        "--embed-provenance reads the source again with --resume, --free-source deletes it")
+    }
   }
 
   func run() throws {
@@ -130,6 +135,11 @@ struct ConvertCommand: ParsableCommand {
     let destination = dryRun ? nil : try interruptions.destination(output)
     let source = try interruptions.source(model, threads: threads, for: destination)
     try destination?.requireApart(from: source.place(of: model))
+    if embedProvenance, !dryRun {
+      recipe.sourceHashes = try ProgressLine.during(progress) { report throws(Fault) in
+        try ContentHashes(source.checkpoint.inventory, threads: threads, progress: report)
+      }
+    }
     let plan = try Plan(
       source, recipe: recipe, resources: Resources(threads: threads, memory: memory.bytes))
     guard let destination else { return try show(plan) }

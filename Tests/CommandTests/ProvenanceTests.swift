@@ -35,16 +35,10 @@ import Testing
       .string("checkpoint")
   }
 
-  /// `__metadata__` of every file of weights; an empty one where there is none.
-  private func metadata(_ folder: String) throws -> [JSONDocument] {
-    try workspace.names(folder).filter { $0.hasSuffix(".safetensors") }.map { name in
-      let file = try bytes("\(folder)/\(name)")
-      let count = file[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
-      let header = try JSONDocument(String(decoding: file[8..<8 + count], as: UTF8.self))
-      return try JSONDocument(
-        String(
-          decoding: JSONSerialization.data(withJSONObject: header["__metadata__"] ?? [:]),
-          as: UTF8.self))
+  /// Every file of weights in a folder.
+  private func files(_ folder: String) throws -> [SafetensorsView] {
+    try workspace.names(folder).filter { $0.hasSuffix(".safetensors") }.map {
+      try SafetensorsView(workspace.path("\(folder)/\($0)"))
     }
   }
 
@@ -60,42 +54,106 @@ import Testing
   func foldersSayWhatTheyWereMadeFrom(options: [String]) throws {
     _ = try convert("plain", options)
     _ = try convert("out", options + ["--embed-provenance"])
-    let all = try metadata("out")
-    #expect(!all.isEmpty)
-    for metadata in all {
-      #expect(metadata.string("fathom.source") == "tiny-fp8")
-      #expect(metadata.string("fathom.source.format") == "safetensors")
-      #expect(metadata.string("fathom.version")?.isEmpty == false)
+    let files = try files("out")
+    #expect(!files.isEmpty)
+    for file in files {
+      let metadata = file.metadata
+      #expect(metadata["fathom.source"] == "tiny-fp8")
+      #expect(metadata["fathom.source.format"] == "safetensors")
+      #expect(metadata["fathom.version"]?.isEmpty == false)
       #expect(
-        metadata.string("fathom.manifest")
+        metadata["fathom.manifest"]
           == (options.contains("--no-manifest") ? nil : "fathom-manifest.json"))
-      let recipe = try JSONDocument(metadata.string("fathom.recipe") ?? "")
+      let recipe = try JSONDocument(metadata["fathom.recipe"] ?? "")
       #expect(recipe.string("to") == options[1])
       if !options.contains("--no-manifest") {
-        try requireDecisions(metadata, in: "out/fathom-manifest.json")
+        let manifest = try JSONDocument(
+          String(decoding: bytes("out/fathom-manifest.json"), as: UTF8.self))
+        try requireDecisions(metadata, of: manifest)
+        try requireHashes(file, of: manifest, isMP: options.contains("--mp"))
       }
     }
-    #expect(try metadata("plain").allSatisfy { $0.string("fathom.version") == nil })
+    #expect(try self.files("plain").allSatisfy { $0.metadata["fathom.version"] == nil })
     #expect(try checkpoint("out") == checkpoint("plain"))
     #expect(try FathomProcess("validate", workspace.path("out"), "--deep").status == 0)
   }
 
   /// The counted decisions are those of the manifest's tensors.
-  private func requireDecisions(_ metadata: JSONDocument, in name: String) throws {
-    let manifest = try JSONDocument(String(decoding: bytes(name), as: UTF8.self))
+  private func requireDecisions(
+    _ metadata: [String: String], of manifest: JSONDocument
+  ) throws {
     var counts: [String: Int] = [:]
     for tensor in manifest.list("output", "tensors") {
       counts["\(tensor.string("decision") ?? ""): \(tensor.string("reason") ?? "")", default: 0] +=
         1
     }
-    let decisions = try JSONDocument(
-      "{\"all\": \(metadata.string("fathom.decisions") ?? "")}")
+    let decisions = try JSONDocument("{\"all\": \(metadata["fathom.decisions"] ?? "")}")
     var stated: [String: Int] = [:]
     for row in decisions.list("all") {
       stated["\(row.string("decision") ?? ""): \(row.string("reason") ?? "")", default: 0] +=
         row.integer("tensors") ?? 0
     }
     #expect(stated == counts)
+  }
+
+  /// A file's hashes are those that the manifest has of what the file's tensors were made from.
+  private func requireHashes(
+    _ file: SafetensorsView, of manifest: JSONDocument, isMP: Bool
+  ) throws {
+    #expect(
+      file.metadata["fathom.source.checkpoint"] == manifest.string("source", "checkpoint"))
+    var sources: Set<String> = []
+    for tensor in manifest.list("output", "tensors") {
+      let name = tensor.string("name") ?? ""
+      // Shards have tensors of one name: a manifest puts the shard before it.
+      let own = isMP ? String(name.split(separator: "/").last ?? "") : name
+      if file.header[own] != nil, !isMP || name.hasPrefix("\(file.stem)/") {
+        sources.formUnion(tensor["sources"] as? [String] ?? [])
+      }
+    }
+    var expected: [String: String] = [:]
+    for tensor in manifest.list("source", "tensors") {
+      guard let name = tensor.string("name"), sources.contains(name) else { continue }
+      expected[name] = tensor.string("hash")
+    }
+    var stated: [String: String] = [:]
+    for line in (file.metadata["fathom.source.hashes"] ?? "").split(separator: "\n") {
+      let parts = line.components(separatedBy: "  ")
+      #expect(stated.updateValue(parts[0], forKey: parts[2]) == nil)
+    }
+    #expect(!expected.isEmpty && stated == expected)
+  }
+
+  /// `fathom hash` takes what a file says as its own list.
+  @Test func hashesAreAListForTheCommandThatPrintsThem() throws {
+    _ = try convert("out", ["--to", "hf", "--quant", "bf16", "--embed-provenance"])
+    let said = try #require(try files("out").first?.metadata["fathom.source.hashes"])
+    try workspace.write("list", Array(said.utf8))
+    let check = ["hash", ProvenanceTests.model, "--check", workspace.path("list")]
+    #expect(try FathomProcess(check).status == 0)
+    try workspace.write("list", Array(said.replacing("  F8_E4M3", with: "0 F8_E4M3").utf8))
+    #expect(try FathomProcess(check).status != 0)
+  }
+
+  /// A plan gives every file its size before the hashes are known.
+  @Test func aDryRunKnowsTheSizes() throws {
+    let options = ["--to", "hf", "--max-shard-size", "500KB", "--embed-provenance"]
+    let plan = try JSONDocument(
+      printedBy: ["convert", ProvenanceTests.model, workspace.path("out"), "--dry-run"]
+        + options + ["--format", "json"], schema: "fathom.plan.1")
+    _ = try convert("out", options)
+    let files = plan.list("files")
+    #expect(files.count > 3)
+    for file in files {
+      #expect(try bytes("out/\(file.string("name") ?? "")").count == file.integer("bytes"))
+    }
+  }
+
+  @Test func whatIsReadAgainIsNotDeleted() throws {
+    let run = try convert(
+      "out", ["--to", "hf", "--embed-provenance", "--free-source", "--yes-delete-source"],
+      status: 64)
+    #expect(run.messages.contains("--free-source deletes it"))
   }
 
   @Test func soDoGGUFFilesAndWhatIsMadeFromThemDoesNotRepeatIt() throws {
@@ -108,6 +166,11 @@ import Testing
     ] {
       #expect(file.firstRange(of: encoded(key, value)) != nil, "\(key)")
     }
+    let hashes = try FathomProcess("hash", ProvenanceTests.model).output
+      .split(separator: "\n", omittingEmptySubsequences: false).dropLast(2)
+    #expect(
+      file.firstRange(
+        of: encoded("fathom.source.hashes", hashes.map { $0 + "\n" }.joined())) != nil)
     #expect(try bytes("plain.gguf").firstRange(of: Array("fathom.".utf8)) == nil)
     #expect(try checkpoint("out.gguf") == checkpoint("plain.gguf"))
     #expect(try FathomProcess("validate", workspace.path("out.gguf"), "--deep").status == 0)
@@ -138,6 +201,6 @@ import Testing
     let name = "a \"quoted\" \\ name\t"
     try FileManager.default.copyItem(atPath: ProvenanceTests.model, toPath: workspace.path(name))
     _ = try convert("out", ["--to", "hf", "--embed-provenance"], of: workspace.path(name))
-    #expect(try metadata("out").allSatisfy { $0.string("fathom.source") == name })
+    #expect(try files("out").allSatisfy { $0.metadata["fathom.source"] == name })
   }
 }

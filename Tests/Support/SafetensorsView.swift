@@ -4,6 +4,8 @@ import Foundation
 public struct SafetensorsView {
   /// Dimensions by name.
   public let header: [String: [Int]]
+  /// What the file says beside its tensors.
+  public let metadata: [String: String]
   private let ranges: [String: Range<Int>]
   private let path: String
 
@@ -21,8 +23,12 @@ public struct SafetensorsView {
       ranges[name] = 8 + length + offsets[0]..<8 + length + offsets[1]
     }
     self.header = header
+    metadata = (root as? [String: Any])?["__metadata__"] as? [String: String] ?? [:]
     self.ranges = ranges
   }
+
+  /// The file's name without its extension.
+  public var stem: String { URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent }
 
   /// The bytes of a tensor.
   public func bytes(of name: String) throws -> [UInt8] {

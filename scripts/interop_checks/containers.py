@@ -85,6 +85,12 @@ def check_provenance(report, folder, name, options, source):
                  said["fathom.source"] == source.name and recipe["to"] == options[1]
                  and sum(row["tensors"] for row in decisions) == len(hashes),
                  f"{len(decisions)} decisions")
+    lines = [line.split("  ") for line in said["fathom.source.hashes"].splitlines()]
+    stated, found = {line[2]: line[0] for line in lines}, tensor_hashes(source)
+    report.check(f"{name}: among it the hashes of the source, which are the peers'",
+                 stated and stated.items() <= found.items()
+                 and said["fathom.source.checkpoint"] == checkpoint_hash(found),
+                 f"{len(stated)} of {len(found)} tensors")
     report.check(f"{name}: nothing is said without being asked for",
                  not any(key.startswith("fathom.") for key in metadata_of(plain)))
     report.check(f"{name}: the tensors stay the same", hashes == tensor_hashes(plain))

@@ -198,7 +198,8 @@ struct MLXPlanner {
     let layout = try SafetensorsWriterLayout(
       tensors.map(\.entry), shardLimit: recipe.shardLimit ?? MLXRecipe.usualShardLimit,
       order: .given,
-      metadata: [("format", "mlx")] + recipe.provenance(of: tensors, from: source))
+      metadata: [("format", "mlx")] + recipe.provenance(of: tensors, from: source),
+      notes: recipe.sourceHashes(of: tensors, from: source))
     let documents = MLXDocuments(
       config: source.networkConfig, settings: settings,
       plainType: mlx.storage.map { _ in plainType },

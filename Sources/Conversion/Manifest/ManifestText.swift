@@ -28,9 +28,6 @@ struct ManifestText {
   let inventory: Inventory
   let source: PlannedManifest.Source
 
-  /// Stands where a hash will.
-  private static let blank = String(repeating: "0", count: 2 * BLAKE3Value.byteCount)
-
   /// Gives the text out in pieces.
   ///
   /// - Parameter hashes: nil for blanks of the same length.
@@ -133,7 +130,7 @@ struct ManifestText {
   }
 
   private func text(_ hash: BLAKE3Value?) -> JSONValue {
-    .string(hash?.text ?? ManifestText.blank)
+    .string(hash?.text ?? Provenance.blank)
   }
 
   private func tensorJSON(

@@ -5,8 +5,9 @@ internal import Tensors
 /// What a file of weights says of its own making: `fathom.*` in safetensors' `__metadata__` or among
 /// the keys of a GGUF file.
 ///
-/// A header stands before the weights and is written first, so that it has what a plan knows;
-/// hashes of the contents are in the manifest that it names.
+/// A header stands before the weights and is written first, so that it has what a plan knows: the
+/// source's hashes are taken before, in a reading of their own, those of the output are in the
+/// manifest that it names.
 enum Provenance {
   /// What its keys begin with.
   static let prefix = "fathom."
@@ -22,6 +23,12 @@ enum Provenance {
   static let decisions = prefix + "decisions"
   /// File name of the manifest, where there is one.
   static let manifest = prefix + "manifest"
+  /// Content hash of the whole source.
+  static let checkpoint = prefix + "source.checkpoint"
+  /// Content hashes of the tensors that a file's own are made from, lines as `fathom hash` prints.
+  static let hashes = prefix + "source.hashes"
+  /// Stands where a hash will.
+  static let blank = String(repeating: "0", count: 2 * BLAKE3Value.byteCount)
 }
 
 extension Recipe {
@@ -35,9 +42,31 @@ extension Recipe {
       (Provenance.recipe, JSONValue.object(portableJSON).text(indent: nil)),
       (Provenance.source, source.name), (Provenance.format, source.format.rawValue),
       (Provenance.decisions, Recipe.decisions(tensors).text(indent: nil)),
+      (Provenance.checkpoint, sourceHashes?.checkpoint.text ?? Provenance.blank),
     ]
     if writesManifest { result.append((Provenance.manifest, manifestName)) }
     return result
+  }
+
+  /// What they say of the contents of what their tensors are made from.
+  func sourceHashes(of tensors: [PlannedTensor], from source: SourceModel) -> TensorNotes? {
+    guard embedsProvenance else { return nil }
+    let stored = source.checkpoint.inventory.tensors
+    // The order of content hashes.
+    let order = stored.indices.sorted {
+      stored[$0].name.utf8.lexicographicallyPrecedes(stored[$1].name.utf8)
+    }
+    var lines = [Int](repeating: 0, count: stored.count)
+    for (line, index) in order.enumerated() { lines[index] = line }
+    return TensorNotes(
+      key: Provenance.hashes,
+      lines: order.enumerated().map { line, index in
+        let tensor = stored[index]
+        return TensorHash.line(
+          sourceHashes?.tensors[line].hash.text ?? Provenance.blank, tensor.type, tensor.shape,
+          tensor.name)
+      },
+      places: tensors.map { $0.sources.map { lines[$0.index] } })
   }
 
   /// File name of the output's manifest.

@@ -22,11 +22,12 @@ public struct NativeWriterLayout: Sendable {
   ///   - files: names of files, each with its tensors; the output's entries are those of all files
   ///     in this order.
   ///   - metadata: the member `__metadata__` of every header, which DeepSeek's own have not.
+  ///   - notes: what each file says of its own tensors there.
   /// - Throws: `.malformed` where all sizes together overflow, or a header becomes longer than
   ///   readers take.
   public init(
     _ files: [(name: String, entries: [OutputLayout.Entry])],
-    metadata: [(key: String, value: String)] = []
+    metadata: [(key: String, value: String)] = [], notes: TensorNotes? = nil
   ) throws(Fault) {
     let entries = files.flatMap(\.entries)
     let (total, overflow) = OutputLayout.totalSize(of: entries)
@@ -45,7 +46,7 @@ public struct NativeWriterLayout: Sendable {
         return left.name.utf8.lexicographicallyPrecedes(right.name.utf8)
       }
       let file = OutputLayout.File.safetensors(
-        named: name, entries, order: order, metadata: metadata)
+        named: name, entries, order: order, metadata: metadata, notes: notes)
       guard file.header.count - 8 <= SafetensorsHeader.lengthLimit else {
         throw Fault(
           .malformed, "gets a header that is too long", file: name,

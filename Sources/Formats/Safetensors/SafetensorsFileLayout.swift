@@ -7,10 +7,12 @@ extension OutputLayout.File {
   /// - Parameters:
   ///   - order: indices of the file's tensors in `entries`, in the order of their bytes.
   ///   - metadata: the member `__metadata__` of the header; there is none where it is empty.
+  ///   - notes: what it says of its tensors, the last entry of that member.
   static func safetensors(
     named name: String, _ entries: [OutputLayout.Entry], order: [Int],
-    metadata: [(key: String, value: String)]
+    metadata: [(key: String, value: String)], notes: TensorNotes?
   ) -> OutputLayout.File {
+    let metadata = metadata + (notes.map { [($0.key, $0.text(of: order))] } ?? [])
     var text = "{"
     var separator = ""
     for (key, value) in metadata {

@@ -37,10 +37,11 @@ public struct SafetensorsWriterLayout: Sendable {
   ///   - shardLimit: most bytes of tensors in one file; a larger tensor gets its own.
   ///   - order: the order in which files are filled.
   ///   - metadata: the member `__metadata__` of every header.
+  ///   - notes: what each file says of its own tensors there.
   /// - Throws: `.malformed` where all sizes together overflow.
   public init(
     _ entries: [Entry], shardLimit: Int, order: Order = .natural,
-    metadata: [(key: String, value: String)] = [("format", "pt")]
+    metadata: [(key: String, value: String)] = [("format", "pt")], notes: TensorNotes? = nil
   ) throws(Fault) {
     let (total, overflow) = OutputLayout.totalSize(of: entries)
     if let overflow {
@@ -50,11 +51,14 @@ public struct SafetensorsWriterLayout: Sendable {
       order == .natural ? naturalOrder(entries.map(\.name)) : Array(entries.indices)
     // A character may need six bytes.
     let reserved = 1024 + metadata.reduce(0) { $0 + 6 * ($1.key.utf8.count + $1.value.utf8.count) }
+    let headers = entries.indices.map { index in
+      Self.headerBound(entries[index]) + (notes?.headerBound(of: index) ?? 0)
+    }
     let shards = Self.shards(
-      of: entries, in: sequence, limit: shardLimit,
+      of: entries, in: sequence, limit: shardLimit, headers: headers,
       headerLimit: SafetensorsHeader.lengthLimit - reserved)
     let files = shards.enumerated().map { number, tensors in
-      Self.file(named: Self.name(number, of: shards.count), entries, tensors, metadata)
+      Self.file(named: Self.name(number, of: shards.count), entries, tensors, metadata, notes)
     }
     output = OutputLayout(entries: entries, files: files, totalSize: total)
   }
@@ -77,14 +81,14 @@ public struct SafetensorsWriterLayout: Sendable {
 
   /// Divides the tensors, in that order, into runs of at most `limit` bytes.
   private static func shards(
-    of entries: [Entry], in order: [Int], limit: Int, headerLimit: Int
+    of entries: [Entry], in order: [Int], limit: Int, headers: [Int], headerLimit: Int
   ) -> [[Int]] {
     var shards: [[Int]] = [[]]
     var bytes = 0
     var header = 0
     for index in order {
       let entry = entries[index]
-      let headerBytes = headerBound(entry)
+      let headerBytes = headers[index]
       let isFull =
         bytes + entry.byteCount > limit
         || header + headerBytes > headerLimit
@@ -116,14 +120,15 @@ public struct SafetensorsWriterLayout: Sendable {
 
   private static func file(
     named name: String, _ entries: [Entry], _ tensors: [Int],
-    _ metadata: [(key: String, value: String)]
+    _ metadata: [(key: String, value: String)], _ notes: TensorNotes?
   ) -> File {
     let even = tensors.filter { entries[$0].byteCount % 8 == 0 }
     let odd = tensors.filter { entries[$0].byteCount % 8 != 0 }
     // Swift's sort is stable: within one element size the natural order stays.
     let order =
       even + odd.sorted { entries[$0].storedType.bits > entries[$1].storedType.bits }
-    return .safetensors(named: name, entries, order: order, metadata: metadata)
+    return .safetensors(
+      named: name, entries, order: order, metadata: metadata, notes: notes)
   }
 }
 

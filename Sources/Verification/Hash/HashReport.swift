@@ -27,11 +27,7 @@ public struct HashReport: Sendable {
   /// the verdict.
   public func writeText(_ write: (String) throws(Fault) -> Void) throws(Fault) {
     guard let check else {
-      for tensor in hashes.tensors {
-        try write(
-          "\(tensor.hash.text)  \(tensor.type.rawValue) \(tensor.shape)  \(tensor.name.printable)\n"
-        )
-      }
+      for tensor in hashes.tensors { try write(tensor.line) }
       return try write("\(hashes.checkpoint.text)  \(totals)\n")
     }
     for difference in check.differences {
