@@ -150,9 +150,11 @@ import Testing
   }
 
   @Test func whatIsReadAgainIsNotDeleted() throws {
+    let copy = workspace.path("model")
+    try FileManager.default.copyItem(atPath: ProvenanceTests.model, toPath: copy)
     let run = try convert(
       "out", ["--to", "hf", "--embed-provenance", "--free-source", "--yes-delete-source"],
-      status: 64)
+      of: copy, status: 64)
     #expect(run.messages.contains("--free-source deletes it"))
   }
 
