@@ -135,14 +135,20 @@ struct ConvertCommand: ParsableCommand {
     let destination = dryRun ? nil : try interruptions.destination(output)
     let source = try interruptions.source(model, threads: threads, for: destination)
     try destination?.requireApart(from: source.place(of: model))
-    if embedProvenance, !dryRun {
+    let resources = Resources(threads: threads, memory: memory.bytes)
+    var plan = try Plan(source, recipe: recipe, resources: resources)
+    guard let destination else { return try show(plan) }
+    if embedProvenance {
+      // What cannot be planned or has no room is refused before all of the source is read; what an
+      // earlier run left may make room, or save some.
+      if !interruptions.resume, try Folder.kind(of: destination.workPath) == nil {
+        try destination.requireSpace(plan.byteCount, files: plan.files.count)
+      }
       recipe.sourceHashes = try ProgressLine.during(progress) { report throws(Fault) in
         try ContentHashes(source.checkpoint.inventory, threads: threads, progress: report)
       }
+      plan = try Plan(source, recipe: recipe, resources: resources)
     }
-    let plan = try Plan(
-      source, recipe: recipe, resources: Resources(threads: threads, memory: memory.bytes))
-    guard let destination else { return try show(plan) }
     for warning in plan.warnings { Console.message("fathom: warning: \(warning.printable)") }
     let result = try interruptions.run(plan, from: source, to: destination, progress)
     try Console.write(
