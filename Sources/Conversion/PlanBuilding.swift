@@ -95,10 +95,7 @@ extension GGUFPlanner {
   /// One file, or splits of it.
   func output() throws(Fault) -> PlannedOutput {
     var metadata = metadata
-    metadata.note(recipe.provenance(of: tensors, from: source))
-    if let hashes = recipe.sourceHashes(of: tensors, from: source) {
-      metadata.note([(hashes.key, hashes.text)])
-    }
+    metadata.note(recipe, of: tensors, from: source)
     return PlannedOutput(
       tensors: tensors,
       layout: try GGUFWriterLayout.layout(
@@ -112,10 +109,7 @@ extension GGUFRequantizer {
   /// One file, or splits of it, which may be those of the source.
   func output(_ recipe: Recipe, _ source: SourceModel) throws(Fault) -> PlannedOutput {
     var metadata = metadata
-    metadata.note(recipe.provenance(of: tensors, from: source))
-    if let hashes = recipe.sourceHashes(of: tensors, from: source) {
-      metadata.note([(hashes.key, hashes.text)])
-    }
+    metadata.note(recipe, of: tensors, from: source)
     return PlannedOutput(
       tensors: tensors,
       layout: try GGUFWriterLayout.layout(

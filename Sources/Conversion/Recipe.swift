@@ -55,7 +55,7 @@ public struct Recipe: Sendable {
   /// Whether the files of weights say what they were made from.
   public var embedsProvenance = false
   /// The source's hashes for them to say, which stand before the weights and so are taken before;
-  /// nil for zeros in their places, which give a plan of the same size.
+  /// nil for stand-ins, which give a plan of the same size.
   public var sourceHashes: ContentHashes?
 
   /// Most bytes of tensors in one file of a Hugging Face checkpoint where the user says nothing:

@@ -33,15 +33,8 @@ public struct TensorHash: Sendable, Hashable {
     hash = BLAKE3.hash(Array("\(type.rawValue) [\(dimensions)]\n".utf8) + bytes.bytes)
   }
 
-  /// Its line in a list.
-  public var line: String { TensorHash.line(hash.text, type, shape, name) }
-
-  /// A tensor's line in a list, with its end.
-  public static func line(
-    _ hash: String, _ type: ElementType, _ shape: Shape, _ name: String
-  ) -> String {
-    "\(hash)  \(type.rawValue) \(shape)  \(name.printable)\n"
-  }
+  /// Its line in a list, with its end.
+  public var line: String { "\(hash.text)  \(type.rawValue) \(shape)  \(name.printable)\n" }
 }
 
 /// Hashes of everything that a checkpoint's tensors hold (schema `fathom.hash/1`).

@@ -28,6 +28,9 @@ struct ManifestText {
   let inventory: Inventory
   let source: PlannedManifest.Source
 
+  /// Stands where a hash will.
+  private static let blank = String(repeating: "0", count: 2 * BLAKE3Value.byteCount)
+
   /// Gives the text out in pieces.
   ///
   /// - Parameter hashes: nil for blanks of the same length.
@@ -55,28 +58,27 @@ struct ManifestText {
           "manifest": source.manifest == nil ? .null : text(hashes?.sourceManifest),
           "checkpoint": isWhole ? text(checkpoint) : .null,
         ]))
-    try writeList("tensors", inventory.tensors.indices, write) { index in
+    try StreamedJSON.list("tensors", depth: 2, inventory.tensors.indices, write) { index in
       let tensor = inventory.tensors[index]
-      return tensorJSON(
-        tensor.name, tensor.type, tensor.shape, tensor.byteCount,
-        source.isUsed[index] ? text(stored[index]??.hash) : .null)
+      return .object(
+        tensorJSON(
+          tensor.name, tensor.type, tensor.shape, tensor.byteCount,
+          source.isUsed[index] ? text(stored[index]??.hash) : .null))
     }
     try write(
       "\n  },\n  \"output\": "
         + open([
           "checkpoint": text(made.map { ContentHashes($0).checkpoint })
         ]))
-    try writeList("files", files.indices, write) { index in
-      let file = files[index]
-      return [
+    try StreamedJSON.list("files", depth: 2, files, write) { file in
+      .object([
         "name": .string(file.name), "bytes": .integer(file.byteCount),
         "kind": .string(file.kind.rawValue),
         "hash": file.kind == .weights ? .null : text(hashes?.files[file.name]),
-      ]
+      ])
     }
-    try write(",")
     let places = placed
-    try writeList("tensors", places.indices, write) { index in
+    try StreamedJSON.list("tensors", depth: 2, places.indices, write) { index in
       let tensor = output.tensors[places[index].tensor]
       var json = tensorJSON(
         places[index].name, tensor.entry.storedType, tensor.entry.storedShape,
@@ -86,7 +88,7 @@ struct ManifestText {
       json["reason"] = .string(tensor.reason)
       json["sources"] = .array(
         tensor.sources.map { .string(inventory.tensors[$0.index].name) })
-      return json
+      return .object(json)
     }
     try write("\n  }\n}\n")
   }
@@ -130,7 +132,7 @@ struct ManifestText {
   }
 
   private func text(_ hash: BLAKE3Value?) -> JSONValue {
-    .string(hash?.text ?? Provenance.blank)
+    .string(hash?.text ?? ManifestText.blank)
   }
 
   private func tensorJSON(
@@ -145,18 +147,6 @@ struct ManifestText {
 
   /// An object whose last members follow.
   private func open(_ object: JSONObject) -> String {
-    String(JSONValue.object(object).text(indent: nil).dropLast()) + ","
-  }
-
-  private func writeList(
-    _ key: String, _ items: Range<Int>, _ write: (String) throws(Fault) -> Void,
-    _ json: (Int) -> JSONObject
-  ) throws(Fault) {
-    try write("\n    \"\(key)\": [")
-    for index in items {
-      try write(
-        (index == 0 ? "\n      " : ",\n      ") + JSONValue.object(json(index)).text(indent: nil))
-    }
-    try write(items.isEmpty ? "]" : "\n    ]")
+    String(JSONValue.object(object).text(indent: nil).dropLast())
   }
 }

@@ -27,8 +27,6 @@ enum Provenance {
   static let checkpoint = prefix + "source.checkpoint"
   /// Content hashes of the tensors that a file's own are made from, lines as `fathom hash` prints.
   static let hashes = prefix + "source.hashes"
-  /// Stands where a hash will.
-  static let blank = String(repeating: "0", count: 2 * BLAKE3Value.byteCount)
 }
 
 extension Recipe {
@@ -42,7 +40,7 @@ extension Recipe {
       (Provenance.recipe, JSONValue.object(portableJSON).text(indent: nil)),
       (Provenance.source, source.name), (Provenance.format, source.format.rawValue),
       (Provenance.decisions, Recipe.decisions(tensors).text(indent: nil)),
-      (Provenance.checkpoint, sourceHashes?.checkpoint.text ?? Provenance.blank),
+      (Provenance.checkpoint, hashes(of: source).checkpoint.text),
     ]
     if writesManifest { result.append((Provenance.manifest, manifestName)) }
     return result
@@ -52,21 +50,27 @@ extension Recipe {
   func sourceHashes(of tensors: [PlannedTensor], from source: SourceModel) -> TensorNotes? {
     guard embedsProvenance else { return nil }
     let stored = source.checkpoint.inventory.tensors
-    // The order of content hashes.
-    let order = stored.indices.sorted {
-      stored[$0].name.utf8.lexicographicallyPrecedes(stored[$1].name.utf8)
-    }
-    var lines = [Int](repeating: 0, count: stored.count)
-    for (line, index) in order.enumerated() { lines[index] = line }
+    let hashes = hashes(of: source).tensors
+    var lines: [String: Int] = [:]
+    for (line, tensor) in hashes.enumerated() { lines[tensor.name] = line }
     return TensorNotes(
-      key: Provenance.hashes,
-      lines: order.enumerated().map { line, index in
-        let tensor = stored[index]
-        return TensorHash.line(
-          sourceHashes?.tensors[line].hash.text ?? Provenance.blank, tensor.type, tensor.shape,
-          tensor.name)
-      },
-      places: tensors.map { $0.sources.map { lines[$0.index] } })
+      key: Provenance.hashes, lines: hashes.map(\.line),
+      places: tensors.map { tensor in
+        tensor.sources.map { part in
+          guard let line = lines[stored[part.index].name] else {
+            preconditionFailure("hashes of another model")
+          }
+          return line
+        }
+      })
+  }
+
+  /// The source's hashes, or others of the same length while they are not known.
+  private func hashes(of source: SourceModel) -> ContentHashes {
+    let unknown = BLAKE3.hash([])
+    return sourceHashes
+      ?? ContentHashes(
+        source.checkpoint.inventory.tensors.map { TensorHash($0, bytes: unknown) })
   }
 
   /// File name of the output's manifest.
@@ -100,9 +104,16 @@ extension Recipe {
 }
 
 extension Metadata {
-  /// Adds what a file says of its making.
-  mutating func note(_ provenance: [(key: String, value: String)]) {
-    for (key, value) in provenance { self[key] = .string(value) }
+  /// Adds what files say of their making, all of them in one place.
+  mutating func note(
+    _ recipe: Recipe, of tensors: [PlannedTensor], from source: SourceModel
+  ) {
+    for (key, value) in recipe.provenance(of: tensors, from: source) {
+      self[key] = .string(value)
+    }
+    if let hashes = recipe.sourceHashes(of: tensors, from: source) {
+      self[hashes.key] = .string(hashes.text)
+    }
   }
 }
 

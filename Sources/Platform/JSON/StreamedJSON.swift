@@ -9,22 +9,25 @@ public enum StreamedJSON {
     try write(String(JSONValue.object(head).text().dropLast("\n}".count)))
   }
 
-  /// Writes a member that is a list.
+  /// Writes a member that is a list, behind others.
   ///
-  /// - Parameter json: an element's entry.
+  /// - Parameters:
+  ///   - depth: objects that it stands in.
+  ///   - json: an element's entry.
   public static func list<Elements: Collection>(
-    _ key: String, _ elements: Elements, _ write: (String) throws(Fault) -> Void,
-    _ json: (Elements.Element) -> JSONValue
+    _ key: String, depth: Int = 1, _ elements: Elements,
+    _ write: (String) throws(Fault) -> Void, _ json: (Elements.Element) -> JSONValue
   ) throws(Fault) {
-    var start = ",\n  "
+    let line = "\n" + String(repeating: "  ", count: depth)
+    var start = "," + line
     JSONValue.quote(key, to: &start)
     try write(start + ": [")
-    var separator = "\n    "
+    var separator = line + "  "
     for element in elements {
       try write(separator + json(element).text(indent: nil))
-      separator = ",\n    "
+      separator = "," + line + "  "
     }
-    try write(elements.isEmpty ? "]" : "\n  ]")
+    try write(elements.isEmpty ? "]" : line + "]")
   }
 
   /// Writes the closing brace.
