@@ -10,7 +10,7 @@ struct AssemblyProducer {
   /// What values become.
   let type: ElementType
   /// The output's name, for faults.
-  let name: String
+  let name: ExactText
   let reader: AssemblyReader
   /// Memory for values before they are encoded.
   let values: UnsafeMutableBufferPointer<Float>

@@ -49,7 +49,7 @@ public struct BufferPlan: Sendable, Hashable {
   ///   - kept: bytes beyond which keeping parts is of no use.
   /// - Throws: `.usage` where even one thread's buffers exceed the memory.
   init(
-    _ resources: Resources, indivisible: (tensor: String, bytes: Int)?, kept: Int
+    _ resources: Resources, indivisible: (tensor: ExactText, bytes: Int)?, kept: Int
   ) throws(Fault) {
     let least = max(BufferPlan.smallestTile, indivisible?.bytes ?? 0)
     // Two slots a thread and two to spare, and a scratch buffer each.

@@ -14,7 +14,7 @@ struct NativePlanner {
   private var nameless: [DroppedTensor] = []
   /// File after file, in the order of `files`.
   private var tensors: [PlannedTensor] = []
-  private var files: [(name: String, entries: [OutputLayout.Entry])] = []
+  private var files: [(name: ExactText, entries: [OutputLayout.Entry])] = []
 
   /// Decides every tensor.
   ///

@@ -1,6 +1,6 @@
 public import Codecs
 public import Formats
-internal import Platform
+public import Platform
 public import Tensors
 
 /// How an output tensor comes about from the values that it is assembled of.
@@ -126,7 +126,7 @@ extension ElementType {
 /// A tensor of the source that the output does not have.
 public struct DroppedTensor: Sendable, Hashable {
   /// Its name.
-  public let name: String
+  public let name: ExactText
   /// Why it is left out.
   public let reason: String
 }
@@ -148,7 +148,7 @@ public struct PlannedFile: Sendable, Hashable {
   }
 
   /// File name in the output folder.
-  public let name: String
+  public let name: ExactText
   /// Its exact size.
   public let byteCount: Int
   /// What it is.
@@ -157,7 +157,7 @@ public struct PlannedFile: Sendable, Hashable {
 
 /// A file that a plan writes from memory: an index, a config.
 struct PlannedDocument: Sendable {
-  let name: String
+  let name: ExactText
   let kind: PlannedFile.Kind
   let bytes: [UInt8]
 }

@@ -13,7 +13,7 @@ struct Planner {
   /// The `quantization_config` that takes the place of the source's.
   let section: JSONValue?
   /// What the output's config implies, by name, for the MTP layers that are there.
-  private let implied: [String: ExpectedTensor]
+  private let implied: [ExactText: ExpectedTensor]
   private(set) var tensors: [PlannedTensor] = []
   private(set) var dropped: [DroppedTensor] = []
   private var unexpected: [String] = []
@@ -117,7 +117,7 @@ struct Planner {
       return
     }
     let expected = implied[weight.name]
-    if expected == nil { unexpected.append(weight.name) }
+    if expected == nil { unexpected.append(weight.name.text) }
     if case .compressedTensors = recipe.target { return try decideCompressed(weight, expected) }
     guard let weights = recipe.weights else { return try keep(weight, expected) }
     if expected?.storage == .float32 {
@@ -250,7 +250,7 @@ struct Planner {
 
   mutating func add(
     _ weight: SourceWeight, _ type: ElementType, _ reason: String, operation: Operation? = nil,
-    name: String? = nil, shape: Shape? = nil
+    name: ExactText? = nil, shape: Shape? = nil
   ) throws(Fault) {
     try append(
       OutputLayout.Entry(name: name ?? weight.name, type: type, shape: shape ?? weight.shape),

@@ -26,7 +26,7 @@ struct RebuiltFiles {
   private mutating func addTokenizer(_ gguf: GGUFModel) {
     do throws(Fault) {
       let tokenizer = try RebuiltTokenizer(
-        gguf.files.metadata, contextLength: gguf.config.contextLength, file: gguf.files.name)
+        gguf.files.metadata, contextLength: gguf.config.contextLength, file: gguf.files.name.text)
       add("tokenizer.json", tokenizer.files.tokenizer)
       if let settings = tokenizer.files.settings { add("tokenizer_config.json", settings) }
       lost += tokenizer.lost
@@ -49,6 +49,6 @@ struct RebuiltFiles {
 
   private mutating func add(_ name: String, _ json: JSONValue) {
     documents.append(
-      PlannedDocument(name: name, kind: .side, bytes: Array((json.text() + "\n").utf8)))
+      PlannedDocument(name: ExactText(name), kind: .side, bytes: Array((json.text() + "\n").utf8)))
   }
 }

@@ -1,4 +1,5 @@
 public import Formats
+public import Platform
 public import Tensors
 
 /// What the user asked for.
@@ -38,7 +39,7 @@ public struct Recipe: Sendable {
   /// The format.
   public var target: Target
   /// Name of the output; splits of a GGUF file are named after it.
-  public var outputName: String
+  public var outputName: ExactText
   /// Storage of the weights of a Hugging Face checkpoint; nil leaves every tensor in the type that
   /// it has.
   public var weights: WeightStorage?
@@ -64,7 +65,7 @@ public struct Recipe: Sendable {
 
   /// Makes a recipe.
   public init(
-    target: Target = .huggingFace, outputName: String = "model", weights: WeightStorage? = nil,
+    target: Target = .huggingFace, outputName: ExactText = "model", weights: WeightStorage? = nil,
     mtp: MTP = .keep, shardLimit: Int? = nil, blockSize: BlockSize? = nil,
     scaleFormat: ScaleFormat? = nil
   ) {

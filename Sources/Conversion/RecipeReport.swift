@@ -20,7 +20,7 @@ extension Recipe {
   var portableJSON: JSONObject {
     var json = json
     if case .gguf(let gguf) = target, let matrix = gguf.importance {
-      json["importanceMatrix"] = .string(Folder.name(of: matrix.path))
+      json["importanceMatrix"] = .string(Folder.name(of: matrix.path).text)
     }
     return json
   }

@@ -1,17 +1,17 @@
 internal import Formats
-internal import Platform
+public import Platform
 
 /// A file that is copied as it is: tokenizer, generation settings, licence, model code.
 public struct SideFile: Sendable, Hashable {
   /// Its name.
-  public let name: String
+  public let name: ExactText
   /// Where its bytes are.
   public let path: String
   /// Its size.
   public let byteCount: Int
 
   /// Endings of files that hold weights or speak about their placement; they are not copied.
-  private static let weightEndings = [
+  private static let weightEndings: [ExactText] = [
     ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".gguf", ".pt", ".pth",
     ".ckpt", ".h5", ".msgpack", ".npz", ".onnx",
   ]
@@ -21,13 +21,13 @@ public struct SideFile: Sendable, Hashable {
   /// - Parameter config: name of the file that describes the network, which is written anew.
   /// - Returns: the files, and a line for each entry that is left out for a reason worth telling.
   static func list(
-    in folder: String, except config: String
+    in folder: String, except config: ExactText
   ) throws(Fault) -> (files: [SideFile], skipped: [String]) {
     // A manifest and a list of packed files speak of the source alone: the output gets its own
     // manifest, which names that one.
     try list(in: folder) { name in
       name == config || name == PackReport.fileName || ManifestName.isOne(name)
-        || weightEndings.contains { name.lowercased().hasSuffix($0) }
+        || weightEndings.contains { ExactText(name.text.lowercased()).hasSuffix($0) }
     }
   }
 
@@ -40,7 +40,7 @@ public struct SideFile: Sendable, Hashable {
   /// - Parameter isLeftOut: whether a name is of no concern.
   /// - Returns: the files, and a line for each entry that is left out for a reason worth telling.
   static func list(
-    in folder: String, leavingOut isLeftOut: (String) -> Bool
+    in folder: String, leavingOut isLeftOut: (ExactText) -> Bool
   ) throws(Fault) -> (files: [SideFile], skipped: [String]) {
     var files: [SideFile] = []
     var skipped: [String] = []

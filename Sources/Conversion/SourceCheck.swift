@@ -46,7 +46,7 @@ struct SourceCheck {
     for (tensor, scaling) in weight.assembly.leaves {
       if tensor.type == .f8E4M3, scaling == nil, isQuantizable {
         throw fault(
-          weight, "has no scales", ExpectedTensor.scaleName(for: expected.name), "nothing")
+          weight, "has no scales", ExpectedTensor.scaleName(for: expected.name).text, "nothing")
       }
       let isCode = scaling != nil || source.format != .safetensors && tensor.type.isBlock
       guard SourceWeights.plainTypes.contains(tensor.type) || isCode && isQuantizable else {

@@ -124,11 +124,9 @@ public struct SourceModel: Sendable {
   }
 
   /// The index in `model.layers.N.…`, nil for other names.
-  public static func layer(of name: String) -> Int? {
-    let prefix = "model.layers."
-    guard name.hasPrefix(prefix) else { return nil }
-    let digits = name.utf8.dropFirst(prefix.utf8.count).prefix { $0 != UInt8(ascii: ".") }
-    return Int(String(Substring(digits)))
+  public static func layer(of name: ExactText) -> Int? {
+    guard let rest = name.without(prefix: "model.layers.") else { return nil }
+    return Int(String(Substring(rest.utf8.prefix { $0 != UInt8(ascii: ".") })))
   }
 }
 

@@ -41,7 +41,7 @@ public struct Checkpoint: Sendable {
       throw Fault(
         .malformed, "names a file outside its folder", file: survey.index?.path,
         tensor: survey.index?.firstTensor(in: foreign), expected: "a plain file name",
-        found: foreign)
+        found: foreign.text)
     }
     guard !survey.shards.isEmpty else {
       throw Fault(.notFound, "holds no safetensors file", file: survey.folder)

@@ -23,9 +23,9 @@ public struct CheckpointSurvey: Sendable {
   /// The index, nil where there is none.
   public let index: SafetensorsIndex?
   /// Files in the order of their names, each with its state.
-  public let shards: [(name: String, state: ShardState)]
+  public let shards: [(name: ExactText, state: ShardState)]
   /// File names in the index that leave the folder; they are not opened.
-  public let foreignFiles: [String]
+  public let foreignFiles: [ExactText]
 
   /// Looks at a folder, or at one `.safetensors` file beside a `config.json`.
   ///
@@ -68,7 +68,7 @@ public struct CheckpointSurvey: Sendable {
       standIns: standIns)
     try rest.run(threads: threads)
     shards = (reader.states + rest.states).sorted {
-      $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
+      $0.name < $1.name
     }
   }
 
@@ -96,14 +96,14 @@ public struct CheckpointSurvey: Sendable {
   }
 
   /// What stands before the names of a file's tensors, where several files use the same ones.
-  public func prefix(of file: String) -> String {
-    isNative ? NativeShardName(file).map { $0.stem + "/" } ?? "" : ""
+  public func prefix(of file: ExactText) -> ExactText {
+    isNative ? NativeShardName(file).map { "\($0.stem)/" } ?? "" : ""
   }
 
   /// `config.json`; beside DeepSeek's own shards, which come without one, the only file that is
   /// called like those of its repository: `config_671B.json`.
   private static func configFile(
-    in folder: String, beside shards: [String]
+    in folder: String, beside shards: [ExactText]
   ) throws(Fault) -> String {
     let usual = Folder.join(folder, "config.json")
     guard try Folder.kind(of: usual) == nil,
@@ -136,24 +136,23 @@ enum ShardNames {
     let total: Int
     let digits: Int
 
-    init?(_ name: String) {
-      guard name.hasSuffix(".safetensors") else { return nil }
-      let parts = name.dropLast(".safetensors".count).split(
-        separator: "-", omittingEmptySubsequences: false)
+    init?(_ name: ExactText) {
+      guard let stem = name.without(suffix: ".safetensors") else { return nil }
+      let parts = stem.split(separator: "-")
       guard parts.count >= 4, parts[parts.count - 2] == "of",
-        let number = Int(parts[parts.count - 3]), let total = Int(parts[parts.count - 1]),
+        let number = Int(parts[parts.count - 3].text), let total = Int(parts[parts.count - 1].text),
         (1...max(total, 1)).contains(number), total <= 1_000_000
       else { return nil }
-      stem = parts[..<(parts.count - 3)].joined(separator: "-")
+      self.stem = parts[..<(parts.count - 3)].joined(separator: "-")
       self.number = number
       self.total = total
-      digits = parts[parts.count - 1].count
+      digits = parts[parts.count - 1].utf8.count
     }
   }
 
   /// Files that belong to a checkpoint without asking an index: numbered shards; else DeepSeek's
   /// model-parallel ones; else `model.safetensors`; else every safetensors file.
-  static func candidates(_ names: [String]) -> [String] {
+  static func candidates(_ names: [ExactText]) -> [ExactText] {
     let numbered = names.filter { Numbered($0) != nil }
     if !numbered.isEmpty { return numbered }
     let native = names.filter { NativeShardName($0) != nil }
@@ -163,7 +162,7 @@ enum ShardNames {
   }
 
   /// Names that a numbered set lacks: 3 of 163 implies the other 162.
-  static func missing(_ names: [String]) -> [String] {
+  static func missing(_ names: [ExactText]) -> [ExactText] {
     var sets: [String: (first: Numbered, numbers: Set<Int>)] = [:]
     for name in names {
       guard let parts = Numbered(name) else { continue }
@@ -180,7 +179,7 @@ enum ShardNames {
     return missing
   }
 
-  private static func name(_ parts: Numbered, number: Int) -> String {
+  private static func name(_ parts: Numbered, number: Int) -> ExactText {
     let digits = String(number)
     let padding = String(repeating: "0", count: max(0, parts.digits - digits.count))
     let total = String(parts.total)

@@ -4,7 +4,7 @@ public import Tensors
 /// What a tensor holds, whatever its name, its file and its place in it.
 public struct TensorHash: Sendable, Hashable {
   /// Its name in the checkpoint's own dialect; the hash does not cover it.
-  public let name: String
+  public let name: ExactText
   /// Storage of its elements.
   public let type: ElementType
   /// Its dimensions, outermost first.
@@ -23,7 +23,7 @@ public struct TensorHash: Sendable, Hashable {
 
   /// Hashes what a tensor is together with the hash of its bytes.
   public init(
-    name: String, type: ElementType, shape: Shape, byteCount: Int, bytes: BLAKE3Value
+    name: ExactText, type: ElementType, shape: Shape, byteCount: Int, bytes: BLAKE3Value
   ) {
     self.name = name
     self.type = type

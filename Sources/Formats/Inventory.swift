@@ -4,7 +4,7 @@ public import Tensors
 /// A tensor as a file stores it.
 public struct StoredTensor: Sendable, Hashable {
   /// Its name in the file's own dialect.
-  public let name: String
+  public let name: ExactText
   /// Storage of its elements.
   public let type: ElementType
   /// Its dimensions, outermost first.
@@ -20,7 +20,7 @@ public struct StoredTensor: Sendable, Hashable {
 
   /// Makes a record; a parser has checked that the range lies inside the file.
   public init(
-    name: String, type: ElementType, shape: Shape, shard: Int, offset: Int, byteCount: Int
+    name: ExactText, type: ElementType, shape: Shape, shard: Int, offset: Int, byteCount: Int
   ) {
     self.name = name
     self.type = type
@@ -33,12 +33,12 @@ public struct StoredTensor: Sendable, Hashable {
 
 extension StoredTensor {
   /// The same place under another name.
-  public func renamed(_ name: String) -> StoredTensor {
+  public func renamed(_ name: ExactText) -> StoredTensor {
     part(named: name, type, shape, from: 0, byteCount: byteCount)
   }
 
   private func part(
-    named name: String, _ type: ElementType, _ shape: Shape, from start: Int, byteCount: Int
+    named name: ExactText, _ type: ElementType, _ shape: Shape, from start: Int, byteCount: Int
   ) -> StoredTensor {
     var part = StoredTensor(
       name: name, type: type, shape: shape, shard: shard, offset: offset + start,
@@ -69,14 +69,14 @@ extension StoredTensor {
 /// One file of a checkpoint whose header has been read and checked.
 public struct Shard: Sendable {
   /// File name below the checkpoint's folder.
-  public let name: String
+  public let name: ExactText
   /// The open file.
   public let file: InputFile
   /// Free-form metadata of the header, in the order in which it stands there.
   public let metadata: [(key: String, value: String)]
 
   /// Makes a record of an open file.
-  public init(name: String, file: InputFile, metadata: [(key: String, value: String)]) {
+  public init(name: ExactText, file: InputFile, metadata: [(key: String, value: String)]) {
     self.name = name
     self.file = file
     self.metadata = metadata
@@ -89,14 +89,14 @@ public struct Inventory: Sendable {
   public let shards: [Shard]
   /// The tensors, shard after shard, in the order of their bytes.
   public let tensors: [StoredTensor]
-  private let indices: [String: Int]
+  private let indices: [ExactText: Int]
 
   /// Joins the tensors of all shards.
   ///
   /// - Throws: `.malformed` where a name stands twice.
   public init(shards: [Shard], tensors: [StoredTensor]) throws(Fault) {
     try Inventory.requireRoom(for: tensors.count)
-    var indices: [String: Int] = [:]
+    var indices: [ExactText: Int] = [:]
     indices.reserveCapacity(tensors.count)
     var tensors = tensors
     for (index, tensor) in tensors.enumerated() {
@@ -123,7 +123,7 @@ public struct Inventory: Sendable {
   }
 
   /// The tensor of that name, nil where there is none.
-  public subscript(name: String) -> StoredTensor? { indices[name].map { tensors[$0] } }
+  public subscript(name: ExactText) -> StoredTensor? { indices[name].map { tensors[$0] } }
 
   /// Reads bytes `range` of a tensor, counted from its own start.
   public func read(

@@ -4,21 +4,18 @@ public import Platform
 /// were made from (schema `fathom.manifest/1`).
 public enum ManifestName {
   /// Its name in a folder that is a model; what stands before it names a file that is one.
-  public static let folder = "fathom-manifest.json"
+  public static let folder: ExactText = "fathom-manifest.json"
 
   /// The name beside a GGUF file, or beside the splits of one, which share it: `v3.gguf` and
   /// `v3-00001-of-00003.gguf` have `v3.fathom-manifest.json`.
-  public static func beside(_ file: String) -> String {
-    let ending = ".gguf"
-    let stem =
-      GGUFSplitName(file)?.stem
-      ?? (file.hasSuffix(ending) ? String(file.dropLast(ending.count)) : file)
+  public static func beside(_ file: ExactText) -> ExactText {
+    let stem = GGUFSplitName(file)?.stem ?? file.without(suffix: ".gguf") ?? file
     return "\(stem).\(folder)"
   }
 
   /// Whether a file's name is that of a manifest.
-  public static func isOne(_ name: String) -> Bool {
-    name == folder || name.hasSuffix("." + folder)
+  public static func isOne(_ name: ExactText) -> Bool {
+    name == folder || name.hasSuffix(".\(folder)")
   }
 
   /// The manifest's path for a MODEL argument, whether it is there or not.

@@ -1,3 +1,4 @@
+public import Platform
 public import Tensors
 
 /// Where every tensor of an output goes, to the byte, before one is written; each format has its
@@ -6,7 +7,7 @@ public struct OutputLayout: Sendable {
   /// A tensor to be placed.
   public struct Entry: Sendable, Hashable {
     /// Its name.
-    public let name: String
+    public let name: ExactText
     /// Storage of its elements.
     public let type: ElementType
     /// Its dimensions, outermost first.
@@ -19,7 +20,7 @@ public struct OutputLayout: Sendable {
     public let storedShape: Shape
 
     /// Returns nil where the elements do not fill whole bytes or blocks, or overflow.
-    public init?(name: String, type: ElementType, shape: Shape) {
+    public init?(name: ExactText, type: ElementType, shape: Shape) {
       guard let byteCount = type.byteCount(elements: shape.elementCount),
         (shape.dimensions.last ?? 1) % type.blockElements == 0
       else { return nil }
@@ -33,7 +34,7 @@ public struct OutputLayout: Sendable {
     /// Codes in rows of wider elements: [out, in] of U4 in U32 is [out, in / 8].
     ///
     /// Returns nil where a row of codes does not fill whole elements of the container.
-    public init?(name: String, type: ElementType, shape: Shape, in container: ElementType) {
+    public init?(name: ExactText, type: ElementType, shape: Shape, in container: ElementType) {
       guard let plain = Entry(name: name, type: type, shape: shape),
         let columns = shape.dimensions.last, columns * type.bits % container.bits == 0,
         let stored = Shape(shape.dimensions.dropLast() + [columns * type.bits / container.bits])
@@ -50,7 +51,7 @@ public struct OutputLayout: Sendable {
   /// them where the format aligns them.
   public struct File: Sendable {
     /// File name.
-    public let name: String
+    public let name: ExactText
     /// Everything before the first tensor, padding apart.
     public let header: [UInt8]
     /// Indices into `entries`, in the order of their bytes.

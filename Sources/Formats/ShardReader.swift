@@ -5,7 +5,7 @@ internal import Synchronization
 /// Reads the headers of many files, and the index beside them, on several threads.
 final class ShardReader: Sendable {
   private let folder: String
-  private let names: [String]
+  private let names: [ExactText]
   private let indexPath: String?
   private let standIns: String?
   private let results: Guarded<[CheckpointSurvey.ShardState?]>
@@ -14,7 +14,7 @@ final class ShardReader: Sendable {
   private let indexResult = Guarded<SafetensorsIndex?>(nil)
 
   /// - Parameter standIns: a folder with the beginnings of files that are gone.
-  init(folder: String, names: [String], indexPath: String?, standIns: String?) {
+  init(folder: String, names: [ExactText], indexPath: String?, standIns: String?) {
     self.folder = folder
     self.standIns = standIns
     self.names = names
@@ -40,7 +40,7 @@ final class ShardReader: Sendable {
   var index: SafetensorsIndex? { indexResult.withLock { $0 } }
 
   /// The states of all files, in the order of the names given.
-  var states: [(name: String, state: CheckpointSurvey.ShardState)] {
+  var states: [(name: ExactText, state: CheckpointSurvey.ShardState)] {
     let states = results.withLock { $0 }
     return zip(names, states).compactMap { name, state in state.map { (name, $0) } }
   }

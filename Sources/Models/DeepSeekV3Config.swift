@@ -1,3 +1,4 @@
+public import Platform
 public import Tensors
 
 /// What `config.json` of a DeepSeek-V3-family checkpoint says about the network.
@@ -155,7 +156,7 @@ public struct DeepSeekV3Config: Sendable, Hashable {
 extension DeepSeekV3Config {
   /// Layers at and after `layers` that tensors are in, without gaps: the MTP layers that are there.
   public static func furtherLayers(
-    after layers: Int, in names: some Sequence<String>
+    after layers: Int, in names: some Sequence<ExactText>
   ) -> Int {
     var found: Set<Int> = []
     for name in names {
@@ -167,7 +168,7 @@ extension DeepSeekV3Config {
   }
 
   /// The layer that a tensor's name puts it in, nil outside `model.layers.N.`.
-  public static func layer(of name: String) -> Int? {
+  public static func layer(of name: ExactText) -> Int? {
     let prefix = "model.layers.".utf8
     let bytes = name.utf8
     guard bytes.starts(with: prefix) else { return nil }

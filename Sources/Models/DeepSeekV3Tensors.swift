@@ -1,8 +1,9 @@
+public import Platform
 public import Tensors
 
 /// A matrix or vector of a module, as a row of a table: name, shape, storage and when it is there.
 struct TensorRow: Sendable {
-  let suffix: String
+  let suffix: ExactText
   let part: ExpectedTensor.Part
   /// Whether FP8 checkpoints quantize it.
   let quantized: Bool
@@ -21,7 +22,7 @@ extension DeepSeekV3Config {
     var builder = TensorListBuilder(config: self)
     builder.add(Self.embedding, prefix: "model.")
     for layer in 0..<storedLayers {
-      let prefix = "model.layers.\(layer)."
+      let prefix: ExactText = "model.layers.\(layer)."
       if layer >= layers { builder.add(Self.mtp, prefix: prefix, layer: layer) }
       builder.add(Self.block, prefix: prefix, layer: layer)
       if hasExperts(layer: layer) {
@@ -153,27 +154,27 @@ extension DeepSeekV3Config {
 private struct TensorListBuilder {
   let config: DeepSeekV3Config
   var tensors: [ExpectedTensor] = []
-  private let excluded: Set<Substring>
+  private let excluded: Set<ExactText>
 
   init(config: DeepSeekV3Config) {
     self.config = config
-    excluded = Set(config.fp8?.excludedModules.map { $0[...] } ?? [])
+    excluded = Set(config.fp8?.excludedModules.map { ExactText($0) } ?? [])
   }
 
   /// Whether `modules_to_not_convert` keeps the weight out: an entry names the module, one that it
   /// lies in, or the end of its path.
-  private func excludes(_ weight: String) -> Bool {
-    guard !excluded.isEmpty, weight.hasSuffix(".weight") else { return false }
-    let module = weight.dropLast(".weight".count)
+  private func excludes(_ weight: ExactText) -> Bool {
+    guard !excluded.isEmpty, let module = weight.without(suffix: ".weight") else { return false }
     if excluded.contains(module) { return true }
-    return module.utf8.indices.contains { dot in
-      module.utf8[dot] == UInt8(ascii: ".")
-        && (excluded.contains(module[..<dot])
-          || excluded.contains(module[module.utf8.index(after: dot)...]))
+    let text = module.text
+    return text.utf8.indices.contains { dot in
+      text.utf8[dot] == UInt8(ascii: ".")
+        && (excluded.contains(ExactText(text[..<dot]))
+          || excluded.contains(ExactText(text[text.utf8.index(after: dot)...])))
     }
   }
 
-  mutating func add(_ rows: [TensorRow], prefix: String, layer: Int? = nil, expert: Int? = nil) {
+  mutating func add(_ rows: [TensorRow], prefix: ExactText, layer: Int? = nil, expert: Int? = nil) {
     for row in rows where row.isPresent(config) {
       let name = prefix + row.suffix
       let dimensions = row.shape(config)

@@ -1,3 +1,4 @@
+public import Platform
 public import Tensors
 
 /// How a tensor of another dialect relates to the Hugging Face tensors that it holds.
@@ -14,24 +15,24 @@ public enum WeightForm: Sendable, Hashable, CaseIterable {
 
 /// A name as Hugging Face and another dialect write it, without what stands before in a layer.
 struct NameRow: Sendable {
-  let huggingFace: String
-  let own: String
+  let huggingFace: ExactText
+  let own: ExactText
   var form = WeightForm.whole
 
   /// What `{e}` stands for in the names of experts.
-  static let expertMark = "{e}"
+  static let expertMark: ExactText = "{e}"
 }
 
 /// A tensor of another dialect and the Hugging Face tensors that it is made of.
 public struct DialectTensor: Sendable, Hashable {
   /// The dialect's name.
-  public let name: String
+  public let name: ExactText
   /// Dimensions, outermost first.
   public let shape: Shape
   /// How it relates to its sources.
   public let form: WeightForm
   /// Names of its sources: the experts in order for a stack, one name for all else.
-  public let sources: [String]
+  public let sources: [ExactText]
   /// What it is part of.
   public let part: ExpectedTensor.Part
   /// Index of its layer, nil outside the layers.
@@ -44,7 +45,7 @@ struct NameTable: Sendable {
   var layer: [NameRow]
   var after: [NameRow] = []
   /// What stands before the names in layer N: `blk.N.`.
-  let layerPrefix: @Sendable (Int) -> String
+  let layerPrefix: @Sendable (Int) -> ExactText
 }
 
 extension DeepSeekV3Config {
@@ -52,10 +53,10 @@ extension DeepSeekV3Config {
   ///
   /// Copies of embedding and head in MTP layers are included.
   func tensors(_ table: NameTable) -> [DialectTensor] {
-    var byName: [String: ExpectedTensor] = [:]
+    var byName: [ExactText: ExpectedTensor] = [:]
     for tensor in expectedTensors() where tensor.storage != .scale { byName[tensor.name] = tensor }
     var tensors: [DialectTensor] = []
-    func add(_ row: NameRow, from prefix: String, to ownPrefix: String, layer: Int?) {
+    func add(_ row: NameRow, from prefix: ExactText, to ownPrefix: ExactText, layer: Int?) {
       let sources = sourceNames(row).map { prefix + $0 }
       guard let first = sources.first.flatMap({ byName[$0] }),
         let shape = shape(of: row.form, source: first.shape)
@@ -75,7 +76,7 @@ extension DeepSeekV3Config {
     return tensors
   }
 
-  private func sourceNames(_ row: NameRow) -> [String] {
+  private func sourceNames(_ row: NameRow) -> [ExactText] {
     guard row.form == .experts else { return [row.huggingFace] }
     return (0..<routedExperts).map { ExpectedTensor.name(row.huggingFace, expert: $0) }
   }
@@ -93,8 +94,7 @@ extension DeepSeekV3Config {
 
 extension ExpectedTensor {
   /// A name with its expert filled in.
-  public static func name(_ pattern: String, expert: Int) -> String {
-    let parts = pattern.split(separator: NameRow.expertMark, omittingEmptySubsequences: false)
-    return parts.joined(separator: String(expert))
+  public static func name(_ pattern: ExactText, expert: Int) -> ExactText {
+    pattern.replacing(NameRow.expertMark, with: "\(expert)")
   }
 }

@@ -1,3 +1,4 @@
+public import Platform
 public import Tensors
 
 /// A tensor that a config implies.
@@ -44,7 +45,7 @@ public struct ExpectedTensor: Sendable, Hashable {
   }
 
   /// Hugging Face name.
-  public let name: String
+  public let name: ExactText
   /// Dimensions, output features first.
   public let shape: Shape
   /// How it is stored.
@@ -63,17 +64,15 @@ public struct ExpectedTensor: Sendable, Hashable {
   }
 
   /// The name of the scales of the FP8 weight `weight`.
-  public static func scaleName(for weight: String) -> String { weight + "_scale_inv" }
+  public static func scaleName(for weight: ExactText) -> ExactText { weight + "_scale_inv" }
 
   /// The name of the weight that a grid of scales belongs to, nil where `scale` names no grid.
-  public static func weightName(ofScale scale: String) -> String? {
-    scale.hasSuffix("_scale_inv") ? String(scale.dropLast("_scale_inv".count)) : nil
+  public static func weightName(ofScale scale: ExactText) -> ExactText? {
+    scale.without(suffix: "_scale_inv")
   }
 
   /// The module that it is the weight of; nil for what is no weight of one.
-  public var module: Substring? {
-    name.hasSuffix(".weight") ? name.dropLast(".weight".count) : nil
-  }
+  public var module: ExactText? { name.without(suffix: ".weight") }
 
   /// The class of that module in torch, if it is one whose weights can be stored as codes.
   public var moduleClass: ModuleTarget.Class? {

@@ -1,3 +1,5 @@
+public import Platform
+
 /// Where a stored tensor belongs, read off its name.
 public struct TensorPlace: Sendable, Hashable {
   /// What it is part of.
@@ -28,14 +30,14 @@ public struct TensorPlaces: Sendable {
 
   /// Prepares look-ups for a config.
   public init(_ config: DeepSeekV3Config) {
-    func rows(_ tables: [(prefix: String, rows: [TensorRow])]) -> Rows {
+    func rows(_ tables: [(prefix: ExactText, rows: [TensorRow])]) -> Rows {
       var result: Rows = [:]
       for (prefix, rows) in tables {
         for row in rows where row.isPresent(config) {
           let name = prefix + row.suffix
-          result[name[...]] = (row.part, false)
+          result[name.text[...]] = (row.part, false)
           guard row.quantized, config.fp8 != nil else { continue }
-          result[ExpectedTensor.scaleName(for: name)[...]] = (row.part, true)
+          result[ExpectedTensor.scaleName(for: name).text[...]] = (row.part, true)
         }
       }
       return result
@@ -52,9 +54,9 @@ public struct TensorPlaces: Sendable {
   }
 
   /// The place of the tensor called `name`, nil where the network has none of that name.
-  public func place(of name: String) -> TensorPlace? {
-    guard let (layer, rest) = TensorPlaces.number(after: "model.layers.", in: name[...]) else {
-      return outside[name[...]].map { TensorPlace($0, layer: nil, expert: nil) }
+  public func place(of name: ExactText) -> TensorPlace? {
+    guard let (layer, rest) = TensorPlaces.number(after: "model.layers.", in: name.text[...]) else {
+      return outside[name.text[...]].map { TensorPlace($0, layer: nil, expert: nil) }
     }
     // A name may claim any layer; more MTP layers than decoder layers exist nowhere.
     guard layer < 2 * config.layers else { return nil }

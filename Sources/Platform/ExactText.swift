@@ -1,7 +1,10 @@
-/// A text as a key that equals only what is written with the same characters.
+/// A name or another text that is the bytes it is written with, and equals only the same bytes.
 ///
 /// Swift's strings are equal where a reader would find them so, composed letters and decomposed
-/// ones; to a file's format, and to a tokenizer, those are different.
+/// ones, and their parts are what a reader takes for a letter: `"/"` before a combining mark is no
+/// separator there. To a file system, to a file's format and to a tokenizer it is one, and other
+/// bytes are another name. So names of tensors and files are kept in this type; what it counts and
+/// cuts at is bytes.
 public struct ExactText: Hashable, Sendable {
   /// The text.
   public let text: String
@@ -9,7 +12,13 @@ public struct ExactText: Hashable, Sendable {
   /// Wraps a text.
   public init(_ text: String) { self.text = text }
 
-  /// Whether both have the same characters.
+  /// Wraps a part of a text.
+  public init(_ text: Substring) { self.text = String(text) }
+
+  /// Takes bytes that are a text or parts of one cut between characters.
+  init(_ bytes: Substring.UTF8View) { text = String(Substring(bytes)) }
+
+  /// Whether both have the same bytes.
   public static func == (one: ExactText, other: ExactText) -> Bool {
     one.text.utf8.elementsEqual(other.text.utf8)
   }
@@ -18,5 +27,98 @@ public struct ExactText: Hashable, Sendable {
   public func hash(into hasher: inout Hasher) {
     var text = text
     text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+  }
+}
+
+extension ExactText: Comparable {
+  /// The order of the bytes.
+  public static func < (one: ExactText, other: ExactText) -> Bool {
+    one.text.utf8.lexicographicallyPrecedes(other.text.utf8)
+  }
+}
+
+extension ExactText: ExpressibleByStringInterpolation, CustomStringConvertible {
+  /// Wraps a literal.
+  public init(stringLiteral text: String) { self.text = text }
+
+  /// The text.
+  public var description: String { text }
+}
+
+extension ExactText {
+  /// The bytes.
+  public var utf8: String.UTF8View { text.utf8 }
+
+  /// Whether there are none.
+  public var isEmpty: Bool { text.utf8.isEmpty }
+
+  /// Whether the bytes begin with those of another text.
+  public func hasPrefix(_ prefix: ExactText) -> Bool { text.utf8.starts(with: prefix.text.utf8) }
+
+  /// Whether the bytes end with those of another text.
+  public func hasSuffix(_ suffix: ExactText) -> Bool {
+    text.utf8.count >= suffix.text.utf8.count
+      && text.utf8.suffix(suffix.text.utf8.count).elementsEqual(suffix.text.utf8)
+  }
+
+  /// Whether the bytes of another text stand in it.
+  public func contains(_ part: ExactText) -> Bool {
+    let (bytes, wanted) = (text.utf8, part.text.utf8)
+    var start = bytes.startIndex
+    while bytes.distance(from: start, to: bytes.endIndex) >= wanted.count {
+      if bytes[start...].starts(with: wanted) { return true }
+      start = bytes.index(after: start)
+    }
+    return false
+  }
+
+  /// What is left without a beginning; nil where it begins otherwise.
+  public func without(prefix: ExactText) -> ExactText? {
+    hasPrefix(prefix) ? ExactText(text.utf8.dropFirst(prefix.text.utf8.count)) : nil
+  }
+
+  /// What is left without an end; nil where it ends otherwise.
+  public func without(suffix: ExactText) -> ExactText? {
+    hasSuffix(suffix) ? ExactText(text.utf8.dropLast(suffix.text.utf8.count)) : nil
+  }
+
+  /// The parts between bytes that are an ASCII character, empty ones too.
+  public func split(
+    separator: Unicode.Scalar, maxSplits: Int = Int.max
+  ) -> [ExactText] {
+    text.utf8.split(
+      separator: UInt8(ascii: separator), maxSplits: maxSplits, omittingEmptySubsequences: false
+    ).map { ExactText($0) }
+  }
+
+  /// The text with every place of a part of it filled by another.
+  public func replacing(_ part: ExactText, with other: ExactText) -> ExactText {
+    var result: [UInt8] = []
+    var rest = text.utf8[...]
+    while let byte = rest.first {
+      if !part.isEmpty, rest.starts(with: part.text.utf8) {
+        result += other.text.utf8
+        rest = rest.dropFirst(part.text.utf8.count)
+      } else {
+        result.append(byte)
+        rest = rest.dropFirst()
+      }
+    }
+    return ExactText(String(decoding: result, as: UTF8.self))
+  }
+
+  /// One text behind another.
+  public static func + (one: ExactText, other: ExactText) -> ExactText {
+    ExactText(one.text + other.text)
+  }
+
+  /// The text with what cannot be shown escaped.
+  public var printable: String { text.printable }
+}
+
+extension Sequence<ExactText> {
+  /// The texts behind each other.
+  public func joined(separator: String = "") -> String {
+    map(\.text).joined(separator: separator)
   }
 }

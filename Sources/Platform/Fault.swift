@@ -25,7 +25,7 @@ public struct Fault: Error, Hashable, Sendable {
   /// The file, as the user named it or below the folder that the user named.
   public var file: String?
   /// The tensor concerned.
-  public var tensor: String?
+  public var tensor: ExactText?
   /// Byte offset in the file.
   public var offset: UInt64?
   /// What should have been there.
@@ -37,7 +37,7 @@ public struct Fault: Error, Hashable, Sendable {
 
   /// Makes a fault; all but kind and message may be absent.
   public init(
-    _ kind: Kind, _ message: String, file: String? = nil, tensor: String? = nil,
+    _ kind: Kind, _ message: String, file: String? = nil, tensor: ExactText? = nil,
     offset: UInt64? = nil, expected: String? = nil, found: String? = nil
   ) {
     self.kind = kind

@@ -34,27 +34,27 @@ public enum Folder {
 
   /// Names of the entries of a folder, sorted by their bytes so that nothing depends on the order
   /// in which the file system lists them.
-  public static func names(in path: String) throws(Fault) -> [String] {
+  public static func names(in path: String) throws(Fault) -> [ExactText] {
     guard let directory = opendir(path) else {
       let kind: Fault.Kind = errno == ENOENT || errno == ENOTDIR ? .notFound : .inputOutput
       throw Fault(kind, "cannot be listed", file: path, found: reason(errno))
     }
     defer { closedir(directory) }
-    var names: [String] = []
+    var names: [ExactText] = []
     while let entry = readdir(directory) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         pointer.withMemoryRebound(to: UInt8.self, capacity: Int(NAME_MAX) + 1) {
           String(decodingCString: $0, as: UTF8.self)
         }
       }
-      if name != "." && name != ".." { names.append(name) }
+      if name != "." && name != ".." { names.append(ExactText(name)) }
     }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return names.sorted()
   }
 
   /// Joins a folder and a name below it.
-  public static func join(_ folder: String, _ name: String) -> String {
-    folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+  public static func join(_ folder: String, _ name: ExactText) -> String {
+    folder.utf8.last == UInt8(ascii: "/") ? folder + name.text : "\(folder)/\(name)"
   }
 
   /// The folder that holds `path`, `.` for a bare name.
@@ -66,8 +66,7 @@ public enum Folder {
   }
 
   /// The last component of `path`.
-  public static func name(of path: String) -> String {
-    let parts = path.split(separator: "/")
-    return parts.last.map(String.init) ?? path
+  public static func name(of path: String) -> ExactText {
+    ExactText(path).split(separator: "/").last { !$0.isEmpty } ?? ExactText(path)
   }
 }

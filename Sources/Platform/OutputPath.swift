@@ -80,7 +80,7 @@ public struct OutputPath: Sendable, Hashable {
   public var workPath: String {
     let name = Folder.name(of: path)
     // Longer ones would not leave room for what is added.
-    let short = name.utf8.count <= 200 ? name : CRC32C(name).text
+    let short = name.utf8.count <= 200 ? name.text : CRC32C(name.text).text
     return Folder.join(Folder.parent(of: path), ".\(short).fathom-part")
   }
 

@@ -37,7 +37,7 @@ extension WorkFolder {
     try check(second, destination.path)
   }
 
-  private func commitFiles(_ names: [String], _ mark: String) throws(Fault) {
+  private func commitFiles(_ names: [ExactText], _ mark: String) throws(Fault) {
     // After a crash on this way, some have their names already.
     let waiting = names.filter { access(place(of: $0), F_OK) == 0 }
     let places = try places(of: waiting)

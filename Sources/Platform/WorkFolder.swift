@@ -12,7 +12,7 @@ public final class WorkFolder {
     case folder
     /// Files of these names beside each other, without a folder of their own. The companion, one of
     /// them, speaks of the others: one that is left where none of these is any more is replaced.
-    case files([String], companion: String? = nil)
+    case files([ExactText], companion: ExactText? = nil)
   }
 
   /// Where the output will be.
@@ -81,7 +81,7 @@ public final class WorkFolder {
   }
 
   /// Creates a file of the output; an unfinished one of that name is replaced.
-  public func create(_ name: String) throws(Fault) -> OutputFile {
+  public func create(_ name: ExactText) throws(Fault) -> OutputFile {
     precondition(!name.utf8.contains(UInt8(ascii: "/")))
     if mkdir(outputs, 0o777) != 0, errno != EEXIST {
       throw creatingFault(errno, path: outputs)
@@ -92,7 +92,7 @@ public final class WorkFolder {
   }
 
   /// Opens a file that an earlier run left and goes on after its first `count` bytes.
-  public func reopen(_ name: String, after count: Int) throws(Fault) -> OutputFile {
+  public func reopen(_ name: ExactText, after count: Int) throws(Fault) -> OutputFile {
     try OutputFile(continuing: place(of: name), after: count, shownAs: finalPlace(of: name))
   }
 
@@ -107,7 +107,7 @@ public final class WorkFolder {
   /// - Parameter beginnings: names, and what is kept under them.
   /// - Throws: `.cannotCreate` or `.inputOutput` where they cannot be written.
   public func keep(
-    beginnings: [(name: String, bytes: () throws(Fault) -> [UInt8])]
+    beginnings: [(name: ExactText, bytes: () throws(Fault) -> [UInt8])]
   ) throws(Fault) {
     let folder = WorkFolder.beginnings(of: destination)
     guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
@@ -129,7 +129,7 @@ public final class WorkFolder {
   }
 
   /// Opens a file for reading; nil where it is not there.
-  public func read(_ name: String) throws(Fault) -> InputFile? {
+  public func read(_ name: ExactText) throws(Fault) -> InputFile? {
     try Folder.kind(of: place(of: name)) == .file ? InputFile(path: place(of: name)) : nil
   }
 
@@ -178,16 +178,16 @@ public final class WorkFolder {
   }
 
   /// Where a file of the output lies for now.
-  func place(of name: String) -> String { Folder.join(outputs, name) }
+  func place(of name: ExactText) -> String { Folder.join(outputs, name) }
 
   /// Where it will lie.
-  public func finalPlace(of name: String) -> String {
+  public func finalPlace(of name: ExactText) -> String {
     let folder = form == .folder ? destination.path : Folder.parent(of: destination.path)
     return Folder.join(folder, name)
   }
 
   /// Whether a name is that of a companion whose files are gone.
-  private func isLeftAlone(_ name: String) -> Bool {
+  private func isLeftAlone(_ name: ExactText) -> Bool {
     guard case .files(let names, name?) = form else { return false }
     return names.allSatisfy { $0 == name || access(finalPlace(of: $0), F_OK) != 0 }
   }
@@ -195,8 +195,8 @@ public final class WorkFolder {
   /// The places of files without a folder of their own.
   ///
   /// - Throws: `.cannotCreate` where one is taken that may not be replaced.
-  func places(of names: [String]) throws(Fault) -> [(name: String, path: OutputPath)] {
-    var places: [(name: String, path: OutputPath)] = []
+  func places(of names: [ExactText]) throws(Fault) -> [(name: ExactText, path: OutputPath)] {
+    var places: [(name: ExactText, path: OutputPath)] = []
     for name in names {
       let path = try OutputPath(
         finalPlace(of: name), overwrite: destination.mayReplace || isLeftAlone(name))

@@ -55,7 +55,7 @@ extension WeightSource {
     let values = try vector(name)
     guard values.count == count else {
       throw Fault(
-        .malformed, "has the wrong shape", tensor: name, expected: "[\(count)]",
+        .malformed, "has the wrong shape", tensor: ExactText(name), expected: "[\(count)]",
         found: "[\(values.count)]")
     }
     return values
@@ -73,7 +73,7 @@ extension WeightSource {
     _ name: String, expected: [Int], found: (rows: Int, columns: Int)
   ) -> Fault {
     Fault(
-      .malformed, "has the wrong shape", tensor: name, expected: "\(expected)",
+      .malformed, "has the wrong shape", tensor: ExactText(name), expected: "\(expected)",
       found: "[\(found.rows), \(found.columns)]")
   }
 }

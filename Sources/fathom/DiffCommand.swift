@@ -72,6 +72,6 @@ struct DiffCommand: ParsableCommand {
   }
 
   private func isMTP(_ name: String, layers: Int) -> Bool {
-    SourceModel.layer(of: name).map { $0 >= layers } ?? false
+    SourceModel.layer(of: ExactText(name)).map { $0 >= layers } ?? false
   }
 }

@@ -66,7 +66,7 @@ struct InspectCommand: ParsableCommand {
         of: files.weights, matching: glob, threads: threads) : nil
     let names = inventory.shards.map(\.name)
     switch format {
-    case .html: try destination.write(inspection.page(title: Folder.name(of: model)))
+    case .html: try destination.write(inspection.page(title: Folder.name(of: model).text))
     case .json:
       let json = inspection.json(listing: glob, files: names, statistics: rows)
       try destination.write(json.text() + "\n")

@@ -151,9 +151,8 @@ extension Planner {
   private func joined(with weight: SourceWeight) -> [Assembly] {
     for pair in [("gate_proj", "up_proj"), ("q_a_proj", "kv_a_proj_with_mqa")] {
       for (own, other) in [pair, (pair.1, pair.0)] {
-        let (end, otherEnd) = (".\(own).weight", ".\(other).weight")
-        guard weight.name.hasSuffix(end) else { continue }
-        let partner = source.weights[weight.name.dropLast(end.count) + otherEnd]
+        guard let stem = weight.name.without(suffix: ".\(own).weight") else { continue }
+        let partner = source.weights["\(stem).\(other).weight"]
         // In the order of their names, so that both parts of a pair have one list.
         let all = [weight, partner].compactMap { $0 }.sorted { $0.name < $1.name }
         return all.map(\.assembly)
@@ -166,7 +165,7 @@ extension Planner {
   private mutating func addCompanion(
     _ weight: SourceWeight, _ part: CompressedTensor
   ) throws(Fault) {
-    let name = String(weight.name.dropLast("weight".count)) + part.name
+    let name = weight.name(ofPart: part)
     if source.format == .compressedTensors, let stored = source.weights.inventory[name],
       stored.shape == part.shape, part.types.contains(stored.type)
     {
@@ -188,7 +187,7 @@ extension Planner {
     _ weight: SourceWeight, _ part: CompressedTensor, _ type: ElementType, _ assembly: Assembly,
     _ operation: Operation, _ reason: String, isCarried: Bool = false
   ) throws(Fault) {
-    let name = String(weight.name.dropLast("weight".count)) + part.name
+    let name = weight.name(ofPart: part)
     // The library reads powers of two from bytes, whatever safetensors could call them.
     let container: ElementType? =
       type == .f8E8M0 ? .u8 : part.types.contains(type) ? nil : part.types[0]
@@ -236,4 +235,11 @@ extension FixedWidthInteger {
 extension Float {
   /// As it is stored.
   var littleEndianBytes: [UInt8] { bitPattern.littleEndianBytes }
+}
+
+extension SourceWeight {
+  /// The name of what is stored in its place or beside it.
+  fileprivate func name(ofPart part: CompressedTensor) -> ExactText {
+    (name.without(suffix: "weight") ?? name) + part.name
+  }
 }

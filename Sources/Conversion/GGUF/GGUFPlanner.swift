@@ -12,7 +12,7 @@ struct GGUFPlanner {
   private(set) var metadata = Metadata()
 
   /// Names of the weights that the file is made of.
-  private var used: Set<String> = []
+  private var used: Set<ExactText> = []
   let source: SourceModel
   let recipe: Recipe
   private let gguf: GGUFRecipe
@@ -113,7 +113,7 @@ struct GGUFPlanner {
   private mutating func describe() throws(Fault) {
     let folder = source.checkpoint.folder
     let general = GeneralMetadata(
-      folderName: Folder.name(of: Folder.resolved(folder)), config: source.checkpoint.config,
+      folderName: Folder.name(of: Folder.resolved(folder)).text, config: source.checkpoint.config,
       generation: try TokenizerFiles.json("generation_config.json", in: folder),
       tensors: tensors.map { ($0.entry.name, $0.entry.shape) })
     let (before, after) = target.deepSeek2Metadata

@@ -9,8 +9,8 @@ struct GGUFWeights {
   private let inventory: Inventory
   private let config: DeepSeekV3Config
   private var weights: [SourceWeight] = []
-  private var faults: [String: Fault] = [:]
-  private var halves: [String: (keys: StoredTensor?, values: StoredTensor?)] = [:]
+  private var faults: [ExactText: Fault] = [:]
+  private var halves: [ExactText: (keys: StoredTensor?, values: StoredTensor?)] = [:]
 
   static func read(
     _ inventory: Inventory, config: DeepSeekV3Config
@@ -54,7 +54,7 @@ struct GGUFWeights {
   }
 
   /// Adds a joint matrix once both halves were met; files from before the split have it whole.
-  private mutating func join(_ name: String) {
+  private mutating func join(_ name: ExactText) {
     guard let keys = halves[name]?.keys, let values = halves[name]?.values else { return }
     let (heads, latent) = (config.heads, config.keyValueRank)
     let expected = [

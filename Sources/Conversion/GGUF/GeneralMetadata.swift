@@ -11,7 +11,7 @@ struct GeneralMetadata {
   /// `generation_config.json`, nil where there is none.
   let generation: JSONValue?
   /// The tensors of the output.
-  let tensors: [(name: String, shape: Shape)]
+  let tensors: [(name: ExactText, shape: Shape)]
 
   /// The keys in the converter's order.
   var metadata: Metadata {

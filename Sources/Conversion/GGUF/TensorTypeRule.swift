@@ -73,21 +73,21 @@ public struct TensorTypeRule: Sendable, Hashable {
   }
 
   /// A compiled pattern cannot be shared between threads, so each mix compiles its own.
-  func matcher() throws(Fault) -> (String) -> Bool {
+  func matcher() throws(Fault) -> (ExactText) -> Bool {
     let matches = try textMatcher()
     guard let layers else { return matches }
     return { name in TypeMix.layer(of: name).map(layers.contains) == true && matches(name) }
   }
 
-  private func textMatcher() throws(Fault) -> (String) -> Bool {
+  private func textMatcher() throws(Fault) -> (ExactText) -> Bool {
     switch pattern {
     case .glob(let text):
       let glob = Glob(text)
-      return { glob.matches($0) }
+      return { glob.matches($0.text) }
     case .search(let text):
       do {
         let regex = try Regex(text.lowercased()).matchingSemantics(.unicodeScalar)
-        return { $0.firstMatch(of: regex) != nil }
+        return { $0.text.firstMatch(of: regex) != nil }
       } catch {
         throw Fault(.usage, "is no regular expression", found: text)
       }

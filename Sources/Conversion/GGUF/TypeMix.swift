@@ -35,7 +35,7 @@ public struct TypeMix: Sendable {
   ///   asked for by name whose blocks do not divide a row; `.malformed` for a source type that
   ///   cannot be converted and names without a layer of the model.
   public init(
-    _ recipe: GGUFRecipe, tensors: [Tensor], model: Model, importance: Set<String>? = nil
+    _ recipe: GGUFRecipe, tensors: [Tensor], model: Model, importance: Set<ExactText>? = nil
   ) throws(Fault) {
     let order =
       recipe.keepsSplit ? tensors : tensors.sorted { TypeMix.precedes($0.name, $1.name) }
@@ -50,16 +50,16 @@ public struct TypeMix: Sendable {
 
   /// Whether llama-quantize writes `one` before `other`: by layer, those without one first, then by
   /// name.
-  public static func precedes(_ one: String, _ other: String) -> Bool {
+  public static func precedes(_ one: ExactText, _ other: ExactText) -> Bool {
     let layers = (layer(of: one) ?? -1, layer(of: other) ?? -1)
     return layers.0 == layers.1
-      ? one.utf8.lexicographicallyPrecedes(other.utf8) : layers.0 < layers.1
+      ? one < other : layers.0 < layers.1
   }
 
   /// The number in `blk.7.attn_norm.weight`.
-  static func layer(of name: String) -> Int? {
-    guard name.hasPrefix("blk.") else { return nil }
-    return Int(name.dropFirst(4).prefix { $0.isASCII && $0.isNumber })
+  static func layer(of name: ExactText) -> Int? {
+    guard let rest = name.without(prefix: "blk.") else { return nil }
+    return Int(String(Substring(rest.utf8.prefix { (0x30...0x39).contains($0) })))
   }
 }
 
@@ -71,8 +71,8 @@ private struct Chooser {
   var isMix: Bool { recipe.base == nil }
   var base: ElementType { recipe.base ?? file.type }
   let model: TypeMix.Model
-  let importance: Set<String>?
-  let rules: [(rule: TensorTypeRule, matches: (String) -> Bool)]
+  let importance: Set<ExactText>?
+  let rules: [(rule: TensorTypeRule, matches: (ExactText) -> Bool)]
   /// Without `output.weight` the embedding table serves as output too.
   let isTied: Bool
   let valueCount: Int
@@ -80,13 +80,13 @@ private struct Chooser {
 
   init(
     recipe: GGUFRecipe, file: GGUFFileType, tensors: [TypeMix.Tensor], model: TypeMix.Model,
-    importance: Set<String>?
+    importance: Set<ExactText>?
   ) throws(Fault) {
     self.recipe = recipe
     self.file = file
     self.model = model
     self.importance = importance
-    var rules: [(rule: TensorTypeRule, matches: (String) -> Bool)] = []
+    var rules: [(rule: TensorTypeRule, matches: (ExactText) -> Bool)] = []
     for rule in recipe.tensorTypes { rules.append((rule, try rule.matcher())) }
     self.rules = rules
     let categories = tensors.map { TensorCategory(name: $0.name) }
@@ -120,9 +120,8 @@ private struct Chooser {
     if recipe.leavesOutput, name == "output.weight" { return "output left as asked" }
     // Of DeepSeek-V3.2 and V4; their file types are llama-quantize's too.
     if name.contains("ffn_gate_tid2eid.weight") { return "routing table, never quantized" }
-    let isIndexer = ["indexer.k_proj.weight", "indexer.q_proj.weight"].contains {
-      name.contains($0)
-    }
+    let indexer: [ExactText] = ["indexer.k_proj.weight", "indexer.q_proj.weight"]
+    let isIndexer = indexer.contains { name.contains($0) }
     return isIndexer ? "indexer, never quantized" : nil
   }
 

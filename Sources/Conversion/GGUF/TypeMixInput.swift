@@ -1,18 +1,19 @@
 internal import Models
+public import Platform
 public import Tensors
 
 extension TypeMix {
   /// A tensor whose type is to be chosen.
   public struct Tensor: Sendable, Hashable {
     /// Its name in GGUF.
-    public let name: String
+    public let name: ExactText
     /// Its extents in GGUF's order: the length of a row first.
     public let extents: [Int]
     /// The type that it has before.
     public let type: ElementType
 
     /// Makes a tensor.
-    public init(name: String, extents: [Int], type: ElementType) {
+    public init(name: ExactText, extents: [Int], type: ElementType) {
       self.name = name
       self.extents = extents
       self.type = type

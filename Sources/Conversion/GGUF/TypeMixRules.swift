@@ -1,3 +1,4 @@
+internal import Platform
 internal import Tensors
 
 /// The parts that llama-quantize tells apart by name; `attn_k_b` and `attn_v_b` are `other`.
@@ -5,7 +6,7 @@ enum TensorCategory: CaseIterable {
   case output, tokenEmbedding, attentionValue, attentionKey, attentionOutput
   case feedForwardUp, feedForwardGate, feedForwardDown, other
 
-  init(name: String) {
+  init(name: ExactText) {
     self =
       switch name {
       case "output.weight": .output
@@ -15,7 +16,7 @@ enum TensorCategory: CaseIterable {
   }
 
   /// The first part that a name contains decides.
-  private static let parts: [(part: String, category: TensorCategory)] = [
+  private static let parts: [(part: ExactText, category: TensorCategory)] = [
     ("attn_kv_b.weight", .attentionValue), ("attn_v.weight", .attentionValue),
     ("attn_k.weight", .attentionKey), ("attn_output.weight", .attentionOutput),
     ("ffn_up", .feedForwardUp), ("ffn_gate", .feedForwardGate), ("ffn_down", .feedForwardDown),

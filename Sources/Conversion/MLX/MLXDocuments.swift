@@ -8,7 +8,7 @@ struct MLXDocuments {
   /// The source's config without what it says about its own storage.
   let config: JSONValue
   /// Settings of quantized modules, and whether they were there before.
-  let settings: [(module: String, setting: MLXSetting, isCarried: Bool)]
+  let settings: [(module: ExactText, setting: MLXSetting, isCarried: Bool)]
   /// What plain weights were asked to be stored in; nil where nothing was asked for.
   let plainType: ElementType?
   /// Whether the MTP layers are left out.
@@ -50,7 +50,7 @@ struct MLXDocuments {
     else { return nil }
     for (module, setting, isCarried) in settings
     where setting != general || carried != nil && !isCarried {
-      object[module] = setting.json
+      object[module.text] = setting.json
     }
     return .object(object)
   }
@@ -66,7 +66,7 @@ struct MLXDocuments {
     var separator = "\n        "
     for (name, file) in places {
       text += separator
-      JSONValue.quote(name, to: &text)
+      JSONValue.quote(name.text, to: &text)
       text += ": \"\(file)\""
       separator = ",\n        "
     }

@@ -20,7 +20,7 @@ struct MLXPlanner {
   /// What plain weights are stored in.
   private let plainType: ElementType
   /// Settings of modules, in their order, and whether they were there before.
-  private var settings: [(module: String, setting: MLXSetting, isCarried: Bool)] = []
+  private var settings: [(module: ExactText, setting: MLXSetting, isCarried: Bool)] = []
 
   /// The one layer that mlx-lm's loader leaves out.
   private static let skippedLayer = 61
@@ -43,7 +43,7 @@ struct MLXPlanner {
     plainType =
       if case .plain(let type) = mlx.storage?.kind { type } else { target.dataType ?? .bf16 }
     try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
-    var used: Set<String> = []
+    var used: Set<ExactText> = []
     for tensor in target.mlxTensors(mlx.layout) {
       let parts = tensor.sources.compactMap { source.weights[$0]?.assembly }
       // What must be there was checked; copies of embedding and head need not.
@@ -148,13 +148,13 @@ struct MLXPlanner {
       let shape = Shape(tensor.shape.dimensions.dropLast() + [scheme.groups(columns: columns)])
     else { preconditionFailure("there are fewer groups than columns") }
     try add(
-      MLXNames.module(of: tensor.name) + "." + component.rawValue, type, shape,
+      "\(MLXNames.module(of: tensor.name)).\(component.rawValue)", type, shape,
       // mlx has no types of one byte but this.
       type.bits == 8 ? .u8 : nil, assembly, operation, reason, isCarried: isCarried)
   }
 
   private mutating func add(
-    _ name: String, _ type: ElementType, _ shape: Shape, _ container: ElementType?,
+    _ name: ExactText, _ type: ElementType, _ shape: Shape, _ container: ElementType?,
     _ assembly: Assembly, _ operation: Operation, _ reason: String, isCarried: Bool = false
   ) throws(Fault) {
     let entry =

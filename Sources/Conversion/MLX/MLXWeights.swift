@@ -11,10 +11,10 @@ struct MLXWeights {
   private let config: DeepSeekV3Config
   private let quantization: MLXQuantization?
   /// Columns of the matrices, which tell what a packed one is that no setting names.
-  private let columns: [String: Int]
+  private let columns: [ExactText: Int]
   private var weights: [SourceWeight] = []
-  private var faults: [String: Fault] = [:]
-  private var halves: [String: (keys: Assembly?, values: Assembly?)] = [:]
+  private var faults: [ExactText: Fault] = [:]
+  private var halves: [ExactText: (keys: Assembly?, values: Assembly?)] = [:]
 
   static func read(
     _ checkpoint: Checkpoint, config: DeepSeekV3Config
@@ -33,7 +33,7 @@ struct MLXWeights {
     self.inventory = inventory
     self.config = config
     self.quantization = quantization
-    var columns: [String: Int] = [:]
+    var columns: [ExactText: Int] = [:]
     for layout in MLXNames.Layout.allCases {
       for tensor in config.mlxTensors(layout) {
         columns[tensor.name] = tensor.shape.dimensions.last
@@ -47,7 +47,7 @@ struct MLXWeights {
     let (name, form) = MLXNames.origin(of: weight)
     guard component == .weight else {
       if inventory[weight] == nil {
-        faults[tensor.name] = fault(tensor, "belongs to no weight", weight, "nothing")
+        faults[tensor.name] = fault(tensor, "belongs to no weight", weight.text, "nothing")
       }
       return
     }
@@ -67,7 +67,7 @@ struct MLXWeights {
   }
 
   private mutating func addExperts(
-    _ tensor: StoredTensor, _ stack: Stack, _ name: String
+    _ tensor: StoredTensor, _ stack: Stack, _ name: ExactText
   ) throws(Fault) {
     guard stack.matrices.count == config.routedExperts,
       let shape = Shape(Array(stack.shape.dimensions.dropFirst()))
@@ -84,7 +84,7 @@ struct MLXWeights {
 
   /// Adds a joint matrix once both halves were met.
   private mutating func addHalf(
-    _ tensor: StoredTensor, _ stack: Stack, _ name: String, _ form: WeightForm
+    _ tensor: StoredTensor, _ stack: Stack, _ name: ExactText, _ form: WeightForm
   ) throws(Fault) {
     let (heads, latent) = (config.heads, config.keyValueRank)
     let expected =
@@ -201,7 +201,7 @@ extension MLXWeights {
     of tensor: StoredTensor, scales: StoredTensor
   ) throws(Fault) -> GroupScheme {
     var setting: MLXSetting?
-    if let named = quantization?.modules[MLXNames.module(of: tensor.name)] {
+    if let named = quantization?.modules[MLXNames.module(of: tensor.name).text] {
       setting = named
     } else if let columns = columns[tensor.name] {
       setting = MLXSetting(

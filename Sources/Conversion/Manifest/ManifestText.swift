@@ -15,7 +15,7 @@ struct ManifestText {
     /// Of the bytes of the output's tensors.
     let output: [BLAKE3Value?]
     /// Of the files that are not weights.
-    var files: [String: BLAKE3Value] = [:]
+    var files: [ExactText: BLAKE3Value] = [:]
     /// Of the source's own manifest.
     var sourceManifest: BLAKE3Value?
     /// Of the importance matrix.
@@ -54,7 +54,7 @@ struct ManifestText {
     try write(
       ",\n  \"source\": "
         + open([
-          "name": .string(source.name), "format": .string(source.format.rawValue),
+          "name": .string(source.name.text), "format": .string(source.format.rawValue),
           "manifest": source.manifest == nil ? .null : text(hashes?.sourceManifest),
           "checkpoint": isWhole ? text(checkpoint) : .null,
         ]))
@@ -72,7 +72,7 @@ struct ManifestText {
         ]))
     try StreamedJSON.list("files", depth: 2, files, write) { file in
       .object([
-        "name": .string(file.name), "bytes": .integer(file.byteCount),
+        "name": .string(file.name.text), "bytes": .integer(file.byteCount),
         "kind": .string(file.kind.rawValue),
         "hash": file.kind == .weights ? .null : text(hashes?.files[file.name]),
       ])
@@ -87,7 +87,7 @@ struct ManifestText {
       json["rows"] = tensor.assembly.arrangement.map { .string($0) } ?? .null
       json["reason"] = .string(tensor.reason)
       json["sources"] = .array(
-        tensor.sources.map { .string(inventory.tensors[$0.index].name) })
+        tensor.sources.map { .string(inventory.tensors[$0.index].name.text) })
       return .object(json)
     }
     try write("\n  }\n}\n")
@@ -103,7 +103,7 @@ struct ManifestText {
 
   /// The output's tensors in the order of their bytes, under the names that a reader of all files
   /// gives them.
-  private var placed: [(tensor: Int, name: String)] {
+  private var placed: [(tensor: Int, name: ExactText)] {
     output.layout.files.flatMap { file in
       let prefix = NativeShardName(file.name).map { $0.stem + "/" } ?? ""
       return file.tensors.map { ($0, prefix + output.tensors[$0].entry.name) }
@@ -136,10 +136,10 @@ struct ManifestText {
   }
 
   private func tensorJSON(
-    _ name: String, _ type: ElementType, _ shape: Shape, _ byteCount: Int, _ hash: JSONValue
+    _ name: ExactText, _ type: ElementType, _ shape: Shape, _ byteCount: Int, _ hash: JSONValue
   ) -> JSONObject {
     [
-      "name": .string(name), "type": .string(type.rawValue),
+      "name": .string(name.text), "type": .string(type.rawValue),
       "shape": .array(shape.dimensions.map { .integer($0) }), "bytes": .integer(byteCount),
       "hash": hash,
     ]

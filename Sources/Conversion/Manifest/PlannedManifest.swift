@@ -6,7 +6,7 @@ struct PlannedManifest: Sendable {
   /// What it says of the source.
   struct Source: Sendable {
     /// The last name of its folder or file: paths are nobody's business.
-    let name: String
+    let name: ExactText
     let format: ModelFormat
     /// Which of its tensors the output is made from; the others are not hashed.
     let isUsed: [Bool]
@@ -15,7 +15,7 @@ struct PlannedManifest: Sendable {
 
     fileprivate init(_ source: SourceModel, _ output: PlannedOutput) throws(Fault) {
       let inventory = source.checkpoint.inventory
-      name = source.name
+      name = ExactText(source.name)
       format = source.format
       var isUsed = [Bool](repeating: false, count: inventory.tensors.count)
       for tensor in output.tensors { tensor.assembly.forEachStored { isUsed[$0.index] = true } }
@@ -26,7 +26,7 @@ struct PlannedManifest: Sendable {
   }
 
   /// Its file name.
-  let name: String
+  let name: ExactText
   /// Its exact size.
   let byteCount: Int
   /// What it says of the source.

@@ -42,7 +42,7 @@ extension Recipe {
       (Provenance.decisions, Recipe.decisions(tensors).text(indent: nil)),
       (Provenance.checkpoint, hashes(of: source).checkpoint.text),
     ]
-    if writesManifest { result.append((Provenance.manifest, manifestName)) }
+    if writesManifest { result.append((Provenance.manifest, manifestName.text)) }
     return result
   }
 
@@ -51,7 +51,7 @@ extension Recipe {
     guard embedsProvenance else { return nil }
     let stored = source.checkpoint.inventory.tensors
     let hashes = hashes(of: source).tensors
-    var lines: [String: Int] = [:]
+    var lines: [ExactText: Int] = [:]
     for (line, tensor) in hashes.enumerated() { lines[tensor.name] = line }
     return TensorNotes(
       key: Provenance.hashes, lines: hashes.map(\.line),
@@ -74,7 +74,7 @@ extension Recipe {
   }
 
   /// File name of the output's manifest.
-  var manifestName: String {
+  var manifestName: ExactText {
     if case .gguf = target { ManifestName.beside(outputName) } else { ManifestName.folder }
   }
 
@@ -124,5 +124,5 @@ extension SourceModel {
   }
 
   /// The last name of its path: paths are nobody's business.
-  var name: String { Folder.name(of: path) }
+  var name: String { Folder.name(of: path).text }
 }

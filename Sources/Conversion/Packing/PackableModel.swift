@@ -6,10 +6,10 @@ internal import Tensors
 public struct PackableModel: Sendable {
   /// A file with weights, and the stretches that it is cut into.
   struct Weights: Sendable {
-    let name: String
+    let name: ExactText
     let file: InputFile
     /// Names of the entries that the stretches become.
-    let names: [String]
+    let names: [ExactText]
     let parts: [PackedIndex.Part]
   }
 
@@ -67,11 +67,10 @@ extension PackableModel.Weights {
     var names = [PackedFile.headName]
     var parts = [PackedIndex.Part(byteCount: tensors.first?.offset ?? size, planes: .bytes)]
     // DeepSeek's shards all use the same names, which an inventory tells apart by the file's.
-    let prefix = NativeShardName(shard.name).map { $0.stem + "/" } ?? ""
+    let prefix = NativeShardName(shard.name).map { "\($0.stem)/" as ExactText }
     for (number, tensor) in tensors.enumerated() {
       let end = number + 1 < tensors.count ? tensors[number + 1].offset : size
-      let isPrefixed = !prefix.isEmpty && tensor.name.hasPrefix(prefix)
-      names.append(String(tensor.name.dropFirst(isPrefixed ? prefix.count : 0)))
+      names.append(prefix.flatMap { tensor.name.without(prefix: $0) } ?? tensor.name)
       parts.append(
         PackedIndex.Part(byteCount: end - tensor.offset, planes: NumberPlanes(tensor.type)))
     }

@@ -128,7 +128,7 @@ extension WorkFolder {
   }
 
   /// Writes a small file.
-  func write(_ name: String, _ bytes: [UInt8]) throws(Fault) {
+  func write(_ name: ExactText, _ bytes: [UInt8]) throws(Fault) {
     let file = try create(name)
     try file.append(bytes)
     try file.finish()

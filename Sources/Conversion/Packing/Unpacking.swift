@@ -27,11 +27,11 @@ public struct UnpackReport: Sendable, Hashable {
 
 /// A model that `pack` wrote: a folder of files, or one file.
 public struct PackedModel: Sendable {
-  private let packed: [(name: String, file: PackedFile)]
+  private let packed: [(name: ExactText, file: PackedFile)]
   private let others: [SideFile]
   private let isFolder: Bool
   /// What the folder's own list says of its files; nil without one.
-  private let list: [String: (size: Int, hash: BLAKE3Value)]?
+  private let list: [ExactText: (size: Int, hash: BLAKE3Value)]?
   private let path: String
   /// What stays behind and what cannot be checked, a line each.
   public let warnings: [String]
@@ -46,9 +46,9 @@ public struct PackedModel: Sendable {
       throw Fault(.notFound, "no such file or folder", file: path)
     }
     isFolder = kind == .folder
-    var packed: [(name: String, file: PackedFile)] = []
+    var packed: [(name: ExactText, file: PackedFile)] = []
     var others: [SideFile] = []
-    func add(_ name: String, _ path: String, otherwise side: SideFile?) throws(Fault) {
+    func add(_ name: ExactText, _ path: String, otherwise side: SideFile?) throws(Fault) {
       switch try PackedFile.opening(path) {
       case .packed(let file): packed.append((name, file))
       case .plain: if let side { others.append(side) }
@@ -140,7 +140,7 @@ public struct PackedModel: Sendable {
   /// - Parameter place: makes the file that takes what a name had; nil for none.
   private func restore(
     threads: Int, _ progress: (_ done: Int, _ total: Int) -> Void,
-    into place: (_ name: String) throws(Fault) -> OutputFile?
+    into place: (_ name: ExactText) throws(Fault) -> OutputFile?
   ) throws(Fault) {
     var done = 0
     let total = byteCount
@@ -171,7 +171,7 @@ public struct PackedModel: Sendable {
 
   /// Throws where a file is not the one that was packed.
   private func require(
-    _ found: BLAKE3Value, _ expected: BLAKE3Value, of name: String
+    _ found: BLAKE3Value, _ expected: BLAKE3Value, of name: ExactText
   ) throws(Fault) {
     let listed = list?[name]?.hash ?? expected
     guard found == expected, found == listed else {

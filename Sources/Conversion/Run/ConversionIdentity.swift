@@ -8,7 +8,7 @@ internal import Tensors
 struct ConversionIdentity: Equatable {
   /// A file that tensors are read from, or that has a say in what becomes of them.
   struct SourceFile: Equatable {
-    let name: String
+    let name: ExactText
     let size: Int
     /// When it was last written to: seconds since 1970 and nanoseconds.
     let seconds: Int
@@ -69,7 +69,7 @@ struct ConversionIdentity: Equatable {
   }
 
   /// The identity with an earlier run's word on files that have been deleted since.
-  func filled(from earlier: ConversionIdentity, deleted: Set<String>) -> ConversionIdentity {
+  func filled(from earlier: ConversionIdentity, deleted: Set<ExactText>) -> ConversionIdentity {
     var result = self
     for (index, file) in source.enumerated() where deleted.contains(file.name) {
       let other = earlier.source.first { $0.name == file.name }
@@ -95,7 +95,7 @@ struct ConversionIdentity: Equatable {
     }
     for file in earlier.source {
       guard let now = source.first(where: { $0.name == file.name }) else {
-        throw fault("source", file.name, "no such file")
+        throw fault("source", file.name.text, "no such file")
       }
       guard now.size == file.size else {
         throw fault("source", "\(file.name) of \(file.size) bytes", "\(now.size) bytes")
@@ -131,7 +131,7 @@ struct ConversionIdentity: Equatable {
 }
 
 extension ConversionIdentity.SourceFile {
-  fileprivate init(_ name: String, _ stamp: FileStamp, tensors: String) {
+  fileprivate init(_ name: ExactText, _ stamp: FileStamp, tensors: String) {
     self.init(
       name: name, size: stamp.size, seconds: stamp.seconds, nanoseconds: stamp.nanoseconds,
       tensors: tensors)
@@ -143,7 +143,7 @@ extension ConversionIdentity {
   var line: String {
     let files = source.map { file in
       JSONValue.object([
-        "name": .string(file.name), "bytes": .integer(file.size),
+        "name": .string(file.name.text), "bytes": .integer(file.size),
         "seconds": .integer(file.seconds), "nanoseconds": .integer(file.nanoseconds),
         "tensors": .string(file.tensors),
       ])
@@ -169,7 +169,8 @@ extension ConversionIdentity {
       else { return nil }
       source.append(
         SourceFile(
-          name: name, size: size, seconds: seconds, nanoseconds: nanoseconds, tensors: tensors))
+          name: ExactText(name), size: size, seconds: seconds, nanoseconds: nanoseconds,
+          tensors: tensors))
     }
     self.version = version
     self.recipe = recipe

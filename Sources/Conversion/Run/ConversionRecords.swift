@@ -20,7 +20,7 @@ struct ConversionRecords {
   /// What was written of each file, in order and without gaps.
   private(set) var segments: [Int: [WrittenSegment]] = [:]
   /// Names of source files that have been, or may have been, deleted.
-  private(set) var deleted: Set<String> = []
+  private(set) var deleted: Set<ExactText> = []
   /// Hashes of tensors that passed by.
   private(set) var hashes: [ContentLedger.Record] = []
   /// Whether files may have their final names already.
@@ -63,7 +63,7 @@ struct ConversionRecords {
       return true
     }
     if case .array(let names) = value["deleted"] {
-      for case .string(let name) in names { deleted.insert(name) }
+      for case .string(let name) in names { deleted.insert(ExactText(name)) }
       return true
     }
     if case .array(let items) = value["hashed"] {
@@ -98,7 +98,7 @@ extension WrittenSegment {
 
 extension ConversionRecords {
   /// The line before source files are deleted.
-  static func deleting(_ names: [String]) -> String {
-    JSONValue.object(["deleted": .array(names.map { .string($0) })]).text(indent: nil)
+  static func deleting(_ names: [ExactText]) -> String {
+    JSONValue.object(["deleted": .array(names.map { .string($0.text) })]).text(indent: nil)
   }
 }

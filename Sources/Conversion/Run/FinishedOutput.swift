@@ -42,7 +42,7 @@ struct FinishedOutput {
     return try differentTensor(in: weights).map { "\($0) differs" }
   }
 
-  private func place(of name: String) -> String {
+  private func place(of name: ExactText) -> String {
     let folder =
       plan.form == .folder ? destination.path : Folder.parent(of: destination.path)
     return Folder.join(folder, name)
@@ -54,18 +54,18 @@ struct FinishedOutput {
     where try InputFile.contents(of: place(of: document.name), limit: document.bytes.count)
       != document.bytes
     {
-      return document.name
+      return document.name.text
     }
     for side in plan.output.sideFiles {
       let (one, other) = (
         try InputFile(path: place(of: side.name)), try InputFile(path: side.path)
       )
-      guard other.size == one.size else { return side.name }
+      guard other.size == one.size else { return side.name.text }
       for start in stride(from: 0, to: one.size, by: 1 << 20) {
         try Interruption.check()
         let count = min(1 << 20, one.size - start)
         guard try one.read(at: start, count: count) == other.read(at: start, count: count) else {
-          return side.name
+          return side.name.text
         }
       }
     }
@@ -89,7 +89,7 @@ struct FinishedOutput {
       let size = try producer.produce(tile, worker: worker, into: slot.bytes)
       let written = try files[tile.file].read(at: tile.position, count: size)
       guard written.elementsEqual(slot.bytes[..<size]) else {
-        return found.withLock { $0 = $0 ?? tensor.entry.name }
+        return found.withLock { $0 = $0 ?? tensor.entry.name.text }
       }
     }
     return found.withLock { $0 }

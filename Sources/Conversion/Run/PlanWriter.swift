@@ -153,7 +153,7 @@ struct PlanWriter {
 
   /// Writes index, config, side files and the manifest.
   mutating func writeRest() throws(Fault) {
-    var hashes: [String: BLAKE3Value] = [:]
+    var hashes: [ExactText: BLAKE3Value] = [:]
     for document in plan.output.documents {
       try write(document.bytes, to: document.name)
       if ledger != nil { hashes[document.name] = BLAKE3.hash(document.bytes) }
@@ -162,7 +162,7 @@ struct PlanWriter {
     if let manifest = plan.manifest { try write(manifest, files: hashes) }
   }
 
-  private mutating func write(_ bytes: [UInt8], to name: String) throws(Fault) {
+  private mutating func write(_ bytes: [UInt8], to name: ExactText) throws(Fault) {
     let file = try work.create(name)
     try file.append(bytes)
     try file.finish()
@@ -171,7 +171,7 @@ struct PlanWriter {
 
   /// Writes the manifest; once files are given their names, it is there already.
   private mutating func write(
-    _ manifest: PlannedManifest, files: [String: BLAKE3Value]
+    _ manifest: PlannedManifest, files: [ExactText: BLAKE3Value]
   ) throws(Fault) {
     guard var ledger else { preconditionFailure("a manifest without hashes") }
     if isPlacing, try isThere(manifest.name) { return }
@@ -197,7 +197,7 @@ struct PlanWriter {
     written += file.count
   }
 
-  private func isThere(_ name: String) throws(Fault) -> Bool {
+  private func isThere(_ name: ExactText) throws(Fault) -> Bool {
     if try work.read(name) != nil { return true }
     return try Folder.kind(of: work.finalPlace(of: name)) == .file
   }

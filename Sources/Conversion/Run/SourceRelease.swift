@@ -11,7 +11,7 @@ struct SourceRelease {
   /// nil for a shard of which the output lacks a tensor, or that is gone.
   private let needs: [[Int: Int]?]
   /// Shards that stay, since the output lacks some of their tensors.
-  let remaining: [String]
+  let remaining: [ExactText]
 
   /// Looks at what each tensor of the output is made from.
   init(_ plan: Plan, inventory: Inventory) {

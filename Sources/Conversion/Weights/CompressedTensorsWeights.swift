@@ -9,7 +9,7 @@ internal import Tensors
 struct CompressedTensorsWeights {
   private let inventory: Inventory
   private var weights: [SourceWeight] = []
-  private var faults: [String: Fault] = [:]
+  private var faults: [ExactText: Fault] = [:]
   /// What stands beside codes without being a number of theirs.
   private var companions: [StoredTensor] = []
   /// Tensors, by their index, that belong to a weight.
@@ -65,7 +65,7 @@ struct CompressedTensorsWeights {
     var stored: [CompressedTensor.Role: StoredTensor] = [:]
     for part in parts {
       let name = "\(module).\(part.name)"
-      guard let tensor = inventory[name] else {
+      guard let tensor = inventory[ExactText(name)] else {
         // A layer that is not there at all is for the caller to judge.
         guard part.role != .codes else { return }
         guard part.role.isNeeded else { continue }

@@ -9,7 +9,7 @@ struct HuggingFaceWeights {
   let inventory: Inventory
   let config: DeepSeekV3Config
   private var weights: [SourceWeight] = []
-  private var faults: [String: Fault] = [:]
+  private var faults: [ExactText: Fault] = [:]
   private var grids: [StoredTensor] = []
   /// Tensors, by their index, that scale a weight.
   private var isUsed: [Bool]

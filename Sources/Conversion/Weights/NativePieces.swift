@@ -8,9 +8,9 @@ public struct NativePieces: Sendable {
   /// A tensor of the network.
   public struct Tensor: Sendable {
     /// Its Hugging Face name.
-    public let name: String
+    public let name: ExactText
     /// Its name in the shards.
-    public let native: String
+    public let native: ExactText
     /// How it is divided.
     public let division: NativeNames.Division
     /// Its pieces with the numbers of their shards, in the order of these.
@@ -25,23 +25,24 @@ public struct NativePieces: Sendable {
   /// The tensors, in the order in which they were met.
   public private(set) var tensors: [Tensor] = []
   /// Those that the dialect does not name, by their own names and the numbers of their shards.
-  public private(set) var strangers: [(name: String, rank: Int, tensor: StoredTensor)] = []
+  public private(set) var strangers: [(name: ExactText, rank: Int, tensor: StoredTensor)] = []
   /// Pieces that a shard has twice.
   public private(set) var duplicates:
-    [(native: String, tensor: StoredTensor, other: StoredTensor)] = []
-  private var indices: [String: Int] = [:]
+    [(native: ExactText, tensor: StoredTensor, other: StoredTensor)] = []
+  private var indices: [ExactText: Int] = [:]
 
   /// Sorts the tensors of files.
   ///
   /// - Parameters:
   ///   - stored: tensors, each under the stem of its file and its own name.
   ///   - files: names of the files by `StoredTensor.shard`, all of one division.
-  public init(_ stored: [StoredTensor], files: [String]) {
+  public init(_ stored: [StoredTensor], files: [ExactText]) {
     let shards = files.map { NativeShardName($0) }
     count = shards.first??.count ?? 1
     for tensor in stored {
-      guard let shard = shards[tensor.shard] else { continue }
-      let native = String(tensor.name.dropFirst(shard.stem.utf8.count + 1))
+      guard let shard = shards[tensor.shard],
+        let native = tensor.name.without(prefix: "\(shard.stem)/")
+      else { continue }
       guard let translation = NativeNames.huggingFace(of: native) else {
         strangers.append((native, shard.rank, tensor))
         continue
@@ -63,7 +64,7 @@ public struct NativePieces: Sendable {
   }
 
   /// The tensor of that Hugging Face name; nil where no shard has a piece of it.
-  public subscript(name: String) -> Tensor? { indices[name].map { tensors[$0] } }
+  public subscript(name: ExactText) -> Tensor? { indices[name].map { tensors[$0] } }
 
   /// MTP layers of which there is something, after so many decoder layers.
   public func mtpLayers(after layers: Int) -> Int {

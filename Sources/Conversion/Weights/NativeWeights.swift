@@ -24,8 +24,8 @@ struct NativeWeights {
     }
     let reader = NativeWeights(inventory: inventory, config: config, pieces: pieces)
     var weights: [SourceWeight] = []
-    var faults: [String: Fault] = [:]
-    var copies: [(weight: String, tensor: StoredTensor)] = []
+    var faults: [ExactText: Fault] = [:]
+    var copies: [(weight: ExactText, tensor: StoredTensor)] = []
     for tensor in pieces.tensors {
       do throws(Fault) {
         if let weight = try reader.weight(tensor) { weights.append(weight) }
@@ -36,7 +36,7 @@ struct NativeWeights {
         copies += tensor.pieces.dropFirst().map { (tensor.name, $0.tensor) }
       }
     }
-    var known: Set<String> = []
+    var known: Set<ExactText> = []
     for (name, _, tensor) in pieces.strangers {
       if known.insert(name).inserted {
         weights.append(SourceWeight(name, tensor))

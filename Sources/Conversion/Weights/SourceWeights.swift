@@ -6,14 +6,14 @@ public import Tensors
 /// A weight of a network, however its files hold it.
 public struct SourceWeight: Sendable, Hashable {
   /// Its Hugging Face name, or its own where the network has none of that name.
-  public let name: String
+  public let name: ExactText
   /// Its dimensions, outermost first.
   public let shape: Shape
   /// What it is put together from.
   public let assembly: Assembly
 
   /// Names a weight; the sizes agree.
-  public init(_ name: String, _ shape: Shape, _ assembly: Assembly) {
+  public init(_ name: ExactText, _ shape: Shape, _ assembly: Assembly) {
     precondition(assembly.rows * assembly.columns == shape.elementCount)
     self.name = name
     self.shape = shape
@@ -21,12 +21,12 @@ public struct SourceWeight: Sendable, Hashable {
   }
 
   /// A stored tensor under a name.
-  public init(_ name: String, _ tensor: StoredTensor, scaling: Scaling? = nil) {
+  public init(_ name: ExactText, _ tensor: StoredTensor, scaling: Scaling? = nil) {
     self.init(name, tensor.shape, Assembly(tensor, scaling: scaling))
   }
 
   /// A matrix that is put together.
-  public init(_ name: String, _ assembly: Assembly) {
+  public init(_ name: ExactText, _ assembly: Assembly) {
     guard let shape = Shape([assembly.rows, assembly.columns]) else {
       preconditionFailure("what is stored has a size")
     }
@@ -55,26 +55,26 @@ public struct SourceWeights: Sendable {
   public let all: [SourceWeight]
   /// Tensors that repeat what a weight is made of, as some formats have it in several files; they
   /// are not read.
-  public let copies: [(weight: String, tensor: StoredTensor)]
+  public let copies: [(weight: ExactText, tensor: StoredTensor)]
   /// What is wrong with tensors that should be weights and cannot be, by the weight's name.
-  public let faults: [String: Fault]
+  public let faults: [ExactText: Fault]
   /// Tensors that belong to weights and hold none of their values: shapes, scales of activations.
   public let companions: [StoredTensor]
   /// Places in `all` of weights that are a stored tensor of their own name, by its index; −1 for none.
   private let places: [Int32]
   /// Places of all others.
-  private let others: [String: Int]
+  private let others: [ExactText: Int]
 
   /// Collects what a reader found.
   ///
   /// - Throws: `.malformed` where two weights have one name.
   public init(
-    _ inventory: Inventory, _ weights: [SourceWeight], faults: [String: Fault] = [:],
-    companions: [StoredTensor] = [], copies: [(weight: String, tensor: StoredTensor)] = []
+    _ inventory: Inventory, _ weights: [SourceWeight], faults: [ExactText: Fault] = [:],
+    companions: [StoredTensor] = [], copies: [(weight: ExactText, tensor: StoredTensor)] = []
   ) throws(Fault) {
     // Most names are those of stored tensors: looking them up there saves a second table of them.
     var places = [Int32](repeating: -1, count: inventory.tensors.count)
-    var others: [String: Int] = [:]
+    var others: [ExactText: Int] = [:]
     for (index, weight) in weights.enumerated() {
       if let tensor = weight.assembly.single?.tensor, tensor.name == weight.name {
         places[tensor.index] = Int32(index)
@@ -106,7 +106,7 @@ public struct SourceWeights: Sendable {
   }
 
   /// The weight of that name; nil where there is none, or none that can be one.
-  public subscript(name: String) -> SourceWeight? {
+  public subscript(name: ExactText) -> SourceWeight? {
     if let tensor = inventory[name], places[tensor.index] >= 0 {
       return all[Int(places[tensor.index])]
     }
@@ -116,7 +116,7 @@ public struct SourceWeights: Sendable {
   /// The weight of that name.
   ///
   /// - Throws: `.malformed` where it is missing or is not what a weight can be.
-  public func weight(_ name: String) throws(Fault) -> SourceWeight {
+  public func weight(_ name: ExactText) throws(Fault) -> SourceWeight {
     if let weight = self[name] { return weight }
     throw faults[name]
       ?? Fault(

@@ -6,7 +6,7 @@ public struct GGUFFiles: Sendable {
   /// The folder that holds the files.
   public let folder: String
   /// Name of the file that the model was opened by.
-  public let name: String
+  public let name: ExactText
   /// All tensors by the names in the files.
   public let inventory: Inventory
   /// The metadata of the first split, which alone has all of it, without the keys about splits.
@@ -35,8 +35,8 @@ public struct GGUFFiles: Sendable {
     else {
       throw Fault(
         .malformed, "is not named as its metadata says", file: path,
-        expected: "…" + GGUFSplitName(stem: "", number: split.number + 1, count: split.count).text,
-        found: name)
+        expected: "…\(GGUFSplitName(stem: "", number: split.number + 1, count: split.count).text)",
+        found: name.text)
     }
     var shards: [Shard] = []
     var tensors: [StoredTensor] = []
@@ -116,25 +116,34 @@ struct SplitKeys {
 
 /// A file name as llama.cpp's splitter makes it: `stem-00001-of-00003.gguf`.
 struct GGUFSplitName {
-  let stem: String
+  let stem: ExactText
   /// From 1 on.
   let number: Int
   let count: Int
 
-  init(stem: String, number: Int, count: Int) {
+  init(stem: ExactText, number: Int, count: Int) {
     self.stem = stem
     self.number = number
     self.count = count
   }
 
-  init?(_ name: String) {
-    guard let parts = name.wholeMatch(of: #/(.*)-([0-9]{5})-of-([0-9]{5})\.gguf/#),
-      let number = Int(parts.output.2), let count = Int(parts.output.3)
+  init?(_ name: ExactText) {
+    guard let parts = name.without(suffix: ".gguf")?.split(separator: "-"),
+      parts.count >= 4, parts[parts.count - 2] == "of",
+      let number = GGUFSplitName.number(parts[parts.count - 3]),
+      let count = GGUFSplitName.number(parts[parts.count - 1])
     else { return nil }
-    self.init(stem: String(parts.output.1), number: number, count: count)
+    self.init(
+      stem: ExactText(parts.dropLast(3).joined(separator: "-")), number: number, count: count)
   }
 
-  var text: String {
+  /// Five digits.
+  private static func number(_ text: ExactText) -> Int? {
+    text.utf8.count == 5 && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+      ? Int(text.text) : nil
+  }
+
+  var text: ExactText {
     func digits(_ value: Int) -> String {
       let text = String(value)
       return String(repeating: "0", count: max(0, 5 - text.count)) + text

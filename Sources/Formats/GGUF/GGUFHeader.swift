@@ -54,7 +54,7 @@ public struct GGUFHeader: Sendable {
     let alignment = try GGUFHeader.alignment(metadata, cursor)
     var descriptions: [Description] = []
     descriptions.reserveCapacity(tensorCount)
-    var names: Set<String> = []
+    var names: Set<ExactText> = []
     for _ in 0..<tensorCount {
       let description = try GGUFHeader.readDescription(&cursor, alignment: alignment)
       guard names.insert(description.name).inserted else {
@@ -87,7 +87,7 @@ public struct GGUFHeader: Sendable {
 
   /// A tensor as the header describes it.
   private struct Description {
-    let name: String
+    let name: ExactText
     let type: ElementType
     let shape: Shape
     let byteCount: Int
@@ -153,7 +153,7 @@ public struct GGUFHeader: Sendable {
     _ cursor: inout GGUFCursor, alignment: Int
   ) throws(Fault) -> Description {
     let place = cursor.position
-    let name = try cursor.string("tensor name")
+    let name = ExactText(try cursor.string("tensor name"))
     guard name.utf8.count <= nameLimit else {
       throw cursor.fault(
         "has too long a tensor name", at: place, expected: "at most \(nameLimit) bytes",

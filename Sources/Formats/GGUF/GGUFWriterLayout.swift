@@ -20,7 +20,7 @@ public enum GGUFWriterLayout {
   ///   - division: where one file ends and the next begins; a single file is no split.
   /// - Throws: `.malformed` where all sizes together overflow or there are too many splits.
   public static func layout(
-    _ entries: [OutputLayout.Entry], metadata: Metadata, name: String, division: Division
+    _ entries: [OutputLayout.Entry], metadata: Metadata, name: ExactText, division: Division
   ) throws(Fault) -> OutputLayout {
     let (total, overflow) = OutputLayout.totalSize(of: entries)
     // Padding adds less than an alignment for each tensor.
@@ -35,7 +35,7 @@ public enum GGUFWriterLayout {
     guard groups.count <= Int(UInt16.max) else {
       throw Fault(.usage, "makes too many files", expected: "a larger --max-shard-size")
     }
-    let stem = name.hasSuffix(".gguf") ? String(name.dropLast(".gguf".count)) : name
+    let stem = name.without(suffix: ".gguf") ?? name
     let files = groups.enumerated().map { number, group in
       var own = number == 0 ? metadata : Metadata()
       var fileName = name
@@ -77,7 +77,7 @@ public enum GGUFWriterLayout {
   }
 
   private static func file(
-    _ name: String, _ metadata: Metadata, _ entries: [OutputLayout.Entry], _ tensors: Range<Int>
+    _ name: ExactText, _ metadata: Metadata, _ entries: [OutputLayout.Entry], _ tensors: Range<Int>
   ) -> OutputLayout.File {
     let alignment = GGUFHeader.defaultAlignment
     var header = GGUFHeader.magic
@@ -92,7 +92,7 @@ public enum GGUFWriterLayout {
         preconditionFailure("\(entry.type.rawValue) cannot be named in a GGUF file")
       }
       let extents = GGUFShape.extents(of: entry.shape)
-      header.appendString(entry.name)
+      header.appendString(entry.name.text)
       header.appendWord(UInt32(extents.count))
       for extent in extents { header.appendUnsigned(UInt64(extent), size: 8) }
       header.appendWord(type)

@@ -2,8 +2,8 @@ internal import Platform
 internal import Tensors
 
 extension ImportanceContents {
-  private static let sums = ".in_sum2"
-  private static let counts = ".counts"
+  private static let sums: ExactText = ".in_sum2"
+  private static let counts: ExactText = ".counts"
 
   /// Reads the newer format: for each tensor `NAME.in_sum2`, the sums of squares of its columns'
   /// inputs, and `NAME.counts`, of how many tokens: one number, or one for each expert.
@@ -11,12 +11,14 @@ extension ImportanceContents {
     let header = try GGUFHeader(file, shard: 0)
     try header.requireSize(of: file)
     try readMetadata(header.metadata, file)
-    var sums: [String: StoredTensor] = [:]
-    var counts: [String: StoredTensor] = [:]
+    var sums: [ExactText: StoredTensor] = [:]
+    var counts: [ExactText: StoredTensor] = [:]
     for tensor in header.tensors {
-      if let name = tensor.name.without(suffix: ImportanceContents.sums) {
+      if let name = tensor.name.without(suffix: ImportanceContents.sums), !name.isEmpty {
         sums[name] = tensor
-      } else if let name = tensor.name.without(suffix: ImportanceContents.counts) {
+      } else if let name = tensor.name.without(suffix: ImportanceContents.counts),
+        !name.isEmpty
+      {
         counts[name] = tensor
       }
     }
@@ -79,13 +81,5 @@ extension ImportanceContents {
       divisors.append(whole > 0 ? Float(whole) : 0)
     }
     return divisors
-  }
-}
-
-extension String {
-  /// The text before a suffix; nil where it does not end with it, or is nothing else.
-  fileprivate func without(suffix: String) -> String? {
-    hasSuffix(suffix) && utf8.count > suffix.utf8.count
-      ? String(dropLast(suffix.count)) : nil
   }
 }

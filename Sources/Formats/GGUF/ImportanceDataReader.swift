@@ -33,7 +33,7 @@ struct ImportanceDataReader {
       // Without calls the numbers are taken as they are.
       let entry = StoredImportance(
         offset: position, count: weights, divisors: [calls > 0 ? Float(calls) : 1])
-      guard contents.entries.updateValue(entry, forKey: name) == nil else {
+      guard contents.entries.updateValue(entry, forKey: ExactText(name)) == nil else {
         throw fault("has an entry twice", at: start, found: name)
       }
       position += weights * 4

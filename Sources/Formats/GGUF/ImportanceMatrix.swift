@@ -17,7 +17,7 @@ public struct ImportanceMatrix: Sendable {
   static let matrixLimit = 1 << 16
 
   private let file: InputFile
-  private var stored: [String: StoredImportance]
+  private var stored: [ExactText: StoredImportance]
 
   /// Opens a file of either format.
   ///
@@ -54,17 +54,17 @@ public struct ImportanceMatrix: Sendable {
   }
 
   /// The tensors that it speaks of.
-  public var names: Set<String> { Set(stored.keys) }
+  public var names: Set<ExactText> { Set(stored.keys) }
 
   /// Forgets what `--exclude-weights` names: every tensor whose name contains one of the parts.
   public mutating func exclude(namesContaining parts: [String]) {
-    stored = stored.filter { entry in !parts.contains { entry.key.contains($0) } }
+    stored = stored.filter { entry in !parts.contains { entry.key.contains(ExactText($0)) } }
   }
 
   /// Keeps only what `--include-weights` names; everything where it names nothing.
   public mutating func include(onlyNamesContaining parts: [String]) {
     guard !parts.isEmpty else { return }
-    stored = stored.filter { entry in parts.contains { entry.key.contains($0) } }
+    stored = stored.filter { entry in parts.contains { entry.key.contains(ExactText($0)) } }
   }
 
   /// The weights of a tensor of so many columns and, if it is a stack, matrices.
@@ -73,7 +73,7 @@ public struct ImportanceMatrix: Sendable {
   ///   can be measured, has none either where those that there are do not fit.
   /// - Throws: `.malformed` where they do not fit any other tensor.
   public func columns(
-    of tensor: String, count: Int, matrices: Int = 1
+    of tensor: ExactText, count: Int, matrices: Int = 1
   ) throws(Fault) -> ImportanceColumns? {
     guard let entry = stored[tensor] else { return nil }
     let (wanted, overflow) = count.multipliedReportingOverflow(by: matrices)
@@ -120,7 +120,7 @@ public struct ImportanceMatrix: Sendable {
 /// The weights of one tensor's columns: one row of them for all rows of a matrix.
 public struct ImportanceColumns: Sendable, Hashable {
   /// The tensor's name.
-  public let tensor: String
+  public let tensor: ExactText
   /// Columns of a matrix.
   public let count: Int
   /// Matrices: experts or heads in a stack, otherwise 1.
@@ -176,7 +176,7 @@ struct StoredImportance: Sendable {
   }
 
   /// Checks the sums that count, some at a time.
-  func requireFinite(in file: InputFile, tensor: String) throws(Fault) {
+  func requireFinite(in file: InputFile, tensor: ExactText) throws(Fault) {
     let step = 1 << 18
     for start in stride(from: 0, to: count, by: step) {
       let sums = try StoredImportance.numbers(
@@ -207,7 +207,7 @@ struct StoredImportance: Sendable {
 
 /// What an importance matrix's file says, in whichever format.
 struct ImportanceContents {
-  var entries: [String: StoredImportance] = [:]
+  var entries: [ExactText: StoredImportance] = [:]
   var datasets: [String] = []
   var chunkCount = 0
 

@@ -1,3 +1,5 @@
+public import Platform
+
 /// The name of one of DeepSeek's model-parallel shards: `model{i}-mp{n}.safetensors`, whose tensors
 /// are shard i of n.
 ///
@@ -27,37 +29,40 @@ public struct NativeShardName: Sendable, Hashable {
   }
 
   /// Reads a file's name; nil for any other, and for a rank that its count does not have.
-  public init?(_ file: String) {
-    guard file.hasSuffix(Self.ending) else { return nil }
-    let pieces = file.dropLast(Self.ending.count).split(
-      separator: "-", omittingEmptySubsequences: false)
-    guard pieces.count == 2, pieces[1].hasPrefix(Self.mark),
-      let part = Part.allCases.first(where: { pieces[0].hasPrefix($0.rawValue) }),
-      let rank = Self.number(pieces[0].dropFirst(part.rawValue.count)),
-      let count = Self.number(pieces[1].dropFirst(Self.mark.count)), rank < count
+  public init?(_ file: ExactText) {
+    guard let pieces = file.without(suffix: Self.ending)?.split(separator: "-"),
+      pieces.count == 2,
+      let count = pieces[1].without(prefix: Self.mark).flatMap(Self.number)
     else { return nil }
-    self.init(part, rank: rank, of: count)
+    for part in Part.allCases {
+      guard let rank = pieces[0].without(prefix: ExactText(part.rawValue)).flatMap(Self.number),
+        rank < count
+      else { continue }
+      self.init(part, rank: rank, of: count)
+      return
+    }
+    return nil
   }
 
   /// The file's name.
-  public var file: String { stem + Self.ending }
+  public var file: ExactText { stem + Self.ending }
   /// The same without its ending.
-  public var stem: String { "\(part.rawValue)\(rank)-\(Self.mark)\(count)" }
+  public var stem: ExactText { "\(part.rawValue)\(rank)-\(Self.mark)\(count)" }
 
-  private static let ending = ".safetensors"
-  private static let mark = "mp"
+  private static let ending: ExactText = ".safetensors"
+  private static let mark: ExactText = "mp"
 
   /// A number as it is written without leading zeros.
-  private static func number(_ text: Substring) -> Int? {
-    guard (1...5).contains(text.utf8.count), let number = Int(text), String(number) == text
+  private static func number(_ text: ExactText) -> Int? {
+    guard (1...5).contains(text.utf8.count), let number = Int(text.text), "\(number)" == text
     else { return nil }
     return number
   }
 
   /// Names that a set lacks: one of n implies the others.
-  static func missing(_ names: [String]) -> [String] {
+  static func missing(_ names: [ExactText]) -> [ExactText] {
     let present = Set(names.compactMap { NativeShardName($0) })
-    var missing: [String] = []
+    var missing: [ExactText] = []
     for count in Set(present.map(\.count)).sorted() {
       for part in Part.allCases
       where present.contains(where: { $0.part == part && $0.count == count }) {

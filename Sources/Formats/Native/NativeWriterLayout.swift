@@ -26,7 +26,7 @@ public struct NativeWriterLayout: Sendable {
   /// - Throws: `.malformed` where all sizes together overflow, or a header becomes longer than
   ///   readers take.
   public init(
-    _ files: [(name: String, entries: [OutputLayout.Entry])],
+    _ files: [(name: ExactText, entries: [OutputLayout.Entry])],
     metadata: [(key: String, value: String)] = [], notes: TensorNotes? = nil
   ) throws(Fault) {
     let entries = files.flatMap(\.entries)
@@ -43,13 +43,13 @@ public struct NativeWriterLayout: Sendable {
         guard left.storedType == right.storedType else {
           return ranks[left.storedType] ?? -1 > ranks[right.storedType] ?? -1
         }
-        return left.name.utf8.lexicographicallyPrecedes(right.name.utf8)
+        return left.name < right.name
       }
       let file = OutputLayout.File.safetensors(
         named: name, entries, order: order, metadata: metadata, notes: notes)
       guard file.header.count - 8 <= SafetensorsHeader.lengthLimit else {
         throw Fault(
-          .malformed, "gets a header that is too long", file: name,
+          .malformed, "gets a header that is too long", file: name.text,
           expected: "at most \(SafetensorsHeader.lengthLimit) bytes",
           found: "\(file.header.count - 8)")
       }

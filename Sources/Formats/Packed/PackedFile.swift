@@ -15,9 +15,9 @@ public struct PackedFile: Sendable {
   public let index: PackedIndex
 
   /// Name of the entry for what precedes the first tensor.
-  public static let headName = "fathom.head"
+  public static let headName: ExactText = "fathom.head"
   /// Name of the entry for the index.
-  public static let indexName = "fathom.index"
+  public static let indexName: ExactText = "fathom.index"
   /// The text that follows the header's length.
   public static let mark = #"{"__metadata__":{"fathom.pack":"1""#
 

@@ -1,16 +1,16 @@
-internal import Platform
+public import Platform
 
 /// The header of a packed file, which stands before bytes whose number is known only afterwards.
 ///
 /// Room for the longest text that it may have is kept at the start of the file; spaces fill the rest.
 public struct PackedHeader: Sendable {
   /// Names of the entries, in the order of their bytes.
-  public let names: [String]
+  public let names: [ExactText]
   /// Bytes of the header with the length before it.
   public let byteCount: Int
 
   /// - Parameter most: as many bytes as the entries can have in all.
-  public init(names: [String], most: Int) {
+  public init(names: [ExactText], most: Int) {
     self.names = names
     var text = PackedHeader.opening
     for name in names { PackedHeader.add(name, start: most, end: most, size: most, to: &text) }
@@ -19,9 +19,10 @@ public struct PackedHeader: Sendable {
 
   private static var opening: String { PackedFile.mark + "}" }
 
-  private static func add(_ name: String, start: Int, end: Int, size: Int, to text: inout String) {
+  private static func add(_ name: ExactText, start: Int, end: Int, size: Int, to text: inout String)
+  {
     text += ","
-    JSONValue.quote(name, to: &text)
+    JSONValue.quote(name.text, to: &text)
     text += ":{\"dtype\":\"U8\",\"shape\":[\(size)],\"data_offsets\":[\(start),\(end)]}"
   }
 

@@ -78,7 +78,7 @@ public struct PackedIndex: Sendable {
   ///   - names: of the entries that hold the parts.
   ///   - chunks: of all parts in order.
   public static func encoded(
-    _ parts: [Part], names: [String], chunks: [Chunk], hash: BLAKE3Value,
+    _ parts: [Part], names: [ExactText], chunks: [Chunk], hash: BLAKE3Value,
     chunkBytes: Int = usualChunkBytes
   ) -> [UInt8] {
     var bytes = magic
@@ -106,7 +106,7 @@ public struct PackedIndex: Sendable {
     return bytes
   }
 
-  private static func sum(_ names: [String]) -> UInt32 {
+  private static func sum(_ names: [ExactText]) -> UInt32 {
     CRC32C(names.map { $0 + "\n" }.joined()).value
   }
 

@@ -7,9 +7,9 @@ final class PackedView: FileView {
   private let file: InputFile
   private let chunks: ChunkTable
   /// Names of the parts, for messages.
-  private let names: [String]
+  private let names: [ExactText]
 
-  init(_ file: InputFile, _ chunks: ChunkTable, names: [String]) {
+  init(_ file: InputFile, _ chunks: ChunkTable, names: [ExactText]) {
     self.file = file
     self.chunks = chunks
     self.names = names

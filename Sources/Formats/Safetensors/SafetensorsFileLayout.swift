@@ -9,7 +9,7 @@ extension OutputLayout.File {
   ///   - metadata: the member `__metadata__` of the header; there is none where it is empty.
   ///   - notes: what it says of its tensors, the last entry of that member.
   static func safetensors(
-    named name: String, _ entries: [OutputLayout.Entry], order: [Int],
+    named name: ExactText, _ entries: [OutputLayout.Entry], order: [Int],
     metadata: [(key: String, value: String)], notes: TensorNotes?
   ) -> OutputLayout.File {
     let metadata = metadata + (notes.map { [($0.key, $0.text(of: order))] } ?? [])
@@ -29,7 +29,7 @@ extension OutputLayout.File {
       let entry = entries[index]
       text += separator
       separator = ","
-      JSONValue.quote(entry.name, to: &text)
+      JSONValue.quote(entry.name.text, to: &text)
       let shape = entry.storedShape.dimensions.map(String.init).joined(separator: ",")
       text += ":{\"dtype\":\"\(entry.storedType.rawValue)\",\"shape\":[\(shape)],"
       text += "\"data_offsets\":[\(offset),\(offset + entry.byteCount)]}"

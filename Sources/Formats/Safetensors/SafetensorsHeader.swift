@@ -102,7 +102,7 @@ private struct SafetensorsHeaderParser {
   let dataStart: Int
   var tensors: [StoredTensor] = []
   var metadata: [(key: String, value: String)] = []
-  var names: Set<String> = []
+  var names: Set<ExactText> = []
 
   mutating func reserve(_ count: Int) {
     tensors.reserveCapacity(count)
@@ -135,7 +135,7 @@ private struct SafetensorsHeaderParser {
   private mutating func entry(_ cursor: inout JSONCursor) throws(Fault) {
     let start = cursor.position
     try Inventory.requireRoom(for: names.count + 1)
-    let name = try cursor.string()
+    let name = ExactText(try cursor.string())
     guard names.insert(name).inserted else {
       throw Fault(
         .malformed, "stands twice in the header", tensor: name, offset: UInt64(start))
@@ -155,13 +155,13 @@ private struct SafetensorsHeaderParser {
   }
 
   private mutating func readMetadata(_ cursor: inout JSONCursor) throws(Fault) {
-    var keys: Set<String> = []
+    var keys: Set<ExactText> = []
     try cursor.expect(UInt8(ascii: "{"))
     if cursor.take(UInt8(ascii: "}")) { return }
     repeat {
       let start = cursor.position
       let key = try cursor.string()
-      guard keys.insert(key).inserted else {
+      guard keys.insert(ExactText(key)).inserted else {
         throw Fault(
           .malformed, "has a metadata key twice", offset: UInt64(start), found: key)
       }
@@ -177,7 +177,7 @@ private struct SafetensorsHeaderParser {
   }
 
   private func tensor(
-    _ name: String, _ cursor: inout JSONCursor
+    _ name: ExactText, _ cursor: inout JSONCursor
   ) throws(Fault) -> StoredTensor {
     let start = cursor.position
     var type: ElementType?

@@ -6,19 +6,19 @@ public import Platform
 /// `inspect` is to be done before a tree of them would be built.
 public struct SafetensorsIndex: Sendable {
   /// The usual file name.
-  public static let fileName = "model.safetensors.index.json"
+  public static let fileName: ExactText = "model.safetensors.index.json"
   /// Largest index that is read, in bytes; DeepSeek-V3's has nine million.
   static let sizeLimit = 64 << 20
   /// Files that an index may name; each is looked for.
   private static let fileLimit = 10_000
 
   /// Distinct file names as the index writes them, in the order of their first mention.
-  public private(set) var files: [String] = []
+  public private(set) var files: [ExactText] = []
   /// Tensor names with the index of their file in `files`, in order.
-  public private(set) var entries: [(tensor: String, file: Int)] = []
+  public private(set) var entries: [(tensor: ExactText, file: Int)] = []
   /// For each file the first entry that names it.
   private var firstEntries: [Int] = []
-  private var places: [String: Int] = [:]
+  private var places: [ExactText: Int] = [:]
   /// `metadata.total_size`, nil where absent.
   public private(set) var totalSize: Int?
   /// Where the index was read.
@@ -40,12 +40,12 @@ public struct SafetensorsIndex: Sendable {
   }
 
   private mutating func read(_ cursor: inout JSONCursor) throws(Fault) {
-    var seen: Set<String> = []
+    var seen: Set<ExactText> = []
     try cursor.expect(UInt8(ascii: "{"))
     if !cursor.take(UInt8(ascii: "}")) {
       repeat {
         let key = try cursor.string()
-        guard seen.insert(key).inserted else {
+        guard seen.insert(ExactText(key)).inserted else {
           throw Fault(
             .malformed, "has a key twice", offset: UInt64(cursor.position), found: key)
         }
@@ -68,10 +68,10 @@ public struct SafetensorsIndex: Sendable {
     try cursor.expect(UInt8(ascii: "{"))
     if cursor.take(UInt8(ascii: "}")) { return }
     repeat {
-      let tensor = try cursor.string()
+      let tensor = ExactText(try cursor.string())
       try Inventory.requireRoom(for: entries.count + 1)
       try cursor.expect(UInt8(ascii: ":"))
-      let file = try cursor.string()
+      let file = ExactText(try cursor.string())
       // Neighbours mostly share their file: compare before hashing.
       if let last = entries.last, files[last.file] == file {
         entries.append((tensor, last.file))
@@ -112,12 +112,12 @@ public struct SafetensorsIndex: Sendable {
   }
 
   /// The first tensor that the index places in `file`.
-  public func firstTensor(in file: String) -> String? {
+  public func firstTensor(in file: ExactText) -> ExactText? {
     places[file].map { entries[firstEntries[$0]].tensor }
   }
 
   /// Whether `name` is the name of a file in the index' own folder: no separators, no `..`.
-  public static func isPlain(_ name: String) -> Bool {
+  public static func isPlain(_ name: ExactText) -> Bool {
     !name.isEmpty && name != "." && name != ".." && !name.utf8.contains(UInt8(ascii: "/"))
       && !name.utf8.contains(UInt8(ascii: "\\"))
   }

@@ -72,7 +72,7 @@ public struct SafetensorsWriterLayout: Sendable {
     let places = files.flatMap { file in file.tensors.map { (entries[$0].name, file.name) } }
     for (tensor, file) in places {
       text += separator
-      JSONValue.quote(tensor, to: &text)
+      JSONValue.quote(tensor.text, to: &text)
       text += ": \"\(file)\""
       separator = ",\n    "
     }
@@ -109,7 +109,7 @@ public struct SafetensorsWriterLayout: Sendable {
     64 + 6 * entry.name.utf8.count + 21 * (entry.storedShape.dimensions.count + 2)
   }
 
-  private static func name(_ number: Int, of count: Int) -> String {
+  private static func name(_ number: Int, of count: Int) -> ExactText {
     if count == 1 { return "model.safetensors" }
     func digits(_ value: Int) -> String {
       let text = String(value)
@@ -119,7 +119,7 @@ public struct SafetensorsWriterLayout: Sendable {
   }
 
   private static func file(
-    named name: String, _ entries: [Entry], _ tensors: [Int],
+    named name: ExactText, _ entries: [Entry], _ tensors: [Int],
     _ metadata: [(key: String, value: String)], _ notes: TensorNotes?
   ) -> File {
     let even = tensors.filter { entries[$0].byteCount % 8 == 0 }
@@ -133,11 +133,11 @@ public struct SafetensorsWriterLayout: Sendable {
 }
 
 /// Indices of `names` sorted so that numbers in them count as numbers; equal names cannot be.
-private func naturalOrder(_ names: [String]) -> [Int] {
+private func naturalOrder(_ names: [ExactText]) -> [Int] {
   let keys = names.map(naturalKey)
   return names.indices.sorted { one, other in
     if keys[one] == keys[other] {
-      return names[one].utf8.lexicographicallyPrecedes(names[other].utf8)
+      return names[one] < names[other]
     }
     return keys[one].lexicographicallyPrecedes(keys[other])
   }
@@ -145,7 +145,7 @@ private func naturalOrder(_ names: [String]) -> [Int] {
 
 /// Bytes that compare as the name does in natural order: before each run of digits stands its
 /// length without leading zeros, so that longer numbers are larger.
-private func naturalKey(_ name: String) -> [UInt8] {
+private func naturalKey(_ name: ExactText) -> [UInt8] {
   var key: [UInt8] = []
   var digits: [UInt8] = []
   func close() {

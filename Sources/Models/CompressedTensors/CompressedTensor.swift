@@ -1,3 +1,4 @@
+public import Platform
 public import Tensors
 
 /// A tensor that stands in a compressed-tensors checkpoint for a weight, or beside it.
@@ -21,7 +22,7 @@ public struct CompressedTensor: Sendable, Hashable {
   /// What it is to the weight.
   public let role: Role
   /// What takes the place of `weight` in its name.
-  public let name: String
+  public let name: ExactText
   /// Its own shape.
   public let shape: Shape
   /// The types that it may have, the usual one first.
@@ -30,17 +31,16 @@ public struct CompressedTensor: Sendable, Hashable {
 
 extension CompressedTensor {
   /// What follows a module's name where codes and what belongs to them are stored.
-  private static let suffixes = [
+  private static let suffixes: [ExactText] = [
     "weight_packed", "weight_scale", "weight_zero_point", "weight_global_scale", "weight_shape",
     "input_scale", "input_zero_point", "input_global_scale",
   ]
 
   /// The weight that a tensor of such a name would belong to; nil for other names.
-  public static func weightName(ofPart name: String) -> String? {
-    guard let dot = name.lastIndex(of: "."),
-      suffixes.contains(where: { name[name.index(after: dot)...] == $0 })
-    else { return nil }
-    return name[...dot] + "weight"
+  public static func weightName(ofPart name: ExactText) -> ExactText? {
+    var parts = name.split(separator: ".")
+    guard let last = parts.popLast(), !parts.isEmpty, suffixes.contains(last) else { return nil }
+    return "\(parts.joined(separator: ".")).weight"
   }
 }
 
@@ -74,7 +74,7 @@ extension CompressedScheme {
   }
 
   /// The name of the tensor that holds the codes.
-  public var codesName: String {
+  public var codesName: ExactText {
     switch format {
     case .packed, .nvfp4, .mxfp4: "weight_packed"
     case .int8, .float8, .naive, .mxfp8: "weight"
@@ -127,7 +127,7 @@ extension CompressedScheme {
 
 extension CompressedTensor {
   /// Nil where the shape's elements overflow, which a config's reader has excluded.
-  fileprivate init?(_ name: String, _ role: Role, _ dimensions: [Int], _ types: [ElementType]) {
+  fileprivate init?(_ name: ExactText, _ role: Role, _ dimensions: [Int], _ types: [ElementType]) {
     guard let shape = Shape(dimensions) else { return nil }
     self.init(role: role, name: name, shape: shape, types: types)
   }

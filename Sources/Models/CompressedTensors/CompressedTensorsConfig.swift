@@ -46,7 +46,7 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   ///   - steps: how many patterns may take; those that they took are subtracted.
   /// - Throws: `.malformed` where that is not enough.
   public func scheme(
-    ofModule name: String, moduleClass: ModuleTarget.Class, steps: inout Int
+    ofModule name: ExactText, moduleClass: ModuleTarget.Class, steps: inout Int
   ) throws(Fault) -> CompressedScheme? {
     guard try exceptions.first(for: name, moduleClass, steps: &steps) == nil else { return nil }
     return try targets.first(for: name, moduleClass, steps: &steps).flatMap { groups[$0].scheme }
@@ -65,7 +65,7 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   /// module that can be stored otherwise.
   func scheme(of tensor: ExpectedTensor, steps: inout Int) throws(Fault) -> CompressedScheme? {
     guard let module = tensor.module, let moduleClass = tensor.moduleClass else { return nil }
-    return try scheme(ofModule: String(module), moduleClass: moduleClass, steps: &steps)
+    return try scheme(ofModule: module, moduleClass: moduleClass, steps: &steps)
   }
 
   /// Whether both say the same.
@@ -97,12 +97,11 @@ public struct ModuleTarget: Sendable, Hashable {
   /// - Throws: `.malformed` for a pattern that cannot be used.
   public init(_ text: String) throws(Fault) {
     self.text = text
-    pattern =
-      text.hasPrefix(ModuleTarget.mark)
-      ? try RegularExpression(python: String(text.dropFirst(ModuleTarget.mark.count))) : nil
+    let source = ExactText(text).without(prefix: ModuleTarget.mark)
+    pattern = try source.map { source throws(Fault) in try RegularExpression(python: source.text) }
   }
 
-  private static let mark = "re:"
+  private static let mark: ExactText = "re:"
 
   /// Whether it is a pattern.
   var isPattern: Bool { pattern != nil }
@@ -112,7 +111,7 @@ public struct ModuleTarget: Sendable, Hashable {
   /// - Parameter steps: how many a pattern may take; those that it took are subtracted.
   /// - Throws: `.malformed` where that is not enough.
   public func matches(_ path: String, steps: inout Int) throws(Fault) -> Bool {
-    guard let pattern else { return text == path }
+    guard let pattern else { return ExactText(text) == ExactText(path) }
     return try pattern.matches(startOf: path, steps: &steps)
   }
 
@@ -123,16 +122,16 @@ public struct ModuleTarget: Sendable, Hashable {
 
   /// Whether both are written alike.
   public static func == (left: ModuleTarget, right: ModuleTarget) -> Bool {
-    left.text == right.text
+    ExactText(left.text) == ExactText(right.text)
   }
 
   /// Hashes what equality is about.
-  public func hash(into hasher: inout Hasher) { hasher.combine(text) }
+  public func hash(into hasher: inout Hasher) { hasher.combine(ExactText(text)) }
 }
 
 /// Finds the target that a module falls under: its path, else a pattern, else its class.
 private struct TargetTable: Sendable {
-  private var exact: [String: Int] = [:]
+  private var exact: [ExactText: Int] = [:]
   private var patterns: [(target: ModuleTarget, value: Int)] = []
 
   /// Later values stand for earlier ones of the same target.
@@ -143,18 +142,20 @@ private struct TargetTable: Sendable {
       if target.isPattern {
         patterns.append((target, value))
       } else {
-        exact[target.text] = value
+        exact[ExactText(target.text)] = value
       }
     }
     patterns.sort { $0.target.precedes($1.target) }
   }
 
   func first(
-    for name: String, _ moduleClass: ModuleTarget.Class, steps: inout Int
+    for name: ExactText, _ moduleClass: ModuleTarget.Class, steps: inout Int
   ) throws(Fault) -> Int? {
     if let value = exact[name] { return value }
-    for (target, value) in patterns where try target.matches(name, steps: &steps) { return value }
+    for (target, value) in patterns where try target.matches(name.text, steps: &steps) {
+      return value
+    }
     // Every class of torch is a Module; these two have no others between.
-    return exact[moduleClass.rawValue] ?? exact["Module"]
+    return exact[ExactText(moduleClass.rawValue)] ?? exact["Module"]
   }
 }

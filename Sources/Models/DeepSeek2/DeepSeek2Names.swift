@@ -1,3 +1,5 @@
+public import Platform
+
 /// llama.cpp's names for the tensors of DeepSeek-V3-family models: its architecture `deepseek2`.
 public enum DeepSeek2Names {
   /// Tensors outside the layers.
@@ -59,29 +61,27 @@ public enum DeepSeek2Names {
   ///
   /// - Returns: the Hugging Face name, with `{e}` for the expert in the name of a stack, and the
   ///   form.
-  public static func origin(of gguf: String) -> (name: String, form: WeightForm)? {
+  public static func origin(of gguf: ExactText) -> (name: ExactText, form: WeightForm)? {
     if let row = outerByGGUF[gguf] { return (row.huggingFace, row.form) }
     guard let layer = layerIndex(of: gguf) else { return nil }
-    let prefix = "blk.\(layer)."
-    guard gguf.hasPrefix(prefix), let row = layerByGGUF[String(gguf.dropFirst(prefix.count))] else {
-      return nil
-    }
+    let own = gguf.without(prefix: "blk.\(layer).")
+    guard let row = own.flatMap({ layerByGGUF[$0] }) else { return nil }
     return ("model.layers.\(layer)." + row.huggingFace, row.form)
   }
 
   /// The layer that a tensor's name puts it in; nil outside `blk.N.`.
-  public static func layerIndex(of gguf: String) -> Int? {
-    let prefix = "blk."
-    guard gguf.hasPrefix(prefix) else { return nil }
-    let digits = gguf.dropFirst(prefix.count).prefix { $0 != "." }
-    guard (1...6).contains(digits.utf8.count), digits.allSatisfy(\.isNumber) else { return nil }
-    return Int(digits)
+  public static func layerIndex(of gguf: ExactText) -> Int? {
+    guard let digits = gguf.without(prefix: "blk.")?.split(separator: ".", maxSplits: 1).first,
+      (1...6).contains(digits.utf8.count),
+      digits.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+    else { return nil }
+    return Int(digits.text)
   }
 
   /// The order in which llama-quantize writes tensors: those outside the layers first, then layer
   /// after layer, within each by name.
-  public static func precedes(_ one: String, _ other: String) -> Bool {
+  public static func precedes(_ one: ExactText, _ other: ExactText) -> Bool {
     let (first, second) = (layerIndex(of: one) ?? -1, layerIndex(of: other) ?? -1)
-    return first == second ? one.utf8.lexicographicallyPrecedes(other.utf8) : first < second
+    return first == second ? one < other : first < second
   }
 }

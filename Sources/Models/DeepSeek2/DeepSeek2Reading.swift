@@ -16,7 +16,7 @@ public struct DeepSeek2Config: Sendable {
   ///   - file: the file, for messages.
   /// - Throws: `.malformed` with the key for what is missing or not of its type, and for other
   ///   architectures.
-  public init(_ metadata: Metadata, names: Set<String>, file: String) throws(Fault) {
+  public init(_ metadata: Metadata, names: Set<ExactText>, file: String) throws(Fault) {
     var reader = DeepSeek2Reader(metadata: metadata, file: file)
     try reader.requireArchitecture()
     json = .object(try reader.config(names: names))
@@ -45,7 +45,7 @@ private struct DeepSeek2Reader {
     }
   }
 
-  mutating func config(names: Set<String>) throws(Fault) -> JSONObject {
+  mutating func config(names: Set<ExactText>) throws(Fault) -> JSONObject {
     let rope = try required("rope.dimension_count")
     let nextn = try count("nextn_predict_layers") ?? 0
     let blocks = try required("block_count")
@@ -114,7 +114,7 @@ private struct DeepSeek2Reader {
 
   /// Groups of experts, and how they are gated; V3's own values where the file is silent.
   private mutating func routing(
-    names: Set<String>
+    names: Set<ExactText>
   ) throws(Fault) -> (all: Int, chosen: Int, scoring: DeepSeekV3Config.Scoring) {
     let gating = try count("expert_gating_func") ?? 0
     if gating == 0, names.contains(where: { $0.hasSuffix(".exp_probs_b.bias") }) {

@@ -29,7 +29,7 @@ public struct NativeDivision: Sendable {
     }
   }
 
-  private var rules: [(rule: Rule, tensor: String)] = []
+  private var rules: [(rule: Rule, tensor: ExactText)] = []
   private var known: Set<Rule> = []
   private let most: Int
 
@@ -58,7 +58,7 @@ public struct NativeDivision: Sendable {
     }
   }
 
-  private mutating func add(_ count: Int, unit: Int = 1, of kind: String, _ tensor: String) {
+  private mutating func add(_ count: Int, unit: Int = 1, of kind: String, _ tensor: ExactText) {
     let rule = Rule(count: count, unit: unit, kind: kind)
     if known.insert(rule).inserted { rules.append((rule, tensor)) }
   }

@@ -1,3 +1,4 @@
+public import Platform
 public import Tensors
 
 /// Names of tensors in DeepSeek's own model-parallel shards, `model{i}-mp{n}.safetensors`, and how
@@ -32,14 +33,14 @@ public enum NativeNames {
 
   /// A module as both sides write it, without what stands before: `model.layers.N.`, `layers.N.`.
   struct Row: Sendable {
-    let huggingFace: String
-    let native: String
+    let huggingFace: ExactText
+    let native: ExactText
     var division = Division.replicated
     var endings = matrix
   }
 
   /// The last part of a name on both sides.
-  typealias Ending = (huggingFace: String, native: String)
+  typealias Ending = (huggingFace: ExactText, native: ExactText)
 
   /// A matrix, or the weight of a norm, which has no scales.
   static let matrix: [Ending] = [("weight", "weight"), ("weight_scale_inv", "scale")]
@@ -47,7 +48,7 @@ public enum NativeNames {
   static let router: [Ending] = [("weight", "weight"), ("e_score_correction_bias", "bias")]
 
   /// What `{e}` stands for in the names of experts.
-  static let expertMark = "{e}"
+  static let expertMark: ExactText = "{e}"
 
   /// Modules outside the layers.
   static let outer: [Row] = [
@@ -83,7 +84,7 @@ public enum NativeNames {
     ]
 
   /// The three matrices of a gated MLP.
-  private static func projections(_ huggingFace: String, _ native: String) -> [Row] {
+  private static func projections(_ huggingFace: ExactText, _ native: ExactText) -> [Row] {
     [
       Row(huggingFace: huggingFace + "gate_proj", native: native + "w1", division: .rows),
       Row(huggingFace: huggingFace + "down_proj", native: native + "w2", division: .columns),
@@ -94,7 +95,7 @@ public enum NativeNames {
   /// A tensor's name in the other dialect.
   public struct Translation: Sendable, Hashable {
     /// The name.
-    public let name: String
+    public let name: ExactText
     /// How the tensor is divided.
     public let division: Division
     /// Index of its routed expert, nil elsewhere.
@@ -102,25 +103,25 @@ public enum NativeNames {
   }
 
   /// The native name of a tensor; nil for one that the dialect cannot name.
-  public static func native(of huggingFace: String) -> Translation? {
+  public static func native(of huggingFace: ExactText) -> Translation? {
     let place = Place(huggingFace, layers: "model.layers.")
     guard let row = (place.layer == nil ? outerByOther : layerByOther)[place.module],
       let ending = row.endings.first(where: { $0.huggingFace == place.ending })
     else { return nil }
     return Translation(
       name: place.name(row.native, ending: ending.native, layers: "layers."),
-      division: row.division, expert: place.expert.flatMap { Int($0) })
+      division: row.division, expert: place.expert.flatMap { Int($0.text) })
   }
 
   /// The Hugging Face name of a native tensor; nil for one that is no such.
-  public static func huggingFace(of native: String) -> Translation? {
+  public static func huggingFace(of native: ExactText) -> Translation? {
     let place = Place(native, layers: "layers.")
     guard let row = (place.layer == nil ? outerByNative : layerByNative)[place.module],
       let ending = row.endings.first(where: { $0.native == place.ending })
     else { return nil }
     return Translation(
       name: place.name(row.huggingFace, ending: ending.huggingFace, layers: "model.layers."),
-      division: row.division, expert: place.expert.flatMap { Int($0) })
+      division: row.division, expert: place.expert.flatMap { Int($0.text) })
   }
 
   private static let outerByOther = index(outer, by: \.huggingFace)
@@ -128,45 +129,40 @@ public enum NativeNames {
   private static let outerByNative = index(outer, by: \.native)
   private static let layerByNative = index(layer, by: \.native)
 
-  private static func index(_ rows: [Row], by name: (Row) -> String) -> [String: Row] {
+  private static func index(_ rows: [Row], by name: (Row) -> ExactText) -> [ExactText: Row] {
     Dictionary(uniqueKeysWithValues: rows.map { (name($0), $0) })
   }
 
   /// The parts of a name, with the numbers of layer and expert taken out.
   private struct Place {
-    private(set) var layer: Substring?
-    private(set) var expert: Substring?
-    let module: String
-    let ending: Substring
+    private(set) var layer: ExactText?
+    private(set) var expert: ExactText?
+    let module: ExactText
+    let ending: ExactText
 
-    init(_ name: String, layers: String) {
-      var rest = name[...]
-      if name.hasPrefix(layers) {
-        let number = rest.dropFirst(layers.count).prefix { $0 != "." }
-        if Place.isNumber(number) {
-          layer = number
-          rest = rest.dropFirst(layers.count + number.count + 1)
-        }
+    init(_ name: ExactText, layers: ExactText) {
+      var parts = (name.without(prefix: layers) ?? name).split(separator: ".")
+      if name.hasPrefix(layers), parts.count > 1, Place.isNumber(parts[0]) {
+        layer = parts.removeFirst()
+      } else {
+        parts = name.split(separator: ".")
       }
-      var parts = rest.split(separator: ".", omittingEmptySubsequences: false)
       ending = parts.popLast() ?? ""
       if let place = parts.firstIndex(of: "experts"), place + 1 < parts.count,
         Place.isNumber(parts[place + 1])
       {
         expert = parts[place + 1]
-        parts[place + 1] = Substring(NativeNames.expertMark)
+        parts[place + 1] = NativeNames.expertMark
       }
-      module = parts.joined(separator: ".")
+      module = ExactText(parts.joined(separator: "."))
     }
 
-    func name(_ module: String, ending: String, layers: String) -> String {
-      let filled = module.split(
-        separator: NativeNames.expertMark, omittingEmptySubsequences: false
-      ).joined(separator: expert ?? "")
-      return (layer.map { "\(layers)\($0)." } ?? "") + filled + "." + ending
+    func name(_ module: ExactText, ending: ExactText, layers: ExactText) -> ExactText {
+      let filled = module.replacing(NativeNames.expertMark, with: expert ?? "")
+      return "\(layer.map { "\(layers)\($0)." } ?? "")\(filled).\(ending)"
     }
 
-    private static func isNumber(_ text: Substring) -> Bool {
+    private static func isNumber(_ text: ExactText) -> Bool {
       (1...9).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
         && (text.utf8.first != 0x30 || text.utf8.count == 1)
     }

@@ -6,14 +6,14 @@ public struct NativeSource: Sendable {
   /// A tensor under Hugging Face's name, put together from all shards.
   public struct Whole: Sendable {
     /// Its name.
-    public let name: String
+    public let name: ExactText
     /// Storage of its elements.
     public let type: ElementType
     /// Its dimensions.
     public let shape: Shape
 
     /// Describes a tensor.
-    public init(name: String, type: ElementType, shape: Shape) {
+    public init(name: ExactText, type: ElementType, shape: Shape) {
       self.name = name
       self.type = type
       self.shape = shape
@@ -70,7 +70,7 @@ private struct NativeReader {
   let keys: ConfigReader
   let tensors: [NativeSource.Whole]
   private(set) var notes: [String] = []
-  private let names: Set<String>
+  private let names: Set<ExactText>
 
   init(keys: ConfigReader, tensors: [NativeSource.Whole]) {
     self.keys = keys
@@ -166,7 +166,7 @@ private struct NativeReader {
     }
     if !plain.isEmpty {
       section["modules_to_not_convert"] = .array(
-        plain.map { .string(String($0.name.dropLast(".weight".count))) })
+        plain.map { .string(($0.name.without(suffix: ".weight") ?? $0.name).text) })
     }
     return section
   }

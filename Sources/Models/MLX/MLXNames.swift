@@ -1,3 +1,5 @@
+public import Platform
+
 /// mlx-lm's names for the tensors of DeepSeek-V3-family models: its module `deepseek_v3`.
 public enum MLXNames {
   /// Which loader the names are for.
@@ -47,7 +49,9 @@ public enum MLXNames {
       huggingFace: joint.huggingFace, own: "self_attn.unembed_out.weight", form: .valueHeads),
   ]
 
-  private static let projections = ["gate_proj.weight", "up_proj.weight", "down_proj.weight"]
+  private static let projections: [ExactText] = [
+    "gate_proj.weight", "up_proj.weight", "down_proj.weight",
+  ]
   private static let dense = same(projections.map { "mlp." + $0 })
   private static let experts = projections.map {
     NameRow(
@@ -55,7 +59,7 @@ public enum MLXNames {
       form: .experts)
   }
 
-  private static func same(_ names: [String]) -> [NameRow] {
+  private static func same(_ names: [ExactText]) -> [NameRow] {
     names.map { NameRow(huggingFace: $0, own: $0) }
   }
 
@@ -71,10 +75,10 @@ public enum MLXNames {
 
   /// The name of what a stored tensor is a component of, as it is where nothing is quantized; `.bias`
   /// and other parameters are their own.
-  public static func component(of tensor: String) -> (weight: String, component: Component) {
-    for component in [Component.scales, .biases] where tensor.hasSuffix("." + component.rawValue) {
-      let module = tensor.dropLast(component.rawValue.count)
-      return (module + Component.weight.rawValue, component)
+  public static func component(of tensor: ExactText) -> (weight: ExactText, component: Component) {
+    for component in [Component.scales, .biases] {
+      guard let module = tensor.without(suffix: ".\(component.rawValue)") else { continue }
+      return ("\(module).\(Component.weight.rawValue)", component)
     }
     return (tensor, .weight)
   }
@@ -84,16 +88,18 @@ public enum MLXNames {
   /// - Parameter weight: a name as `component(of:)` gives it.
   /// - Returns: the Hugging Face name, with `{e}` for the expert in the name of a stack, and the
   ///   form.
-  public static func origin(of weight: String) -> (name: String, form: WeightForm) {
+  public static func origin(of weight: ExactText) -> (name: ExactText, form: WeightForm) {
     guard let layer = DeepSeekV3Config.layer(of: weight) else { return (weight, .whole) }
-    let prefix = "model.layers.\(layer)."
-    guard let row = byName[String(weight.dropFirst(prefix.count))] else { return (weight, .whole) }
+    let prefix: ExactText = "model.layers.\(layer)."
+    guard let row = weight.without(prefix: prefix).flatMap({ byName[$0] }) else {
+      return (weight, .whole)
+    }
     return (prefix + row.huggingFace, row.form)
   }
 
   /// The path of the module that a weight is a parameter of: what settings are named after.
-  public static func module(of weight: String) -> String {
-    weight.hasSuffix(".weight") ? String(weight.dropLast(".weight".count)) : weight
+  public static func module(of weight: ExactText) -> ExactText {
+    weight.without(suffix: ".weight") ?? weight
   }
 }
 

@@ -46,12 +46,12 @@ public struct TokenizerFiles: Sendable {
   }
 
   /// A JSON document beside a model; nil where there is none.
-  public static func json(_ name: String, in folder: String) throws(Fault) -> JSONValue? {
+  public static func json(_ name: ExactText, in folder: String) throws(Fault) -> JSONValue? {
     guard let bytes = try bytes(name, in: folder) else { return nil }
     return try JSONValue(parsing: bytes, file: Folder.join(folder, name))
   }
 
-  private static func text(_ name: String, in folder: String) throws(Fault) -> String? {
+  private static func text(_ name: ExactText, in folder: String) throws(Fault) -> String? {
     guard let bytes = try bytes(name, in: folder) else { return nil }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw Fault(.malformed, "is not UTF-8", file: Folder.join(folder, name))
@@ -59,7 +59,7 @@ public struct TokenizerFiles: Sendable {
     return text
   }
 
-  private static func bytes(_ name: String, in folder: String) throws(Fault) -> [UInt8]? {
+  private static func bytes(_ name: ExactText, in folder: String) throws(Fault) -> [UInt8]? {
     let path = Folder.join(folder, name)
     guard try Folder.kind(of: path) == .file else { return nil }
     return try InputFile.contents(of: path, limit: limit)

@@ -76,22 +76,23 @@ struct WeightComparison: Sendable {
       energy += Double(a) * Double(a)
     }
     if tensor.shape.dimensions.count == 1 {
-      let values = (try reference.vector(tensor.name), try candidate.vector(tensor.name))
+      let values = (try reference.vector(tensor.name.text), try candidate.vector(tensor.name.text))
       for (a, b) in zip(values.0, values.1) { add(a, b) }
     } else {
-      let size = try reference.size(ofMatrix: tensor.name)
-      guard try candidate.size(ofMatrix: tensor.name) == size else { return nil }
+      let size = try reference.size(ofMatrix: tensor.name.text)
+      guard try candidate.size(ofMatrix: tensor.name.text) == size else { return nil }
       let step = max(1, WeightComparison.tileValues / max(1, size.columns))
       for start in stride(from: 0, to: size.rows, by: step) {
         let rows = start..<min(start + step, size.rows)
-        let a = try values(reference, tensor.name, rows: rows)
-        let b = try values(candidate, tensor.name, rows: rows)
+        let a = try values(reference, tensor.name.text, rows: rows)
+        let b = try values(candidate, tensor.name.text, rows: rows)
         for (x, y) in zip(a.values, b.values) { add(x, y) }
       }
     }
     guard error != 0 else { return nil }
     return TensorDifference(
-      name: tensor.name, layer: tensor.layer, expert: tensor.expert, error: error, energy: energy)
+      name: tensor.name.text, layer: tensor.layer, expert: tensor.expert, error: error,
+      energy: energy)
   }
 
   /// Rows of a matrix in F32: (rows.count, columns).

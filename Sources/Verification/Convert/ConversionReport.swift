@@ -9,7 +9,7 @@ extension ConversionResult {
       "files": .array(
         plan.files.map {
           .object([
-            "name": .string($0.name), "bytes": .integer($0.byteCount),
+            "name": .string($0.name.text), "bytes": .integer($0.byteCount),
             "kind": .string($0.kind.rawValue),
           ])
         }),

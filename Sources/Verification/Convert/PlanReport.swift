@@ -53,7 +53,7 @@ public struct PlanReport {
     return [
       tensor.entry.name.printable, from == type ? type : "\(from) → \(type)",
       "\(tensor.entry.shape)", Quantity.count(tensor.entry.byteCount),
-      plan.layout.files[file].name, "\(treatment(of: tensor)): \(tensor.reason)",
+      plan.layout.files[file].name.text, "\(treatment(of: tensor)): \(tensor.reason)",
     ]
   }
 
@@ -67,7 +67,7 @@ public struct PlanReport {
       "files": .array(
         plan.files.map {
           .object([
-            "name": .string($0.name), "bytes": .integer($0.byteCount),
+            "name": .string($0.name.text), "bytes": .integer($0.byteCount),
             "kind": .string($0.kind.rawValue),
           ])
         }),
@@ -80,7 +80,7 @@ public struct PlanReport {
       tensorJSON(file: item.file, index: item.index, offset: item.offset)
     }
     try StreamedJSON.list("dropped", plan.dropped, write) {
-      .object(["name": .string($0.name), "reason": .string($0.reason)])
+      .object(["name": .string($0.name.text), "reason": .string($0.reason)])
     }
     try StreamedJSON.end(write)
   }
@@ -125,12 +125,12 @@ public struct PlanReport {
   private func tensorJSON(file: Int, index: Int, offset: Int) -> JSONValue {
     let tensor = plan.tensors[index]
     return .object([
-      "name": .string(tensor.entry.name), "type": .string(tensor.entry.type.rawValue),
+      "name": .string(tensor.entry.name.text), "type": .string(tensor.entry.type.rawValue),
       "shape": .array(tensor.entry.shape.dimensions.map { .integer($0) }),
-      "file": .string(plan.layout.files[file].name), "offset": .integer(offset),
+      "file": .string(plan.layout.files[file].name.text), "offset": .integer(offset),
       "bytes": .integer(tensor.entry.byteCount),
       "sourceType": .string(tensor.source.type.rawValue),
-      "sources": .array(tensor.sources.map { .string($0.name) }),
+      "sources": .array(tensor.sources.map { .string($0.name.text) }),
       "operation": .string(tensor.treatment),
       "rows": tensor.assembly.arrangement.map { .string($0) } ?? .null,
       "reason": .string(tensor.reason),

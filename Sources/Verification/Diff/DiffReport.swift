@@ -134,11 +134,11 @@ public struct DiffReport: Sendable {
       "cosine": .number(sum.cosine), "maxAbsDifference": .number(Double(sum.maxAbs)),
     ])
     try StreamedJSON.begin(head, write)
-    try StreamedJSON.list("onlyInA", differences.onlyInA, write) { .string($0) }
-    try StreamedJSON.list("onlyInB", differences.onlyInB, write) { .string($0) }
+    try StreamedJSON.list("onlyInA", differences.onlyInA, write) { .string($0.text) }
+    try StreamedJSON.list("onlyInB", differences.onlyInB, write) { .string($0.text) }
     try StreamedJSON.list("reshaped", differences.reshaped, write) {
       .object([
-        "name": .string($0.name), "shapeA": DiffReport.json($0.shapeA),
+        "name": .string($0.name.text), "shapeA": DiffReport.json($0.shapeA),
         "shapeB": DiffReport.json($0.shapeB),
       ])
     }
@@ -148,7 +148,7 @@ public struct DiffReport: Sendable {
 
   private func json(_ tensor: WeightDifference) -> JSONValue {
     .object([
-      "name": .string(tensor.name), "shape": DiffReport.json(tensor.shape),
+      "name": .string(tensor.name.text), "shape": DiffReport.json(tensor.shape),
       "typeA": .string(tensor.typeA.rawValue), "typeB": .string(tensor.typeB.rawValue),
       "identical": .bool(tensor.isIdentical),
       "sqnrDb": tensor.nonFinite > 0 ? .null : DiffReport.json(tensor.sqnr),

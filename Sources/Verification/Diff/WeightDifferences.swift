@@ -9,7 +9,7 @@ public import Tensors
 /// A tensor that two checkpoints have in one shape, and how far apart its values are.
 public struct WeightDifference: Sendable {
   /// Hugging Face name.
-  public let name: String
+  public let name: ExactText
   /// Dimensions, outermost first.
   public let shape: Shape
   /// How the first checkpoint stores it.
@@ -46,11 +46,11 @@ public struct WeightDifferences: Sendable {
   /// Tensors that both have, the farthest apart first; those without a difference by their names.
   public let tensors: [WeightDifference]
   /// Names that the first alone has.
-  public let onlyInA: [String]
+  public let onlyInA: [ExactText]
   /// Names that the second alone has.
-  public let onlyInB: [String]
+  public let onlyInB: [ExactText]
   /// Tensors that both have in different shapes.
-  public let reshaped: [(name: String, shapeA: Shape, shapeB: Shape)]
+  public let reshaped: [(name: ExactText, shapeA: Shape, shapeB: Shape)]
 
   /// Elements decoded at a time: 4 MB as F32.
   private static let piece = 1 << 20
@@ -73,8 +73,8 @@ public struct WeightDifferences: Sendable {
     let (ours, theirs) = (try left.names(keep), try right.names(keep))
     onlyInA = ours.filter { right[$0] == nil }
     onlyInB = theirs.filter { left[$0] == nil }
-    var reshaped: [(name: String, shapeA: Shape, shapeB: Shape)] = []
-    var common: [String] = []
+    var reshaped: [(name: ExactText, shapeA: Shape, shapeB: Shape)] = []
+    var common: [ExactText] = []
     var total = 0
     for name in ours {
       guard let one = left[name], let other = right[name] else { continue }
@@ -111,7 +111,7 @@ public struct WeightDifferences: Sendable {
 
   /// The first of tensors that both have, as many as are compared before progress is told.
   private static func batch(
-    _ names: ArraySlice<String>, _ left: SourceWeights, _ right: SourceWeights
+    _ names: ArraySlice<ExactText>, _ left: SourceWeights, _ right: SourceWeights
   ) -> [(a: SourceWeight, b: SourceWeight)] {
     var batch: [(a: SourceWeight, b: SourceWeight)] = []
     var bytes = 0
@@ -197,10 +197,12 @@ extension SourceWeights {
   /// Names of weights that are kept, in the order of their bytes.
   ///
   /// - Throws: where one of them cannot be a weight, or has no order of numbers.
-  fileprivate func names(_ keep: (String) -> Bool) throws(Fault) -> [String] {
-    for (name, fault) in faults.sorted(by: { $0.key < $1.key }) where keep(name) { throw fault }
-    var names: [String] = []
-    for weight in all where keep(weight.name) {
+  fileprivate func names(_ keep: (String) -> Bool) throws(Fault) -> [ExactText] {
+    for (name, fault) in faults.sorted(by: { $0.key < $1.key }) where keep(name.text) {
+      throw fault
+    }
+    var names: [ExactText] = []
+    for weight in all where keep(weight.name.text) {
       for (tensor, scaling) in weight.assembly.leaves {
         guard Codec.codec(for: tensor.type) != nil else {
           throw Fault(

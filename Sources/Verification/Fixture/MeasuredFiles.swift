@@ -30,7 +30,7 @@ enum MeasuredFiles {
       }
       shards.append(
         .object([
-          "name": .string(shard.name), "bytes": .integer(size),
+          "name": .string(shard.name.text), "bytes": .integer(size),
           "sha256": .string(SHA256Digest.text(digest.finish())),
         ]))
     }

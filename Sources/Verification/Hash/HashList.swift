@@ -4,12 +4,12 @@ public import Platform
 /// A list of content hashes that `fathom hash` printed earlier, as text or as JSON.
 public struct HashList: Sendable {
   /// Hashes by the names of their tensors, as they are printed.
-  private var hashes: [String: BLAKE3Value] = [:]
+  private var hashes: [ExactText: BLAKE3Value] = [:]
   /// Names in the order of the list.
-  private var names: [String] = []
+  private var names: [ExactText] = []
 
   /// Tensors that a manifest names without their hashes, since nothing was made from them.
-  private var unhashed: Set<String> = []
+  private var unhashed: Set<ExactText> = []
 
   /// Largest list that is read: several times that of DeepSeek-V3's 91,991 tensors.
   private static let sizeLimit = 64 << 20
@@ -37,8 +37,8 @@ public struct HashList: Sendable {
     var differences: [HashDifference] = []
     var rest = hashes
     for tensor in found.tensors {
-      let expected = rest.removeValue(forKey: tensor.name.printable)
-      if expected == tensor.hash || unhashed.contains(tensor.name.printable) { continue }
+      let expected = rest.removeValue(forKey: ExactText(tensor.name.printable))
+      if expected == tensor.hash || unhashed.contains(ExactText(tensor.name.printable)) { continue }
       differences.append(
         HashDifference(tensor: tensor.name, expected: expected, found: tensor.hash))
     }
@@ -48,11 +48,11 @@ public struct HashList: Sendable {
     return differences.sorted { $0.tensor.utf8.lexicographicallyPrecedes($1.tensor.utf8) }
   }
 
-  private mutating func add(_ name: String, _ hash: BLAKE3Value) throws(Fault) {
-    guard hashes.updateValue(hash, forKey: name.printable) == nil else {
+  private mutating func add(_ name: ExactText, _ hash: BLAKE3Value) throws(Fault) {
+    guard hashes.updateValue(hash, forKey: ExactText(name.printable)) == nil else {
       throw Fault(.malformed, "stands twice in the list", tensor: name)
     }
-    names.append(name.printable)
+    names.append(ExactText(name.printable))
   }
 
   /// Lines `HASH  TYPE [shape]  NAME`; the last one is about the checkpoint.
@@ -64,7 +64,7 @@ public struct HashList: Sendable {
           .malformed, "is no list of hashes", expected: "lines of fathom hash",
           found: "line \(number + 1)")
       }
-      if parts.count == 3 { try add(String(parts[2]), hash) }
+      if parts.count == 3 { try add(ExactText(parts[2]), hash) }
     }
     if names.isEmpty { throw Fault(.malformed, "holds no hashes") }
   }
@@ -92,7 +92,7 @@ public struct HashList: Sendable {
   private mutating func take(_ manifest: ManifestFile) throws(Fault) {
     (hashes, names) = ([:], [])
     for (name, hash) in manifest.source {
-      if let hash { try add(name, hash) } else { unhashed.insert(name.printable) }
+      if let hash { try add(name, hash) } else { unhashed.insert(ExactText(name.printable)) }
     }
   }
 
@@ -111,14 +111,14 @@ public struct HashList: Sendable {
         .malformed, "has an entry without name or hash", offset: UInt64(start),
         expected: "64 hexadecimal digits")
     }
-    try add(name, hash)
+    try add(ExactText(name), hash)
   }
 }
 
 /// A tensor whose hash is not the one of a list.
 public struct HashDifference: Sendable, Hashable {
   /// Its name.
-  public let tensor: String
+  public let tensor: ExactText
   /// The hash in the list, nil where the list has no such tensor.
   public let expected: BLAKE3Value?
   /// The hash found, nil where the checkpoint has no such tensor.

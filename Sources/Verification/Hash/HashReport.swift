@@ -56,7 +56,7 @@ public struct HashReport: Sendable {
         "differences": .array(
           check.differences.map {
             .object([
-              "tensor": .string($0.tensor), "problem": .string($0.problem),
+              "tensor": .string($0.tensor.text), "problem": .string($0.problem),
               "expected": $0.expected.map { .string($0.text) } ?? .null,
               "found": $0.found.map { .string($0.text) } ?? .null,
             ])
@@ -73,7 +73,7 @@ extension TensorHash {
   /// The entry of `fathom.hash/1`.
   var json: JSONValue {
     .object([
-      "name": .string(name), "type": .string(type.rawValue),
+      "name": .string(name.text), "type": .string(type.rawValue),
       "shape": .array(shape.dimensions.map { .integer($0) }), "bytes": .integer(byteCount),
       "hash": .string(hash.text),
     ])

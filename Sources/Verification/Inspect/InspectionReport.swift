@@ -11,8 +11,8 @@ extension Inspection {
   ///   - files: names of the files by `StoredTensor.shard`.
   ///   - statistics: rows that were asked for; nil for none.
   public func json(
-    listing glob: Glob?, files: [String],
-    statistics: [(name: String, statistics: WeightStatistics)]? = nil
+    listing glob: Glob?, files: [ExactText],
+    statistics: [(name: ExactText, statistics: WeightStatistics)]? = nil
   ) -> JSONValue {
     var document: JSONObject = [
       "schema": .string("fathom.inspect/1"), "format": .string(format.rawValue),
@@ -42,11 +42,11 @@ extension Inspection {
     }
     if let glob {
       document["tensors"] = .array(
-        tensors.filter { glob.matches($0.name) }.map { tensor in
+        tensors.filter { glob.matches($0.name.text) }.map { tensor in
           .object([
-            "name": .string(tensor.name), "type": .string(tensor.type.rawValue),
+            "name": .string(tensor.name.text), "type": .string(tensor.type.rawValue),
             "shape": .array(tensor.shape.dimensions.map { .integer($0) }),
-            "bytes": .integer(tensor.byteCount), "file": .string(files[tensor.shard]),
+            "bytes": .integer(tensor.byteCount), "file": .string(files[tensor.shard].text),
             "offset": .integer(tensor.offset),
           ])
         })
@@ -272,12 +272,12 @@ extension Inspection {
   /// One line per tensor whose name matches.
   ///
   /// - Parameter files: names of the files by `StoredTensor.shard`.
-  public func tensorTable(matching glob: Glob, files: [String]) -> String {
+  public func tensorTable(matching glob: Glob, files: [ExactText]) -> String {
     var table = TextTable([
       ("tensor", .left), ("type", .left), ("shape", .left), ("bytes", .right), ("file", .left),
       ("offset", .right),
     ])
-    for tensor in tensors where glob.matches(tensor.name) {
+    for tensor in tensors where glob.matches(tensor.name.text) {
       table.add([
         tensor.name.printable, tensor.type.rawValue, tensor.shape.description,
         String(tensor.byteCount), files[tensor.shard].printable, String(tensor.offset),

@@ -63,12 +63,12 @@ extension WeightStatistics {
   /// - Throws: what reading throws, with the tensor.
   public static func rows(
     of weights: SourceWeights, matching glob: Glob?, threads: Int
-  ) throws(Fault) -> [(name: String, statistics: WeightStatistics)] {
+  ) throws(Fault) -> [(name: ExactText, statistics: WeightStatistics)] {
     let chosen = weights.all.filter { weight in
       let leaves = weight.assembly.leaves
       return leaves.allSatisfy { Codec.codec(for: $0.tensor.type) != nil }
         && (glob.map { glob in
-          glob.matches(weight.name) || leaves.contains { glob.matches($0.tensor.name) }
+          glob.matches(weight.name.text) || leaves.contains { glob.matches($0.tensor.name.text) }
         } ?? true)
     }
     let results = Guarded([WeightStatistics](repeating: WeightStatistics(), count: chosen.count))
@@ -76,12 +76,12 @@ extension WeightStatistics {
       let statistics = try WeightStatistics(chosen[item], of: weights)
       results.withLock { $0[item] = statistics }
     }
-    var rows: [(name: String, statistics: WeightStatistics)] = []
-    var places: [String: Int] = [:]
+    var rows: [(name: ExactText, statistics: WeightStatistics)] = []
+    var places: [ExactText: Int] = [:]
     for (weight, statistics) in zip(chosen, results.withLock { $0 }) {
       let name =
         glob == nil
-        ? FindingCollector.pattern(of: weight.name, wholeExperts: false) : weight.name
+        ? ExactText(FindingCollector.pattern(of: weight.name, wholeExperts: false)) : weight.name
       if let place = places[name] {
         rows[place].statistics.add(statistics)
       } else {
@@ -119,7 +119,7 @@ extension WeightStatistics {
 extension WeightStatistics {
   /// A table of rows.
   public static func table(
-    _ rows: [(name: String, statistics: WeightStatistics)]
+    _ rows: [(name: ExactText, statistics: WeightStatistics)]
   ) -> String {
     var table = TextTable([
       ("weights", .left), ("tensors", .right), ("elements", .right), ("smallest", .right),
@@ -138,11 +138,11 @@ extension WeightStatistics {
   }
 
   /// The `stats` member of `fathom.inspect/1`.
-  public static func json(_ rows: [(name: String, statistics: WeightStatistics)]) -> JSONValue {
+  public static func json(_ rows: [(name: ExactText, statistics: WeightStatistics)]) -> JSONValue {
     .array(
       rows.map { name, row in
         .object([
-          "name": .string(name), "tensors": .integer(row.tensors),
+          "name": .string(name.text), "tensors": .integer(row.tensors),
           "elements": .integer(row.elements), "smallest": .number(Double(row.smallest)),
           "largest": .number(Double(row.largest)), "mean": .number(row.mean),
           "rms": .number(row.rootMeanSquare), "zeros": .integer(row.zeros),

@@ -59,16 +59,16 @@ public struct CheckpointWeights: Sendable {
 extension CheckpointWeights: WeightSource {
   /// See `WeightSource`.
   public func size(ofMatrix name: String) throws(Fault) -> (rows: Int, columns: Int) {
-    let shape = try weights.weight(name).shape
+    let shape = try weights.weight(ExactText(name)).shape
     guard shape.dimensions.count == 2 else {
-      throw Fault(.malformed, "is no matrix", tensor: name, found: "\(shape)")
+      throw Fault(.malformed, "is no matrix", tensor: ExactText(name), found: "\(shape)")
     }
     return (shape.dimensions[0], shape.dimensions[1])
   }
 
   /// See `WeightSource`.
   public func matrix(_ name: String, rows: Range<Int>) throws(Fault) -> WeightMatrix {
-    let weight = try weights.weight(name)
+    let weight = try weights.weight(ExactText(name))
     let columns = weight.assembly.columns
     // What is in one place stays in the type that it is stored in.
     guard let (stored, scaling, place) = weight.assembly.stored(rows: rows) else {
@@ -91,12 +91,12 @@ extension CheckpointWeights: WeightSource {
 
   /// See `WeightSource`.
   public func expect(_ names: [String]) {
-    ahead.expect(names.flatMap { weights[$0]?.assembly.leaves.map(\.tensor) ?? [] })
+    ahead.expect(names.flatMap { weights[ExactText($0)]?.assembly.leaves.map(\.tensor) ?? [] })
   }
 
   /// See `WeightSource`.
   public func vector(_ name: String) throws(Fault) -> [Float] {
-    let weight = try weights.weight(name)
+    let weight = try weights.weight(ExactText(name))
     let values = try weights.values(weight, rows: 0..<weight.assembly.rows)
     return withExtendedLifetime(values) { Array(values.bytes.bindMemory(to: Float.self)) }
   }

@@ -70,7 +70,7 @@ public struct LogitsRun {
         depth == 0 ? "logits" : depth == 1 ? "mtp_logits" : "mtp_logits_\(depth)"
       let length = max(0, sequences[0].count - depth)
       guard let shape = Shape([sequences.count, length, network.config.vocabSize]),
-        let entry = SafetensorsWriterLayout.Entry(name: name, type: .f32, shape: shape)
+        let entry = SafetensorsWriterLayout.Entry(name: ExactText(name), type: .f32, shape: shape)
       else { throw Fault(.malformed, "the logits of so many tokens have an impossible size") }
       entries.append(entry)
     }
@@ -95,7 +95,7 @@ public struct LogitsRun {
     for (tensor, offset) in zip(file.tensors, file.offsets) { starts[tensor] = offset }
     try run(into: places, starts: starts, progress)
     try output.commit()
-    return layout.entries.map { ($0.name, $0.shape.dimensions) }
+    return layout.entries.map { ($0.name.text, $0.shape.dimensions) }
   }
 
   /// Runs all groups; `starts` is where the tensor of each depth begins in the file.

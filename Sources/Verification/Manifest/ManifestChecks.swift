@@ -9,7 +9,7 @@ struct ManifestChecks {
 
   init(_ manifest: ManifestFile) { self.manifest = manifest }
 
-  private var file: String { Folder.name(of: manifest.path) }
+  private var file: String { Folder.name(of: manifest.path).text }
 
   /// Compares names, types, shapes and contents of all tensors, and the files beside them.
   ///
@@ -53,7 +53,7 @@ struct ManifestChecks {
   }
 
   private mutating func add(
-    _ kind: String, _ tensor: String, expected: String, found: String, hint: String? = nil
+    _ kind: String, _ tensor: ExactText, expected: String, found: String, hint: String? = nil
   ) {
     let pattern = "\(kind) \(FindingCollector.pattern(of: tensor, wholeExperts: true))"
     collector.add(
@@ -81,7 +81,7 @@ struct ManifestChecks {
   ) {
     collector.add(
       Finding(
-        .manifestMismatch, file: planned.name,
+        .manifestMismatch, file: planned.name.text,
         expected: expected ?? "hash \(planned.hash?.text ?? "")", found: found,
         hint: "the file has changed since the conversion wrote it"), pattern: nil)
   }

@@ -6,7 +6,7 @@ internal import Tensors
 public struct ManifestFile: Sendable {
   /// What it says of a tensor of the output.
   struct Tensor: Sendable, Hashable {
-    let name: String
+    let name: ExactText
     let type: String
     let shape: [Int]
     let hash: BLAKE3Value
@@ -14,7 +14,7 @@ public struct ManifestFile: Sendable {
 
   /// What it says of a file.
   struct File: Sendable, Hashable {
-    let name: String
+    let name: ExactText
     let byteCount: Int
     /// Nil for weights, whose tensors have hashes.
     let hash: BLAKE3Value?
@@ -27,7 +27,7 @@ public struct ManifestFile: Sendable {
   /// The output's files.
   private(set) var files: [File] = []
   /// Hashes of the source's tensors; nil for those that the output was not made from.
-  public private(set) var source: [(name: String, hash: BLAKE3Value?)] = []
+  public private(set) var source: [(name: ExactText, hash: BLAKE3Value?)] = []
 
   /// Largest manifest that is read: twice that of DeepSeek-V3's 91,991 tensors.
   private static let sizeLimit = 128 << 20
@@ -50,7 +50,7 @@ public struct ManifestFile: Sendable {
   /// Without a tree: it has two entries for each tensor.
   private mutating func read(_ cursor: inout JSONCursor) throws(Fault) {
     var schema: String?
-    var parts: Set<String> = []
+    var parts: Set<ExactText> = []
     try cursor.members { key, cursor throws(Fault) in
       switch key {
       case "schema": schema = try cursor.string()
@@ -59,16 +59,16 @@ public struct ManifestFile: Sendable {
           guard key == "tensors" else { return try cursor.skipValue() }
           try cursor.elements { cursor throws(Fault) in try readSource(&cursor) }
         }
-        parts.insert(key)
+        parts.insert(ExactText(key))
       case "output":
         try cursor.members { key, cursor throws(Fault) in
           switch key {
           case "tensors":
             try cursor.elements { cursor throws(Fault) in try readTensor(&cursor) }
-            parts.insert(key)
+            parts.insert(ExactText(key))
           case "files":
             try cursor.elements { cursor throws(Fault) in try readFile(&cursor) }
-            parts.insert(key)
+            parts.insert(ExactText(key))
           default: try cursor.skipValue()
           }
         }
@@ -88,8 +88,8 @@ public struct ManifestFile: Sendable {
     try requireDistinct(files.map(\.name))
   }
 
-  private func requireDistinct(_ names: [String]) throws(Fault) {
-    var seen: Set<String> = []
+  private func requireDistinct(_ names: [ExactText]) throws(Fault) {
+    var seen: Set<ExactText> = []
     seen.reserveCapacity(names.count)
     for name in names where !seen.insert(name).inserted {
       throw Fault(.malformed, "names something twice", tensor: name)
@@ -116,7 +116,7 @@ public struct ManifestFile: Sendable {
     guard !name.isEmpty, name != ".", name != "..", !name.contains("/") else {
       throw Fault(
         .malformed, "names a file outside of the model's folder", offset: entry.offset,
-        expected: "a file name", found: name)
+        expected: "a file name", found: name.text)
     }
     files.append(
       File(name: name, byteCount: try entry.require(entry.byteCount), hash: entry.hash))
@@ -125,7 +125,7 @@ public struct ManifestFile: Sendable {
 
 /// The members of an entry of a manifest's lists that are checked.
 private struct ManifestEntry {
-  var name: String?
+  var name: ExactText?
   var type: String?
   var shape: [Int]?
   var byteCount: Int?
@@ -140,12 +140,12 @@ private struct ManifestEntry {
     let start = UInt64(cursor.position)
     offset = start
     var entry = (
-      name: String?.none, type: String?.none, shape: [Int]?.none, bytes: Int?.none,
+      name: ExactText?.none, type: String?.none, shape: [Int]?.none, bytes: Int?.none,
       hash: BLAKE3Value?.none
     )
     try cursor.members { key, cursor throws(Fault) in
       switch key {
-      case "name": entry.name = try cursor.string()
+      case "name": entry.name = try ExactText(cursor.string())
       case "type": entry.type = try cursor.string()
       case "bytes": entry.bytes = try cursor.count()
       case "shape":

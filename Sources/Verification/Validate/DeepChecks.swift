@@ -27,7 +27,7 @@ struct DeepChecks {
     var collector = FindingCollector()
     for (item, scan) in results.withLock({ $0 }).enumerated() {
       guard let scan, let file = shards[tensors[item].stored.shard]?.name else { continue }
-      report(scan, of: tensors[item].expected, file: file, to: &collector)
+      report(scan, of: tensors[item].expected, file: file.text, to: &collector)
     }
     try compareCopies(&collector)
     try compareShapes(&collector)
@@ -123,7 +123,7 @@ struct DeepChecks {
       guard stated != shape.dimensions else { continue }
       collector.add(
         Finding(
-          .wrongShape, tensor: stored.name, file: file.name, expected: "\(shape.dimensions)",
+          .wrongShape, tensor: stored.name, file: file.name.text, expected: "\(shape.dimensions)",
           found: "\(stated)", hint: "loaders unpack codes by what it says"),
         pattern: FindingCollector.pattern(of: stored.name, wholeExperts: false))
     }
@@ -146,7 +146,7 @@ struct DeepChecks {
       else { continue }
       collector.add(
         Finding(
-          .sharedCopyDiffers, tensor: copy.name, file: file.name,
+          .sharedCopyDiffers, tensor: copy.name, file: file.name.text,
           expected: "the bytes of \(original.expected.name)",
           found: "other ones from byte \(offset) of the tensor on",
           hint: "loaders that share one table with MTP compute other drafts than those that do not"),

@@ -8,16 +8,16 @@ struct FileChecks {
   let survey: CheckpointSurvey
   var collector = FindingCollector()
   /// Every tensor whose header could be read; the first of two with the same name.
-  var tensors: [String: StoredTensor] = [:]
+  var tensors: [ExactText: StoredTensor] = [:]
   /// Names of the shards that `StoredTensor.shard` counts.
-  var shardNames: [String] = []
+  var shardNames: [ExactText] = []
   /// Shards that are whole, nil where the data is cut short.
   var openShards: [Shard?] = []
   /// Tensors that the index places in a file that could not be read: their absence has a finding.
-  var excused: Set<String> = []
+  var excused: Set<ExactText> = []
   /// The first file that could not be parsed.
   private(set) var malformation: Fault?
-  private var unreadable: Set<String> = []
+  private var unreadable: Set<ExactText> = []
 
   init(survey: CheckpointSurvey) {
     self.survey = survey
@@ -62,7 +62,7 @@ struct FileChecks {
         malformation = malformation ?? fault
         collector.add(
           Finding(
-            .malformedShard, tensor: own[item].name, file: shard.name,
+            .malformedShard, tensor: own[item].name, file: shard.name.text,
             expected: fault.expected ?? "what was packed",
             found: "\(fault.found ?? fault.message) at byte \(fault.offset ?? 0)",
             hint: "the packed file is damaged: take it anew from where it was packed"),
@@ -81,7 +81,8 @@ struct FileChecks {
     }
   }
 
-  private mutating func check(_ name: String, _ state: CheckpointSurvey.ShardState) throws(Fault) {
+  private mutating func check(_ name: ExactText, _ state: CheckpointSurvey.ShardState) throws(Fault)
+  {
     let tensor = survey.index?.firstTensor(in: name)
     switch state {
     case .faulty(let fault):
@@ -91,10 +92,10 @@ struct FileChecks {
       let finding =
         fault.kind == .notFound
         ? Finding(
-          .missingShard, tensor: tensor, file: name, expected: "a safetensors file",
+          .missingShard, tensor: tensor, file: name.text, expected: "a safetensors file",
           found: fault.found ?? fault.message, hint: "download \(name)")
         : Finding(
-          .malformedShard, tensor: fault.tensor, file: name,
+          .malformedShard, tensor: fault.tensor, file: name.text,
           expected: fault.expected ?? "a safetensors file",
           found: [fault.message, fault.found].compactMap { $0 }.joined(separator: ": ")
             + (fault.offset.map { " at byte \($0)" } ?? ""),
@@ -104,7 +105,7 @@ struct FileChecks {
       unreadable.insert(name)
       collector.add(
         Finding(
-          .truncatedShard, tensor: tensor, file: name, expected: "at least \(minimum) bytes",
+          .truncatedShard, tensor: tensor, file: name.text, expected: "at least \(minimum) bytes",
           found: "\(file.size) bytes",
           hint: "\(name) ends before its tensors do: download it again"), pattern: nil)
     case .read(let shard, let header): check(shard, header)
@@ -119,7 +120,7 @@ struct FileChecks {
     if size < header.expectedSize {
       let affected = header.tensors.filter { $0.offset + $0.byteCount > size }
       var finding = Finding(
-        .truncatedShard, tensor: affected.first?.name, file: shard.name,
+        .truncatedShard, tensor: affected.first?.name, file: shard.name.text,
         expected: "\(header.expectedSize) bytes", found: "\(size) bytes",
         hint: "\(shard.name) is \(header.expectedSize - size) bytes short: download it again")
       finding.count = affected.count
@@ -131,7 +132,7 @@ struct FileChecks {
       }
       collector.add(
         Finding(
-          .malformedShard, file: shard.name, expected: "\(header.expectedSize) bytes",
+          .malformedShard, file: shard.name.text, expected: "\(header.expectedSize) bytes",
           found: "\(size - header.expectedSize) bytes after the last tensor",
           hint: "\(shard.name) is not the file that its header describes: download it again"),
         pattern: nil)
@@ -145,7 +146,7 @@ struct FileChecks {
       if let first = tensors[tensor.name] {
         collector.add(
           Finding(
-            .duplicateTensor, tensor: tensor.name, file: shard.name, expected: "one place",
+            .duplicateTensor, tensor: tensor.name, file: shard.name.text, expected: "one place",
             found: "also in \(shardNames[first.shard])",
             hint: "which of the two a loader takes depends on the order in which it reads the files"
           ), pattern: "")
@@ -160,8 +161,9 @@ struct FileChecks {
       unreadable.insert(foreign)
       collector.add(
         Finding(
-          .indexMismatch, tensor: index.firstTensor(in: foreign), file: SafetensorsIndex.fileName,
-          expected: "a file in the checkpoint's folder", found: foreign,
+          .indexMismatch, tensor: index.firstTensor(in: foreign),
+          file: SafetensorsIndex.fileName.text,
+          expected: "a file in the checkpoint's folder", found: foreign.text,
           hint: "an index that points elsewhere is damaged or hostile: do not load it"),
         pattern: nil)
     }
@@ -169,13 +171,14 @@ struct FileChecks {
 
   /// Where the index says that tensors are, against where they are.
   private mutating func check(placesIn index: SafetensorsIndex) {
-    var named: Set<String> = []
+    var named: Set<ExactText> = []
     named.reserveCapacity(index.entries.count)
     for (name, file) in index.entries {
       if !named.insert(name).inserted {
         collector.add(
           Finding(
-            .indexMismatch, tensor: name, file: SafetensorsIndex.fileName, expected: "one entry",
+            .indexMismatch, tensor: name, file: SafetensorsIndex.fileName.text,
+            expected: "one entry",
             found: "two"), pattern: "twice")
         continue
       }
@@ -183,7 +186,7 @@ struct FileChecks {
       guard place != index.files[file], !excused.contains(name) else { continue }
       collector.add(
         Finding(
-          .indexMismatch, tensor: name, file: SafetensorsIndex.fileName,
+          .indexMismatch, tensor: name, file: SafetensorsIndex.fileName.text,
           expected: "in \(index.files[file])", found: place.map { "in \($0)" } ?? "nowhere",
           hint: place == nil
             ? "the index belongs to other shards than these" : "rebuild the index from the headers"),
@@ -193,7 +196,7 @@ struct FileChecks {
     for tensor in strangers.sorted(by: { ($0.shard, $0.offset) < ($1.shard, $1.offset) }) {
       collector.add(
         Finding(
-          .indexMismatch, tensor: tensor.name, file: shardNames[tensor.shard],
+          .indexMismatch, tensor: tensor.name, file: shardNames[tensor.shard].text,
           expected: "an entry in \(SafetensorsIndex.fileName)", found: "none",
           hint: "loaders that follow the index will not see it"), pattern: "unlisted")
     }
@@ -205,7 +208,7 @@ struct FileChecks {
     guard let stated = index.totalSize, stated != total, unreadable.isEmpty else { return }
     collector.add(
       Finding(
-        .metadataMismatch, .warning, file: SafetensorsIndex.fileName,
+        .metadataMismatch, .warning, file: SafetensorsIndex.fileName.text,
         expected: "total_size \(total)", found: "\(stated)",
         hint: "loaders ignore it; tools that plan memory or downloads by it are misled"),
       pattern: nil)

@@ -1,4 +1,5 @@
 internal import Models
+public import Platform
 
 /// Something that `validate` found wrong with a checkpoint, about one tensor or many alike.
 public struct Finding: Sendable, Hashable {
@@ -38,7 +39,7 @@ public struct Finding: Sendable, Hashable {
   /// How bad it is.
   public let severity: Severity
   /// The (first) tensor concerned, nil where none is.
-  public let tensor: String?
+  public let tensor: ExactText?
   /// The (first) file concerned.
   public let file: String?
   /// What the config, the header or the format implies.
@@ -52,11 +53,11 @@ public struct Finding: Sendable, Hashable {
   /// How many routed experts those belong to; 0 where none does.
   public var experts: Int
   /// The first names of those, `tensor` being the first; empty where no tensor is concerned.
-  public var examples: [String]
+  public var examples: [ExactText]
 
   /// Makes a finding about one tensor or file.
   public init(
-    _ rule: Rule, _ severity: Severity = .error, tensor: String? = nil, file: String? = nil,
+    _ rule: Rule, _ severity: Severity = .error, tensor: ExactText? = nil, file: String? = nil,
     expected: String? = nil, found: String? = nil, hint: String? = nil
   ) {
     self.rule = rule
@@ -93,7 +94,7 @@ struct FindingCollector {
 
   private(set) var findings: [Finding] = []
   private var groups: [String: Int] = [:]
-  private var experts: [Int: Set<Substring>] = [:]
+  private var experts: [Int: Set<ExactText>] = [:]
 
   /// Adds a finding; those with the same rule, severity and pattern become one.
   ///
@@ -126,19 +127,20 @@ struct FindingCollector {
 
   private mutating func countExpert(of finding: Finding, in index: Int) {
     guard let name = finding.tensor else { return }
-    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    let parts = name.split(separator: ".")
     guard let place = parts.firstIndex(of: "experts"), parts.count > place + 1 else { return }
     // The name up to the expert's number, layer included.
-    experts[index, default: []].insert(name[..<parts[place + 1].endIndex])
+    experts[index, default: []].insert(
+      ExactText(parts[...(place + 1)].joined(separator: ".")))
     findings[index].experts = experts[index]?.count ?? 0
   }
 
   /// A tensor's name with its layer and expert left open; for a routed expert, which of its three
   /// matrices is left open too, so that a missing expert is one thing and not three.
-  static func pattern(of name: String, wholeExperts: Bool) -> String {
-    var parts: [Substring] = []
-    for part in name.split(separator: ".", omittingEmptySubsequences: false) {
-      parts.append(Int(part) == nil ? part : "*")
+  static func pattern(of name: ExactText, wholeExperts: Bool) -> String {
+    var parts: [ExactText] = []
+    for part in name.split(separator: ".") {
+      parts.append(Int(part.text) == nil ? part : "*")
     }
     if wholeExperts, let index = parts.firstIndex(of: "experts"), parts.count > index + 2 {
       parts.removeSubrange((index + 2)...)

@@ -18,23 +18,23 @@ struct GGUFChecks {
     for note in model.notes {
       collector.add(
         Finding(
-          .metadataMismatch, .warning, file: model.files.name, found: note,
+          .metadataMismatch, .warning, file: model.files.name.text, found: note,
           hint: "convert the model anew, or add the key"), pattern: nil)
     }
     checkVocabulary()
     let key = DeepSeekV3Config.deepSeek2Architecture + ".expert_gating_func"
-    if let finding = Finding.scoring(model.config, file: model.files.name, key: key) {
+    if let finding = Finding.scoring(model.config, file: model.files.name.text, key: key) {
       collector.add(finding, pattern: nil)
     }
     let expected = model.config.deepSeek2Tensors()
-    var known: Set<String> = []
+    var known: Set<ExactText> = []
     let absentLayers = checkMTP(expected)
     for tensor in expected {
       known.insert(tensor.name)
       if let stored = model.files.inventory[tensor.name] {
         check(tensor, stored)
       } else if let joint = joint(tensor) {
-        known.insert(joint)
+        known.insert(ExactText(joint))
       } else if tensor.layer.map(absentLayers.contains) != true {
         checkAbsence(of: tensor)
       }
@@ -97,7 +97,7 @@ struct GGUFChecks {
     guard tokens.count != model.config.vocabSize else { return }
     collector.add(
       Finding(
-        .metadataMismatch, file: model.files.name,
+        .metadataMismatch, file: model.files.name.text,
         expected: "\(model.config.vocabSize) tokens, as vocab_size says", found: "\(tokens.count)",
         hint: "a vocabulary that is smaller than the embedding table has to be padded"),
       pattern: nil)
@@ -129,7 +129,7 @@ struct GGUFChecks {
       return nil
     }
     let name = "blk.\(layer).attn_kv_b.weight"
-    return model.files.inventory[name] == nil ? nil : name
+    return model.files.inventory[ExactText(name)] == nil ? nil : name
   }
 
   private mutating func check(_ tensor: DialectTensor, _ stored: StoredTensor) {
@@ -162,11 +162,11 @@ struct GGUFChecks {
       pattern: pattern(tensor.name))
   }
 
-  private func pattern(_ name: String) -> String {
+  private func pattern(_ name: ExactText) -> String {
     FindingCollector.pattern(of: name, wholeExperts: false)
   }
 
   private func file(of tensor: StoredTensor) -> String {
-    model.files.inventory.shards[tensor.shard].name
+    model.files.inventory.shards[tensor.shard].name.text
   }
 }

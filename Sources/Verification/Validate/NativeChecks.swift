@@ -32,7 +32,7 @@ struct NativeChecks {
     for note in notes {
       findings.append(
         Finding(
-          .metadataMismatch, .warning, file: Folder.name(of: survey.configFile), found: note,
+          .metadataMismatch, .warning, file: Folder.name(of: survey.configFile).text, found: note,
           hint: "DeepSeek's own code has 128 × 128"))
     }
   }
@@ -41,7 +41,7 @@ struct NativeChecks {
     for (native, tensor, other) in pieces.duplicates {
       collector.add(
         Finding(
-          .duplicateTensor, tensor: native, file: files.shardNames[tensor.shard],
+          .duplicateTensor, tensor: native, file: files.shardNames[tensor.shard].text,
           expected: "one place", found: "also in \(files.shardNames[other.shard])"),
         pattern: FindingCollector.pattern(of: native, wholeExperts: true))
     }
@@ -51,7 +51,7 @@ struct NativeChecks {
       // What a shard should hold cannot be said then.
       findings.append(
         Finding(
-          .metadataMismatch, tensor: error.tensor, file: Folder.name(of: survey.configFile),
+          .metadataMismatch, tensor: error.tensor, file: Folder.name(of: survey.configFile).text,
           expected: error.expected, found: "\(pieces.count) shards; \(error.found ?? "")",
           hint: "heads or FP8 blocks are cut between shards, which compute with wrong parts"))
       return
@@ -65,8 +65,8 @@ struct NativeChecks {
   }
 
   /// What each shard holds, under Hugging Face's names where it has one.
-  private func foundByRank() -> [[String: StoredTensor]] {
-    var found = [[String: StoredTensor]](repeating: [:], count: pieces.count)
+  private func foundByRank() -> [[ExactText: StoredTensor]] {
+    var found = [[ExactText: StoredTensor]](repeating: [:], count: pieces.count)
     for tensor in pieces.tensors {
       for (rank, piece) in tensor.pieces { found[rank][tensor.name] = piece.renamed(tensor.name) }
     }
@@ -75,7 +75,7 @@ struct NativeChecks {
   }
 
   private mutating func check(
-    _ rank: Int, _ found: [String: StoredTensor], deep: Bool, threads: Int
+    _ rank: Int, _ found: [ExactText: StoredTensor], deep: Bool, threads: Int
   ) throws(Fault) {
     // A shard that is absent or cannot be read has its own finding.
     let name = NativeShardName(.model, rank: rank, of: pieces.count).file
@@ -109,8 +109,8 @@ struct NativeChecks {
 
   /// What a shard holds, but for experts that others own, which are findings.
   private mutating func withoutForeignExperts(
-    _ found: [String: StoredTensor], rank: Int
-  ) -> [String: StoredTensor] {
+    _ found: [ExactText: StoredTensor], rank: Int
+  ) -> [ExactText: StoredTensor] {
     var own = found
     for tensor in found.values.sorted(by: { $0.offset < $1.offset }) {
       guard let expert = NativeNames.native(of: tensor.name)?.expert,
@@ -120,7 +120,7 @@ struct NativeChecks {
       let owner = NativeShardName(.model, rank: expert / expertsPerShard, of: pieces.count)
       collector.add(
         Finding(
-          .unexpectedTensor, tensor: tensor.name, file: files.shardNames[tensor.shard],
+          .unexpectedTensor, tensor: tensor.name, file: files.shardNames[tensor.shard].text,
           expected: "this expert in \(owner.file)", found: "it in another shard",
           hint: "DeepSeek's code looks for \(expertsPerShard) experts in each shard, in order"),
         pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))
@@ -149,7 +149,7 @@ struct NativeChecks {
         else { continue }
         collector.add(
           Finding(
-            .sharedCopyDiffers, tensor: tensor.name, file: shard.name,
+            .sharedCopyDiffers, tensor: tensor.name, file: shard.name.text,
             expected: "the bytes that \(original.name) has",
             found: "other ones from byte \(offset) of the tensor on",
             hint: "shards that compute with different weights of one kind give nonsense"),
@@ -160,9 +160,9 @@ struct NativeChecks {
 
   /// A finding with the shards' own names.
   private func renamed(_ finding: Finding) -> Finding {
-    func own(_ name: String) -> String { NativeNames.native(of: name)?.name ?? name }
+    func own(_ name: ExactText) -> ExactText { NativeNames.native(of: name)?.name ?? name }
     func text(_ line: String) -> String {
-      line.split(separator: " ").map { own(String($0)) }.joined(separator: " ")
+      ExactText(line).split(separator: " ").map(own).joined(separator: " ")
     }
     var renamed = Finding(
       finding.rule, finding.severity, tensor: finding.tensor.map(own), file: finding.file,

@@ -1,5 +1,6 @@
 internal import Formats
 internal import Models
+internal import Platform
 internal import Tensors
 
 extension TensorChecks {
@@ -9,7 +10,7 @@ extension TensorChecks {
   /// - Returns: the names of what was found.
   mutating func checkParts(
     of weight: ExpectedTensor, _ scheme: CompressedScheme, isExcused: Bool
-  ) -> [String] {
+  ) -> [ExactText] {
     guard let parts = scheme.tensors(of: weight.shape) else {
       collector.add(
         Finding(
@@ -49,7 +50,7 @@ extension TensorChecks {
     }
     collector.add(
       Finding(
-        .metadataMismatch, tensor: weight.name, file: shardNames[plain.shard],
+        .metadataMismatch, tensor: weight.name, file: shardNames[plain.shard].text,
         expected: "\(scheme), as quantization_config says", found: plain.type.rawValue,
         hint: "the weights were decompressed, or the module belongs on the ignore list"),
       pattern: FindingCollector.pattern(of: weight.name, wholeExperts: true))
@@ -63,7 +64,7 @@ extension TensorChecks {
     collector.add(
       Finding(
         isScale ? .missingScale : .missingTensor, tensor: tensor.name,
-        file: shardNames[codes.shard],
+        file: shardNames[codes.shard].text,
         expected: "\(part.role.rawValue) \(tensor.shape) of \(codes.name)", found: "none",
         hint: isScale
           ? "without them codes are no weights" : "loaders look for it: \(scheme) has it"),
@@ -79,7 +80,7 @@ extension TensorChecks {
       collector.add(
         Finding(
           tensor.storage == .scale ? .wrongScaleShape : .wrongShape, tensor: tensor.name,
-          file: shardNames[stored.shard], expected: part.shape.description,
+          file: shardNames[stored.shard].text, expected: part.shape.description,
           found: stored.shape.description, hint: "\(weight.shape) stored as \(scheme)"),
         pattern: pattern)
       return
@@ -87,7 +88,7 @@ extension TensorChecks {
     guard part.types.contains(stored.type) else {
       collector.add(
         Finding(
-          .wrongType, tensor: tensor.name, file: shardNames[stored.shard],
+          .wrongType, tensor: tensor.name, file: shardNames[stored.shard].text,
           expected: part.types.map(\.rawValue).joined(separator: " or "),
           found: stored.type.rawValue, hint: "\(part.role.rawValue) of \(scheme)"),
         pattern: pattern)

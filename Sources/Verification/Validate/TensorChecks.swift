@@ -1,17 +1,18 @@
 internal import Formats
 internal import Models
+internal import Platform
 internal import Tensors
 
 /// The rules about tensors: what the config implies against what the headers say.
 struct TensorChecks {
   let config: DeepSeekV3Config
-  let found: [String: StoredTensor]
-  let shardNames: [String]
-  let excused: Set<String>
+  let found: [ExactText: StoredTensor]
+  let shardNames: [ExactText]
+  let excused: Set<ExactText>
   /// What there should be.
   private let expected: [ExpectedTensor]
   /// Shapes of tensors that files hold a part of each.
-  private let wholes: [String: Shape]
+  private let wholes: [ExactText: Shape]
   var collector = FindingCollector()
   /// Expected tensors that are there with the right shape and type: what a deep check may read.
   var sound: [(expected: ExpectedTensor, stored: StoredTensor)] = []
@@ -24,8 +25,8 @@ struct TensorChecks {
   ///   - expected: what there should be, where that is not all that the config implies.
   ///   - wholes: shapes of tensors of which only a part is expected.
   init(
-    config: DeepSeekV3Config, found: [String: StoredTensor], shardNames: [String],
-    excused: Set<String>, expected: [ExpectedTensor]? = nil, wholes: [String: Shape] = [:]
+    config: DeepSeekV3Config, found: [ExactText: StoredTensor], shardNames: [ExactText],
+    excused: Set<ExactText>, expected: [ExpectedTensor]? = nil, wholes: [ExactText: Shape] = [:]
   ) {
     self.config = config
     self.expected = expected ?? config.expectedTensors()
@@ -41,7 +42,7 @@ struct TensorChecks {
     let absentCopies = checkCopies(expected, absentLayers: absentLayers)
     let otherStorage = checkStorageKind(expected)
     var matched = 0
-    var parts: [String] = []
+    var parts: [ExactText] = []
     for tensor in expected {
       if case .compressed(let scheme) = tensor.storage {
         let isExcused = tensor.layer.map(absentLayers.contains) == true
@@ -69,7 +70,7 @@ struct TensorChecks {
   private mutating func checkDeclaredMTP(_ expected: [ExpectedTensor]) -> Set<Int> {
     guard config.mtpLayers > 0 else { return [] }
     var present: Set<Int> = []
-    var first: [Int: String] = [:]
+    var first: [Int: ExactText] = [:]
     for tensor in expected {
       guard let layer = tensor.layer, layer >= config.layers else { continue }
       if first[layer] == nil { first[layer] = tensor.name }
@@ -92,7 +93,7 @@ struct TensorChecks {
   /// copies that are absent for that reason.
   private mutating func checkCopies(
     _ expected: [ExpectedTensor], absentLayers: Set<Int>
-  ) -> Set<String> {
+  ) -> Set<ExactText> {
     let copies = expected.filter {
       ($0.part == .embeddingCopy || $0.part == .headCopy)
         && $0.layer.map(absentLayers.contains) != true
@@ -164,7 +165,7 @@ struct TensorChecks {
       let isScale = tensor.storage == .scale
       collector.add(
         Finding(
-          isScale ? .wrongScaleShape : .wrongShape, tensor: tensor.name, file: file,
+          isScale ? .wrongScaleShape : .wrongShape, tensor: tensor.name, file: file.text,
           expected: tensor.shape.description, found: stored.shape.description,
           hint: hint(forShape: stored.shape, of: tensor)),
         pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: false))
@@ -174,7 +175,7 @@ struct TensorChecks {
     guard types.contains(stored.type) else {
       collector.add(
         Finding(
-          .wrongType, tensor: tensor.name, file: file,
+          .wrongType, tensor: tensor.name, file: file.text,
           expected: types.map(\.rawValue).joined(separator: " or "), found: stored.type.rawValue,
           hint: tensor.storage == .float32
             ? "a rounded correction bias changes which experts are chosen" : nil),
@@ -186,17 +187,17 @@ struct TensorChecks {
 
   /// Scales that the config implies, but whose weight is not there or not FP8.
   private mutating func isOrphan(_ scale: ExpectedTensor, _ stored: StoredTensor) -> Bool {
-    let weight = String(scale.name.dropLast("_scale_inv".count))
+    let weight = ExpectedTensor.weightName(ofScale: scale.name) ?? scale.name
     guard found[weight]?.type != .f8E4M3, !excused.contains(weight) else { return false }
     addOrphan(stored, weight: weight)
     return true
   }
 
-  private mutating func addOrphan(_ scale: StoredTensor, weight: String) {
+  private mutating func addOrphan(_ scale: StoredTensor, weight: ExactText) {
     let kind = config.compressed == nil ? "an FP8 weight" : "codes in place of"
     collector.add(
       Finding(
-        .orphanScale, tensor: scale.name, file: shardNames[scale.shard],
+        .orphanScale, tensor: scale.name, file: shardNames[scale.shard].text,
         expected: "\(kind) \(weight)", found: found[weight]?.type.rawValue ?? "none",
         hint: "scales of a weight that is not quantized are left over: a loader may apply them"),
       pattern: FindingCollector.pattern(of: scale.name, wholeExperts: true))
@@ -227,11 +228,11 @@ struct TensorChecks {
     guard !excused.contains(tensor.name) else { return }
     if tensor.storage == .scale {
       // A weight that is absent or not FP8 has its own finding.
-      let weight = String(tensor.name.dropLast("_scale_inv".count))
+      let weight = ExpectedTensor.weightName(ofScale: tensor.name) ?? tensor.name
       guard found[weight]?.type == .f8E4M3 else { return }
       collector.add(
         Finding(
-          .missingScale, tensor: tensor.name, file: found[weight].map { shardNames[$0.shard] },
+          .missingScale, tensor: tensor.name, file: found[weight].map { shardNames[$0.shard].text },
           expected: "scales \(tensor.shape) of \(weight)", found: "none",
           hint: "without its scales the weight is off by a factor of hundreds"),
         pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))
@@ -247,7 +248,7 @@ struct TensorChecks {
 
   // MARK: What nothing implies
 
-  private mutating func checkUnexpected(_ expected: Set<String>) {
+  private mutating func checkUnexpected(_ expected: Set<ExactText>) {
     let strangers = found.values.filter { !expected.contains($0.name) }
       .sorted { ($0.shard, $0.offset) < ($1.shard, $1.offset) }
     var undeclared: [Int: StoredTensor] = [:]
@@ -261,7 +262,7 @@ struct TensorChecks {
     for (layer, tensor) in undeclared.sorted(by: { $0.key < $1.key }) {
       collector.add(
         Finding(
-          .mtpMismatch, tensor: tensor.name, file: shardNames[tensor.shard],
+          .mtpMismatch, tensor: tensor.name, file: shardNames[tensor.shard].text,
           expected: "\(config.storedLayers) layers, \(config.mtpLayers) of them MTP",
           found: "tensors of layer \(layer)",
           hint: "config.json should say num_nextn_predict_layers \(layer + 1 - config.layers)"),
@@ -270,8 +271,7 @@ struct TensorChecks {
   }
 
   private mutating func checkStranger(_ tensor: StoredTensor) {
-    if tensor.name.hasSuffix("_scale_inv") {
-      let weight = String(tensor.name.dropLast("_scale_inv".count))
+    if let weight = ExpectedTensor.weightName(ofScale: tensor.name) {
       // An FP8 weight where the config has no quantization_config was said once, for all of them.
       if found[weight]?.type == .f8E4M3, config.fp8 == nil { return }
       addOrphan(tensor, weight: weight)
@@ -286,7 +286,7 @@ struct TensorChecks {
     collector.add(
       Finding(
         .unexpectedTensor, isLegacy ? .warning : .error, tensor: tensor.name,
-        file: shardNames[tensor.shard],
+        file: shardNames[tensor.shard].text,
         expected: "no such tensor", found: "\(tensor.shape) of \(tensor.type.rawValue)",
         hint: isLegacy ? "loaders ignore it" : "config.json implies no tensor of this name"),
       pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))

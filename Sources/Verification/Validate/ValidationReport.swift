@@ -6,10 +6,10 @@ extension Finding {
     func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
     return .object([
       "rule": .string(rule.rawValue), "severity": .string(severity.rawValue),
-      "tensor": text(tensor), "file": text(file), "expected": text(expected),
+      "tensor": text(tensor?.text), "file": text(file), "expected": text(expected),
       "found": text(found), "hint": text(hint), "count": .integer(count),
       "experts": .integer(experts),
-      "examples": .array(examples.map { .string($0) }),
+      "examples": .array(examples.map { .string($0.text) }),
     ])
   }
 

@@ -26,7 +26,7 @@ struct WeightChecks {
     }
     let expected = config.expectedTensors().filter { $0.storage != .scale }
     let absentLayers = checkMTP(expected)
-    var known: Set<String> = []
+    var known: Set<ExactText> = []
     for tensor in expected {
       known.insert(tensor.name)
       if let fault = weights.faults[tensor.name] {
@@ -88,14 +88,14 @@ struct WeightChecks {
     return absent
   }
 
-  private mutating func report(_ fault: Fault, of name: String) {
+  private mutating func report(_ fault: Fault, of name: ExactText) {
     let (weight, component) = MLXNames.component(of: fault.tensor ?? name)
     let rule: Finding.Rule =
       component == .weight
       ? .wrongType : weights.inventory[weight] == nil ? .orphanScale : .wrongScaleShape
     collector.add(
       Finding(
-        rule, tensor: fault.tensor ?? name, file: fault.file.map(Folder.name(of:)),
+        rule, tensor: fault.tensor ?? name, file: fault.file.map { Folder.name(of: $0).text },
         expected: fault.expected,
         found: [fault.message, fault.found].compactMap { $0 }.joined(separator: ": ")),
       pattern: FindingCollector.pattern(of: name, wholeExperts: true))
@@ -130,6 +130,6 @@ struct WeightChecks {
   }
 
   private func file(of weight: SourceWeight) -> String {
-    weights.inventory.shards[weight.assembly.first.tensor.shard].name
+    weights.inventory.shards[weight.assembly.first.tensor.shard].name.text
   }
 }

@@ -76,8 +76,8 @@ struct ComparisonRun {
     let models = BlameModels(
       reference: configs.reference, candidate: configs.candidate,
       referenceWeights: weights.reference, candidateWeights: weights.candidate,
-      additional: Set(configs.candidate.expectedTensors().map(\.name)).subtracting(
-        configs.reference.expectedTensors().map(\.name)),
+      additional: Set(configs.candidate.expectedTensors().map(\.name.text)).subtracting(
+        configs.reference.expectedTensors().map(\.name.text)),
       mtpLayers: mtpLayers, threads: budget.threads, plan: budget.plan)
     return try BlameSearch(
       models: models, batch: batch, differences: differences, count: count,

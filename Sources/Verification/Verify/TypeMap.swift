@@ -32,7 +32,7 @@ public struct TypeMap: Sendable, Hashable {
       types[tensor.type, default: Inspection.Tally()].add(tensor)
       let name = FindingCollector.pattern(of: tensor.name, wholeExperts: false)
       var row = rows[name] ?? Row(name: name)
-      if let layer = tensor.name.split(separator: ".").lazy.compactMap({ Int($0) }).first {
+      if let layer = tensor.name.split(separator: ".").lazy.compactMap({ Int($0.text) }).first {
         row.layers[layer, default: [:]][tensor.type, default: 0] += tensor.byteCount
       } else {
         row.outside[tensor.type, default: 0] += tensor.byteCount
