@@ -1,4 +1,4 @@
-public import Platform
+internal import Platform
 public import Tensors
 
 /// A matrix or vector of a module, as a row of a table: name, shape, storage and when it is there.
