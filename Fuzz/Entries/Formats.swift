@@ -19,7 +19,7 @@ extension ParserEntry {
   public static let safetensorsIndex = ParserEntry("safetensors-index") { (input) throws(Fault) in
     let index = try SafetensorsIndex(path: input.path)
     for name in index.files where SafetensorsIndex.isPlain(name) {
-      precondition(Folder.parent(of: Folder.join("/model", name)) == "/model", name)
+      precondition(Folder.parent(of: Folder.join("/model", name)) == "/model", name.text)
     }
   }
 

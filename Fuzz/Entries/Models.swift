@@ -109,7 +109,7 @@ extension ParserEntry {
     ("model.layers.0.mlp.gate_proj.weight_scale_inv", .f32, [2, 1]),
     ("model.layers.3.enorm.weight", .bf16, [80]),
   ].compactMap { name, type, dimensions in
-    Shape(dimensions).map { NativeSource.Whole(name: name, type: type, shape: $0) }
+    Shape(dimensions).map { NativeSource.Whole(name: ExactText(name), type: type, shape: $0) }
   }
 
   /// The config of a network with every kind of module.

@@ -60,7 +60,7 @@ import Testing
     }
 
     func assembly(_ name: String) throws -> Assembly {
-      Assembly(try #require(inventory[name]))
+      Assembly(try #require(inventory[ExactText(name)]))
     }
 
     func matrix(_ name: String) throws -> Matrix { try values(assembly(name)) }

@@ -81,7 +81,7 @@ func tensors(of model: String) throws -> [String: (tensor: StoredTensor, bytes: 
   for tensor in inventory.tensors {
     let buffer = try inventory.read(tensor)
     // The bytes are the buffer's only as long as it lives.
-    tensors[tensor.name] = (tensor, withExtendedLifetime(buffer) { Array(buffer.bytes) })
+    tensors[tensor.name.text] = (tensor, withExtendedLifetime(buffer) { Array(buffer.bytes) })
   }
   return tensors
 }

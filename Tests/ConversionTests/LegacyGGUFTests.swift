@@ -28,7 +28,8 @@ import Testing
     var data: [[UInt8]] = []
     func add(_ name: String, _ tensor: StoredTensor, _ bytes: [UInt8]) throws {
       entries.append(
-        try #require(OutputLayout.Entry(name: name, type: tensor.type, shape: tensor.shape)))
+        try #require(
+          OutputLayout.Entry(name: ExactText(name), type: tensor.type, shape: tensor.shape)))
       data.append(bytes)
     }
     let joint = try plain.tensors()
@@ -38,7 +39,7 @@ import Testing
         try add("blk.\(layer).attn_kv_b.weight", matrix.tensor, matrix.bytes)
       } else {
         let buffer = try gguf.files.inventory.read(tensor)
-        try add(tensor.name, tensor, withExtendedLifetime(buffer) { Array(buffer.bytes) })
+        try add(tensor.name.text, tensor, withExtendedLifetime(buffer) { Array(buffer.bytes) })
       }
     }
     let file = try GGUFWriterLayout.layout(

@@ -28,7 +28,7 @@ struct MixFixture: Sendable {
     /// The same asked of Fathom.
     func mix() throws -> TypeMix {
       var recipe = GGUFRecipe(try GGUFFileType(named: fileType))
-      var importance: Set<String>?
+      var importance: Set<ExactText>?
       let words = self.options
       for (index, flag) in words.enumerated() where flag.hasPrefix("--") {
         // The word after it, for those flags that take one.
@@ -72,14 +72,14 @@ struct MixFixture: Sendable {
       let type = try #require(ElementType(rawValue: row.string("type") ?? ""))
       let layers = row.list("layers").map { ($0.root as? Int) ?? -1 }
       for name in layers.isEmpty ? [kind] : layers.map({ MixFixture.name(kind, $0) }) {
-        tensors.append(TypeMix.Tensor(name: name, extents: extents, type: type))
+        tensors.append(TypeMix.Tensor(name: ExactText(name), extents: extents, type: type))
       }
     }
     let order = json["order"] as? [String]
-    writingOrder = order ?? tensors.map(\.name).sorted(by: TypeMix.precedes)
+    writingOrder = order ?? tensors.map(\.name).sorted(by: TypeMix.precedes).map(\.text)
     let byName = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0) })
     // Where the order matters it is given; elsewhere it must not, so it is turned.
-    self.tensors = order.map { $0.compactMap { byName[$0] } } ?? tensors.reversed()
+    self.tensors = order.map { $0.compactMap { byName[ExactText($0)] } } ?? tensors.reversed()
   }
 
   /// Every run of every fixture.
@@ -105,10 +105,10 @@ struct MixFixture: Sendable {
     var types: [String: String] = [:]
     var used: [String: Int] = [:]
     for tensor in tensors.sorted(by: { TypeMix.precedes($0.name, $1.name) }) {
-      let kind = MixFixture.kind(tensor.name)
+      let kind = MixFixture.kind(tensor.name.text)
       let place = used[kind, default: 0]
       used[kind] = place + 1
-      types[tensor.name] =
+      types[tensor.name.text] =
         unchanged.contains(kind) ? tensor.type.rawValue : others[kind].map { $0[place] } ?? base
     }
     return types

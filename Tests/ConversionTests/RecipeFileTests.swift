@@ -19,7 +19,7 @@ import Testing
     let source = try SourceModel(path: sample("tiny-tied"), threads: 1)
     let plan = try Plan(
       source, recipe: Recipe(target: .gguf(gguf), outputName: "out", mtp: .keep))
-    return Dictionary(uniqueKeysWithValues: plan.tensors.map { ($0.entry.name, $0) })
+    return Dictionary(uniqueKeysWithValues: plan.tensors.map { ($0.entry.name.text, $0) })
   }
 
   @Test func theSamplesDoWhatTheySay() throws {
@@ -44,7 +44,7 @@ import Testing
     let tensors = try plan(GGUFRecipe(nil).adding(file))
     let found = Set(
       tensors.values.filter { $0.entry.type == .f16 }.compactMap {
-        Int($0.entry.name.split(separator: ".")[1])
+        Int($0.entry.name.split(separator: ".")[1].text)
       })
     let config = try SourceModel(path: sample("tiny-tied"), threads: 1).config
     let (main, dense) = (

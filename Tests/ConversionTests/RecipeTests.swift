@@ -59,7 +59,7 @@ import Testing
       #expect((config.fp8 != nil) == (storage.type == .f8E4M3))
       let written = try tensors(of: conversion.output)
       for tensor in config.expectedTensors() {
-        let found = try #require(written[tensor.name]?.tensor)
+        let found = try #require(written[tensor.name.text]?.tensor)
         #expect(found.shape == tensor.shape)
         #expect((found.type == .f8E4M3) == (tensor.storage == .fp8))
       }
@@ -145,7 +145,7 @@ import Testing
     let written = try tensors(of: conversion.output)
     #expect(conversion.result.warnings.contains { $0.contains("carried along") })
     let implied = Set(
-      try SourceModel(path: path, threads: 1).config.expectedTensors().map(\.name))
+      try SourceModel(path: path, threads: 1).config.expectedTensors().map(\.name.text))
     let extra = source.keys.filter { !implied.contains($0) }
     #expect(!extra.isEmpty)
     #expect(Set(extra).isDisjoint(with: differences(written, source)))

@@ -98,7 +98,7 @@ import Testing
     let model = try workspace.copy(sample: "tiny-bf16")
     let source = try SourceModel(path: model, threads: 1)
     let name = "model.layers.1.self_attn.o_proj.weight"
-    let tensor = try #require(source.checkpoint.inventory[name])
+    let tensor = try #require(source.checkpoint.inventory[ExactText(name)])
     let handle = try #require(FileHandle(forUpdatingAtPath: model + "/model.safetensors"))
     try handle.seek(toOffset: UInt64(tensor.offset + 10))
     try handle.write(contentsOf: Data([0x80, 0x7F]))

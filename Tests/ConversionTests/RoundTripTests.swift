@@ -1,6 +1,7 @@
 import Conversion
 import Formats
 import Models
+import Platform
 import Support
 import Tensors
 import Testing
@@ -24,7 +25,7 @@ import Testing
     var blocks: [Block] = []
     for (name, (tensor, codes)) in before where tensor.type == .f8E4M3 {
       let new = try #require(after[name]?.bytes)
-      let scaleName = ExpectedTensor.scaleName(for: name)
+      let scaleName = ExpectedTensor.scaleName(for: ExactText(name)).text
       let scales = try #require(before[scaleName]?.bytes)
       let newScales = try #require(after[scaleName]?.bytes)
       let (rows, columns) = (tensor.shape.dimensions[0], tensor.shape.dimensions[1])

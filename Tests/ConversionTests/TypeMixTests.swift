@@ -15,9 +15,9 @@ import Testing
       return
     }
     let mix = try run.mix()
-    #expect(mix.choices.map(\.tensor.name) == run.fixture.writingOrder)
+    #expect(mix.choices.map(\.tensor.name.text) == run.fixture.writingOrder)
     #expect(try GGUFFileType(named: run.fileType.lowercased()).id == run.code)
-    let others = mix.choices.filter { $0.type.rawValue != expected[$0.tensor.name] }
+    let others = mix.choices.filter { $0.type.rawValue != expected[$0.tensor.name.text] }
     #expect(others.map { "\($0.tensor.name): \($0.type.rawValue), \($0.reason)" } == [])
     #expect(mix.choices.allSatisfy { !$0.reason.isEmpty })
   }

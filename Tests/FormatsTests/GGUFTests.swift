@@ -56,7 +56,7 @@ import Testing
       ("blk.0.stack", .bf16, [2, 3, 7]),
     ].map { (name: String, type: ElementType, shape: [Int]) in
       let shape = try #require(Shape(shape))
-      return try #require(OutputLayout.Entry(name: name, type: type, shape: shape))
+      return try #require(OutputLayout.Entry(name: ExactText(name), type: type, shape: shape))
     }
   }
 
@@ -69,7 +69,7 @@ import Testing
         bytes += (0..<layout.entries[index].byteCount).map { UInt8(truncatingIfNeeded: $0) }
       }
       bytes += [UInt8](repeating: 0, count: file.byteCount - bytes.count)
-      try workspace.write(file.name, bytes)
+      try workspace.write(file.name.text, bytes)
     }
   }
 
@@ -114,16 +114,16 @@ import Testing
         "m-00001-of-00003.gguf", "m-00002-of-00003.gguf", "m-00003-of-00003.gguf",
       ])
     for name in names {
-      let files = try GGUFFiles(path: workspace.path(name))
+      let files = try GGUFFiles(path: workspace.path(name.text))
       #expect(files.metadata == GGUFTests.metadata)
       #expect(files.inventory.tensors.count == 4)
     }
-    let third = try contents(workspace.path(names[2]))
-    try FileManager.default.removeItem(atPath: workspace.path(names[2]))
-    #expect(throws: Fault.self) { try GGUFFiles(path: workspace.path(names[0])) }
-    try workspace.write(names[2], try contents(workspace.path(names[1])))
-    #expect(throws: Fault.self) { try GGUFFiles(path: workspace.path(names[0])) }
-    try workspace.write(names[2], third)
-    #expect(try GGUFFiles(path: workspace.path(names[0])).inventory.tensors.count == 4)
+    let third = try contents(workspace.path(names[2].text))
+    try FileManager.default.removeItem(atPath: workspace.path(names[2].text))
+    #expect(throws: Fault.self) { try GGUFFiles(path: workspace.path(names[0].text)) }
+    try workspace.write(names[2].text, try contents(workspace.path(names[1].text)))
+    #expect(throws: Fault.self) { try GGUFFiles(path: workspace.path(names[0].text)) }
+    try workspace.write(names[2].text, third)
+    #expect(try GGUFFiles(path: workspace.path(names[0].text)).inventory.tensors.count == 4)
   }
 }

@@ -19,12 +19,12 @@ import Testing
     let matrix = try ImportanceMatrix(path: "\(Self.folder)/importance.\(kind)")
     let json = try JSONDocument(String(decoding: try Self.bytes("json"), as: UTF8.self))
     let expected = try #require(json[kind] as? [String: [String: Any]])
-    #expect(matrix.names == Set(expected.keys))
+    #expect(matrix.names == Set(expected.keys.map { ExactText($0) }))
     for (name, row) in expected {
       let count = try #require(row["columns"] as? Int)
       let matrices = try #require(row["matrices"] as? Int)
       let columns = try #require(
-        try matrix.columns(of: name, count: count, matrices: matrices))
+        try matrix.columns(of: ExactText(name), count: count, matrices: matrices))
       var weights: [Float] = []
       for index in 0..<matrices { weights += try columns.weights(ofMatrix: index) }
       #expect(weights.count == count * matrices)
@@ -40,7 +40,7 @@ import Testing
   func anExpertThatNoTokenReachedWeighsTheSameEverywhere(kind: String) throws {
     let matrix = try ImportanceMatrix(path: "\(Self.folder)/importance.\(kind)")
     let name = "blk.1.ffn_down_exps.weight"
-    let columns = try #require(try matrix.columns(of: name, count: 32, matrices: 4))
+    let columns = try #require(try matrix.columns(of: ExactText(name), count: 32, matrices: 4))
     #expect(try columns.weights(ofMatrix: 2) == Array(repeating: 1, count: 32))
     #expect(try columns.weights(ofMatrix: 3).contains { $0 != 1 })
   }
@@ -234,7 +234,7 @@ import Testing
     let header = try GGUFHeader(
       InputFile(path: workspace.write("good.gguf", good)), shard: 0)
     func place(_ name: String) throws -> Int {
-      try #require(header.tensors.first { $0.name == name }).offset
+      try #require(header.tensors.first { $0.name == ExactText(name) }).offset
     }
     let (sums, counts) = ("blk.0.ffn_up.weight.in_sum2", "blk.0.ffn_up.weight.counts")
     let nan = withUnsafeBytes(of: Float.nan) { Array($0) }

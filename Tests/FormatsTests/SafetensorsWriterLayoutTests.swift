@@ -9,11 +9,11 @@ import Testing
 
   private func entry(_ name: String, _ type: ElementType, _ shape: [Int]) throws -> Entry {
     let shape = try #require(Shape(shape))
-    return try #require(Entry(name: name, type: type, shape: shape))
+    return try #require(Entry(name: ExactText(name), type: type, shape: shape))
   }
 
   private func names(_ layout: SafetensorsWriterLayout) -> [[String]] {
-    layout.files.map { file in file.tensors.map { layout.entries[$0].name } }
+    layout.files.map { file in file.tensors.map { layout.entries[$0].name.text } }
   }
 
   @Test func namesAreInNaturalOrder() throws {
@@ -56,7 +56,7 @@ import Testing
     let layout = try SafetensorsWriterLayout(entries, shardLimit: 1 << 30)
     let file = layout.files[0]
     let data = [UInt8](repeating: 7, count: layout.totalSize)
-    let path = try workspace.write(file.name, file.header + data)
+    let path = try workspace.write(file.name.text, file.header + data)
     let input = try InputFile(path: path)
     #expect(input.size == file.byteCount)
     guard case .header(let header) = try SafetensorsHeader.read(input, shard: 0) else {

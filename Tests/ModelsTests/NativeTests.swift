@@ -150,7 +150,7 @@ import Testing
     var seen: Set<String> = []
     for tensor in try huggingFace(sample).expectedTensors() {
       let native = try #require(NativeNames.native(of: tensor.name))
-      #expect(seen.insert(native.name).inserted)
+      #expect(seen.insert(native.name.text).inserted)
       #expect(!native.name.contains("model.") && native.expert == tensor.expert)
       #expect((native.division == .expert) == (tensor.expert != nil))
       let back = try #require(NativeNames.huggingFace(of: native.name))
@@ -171,8 +171,8 @@ import Testing
     ("model.layers.61.eh_proj.weight", "layers.61.eh_proj.weight", .replicated),
   ])
   func namesAreDeepSeeks(other: String, native: String, division: NativeNames.Division) throws {
-    let found = try #require(NativeNames.native(of: other))
-    #expect(found.name == native && found.division == division)
+    let found = try #require(NativeNames.native(of: ExactText(other)))
+    #expect(found.name == ExactText(native) && found.division == division)
   }
 
   @Test(arguments: [
@@ -180,7 +180,7 @@ import Testing
     "model.layers.x.input_layernorm.weight", "model.layers.01.input_layernorm.weight",
     "lm_head", "", "model.layers.3.mlp.experts.gate_proj.weight", "input_layernorm.weight",
   ])
-  func otherNamesHaveNone(name: String) { #expect(NativeNames.native(of: name) == nil) }
+  func otherNamesHaveNone(name: String) { #expect(NativeNames.native(of: ExactText(name)) == nil) }
 
   @Test(arguments: [
     ("dim", JSONValue.string("wide")), ("n_layers", .integer(0)), ("rope_factor", .integer(0)),

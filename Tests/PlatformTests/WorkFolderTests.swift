@@ -14,7 +14,7 @@ import Testing
   }
 
   private func finish(_ name: String, _ bytes: [UInt8], in folder: WorkFolder) throws {
-    let file = try folder.create(name)
+    let file = try folder.create(ExactText(name))
     try file.append(bytes)
     try file.finish()
   }

@@ -15,7 +15,7 @@ public enum FullSizeCheckpoint {
     let config = try DeepSeekV3Config(
       json: JSONValue(parsing: text, file: configPath), file: configPath)
     let tensors = config.expectedTensors().map { tensor in
-      (name: tensor.name, type: tensor.publishedType, shape: tensor.shape.dimensions)
+      (name: tensor.name.text, type: tensor.publishedType, shape: tensor.shape.dimensions)
     }
     let shards = 163
     let perShard = (tensors.count + shards - 1) / shards
@@ -54,7 +54,7 @@ extension SafetensorsFixture {
       json: JSONValue(parsing: contents(configPath), file: configPath), file: configPath)
     return SafetensorsFixture(
       config.expectedTensors().map {
-        (name: $0.name, type: $0.publishedType, shape: $0.shape.dimensions)
+        (name: $0.name.text, type: $0.publishedType, shape: $0.shape.dimensions)
       })
   }
 }

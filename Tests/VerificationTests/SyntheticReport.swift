@@ -70,7 +70,7 @@ enum SyntheticReport {
     func add(_ name: String, _ type: ElementType) {
       tensors.append(
         StoredTensor(
-          name: name, type: type, shape: Shape([32, 32])!, shard: 0, offset: 0,
+          name: ExactText(name), type: type, shape: Shape([32, 32])!, shard: 0, offset: 0,
           byteCount: type.byteCount(elements: 1024)!))
     }
     add("model.embed_tokens.weight", .bf16)
