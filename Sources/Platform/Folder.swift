@@ -10,6 +10,23 @@ public enum Folder {
     case folder
     /// Anything else: a device, a pipe, a socket.
     case special
+
+    init(_ status: stat) {
+      switch status.st_mode & S_IFMT {
+      case S_IFREG: self = .file
+      case S_IFDIR: self = .folder
+      default: self = .special
+      }
+    }
+  }
+
+  /// The entries of a folder, sorted by their bytes so that nothing depends on the order in which
+  /// the file system lists them.
+  public struct Listing: Sendable {
+    /// Their names.
+    public internal(set) var names: [String] = []
+    /// Names that are not UTF-8, which no text can hold, with their bytes escaped.
+    public internal(set) var unreadable: [String] = []
   }
 
   /// What `path` names, nil where nothing is there.
@@ -18,56 +35,130 @@ public enum Folder {
   public static func kind(of path: String) throws(Fault) -> Kind? {
     var status = stat()
     guard stat(path, &status) == 0 else {
-      switch errno {
-      case ENOENT, ENOTDIR: return nil
-      case ELOOP: throw Fault(.notFound, "symbolic links form a loop", file: path)
-      case ENAMETOOLONG: throw Fault(.notFound, "the name is too long", file: path)
-      default: throw Fault(.inputOutput, "cannot be examined", file: path, found: reason(errno))
-      }
+      if errno == ENOENT || errno == ENOTDIR { return nil }
+      throw examiningFault(errno, path: path)
     }
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: return .file
-    case S_IFDIR: return .folder
-    default: return .special
-    }
+    return Kind(status)
   }
 
-  /// Names of the entries of a folder, sorted by their bytes so that nothing depends on the order
-  /// in which the file system lists them.
+  /// Names of the entries of a folder, in the order of their bytes.
+  ///
+  /// - Throws: `.malformed` where one is not UTF-8: what cannot be named must not be passed over.
   public static func names(in path: String) throws(Fault) -> [String] {
-    guard let directory = opendir(path) else {
+    let listing = try listing(of: path)
+    if let name = listing.unreadable.first { throw unreadableFault(name, in: path) }
+    return listing.names
+  }
+
+  /// The entries of a folder.
+  ///
+  /// - Throws: `.notFound` where there is none, `.inputOutput` where it cannot be read.
+  public static func listing(of path: String) throws(Fault) -> Listing {
+    try listing(opendir(path), path: path)
+  }
+
+  /// The entries of an open folder, which is closed.
+  static func listing(_ directory: OpaquePointer?, path: String) throws(Fault) -> Listing {
+    guard let directory else {
       let kind: Fault.Kind = errno == ENOENT || errno == ENOTDIR ? .notFound : .inputOutput
       throw Fault(kind, "cannot be listed", file: path, found: reason(errno))
     }
     defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: UInt8.self, capacity: Int(NAME_MAX) + 1) {
-          String(decodingCString: $0, as: UTF8.self)
-        }
+    var entries: [[UInt8]] = []
+    while true {
+      errno = 0
+      guard let entry = readdir(directory) else {
+        if errno == 0 { break }
+        throw Fault(.inputOutput, "cannot be listed", file: path, found: reason(errno))
       }
-      if name != "." && name != ".." { names.append(name) }
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      if name != Array(".".utf8) && name != Array("..".utf8) { entries.append(name) }
     }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    entries.sort { $0.lexicographicallyPrecedes($1) }
+    var listing = Listing()
+    for entry in entries {
+      if let name = String(validating: entry, as: UTF8.self) {
+        listing.names.append(name)
+      } else {
+        listing.unreadable.append(escaped(entry))
+      }
+    }
+    return listing
   }
+
+  /// What is said of a name that is not UTF-8, its bytes escaped.
+  public static func unreadableFault(_ name: String, in folder: String) -> Fault {
+    Fault(
+      .malformed, "holds a name that is not UTF-8", file: folder,
+      expected: "names in UTF-8: rename it, or take it away", found: name)
+  }
+
+  static func examiningFault(_ code: Int32, path: String) -> Fault {
+    switch code {
+    case ELOOP: Fault(.notFound, "symbolic links form a loop", file: path)
+    case ENAMETOOLONG: Fault(.notFound, "the name is too long", file: path)
+    default: Fault(.inputOutput, "cannot be examined", file: path, found: reason(code))
+    }
+  }
+}
+
+// Names are bytes to the system: as Swift's characters, a "/" with a combining mark behind it would
+// be none.
+extension Folder {
+  private static let slash = UInt8(ascii: "/")
 
   /// Joins a folder and a name below it.
   public static func join(_ folder: String, _ name: String) -> String {
-    folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+    folder.utf8.last == slash ? folder + name : "\(folder)/\(name)"
   }
 
   /// The folder that holds `path`, `.` for a bare name.
   public static func parent(of path: String) -> String {
-    var bytes = Array(path.utf8)
-    while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
-    guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-    return slash == 0 ? "/" : String(decoding: bytes[..<slash], as: UTF8.self)
+    let bytes = withoutLastSlashes(path)
+    guard let place = bytes.lastIndex(of: slash) else { return "." }
+    let parent = withoutLastSlashes(String(decoding: bytes[..<place], as: UTF8.self))
+    return parent.isEmpty ? "/" : String(decoding: parent, as: UTF8.self)
   }
 
   /// The last component of `path`.
   public static func name(of path: String) -> String {
-    let parts = path.split(separator: "/")
-    return parts.last.map(String.init) ?? path
+    let bytes = withoutLastSlashes(path)
+    guard let place = bytes.lastIndex(of: slash), place + 1 < bytes.count else {
+      return String(decoding: bytes, as: UTF8.self)
+    }
+    return String(decoding: bytes[(place + 1)...], as: UTF8.self)
+  }
+
+  /// Whether `name` is that of an entry of a folder and leads nowhere else.
+  public static func isPlain(_ name: String) -> Bool {
+    !name.isEmpty && name != "." && name != ".."
+      && !name.utf8.contains { $0 == slash || $0 == UInt8(ascii: "\\") || $0 == 0 }
+  }
+
+  private static func withoutLastSlashes(_ path: String) -> [UInt8] {
+    var bytes = Array(path.utf8)
+    while bytes.count > 1, bytes.last == slash { bytes.removeLast() }
+    return bytes
+  }
+
+  /// Bytes as a text in which each that belongs to no character of UTF-8 stands as `\xFF`.
+  static func escaped(_ bytes: [UInt8]) -> String {
+    var text = ""
+    var parser = Unicode.UTF8.ForwardParser()
+    var (source, place) = (bytes.makeIterator(), 0)
+    while true {
+      switch parser.parseScalar(from: &source) {
+      case .valid(let scalar):
+        text.unicodeScalars.append(Unicode.UTF8.decode(scalar))
+        place += scalar.count
+      case .error(let length):
+        for byte in bytes[place..<place + length] {
+          text += byte < 16 ? "\\x0" : "\\x"
+          text += String(byte, radix: 16)
+        }
+        place += length
+      case .emptyInput: return text
+      }
+    }
   }
 }
