@@ -9,13 +9,13 @@ public struct SideFile: Sendable {
   public let byteCount: Int
   private let folder: InputFolder
   /// Which file it was when the folder was looked at.
-  private let identity: FileIdentity
+  private let version: FileVersion
 
   fileprivate init(_ name: String, _ file: InputFile, in folder: InputFolder) {
     self.name = name
     byteCount = file.size
     self.folder = folder
-    identity = file.identity
+    version = file.version
   }
 
   /// Opens it, by the same rules as when it was found.
@@ -23,7 +23,7 @@ public struct SideFile: Sendable {
   /// - Throws: `.malformed` where another file has its name by now, or it was written to.
   func open() throws(Fault) -> InputFile {
     let file = try folder.open(name)
-    guard file.identity == identity else {
+    guard file.version == version else {
       throw Fault(
         .malformed, "is not the file any more that was looked at before", file: file.path,
         expected: "\(byteCount) bytes, not written to since",

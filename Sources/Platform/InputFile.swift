@@ -25,7 +25,7 @@ public final class InputFile: Sendable {
   private let view: (any FileView)?
   private let descriptor: Int32
   /// Which file it is, and when its contents last changed, as of its opening.
-  public let identity: FileIdentity
+  public let version: FileVersion
   /// Whether it stands for a file that is gone, of which it has the beginning.
   public let isStandIn: Bool
   /// Whether `delete` has been called.
@@ -61,7 +61,7 @@ public final class InputFile: Sendable {
     self.size = Int(status.st_size)
     storedSize = size
     view = nil
-    identity = FileIdentity(status)
+    version = FileVersion(status)
     self.descriptor = descriptor
     isStandIn = false
   }
@@ -80,7 +80,7 @@ public final class InputFile: Sendable {
     self.size = size
     storedSize = size
     view = nil
-    identity = FileIdentity(goneWithSize: size)
+    version = FileVersion(goneWithSize: size)
     isStandIn = true
   }
 
@@ -94,7 +94,7 @@ public final class InputFile: Sendable {
     self.size = size
     storedSize = file.size
     self.view = view
-    identity = file.identity
+    version = file.version
     isStandIn = false
   }
 
@@ -186,7 +186,7 @@ public final class InputFile: Sendable {
   }
 
   /// What tells a file from one that took its place: its size and when it was last written to.
-  public var stamp: FileStamp { identity.stamp }
+  public var stamp: FileStamp { version.stamp }
 
   /// Throws `.malformed` where somebody has written to the file since it was opened.
   public func requireUnchanged() throws(Fault) {

@@ -10,8 +10,8 @@ public struct FileStamp: Sendable, Hashable {
   public let nanoseconds: Int
 }
 
-/// What tells a file from any other: where it lies on which disk, and its stamp.
-public struct FileIdentity: Sendable, Hashable {
+/// What tells a file with its contents from any other: where it lies on which disk, and its stamp.
+public struct FileVersion: Sendable, Hashable {
   private let device: UInt64
   private let inode: UInt64
   /// Its size and time.
