@@ -17,8 +17,8 @@ extension ParserEntry {
 
   /// `model.safetensors.index.json`.
   public static let safetensorsIndex = ParserEntry("safetensors-index") { (input) throws(Fault) in
-    let index = try SafetensorsIndex(path: input.path)
-    for name in index.files where SafetensorsIndex.isPlain(name) {
+    let index = try SafetensorsIndex(InputFile(path: input.path))
+    for name in index.files where Folder.isPlain(name) {
       precondition(Folder.parent(of: Folder.join("/model", name)) == "/model", name.text)
     }
   }
@@ -72,7 +72,7 @@ extension ParserEntry {
 
   /// Reads the beginning and the end of what a packed file shows.
   private static func readPacked(_ path: String) throws(Fault) {
-    let file = try PackedFile.weights(path)
+    let file = try PackedFile.weights(InputFile(path: path))
     let count = min(file.size, 1 << 16)
     _ = try refused { () throws(Fault) in try file.read(at: 0, count: count) }
     _ = try file.read(at: file.size - count, count: count)

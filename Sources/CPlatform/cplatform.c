@@ -25,6 +25,14 @@ int fathom_write_behind(int descriptor, int64_t offset, int64_t count, int wait)
 #endif
 }
 
+#ifndef O_PATH
+#define O_PATH O_RDONLY
+#endif
+
+int fathom_open_place(int place, const char *path, int follow) {
+  return openat(place, path, O_PATH | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+}
+
 int fathom_rename_new(const char *from, const char *to) {
 #ifdef __linux__
   return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ? 0 : errno;

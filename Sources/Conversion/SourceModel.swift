@@ -84,7 +84,7 @@ public struct SourceModel: Sendable {
       notes = []
     }
     (sideFiles, skippedFiles) = try SideFile.list(
-      in: checkpoint.folder, except: Folder.name(of: survey.configFile))
+      in: survey.files, except: Folder.name(of: survey.configFile))
     if format == .mlx { leaveOutAbsentMTP() }
   }
 

@@ -15,7 +15,9 @@ public struct CheckpointSurvey: Sendable {
   }
 
   /// The folder that holds the files.
-  public let folder: String
+  public var folder: String { files.path }
+  /// The door to the files in it.
+  public let files: InputFolder
   /// The file that describes the network.
   public let configFile: String
   /// What stands in it.
@@ -32,7 +34,7 @@ public struct CheckpointSurvey: Sendable {
   /// - Parameter standIns: a folder with the beginnings of shards that have been deleted since their
   ///   tensors are safe elsewhere; what they held cannot be read.
   /// - Throws: `.notFound` where there is no such thing, or no `config.json`; `.malformed` where
-  ///   the config or the index is not what it should be.
+  ///   the config or the index is not what it should be, or a link that is not followed.
   public init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
     guard let kind = try Folder.kind(of: path) else {
       throw Fault(.notFound, "no such file or folder", file: path)
@@ -42,30 +44,26 @@ public struct CheckpointSurvey: Sendable {
     }
     // One of DeepSeek's shards stands for all of them.
     let isFile = kind == .file && NativeShardName(Folder.name(of: path)) == nil
-    folder = kind == .file ? Folder.parent(of: path) : path
-    let kept = isFile ? [] : try standIns.map { path throws(Fault) in try Folder.names(in: path) }
+    files = try kind == .file ? InputFolder(around: path) : InputFolder(path: path)
+    let kept = isFile ? nil : try standIns.map { path throws(Fault) in try InputFolder(path: path) }
     let candidates =
-      isFile
-      ? [Folder.name(of: path)]
-      : ShardNames.candidates(Set(try Folder.names(in: folder)).union(kept ?? []).sorted())
-    configFile = try CheckpointSurvey.configFile(in: folder, beside: candidates)
-    config = try JSONValue(
-      parsing: InputFile.contents(of: configFile, limit: CheckpointSurvey.configLimit),
-      file: configFile)
-    let indexPath = Folder.join(folder, SafetensorsIndex.fileName)
-    let indexKind = isFile ? nil : try Folder.kind(of: indexPath)
+      isFile ? [Folder.name(of: path)] : try CheckpointSurvey.shards(in: files, and: kept)
+    let name = try CheckpointSurvey.configName(in: files, beside: candidates)
+    let configBytes = try files.open(name).contents(limit: CheckpointSurvey.configLimit)
+    configFile = files.place(of: name)
+    config = try JSONValue(parsing: configBytes, file: configFile)
     let reader = ShardReader(
-      folder: folder, names: candidates, indexPath: indexKind == nil ? nil : indexPath,
-      standIns: standIns)
+      folder: files, names: candidates,
+      indexFile: isFile ? nil : try files.find(SafetensorsIndex.fileName), standIns: kept)
     try reader.run(threads: threads)
     index = reader.index
     let mentioned = index?.files ?? []
-    foreignFiles = mentioned.filter { !SafetensorsIndex.isPlain($0) }
+    foreignFiles = mentioned.filter { !Folder.isPlain($0) }
     let known = Set(candidates)
-    let others = mentioned.filter { SafetensorsIndex.isPlain($0) && !known.contains($0) }
+    let others = mentioned.filter { Folder.isPlain($0) && !known.contains($0) }
     let rest = ShardReader(
-      folder: folder, names: others + ShardNames.missing(candidates + others), indexPath: nil,
-      standIns: standIns)
+      folder: files, names: others + ShardNames.missing(candidates + others), indexFile: nil,
+      standIns: kept)
     try rest.run(threads: threads)
     shards = (reader.states + rest.states).sorted {
       $0.name < $1.name
@@ -100,19 +98,30 @@ public struct CheckpointSurvey: Sendable {
     isNative ? NativeShardName(file).map { "\($0.stem)/" } ?? "" : ""
   }
 
+  /// Files that a folder's listing alone makes shards, those of which only beginnings are kept too.
+  private static func shards(
+    in folder: InputFolder, and kept: InputFolder?
+  ) throws(Fault) -> [ExactText] {
+    let listing = try folder.listing()
+    // Nobody could say which tensors are missing then.
+    if let name = listing.unreadable.first(where: { $0.hasSuffix(".safetensors") }) {
+      throw Folder.unreadableFault(name, in: folder.path)
+    }
+    let names = Set(listing.names).union(try kept?.listing().names ?? [])
+    return ShardNames.candidates(names.sorted())
+  }
+
   /// `config.json`; beside DeepSeek's own shards, which come without one, the only file that is
   /// called like those of its repository: `config_671B.json`.
-  private static func configFile(
-    in folder: String, beside shards: [ExactText]
-  ) throws(Fault) -> String {
-    let usual = Folder.join(folder, "config.json")
-    guard try Folder.kind(of: usual) == nil,
-      shards.contains(where: { NativeShardName($0) != nil })
-    else { return usual }
-    let others = try Folder.names(in: folder).filter {
-      $0.hasPrefix("config") && $0.hasSuffix(".json")
-    }
-    return others.count == 1 ? Folder.join(folder, others[0]) : usual
+  private static func configName(
+    in folder: InputFolder, beside shards: [ExactText]
+  ) throws(Fault) -> ExactText {
+    let usual: ExactText = "config.json"
+    guard shards.contains(where: { NativeShardName($0) != nil }) else { return usual }
+    let names = try folder.listing().names
+    guard !names.contains(usual) else { return usual }
+    let others = names.filter { $0.hasPrefix("config") && $0.hasSuffix(".json") }
+    return others.count == 1 ? others[0] : usual
   }
 
   /// The headers that could be read.

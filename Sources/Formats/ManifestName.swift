@@ -18,14 +18,14 @@ public enum ManifestName {
     name == folder || name.hasSuffix(".\(folder)")
   }
 
-  /// The manifest's path for a MODEL argument, whether it is there or not.
+  /// Where the manifest of a MODEL argument lies, whether it is there or not.
   ///
   /// - Throws: `.notFound` and `.inputOutput` where the model cannot be looked at.
-  public static func path(forModel path: String) throws(Fault) -> String {
-    if try ModelFormat.isGGUF(path) {
-      return Folder.join(Folder.parent(of: path), beside(Folder.name(of: path)))
-    }
+  public static func place(
+    forModel path: String
+  ) throws(Fault) -> (folder: InputFolder, name: ExactText) {
+    let name = try ModelFormat.isGGUF(path) ? beside(Folder.name(of: path)) : folder
     let isFile = try Folder.kind(of: path) == .file
-    return Folder.join(isFile ? Folder.parent(of: path) : path, folder)
+    return (try isFile ? InputFolder(around: path) : InputFolder(path: path), name)
   }
 }

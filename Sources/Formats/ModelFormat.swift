@@ -40,10 +40,7 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
     guard try Folder.kind(of: path) == .file else { return false }
     if path.hasSuffix(".gguf") { return true }
     // A packed file that is damaged is for opening to refuse.
-    guard case .plain(let file) = try PackedFile.opening(path) else {
-      return try GGUFHeader.isGGUF(PackedFile.weights(path))
-    }
-    return try GGUFHeader.isGGUF(file)
+    return try GGUFHeader.isGGUF(PackedFile.weights(InputFile(path: path)))
   }
 
   /// What a folder with safetensors files is.

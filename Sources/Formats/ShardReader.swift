@@ -4,30 +4,30 @@ internal import Synchronization
 
 /// Reads the headers of many files, and the index beside them, on several threads.
 final class ShardReader: Sendable {
-  private let folder: String
+  private let folder: InputFolder
   private let names: [ExactText]
-  private let indexPath: String?
-  private let standIns: String?
+  private let indexFile: InputFile?
+  private let standIns: InputFolder?
   private let results: Guarded<[CheckpointSurvey.ShardState?]>
   /// Tensors read so far: all files together may not have more than a checkpoint may.
   private let tensorCount = Atomic(0)
   private let indexResult = Guarded<SafetensorsIndex?>(nil)
 
   /// - Parameter standIns: a folder with the beginnings of files that are gone.
-  init(folder: String, names: [ExactText], indexPath: String?, standIns: String?) {
+  init(folder: InputFolder, names: [ExactText], indexFile: InputFile?, standIns: InputFolder?) {
     self.folder = folder
     self.standIns = standIns
     self.names = names
-    self.indexPath = indexPath
+    self.indexFile = indexFile
     results = Guarded(Array(repeating: nil, count: names.count))
   }
 
   /// Reads everything; only a malformed index throws, a malformed shard is a state.
   func run(threads: Int) throws(Fault) {
-    let first = indexPath == nil ? 0 : 1
+    let first = indexFile == nil ? 0 : 1
     try Workers.run(threads: threads, count: names.count + first) { _, item throws(Fault) in
-      if let indexPath, item == 0 {
-        let index = try SafetensorsIndex(path: indexPath)
+      if let indexFile, item == 0 {
+        let index = try SafetensorsIndex(indexFile)
         indexResult.withLock { $0 = index }
         return
       }
@@ -47,14 +47,10 @@ final class ShardReader: Sendable {
 
   private func state(of item: Int) -> CheckpointSurvey.ShardState {
     do throws(Fault) {
-      let path = Folder.join(folder, names[item])
-      if let standIns, try Folder.kind(of: path) == nil,
-        let (file, header) = try ShardStandIn.open(in: standIns, for: path, shard: item)
-      {
-        return .read(Shard(name: names[item], file: file, metadata: header.metadata), header)
-      }
+      let name = names[item]
+      guard let stored = try folder.find(name) else { return try standIn(for: name.text, shard: item) }
       let file: InputFile
-      switch try PackedFile.opening(path) {
+      switch try PackedFile.opening(stored) {
       case .plain(let plain): file = plain
       case .packed(let packed): file = packed.original
       case .cut(let packed, let minimum): return .cut(packed, atLeast: minimum)
@@ -64,10 +60,23 @@ final class ShardReader: Sendable {
       case .header(let header):
         let (_, count) = tensorCount.add(header.tensors.count, ordering: .relaxed)
         try Inventory.requireRoom(for: count)
-        return .read(Shard(name: names[item], file: file, metadata: header.metadata), header)
+        return .read(Shard(name: name, file: file, metadata: header.metadata), header)
       }
     } catch {
       return .faulty(error)
     }
+  }
+
+  /// What was kept of a file that is gone.
+  private func standIn(
+    for name: String, shard: Int
+  ) throws(Fault) -> CheckpointSurvey.ShardState {
+    let place = folder.place(of: ExactText(name))
+    guard
+      let kept = try standIns.flatMap({ folder throws(Fault) in
+        try ShardStandIn.open(in: folder, name: name, for: place, shard: shard)
+      })
+    else { throw Fault(.notFound, "no such file", file: place) }
+    return .read(Shard(name: ExactText(name), file: kept.file, metadata: kept.header.metadata), kept.header)
   }
 }

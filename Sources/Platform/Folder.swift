@@ -10,6 +10,14 @@ public enum Folder {
     case folder
     /// Anything else: a device, a pipe, a socket.
     case special
+
+    init(_ status: stat) {
+      switch status.st_mode & S_IFMT {
+      case S_IFREG: self = .file
+      case S_IFDIR: self = .folder
+      default: self = .special
+      }
+    }
   }
 
   /// What `path` names, nil where nothing is there.
@@ -18,55 +26,53 @@ public enum Folder {
   public static func kind(of path: String) throws(Fault) -> Kind? {
     var status = stat()
     guard stat(path, &status) == 0 else {
-      switch errno {
-      case ENOENT, ENOTDIR: return nil
-      case ELOOP: throw Fault(.notFound, "symbolic links form a loop", file: path)
-      case ENAMETOOLONG: throw Fault(.notFound, "the name is too long", file: path)
-      default: throw Fault(.inputOutput, "cannot be examined", file: path, found: reason(errno))
-      }
+      if errno == ENOENT || errno == ENOTDIR { return nil }
+      throw examiningFault(errno, path: path)
     }
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: return .file
-    case S_IFDIR: return .folder
-    default: return .special
-    }
+    return Kind(status)
   }
 
-  /// Names of the entries of a folder, sorted by their bytes so that nothing depends on the order
-  /// in which the file system lists them.
+  /// Names of the entries of a folder, in the order of their bytes.
+  ///
+  /// - Throws: `.malformed` where one is not UTF-8: what cannot be named must not be passed over.
   public static func names(in path: String) throws(Fault) -> [ExactText] {
-    guard let directory = opendir(path) else {
-      let kind: Fault.Kind = errno == ENOENT || errno == ENOTDIR ? .notFound : .inputOutput
-      throw Fault(kind, "cannot be listed", file: path, found: reason(errno))
-    }
-    defer { closedir(directory) }
-    var names: [ExactText] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: UInt8.self, capacity: Int(NAME_MAX) + 1) {
-          String(decodingCString: $0, as: UTF8.self)
-        }
-      }
-      if name != "." && name != ".." { names.append(ExactText(name)) }
-    }
-    return names.sorted()
+    let listing = try listing(of: path)
+    if let name = listing.unreadable.first { throw unreadableFault(name, in: path) }
+    return listing.names
   }
+
+  // Paths are taken apart by their bytes: to Swift a slash with a combining mark behind it is one
+  // character, and no slash.
 
   /// Joins a folder and a name below it.
   public static func join(_ folder: String, _ name: ExactText) -> String {
-    folder.utf8.last == UInt8(ascii: "/") ? folder + name.text : "\(folder)/\(name)"
+    folder.utf8.last == slash ? folder + name.text : "\(folder)/\(name)"
   }
 
   /// The folder that holds `path`, `.` for a bare name.
   public static func parent(of path: String) -> String {
-    var bytes = Array(path.utf8)
-    while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
-    guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-    return slash == 0 ? "/" : String(decoding: bytes[..<slash], as: UTF8.self)
+    let bytes = trimmed(path)
+    guard let place = bytes.lastIndex(of: slash) else { return "." }
+    let folder = bytes[..<place]
+    let end = folder.lastIndex { $0 != slash }.map { $0 + 1 } ?? 0
+    return end == 0 ? "/" : String(decoding: folder[..<end], as: UTF8.self)
   }
 
-  /// The last component of `path`.
+  /// The last component of `path`; `/` for the root.
   public static func name(of path: String) -> ExactText {
-    ExactText(path).split(separator: "/").last { !$0.isEmpty } ?? ExactText(path)
+    let bytes = trimmed(path)
+    guard bytes.count > 1, let place = bytes.lastIndex(of: slash) else {
+      return ExactText(String(decoding: bytes, as: UTF8.self))
+    }
+    return ExactText(String(decoding: bytes[(place + 1)...], as: UTF8.self))
+  }
+
+  private static let slash = UInt8(ascii: "/")
+
+  /// The bytes of a path without slashes at its end.
+  private static func trimmed(_ path: String) -> [UInt8] {
+    var bytes = Array(path.utf8)
+    while bytes.count > 1, bytes.last == slash { bytes.removeLast() }
+    return bytes
   }
 }

@@ -24,20 +24,27 @@ public final class InputFile: Sendable {
   /// What is shown in its place; nil for its own bytes.
   private let view: (any FileView)?
   private let descriptor: Int32
-  /// When its contents last changed, as of its opening.
-  private let modified: timespec
+  /// Which file it is, and when its contents last changed, as of its opening.
+  public let version: FileVersion
   /// Whether it stands for a file that is gone, of which it has the beginning.
   public let isStandIn: Bool
   /// Whether `delete` has been called.
   private let isDeleted = Atomic<Bool>(false)
 
-  /// Opens a regular file.
+  /// Without waiting, so that a named pipe in a checkpoint's folder cannot hang the program.
+  static let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK
+
+  /// Opens a regular file that the user named: links are followed. What lies in a model's folder, or
+  /// beside a file that was named, is opened by `InputFolder`.
   ///
   /// - Throws: `.notFound` where there is none or it is a directory, a socket or a loop of links;
   ///   `.inputOutput` where it cannot be read.
-  public init(path: String) throws(Fault) {
-    // Non-blocking, so that a named pipe in a checkpoint's folder cannot hang the program.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  public convenience init(path: String) throws(Fault) {
+    try self.init(descriptor: open(path, InputFile.flags), path: path)
+  }
+
+  /// Takes over what `open` returned.
+  init(descriptor: Int32, path: String) throws(Fault) {
     guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: path) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
@@ -45,16 +52,16 @@ public final class InputFile: Sendable {
       close(descriptor)
       throw Fault(.inputOutput, "cannot be examined", file: path, found: reason(code))
     }
-    guard status.st_mode & S_IFMT == S_IFREG else {
+    let kind = Folder.Kind(status)
+    guard kind == .file else {
       close(descriptor)
-      let found = status.st_mode & S_IFMT == S_IFDIR ? "a directory" : "a special file"
-      throw Fault(.notFound, "is not a file", file: path, expected: "a regular file", found: found)
+      throw InputFile.noFileFault(kind, path: path)
     }
     self.path = path
     self.size = Int(status.st_size)
     storedSize = size
     view = nil
-    self.modified = status.st_mtim
+    version = FileVersion(status)
     self.descriptor = descriptor
     isStandIn = false
   }
@@ -62,18 +69,18 @@ public final class InputFile: Sendable {
   /// Puts a file that has the beginning of another in its place.
   ///
   /// - Parameters:
-  ///   - beginning: where that is.
+  ///   - beginning: that file.
   ///   - path: the file that is gone, as messages name it.
   ///   - size: its size.
-  /// - Throws: `.notFound` or `.inputOutput` where the beginning cannot be opened.
-  public init(standIn beginning: String, for path: String, size: Int) throws(Fault) {
-    descriptor = open(beginning, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-    guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: beginning) }
+  /// - Throws: `.inputOutput` where the system has no descriptor left.
+  public init(standIn beginning: InputFile, for path: String, size: Int) throws(Fault) {
+    descriptor = fcntl(beginning.descriptor, F_DUPFD_CLOEXEC, 0)
+    guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: beginning.path) }
     self.path = path
     self.size = size
     storedSize = size
     view = nil
-    modified = timespec()
+    version = FileVersion(goneWithSize: size)
     isStandIn = true
   }
 
@@ -87,19 +94,24 @@ public final class InputFile: Sendable {
     self.size = size
     storedSize = file.size
     self.view = view
-    modified = file.modified
+    version = file.version
     isStandIn = false
   }
 
   deinit { close(descriptor) }
 
-  private static func openingFault(_ code: Int32, path: String) -> Fault {
+  static func openingFault(_ code: Int32, path: String) -> Fault {
     switch code {
     case ENOENT, ENOTDIR: Fault(.notFound, "no such file", file: path)
-    case ELOOP: Fault(.notFound, "symbolic links form a loop", file: path)
-    case ENAMETOOLONG: Fault(.notFound, "the name is too long", file: path)
-    default: Fault(.inputOutput, "cannot be opened", file: path, found: reason(code))
+    case ELOOP, ENAMETOOLONG: Folder.examiningFault(code, path: path)
+    default: Descriptors.fault(.inputOutput, "cannot be opened", code, path: path)
     }
+  }
+
+  static func noFileFault(_ kind: Folder.Kind, path: String) -> Fault {
+    Fault(
+      .notFound, "is not a file", file: path, expected: "a regular file",
+      found: kind == .folder ? "a directory" : "a special file")
   }
 
   /// Whether something else is shown in its place.
@@ -157,20 +169,24 @@ public final class InputFile: Sendable {
   /// Reads the whole of a small file.
   ///
   /// - Throws: `.malformed` where it is larger than `limit` bytes.
-  public static func contents(of path: String, limit: Int) throws(Fault) -> [UInt8] {
-    let file = try InputFile(path: path)
-    guard file.size <= limit else {
+  public func contents(limit: Int) throws(Fault) -> [UInt8] {
+    guard size <= limit else {
       throw Fault(
         .malformed, "is too large for what it is", file: path, expected: "at most \(limit) bytes",
-        found: "\(file.size)")
+        found: "\(size)")
     }
-    return try file.read(at: 0, count: file.size)
+    return try read(at: 0, count: size)
+  }
+
+  /// Reads the whole of a small file that the user named.
+  ///
+  /// - Throws: as `init(path:)`; `.malformed` where it is larger than `limit` bytes.
+  public static func contents(of path: String, limit: Int) throws(Fault) -> [UInt8] {
+    try InputFile(path: path).contents(limit: limit)
   }
 
   /// What tells a file from one that took its place: its size and when it was last written to.
-  public var stamp: FileStamp {
-    FileStamp(size: storedSize, seconds: modified.tv_sec, nanoseconds: modified.tv_nsec)
-  }
+  public var stamp: FileStamp { version.stamp }
 
   /// Throws `.malformed` where somebody has written to the file since it was opened.
   public func requireUnchanged() throws(Fault) {
@@ -179,9 +195,7 @@ public final class InputFile: Sendable {
     guard fstat(descriptor, &status) == 0 else {
       throw Fault(.inputOutput, "cannot be examined", file: path, found: reason(errno))
     }
-    guard Int(status.st_size) == storedSize, status.st_mtim.tv_sec == modified.tv_sec,
-      status.st_mtim.tv_nsec == modified.tv_nsec
-    else {
+    guard FileStamp(status) == stamp else {
       throw Fault(
         .malformed, "changed while it was read", file: path,
         expected: "\(storedSize) bytes as before",
@@ -261,14 +275,4 @@ public final class InputFile: Sendable {
     guard let view else { return range }
     return view.stored(range.clamped(to: 0..<size))
   }
-}
-
-/// Size and time of a file's contents.
-public struct FileStamp: Sendable, Hashable {
-  /// Bytes.
-  public let size: Int
-  /// When it was last written to, in seconds since 1970.
-  public let seconds: Int
-  /// The rest of that time.
-  public let nanoseconds: Int
 }

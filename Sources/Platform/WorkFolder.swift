@@ -42,6 +42,7 @@ public final class WorkFolder {
     path = destination.workPath
     outputs = Folder.join(path, "output")
     aside = Folder.join(path, "replaced")
+    try Descriptors.requireRoom(for: destination.path)
     journal = try WorkFolder.claim(path, for: destination)
   }
 

@@ -17,6 +17,24 @@ enum ModelArgument {
   }
 }
 
+/// Which links in a model's folder are followed.
+struct LinkOptions: ParsableArguments {
+  @Flag(
+    help: """
+      Follow symbolic links that lead out of a model's folder, for weights and for files beside them: \
+      for links that you have made. Without it only those of the Hugging Face cache are followed.
+      """)
+  var followLinks = false
+
+  /// What that means to whoever opens a folder.
+  var rule: LinkRule { followLinks ? .anywhere : .withinFolder }
+}
+
+/// A command that reads models.
+protocol ModelReading {
+  var links: LinkOptions { get }
+}
+
 /// Documents for people or for programs.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
   case text, json

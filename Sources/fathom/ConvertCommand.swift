@@ -5,7 +5,7 @@ public import Platform
 internal import Tensors
 internal import Verification
 
-struct ConvertCommand: ParsableCommand {
+struct ConvertCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "convert",
     abstract: "Convert a checkpoint to another type or sharding.",
@@ -105,6 +105,9 @@ struct ConvertCommand: ParsableCommand {
 
   @Option(help: "Progress on standard error: auto, always or never.")
   var progress = ProgressLine.Mode.auto
+
+  @OptionGroup
+  var links: LinkOptions
 
   func validate() throws {
     try ModelArgument.check(threads: threads)

@@ -5,7 +5,7 @@ internal import Platform
 internal import Tensors
 internal import Verification
 
-struct DiffCommand: ParsableCommand {
+struct DiffCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "diff",
     abstract: "Compare the weights of two checkpoints tensor by tensor, whatever their formats.",
@@ -44,6 +44,9 @@ struct DiffCommand: ParsableCommand {
 
   @OptionGroup
   var report: ReportOptions
+
+  @OptionGroup
+  var links: LinkOptions
 
   func validate() throws {
     guard top >= 0 else { throw ValidationError("--top takes a number from 0 on") }

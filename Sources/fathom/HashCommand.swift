@@ -3,7 +3,7 @@ internal import Formats
 internal import Platform
 internal import Verification
 
-struct HashCommand: ParsableCommand {
+struct HashCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "hash",
     abstract: "Print a content hash of every tensor, and one of the whole checkpoint.",
@@ -33,6 +33,9 @@ struct HashCommand: ParsableCommand {
 
   @OptionGroup
   var report: ReportOptions
+
+  @OptionGroup
+  var links: LinkOptions
 
   func run() throws {
     let destination = try report.destination()

@@ -4,7 +4,7 @@ internal import Platform
 internal import Tensors
 internal import Verification
 
-struct InspectCommand: ParsableCommand {
+struct InspectCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
     abstract: "Show what is in a checkpoint, from its headers alone.",
@@ -41,6 +41,9 @@ struct InspectCommand: ParsableCommand {
 
   @OptionGroup
   var report: ReportOptions
+
+  @OptionGroup
+  var links: LinkOptions
 
   /// Documents for people or for programs.
   enum Format: String, ExpressibleByArgument, CaseIterable {

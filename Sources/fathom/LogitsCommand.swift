@@ -3,7 +3,7 @@ internal import Models
 internal import Platform
 internal import Verification
 
-struct LogitsCommand: ParsableCommand {
+struct LogitsCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "logits",
     abstract:
@@ -41,6 +41,9 @@ struct LogitsCommand: ParsableCommand {
 
   @Option(help: "Progress on standard error: auto, always or never.")
   var progress = ProgressLine.Mode.auto
+
+  @OptionGroup
+  var links: LinkOptions
 
   func validate() throws {
     try ModelArgument.check(threads: threads)

@@ -4,7 +4,7 @@ internal import Formats
 internal import Platform
 internal import Verification
 
-struct PackCommand: ParsableCommand {
+struct PackCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "pack",
     abstract: "Make a model's files smaller without losing a bit.",
@@ -29,6 +29,9 @@ struct PackCommand: ParsableCommand {
   @OptionGroup
   var work: WorkOptions
 
+  @OptionGroup
+  var links: LinkOptions
+
   func run() throws {
     let destination = try OutputPath(output, overwrite: overwrite)
     let source = try PackableModel(path: model, threads: work.threads)
@@ -50,7 +53,7 @@ struct PackCommand: ParsableCommand {
   }
 }
 
-struct UnpackCommand: ParsableCommand {
+struct UnpackCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "unpack",
     abstract: "Give back the files that fathom pack made smaller.",
@@ -75,6 +78,9 @@ struct UnpackCommand: ParsableCommand {
 
   @OptionGroup
   var work: WorkOptions
+
+  @OptionGroup
+  var links: LinkOptions
 
   func validate() throws {
     guard check == (output == nil) else {

@@ -5,7 +5,7 @@ internal import Models
 internal import Platform
 internal import Verification
 
-struct ValidateCommand: ParsableCommand {
+struct ValidateCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "validate",
     abstract: "Check that a checkpoint is whole and is what its config says.",
@@ -37,18 +37,23 @@ struct ValidateCommand: ParsableCommand {
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
 
+  @OptionGroup
+  var links: LinkOptions
+
   func validate() throws {
     try ModelArgument.check(threads: threads)
   }
 
-  private func manifestPath() throws(Fault) -> String? {
-    if let manifestFile { return manifestFile }
-    return manifest ? try ManifestName.path(forModel: model) : nil
+  private func expected() throws(Fault) -> ManifestFile? {
+    if let manifestFile { return try ManifestFile(path: manifestFile) }
+    guard manifest else { return nil }
+    let place = try ManifestName.place(forModel: model)
+    return try ManifestFile(place.folder.open(place.name))
   }
 
   func run() throws {
     // Before anything is read: what is named wrongly is said at once.
-    let manifest = try manifestPath().map { path throws(Fault) in try ManifestFile(path: path) }
+    let manifest = try expected()
     var validation = try Validation(path: model, deep: deep, threads: threads)
     if let manifest {
       validation = try validation.checked(against: manifest, model: model, threads: threads)

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Platform
 internal import Verification
 
-struct VerifyCommand: ParsableCommand {
+struct VerifyCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "verify",
     abstract: "Measure how far a model's logits are from another's, and hold them to limits.",
@@ -98,6 +98,9 @@ struct VerifyCommand: ParsableCommand {
 
   @Option(help: "Progress on standard error: auto, always or never.")
   var progress = ProgressLine.Mode.auto
+
+  @OptionGroup
+  var links: LinkOptions
 
   func validate() throws {
     try ModelArgument.check(threads: threads)

@@ -56,7 +56,7 @@ import Testing
       header.bytes(sizes: stretches.map(\.stored.count) + [index.count])
       + stretches.flatMap(\.stored) + index
     let path = try workspace.write("packed.safetensors", file)
-    return try PackedFile.opening(path)
+    return try PackedFile.opening(InputFile(path: path))
   }
 
   private func original(_ opening: PackedFile.Opening) throws -> InputFile {

@@ -95,6 +95,11 @@ static int meet(const char *name, const char *path) {
       kill(getpid(), SIGKILL);
     } else if (strcmp(kind, "interrupt") == 0) {
       kill(getpid(), SIGINT);
+    } else if (strcmp(kind, "hangup") == 0) {
+      kill(getpid(), SIGHUP);
+    } else if (strcmp(kind, "wait") == 0) {
+      // Longer than a line of progress takes to be due.
+      usleep(1200000);
     } else if (strcmp(kind, "truncate") == 0 || strcmp(kind, "overwrite") == 0) {
       spoil(getenv("MISHAP_TARGET"), strcmp(kind, "truncate") == 0);
     } else {

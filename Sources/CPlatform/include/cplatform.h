@@ -12,6 +12,10 @@
 /// Glibc's Swift module does not export sync_file_range, hence this wrapper.
 int fathom_write_behind(int descriptor, int64_t offset, int64_t count, int wait);
 
+/// Opens a folder, below the open folder `place`, as the place of others: to be allowed through it is
+/// enough. A link is followed only where `follow` is not 0. Returns -1 with errno where it fails.
+int fathom_open_place(int place, const char *path, int follow);
+
 /// Renames a file or folder unless `to` exists. Returns 0 or an errno value: EEXIST where it does,
 /// EINVAL or ENOSYS where the file system or the kernel cannot promise it.
 int fathom_rename_new(const char *from, const char *to);

@@ -11,7 +11,7 @@ struct PlannedManifest: Sendable {
     /// Which of its tensors the output is made from; the others are not hashed.
     let isUsed: [Bool]
     /// The manifest that lies with it; nil where there is none.
-    let manifest: String?
+    let manifest: InputFile?
 
     fileprivate init(_ source: SourceModel, _ output: PlannedOutput) throws(Fault) {
       let inventory = source.checkpoint.inventory
@@ -20,8 +20,8 @@ struct PlannedManifest: Sendable {
       var isUsed = [Bool](repeating: false, count: inventory.tensors.count)
       for tensor in output.tensors { tensor.assembly.forEachStored { isUsed[$0.index] = true } }
       self.isUsed = isUsed
-      let path = try ManifestName.path(forModel: source.path)
-      manifest = try Folder.kind(of: path) == .file ? path : nil
+      let place = try ManifestName.place(forModel: source.path)
+      manifest = try place.folder.find(place.name)
     }
   }
 

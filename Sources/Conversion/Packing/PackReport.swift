@@ -56,12 +56,12 @@ public struct PackReport: Sendable, Hashable {
   /// Reads the list of a packed folder; nil where it has none.
   ///
   /// - Throws: `.malformed` for what is no such document.
-  static func read(in folder: String) throws(Fault) -> [ExactText: (size: Int, hash: BLAKE3Value)]?
-  {
-    let path = Folder.join(folder, fileName)
-    guard try Folder.kind(of: path) != nil else { return nil }
-    let document = try JSONValue(
-      parsing: InputFile.contents(of: path, limit: limit), file: path)
+  static func read(
+    in folder: InputFolder
+  ) throws(Fault) -> [ExactText: (size: Int, hash: BLAKE3Value)]? {
+    guard let bytes = try folder.contents(of: fileName, limit: limit) else { return nil }
+    let path = folder.place(of: fileName)
+    let document = try JSONValue(parsing: bytes, file: path)
     guard document["schema"] == .string("fathom.pack/1"),
       case .array(let files)? = document["files"]
     else {
@@ -72,11 +72,12 @@ public struct PackReport: Sendable, Hashable {
     for file in files {
       guard case .string(let name)? = file["name"], case .integer(let size)? = file["bytes"],
         case .string(let text)? = file["blake3"], let hash = BLAKE3Value(text: text),
+        Folder.isPlain(ExactText(name)),
         found.updateValue((size, hash), forKey: ExactText(name)) == nil
       else {
         throw Fault(
           .malformed, "has an entry that is wrong or stands twice", file: path,
-          expected: "name, bytes and blake3 of each file")
+          expected: "name, bytes and blake3 of each file in the folder")
       }
     }
     return found

@@ -50,7 +50,12 @@ public struct PackableModel: Sendable {
       return
     }
     let names = Set(weights.map(\.name))
-    (others, skipped) = try SideFile.list(in: place) { names.contains($0) }
+    let folder = try InputFolder(path: place)
+    // What is packed is to come back whole.
+    if let name = try folder.listing().unreadable.first {
+      throw Folder.unreadableFault(name, in: place)
+    }
+    (others, skipped) = try SideFile.list(in: folder) { names.contains($0) }
   }
 
   /// Bytes of all files.

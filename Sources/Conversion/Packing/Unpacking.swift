@@ -48,17 +48,20 @@ public struct PackedModel: Sendable {
     isFolder = kind == .folder
     var packed: [(name: ExactText, file: PackedFile)] = []
     var others: [SideFile] = []
-    func add(_ name: ExactText, _ path: String, otherwise side: SideFile?) throws(Fault) {
-      switch try PackedFile.opening(path) {
+    func add(_ name: ExactText, _ input: InputFile, otherwise side: SideFile?) throws(Fault) {
+      switch try PackedFile.opening(input) {
       case .packed(let file): packed.append((name, file))
       case .plain: if let side { others.append(side) }
-      case .cut: _ = try PackedFile.weights(path)
+      case .cut: _ = try PackedFile.weights(input)
       }
     }
     if isFolder {
-      let (files, skipped) = try SideFile.list(in: path) { $0 == PackReport.fileName }
-      for file in files { try add(file.name, file.path, otherwise: file) }
-      list = try PackReport.read(in: path)
+      let folder = try InputFolder(path: path)
+      let (files, skipped) = try SideFile.list(
+        in: folder, leavingOut: { $0 == PackReport.fileName },
+        requiring: { $0.hasSuffix(".safetensors") || $0.hasSuffix(".gguf") })
+      for file in files { try add(file.name, file.open(), otherwise: file) }
+      list = try PackReport.read(in: folder)
       warnings =
         list == nil && !others.isEmpty
         ? skipped + [
@@ -66,7 +69,7 @@ public struct PackedModel: Sendable {
             + "weights are as they were, is not checked"
         ] : skipped
     } else {
-      try add(Folder.name(of: path), path, otherwise: nil)
+      try add(Folder.name(of: path), InputFile(path: path), otherwise: nil)
       (warnings, list) = ([], nil)
     }
     guard !packed.isEmpty else {
@@ -156,7 +159,7 @@ public struct PackedModel: Sendable {
       try output?.finish()
     }
     for side in others {
-      let (output, input) = (try place(side.name), try InputFile(path: side.path))
+      let (output, input) = (try place(side.name), try side.open())
       let hash = try input.hash { bytes throws(Fault) in
         try Interruption.check()
         try output?.append(bytes)

@@ -58,7 +58,7 @@ struct FinishedOutput {
     }
     for side in plan.output.sideFiles {
       let (one, other) = (
-        try InputFile(path: place(of: side.name)), try InputFile(path: side.path)
+        try InputFile(path: place(of: side.name)), try side.open()
       )
       guard other.size == one.size else { return side.name.text }
       for start in stride(from: 0, to: one.size, by: 1 << 20) {

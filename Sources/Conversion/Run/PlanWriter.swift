@@ -177,8 +177,10 @@ struct PlanWriter {
     if isPlacing, try isThere(manifest.name) { return }
     ledger.finish()
     var hashes = ManifestText.Hashes(source: ledger.source, output: ledger.output, files: files)
-    hashes.sourceManifest = try manifest.source.manifest.map { path throws(Fault) in
-      try BLAKE3Stream.hash(of: InputFile(path: path))
+    hashes.sourceManifest = try manifest.source.manifest.map { file throws(Fault) in
+      let hash = try BLAKE3Stream.hash(of: file)
+      try file.requireUnchanged()
+      return hash
     }
     if case .gguf(let gguf) = plan.recipe.target {
       hashes.importance = try gguf.importance.map { matrix throws(Fault) in try matrix.hash() }
@@ -204,7 +206,7 @@ struct PlanWriter {
 
   /// Copies a file and returns its hash.
   private mutating func copy(_ side: SideFile) throws(Fault) -> BLAKE3Value {
-    let input = try InputFile(path: side.path)
+    let input = try side.open()
     let output = try work.create(side.name)
     let piece = ByteBuffer(count: max(1, min(plan.buffers.tileBytes, side.byteCount)))
     var stream = BLAKE3Stream(byteCount: side.byteCount)
@@ -217,11 +219,6 @@ struct PlanWriter {
       try output.append(UnsafeRawBufferPointer(part))
     }
     try input.requireUnchanged()
-    guard input.size == side.byteCount else {
-      throw Fault(
-        .malformed, "changed while it was copied", file: side.path,
-        expected: "\(side.byteCount) bytes", found: "\(input.size)")
-    }
     try output.finish()
     written += side.byteCount
     bytesRead += side.byteCount

@@ -14,13 +14,16 @@ public struct GGUFFiles: Sendable {
 
   /// Opens a file; any split of a set opens the set.
   ///
+  /// The other splits are those of their names beside the one that is given, which may be a link.
+  ///
   /// - Throws: `.notFound` for a split that is absent, `.malformed` for what breaks the format or
   ///   does not fit together.
   public init(path: String) throws(Fault) {
     let folder = Folder.parent(of: path)
     name = Folder.name(of: path)
     self.folder = folder
-    let file = try PackedFile.weights(path)
+    let door = try InputFolder(around: path)
+    let file = try PackedFile.weights(door.open(name))
     let header = try GGUFHeader(file, shard: 0)
     let split = try SplitKeys(header.metadata, file: file)
     guard let split, split.count > 1 else {
@@ -43,7 +46,7 @@ public struct GGUFFiles: Sendable {
     var metadata = Metadata()
     for number in 1...split.count {
       let name = GGUFSplitName(stem: named.stem, number: number, count: split.count).text
-      let file = try PackedFile.weights(Folder.join(folder, name))
+      let file = try PackedFile.weights(door.open(name))
       let header = try GGUFHeader(file, shard: number - 1)
       try header.requireSize(of: file)
       try GGUFFiles.check(header, of: file, number: number - 1, against: split)

@@ -31,11 +31,11 @@ public struct PackedFile: Sendable {
     case cut(InputFile, atLeast: Int)
   }
 
-  /// Opens a file and looks whether it is packed.
+  /// Looks whether a file is packed.
   ///
-  /// - Throws: as `InputFile.init(path:)` does; `.malformed` for a packed file whose index is wrong.
-  public static func opening(_ path: String) throws(Fault) -> Opening {
-    let file = try InputFile(path: path)
+  /// - Throws: `.inputOutput` where it cannot be read; `.malformed` for a packed file whose index is
+  ///   wrong.
+  public static func opening(_ file: InputFile) throws(Fault) -> Opening {
     guard try isPacked(file) else { return .plain(file) }
     switch try SafetensorsHeader.read(file, shard: 0) {
     case .cut(let minimum): return .cut(file, atLeast: minimum)
@@ -48,16 +48,16 @@ public struct PackedFile: Sendable {
     }
   }
 
-  /// Opens a file for its weights: the original's bytes where it is packed.
+  /// A file as its weights are read: the original's bytes where it is packed.
   ///
   /// - Throws: as `opening` does; `.malformed` for a packed file that is cut short.
-  public static func weights(_ path: String) throws(Fault) -> InputFile {
-    switch try opening(path) {
+  public static func weights(_ file: InputFile) throws(Fault) -> InputFile {
+    switch try opening(file) {
     case .plain(let file): file
     case .packed(let packed): packed.original
     case .cut(let file, let minimum):
       throw Fault(
-        .malformed, "is packed, and cut short", file: path, offset: UInt64(file.size),
+        .malformed, "is packed, and cut short", file: file.path, offset: UInt64(file.size),
         expected: "\(minimum) bytes", found: "\(file.size)")
     }
   }

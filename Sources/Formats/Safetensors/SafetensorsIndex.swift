@@ -21,15 +21,15 @@ public struct SafetensorsIndex: Sendable {
   private var places: [ExactText: Int] = [:]
   /// `metadata.total_size`, nil where absent.
   public private(set) var totalSize: Int?
-  /// Where the index was read.
+  /// Where the index was read, as messages name it.
   public let path: String
 
   /// Reads an index.
   ///
-  /// - Throws: `.notFound` where there is none, `.malformed` with the offset of what is wrong.
-  public init(path: String) throws(Fault) {
-    self.path = path
-    let bytes = try InputFile.contents(of: path, limit: SafetensorsIndex.sizeLimit)
+  /// - Throws: `.inputOutput` where it cannot be read, `.malformed` with the offset of what is wrong.
+  public init(_ file: InputFile) throws(Fault) {
+    path = file.path
+    let bytes = try file.contents(limit: SafetensorsIndex.sizeLimit)
     do throws(Fault) {
       try JSONCursor.read(bytes) { cursor throws(Fault) in try read(&cursor) }
     } catch {
@@ -114,11 +114,5 @@ public struct SafetensorsIndex: Sendable {
   /// The first tensor that the index places in `file`.
   public func firstTensor(in file: ExactText) -> ExactText? {
     places[file].map { entries[firstEntries[$0]].tensor }
-  }
-
-  /// Whether `name` is the name of a file in the index' own folder: no separators, no `..`.
-  public static func isPlain(_ name: ExactText) -> Bool {
-    !name.isEmpty && name != "." && name != ".." && !name.utf8.contains(UInt8(ascii: "/"))
-      && !name.utf8.contains(UInt8(ascii: "\\"))
   }
 }

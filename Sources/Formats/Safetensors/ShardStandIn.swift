@@ -21,15 +21,15 @@ public enum ShardStandIn {
   ///
   /// - Parameters:
   ///   - folder: where such beginnings are.
+  ///   - name: the shard's name, which its beginning has too.
   ///   - path: the shard that is gone.
   ///   - shard: the index that its tensors will carry.
   /// - Returns: nil where nothing was kept of it.
   static func open(
-    in folder: String, for path: String, shard: Int
+    in folder: InputFolder, name: String, for path: String, shard: Int
   ) throws(Fault) -> (file: InputFile, header: SafetensorsHeader)? {
-    let kept = Folder.join(folder, Folder.name(of: path))
-    guard try Folder.kind(of: kept) == .file else { return nil }
-    guard case .header(let header) = try SafetensorsHeader.read(InputFile(path: kept), shard: shard)
+    guard let kept = try folder.find(ExactText(name)),
+      case .header(let header) = try SafetensorsHeader.read(kept, shard: shard)
     else { return nil }
     return (try InputFile(standIn: kept, for: path, size: header.expectedSize), header)
   }

@@ -15,8 +15,10 @@ public struct TokenizerFiles: Sendable {
   /// Reads the files of a folder.
   ///
   /// - Returns: nil where there is no `tokenizer.json`.
-  /// - Throws: `.malformed` where one of them is no JSON, or no UTF-8.
-  public static func read(in folder: String) throws(Fault) -> TokenizerFiles? {
+  /// - Throws: `.malformed` where one of them is no JSON, no UTF-8, or a link out of the folder;
+  ///   `.notFound` where one is no file.
+  public static func read(in path: String) throws(Fault) -> TokenizerFiles? {
+    let folder = try InputFolder(path: path)
     guard let tokenizer = try json("tokenizer.json", in: folder) else { return nil }
     return TokenizerFiles(
       tokenizer: tokenizer, settings: try json("tokenizer_config.json", in: folder),
@@ -46,22 +48,22 @@ public struct TokenizerFiles: Sendable {
   }
 
   /// A JSON document beside a model; nil where there is none.
-  public static func json(_ name: ExactText, in folder: String) throws(Fault) -> JSONValue? {
-    guard let bytes = try bytes(name, in: folder) else { return nil }
-    return try JSONValue(parsing: bytes, file: Folder.join(folder, name))
+  ///
+  /// - Throws: as `read(in:)`.
+  public static func json(_ name: String, in path: String) throws(Fault) -> JSONValue? {
+    try json(name, in: InputFolder(path: path))
   }
 
-  private static func text(_ name: ExactText, in folder: String) throws(Fault) -> String? {
-    guard let bytes = try bytes(name, in: folder) else { return nil }
+  private static func json(_ name: String, in folder: InputFolder) throws(Fault) -> JSONValue? {
+    guard let bytes = try folder.contents(of: ExactText(name), limit: limit) else { return nil }
+    return try JSONValue(parsing: bytes, file: folder.place(of: ExactText(name)))
+  }
+
+  private static func text(_ name: String, in folder: InputFolder) throws(Fault) -> String? {
+    guard let bytes = try folder.contents(of: ExactText(name), limit: limit) else { return nil }
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw Fault(.malformed, "is not UTF-8", file: Folder.join(folder, name))
+      throw Fault(.malformed, "is not UTF-8", file: folder.place(of: ExactText(name)))
     }
     return text
-  }
-
-  private static func bytes(_ name: ExactText, in folder: String) throws(Fault) -> [UInt8]? {
-    let path = Folder.join(folder, name)
-    guard try Folder.kind(of: path) == .file else { return nil }
-    return try InputFile.contents(of: path, limit: limit)
   }
 }

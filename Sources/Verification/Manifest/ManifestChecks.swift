@@ -15,7 +15,7 @@ struct ManifestChecks {
   ///
   /// - Parameter folder: where the model's files lie.
   /// - Throws: `.inputOutput` where a file cannot be read, `.interrupted`.
-  mutating func run(_ hashes: ContentHashes, folder: String) throws(Fault) {
+  mutating func run(_ hashes: ContentHashes, folder: InputFolder) throws(Fault) {
     var rest = Dictionary(
       uniqueKeysWithValues: manifest.tensors.enumerated().map { ($1.name, $0) })
     if !hashes.tensors.isEmpty, !hashes.tensors.contains(where: { rest[$0.name] != nil }) {
@@ -62,12 +62,15 @@ struct ManifestChecks {
         hint: hint), pattern: pattern)
   }
 
-  private mutating func check(_ planned: ManifestFile.File, in folder: String) throws(Fault) {
-    let path = Folder.join(folder, planned.name)
-    guard try Folder.kind(of: path) == .file else {
-      return add(planned, found: "no such file")
+  private mutating func check(
+    _ planned: ManifestFile.File, in folder: InputFolder
+  ) throws(Fault) {
+    let file: InputFile
+    switch try folder.entry(planned.name) {
+    case .file(let found)?: file = found
+    case .linkOut?: return add(planned, found: "a link out of the folder")
+    default: return add(planned, found: "no such file")
     }
-    let file = try InputFile(path: path)
     guard file.size == planned.byteCount else {
       return add(
         planned, expected: "\(planned.byteCount) bytes", found: "\(file.size) bytes")
@@ -108,7 +111,8 @@ extension Validation {
     let hashes = try ContentHashes(inventory, threads: threads, progress: progress)
     var checks = ManifestChecks(manifest)
     let isFile = try Folder.kind(of: path) == .file
-    try checks.run(hashes, folder: isFile ? Folder.parent(of: path) : path)
+    try checks.run(
+      hashes, folder: isFile ? InputFolder(around: path) : InputFolder(path: path))
     return adding(checks.collector.findings)
   }
 }

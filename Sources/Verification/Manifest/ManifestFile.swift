@@ -32,12 +32,17 @@ public struct ManifestFile: Sendable {
   /// Largest manifest that is read: twice that of DeepSeek-V3's 91,991 tensors.
   private static let sizeLimit = 128 << 20
 
-  /// Reads a manifest.
+  /// Reads a manifest that the user named.
   ///
   /// - Throws: `.notFound` where there is none, `.malformed` for what no conversion writes.
-  public init(path: String) throws(Fault) {
-    self.path = path
-    let bytes = try InputFile.contents(of: path, limit: ManifestFile.sizeLimit)
+  public init(path: String) throws(Fault) { try self.init(InputFile(path: path)) }
+
+  /// Reads a manifest.
+  ///
+  /// - Throws: `.inputOutput` where it cannot be read, `.malformed` for what no conversion writes.
+  public init(_ file: InputFile) throws(Fault) {
+    path = file.path
+    let bytes = try file.contents(limit: ManifestFile.sizeLimit)
     do throws(Fault) {
       try JSONCursor.read(bytes) { cursor throws(Fault) in try read(&cursor) }
     } catch {
@@ -113,7 +118,7 @@ public struct ManifestFile: Sendable {
     let entry = try ManifestEntry(&cursor)
     let name = try entry.require(entry.name)
     // It is joined to a folder: nothing outside of that is anybody's business.
-    guard !name.isEmpty, name != ".", name != "..", !name.contains("/") else {
+    guard Folder.isPlain(name) else {
       throw Fault(
         .malformed, "names a file outside of the model's folder", offset: entry.offset,
         expected: "a file name", found: name.text)

@@ -93,13 +93,13 @@ struct FileChecks {
         fault.kind == .notFound
         ? Finding(
           .missingShard, tensor: tensor, file: name.text, expected: "a safetensors file",
-          found: fault.found ?? fault.message, hint: "download \(name)")
+          found: fault.found ?? fault.message, hint: fault.advice ?? "download \(name)")
         : Finding(
           .malformedShard, tensor: fault.tensor, file: name.text,
           expected: fault.expected ?? "a safetensors file",
           found: [fault.message, fault.found].compactMap { $0 }.joined(separator: ": ")
             + (fault.offset.map { " at byte \($0)" } ?? ""),
-          hint: "download \(name) again")
+          hint: fault.advice ?? "download \(name) again")
       collector.add(finding, pattern: fault.kind == .notFound ? "shard" : nil)
     case .cut(let file, let minimum):
       unreadable.insert(name)

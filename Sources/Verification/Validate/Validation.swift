@@ -62,8 +62,7 @@ public struct Validation: Sendable {
       try self.init(mlx: survey, deep: deep, threads: threads)
       return
     }
-    let config = try DeepSeekV3Config(
-      json: survey.config, file: Folder.join(survey.folder, "config.json"))
+    let config = try DeepSeekV3Config(json: survey.config, file: survey.configFile)
     try self.init(survey, config: config, deep: deep, threads: threads)
   }
 

@@ -1,0 +1,39 @@
+internal import Glibc
+
+/// Size and time of a file's contents.
+public struct FileStamp: Sendable, Hashable {
+  /// Bytes.
+  public let size: Int
+  /// When it was last written to, in seconds since 1970.
+  public let seconds: Int
+  /// The rest of that time.
+  public let nanoseconds: Int
+}
+
+/// What tells a file with its contents from any other: where it lies on which disk, and its stamp.
+public struct FileVersion: Sendable, Hashable {
+  private let device: UInt64
+  private let inode: UInt64
+  /// Its size and time.
+  public let stamp: FileStamp
+
+  /// Of a file that is gone, of which only its size is known.
+  init(goneWithSize size: Int) {
+    (device, inode) = (0, 0)
+    stamp = FileStamp(size: size, seconds: 0, nanoseconds: 0)
+  }
+
+  init(_ status: stat) {
+    device = UInt64(truncatingIfNeeded: status.st_dev)
+    inode = UInt64(truncatingIfNeeded: status.st_ino)
+    stamp = FileStamp(status)
+  }
+}
+
+extension FileStamp {
+  init(_ status: stat) {
+    self.init(
+      size: Int(status.st_size), seconds: status.st_mtim.tv_sec,
+      nanoseconds: status.st_mtim.tv_nsec)
+  }
+}

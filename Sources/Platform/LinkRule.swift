@@ -1,0 +1,11 @@
+/// Which symbolic links in a model's folder are followed.
+public enum LinkRule: Sendable {
+  /// Those that stay in the folder, and in a snapshot of the Hugging Face cache those into its
+  /// `blobs`. Any other one could bring a private file of this machine into an output.
+  case withinFolder
+  /// All: the user has made them.
+  case anywhere
+
+  /// The rule for folders that are opened now. A thread that nobody has told has the strict one.
+  @TaskLocal public static var current = LinkRule.withinFolder
+}
