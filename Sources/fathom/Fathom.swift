@@ -22,11 +22,29 @@ struct FathomCommand: ParsableCommand {
       try command.run()
     } catch let fault as Fault {
       Console.message("fathom: \(fault)")
-      if let advice = fault.advice { Console.message("fathom: \(advice.printable)") }
+      if let advice = fault.advice { Console.message("fathom: \(advice)") }
       Console.exit(fault.kind.exitCode)
     } catch {
-      exit(withError: error)
+      end(with: error)
     }
+  }
+
+  /// Ends as ArgumentParser would, whose messages repeat arguments as they are: here they are
+  /// escaped, and help that could not be written is a fault.
+  private static func end(with error: any Error) -> Never {
+    let code = exitCode(for: error)
+    let message = UsageMessage(fullMessage(for: error), arguments: CommandLine.arguments).text
+    if code != .success {
+      if !message.text.isEmpty { Console.message(message) }
+      Console.exit(code.rawValue)
+    }
+    do throws(Fault) {
+      try Console.write(message + "\n")
+    } catch {
+      Console.message("fathom: \(error)")
+      Console.exit(error.kind.exitCode)
+    }
+    Console.exit(code.rawValue)
   }
 }
 
