@@ -14,9 +14,7 @@ public enum HostileText {
   public static let part = "::error::\u{202e}X\n  ::stop-commands::Y\npass ##vso[a]`|<script>\\"
 
   /// Words that begin the lines of verdicts.
-  static let verdicts = [
-    "pass", "fail", "valid", "invalid", "same", "different", "sound", "holds", "FAILS",
-  ]
+  static let verdicts = ["pass", "fail", "valid", "invalid", "same", "different", "sound"]
 
   /// Marks of commands that servers look for at the beginnings of lines, after spaces, or anywhere.
   private static let commands = ["##vso[", "##[", "##teamcity["]
@@ -45,9 +43,10 @@ public enum HostileText {
     for line in text.split(separator: "\n") {
       if line.trimmingCharacters(in: .whitespaces).hasPrefix("::") { faults.append("\(line)") }
       for command in commands where line.contains(command) { faults.append("\(line)") }
-      // A summary's own words about limits stand before the verdict.
+      // A verdict is its word alone, or the word before a colon.
       let word = String(line.prefix { $0.isLetter })
-      if HostileText.verdicts.contains(word), word != "holds", word != "FAILS" { verdicts += 1 }
+      let rest = line.dropFirst(word.count)
+      if HostileText.verdicts.contains(word), rest.isEmpty || rest.first == ":" { verdicts += 1 }
     }
     if verdicts > most { faults.append("\(verdicts) verdicts in:\n\(text)") }
     return faults
