@@ -4,13 +4,15 @@
 
 Writes Tests/ConversionTests/Fixtures/gguf-files.json: SHA-256 of what the two make of each sample,
 gguf-types.json: the types that llama-quantize gives the tensors of larger networks, of which
-only the configuration is kept, and gguf-options.json: what it makes of a sample with a matrix of
-random importances (matrix.gguf, matrix.dat) and other options. Needs `scripts/build-llama`.
+only the configuration is kept, gguf-options.json: what it makes of a sample with a matrix of
+random importances (matrix.gguf, matrix.dat) and other options, and gguf-yarn.json: what the
+converter says of ways to extend the context. Needs `scripts/build-llama`.
 """
 
 import hashlib
 import itertools
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -22,6 +24,7 @@ FIXTURES = Path(__file__).resolve().parent.parent / "Tests" / "ConversionTests" 
 # llama.cpp has no model without q_lora_rank and with this number of layers.
 REFUSED = {"tiny-no-qlora"}
 OPTIONS_SAMPLE = "tiny-k-quants"
+YARN_SAMPLE = "tiny-bf16"
 FILE_TYPES = ["f32", "f16", "bf16", "q8_0", "q4_0", "q5_1", "iq4_nl", "q4_k_m", "mxfp4_moe"]
 
 
@@ -102,10 +105,41 @@ def options(folder):
     return {"sample": OPTIONS_SAMPLE, "runs": rows}
 
 
+# Both multipliers, which llama.cpp's one key cannot hold, each alone, and neither.
+YARN_CASES = {
+    "two multipliers": {"mscale": 0.6, "mscale_all_dim": 0.9},
+    "of the table alone": {"mscale": 0.6},
+    "of the softmax alone": {"mscale_all_dim": 0.9},
+    "no multipliers": {},
+    "other rotations": {"mscale": 1.0, "mscale_all_dim": 1.0, "beta_fast": 40, "beta_slow": 2},
+}
+
+
+def yarn(folder):
+    """Case → `rope_scaling`, and the keys about it that the converter writes."""
+    cases = {}
+    for name, multipliers in YARN_CASES.items():
+        model, output = folder / "yarn", folder / "yarn.gguf"
+        shutil.copytree(SAMPLES / YARN_SAMPLE, model)
+        config = json.loads((model / "config.json").read_text())
+        scaling = {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4096,
+                   "beta_fast": 32, "beta_slow": 1, **multipliers}
+        config["rope_scaling"] = scaling
+        (model / "config.json").write_text(json.dumps(config))
+        llama.convert(model, output)
+        fields = gguf.GGUFReader(str(output)).fields
+        cases[name] = {"rope_scaling": scaling, "metadata": {
+            key: field.contents() for key, field in fields.items()
+            if key.startswith("deepseek2.rope.scaling.")}}
+        shutil.rmtree(model)
+    return {"sample": YARN_SAMPLE, "cases": cases}
+
+
 def main():
     """All files."""
     with tempfile.TemporaryDirectory(prefix="fathom-gguf-") as name:
-        for file, make in (("gguf-files", files), ("gguf-types", types), ("gguf-options", options)):
+        for file, make in (("gguf-files", files), ("gguf-types", types),
+                           ("gguf-options", options), ("gguf-yarn", yarn)):
             contents = make(Path(name))
             (FIXTURES / f"{file}.json").write_text(json.dumps(contents, indent=1) + "\n")
 

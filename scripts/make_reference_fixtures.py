@@ -6,15 +6,19 @@ Computed by transformers 5.23.0 and torch 2.13.0 on x86-64, from seeds.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import torch
 from transformers import DeepseekV3Config
 from transformers.models.deepseek_v3 import modeling_deepseek_v3 as deepseek
 
+from peers.folder import read_checkpoint
 from peers.network import DEEPSEEK_V3, make_config
+from peers.oracle import load_from_stored, outputs_of, router_margins
 
-FOLDER = Path(__file__).resolve().parent.parent / "Tests" / "ReferenceTests" / "Fixtures"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "Tests" / "ReferenceTests" / "Fixtures"
 YARN = DEEPSEEK_V3["rope_scaling"]
 
 ROPE_CASES = {
@@ -120,6 +124,29 @@ def metrics_case(name, tokens, vocab, spread, noise):
     }
 
 
+# No router choice of this one is close.
+LONG_SEED = 5
+# Around the ends of blocks of 256 keys, and far behind them.
+LONG_POSITIONS = [0, 254, 255, 256, 257, 300, 511, 512, 513, 600, 637]
+
+
+def long_case(sample, tokens, seed):
+    """Logits of some positions of a sequence that is long for a head's attention."""
+    config, stored = read_checkpoint(ROOT / "Samples" / sample)
+    models = load_from_stored(config, stored)
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(2, config["vocab_size"], (1, tokens), generator=generator)
+    margin = router_margins(models, ids)
+    if margin < 2e-5:
+        sys.exit(f"{sample}: a router choice is within rounding of another ({margin:.0e})")
+    outputs = outputs_of(models, ids)
+    return {
+        "name": sample, "tokens": ids[0].tolist(), "positions": LONG_POSITIONS,
+        **{name: [[round(x, 6) for x in logits[0, at].tolist()] for at in LONG_POSITIONS]
+           for name, logits in outputs.items()},
+    }
+
+
 def main():
     """All fixtures, each from its own seed."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -131,6 +158,8 @@ def main():
     write_json(FOLDER / "metrics.json", [
         metrics_case("close", 9, 57, 2, 1e-3), metrics_case("far", 9, 57, 2, 1.5),
         metrics_case("large logits", 5, 40, 60, 5), metrics_case("rounding", 5, 40, 2, 1e-6)])
+    torch.set_num_threads(1)
+    write_json(FOLDER / "long.json", [long_case("tiny-bf16", 640, LONG_SEED)])
 
 
 if __name__ == "__main__":

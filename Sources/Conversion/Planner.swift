@@ -90,7 +90,7 @@ struct Planner {
   var warnings: [String] {
     var warnings: [String] = []
     if !unexpected.isEmpty {
-      let names = unexpected.prefix(3).map(\.printable).joined(separator: ", ")
+      let names = unexpected.prefix(3).joined(separator: ", ")
       warnings.append(
         "\(unexpected.count) tensors that the config does not imply are carried along: \(names)"
           + (unexpected.count > 3 ? ", …" : ""))

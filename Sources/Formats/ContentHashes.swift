@@ -34,7 +34,9 @@ public struct TensorHash: Sendable, Hashable {
   }
 
   /// Its line in a list, with its end.
-  public var line: String { "\(hash.text)  \(type.rawValue) \(shape)  \(name.printable)\n" }
+  public var line: OutputText {
+    "\(hash.text)  \(type.rawValue) \(shape.description)  \(name)\n"
+  }
 }
 
 /// Hashes of everything that a checkpoint's tensors hold (schema `fathom.hash/1`).

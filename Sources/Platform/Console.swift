@@ -6,21 +6,21 @@ public enum Console {
   ///
   /// - Throws: `.inputOutput` where the text could not be written, so that a full disk behind a
   ///   redirection never passes for success.
-  public static func write(_ text: String) throws(Fault) {
-    let code = put(text, to: STDOUT_FILENO)
+  public static func write(_ text: OutputText) throws(Fault) {
+    let code = put(text.text, to: STDOUT_FILENO)
     if code != 0 {
       throw Fault(.inputOutput, "cannot write to standard output", found: reason(code))
     }
   }
 
   /// Writes a message to standard error; there is nobody to tell if that fails.
-  public static func message(_ text: String) {
-    _ = put(text + "\n", to: STDERR_FILENO)
+  public static func message(_ text: OutputText) {
+    _ = put(text.text + "\n", to: STDERR_FILENO)
   }
 
   /// Replaces the last line of a terminal on standard error; an empty text leaves it blank.
-  static func draw(_ text: String) {
-    _ = put("\r\u{1B}[K" + text, to: STDERR_FILENO)
+  static func draw(_ text: OutputText) {
+    _ = put("\r\u{1B}[K" + text.text, to: STDERR_FILENO)
   }
 
   /// Whether standard error is a terminal, where progress may be drawn.

@@ -113,7 +113,7 @@ extension ExactText {
   }
 
   /// The text with what cannot be shown escaped.
-  public var printable: String { text.printable }
+  public var printable: OutputText { text.printable }
 }
 
 extension Sequence<ExactText> {

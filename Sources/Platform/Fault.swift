@@ -20,7 +20,8 @@ public struct Fault: Error, Hashable, Sendable {
 
   /// What kind of fault it is.
   public let kind: Kind
-  /// One sentence without the file's name: `header is not a JSON object`.
+  /// One sentence without the file's name: `header is not a JSON object`. Names in it, as in all
+  /// other facts, are as they are: they are made printable where the fault is printed.
   public let message: String
   /// The file, as the user named it or below the folder that the user named.
   public var file: String?
@@ -52,38 +53,21 @@ public struct Fault: Error, Hashable, Sendable {
 
 extension Fault: CustomStringConvertible {
   /// One line: `file: tensor "x": message at byte 8: expected …, found …`.
-  public var description: String {
-    var line = ""
-    if let file { line += "\(file.printable): " }
-    if let tensor { line += "tensor \"\(tensor.printable)\": " }
-    line += message.printable
+  public var line: OutputText {
+    var line: OutputText = ""
+    if let file { line += "\(file): " }
+    if let tensor { line += "tensor \"\(tensor)\": " }
+    line += "\(message)"
     if let offset { line += " at byte \(offset)" }
     switch (expected, found) {
-    case (let expected?, let found?):
-      line += ": expected \(expected.printable), found \(found.printable)"
-    case (let expected?, nil): line += ": expected \(expected.printable)"
-    case (nil, let found?): line += ": found \(found.printable)"
+    case (let expected?, let found?): line += ": expected \(expected), found \(found)"
+    case (let expected?, nil): line += ": expected \(expected)"
+    case (nil, let found?): line += ": found \(found)"
     case (nil, nil): break
     }
     return line
   }
-}
 
-extension String {
-  /// The text with control characters escaped and its length bounded, so that a name from a file
-  /// can neither move the cursor of a terminal nor fill it.
-  public var printable: String {
-    var result = ""
-    for scalar in unicodeScalars.prefix(400) {
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse:
-        result += "\\u{\(String(scalar.value, radix: 16))}"
-      // No character at all, and forbidden in XML.
-      case .unassigned where scalar.properties.isNoncharacterCodePoint:
-        result += "\\u{\(String(scalar.value, radix: 16))}"
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return unicodeScalars.count > 400 ? result + "…" : result
-  }
+  /// The line's characters.
+  public var description: String { line.text }
 }

@@ -19,7 +19,7 @@ public struct ProgressLine {
   }
 
   private let unit: Unit
-  private let label: String
+  private let label: OutputText
   private let isShown: Bool
   private let isTerminal = Console.messagesAreOnTerminal
   private let start = ContinuousClock.now
@@ -28,9 +28,9 @@ public struct ProgressLine {
   /// Starts the clock.
   ///
   /// - Parameter label: stands before the numbers, where there is more than one kind of work.
-  public init(_ mode: Mode, unit: Unit = .bytes, label: String = "") {
+  public init(_ mode: Mode, unit: Unit = .bytes, label: OutputText = "") {
     self.unit = unit
-    self.label = label.isEmpty ? "" : label + "  "
+    self.label = label.text.isEmpty ? "" : label + "  "
     isShown = mode == .always || (mode == .auto && isTerminal)
     last = start
   }
@@ -44,13 +44,13 @@ public struct ProgressLine {
     let rate = Double(done) / max(seconds, 0.001)
     let left = rate > 0 ? Int(Double(total - done) / rate) : 0
     let percent = total > 0 ? done * 100 / total : 100
-    let amount =
+    let amount: OutputText =
       switch unit {
       case .bytes:
         "\(done / 1_000_000) of \(total / 1_000_000) MB  \(Int(rate / 1e6)) MB/s"
       case .layers: "\(done) of \(total) layers"
       }
-    let line = "\(label)\(percent) %  \(amount)  \(left / 60) min \(left % 60) s left"
+    let line: OutputText = "\(label)\(percent) %  \(amount)  \(left / 60) min \(left % 60) s left"
     if isTerminal { Console.draw(line) } else { Console.message(line) }
   }
 

@@ -1,14 +1,21 @@
+internal import Platform
+
 /// A table in plain text: columns as wide as their widest cell, numbers to the right.
+///
+/// Cells are texts from outside, which the table makes printable. Where its first column holds names
+/// from outside, it stands indented, so that no line begins with them: a tensor may be called `pass`.
 struct TextTable {
   /// How the cells of a column stand.
   enum Alignment { case left, right }
 
   let columns: [(title: String, alignment: Alignment)]
+  private let indent: String
   private var rows: [[String]] = []
   private var widths: [Int]
 
-  init(_ columns: [(title: String, alignment: Alignment)]) {
+  init(_ columns: [(title: String, alignment: Alignment)], namesFirst: Bool = false) {
     self.columns = columns
+    indent = namesFirst ? "  " : ""
     widths = columns.map { TextTable.width($0.title) }
   }
 
@@ -21,26 +28,26 @@ struct TextTable {
   mutating func measure(_ cells: [String]) {
     precondition(cells.count == columns.count)
     for (column, cell) in cells.enumerated() {
-      widths[column] = max(widths[column], TextTable.width(cell))
+      widths[column] = max(widths[column], TextTable.width(cell.printable.text))
     }
   }
 
   /// The line above all others.
-  var title: String { line(columns.map(\.title)) }
+  var title: OutputText { line(columns.map(\.title)) }
 
   /// The lines of the table, without spaces at their ends.
-  var lines: [String] { [title] + rows.map(line) }
+  var lines: [OutputText] { [title] + rows.map(line) }
 
   /// The line of a row that was measured.
-  func line(_ cells: [String]) -> String {
-    var line = ""
-    for (column, cell) in cells.enumerated() {
+  func line(_ cells: [String]) -> OutputText {
+    var line = indent
+    for (column, cell) in cells.map(\.printable.text).enumerated() {
       let padding = String(repeating: " ", count: widths[column] - TextTable.width(cell))
       if column > 0 { line += "  " }
       line += columns[column].alignment == .left ? cell + padding : padding + cell
     }
     while line.utf8.last == UInt8(ascii: " ") { line.removeLast() }
-    return line
+    return OutputText(document: line)
   }
 
   /// Characters of a text; those of ASCII, which nearly all are, are counted without a look at

@@ -71,27 +71,30 @@ extension OutputPath {
 struct ReportDestination {
   let file: OutputPath?
 
-  func write(_ text: String) throws(Fault) {
+  func write(_ text: OutputText) throws(Fault) {
     try write { piece throws(Fault) in try piece(text) }
   }
 
   /// Takes a report in pieces, few of which are in memory at a time.
   func write(
-    _ report: (_ piece: (String) throws(Fault) -> Void) throws(Fault) -> Void
+    _ report: (_ piece: (OutputText) throws(Fault) -> Void) throws(Fault) -> Void
   ) throws(Fault) {
     let output = try file.map { path throws(Fault) in try AtomicFile(at: path) }
-    var pending = ""
+    var pending = [OutputText]()
+    var size = 0
     func flush() throws(Fault) {
+      let text = pending.joined()
       if let output {
-        try output.file.append(Array(pending.utf8))
+        try output.file.append(Array(text.text.utf8))
       } else {
-        try Console.write(pending)
+        try Console.write(text)
       }
-      pending = ""
+      (pending, size) = ([], 0)
     }
     try report { piece throws(Fault) in
-      pending += piece
-      if pending.utf8.count > 1 << 16 { try flush() }
+      pending.append(piece)
+      size += piece.text.utf8.count
+      if size > 1 << 16 { try flush() }
     }
     try flush()
     try output?.commit()

@@ -152,10 +152,10 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       }
       plan = try Plan(source, recipe: recipe, resources: resources)
     }
-    for warning in plan.warnings { Console.message("fathom: warning: \(warning.printable)") }
+    for warning in plan.warnings { Console.message("fathom: warning: \(warning)") }
     let result = try interruptions.run(plan, from: source, to: destination, progress)
     try Console.write(
-      format == .json ? result.json(of: plan).text() + "\n" : result.text(of: plan))
+      format == .json ? result.json(of: plan).printed() + "\n" : result.text(of: plan))
   }
 
   /// Storage of a checkpoint's weights, where it is that of safetensors files.
@@ -218,7 +218,7 @@ struct ConvertCommand: ParsableCommand, ModelReading {
 
   private func unknown(_ quant: String, _ names: [String]) -> ValidationError {
     ValidationError(
-      "'\(quant.printable)' is no type for --to \(to.rawValue): \(names.joined(separator: ", "))")
+      "'\(quant)' is no type for --to \(to.rawValue): \(names.joined(separator: ", "))")
   }
 
   private func show(_ plan: Plan) throws {

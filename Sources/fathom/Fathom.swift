@@ -25,26 +25,28 @@ struct FathomCommand: ParsableCommand {
       let links = (command as? any ModelReading)?.links.rule ?? .withinFolder
       try LinkRule.$current.withValue(links) { try command.run() }
     } catch let fault as Fault {
-      end(with: fault)
+      Console.message("fathom: \(fault)")
+      if let advice = fault.advice { Console.message("fathom: \(advice)") }
+      Console.exit(fault.kind.exitCode)
     } catch {
       end(with: error)
     }
   }
 
-  private static func end(with fault: Fault) -> Never {
-    Console.message("fathom: \(fault)")
-    if let advice = fault.advice { Console.message("fathom: \(advice.printable)") }
-    Console.exit(fault.kind.exitCode)
-  }
-
-  /// Ends by what the parser of arguments has to say: help and version are results, which nobody may
-  /// take for given where they could not be written.
+  /// Ends as ArgumentParser would, whose messages repeat arguments as they are: here they are
+  /// escaped, and help that could not be written is a fault.
   private static func end(with error: any Error) -> Never {
-    let (code, text) = (exitCode(for: error), fullMessage(for: error))
-    if !text.isEmpty, code.isSuccess {
-      do throws(Fault) { try Console.write(text + "\n") } catch { end(with: error) }
-    } else if !text.isEmpty {
-      Console.message(text)
+    let code = exitCode(for: error)
+    let message = UsageMessage(fullMessage(for: error), arguments: CommandLine.arguments).text
+    if code != .success {
+      if !message.text.isEmpty { Console.message(message) }
+      Console.exit(code.rawValue)
+    }
+    do throws(Fault) {
+      try Console.write(message + "\n")
+    } catch {
+      Console.message("fathom: \(error)")
+      Console.exit(error.kind.exitCode)
     }
     Console.exit(code.rawValue)
   }

@@ -69,12 +69,14 @@ struct InspectCommand: ParsableCommand, ModelReading {
         of: files.weights, matching: glob, threads: threads) : nil
     let names = inventory.shards.map(\.name)
     switch format {
-    case .html: try destination.write(inspection.page(title: Folder.name(of: model).text))
+    case .html:
+      let page = inspection.page(title: Folder.name(of: model).text)
+      try destination.write(OutputText(document: page))
     case .json:
       let json = inspection.json(listing: glob, files: names, statistics: rows)
-      try destination.write(json.text() + "\n")
+      try destination.write(json.printed() + "\n")
     case .text:
-      var sections: [String] = []
+      var sections: [OutputText] = []
       if layers { sections.append(inspection.layerTable) }
       if experts { sections.append(inspection.expertTable) }
       if let glob { sections.append(inspection.tensorTable(matching: glob, files: names)) }

@@ -90,7 +90,7 @@ struct InterruptionOptions: ParsableArguments {
     }
     checking.clear()
     for warning in result.warnings.dropFirst(plan.warnings.count) {
-      Console.message("fathom: warning: \(warning.printable)")
+      Console.message("fathom: warning: \(warning)")
     }
     return result
   }

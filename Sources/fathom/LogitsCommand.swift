@@ -66,7 +66,7 @@ struct LogitsCommand: ParsableCommand, ModelReading {
     line.clear()
     for note in notes { try Console.write("note: \(note)\n") }
     let shapes = written.map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
-    try Console.write("\(output.printable): \(shapes)\n")
+    try Console.write("output \(output): \(shapes)\n")
   }
 }
 

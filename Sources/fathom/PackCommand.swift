@@ -36,16 +36,16 @@ struct PackCommand: ParsableCommand, ModelReading {
     let destination = try OutputPath(output, overwrite: overwrite)
     let source = try PackableModel(path: model, threads: work.threads)
     try destination.requireApart(from: model)
-    for line in source.skipped { Console.message("fathom: warning: \(line.printable)") }
+    for line in source.skipped { Console.message("fathom: warning: \(line)") }
     let stopwatch = Stopwatch()
     let report = try ProgressLine.during(work.progress) { progress throws(Fault) in
       try source.pack(to: destination, threads: work.threads, progress: progress)
     }
-    guard format == .text else { return try Console.write(report.json.text() + "\n") }
+    guard format == .text else { return try Console.write(report.json.printed() + "\n") }
     let ratio = Quantity.fixed(report.ratio, digits: 3)
     try Console.write(
       """
-      \(output.printable): \(report.files.count) files, \(Quantity.bytes(report.byteCount)) in \
+      output \(output): \(report.files.count) files, \(Quantity.bytes(report.byteCount)) in \
       \(Quantity.bytes(report.packedByteCount)), \(ratio) times smaller, \
       \(Quantity.fixed(stopwatch.seconds, digits: 2)) s
 
@@ -95,7 +95,7 @@ struct UnpackCommand: ParsableCommand, ModelReading {
     }
     let model = try PackedModel(path: packed)
     try destination?.requireApart(from: packed)
-    for line in model.warnings { Console.message("fathom: warning: \(line.printable)") }
+    for line in model.warnings { Console.message("fathom: warning: \(line)") }
     let stopwatch = Stopwatch()
     let report = try ProgressLine.during(work.progress) { progress throws(Fault) in
       guard let destination else {
@@ -103,11 +103,11 @@ struct UnpackCommand: ParsableCommand, ModelReading {
       }
       return try model.unpack(to: destination, threads: work.threads, progress: progress)
     }
-    guard format == .text else { return try Console.write(report.json.text() + "\n") }
-    let place = output.map { "\($0.printable): " } ?? "sound: "
+    guard format == .text else { return try Console.write(report.json.printed() + "\n") }
+    let place: OutputText = output.map { "output \($0)" } ?? "sound"
     try Console.write(
       """
-      \(place)\(report.files) files, \(Quantity.bytes(report.byteCount)) out of \
+      \(place): \(report.files) files, \(Quantity.bytes(report.byteCount)) out of \
       \(Quantity.bytes(report.packedByteCount)), \(Quantity.fixed(stopwatch.seconds, digits: 2)) s
 
       """)

@@ -58,7 +58,7 @@ struct ValidateCommand: ParsableCommand, ModelReading {
     if let manifest {
       validation = try validation.checked(against: manifest, model: model, threads: threads)
     }
-    try Console.write(format == .json ? validation.json.text() + "\n" : validation.text)
+    try Console.write(format == .json ? validation.json.printed() + "\n" : validation.text)
     if let malformation = validation.malformation { throw malformation }
     if !validation.isValid { throw ExitCode(1) }
   }

@@ -176,7 +176,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     let fixture = try VerifyFixture(request, forecast: announce) { line.show($0, of: $1) }
     line.clear()
     let size = try fixture.write(to: destination)
-    try Console.write("\(path.printable): \(Quantity.bytes(size)), \(fixture.summary)\n")
+    try Console.write("output \(path): \(Quantity.bytes(size)), \(fixture.summary)\n")
   }
 
   private func request() throws(Fault) -> VerifyRequest {

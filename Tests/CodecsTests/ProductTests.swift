@@ -201,7 +201,9 @@ private func elements(_ c: MutableFloatMatrix) -> [UInt32] {
     #expect(elements(whole) == elements(parts))
   }
 
-  @Test("the vector levels give the same bits", arguments: weightTypes)
+  @Test(
+    "the vector levels give the same bits", .enabled(if: KernelLevel.available.count > 2),
+    arguments: weightTypes)
   func levelsAgree(type: ElementType) {
     var random = Random(seed: 14)
     let scratch = ProductScratch()
@@ -212,6 +214,6 @@ private func elements(_ c: MutableFloatMatrix) -> [UInt32] {
       MatrixProduct.multiply(x, weights, rows: 0..<77, into: y, scratch: scratch, level: level)
       return elements(y)
     }
-    #expect(all.allSatisfy { $0 == all.first })
+    #expect(all.count > 1 && all.allSatisfy { $0 == all.first })
   }
 }

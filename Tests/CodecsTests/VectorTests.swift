@@ -126,7 +126,7 @@ private func distance(_ value: Float, _ expected: Double) -> Double {
     }
   }
 
-  @Test("the vector levels give the same bits")
+  @Test("the vector levels give the same bits", .enabled(if: KernelLevel.available.count > 2))
   func levelsAgree() {
     var random = Random(seed: 26)
     let inputs = random.units(2049).map { $0 * 40 }
@@ -140,6 +140,6 @@ private func distance(_ value: Float, _ expected: Double) -> Double {
       let sum = VectorMath.dot(view, view, level: level)
       return (Array(soft) + Array(gated) + Array(normed) + [sum, top, total]).map(\.bitPattern)
     }
-    #expect(all.allSatisfy { $0 == all.first })
+    #expect(all.count > 1 && all.allSatisfy { $0 == all.first })
   }
 }

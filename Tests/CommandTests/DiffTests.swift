@@ -128,7 +128,7 @@ import Testing
     let four = try convert(sample, "q4.gguf", "gguf", "--quant", "q4_k_m")
     let run = try FathomProcess("diff", sample, four, "--top", "3")
     let lines = run.output.split(separator: "\n")
-    #expect(lines.count == 6 && lines[0].hasPrefix("TENSOR"))
+    #expect(lines.count == 6 && lines[0].hasPrefix("  TENSOR"))
     #expect(lines[4].contains("more: --top 0") && lines[5].contains("compared"))
     #expect(try FathomProcess("diff", sample, "nothing").status == 66)
     #expect(try FathomProcess("diff", sample, four, "--top", "-1").status == 64)

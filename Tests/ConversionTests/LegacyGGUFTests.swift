@@ -77,6 +77,65 @@ import Testing
     #expect(model.config.expertGroups == 1)
   }
 
+  /// A key that a file may lack, another value than its default for it, and what is assumed.
+  struct OptionalKey: CustomTestStringConvertible, Sendable {
+    let name: String
+    let other: MetadataValue
+    let isDefault: @Sendable (DeepSeekV3Config) -> Bool
+    var testDescription: String { name }
+  }
+
+  /// What llama.cpp's loader takes where a file is silent; 0 is its own mark for a scale that is not
+  /// there.
+  static let optionalKeys = [
+    OptionalKey(name: "expert_weights_scale", other: .float32(7.5)) {
+      $0.routedScalingFactor == 1
+    },
+    OptionalKey(name: "expert_weights_norm", other: .bool(true)) { !$0.normalizeExpertWeights },
+    OptionalKey(name: "expert_shared_count", other: .uint32(3)) { $0.sharedExperts == 0 },
+    OptionalKey(name: "leading_dense_block_count", other: .uint32(2)) { $0.firstDenseLayers == 0 },
+    OptionalKey(name: "nextn_predict_layers", other: .uint32(1)) { $0.mtpLayers == 0 },
+    OptionalKey(name: "rope.freq_base", other: .float32(50_000)) { $0.ropeTheta == 10_000 },
+    OptionalKey(name: "rope.scaling.type", other: .string("yarn")) { $0.yarn == nil },
+    OptionalKey(name: "rope.scaling.yarn_beta_fast", other: .float32(40)) {
+      $0.yarn?.betaFast == 32
+    },
+    OptionalKey(name: "rope.scaling.yarn_beta_slow", other: .float32(2)) {
+      $0.yarn?.betaSlow == 1
+    },
+    OptionalKey(name: "rope.scaling.yarn_log_multiplier", other: .float32(0.07)) {
+      $0.yarn?.attentionFactor == 1 && $0.yarn?.mscaleAllDimensions == nil
+    },
+    OptionalKey(name: "rope.scaling.original_context_length", other: .uint32(77)) {
+      $0.yarn?.originalContextLength == $0.contextLength
+    },
+    OptionalKey(name: "attention.q_lora_rank", other: .uint32(72)) { $0.queryRank == nil },
+    OptionalKey(name: "attention.layer_norm_rms_epsilon", other: .float32(1e-5)) {
+      $0.rmsNormEpsilon == 1e-6
+    },
+  ]
+
+  @Test(arguments: optionalKeys)
+  func anAbsentKeyIsReadAsItsDefault(key: OptionalKey) throws {
+    let workspace = try Workspace()
+    let gguf = try GGUFModel(
+      path: Conversions(sample("tiny-fp8"), try GGUFConversionTests.recipe("f32"))
+        .moved(to: workspace))
+    let names = Set(gguf.files.inventory.tensors.map(\.name))
+    var metadata = gguf.files.metadata
+    for key in Self.optionalKeys { metadata["deepseek2.\(key.name)"] = key.other }
+    func config() throws -> DeepSeekV3Config {
+      let read = try DeepSeek2Config(metadata, names: names, file: "old.gguf")
+      return try DeepSeekV3Config(json: read.json, file: "old.gguf")
+    }
+    #expect(try !key.isDefault(config()))
+    metadata["deepseek2.\(key.name)"] = nil
+    #expect(try key.isDefault(config()))
+    guard key.name == "expert_weights_scale" else { return }
+    metadata["deepseek2.\(key.name)"] = .float32(0)
+    #expect(try key.isDefault(config()))
+  }
+
   @Test(arguments: ["block_count", "attention.head_count", "rope.dimension_count"])
   func whatIsNeededIsAskedFor(key: String) throws {
     let workspace = try Workspace()

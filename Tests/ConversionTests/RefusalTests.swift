@@ -110,6 +110,37 @@ import Testing
     }
   }
 
+  /// Weights and scales of blocks are F16 in a GGUF file: 65504 is the largest, and all below 65520
+  /// is rounded to it. A scale of Q8_0 is a 127th of the largest weight.
+  static let halves: [(type: String, value: Float, fits: Bool)] = [
+    ("f16", 65504, true), ("f16", 65519, true), ("f16", 65520, false), ("f16", -65520, false),
+    ("f16", 70000, false), ("q8_0", 8_319_008, true), ("q8_0", 8_320_913, true),
+    ("q8_0", 8_321_040, false), ("q8_0", -1e7, false),
+  ]
+
+  @Test(arguments: halves)
+  func whatF16CannotHoldIsRefused(type: String, value: Float, fits: Bool) throws {
+    let workspace = try Workspace()
+    let editor = try SampleEditor("tiny-tied", in: workspace)
+    let name = "model.layers.1.self_attn.q_a_proj.weight"
+    try editor.change(name) { $0[3][5] = value.bytes }
+    let convert = { try Conversions(editor.path, try GGUFConversionTests.recipe(type)) }
+    guard fits else {
+      let fault = #expect(throws: Fault.self) { try convert() }
+      #expect(fault?.kind == .malformed && fault?.tensor == "blk.1.attn_q_a.weight")
+      #expect(fault?.message.contains("overflows as \(type.uppercased())") == true)
+      return
+    }
+    let inventory = try GGUFModel(path: convert().moved(to: workspace)).files.inventory
+    let tensor = try #require(inventory["blk.1.attn_q_a.weight"])
+    #expect(tensor.type.rawValue == type.uppercased())
+    let buffer = try inventory.read(tensor)
+    let bytes = withExtendedLifetime(buffer) { Array(buffer.bytes) }
+    // The element itself, or the scale of its block of 34 bytes: both are the largest number.
+    let place = type == "f16" ? 2 * (3 * 64 + 5) : 3 * 2 * 34
+    #expect(bytes[place] == 0xFF && bytes[place + 1] == 0x7B)
+  }
+
   @Test func aPlaceThatIsTakenMeanwhile() throws {
     let workspace = try Workspace()
     let source = try SourceModel(path: sample("tiny-bf16"), threads: 1)
@@ -126,5 +157,11 @@ import Testing
     let result = try plan.run(from: source, to: place, options: RunOptions(resumes: true))
     #expect(result.isResumed && result.bytesKept == plan.layout.files[0].byteCount)
     #expect(try workspace.names() == ["out"])
+  }
+}
+
+extension Float {
+  fileprivate var bytes: [UInt8] {
+    (0..<4).map { UInt8(truncatingIfNeeded: bitPattern >> (8 * UInt32($0))) }
   }
 }

@@ -38,6 +38,7 @@ public struct XMLSchema {
 
   /// The root of a document, read by a parser that takes nothing but well-formed XML.
   public static func parse(_ data: Data) throws -> XMLElement {
+    silence()
     // `XMLDocument` mends what it can; this one does not.
     let strict = XMLParser(data: data)
     guard strict.parse() else { throw strict.parserError ?? CocoaError(.propertyListReadCorrupt) }
@@ -45,6 +46,17 @@ public struct XMLSchema {
       throw CocoaError(.propertyListReadCorrupt)
     }
     return root
+  }
+
+  private typealias Handler =
+    @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?) -> Void
+
+  /// Keeps libxml2, which is below Foundation, from printing what it finds wrong: what is checked is
+  /// thrown or returned. Each thread has a handler of its own.
+  private static func silence() {
+    guard let symbol = dlsym(nil, "xmlSetGenericErrorFunc") else { return }
+    typealias Setter = @convention(c) (UnsafeMutableRawPointer?, Handler?) -> Void
+    unsafeBitCast(symbol, to: Setter.self)(nil) { _, _ in }
   }
 
   private static func children(of element: XMLElement) -> [XMLElement] {

@@ -16,10 +16,27 @@ struct SourceFile: Sendable, CustomTestStringConvertible {
   var room: String { path.split(separator: "/").dropFirst().first.map(String.init) ?? "" }
 }
 
-/// The files that git tracks or would track.
+/// The files that git tracks or would track; without git, as in an archive, all but hidden folders.
 enum SourceTree {
   /// Paths below the root.
   static let paths: [String] = {
+    let names = tracked.isEmpty ? walked : tracked
+    return names.filter { FileManager.default.fileExists(atPath: "\(Repository.root)/\($0)") }
+  }()
+
+  static let walked: [String] = {
+    let all = FileManager.default.enumerator(atPath: Repository.root)
+    var paths: [String] = []
+    while let path = all?.nextObject() as? String {
+      let isFolder = all?.fileAttributes?[.type] as? FileAttributeType == .typeDirectory
+      let name = path.split(separator: "/").last ?? ""
+      if isFolder, name.hasPrefix("."), name != ".ci" { all?.skipDescendants() }
+      if !isFolder, !name.hasPrefix(".") || name == ".gitignore" { paths.append(path) }
+    }
+    return paths
+  }()
+
+  private static let tracked: [String] = {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = [
@@ -27,11 +44,12 @@ enum SourceTree {
     ]
     let pipe = Pipe()
     process.standardOutput = pipe
+    process.standardError = FileHandle.nullDevice
     guard (try? process.run()) != nil else { return [] }
     let data = pipe.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
-    let names = String(decoding: data, as: UTF8.self).split(separator: "\n").map(String.init)
-    return names.filter { FileManager.default.fileExists(atPath: "\(Repository.root)/\($0)") }
+    guard process.terminationStatus == 0 else { return [] }
+    return String(decoding: data, as: UTF8.self).split(separator: "\n").map(String.init)
   }()
 
   /// Files below a folder with one of these endings.

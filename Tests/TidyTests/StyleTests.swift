@@ -10,6 +10,13 @@ import Testing
   /// Tables of constants are long by nature.
   static let longFiles: Set<String> = []
 
+  /// Rules that walk no files hold nothing: neither with git nor without.
+  @Test func thereAreFilesToCheck() {
+    #expect(StyleTests.swift.count > 400)
+    #expect(SourceTree.walked.count { $0.hasSuffix(".swift") } >= StyleTests.swift.count)
+    #expect(SourceTree.walked.count { $0.hasPrefix("Sources/") } >= SourceTree.sources.count)
+  }
+
   @Test func formatIsLinted() throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")

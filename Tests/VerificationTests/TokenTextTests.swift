@@ -22,7 +22,7 @@ import Verification
       #expect(text == (token % 2 == 0 ? "<\(token)\u{1b}>" : nil))
     }
     let even = try #require(rows.prefix(5).compactMap { $0.integer("token") }.first { $0 % 2 == 0 })
-    #expect(report.text.contains("\(even) \"<\(even)"))
-    #expect(!report.text.contains("\u{1b}"), "control characters stay out of terminals")
+    #expect(report.text.text.contains("\(even) \"<\(even)"))
+    #expect(!report.text.text.contains("\u{1b}"), "control characters stay out of terminals")
   }
 }

@@ -111,6 +111,6 @@ extension GGUFRecipe {
     }
     guard let first = without.first else { return nil }
     return "\(without.count) tensors have no entry in the importance matrix: "
-      + first.entry.name.printable + (without.count > 1 ? ", …" : "")
+      + first.entry.name.text + (without.count > 1 ? ", …" : "")
   }
 }

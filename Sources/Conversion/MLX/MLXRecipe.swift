@@ -59,7 +59,7 @@ public struct MLXStorage: Sendable, Hashable {
   public init(named name: String, groupSize: Int? = nil) throws(Fault) {
     guard let row = MLXStorage.all.first(where: { $0.name == name.lowercased() }) else {
       throw Fault(
-        .usage, "'\(name.printable)' is no type for --to mlx",
+        .usage, "'\(name)' is no type for --to mlx",
         expected: MLXStorage.all.map(\.name).joined(separator: ", "))
     }
     guard let groupSize else {

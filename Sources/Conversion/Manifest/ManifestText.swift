@@ -35,7 +35,7 @@ struct ManifestText {
   ///
   /// - Parameter hashes: nil for blanks of the same length.
   func write(
-    _ hashes: Hashes?, _ write: (String) throws(Fault) -> Void
+    _ hashes: Hashes?, _ write: (OutputText) throws(Fault) -> Void
   ) throws(Fault) {
     let stored = inventory.tensors.enumerated().map { index, tensor in
       source.isUsed[index]
@@ -47,8 +47,8 @@ struct ManifestText {
     try write("{\n  \"schema\": \"fathom.manifest/1\",\n  \"tool\": ")
     try write(
       JSONValue.object(["name": .string("fathom"), "version": .string(FathomVersion.text)])
-        .text(indent: nil))
-    try write(",\n  \"recipe\": " + JSONValue.object(recipeJSON(hashes)).text(indent: nil))
+        .printed(indent: nil))
+    try write(",\n  \"recipe\": " + JSONValue.object(recipeJSON(hashes)).printed(indent: nil))
     let isWhole = !source.isUsed.contains(false)
     let checkpoint = hashes.map { _ in ContentHashes(stored.compactMap { $0 ?? nil }).checkpoint }
     try write(
@@ -97,7 +97,7 @@ struct ManifestText {
   func byteCount() -> Int {
     var count = 0
     // Counting cannot fail.
-    try? write(nil) { (piece: String) throws(Fault) in count += piece.utf8.count }
+    try? write(nil) { (piece: OutputText) throws(Fault) in count += piece.text.utf8.count }
     return count
   }
 
@@ -146,7 +146,7 @@ struct ManifestText {
   }
 
   /// An object whose last members follow.
-  private func open(_ object: JSONObject) -> String {
-    String(JSONValue.object(object).text(indent: nil).dropLast())
+  private func open(_ object: JSONObject) -> OutputText {
+    OutputText(document: String(JSONValue.object(object).printed(indent: nil).text.dropLast()))
   }
 }

@@ -39,7 +39,7 @@ extension PackableModel {
       }
       let result = PackReport(files)
       if isFolder {
-        try work.write(PackReport.fileName, Array((result.json.text() + "\n").utf8))
+        try work.write(PackReport.fileName, Array((result.json.printed() + "\n").text.utf8))
       }
       for file in weights { try file.file.requireUnchanged() }
       return result

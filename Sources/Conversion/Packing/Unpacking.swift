@@ -93,7 +93,7 @@ public struct PackedModel: Sendable {
     let present = Set(sizes.map(\.0))
     guard let missing = list.keys.filter({ !present.contains($0) }).min() else { return }
     throw Fault(
-      .malformed, "lacks a file that was packed", file: path, expected: missing.printable)
+      .malformed, "lacks a file that was packed", file: path, expected: missing.text)
   }
 
   /// Bytes of all files once they are unpacked.

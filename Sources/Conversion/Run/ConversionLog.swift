@@ -33,7 +33,7 @@ final class ConversionLog {
   var remainder: String? {
     guard let names = release?.remaining, let first = names.first else { return nil }
     return "\(names.count) source files stay, of which the output lacks a tensor: "
-      + first.printable + (names.count > 1 ? ", …" : "")
+      + first.text + (names.count > 1 ? ", …" : "")
   }
 
   /// Slow work is noted at least so often.

@@ -189,7 +189,7 @@ struct PlanWriter {
     let file = try work.create(manifest.name)
     var pending: [UInt8] = []
     try text.write(hashes) { piece throws(Fault) in
-      pending += piece.utf8
+      pending += piece.text.utf8
       guard pending.count > 1 << 16 else { return }
       try file.append(pending)
       pending.removeAll(keepingCapacity: true)

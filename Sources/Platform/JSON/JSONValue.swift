@@ -74,28 +74,38 @@ extension JSONValue {
   /// - Parameter indent: spaces per level; nil writes everything on one line.
   /// - Returns: deterministic text without a final newline. Numbers that are not finite become
   ///   `null`, since JSON has no way to write them.
-  public func text(indent: Int? = 2) -> String {
+  public func text(indent: Int? = 2) -> String { text(indent: indent, JSONValue.quote) }
+
+  /// The same document as it may be printed: in its strings, what does not show or could speak to a
+  /// CI server is escaped.
+  public func printed(indent: Int? = 2) -> OutputText {
+    OutputText(document: text(indent: indent, JSONValue.quotePrintable))
+  }
+
+  private func text(indent: Int?, _ quote: Quote) -> String {
     var text = ""
-    write(to: &text, indent: indent, depth: 0)
+    write(to: &text, indent: indent, depth: 0, quote)
     return text
   }
 
-  private func write(to text: inout String, indent: Int?, depth: Int) {
+  private typealias Quote = (_ value: String, _ text: inout String) -> Void
+
+  private func write(to text: inout String, indent: Int?, depth: Int, _ quote: Quote) {
     switch self {
     case .null: text += "null"
     case .bool(let value): text += value ? "true" : "false"
     case .integer(let value): text += String(value)
     case .number(let value, let literal): text += value.isFinite ? literal : "null"
-    case .string(let value): JSONValue.quote(value, to: &text)
+    case .string(let value): quote(value, &text)
     case .array(let values):
       JSONValue.list(values, "[", "]", to: &text, indent: indent, depth: depth) {
-        $0.write(to: &$1, indent: indent, depth: depth + 1)
+        $0.write(to: &$1, indent: indent, depth: depth + 1, quote)
       }
     case .object(let object):
       JSONValue.list(object.keys, "{", "}", to: &text, indent: indent, depth: depth) { key, text in
-        JSONValue.quote(key, to: &text)
+        quote(key, &text)
         text += indent == nil ? ":" : ": "
-        object[key]?.write(to: &text, indent: indent, depth: depth + 1)
+        object[key]?.write(to: &text, indent: indent, depth: depth + 1, quote)
       }
     }
   }
@@ -116,7 +126,8 @@ extension JSONValue {
     text += close
   }
 
-  /// Appends `value` as a JSON string, with all that could leave the string escaped.
+  /// Appends `value` as a JSON string, with all that could leave the string escaped: for files,
+  /// whose bytes are those that other programs would write.
   public static func quote(_ value: String, to text: inout String) {
     text += "\""
     for scalar in value.unicodeScalars {
@@ -134,5 +145,29 @@ extension JSONValue {
       }
     }
     text += "\""
+  }
+
+  /// Appends `value` as a JSON string of characters that show, for documents that are printed. It is
+  /// parsed back to the same value.
+  static func quotePrintable(_ value: String, to text: inout String) {
+    var quoted = ""
+    quote(value, to: &quoted)
+    let characters = quoted.unicodeScalars
+    var last: Unicode.Scalar = " "
+    var start = characters.startIndex
+    for place in characters.indices {
+      let character = characters[place]
+      // Some CI servers look for commands anywhere in a line: `##vso[`.
+      if character.hidesOrSpaces || (character == "#" && last == "#") {
+        text.unicodeScalars += characters[start..<place]
+        for unit in String(character).utf16 {
+          let digits = String(unit, radix: 16)
+          text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        }
+        start = characters.index(after: place)
+      }
+      last = character
+    }
+    text.unicodeScalars += characters[start...]
   }
 }

@@ -23,17 +23,17 @@ extension ConversionResult {
   }
 
   /// The result in a few lines.
-  public func text(of plan: Plan) -> String {
+  public func text(of plan: Plan) -> OutputText {
     if isResumed, bytesWritten == 0 {
-      return "\(output.printable): complete, \(Quantity.bytes(bytesKept)) written before\n"
+      return "output \(output): complete, \(Quantity.bytes(bytesKept)) written before\n"
     }
     let rate = Int(Double(bytesWritten) / max(seconds, 0.001))
-    let before = isResumed ? ", \(Quantity.bytes(bytesKept)) before" : ""
-    let deleted =
+    let before: OutputText = isResumed ? ", \(Quantity.bytes(bytesKept)) before" : ""
+    let deleted: OutputText =
       deletedSourceFiles > 0
       ? "; \(Quantity.plural(deletedSourceFiles, "source file")) deleted" : ""
     return """
-      \(output.printable): \(Quantity.plural(plan.tensors.count, "tensor")) in \
+      output \(output): \(Quantity.plural(plan.tensors.count, "tensor")) in \
       \(Quantity.plural(plan.files.count, "file")), \(Quantity.bytes(bytesWritten)) written in \
       \(Quantity.fixed(seconds, digits: 2)) s (\(Quantity.bytes(rate))/s)\(before)\(deleted)
 

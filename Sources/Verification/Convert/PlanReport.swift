@@ -18,11 +18,12 @@ public struct PlanReport {
   }
 
   /// Writes the table of tensors, the files and the totals.
-  public func writeText(_ write: (String) throws(Fault) -> Void) throws(Fault) {
-    var table = TextTable([
-      ("TENSOR", .left), ("TYPE", .left), ("SHAPE", .left), ("BYTES", .right), ("FILE", .left),
-      ("REASON", .left),
-    ])
+  public func writeText(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
+    var table = TextTable(
+      [
+        ("TENSOR", .left), ("TYPE", .left), ("SHAPE", .left), ("BYTES", .right), ("FILE", .left),
+        ("REASON", .left),
+      ], namesFirst: true)
     for (file, index, _) in placed { table.measure(cells(plan.tensors[index], file: file)) }
     try write(table.title + "\n")
     for (file, index, _) in placed {
@@ -30,9 +31,9 @@ public struct PlanReport {
     }
     try write("\n")
     for (reason, count) in droppedReasons { try write("left out: \(count) × \(reason)\n") }
-    for warning in plan.warnings { try write("warning: \(warning.printable)\n") }
-    var files = TextTable([("FILE", .left), ("BYTES", .right)])
-    for file in plan.files { files.add([file.name.printable, Quantity.count(file.byteCount)]) }
+    for warning in plan.warnings { try write("warning: \(warning)\n") }
+    var files = TextTable([("FILE", .left), ("BYTES", .right)], namesFirst: true)
+    for file in plan.files { files.add([file.name.text, Quantity.count(file.byteCount)]) }
     for line in files.lines { try write(line + "\n") }
     try write(
       """
@@ -40,7 +41,7 @@ public struct PlanReport {
       \(Quantity.plural(plan.tensors.count, "tensor")), \
       \(Quantity.bytes(plan.layout.totalSize)) of tensors
       \(Quantity.plural(plan.files.count, "file")), \(Quantity.count(plan.byteCount)) bytes \
-      (\(Quantity.bytes(plan.byteCount))) will be written to \(output.printable)
+      (\(Quantity.bytes(plan.byteCount))) will be written to \(output)
       peak memory \(Quantity.bytes(plan.peakMemory)) on \
       \(Quantity.plural(plan.buffers.threads, "thread"))
 
@@ -51,14 +52,14 @@ public struct PlanReport {
     let from = tensor.source.type.rawValue
     let type = tensor.entry.type.rawValue
     return [
-      tensor.entry.name.printable, from == type ? type : "\(from) → \(type)",
+      tensor.entry.name.text, from == type ? type : "\(from) → \(type)",
       "\(tensor.entry.shape)", Quantity.count(tensor.entry.byteCount),
       plan.layout.files[file].name.text, "\(treatment(of: tensor)): \(tensor.reason)",
     ]
   }
 
   /// Writes the document of schema `fathom.plan/1`.
-  public func writeJSON(_ write: (String) throws(Fault) -> Void) throws(Fault) {
+  public func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     let head: JSONObject = [
       "schema": .string("fathom.plan/1"), "source": .string(source), "output": .string(output),
       "recipe": .object(plan.recipe.json), "totals": totals,

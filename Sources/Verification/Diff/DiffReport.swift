@@ -60,16 +60,17 @@ public struct DiffReport: Sendable {
   /// The table for people.
   ///
   /// - Parameter top: most rows; 0 for all.
-  public func text(top: Int) -> String {
+  public func text(top: Int) -> OutputText {
     let all = differences.tensors
     let different = all.filter { !$0.isIdentical }
-    var table = TextTable([
-      ("TENSOR", .left), ("TYPES", .left), ("SQNR dB", .right), ("COSINE", .right),
-      ("MAX ABS", .right), ("EQUAL", .right), ("EQUAL BYTES", .right),
-    ])
+    var table = TextTable(
+      [
+        ("TENSOR", .left), ("TYPES", .left), ("SQNR dB", .right), ("COSINE", .right),
+        ("MAX ABS", .right), ("EQUAL", .right), ("EQUAL BYTES", .right),
+      ], namesFirst: true)
     let shown = top == 0 ? different : Array(different.prefix(top))
     for tensor in shown { table.add(cells(tensor)) }
-    var lines = shown.isEmpty ? [] : table.lines
+    var lines: [OutputText] = shown.isEmpty ? [] : table.lines
     if shown.count < different.count {
       lines.append("… \(Quantity.plural(different.count - shown.count, "tensor")) more: --top 0")
     }
@@ -77,17 +78,21 @@ public struct DiffReport: Sendable {
     for (names, model) in [(differences.onlyInA, names.a), (differences.onlyInB, names.b)] {
       guard let first = names.first else { continue }
       lines.append(
-        "only in \(model.printable): \(Quantity.plural(names.count, "tensor")), "
-          + "\(first.printable)\(names.count > 1 ? ", …" : "")")
+        """
+        only in \(model): \(Quantity.plural(names.count, "tensor")), \
+        \(first)\(names.count > 1 ? ", …" : "")
+        """)
     }
     for tensor in differences.reshaped.prefix(20) {
       lines.append(
-        "other shape: \(tensor.name.printable) \(tensor.shapeA) and \(tensor.shapeB)")
+        "other shape: \(tensor.name) \(tensor.shapeA.description) and \(tensor.shapeB.description)")
     }
     lines.append(
-      "\(Quantity.plural(all.count, "tensor")) compared, "
-        + "\(Quantity.count(all.count - different.count)) identical, "
-        + "\(Quantity.count(different.count)) different")
+      """
+      \(Quantity.plural(all.count, "tensor")) compared, \
+      \(Quantity.count(all.count - different.count)) identical, \
+      \(Quantity.count(different.count)) different
+      """)
     if !limits.isEmpty {
       lines.append(holds ? "pass" : "fail: \(Quantity.plural(failures, "tensor")) out of bounds")
     }
@@ -100,7 +105,7 @@ public struct DiffReport: Sendable {
       Quantity.fixed(100 * Double($0) / Double(max(1, tensor.byteCount)), digits: 1) + " %"
     }
     return [
-      tensor.name.printable, a == b ? a : "\(a) ↔ \(b)",
+      tensor.name.text, a == b ? a : "\(a) ↔ \(b)",
       tensor.nonFinite > 0
         ? "\(tensor.nonFinite) NaN" : tensor.sqnr.map { Quantity.fixed($0, digits: 1) } ?? "–",
       Quantity.fixed(tensor.cosine, digits: 6), Quantity.significant(Double(tensor.maxAbs)),
@@ -111,7 +116,7 @@ public struct DiffReport: Sendable {
   // MARK: JSON
 
   /// The document of schema `fathom.diff/1`, a line for each tensor.
-  public func writeJSON(_ write: (String) throws(Fault) -> Void) throws(Fault) {
+  public func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     let all = differences.tensors
     let sum = overall
     var head: JSONObject = [

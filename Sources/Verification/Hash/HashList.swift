@@ -37,8 +37,8 @@ public struct HashList: Sendable {
     var differences: [HashDifference] = []
     var rest = hashes
     for tensor in found.tensors {
-      let expected = rest.removeValue(forKey: ExactText(tensor.name.printable))
-      if expected == tensor.hash || unhashed.contains(ExactText(tensor.name.printable)) { continue }
+      let expected = rest.removeValue(forKey: ExactText(tensor.name.printable.text))
+      if expected == tensor.hash || unhashed.contains(ExactText(tensor.name.printable.text)) { continue }
       differences.append(
         HashDifference(tensor: tensor.name, expected: expected, found: tensor.hash))
     }
@@ -49,10 +49,10 @@ public struct HashList: Sendable {
   }
 
   private mutating func add(_ name: ExactText, _ hash: BLAKE3Value) throws(Fault) {
-    guard hashes.updateValue(hash, forKey: ExactText(name.printable)) == nil else {
+    guard hashes.updateValue(hash, forKey: ExactText(name.printable.text)) == nil else {
       throw Fault(.malformed, "stands twice in the list", tensor: name)
     }
-    names.append(ExactText(name.printable))
+    names.append(ExactText(name.printable.text))
   }
 
   /// Lines `HASH  TYPE [shape]  NAME`; the last one is about the checkpoint.
@@ -92,7 +92,7 @@ public struct HashList: Sendable {
   private mutating func take(_ manifest: ManifestFile) throws(Fault) {
     (hashes, names) = ([:], [])
     for (name, hash) in manifest.source {
-      if let hash { try add(name, hash) } else { unhashed.insert(ExactText(name.printable)) }
+      if let hash { try add(name, hash) } else { unhashed.insert(ExactText(name.printable.text)) }
     }
   }
 

@@ -25,23 +25,25 @@ public struct HashReport: Sendable {
 
   /// A line for each tensor and one for the checkpoint; with a list, a line for each difference and
   /// the verdict.
-  public func writeText(_ write: (String) throws(Fault) -> Void) throws(Fault) {
+  public func writeText(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     guard let check else {
       for tensor in hashes.tensors { try write(tensor.line) }
       return try write("\(hashes.checkpoint.text)  \(totals)\n")
     }
     for difference in check.differences {
-      try write("\(difference.problem): \(difference.tensor.printable)\n")
+      try write("\(difference.problem): \(difference.tensor)\n")
     }
     try write(
       holds
         ? "same: \(totals), \(hashes.checkpoint.text)\n"
-        : "different: \(Quantity.plural(check.differences.count, "tensor")) "
-          + "of \(check.list.printable)\n")
+        : """
+        different: \(Quantity.plural(check.differences.count, "tensor")) of \(check.list)
+
+        """)
   }
 
   /// The document of schema `fathom.hash/1`, a line for each tensor.
-  public func writeJSON(_ write: (String) throws(Fault) -> Void) throws(Fault) {
+  public func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     var head: JSONObject = [
       "schema": .string("fathom.hash/1"), "algorithm": .string("blake3"),
       "checkpoint": .string(hashes.checkpoint.text),

@@ -107,13 +107,14 @@ extension Inspection {
 
 extension Inspection {
   /// The summary that fits one screen.
-  public var text: String {
+  public var text: OutputText {
     (summary + [""] + typeTable + notes).joined(separator: "\n") + "\n"
   }
 
-  private var summary: [String] {
+  private var summary: [OutputText] {
     summaryFacts.flatMap { name, value in
-      let line = name + String(repeating: " ", count: max(1, 14 - name.count)) + value
+      let space = String(repeating: " ", count: max(1, 14 - name.count))
+      let line: OutputText = "\(name + space)\(value)"
       return ["parameters", "stored"].contains(name) ? ["", line] : [line]
     }
   }
@@ -203,7 +204,7 @@ extension Inspection {
     b > 0 ? Quantity.fixed(Double(a) / Double(b), digits: 1) : "?"
   }
 
-  private var typeTable: [String] {
+  private var typeTable: [OutputText] {
     var table = TextTable([
       ("type", .left), ("tensors", .right), ("elements", .right), ("bytes", .right),
       ("share", .right),
@@ -219,8 +220,8 @@ extension Inspection {
   }
 
   /// What a reader should know before trusting the numbers above.
-  private var notes: [String] {
-    var notes: [String] = []
+  private var notes: [OutputText] {
+    var notes: [OutputText] = []
     let mtp = layers.count { $0.kind == .mtp }
     if mtp != config.mtpLayers {
       notes.append(
@@ -229,14 +230,16 @@ extension Inspection {
     }
     if unexplained.tensors > 0 {
       notes.append(
-        "note: \(Quantity.plural(unexplained.tensors, "tensor")) that config.json does not imply; "
-          + "see fathom validate")
+        """
+        note: \(Quantity.plural(unexplained.tensors, "tensor")) that config.json does not imply; \
+        see fathom validate
+        """)
     }
     return notes.isEmpty ? [] : [""] + notes
   }
 
   /// One line per layer.
-  public var layerTable: String {
+  public var layerTable: OutputText {
     var table = TextTable([
       ("layer", .right), ("kind", .left), ("parameters", .right), ("active", .right),
       ("experts", .right), ("bytes", .right), ("types", .left),
@@ -253,7 +256,7 @@ extension Inspection {
   }
 
   /// One line per layer with experts.
-  public var expertTable: String {
+  public var expertTable: OutputText {
     var table = TextTable([
       ("layer", .right), ("kind", .left), ("experts", .right), ("per token", .right),
       ("parameters each", .right), ("bytes each", .right), ("bytes", .right), ("types", .left),
@@ -272,15 +275,16 @@ extension Inspection {
   /// One line per tensor whose name matches.
   ///
   /// - Parameter files: names of the files by `StoredTensor.shard`.
-  public func tensorTable(matching glob: Glob, files: [ExactText]) -> String {
-    var table = TextTable([
-      ("tensor", .left), ("type", .left), ("shape", .left), ("bytes", .right), ("file", .left),
-      ("offset", .right),
-    ])
+  public func tensorTable(matching glob: Glob, files: [ExactText]) -> OutputText {
+    var table = TextTable(
+      [
+        ("tensor", .left), ("type", .left), ("shape", .left), ("bytes", .right), ("file", .left),
+        ("offset", .right),
+      ], namesFirst: true)
     for tensor in tensors where glob.matches(tensor.name.text) {
       table.add([
-        tensor.name.printable, tensor.type.rawValue, tensor.shape.description,
-        String(tensor.byteCount), files[tensor.shard].printable, String(tensor.offset),
+        tensor.name.text, tensor.type.rawValue, tensor.shape.description,
+        String(tensor.byteCount), files[tensor.shard].text, String(tensor.offset),
       ])
     }
     return table.lines.joined(separator: "\n") + "\n"

@@ -120,15 +120,16 @@ extension WeightStatistics {
   /// A table of rows.
   public static func table(
     _ rows: [(name: ExactText, statistics: WeightStatistics)]
-  ) -> String {
-    var table = TextTable([
-      ("weights", .left), ("tensors", .right), ("elements", .right), ("smallest", .right),
-      ("largest", .right), ("mean", .right), ("rms", .right), ("zeros", .right),
-      ("NaN, Inf", .right),
-    ])
+  ) -> OutputText {
+    var table = TextTable(
+      [
+        ("weights", .left), ("tensors", .right), ("elements", .right), ("smallest", .right),
+        ("largest", .right), ("mean", .right), ("rms", .right), ("zeros", .right),
+        ("NaN, Inf", .right),
+      ], namesFirst: true)
     for (name, row) in rows {
       table.add([
-        name.printable, Quantity.count(row.tensors), Quantity.count(row.elements),
+        name.text, Quantity.count(row.tensors), Quantity.count(row.elements),
         Quantity.significant(Double(row.smallest)), Quantity.significant(Double(row.largest)),
         Quantity.significant(row.mean), Quantity.significant(row.rootMeanSquare),
         Quantity.count(row.zeros), Quantity.count(row.nonFinite),

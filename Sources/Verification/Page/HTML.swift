@@ -60,9 +60,12 @@ enum HTML {
     """
 
   /// The text with everything escaped that could end a text or an attribute, in XML as well.
-  static func escape(_ text: String) -> String {
+  static func escape(_ text: String) -> String { markUp(text.printable) }
+
+  /// The same of a text that is printable, in several lines maybe.
+  static func markUp(_ text: OutputText) -> String {
     var result = ""
-    for character in text.printable.unicodeScalars {
+    for character in text.text.unicodeScalars {
       switch character {
       case "&": result += "&amp;"
       case "<": result += "&lt;"

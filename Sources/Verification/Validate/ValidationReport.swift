@@ -14,22 +14,22 @@ extension Finding {
   }
 
   /// The finding as a few lines of text.
-  var lines: [String] {
-    var head = "\(severity.rawValue): \(rule.rawValue)"
+  var lines: [OutputText] {
+    var head: OutputText = "\(severity.rawValue): \(rule.rawValue)"
     if experts > 1 {
       head += " ×\(count) in \(Quantity.plural(experts, "expert"))"
     } else if count > 1 {
       head += " ×\(count)"
     }
-    if let tensor { head += "  \(tensor.printable)" }
+    if let tensor { head += "  \(tensor)" }
     if count > 1, tensor != nil { head += " …" }
-    if let file { head += "  (\(file.printable))" }
+    if let file { head += "  (\(file))" }
     var lines = [head]
     if expected != nil || found != nil {
       lines.append(
-        "  expected \(expected?.printable ?? "nothing"), found \(found?.printable ?? "nothing")")
+        "  expected \(expected ?? "nothing"), found \(found ?? "nothing")")
     }
-    if let hint { lines.append("  hint: \(hint.printable)") }
+    if let hint { lines.append("  hint: \(hint)") }
     return lines
   }
 }
@@ -49,15 +49,17 @@ extension Validation {
   }
 
   /// The report for people: one block per finding, the verdict last.
-  public var text: String {
+  public var text: OutputText {
     var lines = findings.flatMap(\.lines)
     let errors = findings.count { $0.severity == .error }
     let warnings = findings.count - errors
     let read = isDeep ? "every weight read" : "headers only; --deep reads the weights"
     lines.append(
-      "\(isValid ? "valid" : "invalid"): \(Quantity.count(checkedTensors)) tensors, "
-        + "\(Quantity.bytes(checkedBytes)), \(Quantity.plural(errors, "error")), "
-        + "\(Quantity.plural(warnings, "warning")) (\(read))")
+      """
+      \(isValid ? "valid" : "invalid"): \(Quantity.count(checkedTensors)) tensors, \
+      \(Quantity.bytes(checkedBytes)), \(Quantity.plural(errors, "error")), \
+      \(Quantity.plural(warnings, "warning")) (\(read))
+      """)
     return lines.joined(separator: "\n") + "\n"
   }
 }

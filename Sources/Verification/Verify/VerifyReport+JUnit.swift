@@ -24,9 +24,7 @@ extension VerifyReport {
       }.joined(separator: "\n"))
       </properties>
       \(cases.map(\.xml).joined(separator: "\n"))
-      <system-out>\(text.split(separator: "\n", omittingEmptySubsequences: false).map {
-        HTML.escape(String($0))
-      }.joined(separator: "\n"))</system-out>
+      <system-out>\(HTML.markUp(text))</system-out>
       <system-err></system-err>
       </testsuite>
       </testsuites>

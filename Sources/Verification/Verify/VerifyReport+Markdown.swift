@@ -28,7 +28,7 @@ extension VerifyReport {
         + Markdown.code($0.reference)
     }
     parts += [markdownLayers, markdownBlame, markdownTypes].compactMap { $0 }
-    parts += notes.prefix(VerifyReport.markdownLimit).map { "Note: \(Markdown.escape($0))" }
+    parts += notes.prefix(VerifyReport.markdownLimit).map { "Note: \(Markdown.code($0))" }
     return parts.joined(separator: "\n\n") + "\n"
   }
 
@@ -69,7 +69,7 @@ extension VerifyReport {
           $0.name, Quantity.significant($0.klMean),
           $0.weightNmse.map(Quantity.significant) ?? "–",
         ]
-      })
+      }, namesFirst: true)
   }
 
   private var markdownTypes: String? {
@@ -85,22 +85,43 @@ extension VerifyReport {
 }
 
 /// GitHub's Markdown, with texts that cannot leave their place.
+///
+/// A text from outside always stands in code. Nowhere else is it safe: GitHub makes links of `www.`,
+/// `@name`, `#1`, addresses and hashes in the page that it has made of the Markdown, where a character
+/// that was written as a number is that character again.
 enum Markdown {
-  /// A table; titles and cells are plain text.
-  static func table(_ titles: [String], _ rows: [[String]]) -> String {
-    ([titles.map(escape), titles.map { _ in "---" }] + rows.map { $0.map(escape) }).map {
+  /// A table; titles and cells are words of this program.
+  ///
+  /// - Parameter namesFirst: whether the first cells of rows are texts from outside.
+  static func table(_ titles: [String], _ rows: [[String]], namesFirst: Bool = false) -> String {
+    let lines = rows.map { row in
+      row.enumerated().map { $0 == 0 && namesFirst ? code($1) : escape($1) }
+    }
+    return ([titles.map(escape), titles.map { _ in "---" }] + lines).map {
       "| " + $0.joined(separator: " | ") + " |"
     }.joined(separator: "\n")
   }
 
-  /// A name in type of equal width. Markdown's own marks for that cannot hold every text.
-  static func code(_ text: String) -> String { "<code>\(escape(text))</code>" }
-
-  /// The text with every character as a number that Markdown or HTML gives a meaning: such numbers
-  /// stand for the character and never for structure.
-  static func escape(_ text: String) -> String {
+  /// A text from outside as code. What would end the code, a table's cell or be left out is written
+  /// as `printable` writes what does not show.
+  static func code(_ text: String) -> String {
+    let characters = text.printable.text.unicodeScalars
     var result = ""
-    for character in text.printable.unicodeScalars {
+    let last = characters.count - 1
+    for (place, character) in characters.enumerated() {
+      switch character {
+      case "`", "|": result += "\\u{\(String(character.value, radix: 16))}"
+      case " " where place == 0 || place == last: result += "\\u{20}"
+      default: result.unicodeScalars.append(character)
+      }
+    }
+    return result.isEmpty ? "` `" : "`\(result)`"
+  }
+
+  /// Words of this program, every character as a number that Markdown or HTML gives a meaning.
+  static func escape(_ words: String) -> String {
+    var result = ""
+    for character in words.printable.text.unicodeScalars {
       if special.contains(character) {
         result += "&#\(character.value);"
       } else {
@@ -110,7 +131,7 @@ enum Markdown {
     return result
   }
 
-  /// Marks of emphasis, code, links, images, tables, headings, HTML, mathematics, mentions and
-  /// short names of emoji.
+  /// Marks of emphasis, code, links, images, tables, headings, HTML, mathematics and short names of
+  /// emoji.
   private static let special = Set("\\`*_{}[]<>|#~&!$@:^\"'".unicodeScalars)
 }

@@ -1,4 +1,4 @@
-internal import Platform
+public import Platform
 
 extension VerifyReport {
   /// Layers that the text names; the JSON has all.
@@ -7,20 +7,20 @@ extension VerifyReport {
   private static let shownRows = 5
 
   /// The report for people, on one screen, the verdict last.
-  public var text: String {
-    var lines = notes.map { "note: \($0)" }
+  public var text: OutputText {
+    var lines: [OutputText] = notes.map { "note: \($0)" }
     lines += configDifferences.map {
-      "config: \($0.name.printable) is \($0.candidate.printable), "
-        + "the reference's \($0.reference.printable)"
+      "config: \($0.name) is \($0.candidate), the reference's \($0.reference)"
     }
     lines += logitsTable + [""] + layerTable + [""] + positionTable
     if let blame { lines += [""] + VerifyReport.blameTable(blame) }
     lines.append("")
     for outcome in outcomes {
+      let name = outcome.name
+      let limit = Quantity.significant(outcome.limit)
       lines.append(
-        "\(outcome.holds ? "holds" : "FAILS"): \(outcome.name) "
-          + "\(Quantity.significant(outcome.limit)), measured "
-          + "\(Quantity.significant(outcome.value))")
+        "\(outcome.holds ? "holds" : "FAILS"): \(name) \(limit), measured \(Quantity.significant(outcome.value))"
+      )
     }
     for head in heads where head.metrics.nonFinite > 0 {
       let name = head.name == "main" ? "" : " of \(head.name)"
@@ -31,7 +31,7 @@ extension VerifyReport {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  private var logitsTable: [String] {
+  private var logitsTable: [OutputText] {
     var table = TextTable([("logits", .left)] + heads.map { ($0.name, .right) })
     for (title, value) in measures { table.add([title] + heads.map { value($0.metrics) }) }
     return table.lines
@@ -62,7 +62,7 @@ extension VerifyReport {
     "\(Quantity.significant(interval.lower)) to \(Quantity.significant(interval.upper))"
   }
 
-  private var layerTable: [String] {
+  private var layerTable: [OutputText] {
     let all = comparison.layers
     let isolated = all.contains { $0.own != nil }
     var columns: [(title: String, alignment: TextTable.Alignment)] = [
@@ -94,7 +94,7 @@ extension VerifyReport {
     return table.lines + ["(the \(worst.count) with the largest NMSE of \(all.count) layers)"]
   }
 
-  private var positionTable: [String] {
+  private var positionTable: [OutputText] {
     var table = TextTable([
       ("worst positions", .left), ("KL", .right), ("token", .right), ("next", .right),
       ("top of reference", .right), ("of candidate", .right),
@@ -102,9 +102,7 @@ extension VerifyReport {
     func word(_ token: Int?) -> String {
       guard let token else { return "–" }
       guard let text = tokenText?([token]) else { return "\(token)" }
-      var quoted = ""
-      JSONValue.quote(String(text.prefix(16)), to: &quoted)
-      return "\(token) \(quoted.printable)"
+      return "\(token) \"\(text.prefix(16))\""
     }
     for worst in worstPositions(VerifyReport.shownRows) where worst.measures.divergence != 0 {
       let sequence = sequences.count > 1 ? "\(worst.sequence):" : ""
@@ -117,15 +115,16 @@ extension VerifyReport {
     return table.lines.count > 1 ? table.lines : ["no position differs"]
   }
 
-  private static func blameTable(_ blame: [Blame]) -> [String] {
+  private static func blameTable(_ blame: [Blame]) -> [OutputText] {
     guard !blame.isEmpty else { return ["blame: no tensor and no key of the config differs"] }
-    var table = TextTable([
-      ("blame: the reference with the candidate's", .left), ("KL, mean", .right),
-      ("logits NMSE", .right), ("weights NMSE", .right),
-    ])
+    var table = TextTable(
+      [
+        ("blame: the reference with the candidate's", .left), ("KL, mean", .right),
+        ("logits NMSE", .right), ("weights NMSE", .right),
+      ], namesFirst: true)
     for entry in blame {
       table.add([
-        entry.name.printable, Quantity.significant(entry.klMean),
+        entry.name, Quantity.significant(entry.klMean),
         Quantity.significant(entry.logitsNmse),
         entry.weightNmse.map(Quantity.significant) ?? "–",
       ])

@@ -1,0 +1,72 @@
+import Conversion
+import Models
+import Platform
+import Support
+import Tensors
+import Testing
+
+/// Keys about an extended context beside those of llama.cpp's converter
+/// (`scripts/make_gguf_fixtures.py`).
+@Suite struct YaRNKeyTests {
+  static let cases: [String] = {
+    let fixture = try? GGUFConversionTests.fixture("gguf-yarn")
+    return GGUFConversionTests.keys(fixture?["cases"])
+  }()
+
+  private func config(_ name: String) throws -> (config: DeepSeekV3Config, answers: JSONValue) {
+    let fixture = try GGUFConversionTests.fixture("gguf-yarn")
+    let entry = try #require(fixture["cases"]?[name])
+    guard case .string(let model)? = fixture["sample"] else { throw TestFault.noFixture }
+    let path = sample(model) + "/config.json"
+    guard case .object(var object) = try JSONValue(parsing: contents(path), file: path) else {
+      throw TestFault.noFixture
+    }
+    object["rope_scaling"] = entry["rope_scaling"]
+    let config = try DeepSeekV3Config(json: .object(object), file: name)
+    return (config, try #require(entry["metadata"]))
+  }
+
+  private func metadata(_ config: DeepSeekV3Config) -> Metadata {
+    let (before, after) = config.deepSeek2Metadata
+    var metadata = before
+    for key in after.keys { metadata[key] = after[key] }
+    return metadata
+  }
+
+  private enum TestFault: Error { case noFixture }
+
+  @Test func thereAreCases() { #expect(YaRNKeyTests.cases.count == 5) }
+
+  @Test(arguments: cases) func keysAreTheConverters(name: String) throws {
+    let (config, answers) = try config(name)
+    let metadata = metadata(config)
+    let found = metadata.keys.filter { $0.hasPrefix("deepseek2.rope.scaling.") }
+    #expect(Set(found) == Set(GGUFConversionTests.keys(answers)))
+    for key in found {
+      let value = try #require(metadata[key])
+      switch answers[key] {
+      case .integer(let number)?: #expect(value.number == Double(number), "\(key)")
+      case .number(let number, _)?: #expect(value.number == number, "\(key)")
+      case .string(let text)?: #expect(value.text == text, "\(key)")
+      default: Issue.record("\(key) has no number and no text")
+      }
+    }
+  }
+
+  /// What llama.cpp's one multiplier says of both, read back.
+  @Test(arguments: cases) func theyAreReadAsLlamaCppDoes(name: String) throws {
+    let (config, _) = try config(name)
+    var metadata = metadata(config)
+    metadata["general.architecture"] = .string("deepseek2")
+    let read = try DeepSeek2Config(metadata, names: [], file: name)
+    let yarn = try #require(try DeepSeekV3Config(json: read.json, file: name).yarn)
+    let expected = try #require(config.yarn)
+    #expect(yarn.mscaleAllDimensions == expected.mscaleAllDimensions)
+    #expect(yarn.mscale == expected.mscaleAllDimensions)
+    #expect(yarn.attentionFactor == (expected.mscaleAllDimensions == nil ? 1 : nil))
+    #expect(
+      (yarn.factor, yarn.betaFast, yarn.betaSlow) as (Double, Double, Double)
+        == (expected.factor, expected.betaFast, expected.betaSlow))
+    #expect(yarn.originalContextLength == expected.originalContextLength)
+  }
+}
