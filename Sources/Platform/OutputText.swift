@@ -148,7 +148,7 @@ private enum Escape {
 extension Unicode.Scalar {
   /// Whether a reader cannot see the character, or would take it for the common space: controls,
   /// marks of direction, what has no width, what only programs among themselves know.
-  var hidesOrSpaces: Bool {
+  package var hidesOrSpaces: Bool {
     if value < 0x7F { return value < 0x20 }
     switch properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse,
