@@ -111,7 +111,7 @@ public final class InputFolder: Sendable {
   public func entry(_ name: ExactText) throws(Fault) -> Entry? {
     guard Folder.isPlain(name) else {
       throw Fault(
-        .malformed, "is not the folder of a file that is asked for", file: path,
+        .malformed, "cannot hold a file of this name", file: path,
         expected: "a plain file name", found: name.text)
     }
     var status = stat()

@@ -18,7 +18,8 @@ public enum Launch {
   /// Throws `.usage` for an argument that is not UTF-8: what would be used in its place is another
   /// name.
   public static func requireReadableArguments() throws(Fault) {
-    for index in 0..<Int(CommandLine.argc) {
+    // The first is the program's own name, which is not used.
+    for index in 1..<max(1, Int(CommandLine.argc)) {
       guard let argument = CommandLine.unsafeArgv[index] else { continue }
       let bytes = Array(UnsafeRawBufferPointer(start: argument, count: strlen(argument)))
       guard String(validating: bytes, as: UTF8.self) == nil else { continue }

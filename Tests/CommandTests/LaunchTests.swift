@@ -31,8 +31,7 @@ import Testing
     let expected = workspace.path("expected")
     #expect(try FathomProcess(["convert", model, expected] + LaunchTests.toHF).status == 0)
     // A line of progress is due while a file is being written.
-    var mishap = Mishap("wait", at: 40, name: "pread").environment(below: model)
-    mishap["FATHOM_TEST"] = closed
+    let mishap = Mishap("wait", at: 40, name: "pread").environment(below: model)
     let line =
       "fathom convert tiny-bf16 out --progress always \(LaunchTests.toHF.joined(separator: " "))"
     let run = try shell("(\(line) \(closed)) ; exit $?", mishap)

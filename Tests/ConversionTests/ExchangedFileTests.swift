@@ -30,7 +30,8 @@ import Testing
         atPath: path, withDestinationPath: "../secret")
     case .otherFile:
       let before = try FileManager.default.attributesOfItem(atPath: path)
-      try FileManager.default.removeItem(atPath: path)
+      // It is kept, so that its number on the disk is not given to the other one.
+      try FileManager.default.moveItem(atPath: path, toPath: workspace.path("aside"))
       try FileManager.default.copyItem(atPath: workspace.path("secret"), toPath: path)
       let time = try #require(before[.modificationDate])
       try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: path)
