@@ -52,22 +52,38 @@ public enum Folder {
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
+  // Paths are taken apart by their bytes: to Swift a slash with a combining mark behind it is one
+  // character, and no slash.
+
   /// Joins a folder and a name below it.
   public static func join(_ folder: String, _ name: String) -> String {
-    folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+    folder.utf8.last == slash ? folder + name : "\(folder)/\(name)"
   }
 
   /// The folder that holds `path`, `.` for a bare name.
   public static func parent(of path: String) -> String {
-    var bytes = Array(path.utf8)
-    while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
-    guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-    return slash == 0 ? "/" : String(decoding: bytes[..<slash], as: UTF8.self)
+    let bytes = trimmed(path)
+    guard let place = bytes.lastIndex(of: slash) else { return "." }
+    let folder = bytes[..<place]
+    let end = folder.lastIndex { $0 != slash }.map { $0 + 1 } ?? 0
+    return end == 0 ? "/" : String(decoding: folder[..<end], as: UTF8.self)
   }
 
-  /// The last component of `path`.
+  /// The last component of `path`; `/` for the root.
   public static func name(of path: String) -> String {
-    let parts = path.split(separator: "/")
-    return parts.last.map(String.init) ?? path
+    let bytes = trimmed(path)
+    guard bytes.count > 1, let place = bytes.lastIndex(of: slash) else {
+      return String(decoding: bytes, as: UTF8.self)
+    }
+    return String(decoding: bytes[(place + 1)...], as: UTF8.self)
+  }
+
+  private static let slash = UInt8(ascii: "/")
+
+  /// The bytes of a path without slashes at its end.
+  private static func trimmed(_ path: String) -> [UInt8] {
+    var bytes = Array(path.utf8)
+    while bytes.count > 1, bytes.last == slash { bytes.removeLast() }
+    return bytes
   }
 }

@@ -50,7 +50,7 @@ struct DiffCommand: ParsableCommand {
   }
 
   func run() throws {
-    let destination = try report.destination(sparing: a, b)
+    let destination = try report.destination(sparing: InputPlaces(models: [a, b]))
     let (one, other) = (
       try SourceModel(path: a, threads: work.threads),
       try SourceModel(path: b, threads: work.threads)

@@ -30,9 +30,9 @@ struct PackCommand: ParsableCommand {
   var work: WorkOptions
 
   func run() throws {
-    let destination = try OutputPath(output, overwrite: overwrite)
+    let destination = try OutputPath.model(
+      output, overwrite: overwrite, sparing: InputPlaces(models: [model]))
     let source = try PackableModel(path: model, threads: work.threads)
-    try destination.requireApart(from: model)
     for line in source.skipped { Console.message("fathom: warning: \(line.printable)") }
     let stopwatch = Stopwatch()
     let report = try ProgressLine.during(work.progress) { progress throws(Fault) in
@@ -85,10 +85,9 @@ struct UnpackCommand: ParsableCommand {
 
   func run() throws {
     let destination = try output.map { path throws(Fault) in
-      try OutputPath(path, overwrite: overwrite)
+      try OutputPath.model(path, overwrite: overwrite, sparing: InputPlaces(models: [packed]))
     }
     let model = try PackedModel(path: packed)
-    try destination?.requireApart(from: packed)
     for line in model.warnings { Console.message("fathom: warning: \(line.printable)") }
     let stopwatch = Stopwatch()
     let report = try ProgressLine.during(work.progress) { progress throws(Fault) in
