@@ -47,7 +47,8 @@ import Testing
     ["verify", "OTHER", "MODEL", "--thresholds", "LIMITS", "-o", "LIMITS"],
     ["verify", "--record", "MODEL", "--tokens", "TOKENS", "-o", "FILE"],
     ["verify", "--record", "MODEL", "--tokens", "TOKENS", "-o", "TOKENS"],
-    ["convert", "FILE", "FILE", "--to", "gguf"], ["convert", "MODEL", "FILE", "--to", "gguf"],
+    ["convert", "FILE", "FILE", "--to", "gguf", "--quant", "f16"],
+    ["convert", "MODEL", "FILE", "--to", "gguf", "--quant", "f16"],
     ["pack", "FILE", "FILE"],
     ["convert", "OTHER", "LIMITS", "--to", "gguf", "--recipe", "LIMITS"],
     ["convert", "OTHER", "LIMITS", "--to", "gguf", "--imatrix", "LIMITS"],
@@ -82,7 +83,8 @@ import Testing
   /// Splits that are read are not replaced by splits that are written under the same names.
   @Test func splitsAreSpared() throws {
     let splits = ["--to", "gguf", "--max-shard-size", "300KB"]
-    #expect(try run(["convert", "OTHER", workspace.path("x.gguf")] + splits).status == 0)
+    let type = ["--quant", "f16"]
+    #expect(try run(["convert", "OTHER", workspace.path("x.gguf")] + splits + type).status == 0)
     let before = try files(workspace.path)
     let first = try #require(before.keys.sorted().first { $0.hasSuffix(".gguf") })
     let run = try run(
@@ -120,7 +122,9 @@ import Testing
 
   @Test func aModelReplacesModelsAlone() throws {
     try workspace.write("thesis.gguf", "Chapter 1".utf8)
-    let arguments = ["convert", "OTHER", workspace.path("thesis.gguf"), "--to", "gguf"]
+    let arguments = [
+      "convert", "OTHER", workspace.path("thesis.gguf"), "--to", "gguf", "--quant", "f16",
+    ]
     let run = try run(arguments + ["--overwrite"])
     #expect(run.status == 73 && run.messages.contains("is not replaced"), "\(run.messages)")
     #expect(try contents(workspace.path("thesis.gguf")) == Array("Chapter 1".utf8))

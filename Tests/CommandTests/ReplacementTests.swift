@@ -73,7 +73,8 @@ import Testing
 
   @Test func splitsThatHaveTheirFolderAreReplaced() throws {
     let splits = try run(
-      "convert", Self.model, workspace.path("s.gguf"), "--to", "gguf", "--max-shard-size", "100KB",
+      "convert", Self.model, workspace.path("s.gguf"), "--to", "gguf", "--quant", "f16",
+      "--max-shard-size", "100KB",
       "--no-manifest")
     #expect(splits.status == 0, "\(splits.messages)")
     let first = try #require(try workspace.names().first)
@@ -116,7 +117,7 @@ import Testing
     let before = try everything()
     let run = try run(
       "convert", Self.model, workspace.path("link" + ending), "--to",
-      kind == "file" ? "gguf" : "hf",
+      kind == "file" ? "gguf" : "hf", "--quant", "f16",
       "--overwrite")
     #expect(run.status == 73)
     #expect(run.messages.contains("a link to real" + ending), "\(run.messages)")
@@ -135,7 +136,8 @@ import Testing
     case "strange": try workspace.write("x.fathom-manifest.json", #"{"schema":"mine"}"#.utf8)
     default:
       let splits = try run(
-        "convert", Self.model, workspace.path("x.gguf"), "--to", "gguf", "--max-shard-size", "100KB"
+        "convert", Self.model, workspace.path("x.gguf"), "--to", "gguf", "--quant", "f16",
+        "--max-shard-size", "100KB"
       )
       #expect(splits.status == 0, "\(splits.messages)")
     }
@@ -170,11 +172,11 @@ import Testing
   @Test func aFileThatIsSwappedInTheLastMomentIsPutBack() throws {
     let (list, file) = (workspace.path("list"), workspace.path("x.gguf"))
     #expect(try run("hash", Self.model, "-o", list).status == 0)
-    #expect(try run("convert", Self.model, file, "--to", "gguf").status == 0)
+    #expect(try run("convert", Self.model, file, "--to", "gguf", "--quant", "f16").status == 0)
     for (path, arguments, below) in [
       (list, ["hash", Self.model, "-o", list], list),
       (
-        file, ["convert", Self.model, file, "--to", "gguf"],
+        file, ["convert", Self.model, file, "--to", "gguf", "--quant", "f16"],
         workspace.path(".x.gguf.fathom-part/replaced")
       ),
     ] {

@@ -100,9 +100,12 @@ import Testing
     let file = try AtomicFile(at: OutputPath(workspace.path("around/file"), overwrite: true))
     try FileManager.default.moveItem(
       atPath: workspace.path("around"), toPath: workspace.path("moved"))
-    try workspace.write("around/theirs", [1])
-    #expect(throws: Fault.self) { try file.commit() }
-    #expect(try workspace.names("around") == ["theirs"])
+    // A link to it would lead there too, and could soon lead elsewhere.
+    try FileManager.default.createSymbolicLink(
+      atPath: workspace.path("around"), withDestinationPath: "moved")
+    let fault = #expect(throws: Fault.self) { try file.commit() }
+    #expect(fault?.message.contains("is not the folder any more") == true)
+    #expect(try !workspace.names("moved").contains("file"))
   }
 
   @Test func hiddenNamesAreNotFollowedEither() throws {
