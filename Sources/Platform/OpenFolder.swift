@@ -11,15 +11,6 @@ final class OpenFolder: Sendable {
     descriptor = opened
   }
 
-  /// Opens a folder in this one.
-  init?(_ name: RawName, in folder: OpenFolder) {
-    let opened = name.withCString {
-      openat(folder.descriptor, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-    }
-    guard opened >= 0 else { return nil }
-    descriptor = opened
-  }
-
   deinit { close(descriptor) }
 
   /// The names in it in the order of their bytes; nil where `errno` says why not, or where there are
@@ -63,38 +54,23 @@ final class OpenFolder: Sendable {
   func unlink(_ name: RawName) -> Bool {
     name.withCString { unlinkat(descriptor, $0, 0) } == 0 || errno == ENOENT
   }
-
-  /// Removes a folder in it that is empty; returns whether it is gone.
-  func removeFolder(_ name: RawName) -> Bool {
-    name.withCString { unlinkat(descriptor, $0, AT_REMOVEDIR) } == 0 || errno == ENOENT
-  }
 }
 
 extension Folder {
-  /// Removes a folder with everything in it, or a file, never following a link; returns whether all
+  /// Removes a file, or a folder with the files in it, never following a link; returns whether all
   /// is gone.
   ///
-  /// Only for what a run has made itself: what was there before is removed by its `Standing`, which
-  /// knows what was looked at.
+  /// Only for what a run has made itself, which has no folders in its folders: one that has is
+  /// somebody's, and stays. What was there before a run is removed by its `Standing`.
   static func removeTree(_ path: String) -> Bool {
     guard let folder = OpenFolder(path) else {
       // A file, or a link, whatever it leads to.
       return errno == ENOENT || unlink(path) == 0
     }
-    return removeContents(of: folder) && rmdir(path) == 0
-  }
-
-  private static func removeContents(of folder: OpenFolder) -> Bool {
     guard let names = folder.names() else { return false }
-    var isGone = true
-    for name in names where !folder.unlink(name) {
-      guard let inner = OpenFolder(name, in: folder), removeContents(of: inner),
-        folder.removeFolder(name)
-      else {
-        isGone = false
-        continue
-      }
+    for name in names {
+      if folder.mark(of: name)?.kind == .folder { return false }
     }
-    return isGone
+    return names.allSatisfy { folder.unlink($0) } && rmdir(path) == 0
   }
 }

@@ -166,6 +166,16 @@ import Testing
     withExtendedLifetime(file) {}
   }
 
+  /// What a run makes has no folders in its folders: one that has came there by an exchange.
+  @Test func somebodysFolderUnderAHiddenNameIsNotRemoved() throws {
+    let folder = try WorkFolder(
+      for: OutputPath(workspace.path("out"), overwrite: false), form: .folder)
+    try workspace.write(".out.fathom-part/output/thesis/chapter", [5])
+    try workspace.write(".out.fathom-part/output/thesis.tex", [5])
+    #expect(!folder.remove())
+    #expect(try workspace.names(".out.fathom-part/output") == ["thesis", "thesis.tex"])
+  }
+
   /// Names of folders that are removed may be any bytes.
   @Test func namesNeedNotBeText() throws {
     let folder = try WorkFolder(
