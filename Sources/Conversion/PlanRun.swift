@@ -74,7 +74,8 @@ extension Plan {
     output.isFolder
       ? .folder
       : .files(
-        layout.files.map(\.name) + (manifest.map { [$0.name] } ?? []), companion: manifest?.name)
+        layout.files.map(\.name) + (manifest.map { [$0.name] } ?? []),
+        companion: manifest.map { ListedFiles.companion($0.name) })
   }
 
   /// Carries the plan out.

@@ -111,12 +111,6 @@ public struct SourceModel: Sendable {
       },
     ]
 
-  /// What must not be overwritten when the user named `model`: the file alone where it is one, so
-  /// that the output may lie beside it, else the folder.
-  public func place(of model: String) throws(Fault) -> String {
-    try Folder.kind(of: model) == .file ? model : checkpoint.folder
-  }
-
   /// Layers at and after `config.layers` that have tensors, without gaps: the MTP layers that are
   /// there, whatever the config says.
   func presentMTPLayers() -> Int {

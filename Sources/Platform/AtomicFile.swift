@@ -19,6 +19,7 @@ public final class AtomicFile {
     }
     work = destination.temporaryName()
     file = try OutputFile(creating: work, shownAs: destination.path)
+    file.lock()
   }
 
   deinit { discard() }
@@ -33,15 +34,12 @@ public final class AtomicFile {
       discard()
       throw error
     }
-    let isNew = destination.replaced == nil
-    let code =
-      isNew
-      ? renameNew(work, destination.path)
-      : (rename(work, destination.path) == 0 ? 0 : errno)
-    guard code == 0 else {
+    let old: String?
+    do throws(Fault) {
+      old = try destination.take(work, aside: destination.temporaryName())
+    } catch {
       discard()
-      throw Fault(
-        .cannotCreate, "cannot be put in place", file: destination.path, found: reason(code))
+      throw error
     }
     isOpen = false
     let flushed = flushFolder(Folder.parent(of: destination.path))
@@ -49,6 +47,7 @@ public final class AtomicFile {
       throw Fault(
         .inputOutput, "cannot be flushed to disk", file: destination.path, found: reason(flushed))
     }
+    if let old { _ = destination.standing?.remove(at: old) }
   }
 
   /// Removes the hidden file; does nothing after `commit`.

@@ -50,6 +50,7 @@ public final class Journal {
     }
     // Where the file system knows no locks, the work goes on without.
     var (here, there) = (stat(), stat())
+    if fstat(files[0].descriptor, &here) == 0 { try WorkFolder.requireOwn(journal: path, here) }
     guard fstat(files[0].descriptor, &here) == 0, lstat(path, &there) == 0,
       here.st_ino == there.st_ino, here.st_dev == there.st_dev
     else { return nil }

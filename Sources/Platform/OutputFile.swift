@@ -41,6 +41,10 @@ public final class OutputFile {
     descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)
     self.path = name
     var status = stat()
+    // Under another name of its own the file could be anybody's.
+    guard descriptor < 0 || fstat(descriptor, &status) != 0 || status.st_nlink < 2 else {
+      throw Fault(.cannotCreate, "has other names and is not continued", file: path)
+    }
     guard descriptor >= 0, fstat(descriptor, &status) == 0, Int(status.st_size) >= count,
       ftruncate(descriptor, off_t(count)) == 0,
       lseek(descriptor, off_t(count), SEEK_SET) == off_t(count)
@@ -53,6 +57,12 @@ public final class OutputFile {
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
+
+  /// Lets other runs see that somebody is at work on the file, for as long as it is open.
+  func lock() {
+    // Where the file system knows no locks, an unfinished file looks like one that was left.
+    _ = fathom_lock(descriptor, 1)
+  }
 
   /// Makes writing beyond the limit that the user has set for files (`ulimit -f`) a fault like any
   /// other; by default it ends the process.

@@ -1,44 +1,60 @@
 internal import Glibc
 
 /// A name under which a finished output will appear, checked before any work is done for it.
-public struct OutputPath: Sendable, Hashable {
-  /// The final name with its links followed, so that a rename replaces the thing itself.
+///
+/// All that is written, replaced or removed goes by one of these. The folder around the name is
+/// found once, its links followed; what has the name itself is looked at without following a link,
+/// and compared with that look when it is replaced.
+public struct OutputPath: Sendable {
+  /// The final name, in a folder without links on its way.
   public let path: String
-  /// What stands there now and is to be replaced; nil where nothing does.
-  public let replaced: Folder.Kind?
+  /// What stands there now; nil where nothing does.
+  public let standing: Standing?
   /// Whether what stands under such a name may be replaced.
   public let mayReplace: Bool
+  /// What it may be, if it is.
+  let replaceable: Replaceable
+  /// What this run reads.
+  let inputs: InputPlaces
+  /// The folder around it.
+  private let folder: FileIdentity?
+
+  /// What kind of thing stands there now; nil where nothing does.
+  public var replaced: Folder.Kind? { standing?.kind }
 
   /// Looks at the place.
   ///
-  /// - Parameter orFinished: accepts what stands there without replacing it, since it may be the
-  ///   very output that is asked for.
-  /// - Throws: `.cannotCreate` where something stands there and `overwrite` is false, where it is
-  ///   neither file nor folder, or where the folder around it is missing.
-  public init(_ path: String, overwrite: Bool, orFinished: Bool = false) throws(Fault) {
+  /// - Parameters:
+  ///   - orFinished: accepts what stands there without replacing it, since it may be the very output
+  ///     that is asked for.
+  ///   - replaceable: what `overwrite` replaces.
+  ///   - inputs: what the run reads, and neither replaces nor removes.
+  /// - Throws: `.cannotCreate` where something stands there and `overwrite` is false, where that may
+  ///   not be replaced, is a link, or neither file nor folder, or where the folder around it is
+  ///   missing.
+  public init(
+    _ path: String, overwrite: Bool, orFinished: Bool = false,
+    replacing replaceable: Replaceable = .files, sparing inputs: InputPlaces = InputPlaces()
+  ) throws(Fault) {
     mayReplace = overwrite
-    if let resolved = OutputPath.resolve(path) {
-      guard overwrite || orFinished else { throw OutputPath.taken(path) }
-      replaced = try Folder.kind(of: resolved)
-      guard replaced == .file || replaced == .folder else {
-        throw Fault(.cannotCreate, "is neither a file nor a folder", file: path)
-      }
-      self.path = resolved
-      return
-    }
-    var status = stat()
-    guard lstat(path, &status) != 0 else {
-      throw Fault(.cannotCreate, "is a symbolic link to nothing", file: path)
-    }
-    guard let parent = OutputPath.resolve(Folder.parent(of: path)),
-      try Folder.kind(of: parent) == .folder
-    else {
+    self.replaceable = replaceable
+    self.inputs = inputs
+    self.path = try OutputPath.place(of: path)
+    folder = FileIdentity(of: Folder.parent(of: self.path))
+    standing = try Standing.look(at: self.path, lists: overwrite)
+    guard let standing else { return }
+    if standing.mark.kind == .link {
       throw Fault(
-        .cannotCreate, "cannot be created", file: path,
-        expected: "an existing folder \(Folder.parent(of: path))")
+        .cannotCreate, "is a symbolic link, which is neither followed nor replaced", file: path,
+        expected: "the place itself", found: standing.target.map { "a link to \($0.shown)" })
     }
-    self.path = Folder.join(parent, Folder.name(of: path))
-    replaced = nil
+    guard standing.kind != .special else {
+      throw Fault(.cannotCreate, "is neither a file nor a folder", file: path)
+    }
+    guard overwrite || orFinished else { throw OutputPath.taken(path) }
+    guard overwrite else { return }
+    try inputs.requireSpared(standing)
+    try replaceable.require(standing)
   }
 
   /// What is said where something stands there that may not be replaced.
@@ -48,13 +64,16 @@ public struct OutputPath: Sendable, Hashable {
     Fault(.cannotCreate, "exists already", file: path, expected: "a new name, or --overwrite")
   }
 
-  /// Throws `.cannotCreate` where the output would lie in `source` or take it away: the same path,
-  /// a path below the folder, or the folder around it.
-  public func requireApart(from source: String) throws(Fault) {
-    guard let source = OutputPath.resolve(source) else { return }
-    guard path == source || isBelow(source, path) || isBelow(path, source) else { return }
-    throw Fault(
-      .cannotCreate, "overlaps the source", file: path, expected: "a place outside \(source)")
+  /// Throws `.cannotCreate` where the output would lie in a folder that the run reads.
+  public func requireApart() throws(Fault) { try inputs.requireOutside(path) }
+
+  /// Throws `.cannotCreate` where the folder around the name is another one by now.
+  func requireSameFolder() throws(Fault) {
+    let parent = Folder.parent(of: path)
+    guard FileIdentity(of: parent) == folder else {
+      throw Fault(
+        .cannotCreate, "is not the folder any more that it was when the run began", file: parent)
+    }
   }
 
   /// Throws `.cannotCreate` where the file system has no room for files of so many bytes in all,
@@ -78,16 +97,19 @@ public struct OutputPath: Sendable, Hashable {
 
   /// The hidden name beside the final one that unfinished work has, the same in every run.
   public var workPath: String {
-    let name = Folder.name(of: path)
-    // Longer ones would not leave room for what is added.
-    let short = name.utf8.count <= 200 ? name.text : CRC32C(name.text).text
-    return Folder.join(Folder.parent(of: path), ".\(short).fathom-part")
+    Folder.join(Folder.parent(of: path), ".\(shortName).fathom-part")
   }
 
   /// A hidden name beside the final one, different in every run.
   func temporaryName() -> String {
     let tag = String(UInt64.random(in: 0...UInt64.max), radix: 36)
-    return Folder.join(Folder.parent(of: path), ".\(Folder.name(of: path)).fathom-\(tag)")
+    return Folder.join(Folder.parent(of: path), ".\(shortName).fathom-\(tag)")
+  }
+
+  /// Longer names would not leave room for what is added.
+  private var shortName: String {
+    let name = Folder.name(of: path)
+    return name.utf8.count <= 200 ? name.text : CRC32C(name.text).text
   }
 
   /// The path without links and dots, nil where nothing is there.
@@ -97,7 +119,24 @@ public struct OutputPath: Sendable, Hashable {
     return String(cString: resolved)
   }
 
-  private func isBelow(_ path: String, _ folder: String) -> Bool {
-    path.hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")
+  /// A path whose last name stays as it is, link or not, in a folder without links on its way.
+  ///
+  /// - Throws: `.cannotCreate` where that folder is missing, or the path names none.
+  static func place(of path: String) throws(Fault) -> String {
+    let name = Folder.name(of: path)
+    // `.` and `..` are no names: what they lead to has one.
+    let noNames: [StaticString] = ["", ".", "..", "/"]
+    guard !noNames.contains(where: RawName(name).equals) else {
+      guard let resolved = resolve(path), resolved != "/" else {
+        throw Fault(.cannotCreate, "is no name for an output", file: path)
+      }
+      return resolved
+    }
+    let parent = Folder.parent(of: path)
+    guard let resolved = resolve(parent), FileMark(at: resolved)?.kind == .folder else {
+      throw Fault(
+        .cannotCreate, "cannot be created", file: path, expected: "an existing folder \(parent)")
+    }
+    return Folder.join(resolved, name)
   }
 }

@@ -1,4 +1,3 @@
-internal import CPlatform
 internal import Glibc
 
 extension WorkFolder {
@@ -9,89 +8,96 @@ extension WorkFolder {
   /// comes last, since without it no reader takes the others for a model.
   ///
   /// - Parameter mark: the line that the journal gets before a way of more than one step.
-  /// - Returns: this folder, where it could not be removed.
+  /// - Returns: what could not be removed: this folder, or something that was put among what was
+  ///   replaced, and where it is now.
   /// - Throws: `.cannotCreate` where the name has been taken meanwhile or the system refuses,
   ///   `.inputOutput` where the disk fails. Everything is then as it was before, but for the mark.
   public func commit(mark: String) throws(Fault) -> String? {
     try flush(outputs)
+    let replaced: [(standing: Standing, place: String)]
     switch form {
-    case .folder: try commitFolder(mark)
-    case .files(let names, _): try commitFiles(names, mark)
+    case .folder: replaced = try commitFolder(mark)
+    case .files(let names, _): replaced = try commitFiles(names, mark)
     }
     try flush(Folder.parent(of: destination.path))
-    return remove() ? nil : path
-  }
-
-  private func commitFolder(_ mark: String) throws(Fault) {
-    guard destination.replaced != nil else {
-      return try check(renameNew(outputs, destination.path), destination.path)
+    var left: String?
+    for (standing, place) in replaced where !standing.remove(at: place) {
+      left = keep(place)
+      // This folder is removed with all that is in it.
+      if left == nil { return place }
     }
-    let code = fathom_rename_exchange(outputs, destination.path)
-    guard code == EINVAL || code == ENOSYS else { return try check(code, destination.path) }
-    // Where the file system cannot exchange two names, the old folder steps aside first and comes
-    // back if the new one cannot take its place.
-    try journal.append([mark])
-    try check(rename(destination.path, aside) == 0 ? 0 : errno, destination.path)
-    let second = rename(outputs, destination.path) == 0 ? 0 : errno
-    if second != 0 { rename(aside, destination.path) }
-    try check(second, destination.path)
+    return remove() ? left : path
   }
 
-  private func commitFiles(_ names: [ExactText], _ mark: String) throws(Fault) {
+  /// Moves what somebody has put into a folder while it was replaced out of this one; returns where
+  /// it is then, nil where it cannot be moved.
+  private func keep(_ place: String) -> String? {
+    let name = Folder.name(of: place)
+    for number in 1...100 {
+      let beside = "\(destination.path).replaced-\(number)" + (name == "output" ? "" : "-" + name)
+      let code = renameNew(place, beside.text)
+      if code == 0 { return beside.text }
+      if code != EEXIST { break }
+    }
+    return nil
+  }
+
+  private func commitFolder(
+    _ mark: String
+  ) throws(Fault) -> [(standing: Standing, place: String)] {
+    let place = try destination.take(outputs, aside: aside) { () throws(Fault) in
+      try journal.append([mark])
+    }
+    guard let place, let standing = destination.standing else { return [] }
+    return [(standing, place)]
+  }
+
+  private func commitFiles(
+    _ names: [ExactText], _ mark: String
+  ) throws(Fault) -> [(standing: Standing, place: String)] {
     // After a crash on this way, some have their names already.
-    let waiting = names.filter { access(place(of: $0), F_OK) == 0 }
+    let waiting = names.filter { FileMark(at: place(of: $0)) != nil }
     let places = try places(of: waiting)
+    var replaced: [(standing: Standing, place: String)] = []
     guard names.count > 1 else {
       for (name, path) in places {
-        let code =
-          path.replaced == nil
-          ? renameNew(place(of: name), path.path)
-          : (rename(place(of: name), path.path) == 0 ? 0 : errno)
-        try check(code, path.path)
+        let old = try path.take(place(of: name), aside: Folder.join(self.path, "replaced-file")) {
+          () throws(Fault) in try journal.append([mark])
+        }
+        if let old, let standing = path.standing { replaced.append((standing, old)) }
       }
-      return
+      return replaced
     }
+    try destination.requireSameFolder()
     try journal.append([mark])
     var steps: [(from: String, to: String)] = []
     do throws(Fault) {
-      for (name, path) in places where path.replaced != nil {
+      for (name, path) in places {
+        guard let standing = path.standing else { continue }
         guard mkdir(aside, 0o777) == 0 || errno == EEXIST else {
           throw creatingFault(errno, path: aside)
         }
-        try step(path.path, Folder.join(aside, name), &steps, for: path.path)
+        let place = Folder.join(aside, name)
+        try step(path.path, place, &steps, for: path.path)
+        guard standing.isSame(at: place) else { throw path.changed }
+        replaced.append((standing, place))
       }
       for (name, path) in places.reversed() {
         try step(place(of: name), path.path, &steps, for: path.path)
       }
     } catch {
-      for (from, to) in steps.reversed() { rename(to, from) }
+      for (from, to) in steps.reversed() { _ = renameNew(to, from) }
       throw error
     }
+    return replaced
   }
 
   private func step(
     _ from: String, _ to: String, _ steps: inout [(from: String, to: String)], for path: String
   ) throws(Fault) {
-    try check(renameNew(from, to), path)
+    try OutputPath.requirePlaced(renameNew(from, to), path)
     steps.append((from, to))
   }
-
-  private func check(_ code: Int32, _ path: String) throws(Fault) {
-    guard code != 0 else { return }
-    guard code != EEXIST else {
-      throw Fault(.cannotCreate, "has come into being meanwhile", file: path)
-    }
-    throw creatingFault(code, path: path, "cannot be put in place")
-  }
-}
-
-/// Renames without replacing anything; where the system cannot promise that, looks first.
-func renameNew(_ from: String, _ to: String) -> Int32 {
-  let code = fathom_rename_new(from, to)
-  guard code == EINVAL || code == ENOSYS else { return code }
-  var status = stat()
-  if lstat(to, &status) == 0 { return EEXIST }
-  return rename(from, to) == 0 ? 0 : errno
 }
 
 /// Makes the names in a folder durable; returns 0 or an errno value.

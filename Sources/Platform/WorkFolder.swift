@@ -7,12 +7,18 @@ internal import Glibc
 /// process at a time may have it.
 public final class WorkFolder {
   /// What an output is.
-  public enum Form: Sendable, Hashable {
+  public enum Form: Sendable {
     /// A folder of files.
     case folder
     /// Files of these names beside each other, without a folder of their own. The companion, one of
-    /// them, speaks of the others: one that is left where none of these is any more is replaced.
-    case files([ExactText], companion: ExactText? = nil)
+    /// them, speaks of the others: one that is left where none of the files is any more, neither of
+    /// these nor of those that it speaks of, is replaced.
+    case files([ExactText], companion: Companion? = nil)
+
+    /// Whether it is a folder.
+    public var isFolder: Bool {
+      if case .folder = self { true } else { false }
+    }
   }
 
   /// Where the output will be.
@@ -27,6 +33,8 @@ public final class WorkFolder {
   let outputs: String
   /// Where what is being replaced steps aside.
   let aside: String
+  /// What stood under the names of files without a folder when the run began.
+  var seen: [ExactText: FileMark?] = [:]
   /// Whether names in the folder of the files are not yet durable.
   var hasNewNames = true
   /// Whether that folder, this one and its name are durable.
@@ -64,19 +72,6 @@ public final class WorkFolder {
       }
     }
     throw Fault(.cannotCreate, "comes and goes", file: path)
-  }
-
-  /// Throws where something else has the name, or where anybody could have put it there.
-  private static func requireOwn(_ path: String) throws(Fault) {
-    var (status, parent) = (stat(), stat())
-    guard lstat(path, &status) == 0 else { return }
-    guard status.st_mode & S_IFMT == S_IFDIR else {
-      throw Fault(.cannotCreate, "is in the way", file: path, expected: "a folder of fathom")
-    }
-    guard stat(Folder.parent(of: path), &parent) == 0, parent.st_mode & S_IWOTH != 0,
-      status.st_uid != geteuid()
-    else { return }
-    throw Fault(.cannotCreate, "belongs to another user", file: path)
   }
 
   /// Creates a file of the output; an unfinished one of that name is replaced.
@@ -117,44 +112,8 @@ public final class WorkFolder {
 
   /// Where it will lie.
   public func finalPlace(of name: ExactText) -> String {
-    let folder = form == .folder ? destination.path : Folder.parent(of: destination.path)
+    let folder = form.isFolder ? destination.path : Folder.parent(of: destination.path)
     return Folder.join(folder, name)
-  }
-
-  /// Whether a name is that of a companion whose files are gone.
-  private func isLeftAlone(_ name: ExactText) -> Bool {
-    guard case .files(let names, name?) = form else { return false }
-    return names.allSatisfy { $0 == name || access(finalPlace(of: $0), F_OK) != 0 }
-  }
-
-  /// The places of files without a folder of their own.
-  ///
-  /// - Throws: `.cannotCreate` where one is taken that may not be replaced.
-  func places(of names: [ExactText]) throws(Fault) -> [(name: ExactText, path: OutputPath)] {
-    var places: [(name: ExactText, path: OutputPath)] = []
-    for name in names {
-      let path = try OutputPath(
-        finalPlace(of: name), overwrite: destination.mayReplace || isLeftAlone(name))
-      guard path.replaced != .folder else {
-        throw Fault(.cannotCreate, "is a folder", file: path.path, expected: "a file to replace")
-      }
-      places.append((name, path))
-    }
-    return places
-  }
-
-  /// Throws `.cannotCreate` where something has the output's name that may not be replaced or is
-  /// of another kind.
-  public func requireFree() throws(Fault) {
-    guard case .files(let names, _) = form else {
-      if destination.replaced != nil, !destination.mayReplace { throw destination.taken }
-      guard destination.replaced != .file else {
-        throw Fault(
-          .cannotCreate, "is a file", file: destination.path, expected: "a folder to replace")
-      }
-      return
-    }
-    _ = try places(of: names)
   }
 
   func flush(_ folder: String) throws(Fault) {
@@ -162,18 +121,5 @@ public final class WorkFolder {
     guard code == 0 else {
       throw Fault(.inputOutput, "cannot be flushed to disk", file: folder, found: reason(code))
     }
-  }
-}
-
-extension Folder {
-  /// Removes a folder with everything in it, never following a link; returns whether all is gone.
-  static func removeTree(_ path: String) -> Bool {
-    var status = stat()
-    guard lstat(path, &status) == 0 else { return errno == ENOENT }
-    guard status.st_mode & S_IFMT == S_IFDIR else { return unlink(path) == 0 }
-    guard let names = try? names(in: path) else { return false }
-    var isGone = true
-    for name in names { isGone = removeTree(join(path, name)) && isGone }
-    return isGone && rmdir(path) == 0
   }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Formats
 internal import Platform
 
 /// What all commands say of a MODEL argument and of threads.
@@ -50,20 +51,52 @@ struct ReportOptions: ParsableArguments {
 
   /// The place, which is refused before any work is done.
   ///
-  /// - Parameter models: what the report is about; no file of theirs is replaced.
-  func destination(sparing models: String...) throws(Fault) -> ReportDestination {
+  /// - Parameter inputs: what the run reads: none of it is replaced.
+  func destination(sparing inputs: InputPlaces) throws(Fault) -> ReportDestination {
     guard let output else { return ReportDestination(file: nil) }
     return ReportDestination(
-      file: try OutputPath(output, overwrite: overwrite, sparing: models))
+      file: try .report(output, overwrite: overwrite, sparing: inputs))
+  }
+}
+
+extension InputPlaces {
+  /// What a command reads.
+  ///
+  /// - Parameters:
+  ///   - models: MODEL arguments.
+  ///   - files: further files, where they are given.
+  init(models: [String?], files: [String?] = []) {
+    self.init()
+    for model in models.compactMap(\.self) { add(model: model) }
+    for file in files.compactMap(\.self) { add(file: file) }
   }
 }
 
 extension OutputPath {
-  /// A place for what is said of models: `overwrite` replaces no file of theirs.
-  init(_ path: String, overwrite: Bool, sparing models: [String]) throws(Fault) {
-    try self.init(path, overwrite: overwrite)
-    guard replaced != nil else { return }
-    for model in models { try requireApart(from: model) }
+  /// A place for a report, or for what else is no part of a model.
+  static func report(
+    _ path: String, overwrite: Bool, replacing: Replaceable = .report, sparing inputs: InputPlaces
+  ) throws(Fault) -> OutputPath {
+    let place = try OutputPath(
+      path, overwrite: overwrite, replacing: replacing, sparing: inputs)
+    try place.requireNoPartOfModel()
+    place.sayLeftovers()
+    return place
+  }
+
+  /// A place for a model: a folder, or files.
+  static func model(
+    _ path: String, overwrite: Bool, orFinished: Bool = false, sparing inputs: InputPlaces
+  ) throws(Fault) -> OutputPath {
+    let place = try OutputPath(
+      path, overwrite: overwrite, orFinished: orFinished, replacing: .model, sparing: inputs)
+    try place.requireApart()
+    place.sayLeftovers()
+    return place
+  }
+
+  private func sayLeftovers() {
+    for line in leftovers { Console.message("fathom: warning: \(line.printable)") }
   }
 }
 

@@ -128,16 +128,16 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   }
 
   func run() throws {
+    // Before anything is read: a name that is taken is the commonest mistake.
+    let inputs = InputPlaces(models: [model], files: [self.recipe, gguf.imatrix])
+    let destination = dryRun ? nil : try interruptions.destination(output, sparing: inputs)
     var recipe = Recipe(
       target: try completed(target()), outputName: Folder.name(of: output), weights: weights,
       mtp: mtp,
       shardLimit: maxShardSize?.bytes, blockSize: blockSize, scaleFormat: scaleFormat)
     recipe.writesManifest = manifest
     recipe.embedsProvenance = embedProvenance
-    // Before anything is read: a name that is taken is the commonest mistake.
-    let destination = dryRun ? nil : try interruptions.destination(output)
     let source = try interruptions.source(model, threads: threads, for: destination)
-    try destination?.requireApart(from: source.place(of: model))
     let resources = Resources(threads: threads, memory: memory.bytes)
     var plan = try Plan(source, recipe: recipe, resources: resources)
     guard let destination else { return try show(plan) }

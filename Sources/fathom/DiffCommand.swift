@@ -53,7 +53,7 @@ struct DiffCommand: ParsableCommand, ModelReading {
   }
 
   func run() throws {
-    let destination = try report.destination(sparing: a, b)
+    let destination = try report.destination(sparing: InputPlaces(models: [a, b]))
     let (one, other) = (
       try SourceModel(path: a, threads: work.threads),
       try SourceModel(path: b, threads: work.threads)

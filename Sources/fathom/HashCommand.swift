@@ -38,7 +38,8 @@ struct HashCommand: ParsableCommand, ModelReading {
   var links: LinkOptions
 
   func run() throws {
-    let destination = try report.destination()
+    let destination = try report.destination(
+      sparing: InputPlaces(models: [model], files: [check]))
     let list = try check.map { path throws(Fault) in (path, try HashList(path: path)) }
     let inventory = try Inventory(model: model, threads: work.threads)
     let hashes = try ProgressLine.during(work.progress) { report throws(Fault) in

@@ -40,6 +40,9 @@ struct InputOptions: ParsableArguments {
     }
   }
 
+  /// The files that it is read from.
+  var files: [String?] { [tokens, text] }
+
   /// The input that was asked for, if one was.
   var chosen: ModelInput? {
     if let tokens { return .tokens(path: tokens) }

@@ -58,7 +58,7 @@ struct InspectCommand: ParsableCommand, ModelReading {
   }
 
   func run() throws {
-    let destination = try report.destination(sparing: model)
+    let destination = try report.destination(sparing: InputPlaces(models: [model]))
     let files = try ModelFiles(path: model, threads: threads)
     let inventory = files.inventory
     let inspection = Inspection(files)

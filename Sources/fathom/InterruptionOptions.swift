@@ -43,10 +43,10 @@ struct InterruptionOptions: ParsableArguments {
   }
 
   /// The place of the output, which is refused before anything is read.
-  func destination(_ output: String) throws(Fault) -> OutputPath {
-    let destination = try OutputPath(output, overwrite: overwrite, orFinished: resume)
-    if overwrite { try destination.requireReplaceable() }
-    return destination
+  ///
+  /// - Parameter inputs: what the conversion reads.
+  func destination(_ output: String, sparing inputs: InputPlaces) throws(Fault) -> OutputPath {
+    try .model(output, overwrite: overwrite, orFinished: resume, sparing: inputs)
   }
 
   /// Opens the source, of which an unfinished run may have deleted a part.

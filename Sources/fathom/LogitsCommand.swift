@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Formats
 internal import Models
 internal import Platform
 internal import Verification
@@ -51,7 +52,9 @@ struct LogitsCommand: ParsableCommand, ModelReading {
   }
 
   func run() throws {
-    let destination = try OutputPath(output, overwrite: overwrite, sparing: [model])
+    let destination = try OutputPath.report(
+      output, overwrite: overwrite, replacing: .logits,
+      sparing: InputPlaces(models: [model], files: input.files))
     let files = try ModelFiles(path: model, threads: threads)
     guard let (sequences, notes) = try input.chosen?.read(for: files) else { return }
     let run = try LogitsRun(

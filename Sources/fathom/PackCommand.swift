@@ -33,9 +33,9 @@ struct PackCommand: ParsableCommand, ModelReading {
   var links: LinkOptions
 
   func run() throws {
-    let destination = try OutputPath(output, overwrite: overwrite)
+    let destination = try OutputPath.model(
+      output, overwrite: overwrite, sparing: InputPlaces(models: [model]))
     let source = try PackableModel(path: model, threads: work.threads)
-    try destination.requireApart(from: model)
     for line in source.skipped { Console.message("fathom: warning: \(line)") }
     let stopwatch = Stopwatch()
     let report = try ProgressLine.during(work.progress) { progress throws(Fault) in
@@ -91,10 +91,9 @@ struct UnpackCommand: ParsableCommand, ModelReading {
 
   func run() throws {
     let destination = try output.map { path throws(Fault) in
-      try OutputPath(path, overwrite: overwrite)
+      try OutputPath.model(path, overwrite: overwrite, sparing: InputPlaces(models: [packed]))
     }
     let model = try PackedModel(path: packed)
-    try destination?.requireApart(from: packed)
     for line in model.warnings { Console.message("fathom: warning: \(line)") }
     let stopwatch = Stopwatch()
     let report = try ProgressLine.during(work.progress) { progress throws(Fault) in

@@ -108,10 +108,6 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       throw ValidationError("a limit is a finite number")
     }
     try checkRecording()
-    let paths = [output.output].compactMap { $0 } + report.map(\.name)
-    guard Set(paths).count == paths.count else {
-      throw ValidationError("every report needs a file of its own")
-    }
     guard (1...1000).contains(blameCount) else {
       throw ValidationError("--blame-count takes a number from 1 to 1000")
     }
@@ -140,12 +136,14 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     if record { return try recordFixture() }
     let clock = Stopwatch()
     let candidate = self.candidate ?? ""
-    let destination = try output.destination(sparing: reference, candidate)
+    let inputs = InputPlaces(models: [reference, candidate], files: input.files + [thresholds])
+    let destination = try output.destination(sparing: inputs)
     let reports = try report.map { file throws(Fault) in
-      let path = try OutputPath(
-        file.name, overwrite: output.overwrite, sparing: [reference, candidate])
+      let path = try OutputPath.report(
+        file.name, overwrite: output.overwrite, sparing: inputs)
       return (file.format, ReportDestination(file: path))
     }
+    try requireDistinct([destination] + reports.map(\.1))
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
@@ -158,13 +156,24 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     if !result.passes { throw ExitCode(1) }
   }
 
+  /// Refuses two reports for one file, however its path is spelled.
+  private func requireDistinct(_ reports: [ReportDestination]) throws(Fault) {
+    var paths: Set<ExactText> = []
+    for path in reports.compactMap({ $0.file?.path }) where !paths.insert(ExactText(path)).inserted
+    {
+      throw Fault(.usage, "every report needs a file of its own", file: path)
+    }
+  }
+
   private func announce(_ forecast: Forecast) {
     if progress != .never { Console.message("fathom: \(forecast.text)") }
   }
 
   private func recordFixture() throws {
     guard let path = output.output, let input = input.chosen else { return }
-    let destination = try OutputPath(path, overwrite: output.overwrite, sparing: [reference])
+    let destination = try OutputPath.report(
+      path, overwrite: output.overwrite, replacing: VerifyFixture.replaceable,
+      sparing: InputPlaces(models: [reference], files: self.input.files))
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }

@@ -23,10 +23,14 @@ struct ReportFile: ExpressibleByArgument {
   let name: String
 
   init?(argument: String) {
-    guard let place = argument.firstIndex(of: "=") else { return nil }
-    guard let format = VerifyFormat(rawValue: String(argument[..<place])) else { return nil }
+    // By bytes: a file's name may begin with a mark that would join the sign before it.
+    let bytes = argument.utf8
+    guard let place = bytes.firstIndex(of: UInt8(ascii: "=")) else { return nil }
+    guard let format = VerifyFormat(rawValue: String(Substring(bytes[..<place]))) else {
+      return nil
+    }
     self.format = format
-    name = String(argument[argument.index(after: place)...])
+    name = String(Substring(bytes[bytes.index(after: place)...]))
     guard !name.isEmpty else { return nil }
   }
 }

@@ -80,6 +80,18 @@ static void spoil(const char *path, int truncates) {
   REAL(close)(descriptor);
 }
 
+// Does to a name what somebody else might do in the moment before it is replaced: what has it
+// becomes NAME.gone, and NAME.new takes it.
+static void swap(const char *path) {
+  char gone[PATH_MAX];
+  char new[PATH_MAX];
+  snprintf(gone, sizeof gone, "%s.gone", path);
+  snprintf(new, sizeof new, "%s.new", path);
+  if (REAL(rename)(path, gone) != 0 || REAL(rename)(new, path) != 0) {
+    abort();
+  }
+}
+
 // Counts a call, with the lock held; returns the error number that it fails with, or 0.
 static int meet(const char *name, const char *path) {
   const char *only = getenv("MISHAP_NAME");
@@ -110,6 +122,8 @@ static int meet(const char *name, const char *path) {
     } else if (strcmp(kind, "wait") == 0) {
       // Longer than a line of progress takes to be due.
       usleep(1200000);
+    } else if (strcmp(kind, "swap") == 0) {
+      swap(getenv("MISHAP_TARGET"));
     } else if (strcmp(kind, "truncate") == 0 || strcmp(kind, "overwrite") == 0) {
       spoil(getenv("MISHAP_TARGET"), strcmp(kind, "truncate") == 0);
     } else {
@@ -240,6 +254,15 @@ int renameat2(int one, const char *from, int other, const char *to, unsigned int
 }
 
 int unlink(const char *path) { MEET("unlink", path, (void)0, REAL(unlink)(path), (void)0); }
+
+int unlinkat(int folder, const char *name, int flags) {
+  char path[PATH_MAX] = "";
+  if (!path_of(folder, path) || strlen(path) + strlen(name) + 2 > sizeof path) {
+    return REAL(unlinkat)(folder, name, flags);
+  }
+  strcat(strcat(path, "/"), name);
+  MEET("unlinkat", path, (void)0, REAL(unlinkat)(folder, name, flags), (void)0);
+}
 
 int rmdir(const char *path) { MEET("rmdir", path, (void)0, REAL(rmdir)(path), (void)0); }
 

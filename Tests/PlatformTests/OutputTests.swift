@@ -39,15 +39,22 @@ import Testing
   @Test func placesThatCannotBe() throws {
     let workspace = try Workspace()
     try workspace.write("file", [1])
-    try FileManager.default.createSymbolicLink(
-      atPath: workspace.path("dangling"), withDestinationPath: "nowhere")
+    for (link, target) in [("dangling", "nowhere"), ("link", "file"), ("folder-link", ".")] {
+      try FileManager.default.createSymbolicLink(
+        atPath: workspace.path(link), withDestinationPath: target)
+    }
     for (name, overwrite) in [
-      ("file", false), ("dangling", true), ("missing/out", false), ("file/out", false),
+      ("file", false), ("missing/out", false), ("file/out", false), ("/", true), ("", true),
+      ("dangling", true), ("link", true), ("link", false), ("folder-link", true),
+      ("folder-link/", true),
     ] {
       let fault = #expect(throws: Fault.self, "\(name)") {
-        try OutputPath(workspace.path(name), overwrite: overwrite)
+        try OutputPath(
+          ["", "/"].contains(name) ? name : workspace.path(name), overwrite: overwrite)
       }
       #expect(fault?.kind == .cannotCreate)
+      let isLink = name.hasPrefix("dangling") || name.contains("link")
+      #expect(fault?.message.contains("symbolic link") == isLink, "\(name)")
     }
     #expect(throws: Fault.self) {
       try OutputPath(workspace.path("big"), overwrite: false).requireSpace(Int.max)
@@ -55,17 +62,42 @@ import Testing
     try OutputPath(workspace.path("small"), overwrite: false).requireSpace(1)
   }
 
-  @Test func outputsKeepApartFromTheSource() throws {
+  /// The folder around a source is no place either, however its name is spelled.
+  @Test(arguments: ["source", "\u{301}source", "\u{FC}"])
+  func outputsKeepApartFromTheSource(name: String) throws {
     let workspace = try Workspace()
-    try workspace.write("models/source/a", [1])
+    try workspace.write("models/\(name)/a", [1])
     try workspace.write("models/source-2/a", [1])
-    let source = workspace.path("models/source")
-    for name in ["models/source", "models/source/out", "models"] {
-      let place = try OutputPath(workspace.path(name), overwrite: true)
-      #expect(throws: Fault.self, "\(name)") { try place.requireApart(from: source) }
+    try workspace.write("models/u\u{308}/a", [1])
+    let model = "models/\(name)"
+    let anything = Replaceable("anything", refusal: "") { _ in nil }
+    var inputs = InputPlaces()
+    inputs.add(folder: workspace.path(model))
+    try FileManager.default.linkItem(
+      atPath: workspace.path(model + "/a"), toPath: workspace.path("second-name"))
+    for name in [model, model + "/out", model + "/a", "models", "second-name", "models/../models"] {
+      #expect(throws: Fault.self, "\(name)") {
+        try OutputPath(
+          workspace.path(name), overwrite: true, replacing: anything, sparing: inputs
+        ).requireApart()
+      }
     }
-    for name in ["models/source-2", "models/other"] {
-      try OutputPath(workspace.path(name), overwrite: true).requireApart(from: source)
+    for name in ["models/source-2", "models/other", "models/u\u{308}"] {
+      try OutputPath(workspace.path(name), overwrite: true, sparing: inputs).requireApart()
+    }
+  }
+
+  @Test func pathsAreBytes() {
+    #expect(Folder.name(of: "data/\u{301}model").utf8.elementsEqual("\u{301}model".utf8))
+    #expect(Folder.parent(of: "data/\u{301}model") == "data")
+    #expect(Folder.join("data/", "\u{301}model").utf8.elementsEqual("data/\u{301}model".utf8))
+    let parts: [(String, String, String)] = [
+      ("a", ".", "a"), ("/a", "/", "a"), ("a/", ".", "a"), ("a//b//", "a", "b"), ("/", "/", "/"),
+      ("//a", "/", "a"), ("a/b/c", "a/b", "c"), ("", ".", ""),
+    ]
+    for (path, parent, name) in parts {
+      #expect(Folder.parent(of: path) == parent, "\(path)")
+      #expect(Folder.name(of: path) == name, "\(path)")
     }
   }
 

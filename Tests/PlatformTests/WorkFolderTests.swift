@@ -124,12 +124,12 @@ import Testing
 
   @Test func aReplacedFolderStaysUntilTheNewOneIsComplete() throws {
     let workspace = try Workspace()
-    try workspace.write("out/deep/old", [9])
+    try workspace.write("out/old", [9])
     #expect(throws: Fault.self) { try OutputPath(workspace.path("out"), overwrite: false) }
     let folder = try work("out", workspace, overwrite: true)
     try folder.requireFree()
     try finish("new", [1], in: folder)
-    #expect(try workspace.names("out") == ["deep"])
+    #expect(try workspace.names("out") == ["old"])
     #expect(try folder.commit(mark: "") == nil)
     #expect(try workspace.names("out") == ["new"])
     #expect(try workspace.names() == ["out"])
@@ -163,16 +163,12 @@ import Testing
     #expect(try workspace.names() == ["out", "precious"])
   }
 
-  @Test func aLinkToAFolderIsKeptAndItsFolderReplaced() throws {
+  @Test func aFolderWithFoldersIsNotReplaced() throws {
     let workspace = try Workspace()
-    try workspace.write("real/old", [9])
-    try FileManager.default.createSymbolicLink(
-      atPath: workspace.path("link"), withDestinationPath: "real")
-    let folder = try work("link", workspace, overwrite: true)
-    try finish("new", [1], in: folder)
-    #expect(try folder.commit(mark: "") == nil)
-    #expect(try workspace.names() == ["link", "real"])
-    #expect(try workspace.names("real") == ["new"])
+    try workspace.write("out/deep/old", [9])
+    let fault = #expect(throws: Fault.self) { try work("out", workspace, overwrite: true) }
+    #expect(fault?.kind == .cannotCreate && fault?.found == "deep/")
+    #expect(try workspace.names() == ["out"])
   }
 
   @Test func filesAppearTogetherBesideEachOther() throws {
@@ -206,26 +202,38 @@ import Testing
     #expect(try contents(workspace.path("x-2")) == [1])
   }
 
-  /// A manifest that is left of a file that was deleted does not stand in the way of the next one.
-  @Test func aCompanionWithoutItsFilesIsReplaced() throws {
-    for hasFile in [false, true] {
-      let workspace = try Workspace()
-      try workspace.write("x.json", [7])
-      if hasFile { try workspace.write("x-2", [8]) }
-      let form = WorkFolder.Form.files(["x-1", "x-2", "x.json"], companion: "x.json")
-      let folder = try work("x-1", workspace, form)
-      for name in ["x-1", "x-2", "x.json"] { try finish(name, [1], in: folder) }
-      guard !hasFile else {
-        #expect(throws: Fault.self) { try folder.requireFree() }
-        #expect(throws: Fault.self) { try folder.commit(mark: "placing") }
-        #expect(try contents(workspace.path("x.json")) == [7])
-        continue
-      }
-      try folder.requireFree()
-      #expect(try folder.commit(mark: "placing") == nil)
-      #expect(try workspace.names() == ["x-1", "x-2", "x.json"])
-      #expect(try contents(workspace.path("x.json")) == [1])
+  /// A manifest that is left of a file that was deleted does not stand in the way of the next one;
+  /// one of files that are there does, and so does what is no manifest, and a link.
+  @Test(arguments: [nil, "x-2", "other", "strange", "link"])
+  func aCompanionWithoutItsFilesIsReplaced(obstacle: String?) throws {
+    let workspace = try Workspace()
+    try workspace.write("x.json", obstacle == "strange" ? [8] : [7])
+    if obstacle == "link" {
+      try FileManager.default.moveItem(
+        atPath: workspace.path("x.json"), toPath: workspace.path("far.json"))
+      try FileManager.default.createSymbolicLink(
+        atPath: workspace.path("x.json"), withDestinationPath: "far.json")
+    } else if let obstacle {
+      try workspace.write(obstacle, [8])
     }
+    let companion = Companion("x.json") { standing throws(Fault) in
+      try standing.beginning(limit: 8) == [7] ? ["other"] : nil
+    }
+    let form = WorkFolder.Form.files(["x-1", "x-2", "x.json"], companion: companion)
+    let folder = try work("x-1", workspace, form)
+    for name in ["x-1", "x-2", "x.json"] { try finish(name, [1], in: folder) }
+    guard obstacle == nil else {
+      let before = try contents(workspace.path("x.json"))
+      #expect(throws: Fault.self) { try folder.requireFree() }
+      #expect(throws: Fault.self) { try folder.commit(mark: "placing") }
+      #expect(try contents(workspace.path("x.json")) == before)
+      #expect(try !workspace.names().contains("x-1"))
+      return
+    }
+    try folder.requireFree()
+    #expect(try folder.commit(mark: "placing") == nil)
+    #expect(try workspace.names() == ["x-1", "x-2", "x.json"])
+    #expect(try contents(workspace.path("x.json")) == [1])
   }
 
   @Test func whatIsNotOursIsLeftAlone() throws {

@@ -61,7 +61,7 @@ struct FinishedOutput {
 
   private func place(of name: ExactText) -> String {
     let folder =
-      plan.form == .folder ? destination.path : Folder.parent(of: destination.path)
+      plan.form.isFolder ? destination.path : Folder.parent(of: destination.path)
     return Folder.join(folder, name)
   }
 

@@ -42,6 +42,9 @@ public struct VerifyFixture: Sendable {
   static let payloadLimit = 64 << 20
   static let fileLimit = 64 << 20
 
+  /// What a fixture may take the place of.
+  public static let replaceable = Replaceable.file(beginningWith: magic, called: "a fixture")
+
   /// Whether a path names a fixture rather than a model; contents tell.
   ///
   /// - Throws: `.inputOutput` where it cannot be read, `.malformed` for a file that is neither.

@@ -1,0 +1,46 @@
+internal import Glibc
+
+/// The name of an entry of a folder: bytes, which need not be UTF-8.
+public struct RawName: Sendable, Hashable {
+  /// Its bytes; none is 0 or a slash.
+  public let bytes: [UInt8]
+
+  /// Wraps bytes.
+  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  /// Wraps a text's bytes.
+  public init(_ text: String) { bytes = Array(text.utf8) }
+
+  /// Wraps a name's bytes.
+  public init(_ name: ExactText) { bytes = Array(name.utf8) }
+
+  /// The name for people: bytes that are no UTF-8 are written as their numbers.
+  public var shown: String {
+    if let text = String(validating: bytes, as: UTF8.self) { return text.printable.text }
+    return bytes.map { byte in
+      (0x20..<0x7F).contains(byte)
+        ? String(UnicodeScalar(byte)) : "\\x" + String(byte, radix: 16)
+    }.joined()
+  }
+
+  /// Whether the name begins with the bytes of an ASCII text.
+  public func begins(with text: StaticString) -> Bool {
+    text.withUTF8Buffer { bytes.starts(with: $0) }
+  }
+
+  /// Whether the name ends with the bytes of an ASCII text.
+  public func ends(with text: StaticString) -> Bool {
+    text.withUTF8Buffer { $0.count <= bytes.count && bytes.suffix($0.count).elementsEqual($0) }
+  }
+
+  /// Whether the name is an ASCII text.
+  public func equals(_ text: StaticString) -> Bool {
+    text.withUTF8Buffer { bytes.elementsEqual($0) }
+  }
+
+  /// Hands the name to the system.
+  func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
+    let terminated = bytes.map { CChar(bitPattern: $0) } + [0]
+    return terminated.withUnsafeBufferPointer { body($0.baseAddress!) }
+  }
+}
