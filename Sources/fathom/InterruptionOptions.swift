@@ -53,10 +53,14 @@ struct InterruptionOptions: ParsableArguments {
   func source(
     _ model: String, threads: Int, for destination: OutputPath?
   ) throws(Fault) -> SourceModel {
-    let kept = destination.map(WorkFolder.beginnings(of:))
-    let isThere = try kept.map { path throws(Fault) in try Folder.kind(of: path) == .folder }
     do throws(Fault) {
-      return try SourceModel(path: model, threads: threads, standIns: isThere == true ? kept : nil)
+      do throws(Fault) { return try SourceModel(path: model, threads: threads) } catch {
+        // Beginnings stand in for what is missing alone: those of one model are not another's.
+        guard let kept = destination.map(WorkFolder.beginnings(of:)),
+          try Folder.kind(of: kept) == .folder
+        else { throw error }
+        return try SourceModel(path: model, threads: threads, standIns: kept)
+      }
     } catch {
       var fault = error
       if freeSource, resume, fault.kind == .notFound, destination?.replaced != nil {

@@ -25,6 +25,8 @@ OPTIONS = ("--to", "hf", "--max-shard-size", "400KB", "--flush-every", "60KB", "
 WORKERS = 2
 # After one in so many damages the commands that must be refused are tried too.
 REFUSALS = 8
+# Hashes for a manifest make a journal of 85 KB: of it every so many bytes must do.
+HASHES_STEP = 29
 
 
 class Place(NamedTuple):
@@ -172,12 +174,13 @@ def both(place, everything, files, other, saved):
 
 def run_journals(setting, report, library, sample, step, seed):
     """Damages every `step`-th byte of the journals of conversions that keep and delete a source."""
-    for frees, options in ((True, ()), (False, ()), (True, ("--no-manifest",))):
+    for frees, options, more in (
+            (True, ("--no-manifest",), 1), (False, ("--no-manifest",), 1), (True, (), HASHES_STEP)):
         folder = setting.folder / "journals"
         shutil.rmtree(folder, ignore_errors=True)
         torture_journals(
             Place(setting.fathom, folder / "begun", frees, options), report, library, sample,
-            setting.sources["bf16"], step, random.Random(seed))
+            setting.sources["bf16"], step * more, random.Random(seed))
 
 
 def torture_journals(begun, report, library, sample, other, step, chance):
@@ -209,6 +212,6 @@ def torture_journals(begun, report, library, sample, other, step, chance):
     for fault in wrong[:20]:
         report.check(f"journals, {label}: {fault[:600]}", False)
     report.check(
-        f"journals, {label}: {len(results)} damages to two files of {len(files[FILES[0]])} bytes, "
-        "and to both at once", not wrong and files[FILES[0]] == files[FILES[1]],
+        f"journals, {label}: {len(results)} damages to two files of {len(files[FILES[0]])} bytes "
+        f"(every {step}.), and to both at once", not wrong and files[FILES[0]] == files[FILES[1]],
         f"{len(wrong)} wrong, {time.monotonic() - began:.0f} s")
