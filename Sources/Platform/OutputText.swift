@@ -32,6 +32,11 @@ public struct OutputText: Hashable, Sendable, ExpressibleByStringInterpolation {
     /// Appends a text from outside, made printable.
     public mutating func appendInterpolation(_ foreign: String) { text += foreign.printable.text }
 
+    /// Appends a name from outside, made printable.
+    public mutating func appendInterpolation(_ foreign: ExactText) {
+      text += foreign.text.printable.text
+    }
+
     /// Appends a number.
     public mutating func appendInterpolation(_ number: some BinaryInteger) {
       text += String(number)
