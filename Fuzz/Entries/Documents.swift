@@ -33,6 +33,12 @@ extension ParserEntry {
     _ = try HashList(path: input.path)
   }
 
+  /// The manifest of a conversion, also as a list of the hashes of its source.
+  public static let manifest = ParserEntry("manifest") { (input) throws(Fault) in
+    _ = try refused { () throws(Fault) in try HashList(path: input.path) }
+    _ = try ManifestFile(path: input.path)
+  }
+
   /// Token ids, as JSON or as a safetensors file.
   public static let tokenIDs = ParserEntry("token-ids") { (input) throws(Fault) in
     _ = try TokenInput.read(input.path)

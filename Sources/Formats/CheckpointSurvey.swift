@@ -51,21 +51,25 @@ public struct CheckpointSurvey: Sendable {
     configFile = try CheckpointSurvey.configFile(in: folder, beside: candidates)
     config = try JSONValue(
       parsing: InputFile.contents(of: configFile, limit: CheckpointSurvey.configLimit),
-      file: configFile)
+      file: configFile, limits: .document)
     let indexPath = Folder.join(folder, SafetensorsIndex.fileName)
     let indexKind = isFile ? nil : try Folder.kind(of: indexPath)
+    let budget = ModelBudget()
+    try budget.files.take(candidates.count, for: folder)
     let reader = ShardReader(
       folder: folder, names: candidates, indexPath: indexKind == nil ? nil : indexPath,
-      standIns: standIns)
+      standIns: standIns, budget: budget)
     try reader.run(threads: threads)
     index = reader.index
     let mentioned = index?.files ?? []
     foreignFiles = mentioned.filter { !SafetensorsIndex.isPlain($0) }
     let known = Set(candidates)
     let others = mentioned.filter { SafetensorsIndex.isPlain($0) && !known.contains($0) }
+    try budget.files.take(others.count, for: folder)
     let rest = ShardReader(
-      folder: folder, names: others + ShardNames.missing(candidates + others), indexPath: nil,
-      standIns: standIns)
+      folder: folder,
+      names: others + (try ShardNames.missing(candidates + others, in: folder, within: budget)),
+      indexPath: nil, standIns: standIns, budget: budget)
     try rest.run(threads: threads)
     shards = (reader.states + rest.states).sorted {
       $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
@@ -137,7 +141,9 @@ enum ShardNames {
     let digits: Int
 
     init?(_ name: String) {
-      guard name.hasSuffix(".safetensors") else { return nil }
+      guard name.hasSuffix(".safetensors"), name.utf8.count <= ShardNames.lengthLimit else {
+        return nil
+      }
       let parts = name.dropLast(".safetensors".count).split(
         separator: "-", omittingEmptySubsequences: false)
       guard parts.count >= 4, parts[parts.count - 2] == "of",
@@ -162,17 +168,26 @@ enum ShardNames {
     return names.filter { $0.hasSuffix(".safetensors") }
   }
 
-  /// Names that a numbered set lacks: 3 of 163 implies the other 162.
-  static func missing(_ names: [String]) -> [String] {
+  /// Bytes that a file's name may have on any system: what is longer names no file, and would be
+  /// repeated for each file of its set.
+  private static let lengthLimit = 255
+
+  /// Names that numbered sets lack: 3 of 163 implies the other 162.
+  ///
+  /// - Throws: `.malformed` where all sets together lack more than a model may have: a short name
+  ///   can claim any total, and an index can name many.
+  static func missing(
+    _ names: [String], in folder: String, within budget: ModelBudget
+  ) throws(Fault) -> [String] {
     var sets: [String: (first: Numbered, numbers: Set<Int>)] = [:]
     for name in names {
       guard let parts = Numbered(name) else { continue }
       sets["\(parts.stem)/\(parts.total)", default: (parts, [])].numbers.insert(parts.number)
     }
-    var missing = NativeShardName.missing(names)
+    var missing = try NativeShardName.missing(names, in: folder, within: budget)
     for (first, numbers) in sets.values where numbers.count < first.total {
-      // A name can claim any total: beyond this, list none rather than a million.
-      guard first.total <= 10_000 else { continue }
+      try budget.files.take(
+        first.total - numbers.count, for: Folder.join(folder, name(first, number: first.number)))
       for number in 1...first.total where !numbers.contains(number) {
         missing.append(name(first, number: number))
       }

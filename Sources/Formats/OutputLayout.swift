@@ -1,3 +1,4 @@
+public import Platform
 public import Tensors
 
 /// Where every tensor of an output goes, to the byte, before one is written; each format has its
@@ -67,6 +68,23 @@ public struct OutputLayout: Sendable {
   public let files: [File]
   /// Bytes of all tensors.
   public let totalSize: Int
+
+  /// Throws where a file of this layout, or all of them together, could not be read again.
+  ///
+  /// - Throws: `.malformed` with the file's name.
+  public func requireReadable() throws(Fault) {
+    let budget = ModelBudget()
+    for file in files {
+      try budget.tensors.take(file.tensors.count, for: file.name)
+      try budget.files.take(1, for: file.name)
+      if file.header.starts(with: GGUFHeader.magic) {
+        try GGUFHeader.requireReadable(file)
+      } else {
+        try budget.headerBytes.take(file.header.count, for: file.name)
+        try SafetensorsHeader.requireReadable(file.header, file: file.name)
+      }
+    }
+  }
 
   /// Adds the sizes of all tensors up.
   ///

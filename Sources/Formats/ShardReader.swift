@@ -1,6 +1,5 @@
 internal import Locks
 internal import Platform
-internal import Synchronization
 
 /// Reads the headers of many files, and the index beside them, on several threads.
 final class ShardReader: Sendable {
@@ -9,13 +8,17 @@ final class ShardReader: Sendable {
   private let indexPath: String?
   private let standIns: String?
   private let results: Guarded<[CheckpointSurvey.ShardState?]>
-  /// Tensors read so far: all files together may not have more than a checkpoint may.
-  private let tensorCount = Atomic(0)
+  private let budget: ModelBudget
   private let indexResult = Guarded<SafetensorsIndex?>(nil)
 
-  /// - Parameter standIns: a folder with the beginnings of files that are gone.
-  init(folder: String, names: [String], indexPath: String?, standIns: String?) {
+  /// - Parameters:
+  ///   - standIns: a folder with the beginnings of files that are gone.
+  ///   - budget: what all files of the model share.
+  init(
+    folder: String, names: [String], indexPath: String?, standIns: String?, budget: ModelBudget
+  ) {
     self.folder = folder
+    self.budget = budget
     self.standIns = standIns
     self.names = names
     self.indexPath = indexPath
@@ -49,21 +52,21 @@ final class ShardReader: Sendable {
     do throws(Fault) {
       let path = Folder.join(folder, names[item])
       if let standIns, try Folder.kind(of: path) == nil,
-        let (file, header) = try ShardStandIn.open(in: standIns, for: path, shard: item)
+        let (file, header) = try ShardStandIn.open(
+          in: standIns, for: path, shard: item, within: budget)
       {
         return .read(Shard(name: names[item], file: file, metadata: header.metadata), header)
       }
       let file: InputFile
-      switch try PackedFile.opening(path) {
+      switch try PackedFile.opening(path, within: budget) {
       case .plain(let plain): file = plain
       case .packed(let packed): file = packed.original
       case .cut(let packed, let minimum): return .cut(packed, atLeast: minimum)
       }
-      switch try SafetensorsHeader.read(file, shard: item) {
+      switch try SafetensorsHeader.read(file, shard: item, within: budget) {
       case .cut(let minimum): return .cut(file, atLeast: minimum)
       case .header(let header):
-        let (_, count) = tensorCount.add(header.tensors.count, ordering: .relaxed)
-        try Inventory.requireRoom(for: count)
+        try budget.tensors.take(header.tensors.count, for: file.path)
         return .read(Shard(name: names[item], file: file, metadata: header.metadata), header)
       }
     } catch {

@@ -20,7 +20,7 @@ public struct PackReport: Sendable, Hashable {
   /// Name of the document in a packed folder.
   public static let fileName = "fathom-pack.json"
   /// A document has some 200 bytes for each file.
-  static let limit = 64 << 20
+  static let limit = 16 << 20
 
   /// The files in the order of their names.
   public let files: [File]
@@ -60,7 +60,7 @@ public struct PackReport: Sendable, Hashable {
     let path = Folder.join(folder, fileName)
     guard try Folder.kind(of: path) != nil else { return nil }
     let document = try JSONValue(
-      parsing: InputFile.contents(of: path, limit: limit), file: path)
+      parsing: InputFile.contents(of: path, limit: limit), file: path, limits: .document)
     guard document["schema"] == .string("fathom.pack/1"),
       case .array(let files)? = document["files"]
     else {

@@ -20,6 +20,7 @@ public struct GGUFFiles: Sendable {
     let folder = Folder.parent(of: path)
     name = Folder.name(of: path)
     self.folder = folder
+    let budget = ModelBudget()
     let file = try PackedFile.weights(path)
     let header = try GGUFHeader(file, shard: 0)
     let split = try SplitKeys(header.metadata, file: file)
@@ -41,12 +42,14 @@ public struct GGUFFiles: Sendable {
     var shards: [Shard] = []
     var tensors: [StoredTensor] = []
     var metadata = Metadata()
+    try budget.files.take(split.count, for: path)
     for number in 1...split.count {
       let name = GGUFSplitName(stem: named.stem, number: number, count: split.count).text
-      let file = try PackedFile.weights(Folder.join(folder, name))
+      let file = try PackedFile.weights(Folder.join(folder, name), within: budget)
       let header = try GGUFHeader(file, shard: number - 1)
       try header.requireSize(of: file)
       try GGUFFiles.check(header, of: file, number: number - 1, against: split)
+      try budget.tensors.take(header.tensors.count, for: file.path)
       if number == 1 { metadata = header.metadata }
       shards.append(Shard(name: name, file: file, metadata: []))
       tensors += header.tensors

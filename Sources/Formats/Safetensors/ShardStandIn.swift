@@ -23,14 +23,18 @@ public enum ShardStandIn {
   ///   - folder: where such beginnings are.
   ///   - path: the shard that is gone.
   ///   - shard: the index that its tensors will carry.
+  ///   - budget: what the model's files share.
   /// - Returns: nil where nothing was kept of it.
   static func open(
-    in folder: String, for path: String, shard: Int
+    in folder: String, for path: String, shard: Int, within budget: ModelBudget
   ) throws(Fault) -> (file: InputFile, header: SafetensorsHeader)? {
     let kept = Folder.join(folder, Folder.name(of: path))
     guard try Folder.kind(of: kept) == .file else { return nil }
-    guard case .header(let header) = try SafetensorsHeader.read(InputFile(path: kept), shard: shard)
+    guard
+      case .header(let header) = try SafetensorsHeader.read(
+        InputFile(path: kept), shard: shard, within: budget)
     else { return nil }
+    try budget.tensors.take(header.tensors.count, for: path)
     return (try InputFile(standIn: kept, for: path, size: header.expectedSize), header)
   }
 }

@@ -10,14 +10,20 @@ public struct TokenizerFiles: Sendable {
   public let template: String?
 
   /// Largest `tokenizer.json` that is read, in bytes; DeepSeek-V3's has eight million.
-  private static let limit = 128 << 20
+  private static let tokenizerSize = 64 << 20
+  /// Largest file beside it.
+  private static let sizeLimit = 8 << 20
 
   /// Reads the files of a folder.
   ///
   /// - Returns: nil where there is no `tokenizer.json`.
   /// - Throws: `.malformed` where one of them is no JSON, or no UTF-8.
   public static func read(in folder: String) throws(Fault) -> TokenizerFiles? {
-    guard let tokenizer = try json("tokenizer.json", in: folder) else { return nil }
+    let path = Folder.join(folder, "tokenizer.json")
+    guard let bytes = try bytes("tokenizer.json", in: folder, limit: tokenizerSize) else {
+      return nil
+    }
+    let tokenizer = try JSONValue(parsing: bytes, file: path, limits: .tokenizer)
     return TokenizerFiles(
       tokenizer: tokenizer, settings: try json("tokenizer_config.json", in: folder),
       template: try text("chat_template.jinja", in: folder))
@@ -45,21 +51,23 @@ public struct TokenizerFiles: Sendable {
     }
   }
 
-  /// A JSON document beside a model; nil where there is none.
+  /// A small JSON document beside a model; nil where there is none.
   public static func json(_ name: String, in folder: String) throws(Fault) -> JSONValue? {
-    guard let bytes = try bytes(name, in: folder) else { return nil }
-    return try JSONValue(parsing: bytes, file: Folder.join(folder, name))
+    guard let bytes = try bytes(name, in: folder, limit: sizeLimit) else { return nil }
+    return try JSONValue(parsing: bytes, file: Folder.join(folder, name), limits: .document)
   }
 
   private static func text(_ name: String, in folder: String) throws(Fault) -> String? {
-    guard let bytes = try bytes(name, in: folder) else { return nil }
+    guard let bytes = try bytes(name, in: folder, limit: sizeLimit) else { return nil }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw Fault(.malformed, "is not UTF-8", file: Folder.join(folder, name))
     }
     return text
   }
 
-  private static func bytes(_ name: String, in folder: String) throws(Fault) -> [UInt8]? {
+  private static func bytes(
+    _ name: String, in folder: String, limit: Int
+  ) throws(Fault) -> [UInt8]? {
     let path = Folder.join(folder, name)
     guard try Folder.kind(of: path) == .file else { return nil }
     return try InputFile.contents(of: path, limit: limit)
