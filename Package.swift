@@ -133,7 +133,8 @@ if Context.environment["FATHOM_FUZZ"] != nil {
   }
   package.targets += [
     "chat-template", "compressed-config", "config", "fixture", "gguf", "hash-list", "importance",
-    "manifest", "mlx-config", "native-config", "packed", "pattern", "recipe", "safetensors-header",
+    "journal", "manifest", "mlx-config", "native-config", "packed", "pattern", "recipe",
+    "safetensors-header",
     "safetensors-index", "thresholds", "token-ids", "tokenizer",
   ].map {
     .executableTarget(

@@ -285,6 +285,32 @@ def hash_lists():
         {"name": "a.weight", "type": "BF16", "shape": [2, 3], "hash": digest}]})
 
 
+def journals():
+    """Both copies with a NUL between them; lines that get their checksums from the target."""
+    digest = hashlib.sha256(b"").hexdigest()
+    head = encoded({
+        "journal": 2, "version": "0.1.0", "recipe": {"to": "gguf"},
+        "source": [{"name": "m.safetensors", "bytes": 9, "seconds": 1, "nanoseconds": 2,
+                    "tensors": "00000000"}],
+        "output": "00000000", "from": "/m", "to": "/o", "in": "/", "command": ["convert"],
+        "files": [{"name": "o.gguf", "bytes": 99}]})
+    lines = [head, b'{"written":{"file":0,"from":0,"bytes":64,"crc32c":"0a0b0c0d"}}',
+             encoded({"hashed": [["source", 0, digest], ["output", 1, digest]]}),
+             b'{"deleted":["m.safetensors"]}',
+             b'{"written":{"file":0,"from":64,"bytes":35,"crc32c":"0a0b0c0d"}}', b'{"placing":true}']
+    whole = b"".join(b"%08x %s\n" % (crc32c(line), line) for line in lines)
+    yield whole
+    yield b"\n".join(lines)
+    yield b"\n".join(lines[:3]) + b"\0" + b"\n".join(lines)
+    for place in (4, 500, len(whole) - 3):
+        damaged = bytearray(whole)
+        damaged[place] ^= 4
+        yield bytes(damaged) + b"\0" + whole
+        yield bytes(damaged)
+    yield whole[:-9] + b"\0" + whole[:400]
+    yield b"\n".join(lines).replace(b'"from":64', b'"from":9223372036854775807')
+
+
 def manifests():
     """One of each kind of entry, one with the same names in other normal forms, and cut ones."""
     digest = hashlib.sha256(b"").hexdigest()
@@ -318,7 +344,8 @@ def token_ids():
 TARGETS = {
     "chat-template": chat_templates, "compressed-config": compressed_configs,
     "config": lambda: files(SAMPLES, "config.json"), "fixture": fixtures, "gguf": gguf_files,
-    "hash-list": hash_lists, "importance": importance, "manifest": manifests,
+    "hash-list": hash_lists, "importance": importance, "journal": journals,
+    "manifest": manifests,
     "mlx-config": mlx_configs,
     "native-config": native_configs, "packed": packed_files, "pattern": patterns,
     "recipe": recipes,

@@ -1,6 +1,6 @@
 """Tortures `fathom convert`; `scripts/torture` builds what this needs and starts it.
 
-    python3 scripts/torture.py --fathom PATH [--parts kills calls disks]
+    python3 scripts/torture.py --fathom PATH [--parts kills calls disks journals]
 """
 
 import argparse
@@ -17,9 +17,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--fathom", required=True, help="the command to torture")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
-    parser.add_argument("--kills", type=int, default=200, help="runs to kill")
+    parser.add_argument("--kills", type=int, default=300, help="runs to kill")
     parser.add_argument("--disks", type=int, default=50, help="disks to fill")
     parser.add_argument("--step", type=int, default=1, help="let every so many calls go wrong")
+    parser.add_argument("--journal-step", type=int, default=1,
+                        help="damage every so many bytes of journals")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     report = Report(arguments.fathom)

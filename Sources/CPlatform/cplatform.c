@@ -45,8 +45,8 @@ int fathom_rename_exchange(const char *one, const char *other) {
 #endif
 }
 
-int fathom_lock(int descriptor) {
-  return flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+int fathom_lock(int descriptor, int alone) {
+  return flock(descriptor, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0 ? 0 : errno;
 }
 
 int fathom_reserve(int descriptor, int64_t offset, int64_t count) {

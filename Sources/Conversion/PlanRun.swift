@@ -28,6 +28,8 @@ public struct RunOptions: Sendable, Hashable {
   public var interval: Int
   /// Whether each shard of the source is deleted once all its tensors are safely in the output.
   public var freesSource: Bool
+  /// The arguments of the command that asks for it, by which a person can go on later.
+  public var command: [String] = []
 
   /// Often enough that a crash costs seconds, and so seldom that the disk does not notice.
   public static let defaultInterval = 256_000_000
@@ -53,8 +55,11 @@ public struct ConversionResult: Sendable, Hashable {
   public let bytesWritten: Int
   /// Bytes that an earlier run had written; with those of this run, all files.
   public let bytesKept: Int
-  /// Whether an earlier run's work was continued, or found to be complete.
+  /// Whether an earlier run's work was continued, or an output found that is there already.
   public let isResumed: Bool
+  /// Bytes that were compared with what the plan would write, of an output that was there already;
+  /// nil where this run gave it its name.
+  public let bytesCompared: Int?
   /// Files of the source that were deleted by this run.
   public let deletedSourceFiles: Int
   /// Wall time in seconds, flushing included.

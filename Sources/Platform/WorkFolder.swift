@@ -28,7 +28,7 @@ public final class WorkFolder {
   /// Where what is being replaced steps aside.
   let aside: String
   /// Whether names in the folder of the files are not yet durable.
-  private var hasNewNames = true
+  var hasNewNames = true
   /// Whether that folder, this one and its name are durable.
   private var isDurable = false
 
@@ -41,7 +41,7 @@ public final class WorkFolder {
     self.form = form
     path = destination.workPath
     outputs = Folder.join(path, "output")
-    aside = Folder.join(path, "replaced")
+    aside = Folder.join(path, WorkFolder.asideName)
     journal = try WorkFolder.claim(path, for: destination)
   }
 
@@ -56,9 +56,7 @@ public final class WorkFolder {
       }
       if code == EEXIST { try requireOwn(path) }
       do throws(Fault) {
-        let journal = try Journal(
-          claiming: Folder.join(path, "journal"), for: destination.path)
-        if let journal { return journal }
+        if let journal = try Journal(in: path, for: destination.path) { return journal }
       } catch {
         if code == 0 { rmdir(path) }
         throw error
@@ -96,38 +94,6 @@ public final class WorkFolder {
     try OutputFile(continuing: place(of: name), after: count, shownAs: finalPlace(of: name))
   }
 
-  /// Where the beginnings of source files that are deleted are kept, of an output that is or will be
-  /// at a place.
-  public static func beginnings(of destination: OutputPath) -> String {
-    Folder.join(destination.workPath, "beginnings")
-  }
-
-  /// Keeps the beginnings of files that may be deleted later, durably; those that are there stay.
-  ///
-  /// - Parameter beginnings: names, and what is kept under them.
-  /// - Throws: `.cannotCreate` or `.inputOutput` where they cannot be written.
-  public func keep(
-    beginnings: [(name: String, bytes: () throws(Fault) -> [UInt8])]
-  ) throws(Fault) {
-    let folder = WorkFolder.beginnings(of: destination)
-    guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
-      throw creatingFault(errno, path: folder)
-    }
-    let present = Set(try Folder.names(in: folder))
-    for (name, bytes) in beginnings where !present.contains(name) {
-      let temporary = Folder.join(folder, ".new")
-      unlink(temporary)
-      let file = try OutputFile(creating: temporary)
-      try file.append(bytes())
-      try file.finish()
-      guard rename(temporary, Folder.join(folder, name)) == 0 else {
-        throw creatingFault(errno, path: Folder.join(folder, name))
-      }
-    }
-    try flush(folder)
-    try flush(path)
-  }
-
   /// Opens a file for reading; nil where it is not there.
   public func read(_ name: String) throws(Fault) -> InputFile? {
     try Folder.kind(of: place(of: name)) == .file ? InputFile(path: place(of: name)) : nil
@@ -143,38 +109,6 @@ public final class WorkFolder {
     try flush(path)
     try flush(Folder.parent(of: path))
     isDurable = true
-  }
-
-  /// Removes everything in the folder and goes on as if it were new.
-  ///
-  /// - Throws: `.cannotCreate` where something cannot be removed.
-  public func restart() throws(Fault) {
-    guard removeContents() else {
-      throw Fault(.cannotCreate, "cannot be emptied", file: path)
-    }
-    try journal.restart()
-    hasNewNames = true
-  }
-
-  /// Removes the folder and everything in it.
-  ///
-  /// - Returns: whether all is gone.
-  @discardableResult
-  public func remove() -> Bool {
-    // The journal comes last: as long as it is there, nobody else takes the folder for theirs.
-    guard removeContents(), unlink(journal.path) == 0 else { return false }
-    // On network file systems a file that is open leaves another name behind.
-    journal.close()
-    return rmdir(path) == 0
-  }
-
-  /// Removes everything but the journal; returns whether all of it is gone.
-  private func removeContents() -> Bool {
-    var isGone = true
-    for name in (try? Folder.names(in: path)) ?? [] where name != "journal" {
-      isGone = Folder.removeTree(Folder.join(path, name)) && isGone
-    }
-    return isGone
   }
 
   /// Where a file of the output lies for now.

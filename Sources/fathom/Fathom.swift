@@ -8,7 +8,8 @@ struct FathomCommand: ParsableCommand {
     abstract: "Inspect, validate, convert, verify and compare DeepSeek-V3-family checkpoints.",
     version: FathomVersion.text,
     subcommands: [
-      InspectCommand.self, ValidateCommand.self, ConvertCommand.self, LogitsCommand.self,
+      InspectCommand.self, ValidateCommand.self, ConvertCommand.self, ResumeCommand.self,
+      LogitsCommand.self,
       VerifyCommand.self, DiffCommand.self, HashCommand.self,
       PackCommand.self, UnpackCommand.self,
     ])

@@ -77,8 +77,9 @@ struct InterruptionOptions: ParsableArguments {
     var checking = ProgressLine(mode, label: "checking what was kept")
     var writing: ProgressLine?
     defer { checking.clear() }
-    let options = RunOptions(
+    var options = RunOptions(
       resumes: resume, interval: flushEvery.bytes, freesSource: freeSource)
+    options.command = Array(CommandLine.arguments.dropFirst())
     let result = try plan.run(from: source, to: destination, options: options) { progress in
       switch progress.step {
       case .checking: checking.show(progress.written, of: progress.total)

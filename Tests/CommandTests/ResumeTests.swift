@@ -91,6 +91,7 @@ import Testing
       environment: Mishap.watching(workspace.path, log: log.path("calls")))
     let calls = try contents(log.path("calls")).count { $0 == UInt8(ascii: "\n") }
     #expect(calls > 100)
+    var resumed = 0
     for call in stride(from: calls % 7 + 1, through: calls, by: calls / 7) {
       let workspace = try Workspace()
       let mishap = Mishap(kind, at: call, stays: kind == "\(ENOSPC)")
@@ -102,11 +103,14 @@ import Testing
       for (name, bytes) in try files(workspace) {
         #expect(expected[name] == bytes, "call \(call): \(name) is not complete")
       }
-      let again = try FathomProcess(target.arguments(workspace, ["--resume"]))
+      let again = try FathomProcess(target.arguments(workspace, ["--resume", "--format", "json"]))
       #expect(again.status == 0, "call \(call): \(again.messages)")
+      resumed += try JSONDocument(again.output).bool("resumed") == true ? 1 : 0
       #expect(!again.messages.contains("written anew"), "call \(call): \(again.messages)")
       #expect(try files(workspace) == expected, "call \(call)")
     }
+    // The work of the later half, at the least, was worth keeping.
+    #expect(resumed >= 4)
   }
 
   @Test func aFullDiskSaysWhatWasKept() throws {
@@ -212,8 +216,15 @@ import Testing
     for more in [["--resume"], ["--resume", "--overwrite"]] {
       let run = try FathomProcess(target.arguments(workspace, more))
       #expect(run.status == 0, "\(run.messages)")
-      #expect(run.output.contains("complete"))
+      #expect(run.output.contains("Complete: all "))
+      #expect(run.output.contains("fathom-manifest.json, of which the size is right,"))
     }
+    let run = try FathomProcess(target.arguments(workspace, ["--resume", "--format", "json"]))
+    let result = try JSONDocument(run.output)
+    #expect(try JSONSchema(named: "fathom.convert.1").faults(in: result).isEmpty)
+    let total = before.filter { !$0.key.hasSuffix("fathom-manifest.json") }.map(\.value.count)
+    #expect(result.integer("compared", "bytes") == total.reduce(0, +))
+    #expect(result.integer("compared", "of") == total.reduce(0, +))
     // Of another model of the same shape only the weights tell.
     let name = try #require(before.keys.sorted().first { $0.contains("00001") || $0 == "out.gguf" })
     let handle = try #require(FileHandle(forUpdatingAtPath: workspace.path(name)))
@@ -226,6 +237,26 @@ import Testing
     let anew = try FathomProcess(target.arguments(workspace, ["--resume", "--overwrite"]))
     #expect(anew.status == 0, "\(anew.messages)")
     #expect(try files(workspace) == before)
+  }
+
+  /// One bit of any tensor, of the zeros between tensors or of a small file.
+  @Test(arguments: targets)
+  func aBitThatChangedIsFound(target: Target) throws {
+    let workspace = try Workspace()
+    #expect(try FathomProcess(target.arguments(workspace)).status == 0)
+    let all = try files(workspace).filter { !$0.key.hasSuffix("fathom-manifest.json") }
+    for (name, bytes) in all {
+      for place in [bytes.count / 3, bytes.count - 1] {
+        var damaged = bytes
+        damaged[place] ^= 0x40
+        try workspace.write(name, damaged)
+        let run = try FathomProcess(target.arguments(workspace, ["--resume"]))
+        #expect(run.status == 73, "\(name) at \(place): \(run.output)")
+        #expect(run.messages.contains("is not what this conversion gives"))
+      }
+      try workspace.write(name, bytes)
+    }
+    #expect(try FathomProcess(target.arguments(workspace, ["--resume"])).status == 0)
   }
 
   @Test func anOldOutputStaysUntilAResumedOneIsComplete() throws {

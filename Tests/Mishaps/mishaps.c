@@ -23,12 +23,18 @@ void fathom_mishaps(void) {}
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long count;
 static char failing[32];
+// Whether the power goes when the call at hand is over.
+static int cuts_after;
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
+static int begins_with(const char *path, const char *beginning) {
+  return strncmp(path, beginning, strlen(beginning)) == 0;
+}
+
 static int is_below(const char *path) {
   const char *under = getenv("MISHAP_UNDER");
-  return under != NULL && strncmp(path, under, strlen(under)) == 0;
+  return under != NULL && begins_with(path, under);
 }
 
 // The path of an open file; a file that was removed since has none.
@@ -79,7 +85,9 @@ static int meet(const char *name, const char *path) {
   const char *only = getenv("MISHAP_NAME");
   const char *at = getenv("MISHAP_AT");
   const char *kind = getenv("MISHAP_KIND");
-  if (!is_below(path) || (only != NULL && strcmp(only, name) != 0)) {
+  const char *counted = getenv("MISHAP_COUNTED");
+  if (!is_below(path) || (only != NULL && strcmp(only, name) != 0) ||
+      (counted != NULL && !begins_with(path, counted))) {
     return 0;
   }
   count++;
@@ -91,6 +99,8 @@ static int meet(const char *name, const char *path) {
     if (strcmp(kind, "powercut") == 0) {
       undo_all();
       kill(getpid(), SIGKILL);
+    } else if (strcmp(kind, "powercut-after") == 0) {
+      cuts_after = 1;
     } else if (strcmp(kind, "kill") == 0) {
       kill(getpid(), SIGKILL);
     } else if (strcmp(kind, "interrupt") == 0) {
@@ -117,6 +127,10 @@ static int meet(const char *name, const char *path) {
   const int saved = code ? code : errno;      \
   if (result >= 0 && is_below(path)) {        \
     keep;                                     \
+  }                                           \
+  if (cuts_after) {                           \
+    undo_all();                               \
+    kill(getpid(), SIGKILL);                  \
   }                                           \
   pthread_mutex_unlock(&lock);                \
   errno = saved;                              \

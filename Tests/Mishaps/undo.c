@@ -30,6 +30,8 @@ static struct {
   int is_dirty;
 } files[512];
 static int file_count;
+// A name that no file has, on the way of an exchange.
+static const char between[] = "/dev/null/between";
 
 static void remember(enum kind kind, const char *from, const char *to, unsigned int flags) {
   if (name_count == sizeof names / sizeof *names) {
@@ -44,15 +46,40 @@ static void remember(enum kind kind, const char *from, const char *to, unsigned 
 
 void undo_creation(const char *path) { remember(created, "", path, 0); }
 
-void undo_renaming(const char *from, const char *to, unsigned int flags) {
-  for (int i = 0; i < file_count; i++) {
-    const size_t size = strlen(from);
-    if (strncmp(files[i].path, from, size) == 0) {
-      char path[PATH_MAX];
-      snprintf(path, sizeof path, "%s%s", to, files[i].path + size);
-      strcpy(files[i].path, path);
+// Lets a path follow a renaming of itself or of a folder above it.
+static void follow(char *path, const char *from, const char *to) {
+  const size_t size = strlen(from);
+  char moved[PATH_MAX];
+  if (strncmp(path, from, size) == 0 && (path[size] == 0 || path[size] == '/')) {
+    if (snprintf(moved, sizeof moved, "%s%s", to, path + size) >= PATH_MAX) {
+      abort();
     }
+    strcpy(path, moved);
   }
+}
+
+// Where things are after a renaming; new names that are not durable move with their folder.
+static void follow_all(const char *from, const char *to, int count) {
+  for (int i = 0; i < file_count; i++) {
+    follow(files[i].path, from, to);
+  }
+  for (int i = 0; i < count; i++) {
+    follow(names[i].to, from, to);
+  }
+}
+
+static void follow_renaming(const char *from, const char *to, unsigned int flags, int count) {
+  if (flags & RENAME_EXCHANGE) {
+    follow_all(to, between, count);
+    follow_all(from, to, count);
+    follow_all(between, from, count);
+  } else {
+    follow_all(from, to, count);
+  }
+}
+
+void undo_renaming(const char *from, const char *to, unsigned int flags) {
+  follow_renaming(from, to, flags, name_count);
   remember(renamed, from, to, flags);
 }
 
@@ -131,6 +158,7 @@ void undo_all(void) {
       break;
     case renamed:
       REAL(renameat2)(AT_FDCWD, names[i].to, AT_FDCWD, names[i].from, names[i].flags);
+      follow_renaming(names[i].to, names[i].from, names[i].flags, i);
       break;
     case gone:
       break;

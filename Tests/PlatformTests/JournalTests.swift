@@ -7,6 +7,8 @@ import Testing
 @Suite struct JournalTests {
   /// The file of the journal of an output `out`.
   private let name = ".out.fathom-part/journal"
+  /// And of its copy.
+  private let copy = ".out.fathom-part/journal-copy"
 
   private func lines(in workspace: Workspace) throws -> [String] {
     try work(in: workspace).journal.lines
@@ -20,37 +22,114 @@ import Testing
     let workspace = try Workspace()
     do {
       let journal = try work(in: workspace).journal
-      journal.reserve(4096)
-      try journal.append(["one", "zwei ü"], isDurable: false)
+      try journal.reserve(4096)
+      try journal.append(["one", "zwei ü"])
       try journal.append([])
       try journal.append([""])
     }
     #expect(try lines(in: workspace) == ["one", "zwei ü", ""])
-    #expect(try contents(workspace.path(name)).count == 3 * 10 + "onezwei ü".utf8.count)
+    for path in [name, copy] {
+      #expect(try contents(workspace.path(path)).count == 3 * 10 + "onezwei ü".utf8.count)
+    }
   }
 
-  @Test func aTornLineAndWhatFollowsItCountForNothing() throws {
+  /// Each line is there as long as one of the two files has it; looking changes neither.
+  @Test func aLineThatOneHasIsNotLost() throws {
+    let workspace = try Workspace()
+    do { try work(in: workspace).journal.append(["first", "other", "third"]) }
+    let whole = try contents(workspace.path(name))
+    for path in [name, copy] {
+      for place in whole.indices {
+        var damaged = whole
+        damaged[place] ^= 4
+        for bytes in [damaged, Array(whole[..<place])] {
+          try workspace.write(path, bytes)
+          #expect(try lines(in: workspace) == ["first", "other", "third"], "\(path) at \(place)")
+          #expect(try contents(workspace.path(path)) == bytes)
+        }
+      }
+      do { try work(in: workspace).journal.repair() }
+      #expect(try contents(workspace.path(path)) == whole)
+    }
+  }
+
+  @Test func whatIsTornInBothCountsForNothing() throws {
     let workspace = try Workspace()
     do { try work(in: workspace).journal.append(["first", "other", "third"]) }
     let whole = try contents(workspace.path(name))
     for cut in whole.indices {
-      try workspace.write(name, whole[..<cut])
-      let found = try lines(in: workspace)
-      #expect(found == Array(["first", "other", "third"].prefix(cut / 15)), "cut at \(cut)")
-      #expect(try contents(workspace.path(name)).count == cut / 15 * 15)
+      for path in [name, copy] { try workspace.write(path, whole[..<cut]) }
+      let text = try JournalText(Array(whole[..<cut]), copy: Array(whole[..<cut]), file: "")
+      #expect(text.tornBytes == cut % 15 && text.gaps.isEmpty)
+      #expect(try lines(in: workspace) == Array(text.lines), "cut at \(cut)")
+      #expect(text.lines == Array(["first", "other", "third"].prefix(cut / 15)))
     }
+    do { try work(in: workspace).journal.append(["again"]) }
+    #expect(try lines(in: workspace) == ["first", "other", "again"])
+  }
+
+  /// What is damaged in both is told, and stays where it is; what follows is whole by itself.
+  @Test func aGapIsToldAndKept() throws {
+    let workspace = try Workspace()
+    do { try work(in: workspace).journal.append(["first", "other", "third"]) }
+    let whole = try contents(workspace.path(name))
     for place in whole.indices {
       var damaged = whole
       damaged[place] ^= 4
-      try workspace.write(name, damaged)
-      #expect(try lines(in: workspace).count == place / 15, "damaged at \(place)")
+      for path in [name, copy] { try workspace.write(path, damaged) }
+      let text = try work(in: workspace).journal.text
+      let line = place / 15
+      var expected = ["first", "other", "third"]
+      expected.remove(at: line)
+      #expect(text.lines == expected, "at \(place)")
+      #expect(text.hasHead == (line > 0))
+      if line < 2 {
+        #expect(text.gaps.map(\.offset) == [15 * line] && text.gaps.map(\.count) == [15])
+      } else {
+        #expect(text.gaps.isEmpty && text.tornBytes == 15)
+      }
+      do { try work(in: workspace).journal.append(["again"]) }
+      #expect(try lines(in: workspace) == expected + ["again"], "at \(place)")
     }
-    // A line of the same length in place of the damaged one must not wake the third.
-    var damaged = whole
-    damaged[20] ^= 1
-    try workspace.write(name, damaged)
-    do { try work(in: workspace).journal.append(["again"]) }
-    #expect(try lines(in: workspace) == ["first", "again"])
+  }
+
+  @Test func contradictionsAreRefused() throws {
+    let workspace = try Workspace()
+    do { try work(in: workspace).journal.append(["first", "other"]) }
+    let line = "\(CRC32C("wrong").text) wrong\n"
+    let whole = try contents(workspace.path(name))
+    try workspace.write(copy, whole[..<15] + Array(line.utf8))
+    let fault = #expect(throws: Fault.self) { try work(in: workspace) }
+    #expect(fault?.kind == .cannotCreate && fault?.offset == 15)
+    #expect(fault?.advice?.contains("fathom resume --status") == true)
+    #expect(try contents(workspace.path(name)) == whole)
+  }
+
+  /// Long lines without an end, and ends without lines, take no more than one look.
+  @Test func hostileJournalsAreReadQuickly() throws {
+    let long = [UInt8](repeating: UInt8(ascii: "0"), count: 4 << 20)
+    let short = Array(repeatElement(Array("00000000 \n".utf8), count: 400_000).joined())
+    for (one, other) in [(long, short), (short, long), (short, short), (long, long)] {
+      let text = try JournalText(one, copy: other, file: "")
+      #expect(text.lines.count == (one == long && other == long ? 0 : 400_000))
+    }
+    // The first line of the copy has no beginning at the place where the other one's lines end.
+    let mixed = try JournalText(short + long, copy: long + short, file: "")
+    #expect(mixed.lines.count == 799_999 && mixed.gaps.count == 1)
+  }
+
+  @Test func whatIsNoJournalIsRefused() throws {
+    let workspace = try Workspace()
+    do { try work(in: workspace).journal.append(["first"]) }
+    let files = FileManager.default
+    try files.linkItem(atPath: workspace.path(name), toPath: workspace.path("other"))
+    #expect(throws: Fault.self) { try work(in: workspace) }
+    try files.removeItem(atPath: workspace.path("other"))
+    #expect(try lines(in: workspace) == ["first"])
+    try files.removeItem(atPath: workspace.path(copy))
+    try files.createSymbolicLink(
+      atPath: workspace.path(copy), withDestinationPath: workspace.path(name))
+    #expect(throws: Fault.self) { try work(in: workspace) }
   }
 
   /// RFC 3720, B.4; the last one is the check value of the catalogue of parametrised CRCs.

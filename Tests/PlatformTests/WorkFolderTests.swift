@@ -67,6 +67,49 @@ import Testing
     #expect(try workspace.names().isEmpty)
   }
 
+  /// Whatever else the folder holds, nothing empties it; the run that has made it may remove it.
+  @Test(arguments: ["beginnings/model-1", "replaced/config.json", "output/a", "notes.txt"])
+  func whatMayBeTheOnlyCopyIsNotEmptied(file: String) throws {
+    let workspace = try Workspace()
+    let hidden = ".out.fathom-part"
+    try workspace.write("\(hidden)/\(file)", [1, 2, 3])
+    // An empty journal, one that is damaged, and one that is whole.
+    for journal in ["", "00000000 begun\n", "\(CRC32C("begun").text) begun\n"] {
+      try workspace.write("\(hidden)/journal", Array(journal.utf8))
+      let isProtected = !journal.hasPrefix(CRC32C("begun").text) || file.utf8.first != 0x6F
+      let needsNoCare = journal.hasPrefix(CRC32C("begun").text) && file == "notes.txt"
+      let folder = try work("out", workspace)
+      guard isProtected && !needsNoCare else {
+        try folder.requireNothingToLose()
+        continue
+      }
+      let fault = #expect(throws: Fault.self) { try folder.restart() }
+      #expect(fault?.kind == .cannotCreate && fault?.message == "is not emptied")
+      #expect(fault?.advice?.contains("fathom resume --status \(workspace.path(hidden))") == true)
+      #expect(try contents(workspace.path("\(hidden)/\(file)")) == [1, 2, 3])
+      #expect(try contents(workspace.path("\(hidden)/journal")) == Array(journal.utf8))
+    }
+    let folder = try work("out", workspace)
+    #expect(folder.remove())
+    #expect(try workspace.names().isEmpty)
+  }
+
+  /// A crash while the folder is being removed leaves nothing that would have to be kept.
+  @Test func whatIsBeingRemovedIsNotNeeded() throws {
+    let workspace = try Workspace()
+    do {
+      let folder = try work("out", workspace)
+      try folder.begin("begun")
+      try folder.keep(beginnings: [("model-1", { () throws(Fault) in [7] })])
+      #expect(throws: Fault.self) { try folder.restart() }
+      try folder.journal.append([WorkFolder.expendable])
+    }
+    let folder = try work("out", workspace)
+    #expect(folder.isExpendable)
+    try folder.restart()
+    #expect(try workspace.names(".out.fathom-part").allSatisfy { $0.hasPrefix("journal") })
+  }
+
   @Test func oneProcessAtATimeHasIt() throws {
     let workspace = try Workspace()
     let folder = try work("out", workspace)

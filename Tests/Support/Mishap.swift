@@ -12,16 +12,20 @@ public struct Mishap {
   public var name: String?
   /// The file that it happens to.
   public var target: String?
+  /// What the paths of the calls that are counted begin with.
+  public var counted: String?
 
   /// Names a mishap.
   public init(
-    _ kind: String, at call: Int, stays: Bool = false, name: String? = nil, target: String? = nil
+    _ kind: String, at call: Int, stays: Bool = false, name: String? = nil,
+    target: String? = nil, counted: String? = nil
   ) {
     self.kind = kind
     self.call = call
     self.stays = stays
     self.name = name
     self.target = target
+    self.counted = counted
   }
 
   /// The environment of a run in which it happens to files below `folder`.
@@ -32,6 +36,7 @@ public struct Mishap {
     environment["MISHAP_STAYS"] = stays ? "1" : nil
     environment["MISHAP_NAME"] = name
     environment["MISHAP_TARGET"] = target
+    environment["MISHAP_COUNTED"] = counted
     return environment
   }
 

@@ -6,13 +6,14 @@ from . import checkpoint
 from .calls import run_calls
 from .conversions import Setting, make_sources
 from .disks import run_disks, run_tight_disks
+from .journals import run_journals
 from .kills import run_kills
 
 SAMPLE = Path(__file__).resolve().parent.parent.parent / "Samples/tiny-fp8"
-PARTS = ("kills", "calls", "disks")
+PARTS = ("kills", "calls", "disks", "journals")
 
 
-def torture(report, folder, fathom, parts, kills, disks, step, seed):
+def torture(report, folder, fathom, parts, kills, disks, step, seed, journal_step=1):
     """Runs the parts asked for in a folder."""
     # Built beside the command.
     library = Path(fathom).resolve().parent / "libmishaps.so"
@@ -28,3 +29,6 @@ def torture(report, folder, fathom, parts, kills, disks, step, seed):
     if "disks" in parts:
         report.attempt("disks", run_disks, small, report, library, disks, seed)
         report.attempt("tight disks", run_tight_disks, medium, report)
+    if "journals" in parts:
+        report.attempt(
+            "journals", run_journals, small, report, library, SAMPLE, journal_step, seed)

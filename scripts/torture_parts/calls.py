@@ -42,8 +42,13 @@ def run_calls(setting, report, library, step, seed):
         count = len(lines)
         notes = [number for number, line in enumerate(lines)
                  if " fdatasync " in line and line.endswith("/journal")]
-        # The threads' calls come in another order each time, but not in a very different one.
-        safe = notes[1] + 30 if len(notes) > 1 else count
+        copies = sum(" fdatasync " in line and line.endswith("/journal-copy") for line in lines)
+        # A run that notes nothing has nothing to keep: that would pass for good.
+        report.check(f"{conversion.name}: notes are flushed, each twice",
+                     len(notes) > 5 and copies == len(notes), f"{len(notes)} and {copies}")
+        # The first line says what is begun. The threads' calls come in another order each time, but
+        # not in a very different one.
+        safe = notes[2] + 30 if len(notes) > 2 else 0
         tried = wrong = 0
         for kind, codes, stays in MISHAPS:
             for number in range(1 + chance.randrange(step), count + 1, step):

@@ -198,8 +198,10 @@ class Watcher:
         self.thread.join()
 
 
-def start(command, environment=None):
-    """Starts a command without waiting for it."""
+def start(command, environment=None, closed=False):
+    """Starts a command without waiting for it, perhaps with the descriptors 0 to 2 closed."""
+    if closed:
+        command = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, **(environment or {})})

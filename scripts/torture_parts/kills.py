@@ -1,15 +1,19 @@
-"""SIGKILL at random moments, each run resumed until it is done."""
+"""Signals at random moments, each run resumed until it is done."""
 
 import json
 import random
+import signal
 import time
 
 from .conversions import CONVERSIONS, Watcher, kill_after, noted_bytes, run, start
 from .conversions import unfinished, work_folder, wrong_outputs
 
 
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
 def run_kills(setting, report, count, seed):
-    """Kills `count` runs in all."""
+    """Ends `count` runs in all, each half of them without standard input, output and error."""
     chance = random.Random(seed)
     landed = resumed = saved = 0
     round_number = 0
@@ -23,11 +27,14 @@ def run_kills(setting, report, count, seed):
         with Watcher(place, reference) as watcher:
             kills = []
             for _ in range(chance.randint(1, 4)):
-                process = start(setting.command(conversion, place, "--resume"))
+                number = chance.choice(SIGNALS)
+                is_closed = chance.random() < 0.5
+                process = start(
+                    setting.command(conversion, place, "--resume"), closed=is_closed)
                 moment = chance.uniform(0, seconds)
-                if not kill_after(process, moment):
+                if not kill_after(process, moment, number):
                     break
-                kills.append(round(moment, 3))
+                kills.append(f"{moment:.3f} {number.name}{' closed' if is_closed else ''}")
                 landed += 1
                 wrong = wrong_outputs(place, reference)
                 if wrong:

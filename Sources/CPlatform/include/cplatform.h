@@ -25,9 +25,10 @@ uint32_t fathom_crc32c(const void *bytes, size_t count, int plain);
 /// CRC-32C of two messages one after the other, from those of both; `count` is the second's length.
 uint32_t fathom_crc32c_joined(uint32_t first, uint32_t second, uint64_t count);
 
-/// Locks an open file against other processes and does not wait; the lock ends with the process.
-/// Returns 0, EWOULDBLOCK where another one has it, or another errno value.
-int fathom_lock(int descriptor);
+/// Locks an open file and does not wait, against all other processes or against those that want it
+/// alone; the lock ends with the process. Returns 0, EWOULDBLOCK where another one has it, or another
+/// errno value.
+int fathom_lock(int descriptor, int alone);
 
 /// Reserves `count` bytes of disk after the end of a file, whose size stays. Returns 0 or an errno
 /// value.

@@ -107,13 +107,17 @@ extension WorkFolder {
     to destination: OutputPath, form: Form, _ body: (WorkFolder) throws(Fault) -> Result
   ) throws(Fault) -> Result {
     let work = try WorkFolder(for: destination, form: form)
-    guard work.journal.lines.isEmpty else {
-      throw Fault(
+    guard work.journal.lines.isEmpty || work.isExpendable else {
+      var fault = Fault(
         .cannotCreate, "has unfinished work of a conversion", file: destination.path,
         expected: "a name without, or that the conversion is ended with --resume", found: work.path)
+      fault.advice = work.advice
+      throw fault
     }
+    // Outside of what removes the folder in the end: what may be nowhere else stays.
+    try work.restart()
     do throws(Fault) {
-      try work.restart()
+      try work.begin(WorkFolder.expendable)
       try work.requireFree()
       let result = try body(work)
       try Interruption.check()

@@ -5,9 +5,9 @@ internal import Tensors
 /// What a conversion is: the same source, recipe and version give the same bytes.
 ///
 /// It stands at the head of a journal, so that unfinished work is continued by its like alone.
-struct ConversionIdentity: Equatable {
+struct ConversionIdentity: Sendable, Equatable {
   /// A file that tensors are read from, or that has a say in what becomes of them.
-  struct SourceFile: Equatable {
+  struct SourceFile: Sendable, Equatable {
     let name: String
     let size: Int
     /// When it was last written to: seconds since 1970 and nanoseconds.
@@ -27,7 +27,7 @@ struct ConversionIdentity: Equatable {
   let output: String
 
   /// The layout of journals that this program writes.
-  private static let layout = 1
+  static let layout = 2
 
   /// Describes what a plan does to a source.
   init(_ plan: Plan, _ source: SourceModel) {
@@ -68,11 +68,12 @@ struct ConversionIdentity: Equatable {
     return sum.text
   }
 
-  /// The identity with an earlier run's word on files that have been deleted since.
-  func filled(from earlier: ConversionIdentity, deleted: Set<String>) -> ConversionIdentity {
+  /// The identity with an earlier run's word on files that are gone since, whose beginnings alone
+  /// are there.
+  func filled(from earlier: ConversionIdentity, gone: Set<ExactText>) -> ConversionIdentity {
     var result = self
-    for (index, file) in source.enumerated() where deleted.contains(file.name) {
-      let other = earlier.source.first { $0.name == file.name }
+    for (index, file) in source.enumerated() where gone.contains(ExactText(file.name)) {
+      let other = earlier.source.first { ExactText($0.name) == ExactText(file.name) }
       if let other, other.tensors == file.tensors { result.source[index] = other }
     }
     return result
@@ -94,7 +95,7 @@ struct ConversionIdentity: Equatable {
       throw fault("recipe", one, other)
     }
     for file in earlier.source {
-      guard let now = source.first(where: { $0.name == file.name }) else {
+      guard let now = source.first(where: { ExactText($0.name) == ExactText(file.name) }) else {
         throw fault("source", file.name, "no such file")
       }
       guard now.size == file.size else {
@@ -140,7 +141,7 @@ extension ConversionIdentity.SourceFile {
 
 extension ConversionIdentity {
   /// The head of a journal, on one line.
-  var line: String {
+  func line(with origin: ConversionOrigin) -> String {
     let files = source.map { file in
       JSONValue.object([
         "name": .string(file.name), "bytes": .integer(file.size),
@@ -148,10 +149,13 @@ extension ConversionIdentity {
         "tensors": .string(file.tensors),
       ])
     }
-    return JSONValue.object([
+    var head: JSONObject = [
       "journal": .integer(Self.layout), "version": .string(version), "recipe": recipe,
       "source": .array(files), "output": .string(output),
-    ]).text(indent: nil)
+    ]
+    let more = origin.json
+    for key in more.keys { head[key] = more[key] }
+    return JSONValue.object(head).text(indent: nil)
   }
 
   /// Reads the head of a journal; nil where it is none that this program understands.
@@ -165,7 +169,7 @@ extension ConversionIdentity {
       guard case .string(let name) = file["name"], case .integer(let size) = file["bytes"],
         case .integer(let seconds) = file["seconds"],
         case .integer(let nanoseconds) = file["nanoseconds"],
-        case .string(let tensors) = file["tensors"]
+        case .string(let tensors) = file["tensors"], size >= 0
       else { return nil }
       source.append(
         SourceFile(

@@ -43,28 +43,25 @@ final class ConversionLog {
   /// Bytes that a hash takes there, and some more.
   private static let hashBytes = 96
 
-  /// Begins a journal, or goes on with one.
+  /// Goes on with a journal that has its first line.
   ///
   /// - Parameters:
   ///   - inventory: the source's files, which must stay as they are.
   ///   - release: which of them may be deleted when; nil where they stay.
-  ///   - kept: bytes of each file that an earlier run has noted; nil where there was none.
+  ///   - kept: bytes of each file that an earlier run has noted.
   /// - Throws: `.cannotCreate` or `.inputOutput` where the journal cannot be written.
   init(
-    _ work: WorkFolder, identity: ConversionIdentity, plan: Plan, inventory: Inventory,
-    release: SourceRelease?, interval: Int, kept: [Int]?
+    _ work: WorkFolder, plan: Plan, inventory: Inventory, release: SourceRelease?, interval: Int,
+    kept: [Int]
   ) throws(Fault) {
     self.work = work
     shards = inventory.shards
     self.interval = interval
     self.release = release
-    safe = kept ?? plan.layout.files.map { _ in 0 }
+    safe = kept
     let notes = plan.byteCount / interval + 2 * plan.layout.files.count + shards.count + 16
     let hashes = plan.recipe.writesManifest ? plan.tensors.count + inventory.tensors.count : 0
-    work.journal.reserve(
-      identity.line.utf8.count + notes * Self.lineBytes + hashes * Self.hashBytes)
-    // Nothing hangs on it before the first note, which flushes it too.
-    if kept == nil { try work.journal.append([identity.line], isDurable: false) }
+    try work.journal.reserve(notes * Self.lineBytes + hashes * Self.hashBytes)
   }
 
   /// Takes note of bytes that were written.

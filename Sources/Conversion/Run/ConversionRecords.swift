@@ -1,4 +1,5 @@
-internal import Platform
+internal import Formats
+public import Platform
 
 /// Bytes of an output file that are on the disk.
 struct WrittenSegment: Sendable, Hashable {
@@ -14,56 +15,85 @@ struct WrittenSegment: Sendable, Hashable {
 }
 
 /// What the journal of a conversion says.
-struct ConversionRecords {
+public struct ConversionRecords: Sendable {
   /// What was begun; nil where the journal holds nothing.
   private(set) var identity: ConversionIdentity?
+  /// By which command and where; nil where `identity` is.
+  private(set) var origin: ConversionOrigin?
   /// What was written of each file, in order and without gaps.
   private(set) var segments: [Int: [WrittenSegment]] = [:]
   /// Names of source files that have been, or may have been, deleted.
-  private(set) var deleted: Set<String> = []
+  private(set) var deleted: Set<ExactText> = []
   /// Hashes of tensors that passed by.
   private(set) var hashes: [ContentLedger.Record] = []
   /// Whether files may have their final names already.
   private(set) var isPlacing = false
+  /// Whether nothing of the work is needed any more.
+  private(set) var isExpendable = false
+  /// Whether lines are missing in the middle, so that others may not fit what is known.
+  private let hasGaps: Bool
+  /// Bytes that are safe.
+  public private(set) var byteCount = 0
 
   /// The line before a way of several steps to the final names.
   static let placing = #"{"placing":true}"#
 
-  /// Bytes that are safe.
-  var byteCount: Int { segments.values.joined().reduce(0) { $0 + $1.sum.count } }
-
   /// Whether throwing the work away would lose anything.
   var isWorthKeeping: Bool { byteCount > 0 || !deleted.isEmpty || isPlacing }
 
+  /// Reads both copies of a journal.
+  ///
+  /// - Throws: as the initializer from a text does, and where the copies contradict each other.
+  public init(journal: [UInt8], copy: [UInt8], file: String) throws(Fault) {
+    try self.init(JournalText(journal, copy: copy, file: file), file: file)
+  }
+
   /// Reads the lines of a journal.
   ///
-  /// - Throws: `.cannotCreate` where this program does not understand them.
-  init(_ journal: Journal) throws(Fault) {
-    for (number, line) in journal.lines.enumerated() {
-      let value = try JSONValue(parsing: Array(line.utf8), file: journal.path)
-      let isUnderstood: Bool
-      if number == 0 {
-        identity = ConversionIdentity(line: value)
-        isUnderstood = identity != nil
-      } else {
-        isUnderstood = take(value)
-      }
-      guard isUnderstood else {
+  /// - Throws: `.cannotCreate` where its first line is damaged, or where this program does not
+  ///   understand one.
+  init(_ text: JournalText, file: String) throws(Fault) {
+    hasGaps = !text.gaps.isEmpty
+    guard text.hasHead || text.lines.isEmpty else {
+      throw Fault(
+        .cannotCreate, "is damaged in both copies", file: file, offset: 0,
+        expected: "the line that says what was begun", found: "\(text.lines.count) later lines")
+    }
+    for (number, line) in text.lines.enumerated() {
+      guard try takes(line, isHead: number == 0, file: file) else {
         throw Fault(
-          .cannotCreate, "holds work of another version of fathom", file: journal.path,
-          expected: FathomVersion.text, found: "line \(number + 1): \(line)")
+          .cannotCreate, "holds a line that makes no sense", file: file,
+          expected: "what fathom \(FathomVersion.text) writes",
+          found: "line \(number + 1): \(line)")
       }
     }
   }
 
-  /// Takes a record in; returns whether it is one.
+  /// Takes a line in; returns whether it is a record that fits those before.
+  private mutating func takes(
+    _ line: String, isHead: Bool, file: String
+  ) throws(Fault) -> Bool {
+    isExpendable = line == WorkFolder.expendable
+    if isExpendable { return true }
+    guard let value = try? JSONValue(parsing: Array(line.utf8), file: file) else { return false }
+    guard isHead else { return take(value) }
+    if case .integer(let layout) = value["journal"], layout != ConversionIdentity.layout {
+      throw Fault(
+        .cannotCreate, "holds work of another version of fathom", file: file,
+        expected: "layout \(ConversionIdentity.layout)", found: "\(layout)")
+    }
+    identity = ConversionIdentity(line: value)
+    origin = ConversionOrigin(line: value)
+    return identity != nil && origin != nil
+  }
+
   private mutating func take(_ value: JSONValue) -> Bool {
     if value["placing"] == .bool(true) {
       isPlacing = true
       return true
     }
     if case .array(let names) = value["deleted"] {
-      for case .string(let name) in names { deleted.insert(name) }
+      for case .string(let name) in names { deleted.insert(ExactText(name)) }
       return true
     }
     if case .array(let items) = value["hashed"] {
@@ -74,16 +104,49 @@ struct ConversionRecords {
     guard let written = value["written"], case .integer(let file) = written["file"],
       case .integer(let start) = written["from"], case .integer(let count) = written["bytes"],
       case .string(let digits) = written["crc32c"], let sum = UInt32(digits, radix: 16),
-      file >= 0, start >= 0, count > 0, start <= Int.max - count
+      file >= 0, start >= 0, count > 0, !start.addingReportingOverflow(count).overflow
     else { return false }
+    return take(WrittenSegment(file: file, start: start, sum: CRC32C(value: sum, count: count)))
+  }
+
+  private mutating func take(_ segment: WrittenSegment) -> Bool {
+    var known = segments[segment.file] ?? []
+    let before = known.last?.end ?? 0
     // What a later run wrote anew takes the place of what it found to be damaged.
-    var known = segments[file] ?? []
-    while let last = known.last, last.end > start { known.removeLast() }
-    guard (known.last?.end ?? 0) == start else { return false }
-    known.append(
-      WrittenSegment(file: file, start: start, sum: CRC32C(value: sum, count: count)))
-    segments[file] = known
+    while let last = known.last, last.end > segment.start { known.removeLast() }
+    guard (known.last?.end ?? 0) == segment.start else {
+      // The line about what lies between may be one that is damaged.
+      return hasGaps && before < segment.start
+    }
+    let (total, overflow) = (byteCount - before).addingReportingOverflow(segment.end)
+    guard !overflow else { return false }
+    byteCount = total
+    known.append(segment)
+    segments[segment.file] = known
     return true
+  }
+
+  /// Throws `.cannotCreate` where the journal speaks of what the conversion does not have.
+  func requireFits(_ plan: Plan, sourceTensors: Int, file: String) throws(Fault) {
+    func fault(_ expected: String, _ found: String) -> Fault {
+      Fault(
+        .cannotCreate, "speaks of what the conversion does not have", file: file,
+        expected: expected, found: found)
+    }
+    let files = plan.layout.files
+    for (number, known) in segments {
+      guard number < files.count else { throw fault("\(files.count) files", "number \(number)") }
+      let (size, end) = (files[number].byteCount, known.last?.end ?? 0)
+      guard end <= size else {
+        throw fault("\(files[number].name) of \(size) bytes", "\(end) bytes")
+      }
+    }
+    for hash in hashes {
+      let count = hash.isSource ? sourceTensors : plan.tensors.count
+      guard (0..<count).contains(hash.tensor) else {
+        throw fault("\(count) tensors", "number \(hash.tensor)")
+      }
+    }
   }
 }
 

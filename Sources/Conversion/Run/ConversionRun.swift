@@ -21,22 +21,26 @@ struct ConversionRun {
   /// Does everything.
   func run(report: (ConversionProgress) -> Void) throws(Fault) -> ConversionResult {
     if options.freesSource { try SourceRelease.check(source) }
-    if options.resumes, try isFinished() { return try finished() }
+    if options.resumes, let compared = try comparedBytes() { return finished(compared: compared) }
     let work = try WorkFolder(for: destination, form: plan.form)
-    let identity = ConversionIdentity(plan, source)
-    let records = try ConversionRecords(work.journal)
-    let isResumed = try continues(records, identity, in: work)
+    let records = try records(of: work)
+    let isResumed = try continues(records, in: work)
     let (kept, log, ledger): (KeptWork, ConversionLog, ContentLedger?)
     do throws(Fault) {
-      kept =
-        isResumed
-        ? try KeptWork(plan, records: records, work: work, report: report) : KeptWork(plan)
+      var known = KeptWork(plan)
+      if isResumed {
+        known = try KeptWork(plan, records: records, work: work, report: report)
+        known.warn(of: work.journal)
+      }
       if !records.isPlacing { try work.requireFree() }
+      let release = try prepareRelease(kept: known)
+      if !isResumed { try begin(work) }
       log = try ConversionLog(
-        work, identity: identity, plan: plan, inventory: inventory,
-        release: prepareRelease(kept: kept, in: work), interval: options.interval,
-        kept: isResumed ? kept.bytes : nil)
-      ledger = try self.ledger(kept, records, work, isResumed: isResumed)
+        work, plan: plan, inventory: inventory, release: options.freesSource ? release : nil,
+        interval: options.interval, kept: known.bytes)
+      if options.freesSource { try keepBeginnings(in: work) }
+      ledger = try self.ledger(known, records, work, isResumed: isResumed)
+      kept = known
     } catch {
       // What an earlier run left stays for the next one.
       if isResumed { throw advising(error, keeping: records.byteCount, in: work) }
@@ -50,6 +54,25 @@ struct ConversionRun {
       with: writer, into: work, kept: kept, log: log, isResumed: isResumed, report: report)
   }
 
+  /// What the journal says.
+  ///
+  /// - Throws: `.cannotCreate` where it cannot be read, with the advice to look at it.
+  private func records(of work: WorkFolder) throws(Fault) -> ConversionRecords {
+    do throws(Fault) {
+      return try ConversionRecords(work.journal.text, file: work.journal.path)
+    } catch {
+      var fault = error
+      fault.advice = work.advice
+      throw fault
+    }
+  }
+
+  /// Says in the journal what is begun, before there is anything to keep.
+  private func begin(_ work: WorkFolder) throws(Fault) {
+    let origin = ConversionOrigin(plan, source, to: destination, command: options.command)
+    try work.begin(ConversionIdentity(plan, source).line(with: origin))
+  }
+
   /// Hashes that are known already; nil where nobody asks for them.
   private func ledger(
     _ kept: KeptWork, _ records: ConversionRecords, _ work: WorkFolder, isResumed: Bool
@@ -61,9 +84,7 @@ struct ConversionRun {
   }
 
   /// Looks whether there is room, and which shards may go on the way to make some.
-  private func prepareRelease(
-    kept: KeptWork, in work: WorkFolder
-  ) throws(Fault) -> SourceRelease? {
+  private func prepareRelease(kept: KeptWork) throws(Fault) -> SourceRelease {
     let release = SourceRelease(plan, inventory: inventory)
     if let shard = release.missing(kept: kept.bytes) {
       throw Fault(
@@ -75,41 +96,60 @@ struct ConversionRun {
       options.freesSource
         ? release.space(plan, kept: kept.bytes, interval: options.interval, folder: folder)
         : plan.byteCount - kept.byteCount, files: plan.files.count)
-    guard options.freesSource else { return nil }
+    return release
+  }
+
+  /// Keeps what says what is in shards, before they are deleted.
+  private func keepBeginnings(in work: WorkFolder) throws(Fault) {
     try work.keep(
       beginnings: inventory.shards.filter { !$0.file.isGone }.map { shard in
         (shard.name, { () throws(Fault) in try ShardStandIn.beginning(of: shard) })
       })
-    return release
   }
 
   /// Decides what becomes of an earlier run's work; returns whether it is continued.
+  ///
+  /// What may be nowhere else is continued or left as it is, whatever the options say: a shard of the
+  /// source that is gone, work whose files are getting their names, a journal that is damaged.
   private func continues(
-    _ records: ConversionRecords, _ identity: ConversionIdentity, in work: WorkFolder
+    _ records: ConversionRecords, in work: WorkFolder
   ) throws(Fault) -> Bool {
-    guard let earlier = records.identity, records.isWorthKeeping else {
+    guard let earlier = records.identity, !records.isExpendable else {
       try work.restart()
       return false
     }
-    // What was deleted of the source is in this work alone: nothing may throw it away.
-    let isOnlyCopy = !records.deleted.isEmpty
+    let gone = inventory.shards.filter(\.file.isStandIn).map { ExactText($0.name) }
+    let isOnlyCopy = !records.deleted.isEmpty || !gone.isEmpty
+    let mayGo = !isOnlyCopy && !records.isPlacing && (try? work.requireNothingToLose()) != nil
+    if mayGo, !records.isWorthKeeping {
+      try work.restart()
+      return false
+    }
     if options.resumes {
-      let now = identity.filled(from: earlier, deleted: records.deleted)
-      do throws(Fault) { try now.requireSame(as: earlier, path: work.path) } catch {
+      let now = ConversionIdentity(plan, source).filled(from: earlier, gone: Set(gone))
+      do throws(Fault) {
+        try now.requireSame(as: earlier, path: work.path)
+        try records.requireFits(
+          plan, sourceTensors: inventory.tensors.count, file: work.journal.path)
+      } catch {
         var fault = error
         fault.advice =
           isOnlyCopy
-          ? "do not remove \(work.path), which has what was in source files that are deleted"
-          : "remove \(work.path) to begin anew, or give --overwrite without --resume"
+          ? "do not remove \(work.path), which has what was in source files that are deleted; "
+            + work.look
+          : "remove \(work.path) to begin anew, or give --overwrite without --resume; "
+            + work.look
         throw fault
       }
       return true
     }
-    guard destination.mayReplace, !isOnlyCopy else {
-      throw Fault(
+    guard destination.mayReplace, mayGo else {
+      var fault = Fault(
         .cannotCreate, "has unfinished work of an earlier run", file: destination.path,
-        expected: "--resume to go on" + (isOnlyCopy ? "" : ", or --overwrite to begin anew"),
+        expected: "--resume to go on" + (mayGo ? ", or --overwrite to begin anew" : ""),
         found: "\(records.byteCount) bytes in \(work.path)")
+      fault.advice = mayGo ? work.look : work.advice
+      throw fault
     }
     try work.restart()
     return false
@@ -135,8 +175,8 @@ struct ConversionRun {
     }
     return ConversionResult(
       output: destination.path, bytesRead: writer.bytesRead, bytesWritten: writer.written,
-      bytesKept: kept.byteCount, isResumed: isResumed, deletedSourceFiles: log.deletedCount,
-      seconds: seconds,
+      bytesKept: kept.byteCount, isResumed: isResumed, bytesCompared: nil,
+      deletedSourceFiles: log.deletedCount, seconds: seconds,
       warnings: plan.warnings + kept.warnings
         + [log.remainder, leftover.map(ConversionRun.left)].compactMap { $0 })
   }
@@ -163,8 +203,8 @@ struct ConversionRun {
       "\(bytes) of \(plan.byteCount) bytes are kept in \(work.path): the same command with "
       + "--resume goes on from there; "
       + (gone > 0
-        ? "do not remove that folder, which has what was in \(gone) source files that are deleted"
-        : "remove that folder to give them up")
+        ? "do not remove that folder, which has what was in \(gone) source files that are deleted; "
+        : "remove that folder to give them up; ") + work.look
     return fault
   }
 
@@ -172,42 +212,8 @@ struct ConversionRun {
     for shard in inventory.shards { try shard.file.requireUnchanged() }
   }
 
-  private var seconds: Double {
+  var seconds: Double {
     let elapsed = (ContinuousClock.now - start).components
     return Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18
-  }
-
-  // MARK: An output that is complete
-
-  /// Whether the output stands under its name already.
-  ///
-  /// - Throws: `.cannotCreate` where something else does that may not be replaced.
-  private func isFinished() throws(Fault) -> Bool {
-    let output = FinishedOutput(plan: plan, source: source, destination: destination)
-    guard try output.isThere() else { return false }
-    guard let difference = try output.difference() else { return true }
-    guard destination.mayReplace else {
-      throw Fault(
-        .cannotCreate, "exists already and is not what this conversion gives",
-        file: destination.path, expected: "a new name, or --overwrite", found: difference)
-    }
-    return false
-  }
-
-  /// What is said of it; a crash after the last step may have left the folder of the work.
-  private func finished() throws(Fault) -> ConversionResult {
-    var leftover: String?
-    if try Folder.kind(of: destination.workPath) == .folder {
-      let work = try WorkFolder(for: destination, form: plan.form)
-      if !work.remove() { leftover = work.path }
-    }
-    return ConversionResult(
-      output: destination.path, bytesRead: 0, bytesWritten: 0, bytesKept: plan.byteCount,
-      isResumed: true, deletedSourceFiles: 0, seconds: seconds,
-      warnings: plan.warnings + [leftover.map(ConversionRun.left)].compactMap { $0 })
-  }
-
-  private static func left(_ path: String) -> String {
-    "the folder of unfinished work could not be removed: \(path)"
   }
 }

@@ -9,9 +9,20 @@ struct FinishedOutput {
   let source: SourceModel
   let destination: OutputPath
 
-  /// Tiles of weights that are made anew and compared; another model of the same shape differs in
-  /// nearly all of them.
-  private static let samples = 16
+  /// Bytes that were compared and are the same; sizes of files count for nothing.
+  private(set) var comparedBytes = 0
+
+  init(plan: Plan, source: SourceModel, destination: OutputPath) {
+    self.plan = plan
+    self.source = source
+    self.destination = destination
+  }
+
+  /// Tiles of weights that are made anew and compared, of a large output; another model of the same
+  /// shape differs in nearly all of them.
+  private static let samples = 64
+  /// An output that is not larger is made anew as a whole: that takes a second.
+  private static let smallOutput = 256 << 20
 
   /// Whether there is a file under each name.
   func isThere() throws(Fault) -> Bool {
@@ -21,11 +32,12 @@ struct FinishedOutput {
     return true
   }
 
-  /// Looks at sizes, headers, documents, side files and a sample of the weights.
+  /// Looks at sizes, headers, documents, side files and the weights, of which a sample must do where
+  /// they are large. Of the manifest only the size is looked at.
   ///
   /// - Returns: the first difference; nil where there is none.
   /// - Throws: `.inputOutput` where something cannot be read, `.interrupted`.
-  func difference() throws(Fault) -> String? {
+  mutating func difference() throws(Fault) -> String? {
     var weights: [InputFile] = []
     for planned in plan.files {
       let file = try InputFile(path: place(of: planned.name))
@@ -34,9 +46,14 @@ struct FinishedOutput {
       }
       if planned.kind == .weights { weights.append(file) }
     }
-    for (file, planned) in zip(weights, plan.layout.files)
-    where try file.read(at: 0, count: planned.header.count) != planned.header {
-      return "\(planned.name) has another header"
+    for (file, planned) in zip(weights, plan.layout.files) {
+      guard try file.read(at: 0, count: planned.header.count) == planned.header else {
+        return "\(planned.name) has another header"
+      }
+      comparedBytes += planned.header.count
+      guard try comparePadding(of: planned, in: file) else {
+        return "\(planned.name) differs between its tensors"
+      }
     }
     if let name = try differentDocument() { return "\(name) differs" }
     return try differentTensor(in: weights).map { "\($0) differs" }
@@ -48,13 +65,29 @@ struct FinishedOutput {
     return Folder.join(folder, name)
   }
 
+  /// Whether zeros stand where no tensor is.
+  private mutating func comparePadding(
+    of planned: OutputLayout.File, in file: InputFile
+  ) throws(Fault) -> Bool {
+    var end = planned.header.count
+    let tensors = zip(planned.offsets, planned.tensors.map { plan.tensors[$0].entry.byteCount })
+    for (start, count) in tensors.sorted(by: { $0.0 < $1.0 }) + [(planned.byteCount, 0)] {
+      if start > end {
+        let bytes = try file.read(at: end, count: start - end)
+        guard bytes.allSatisfy({ $0 == 0 }) else { return false }
+        comparedBytes += bytes.count
+      }
+      end = start + count
+    }
+    return true
+  }
+
   /// A small file whose contents are others.
-  private func differentDocument() throws(Fault) -> String? {
-    for document in plan.output.documents
-    where try InputFile.contents(of: place(of: document.name), limit: document.bytes.count)
-      != document.bytes
-    {
-      return document.name
+  private mutating func differentDocument() throws(Fault) -> String? {
+    for document in plan.output.documents {
+      let bytes = try InputFile.contents(of: place(of: document.name), limit: document.bytes.count)
+      guard bytes == document.bytes else { return document.name }
+      comparedBytes += bytes.count
     }
     for side in plan.output.sideFiles {
       let (one, other) = (
@@ -67,17 +100,20 @@ struct FinishedOutput {
         guard try one.read(at: start, count: count) == other.read(at: start, count: count) else {
           return side.name
         }
+        comparedBytes += count
       }
     }
     return nil
   }
 
   /// A tensor of the sample whose bytes are others.
-  private func differentTensor(in files: [InputFile]) throws(Fault) -> String? {
+  private mutating func differentTensor(in files: [InputFile]) throws(Fault) -> String? {
     let producer = TileProducer(plan, inventory: source.checkpoint.inventory)
     let tiles = TileQueue(plan)
-    let count = min(FinishedOutput.samples, tiles.count)
+    let isSmall = plan.byteCount <= FinishedOutput.smallOutput
+    let count = isSmall ? tiles.count : min(FinishedOutput.samples, tiles.count)
     let found = Guarded<String?>(nil)
+    let compared = Guarded(0)
     let (plan, inventory) = (plan, source.checkpoint.inventory)
     try Workers.run(threads: plan.buffers.threads, count: count) { worker, item throws(Fault) in
       // Evenly spread, the last one included.
@@ -91,7 +127,9 @@ struct FinishedOutput {
       guard written.elementsEqual(slot.bytes[..<size]) else {
         return found.withLock { $0 = $0 ?? tensor.entry.name }
       }
+      compared.withLock { $0 += size }
     }
+    comparedBytes += compared.withLock { $0 }
     return found.withLock { $0 }
   }
 }

@@ -47,6 +47,18 @@ struct KeptWork {
     if records.isPlacing { try countFinished(plan, work: work) }
   }
 
+  /// Says what was found of the journal, where that was damaged.
+  mutating func warn(of journal: Journal) {
+    for gap in journal.text.gaps {
+      warnings.append(
+        "\(journal.path) is damaged at byte \(gap.offset) in both copies: what \(gap.count) bytes "
+          + "said is not known, and is found out or done anew")
+    }
+    if journal.wasDamaged, journal.text.gaps.isEmpty {
+      warnings.append("\(journal.path) or its copy was damaged and is repaired from the other")
+    }
+  }
+
   /// A file where it grew, or under its final name where it may have that already.
   static func find(
     _ file: OutputLayout.File, work: WorkFolder, isPlacing: Bool

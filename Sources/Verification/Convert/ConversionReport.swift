@@ -4,7 +4,7 @@ public import Platform
 extension ConversionResult {
   /// The document of schema `fathom.convert/1`.
   public func json(of plan: Plan) -> JSONValue {
-    .object([
+    var object: JSONObject = [
       "schema": .string("fathom.convert/1"), "output": .string(output),
       "files": .array(
         plan.files.map {
@@ -19,14 +19,42 @@ extension ConversionResult {
       "seconds": .number(seconds),
       "warnings": .array(warnings.map { .string($0) }),
       "lost": .array(plan.lost.map { .string($0) }),
-    ])
+    ]
+    if let bytesCompared {
+      object["compared"] = .object([
+        "bytes": .integer(bytesCompared), "of": .integer(comparableBytes(of: plan)),
+      ])
+    }
+    return .object(object)
+  }
+
+  /// Bytes of all files but the manifest, whose contents only reading everything tells.
+  private func comparableBytes(of plan: Plan) -> Int {
+    plan.files.filter { $0.kind != .manifest }.reduce(0) { $0 + $1.byteCount }
+  }
+
+  /// What is said of an output that was there already: what was compared, and what was not.
+  private func text(of plan: Plan, compared: Int) -> String {
+    let total = comparableBytes(of: plan)
+    let manifest = plan.files.first { $0.kind == .manifest }?.name
+    var text = "\(output.printable): is there already. "
+    if compared == total {
+      text += "Complete: all \(Quantity.bytes(total))"
+      if let manifest { text += " but \(manifest.printable), of which the size is right," }
+      return text + " were compared with what this command writes, and are the same\n"
+    }
+    text +=
+      "Files, sizes, headers and small files are what this command writes, and so is a sample: "
+      + "\(Quantity.bytes(compared)) of \(Quantity.bytes(total)) were compared. The rest was not read: "
+    text +=
+      manifest == nil
+      ? "fathom validate --deep looks at it" : "fathom validate --manifest reads all of it"
+    return text + "\n"
   }
 
   /// The result in a few lines.
   public func text(of plan: Plan) -> String {
-    if isResumed, bytesWritten == 0 {
-      return "\(output.printable): complete, \(Quantity.bytes(bytesKept)) written before\n"
-    }
+    if let bytesCompared { return text(of: plan, compared: bytesCompared) }
     let rate = Int(Double(bytesWritten) / max(seconds, 0.001))
     let before = isResumed ? ", \(Quantity.bytes(bytesKept)) before" : ""
     let deleted =

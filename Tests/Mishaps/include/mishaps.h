@@ -11,9 +11,11 @@
 /// - `truncate`, `overwrite`: half of the file `MISHAP_TARGET` goes, or its last byte changes;
 /// - `interrupt`: the process gets SIGINT before it;
 /// - `powercut`: the process ends before it, and everything that was not flushed is undone:
-///   bytes of files, new files and folders, new names.
+///   bytes of files, new files and folders, new names;
+/// - `powercut-after`: the same when the call is over.
 ///
-/// `MISHAP_NAME` counts the calls of one name alone, which may be `pread` as well. With `MISHAP_ROOMY` a disk seems to have room
+/// `MISHAP_NAME` counts the calls of one name alone, which may be `pread` as well, `MISHAP_COUNTED` those for paths alone that
+/// begin so. With `MISHAP_ROOMY` a disk seems to have room
 /// for everything until it is full.
 void fathom_mishaps(void);
 

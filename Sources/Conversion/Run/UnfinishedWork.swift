@@ -1,0 +1,156 @@
+internal import Formats
+public import Platform
+
+/// What a run that was interrupted has left, looked at without touching it.
+public struct UnfinishedWork: Sendable, Hashable {
+  /// What can be done with it.
+  public enum State: String, Sendable {
+    /// The conversion can go on.
+    case resumable
+    /// Another run is at work in it.
+    case running
+    /// What was begun is not known any more.
+    case damaged
+    /// Nothing in it is needed.
+    case expendable
+  }
+
+  /// A file that tensors are read from.
+  public struct SourceFile: Sendable, Hashable {
+    /// Its name.
+    public let name: String
+    /// Its size.
+    public let byteCount: Int
+    /// Whether it is where it was.
+    public let isThere: Bool
+    /// Whether the journal says that it has been, or was about to be, deleted.
+    public let isNotedAsDeleted: Bool
+    /// Whether the headers that a resumed run plans from are kept.
+    public let hasBeginning: Bool
+
+    /// Whether what was in it is in the work alone.
+    public var isGone: Bool { !isThere && (isNotedAsDeleted || hasBeginning) }
+  }
+
+  /// A file of weights that is written.
+  public struct OutputFile: Sendable, Hashable {
+    /// Its name.
+    public let name: String
+    /// Its size when it is complete.
+    public let byteCount: Int
+    /// Bytes from its start that the journal calls safe.
+    public let safeBytes: Int
+  }
+
+  /// The hidden folder.
+  public let folder: String
+  /// What can be done.
+  public let state: State
+  /// The version of the program that began it; nil where that is not known.
+  public let version: String?
+  /// What was asked for; nil where that is not known.
+  public let recipe: JSONValue?
+  /// By which command and where; nil where that is not known.
+  public let origin: ConversionOrigin?
+  /// The files of the source.
+  public let source: [SourceFile]
+  /// The files of the output.
+  public let output: [OutputFile]
+  /// Whether the folder may hold what is nowhere else, so that no command empties it.
+  public let isProtected: Bool
+  /// What is wrong with the journal, a line each.
+  public let problems: [String]
+
+  /// Bytes that are safe.
+  public var safeBytes: Int { output.reduce(0) { $0 + $1.safeBytes } }
+  /// Source files whose contents are here alone.
+  public var gone: [SourceFile] { source.filter(\.isGone) }
+
+  /// Looks at what stands at a path.
+  ///
+  /// - Parameter path: the hidden folder, or the name of the output.
+  /// - Throws: `.notFound` where there is no unfinished work, `.inputOutput` where it cannot be read.
+  public init(at path: String) throws(Fault) {
+    folder = try UnfinishedWork.folder(for: path)
+    var problems: [String] = []
+    var records: ConversionRecords?
+    var isClaimed = false
+    var text = JournalText()
+    do throws(Fault) {
+      if let journal = try Journal.look(in: folder) { (text, isClaimed) = journal }
+      records = try ConversionRecords(text, file: Folder.join(folder, "journal"))
+    } catch {
+      guard error.kind == .cannotCreate else { throw error }
+      problems.append(error.description)
+    }
+    if problems.isEmpty, text.lines.isEmpty { problems.append("the journal is empty") }
+    problems += text.gaps.map {
+      "\($0.count) bytes at byte \($0.offset) are damaged in both copies of the journal"
+    }
+    let identity = records?.identity
+    version = identity?.version
+    recipe = identity?.recipe
+    origin = records?.origin
+    let beginnings = Folder.join(folder, WorkFolder.beginningsName)
+    source = try UnfinishedWork.source(records, in: beginnings)
+    output = UnfinishedWork.output(records)
+    isProtected = try UnfinishedWork.isProtected(folder, text, records)
+    self.problems = problems
+    state =
+      if isClaimed {
+        .running
+      } else if records?.isExpendable == true {
+        .expendable
+      } else {
+        identity == nil ? .damaged : .resumable
+      }
+  }
+
+  /// The hidden folder that a path means.
+  private static func folder(for path: String) throws(Fault) -> String {
+    if try Folder.kind(of: path) == .folder,
+      Folder.name(of: path).utf8.suffix(WorkFolder.suffix.utf8.count).elementsEqual(
+        WorkFolder.suffix.utf8)
+    {
+      return path
+    }
+    let destination = try? OutputPath(path, overwrite: true)
+    if let work = destination?.workPath, try Folder.kind(of: work) == .folder { return work }
+    throw Fault(
+      .notFound, "has no unfinished work", file: path,
+      expected: "the name of an output, or a folder .NAME\(WorkFolder.suffix)")
+  }
+
+  private static func source(
+    _ records: ConversionRecords?, in beginnings: String
+  ) throws(Fault) -> [SourceFile] {
+    guard let records, let origin = records.origin else { return [] }
+    var files: [SourceFile] = []
+    for file in records.identity?.source ?? [] {
+      files.append(
+        SourceFile(
+          name: file.name, byteCount: file.size,
+          isThere: try Folder.kind(of: Folder.join(origin.source, file.name)) == .file,
+          isNotedAsDeleted: records.deleted.contains(ExactText(file.name)),
+          hasBeginning: try Folder.kind(of: Folder.join(beginnings, file.name)) == .file))
+    }
+    return files
+  }
+
+  private static func output(_ records: ConversionRecords?) -> [OutputFile] {
+    guard let records, let origin = records.origin else { return [] }
+    return origin.files.enumerated().map { number, file in
+      OutputFile(
+        name: file.name, byteCount: file.byteCount,
+        safeBytes: min(file.byteCount, records.segments[number]?.last?.end ?? 0))
+    }
+  }
+
+  private static func isProtected(
+    _ folder: String, _ text: JournalText, _ records: ConversionRecords?
+  ) throws(Fault) -> Bool {
+    guard let records else { return true }
+    if records.isPlacing || !records.deleted.isEmpty { return true }
+    return try WorkFolder.loss(in: folder, text) != nil
+  }
+}
