@@ -112,6 +112,7 @@ private struct JSONScan {
   var isBareNumber = false
   private var values = 0
   private var arrays = 0
+  private var members = 0
   private let limits: JSONLimits
 
   init(_ bytes: [UInt8], limits: JSONLimits) throws(Fault) {
@@ -155,11 +156,14 @@ private struct JSONScan {
   }
 
   private func requireRoom(at position: Int) throws(Fault) {
-    guard values <= limits.values, arrays <= limits.arrays, objects.count <= limits.objects else {
+    guard values <= limits.values, arrays <= limits.arrays, objects.count <= limits.objects,
+      members <= limits.members
+    else {
       throw Fault(
         .malformed, "has more values than may be read", offset: UInt64(position),
         expected:
-          "at most \(limits.values), of them \(limits.arrays) arrays and \(limits.objects) objects")
+          "at most \(limits.values), of them \(limits.arrays) arrays and \(limits.objects) objects "
+          + "of \(limits.members) members")
     }
   }
 
@@ -174,6 +178,7 @@ private struct JSONScan {
       _ = try cursor.string()
       try cursor.expect(UInt8(ascii: ":"))
       objects[index].members += 1
+      members += 1
       try value(&cursor, in: bytes, depth: depth + 1)
     } while cursor.take(UInt8(ascii: ","))
     try cursor.expect(UInt8(ascii: "}"))
