@@ -23,7 +23,7 @@ public struct JSONLimits: Sendable, Hashable {
   /// object for each of its thousand added tokens, and in another spelling 130,000 arrays; Kimi-K2 has
   /// 164,000 words.
   public static let tokenizer = JSONLimits(
-    values: 1_000_000, arrays: 400_000, objects: 20_000, members: 400_000)
+    values: 1_000_000, arrays: 400_000, objects: 50_000, members: 400_000)
 
   /// Lists that grow with what was done, and are read alone.
   public static let list = JSONLimits(
