@@ -65,6 +65,9 @@ let package = Package(
       name: "ParserEntries",
       dependencies: ["Tensors", "Platform", "Formats", "Models", "Conversion", "Verification"],
       path: "Fuzz/Entries", swiftSettings: strict),
+    .executableTarget(
+      name: "read-inputs", dependencies: ["ParserEntries"], path: "Fuzz/Reader",
+      swiftSettings: strict),
     .target(name: "Mishaps", path: "Tests/Mishaps", linkerSettings: [.linkedLibrary("dl")]),
     .executableTarget(
       name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
@@ -87,7 +90,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["Support", "Tensors", "Platform", "fathom", "Mishaps"],
+      name: "CommandTests",
+      dependencies: ["Support", "Tensors", "Platform", "fathom", "read-inputs", "Mishaps"],
       exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
@@ -129,7 +133,8 @@ if Context.environment["FATHOM_FUZZ"] != nil {
   }
   package.targets += [
     "chat-template", "compressed-config", "config", "fixture", "gguf", "hash-list", "importance",
-    "mlx-config", "native-config", "packed", "pattern", "recipe", "safetensors-header",
+    "journal", "manifest", "mlx-config", "native-config", "packed", "pattern", "recipe",
+    "safetensors-header",
     "safetensors-index", "thresholds", "token-ids", "tokenizer",
   ].map {
     .executableTarget(

@@ -285,6 +285,55 @@ def hash_lists():
         {"name": "a.weight", "type": "BF16", "shape": [2, 3], "hash": digest}]})
 
 
+def journals():
+    """Both copies with a NUL between them; lines that get their checksums from the target."""
+    digest = hashlib.sha256(b"").hexdigest()
+    head = encoded({
+        "journal": 2, "version": "0.1.0", "recipe": {"to": "gguf"},
+        "source": [{"name": "m.safetensors", "bytes": 9, "seconds": 1, "nanoseconds": 2,
+                    "tensors": "00000000"}],
+        "output": "00000000", "from": "/m", "to": "/o", "in": "/", "command": ["convert"],
+        "files": [{"name": "o.gguf", "bytes": 99}]})
+    lines = [head, b'{"written":{"file":0,"from":0,"bytes":64,"crc32c":"0a0b0c0d"}}',
+             encoded({"hashed": [["source", 0, digest], ["output", 1, digest]]}),
+             b'{"deleted":["m.safetensors"]}',
+             b'{"written":{"file":0,"from":64,"bytes":35,"crc32c":"0a0b0c0d"}}', b'{"placing":true}']
+    whole = b"".join(b"%08x %s\n" % (crc32c(line), line) for line in lines)
+    yield whole
+    yield b"\n".join(lines)
+    yield b"\n".join(lines[:3]) + b"\0" + b"\n".join(lines)
+    for place in (4, 500, len(whole) - 3):
+        damaged = bytearray(whole)
+        damaged[place] ^= 4
+        yield bytes(damaged) + b"\0" + whole
+        yield bytes(damaged)
+    yield whole[:-9] + b"\0" + whole[:400]
+    yield b"\n".join(lines).replace(b'"from":64', b'"from":9223372036854775807')
+
+
+def manifests():
+    """One of each kind of entry, one with the same names in other normal forms, and cut ones."""
+    digest = hashlib.sha256(b"").hexdigest()
+    source = [{"name": "a.weight", "type": "BF16", "shape": [2, 3], "bytes": 12, "hash": digest},
+              {"name": "b", "type": "F32", "shape": [], "bytes": 4, "hash": None}]
+    made = {"name": "a.weight", "type": "Q8_0", "shape": [2, 32], "bytes": 68, "hash": digest,
+            "from": ["a.weight"], "reason": "--quant"}
+    whole = {
+        "schema": "fathom.manifest/1", "tool": {"name": "fathom", "version": "1"},
+        "recipe": {"to": "gguf"}, "source": {"name": "m", "tensors": source},
+        "output": {"checkpoint": digest, "tensors": [made],
+                   "files": [{"name": "m.gguf", "bytes": 99, "hash": None},
+                             {"name": "config.json", "bytes": 2, "hash": digest}]}}
+    text = encoded(whole)
+    yield text
+    yield text[:-40]
+    yield text.replace(b"a.weight", "e\u0301".encode())
+    yield text.replace(b"config.json", b"../config.json")
+    yield text.replace(b'"shape": [2, 3]', b'"shape": [9223372036854775807, 2]')
+    yield encoded({**whole, "source": {"name": "m", "tensors": source * 2}})
+    yield encoded({**whole, "schema": "fathom.manifest/2"})
+
+
 def token_ids():
     """Ids in all three ways."""
     yield from (b"[1, 2, 3]", b"[[1], [2, 3]]")
@@ -295,7 +344,9 @@ def token_ids():
 TARGETS = {
     "chat-template": chat_templates, "compressed-config": compressed_configs,
     "config": lambda: files(SAMPLES, "config.json"), "fixture": fixtures, "gguf": gguf_files,
-    "hash-list": hash_lists, "importance": importance, "mlx-config": mlx_configs,
+    "hash-list": hash_lists, "importance": importance, "journal": journals,
+    "manifest": manifests,
+    "mlx-config": mlx_configs,
     "native-config": native_configs, "packed": packed_files, "pattern": patterns,
     "recipe": recipes,
     "safetensors-header": safetensors_headers, "safetensors-index": indexes,

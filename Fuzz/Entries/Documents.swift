@@ -33,6 +33,41 @@ extension ParserEntry {
     _ = try HashList(path: input.path)
   }
 
+  /// The manifest of a conversion, also as a list of the hashes of its source.
+  public static let manifest = ParserEntry("manifest") { (input) throws(Fault) in
+    _ = try refused { () throws(Fault) in try HashList(path: input.path) }
+    _ = try ManifestFile(path: input.path)
+  }
+
+  /// The journal of a conversion: both copies, with a NUL between them, or one for both. Lines that
+  /// do not begin as those of a journal do get their checksums, which no mutation could reach.
+  public static let journal = ParserEntry("journal") { (input) throws(Fault) in
+    let halves = input.halves
+    let (one, other) = (summed(halves.first), summed(halves.second))
+    do throws(Fault) {
+      let records = try ConversionRecords(
+        journal: one, copy: other.isEmpty ? one : other, file: "journal")
+      precondition(records.byteCount >= 0)
+    } catch {
+      // What is wrong with a journal keeps the output from being made.
+      guard error.kind == .cannotCreate else { throw error }
+      throw Fault(
+        .malformed, error.message, file: error.file, offset: error.offset,
+        expected: error.expected, found: error.found)
+    }
+  }
+
+  /// Lines behind their checksums.
+  private static func summed(_ text: [UInt8]) -> [UInt8] {
+    let isSummed = text.prefix(9).count == 9 && text[8] == UInt8(ascii: " ")
+    guard !text.isEmpty, !isSummed else { return text }
+    return text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).flatMap {
+      line -> [UInt8] in
+      let sum = line.withUnsafeBytes { CRC32C($0) }
+      return Array("\(sum.text) ".utf8) + line + [UInt8(ascii: "\n")]
+    }
+  }
+
   /// Token ids, as JSON or as a safetensors file.
   public static let tokenIDs = ParserEntry("token-ids") { (input) throws(Fault) in
     _ = try TokenInput.read(input.path)

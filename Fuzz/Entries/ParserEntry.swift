@@ -49,6 +49,7 @@ extension ParserEntry {
   public static let all: [ParserEntry] = [
     safetensorsHeader, safetensorsIndex, config, nativeConfig, compressedConfig, mlxConfig,
     tokenizer, chatTemplate, pattern, gguf, importance, recipe, fixture, thresholds, hashList,
+    manifest, journal,
     tokenIDs, packed,
   ]
 }

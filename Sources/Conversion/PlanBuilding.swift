@@ -14,6 +14,7 @@ extension Plan {
   ) throws(Fault) {
     self.recipe = recipe
     var output = try recipe.target.output(of: source, recipe)
+    try output.layout.requireReadable()
     if let growth = output.growth(over: source.checkpoint.inventory) {
       output.warnings.append(growth)
     }

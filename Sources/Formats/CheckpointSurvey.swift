@@ -51,23 +51,25 @@ public struct CheckpointSurvey: Sendable {
     let name = try CheckpointSurvey.configName(in: files, beside: candidates)
     let configBytes = try files.open(name).contents(limit: CheckpointSurvey.configLimit)
     configFile = files.place(of: name)
-    config = try JSONValue(parsing: configBytes, file: configFile)
+    config = try JSONValue(parsing: configBytes, file: configFile, limits: .document)
+    let budget = ModelBudget()
+    try budget.files.take(candidates.count, for: path)
     let reader = ShardReader(
       folder: files, names: candidates,
-      indexFile: isFile ? nil : try files.find(SafetensorsIndex.fileName), standIns: kept)
+      indexFile: isFile ? nil : try files.find(SafetensorsIndex.fileName), standIns: kept,
+      budget: budget)
     try reader.run(threads: threads)
     index = reader.index
     let mentioned = index?.files ?? []
     foreignFiles = mentioned.filter { !Folder.isPlain($0) }
     let known = Set(candidates)
     let others = mentioned.filter { Folder.isPlain($0) && !known.contains($0) }
+    try budget.files.take(others.count, for: path)
+    let implied = try ShardNames.missing(candidates + others, in: files.path, within: budget)
     let rest = ShardReader(
-      folder: files, names: others + ShardNames.missing(candidates + others), indexFile: nil,
-      standIns: kept)
+      folder: files, names: others + implied, indexFile: nil, standIns: kept, budget: budget)
     try rest.run(threads: threads)
-    shards = (reader.states + rest.states).sorted {
-      $0.name < $1.name
-    }
+    shards = (reader.states + rest.states).sorted { $0.name < $1.name }
   }
 
   /// Whether the files are DeepSeek's model-parallel shards: they are called so, and no tensor has a
@@ -146,7 +148,9 @@ enum ShardNames {
     let digits: Int
 
     init?(_ name: ExactText) {
-      guard let stem = name.without(suffix: ".safetensors") else { return nil }
+      guard name.utf8.count <= ShardNames.lengthLimit,
+        let stem = name.without(suffix: ".safetensors")
+      else { return nil }
       let parts = stem.split(separator: "-")
       guard parts.count >= 4, parts[parts.count - 2] == "of",
         let number = Int(parts[parts.count - 3].text), let total = Int(parts[parts.count - 1].text),
@@ -170,17 +174,26 @@ enum ShardNames {
     return names.filter { $0.hasSuffix(".safetensors") }
   }
 
-  /// Names that a numbered set lacks: 3 of 163 implies the other 162.
-  static func missing(_ names: [ExactText]) -> [ExactText] {
-    var sets: [String: (first: Numbered, numbers: Set<Int>)] = [:]
+  /// Bytes that a file's name may have on any system: what is longer names no file, and would be
+  /// repeated for each file of its set.
+  private static let lengthLimit = 255
+
+  /// Names that numbered sets lack: 3 of 163 implies the other 162.
+  ///
+  /// - Throws: `.malformed` where all sets together lack more than a model may have: a short name
+  ///   can claim any total, and an index can name many.
+  static func missing(
+    _ names: [ExactText], in folder: String, within budget: ModelBudget
+  ) throws(Fault) -> [ExactText] {
+    var sets: [ExactText: (first: Numbered, numbers: Set<Int>)] = [:]
     for name in names {
       guard let parts = Numbered(name) else { continue }
       sets["\(parts.stem)/\(parts.total)", default: (parts, [])].numbers.insert(parts.number)
     }
-    var missing = NativeShardName.missing(names)
+    var missing = try NativeShardName.missing(names, in: folder, within: budget)
     for (first, numbers) in sets.values where numbers.count < first.total {
-      // A name can claim any total: beyond this, list none rather than a million.
-      guard first.total <= 10_000 else { continue }
+      try budget.files.take(
+        first.total - numbers.count, for: Folder.join(folder, name(first, number: first.number)))
       for number in 1...first.total where !numbers.contains(number) {
         missing.append(name(first, number: number))
       }

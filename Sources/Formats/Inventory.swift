@@ -113,7 +113,7 @@ public struct Inventory: Sendable {
   }
 
   /// Tensors that a checkpoint may have: ten times those of DeepSeek-V3.
-  private static let tensorLimit = 1_000_000
+  static let tensorLimit = 1_000_000
 
   /// Throws `.malformed` where so many tensors would be too many, so that headers cannot fill memory.
   static func requireRoom(for count: Int) throws(Fault) {

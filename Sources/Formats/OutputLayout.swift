@@ -69,6 +69,23 @@ public struct OutputLayout: Sendable {
   /// Bytes of all tensors.
   public let totalSize: Int
 
+  /// Throws where a file of this layout, or all of them together, could not be read again.
+  ///
+  /// - Throws: `.malformed` with the file's name.
+  public func requireReadable() throws(Fault) {
+    let budget = ModelBudget()
+    for file in files {
+      try budget.tensors.take(file.tensors.count, for: file.name.text)
+      try budget.files.take(1, for: file.name.text)
+      if file.header.starts(with: GGUFHeader.magic) {
+        try GGUFHeader.requireReadable(file)
+      } else {
+        try budget.headerBytes.take(file.header.count, for: file.name.text)
+        try SafetensorsHeader.requireReadable(file.header, file: file.name.text)
+      }
+    }
+  }
+
   /// Adds the sizes of all tensors up.
   ///
   /// - Returns: nil where they overflow; the tensor at which they do is `overflow`.

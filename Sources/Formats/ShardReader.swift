@@ -1,6 +1,5 @@
 internal import Locks
 internal import Platform
-internal import Synchronization
 
 /// Reads the headers of many files, and the index beside them, on several threads.
 final class ShardReader: Sendable {
@@ -9,13 +8,18 @@ final class ShardReader: Sendable {
   private let indexFile: InputFile?
   private let standIns: InputFolder?
   private let results: Guarded<[CheckpointSurvey.ShardState?]>
-  /// Tensors read so far: all files together may not have more than a checkpoint may.
-  private let tensorCount = Atomic(0)
+  private let budget: ModelBudget
   private let indexResult = Guarded<SafetensorsIndex?>(nil)
 
-  /// - Parameter standIns: a folder with the beginnings of files that are gone.
-  init(folder: InputFolder, names: [ExactText], indexFile: InputFile?, standIns: InputFolder?) {
+  /// - Parameters:
+  ///   - standIns: a folder with the beginnings of files that are gone.
+  ///   - budget: what all files of the model share.
+  init(
+    folder: InputFolder, names: [ExactText], indexFile: InputFile?, standIns: InputFolder?,
+    budget: ModelBudget
+  ) {
     self.folder = folder
+    self.budget = budget
     self.standIns = standIns
     self.names = names
     self.indexFile = indexFile
@@ -48,18 +52,17 @@ final class ShardReader: Sendable {
   private func state(of item: Int) -> CheckpointSurvey.ShardState {
     do throws(Fault) {
       let name = names[item]
-      guard let stored = try folder.find(name) else { return try standIn(for: name.text, shard: item) }
+      guard let stored = try folder.find(name) else { return try standIn(for: name, shard: item) }
       let file: InputFile
-      switch try PackedFile.opening(stored) {
+      switch try PackedFile.opening(stored, within: budget) {
       case .plain(let plain): file = plain
       case .packed(let packed): file = packed.original
       case .cut(let packed, let minimum): return .cut(packed, atLeast: minimum)
       }
-      switch try SafetensorsHeader.read(file, shard: item) {
+      switch try SafetensorsHeader.read(file, shard: item, within: budget) {
       case .cut(let minimum): return .cut(file, atLeast: minimum)
       case .header(let header):
-        let (_, count) = tensorCount.add(header.tensors.count, ordering: .relaxed)
-        try Inventory.requireRoom(for: count)
+        try budget.tensors.take(header.tensors.count, for: file.path)
         return .read(Shard(name: name, file: file, metadata: header.metadata), header)
       }
     } catch {
@@ -69,14 +72,14 @@ final class ShardReader: Sendable {
 
   /// What was kept of a file that is gone.
   private func standIn(
-    for name: String, shard: Int
+    for name: ExactText, shard: Int
   ) throws(Fault) -> CheckpointSurvey.ShardState {
-    let place = folder.place(of: ExactText(name))
+    let place = folder.place(of: name)
     guard
       let kept = try standIns.flatMap({ folder throws(Fault) in
-        try ShardStandIn.open(in: folder, name: name, for: place, shard: shard)
+        try ShardStandIn.open(in: folder, name: name, for: place, shard: shard, within: budget)
       })
     else { throw Fault(.notFound, "no such file", file: place) }
-    return .read(Shard(name: ExactText(name), file: kept.file, metadata: kept.header.metadata), kept.header)
+    return .read(Shard(name: name, file: kept.file, metadata: kept.header.metadata), kept.header)
   }
 }

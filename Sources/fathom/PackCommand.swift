@@ -73,6 +73,9 @@ struct UnpackCommand: ParsableCommand, ModelReading {
   @Flag(help: "Replace an output that exists, once the new one is complete.")
   var overwrite = false
 
+  @Flag(help: "Unpack also what becomes more than 10,000 times as large, and more than 1 GB.")
+  var allowGrowth = false
+
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
 
@@ -95,6 +98,12 @@ struct UnpackCommand: ParsableCommand, ModelReading {
     }
     let model = try PackedModel(path: packed)
     for line in model.warnings { Console.message("fathom: warning: \(line)") }
+    if model.growth >= PackedModel.remarkableGrowth {
+      Console.message(
+        "fathom: \(packed): \(Quantity.bytes(model.packedByteCount)) become "
+          + "\(Quantity.bytes(model.byteCount)), \(model.growth) times as much")
+    }
+    if !allowGrowth { try model.requireUsualGrowth() }
     let stopwatch = Stopwatch()
     let report = try ProgressLine.during(work.progress) { progress throws(Fault) in
       guard let destination else {

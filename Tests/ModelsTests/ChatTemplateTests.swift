@@ -14,7 +14,9 @@ import Testing
     #expect(texts.count > 3 && rows.count > 10)
     for row in rows {
       let template = try ChatTemplate(row["template"]?.string ?? "", file: "template")
-      for (text, prompt) in zip(texts, row["prompts"]?.list ?? []) {
+      let prompts = row["prompts"]?.list ?? []
+      #expect(prompts.count == texts.count)
+      for (text, prompt) in zip(texts, prompts) {
         let found = try template.prompt(user: text, specialTexts: ChatTemplateTests.special)
         #expect(
           Array(found.utf8) == Array((prompt.string ?? "").utf8), "\(row["name"]?.string ?? "")")

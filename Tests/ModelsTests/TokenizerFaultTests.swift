@@ -108,6 +108,11 @@ import Testing
       message(added(900, String(repeating: "a", count: 513))).contains("expected at most 512 bytes")
     )
     #expect(message(["added_tokens": .integer(1)]).contains("added_tokens that are no list"))
+    let long = String(repeating: "a", count: 500)
+    let many = (900..<3000).map { id in
+      object(["id": .integer(id), "content": .string("\(long)\(id)")])
+    }
+    #expect(message(["added_tokens": .array(tokens + many)]).contains("too many added tokens"))
   }
 
   @Test func templatesAreChecked() throws {
@@ -128,6 +133,9 @@ import Testing
     #expect(message(template([token, text], id: 5000)).contains("an id that is no token"))
     #expect(message(template([token])).contains("not for one text"))
     #expect(message(template([.null, text])).contains("a piece that is no token"))
+    let many = [JSONValue](repeating: token, count: 256)
+    #expect(message(template(many + [text])) == "no fault")
+    #expect(message(template(many + [text, token])).contains("too many tokens around every text"))
   }
 
   @Test(arguments: [

@@ -40,6 +40,7 @@ import Testing
       config: .object(["model_type": .string("deepseek_v3")]), vocabSize: 904, folder: "model")
     metadata["tokenizer.ggml.pre"] = .string(name)
     let tokenizer = try Tokenizer(metadata: metadata, file: "model.gguf")
+    #expect(row.texts.count > 20 && row.ids.count == row.texts.count)
     for (text, ids) in zip(row.texts, row.ids) {
       #expect(
         try tokenizer.encode(text, addingSpecialTokens: true) == ids, "\(text.debugDescription)")
@@ -50,6 +51,7 @@ import Testing
   func decodingGivesTheTextBack(name: String) throws {
     let row = try row(name)
     let tokenizer = try TokenizerFixture.tokenizer(row.changes.mapValues { $0 })
+    #expect(row.texts.count > 20)
     for text in row.texts where name != "behaviors" && name != "inverted" {
       let ids = try tokenizer.encode(text, addingSpecialTokens: false)
       #expect(tokenizer.decode(ids) == Array(text.utf8), "\(text.debugDescription)")

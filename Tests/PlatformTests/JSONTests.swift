@@ -73,6 +73,22 @@ import Testing
     }
   }
 
+  /// As many as a config may have are read, a few more are refused.
+  @Test(arguments: [
+    ("0", 199_990), ("[]", 19_990), ("{}", 19_990),
+    ("{\"a\":0,\"b\":0,\"c\":0,\"d\":0,\"e\":0}", 19_990),
+  ])
+  func countsAreBounded(value: String, count: Int) throws {
+    func read(_ count: Int, _ limits: JSONLimits) throws {
+      let values = String(repeating: value + ",", count: count - 1) + value
+      _ = try JSONValue(parsing: Array("[\(values)]".utf8), file: "x", limits: limits)
+    }
+    try read(count, .document)
+    let fault = #expect(throws: Fault.self) { try read(count + 20, .document) }
+    #expect(fault?.message == "has more values than may be read")
+    try read(count + 20, .tokenizer)
+  }
+
   @Test func depthIsBounded() throws {
     let deepest = JSONValue.depthLimit
     func nested(_ depth: Int) -> String {

@@ -6,6 +6,10 @@ import Verification
 
 /// The parts of the forward pass against what transformers and torch make of the same numbers.
 @Suite struct PartTests {
+  @Test(arguments: ["rotary.json", "router.json"]) func thereAreCases(file: String) throws {
+    #expect(try Fixture.cases(file).count > 1)
+  }
+
   /// Frequencies may differ in the last bit of F32, as powers are rounded differently; cosines and
   /// sines then differ by that times the position.
   @Test(arguments: try Fixture.cases("rotary.json"))
@@ -18,8 +22,11 @@ import Verification
     #expect(abs(Double(rotary.softmaxScale) / scale - 1) < 1e-7)
     let positions = fixture.integers("positions")
     let table = rotary.table(positions: positions)
+    #expect(!positions.isEmpty && !frequencies.isEmpty)
     for (name, found) in [("cosines", table.cosines), ("sines", table.sines)] {
-      for (row, expected) in fixture.rows(name).enumerated() {
+      let rows = fixture.rows(name)
+      #expect(rows.count == positions.count && rows.allSatisfy { !$0.isEmpty }, "\(name)")
+      for (row, expected) in rows.enumerated() {
         let bound = 1e-6 + 2.5e-7 * Double(positions[row])
         let error = largestError(found[row].map { Double($0) }, expected, floor: 1)
         #expect(error < bound, "\(name) of position \(positions[row])")
@@ -36,7 +43,9 @@ import Verification
       cosines: fixture.activations("cosines"), sines: fixture.activations("sines")
     )
     let pairs = x.columns / 2
-    for (row, expected) in fixture.rows("rotated").enumerated() {
+    let rotated = fixture.rows("rotated")
+    #expect(rotated.count == x.rows && x.rows > 0 && pairs > 0)
+    for (row, expected) in rotated.enumerated() {
       rotary.rotate(x[row].baseAddress!, table.cosines[row], table.sines[row])
       let found = (0..<x.columns).map { index in
         let (pair, half) = (index % pairs, index / pairs)
@@ -52,6 +61,8 @@ import Verification
     let routing = Router(try fixture.config()).route(
       fixture.activations("logits"), bias: bias, level: level)
     let (experts, weights) = (fixture.rows("experts"), fixture.rows("weights"))
+    #expect(!experts.isEmpty && experts.count == weights.count)
+    #expect(routing.experts.count == experts.count * routing.choices && routing.choices > 0)
     for token in experts.indices {
       let start = token * routing.choices
       let order = (start..<start + routing.choices).sorted {

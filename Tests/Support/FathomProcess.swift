@@ -33,9 +33,21 @@ public struct FathomProcess {
     try FathomProcess(arguments, environment: [:], outputPath: "/dev/full")
   }
 
-  /// Runs `fathom` with arguments and watches its memory.
-  public static func watchingMemory(_ arguments: [String]) throws -> FathomProcess {
-    try FathomProcess(arguments, environment: [:], outputPath: nil, watchesMemory: true)
+  /// Runs `fathom` with arguments, or another program, and watches its memory.
+  ///
+  /// - Parameter processorSeconds: what it may work before the system ends it; nil for as long as it
+  ///   likes.
+  public static func watchingMemory(
+    _ arguments: [String], program: String = FathomProcess.path, processorSeconds: Int? = nil
+  ) throws -> FathomProcess {
+    guard let processorSeconds else {
+      return try FathomProcess(
+        arguments, environment: [:], outputPath: nil, program: program, watchesMemory: true)
+    }
+    let limited = ["-c", "ulimit -t \(processorSeconds); exec \"$@\"", "sh", program]
+    return try FathomProcess(
+      limited + arguments, environment: [:], outputPath: nil, program: "/bin/sh",
+      watchesMemory: true)
   }
 
   private init(
@@ -80,11 +92,14 @@ public struct FathomProcess {
     return peak
   }
 
-  /// The executable beside the test bundle.
-  public static let path: String = {
+  /// The command beside the test bundle.
+  public static let path = program(named: "fathom")
+
+  /// An executable beside the test bundle.
+  public static func program(named name: String) -> String {
     let runner = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     let bundle = URL(fileURLWithPath: CommandLine.arguments.first ?? runner.path)
-    let candidates = [bundle, runner].map { $0.deletingLastPathComponent().path + "/fathom" }
+    let candidates = [bundle, runner].map { $0.deletingLastPathComponent().path + "/" + name }
     return candidates.first { FileManager.default.isExecutableFile(atPath: $0) } ?? candidates[0]
-  }()
+  }
 }

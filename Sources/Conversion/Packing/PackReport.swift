@@ -20,7 +20,7 @@ public struct PackReport: Sendable, Hashable {
   /// Name of the document in a packed folder.
   public static let fileName: ExactText = "fathom-pack.json"
   /// A document has some 200 bytes for each file.
-  static let limit = 64 << 20
+  static let limit = 16 << 20
 
   /// The files in the order of their names.
   public let files: [File]
@@ -61,7 +61,7 @@ public struct PackReport: Sendable, Hashable {
   ) throws(Fault) -> [ExactText: (size: Int, hash: BLAKE3Value)]? {
     guard let bytes = try folder.contents(of: fileName, limit: limit) else { return nil }
     let path = folder.place(of: fileName)
-    let document = try JSONValue(parsing: bytes, file: path)
+    let document = try JSONValue(parsing: bytes, file: path, limits: .document)
     guard document["schema"] == .string("fathom.pack/1"),
       case .array(let files)? = document["files"]
     else {

@@ -37,12 +37,13 @@ public struct PackableModel: Sendable {
     }
     isFolder = try Folder.kind(of: path) == .folder || inventory.shards.count > 1
     var weights: [Weights] = []
+    let tensors = Dictionary(grouping: inventory.tensors, by: \.shard)
     for (number, shard) in inventory.shards.enumerated() {
       guard !shard.file.showsAnother else {
         throw Fault(.usage, "is packed already", file: shard.file.path)
       }
       weights.append(
-        try Weights(shard, inventory.tensors.filter { $0.shard == number }, isGGUF: isGGUF))
+        try Weights(shard, tensors[number] ?? [], isGGUF: isGGUF))
     }
     self.weights = weights
     guard isFolder, !isGGUF else {
@@ -84,6 +85,7 @@ extension PackableModel.Weights {
         .usage, "has a name that packed files use themselves", file: shard.file.path, tensor: name)
     }
     self.init(name: shard.name, file: shard.file, names: names, parts: parts)
+    try PackedFile.requireReadable(names: names, parts, original: shard.file)
   }
 }
 

@@ -63,9 +63,7 @@ private struct PackedFileWriter {
     to output: OutputFile, report: (_ bytes: Int) -> Void
   ) throws(Fault) -> PackReport.File {
     let size = weights.file.size
-    let indexBytes = PackedIndex.byteCount(weights.parts)
-    // A frame is larger than what it holds by less than that.
-    let most = size + indexBytes + indexBytes / 128 + 1024
+    let most = PackedFile.mostBytes(size, weights.parts)
     let header = PackedHeader(names: weights.names + [PackedFile.indexName], most: most)
     try output.append([UInt8](repeating: UInt8(ascii: " "), count: header.byteCount))
     var sizes = [Int](repeating: 0, count: weights.parts.count)

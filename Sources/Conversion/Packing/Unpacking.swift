@@ -48,8 +48,9 @@ public struct PackedModel: Sendable {
     isFolder = kind == .folder
     var packed: [(name: ExactText, file: PackedFile)] = []
     var others: [SideFile] = []
+    let budget = ModelBudget()
     func add(_ name: ExactText, _ input: InputFile, otherwise side: SideFile?) throws(Fault) {
-      switch try PackedFile.opening(input) {
+      switch try PackedFile.opening(input, within: budget) {
       case .packed(let file): packed.append((name, file))
       case .plain: if let side { others.append(side) }
       case .cut: _ = try PackedFile.weights(input)
@@ -101,11 +102,32 @@ public struct PackedModel: Sendable {
     packed.reduce(0) { $0 + $1.file.original.size } + others.reduce(0) { $0 + $1.byteCount }
   }
 
+  /// Bytes of all files as they are.
+  public var packedByteCount: Int {
+    packed.reduce(0) { $0 + $1.file.original.storedSize } + others.reduce(0) { $0 + $1.byteCount }
+  }
+
+  /// How many times larger the files are going to be.
+  public var growth: Int { byteCount / max(1, packedByteCount) }
+  /// What weights never become; a model of little else than zeros does.
+  public static let remarkableGrowth = 8
+  /// What is not unpacked without being asked for, beyond the size that does no harm.
+  private static let absurdGrowth = 10_000
+  private static let harmlessByteCount = 1 << 30
+
+  /// Throws `.malformed` where a few bytes would become very many.
+  public func requireUsualGrowth() throws(Fault) {
+    guard growth <= Self.absurdGrowth || byteCount <= Self.harmlessByteCount else {
+      throw Fault(
+        .malformed, "becomes absurdly large once it is unpacked", file: path,
+        expected: "at most \(Self.absurdGrowth) times its size, or --allow-growth",
+        found: "\(byteCount) bytes out of \(packedByteCount)")
+    }
+  }
+
   private func report(output: String?) -> UnpackReport {
     UnpackReport(
-      files: packed.count + others.count, byteCount: byteCount,
-      packedByteCount: packed.reduce(0) { $0 + $1.file.original.storedSize }
-        + others.reduce(0) { $0 + $1.byteCount },
+      files: packed.count + others.count, byteCount: byteCount, packedByteCount: packedByteCount,
       output: output)
   }
 

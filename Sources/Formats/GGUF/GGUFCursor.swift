@@ -12,6 +12,8 @@ struct GGUFCursor {
   private(set) var position = 0
   private var window: [UInt8] = []
   private var windowStart = 0
+  /// Arrays that were read so far.
+  var arrays = 0
 
   init(_ file: InputFile) { self.file = file }
 

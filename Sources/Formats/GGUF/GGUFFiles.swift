@@ -23,7 +23,8 @@ public struct GGUFFiles: Sendable {
     name = Folder.name(of: path)
     self.folder = folder
     let door = try InputFolder(around: path)
-    let file = try PackedFile.weights(door.open(name))
+    let budget = ModelBudget()
+    let file = try PackedFile.weights(door.open(name), within: budget)
     let header = try GGUFHeader(file, shard: 0)
     let split = try SplitKeys(header.metadata, file: file)
     guard let split, split.count > 1 else {
@@ -44,12 +45,14 @@ public struct GGUFFiles: Sendable {
     var shards: [Shard] = []
     var tensors: [StoredTensor] = []
     var metadata = Metadata()
+    try budget.files.take(split.count, for: path)
     for number in 1...split.count {
       let name = GGUFSplitName(stem: named.stem, number: number, count: split.count).text
-      let file = try PackedFile.weights(door.open(name))
+      let file = try PackedFile.weights(door.open(name), within: budget)
       let header = try GGUFHeader(file, shard: number - 1)
       try header.requireSize(of: file)
       try GGUFFiles.check(header, of: file, number: number - 1, against: split)
+      try budget.tensors.take(header.tensors.count, for: file.path)
       if number == 1 { metadata = header.metadata }
       shards.append(Shard(name: name, file: file, metadata: []))
       tensors += header.tensors

@@ -85,6 +85,16 @@ public struct GGUFHeader: Sendable {
       expected: "\(possibleSizes.upperBound) bytes", found: "\(file.size)")
   }
 
+  /// Throws where a file that is going to be written has more than is read of one.
+  static func requireReadable(_ file: OutputLayout.File) throws(Fault) {
+    guard file.header.count <= GGUFCursor.headerLimit, file.tensors.count <= tensorLimit else {
+      throw Fault(
+        .malformed, "would have too long a header for so many tensors", file: file.name.text,
+        expected: "at most \(GGUFCursor.headerLimit) bytes and \(tensorLimit) tensors",
+        found: "\(file.header.count) and \(file.tensors.count)")
+    }
+  }
+
   /// A tensor as the header describes it.
   private struct Description {
     let name: ExactText
@@ -175,7 +185,8 @@ public struct GGUFHeader: Sendable {
       }
       let offsetPlace = cursor.position
       let offset = try cursor.unsigned(8)
-      guard offset % UInt64(alignment) == 0, offset <= UInt64(Int.max / 2) else {
+      guard offset % UInt64(alignment) == 0, offset <= UInt64(ModelBudget.fileBytes)
+      else {
         throw cursor.fault(
           "has an impossible data offset", at: offsetPlace,
           expected: "a multiple of \(alignment)", found: "\(offset)")
@@ -235,8 +246,7 @@ extension GGUFHeader {
           expected: "data offset \(next)", found: "\(tensor.offset)")
       }
       let (sum, overflow) = tensor.offset.addingReportingOverflow(tensor.byteCount)
-      let (last, tooFar) = sum.addingReportingOverflow(start)
-      guard !overflow, !tooFar, let padded = sum.roundedUp(to: alignment), padded <= Int.max - start
+      guard !overflow, sum <= ModelBudget.fileBytes, let padded = sum.roundedUp(to: alignment)
       else {
         throw Fault(
           .malformed, "ends beyond any file", file: file.path, tensor: tensor.name,
@@ -246,7 +256,7 @@ extension GGUFHeader {
         StoredTensor(
           name: tensor.name, type: tensor.type, shape: tensor.shape, shard: shard,
           offset: start + tensor.offset, byteCount: tensor.byteCount))
-      (end, next) = (last, padded)
+      (end, next) = (sum + start, padded)
     }
     // A file without tensors may end with its header.
     return (tensors, tensors.isEmpty ? headerEnd...start : end...(start + next))

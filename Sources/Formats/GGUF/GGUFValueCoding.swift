@@ -4,6 +4,9 @@ internal import Tensors
 extension GGUFCursor {
   /// Levels of arrays in arrays that are read; llama.cpp reads one.
   private static let nestingLimit = 4
+  /// Arrays that a header may have, those in arrays among them; each takes more memory than it has
+  /// bytes.
+  private static let arrayLimit = 1 << 17
 
   /// The next value of a type.
   mutating func value(_ kind: MetadataValue.Kind) throws(Fault) -> MetadataValue {
@@ -56,6 +59,10 @@ extension GGUFCursor {
       throw fault(
         "has arrays that are nested too deeply",
         expected: "at most \(GGUFCursor.nestingLimit) levels")
+    }
+    arrays += 1
+    guard arrays <= GGUFCursor.arrayLimit else {
+      throw fault("has too many arrays", expected: "at most \(GGUFCursor.arrayLimit)")
     }
     let kind = try kind()
     switch kind {

@@ -27,8 +27,10 @@ extension ImportanceContents {
         .malformed, "has sums without counts, or counts without sums", file: file.path,
         tensor: name)
     }
+    let budget = Budget("matrices", limit: ImportanceMatrix.totalMatrixLimit)
     for (name, tensor) in sums {
       guard let count = counts[name] else { continue }
+      try budget.take(count.shape.elementCount, for: file.path)
       entries[name] = StoredImportance(
         offset: tensor.offset, count: tensor.shape.elementCount,
         divisors: try divisors(tensor, count, file))

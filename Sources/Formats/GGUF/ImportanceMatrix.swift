@@ -12,9 +12,10 @@ public struct ImportanceMatrix: Sendable {
   /// Chunks of text that were measured; 0 where the file does not say.
   public let chunkCount: Int
 
-  /// Tensors that a file may speak of, and matrices of one.
+  /// Tensors that a file may speak of, matrices of one, and matrices in all: each has a divisor.
   static let entryLimit = 100_000
   static let matrixLimit = 1 << 16
+  static let totalMatrixLimit = 1 << 22
 
   private let file: InputFile
   private var stored: [ExactText: StoredImportance]

@@ -59,16 +59,20 @@ public struct NativeShardName: Sendable, Hashable {
     return number
   }
 
-  /// Names that a set lacks: one of n implies the others.
-  static func missing(_ names: [ExactText]) -> [ExactText] {
+  /// Names that sets lack: one of n implies the others.
+  ///
+  /// - Throws: `.malformed` where all sets together lack more than a model may have.
+  static func missing(
+    _ names: [ExactText], in folder: String, within budget: ModelBudget
+  ) throws(Fault) -> [ExactText] {
     let present = Set(names.compactMap { NativeShardName($0) })
+    let sets = Dictionary(grouping: present) { NativeShardName($0.part, rank: 0, of: $0.count) }
     var missing: [ExactText] = []
-    for count in Set(present.map(\.count)).sorted() {
-      for part in Part.allCases
-      where present.contains(where: { $0.part == part && $0.count == count }) {
-        missing += (0..<count).lazy.map { NativeShardName(part, rank: $0, of: count) }
-          .filter { !present.contains($0) }.prefix(1000).map(\.file)
-      }
+    for (first, found) in sets where found.count < first.count {
+      try budget.files.take(
+        first.count - found.count, for: Folder.join(folder, found[0].file))
+      missing += (0..<first.count).map { NativeShardName(first.part, rank: $0, of: first.count) }
+        .filter { !present.contains($0) }.map(\.file)
     }
     return missing
   }

@@ -33,26 +33,32 @@ public struct PackedFile: Sendable {
 
   /// Looks whether a file is packed.
   ///
+  /// - Parameter budget: what the model's files share.
   /// - Throws: `.inputOutput` where it cannot be read; `.malformed` for a packed file whose index is
   ///   wrong.
-  public static func opening(_ file: InputFile) throws(Fault) -> Opening {
+  public static func opening(
+    _ file: InputFile, within budget: ModelBudget = ModelBudget()
+  ) throws(Fault) -> Opening {
     guard try isPacked(file) else { return .plain(file) }
-    switch try SafetensorsHeader.read(file, shard: 0) {
+    switch try SafetensorsHeader.read(file, shard: 0, within: budget) {
     case .cut(let minimum): return .cut(file, atLeast: minimum)
     case .header(let header):
       guard file.size >= header.expectedSize else {
         return .cut(file, atLeast: header.expectedSize)
       }
       try header.requireSize(of: file)
-      return .packed(try PackedFile(file, header))
+      return .packed(try PackedFile(file, header, within: budget))
     }
   }
 
   /// A file as its weights are read: the original's bytes where it is packed.
   ///
+  /// - Parameter budget: what the model's files share.
   /// - Throws: as `opening` does; `.malformed` for a packed file that is cut short.
-  public static func weights(_ file: InputFile) throws(Fault) -> InputFile {
-    switch try opening(file) {
+  public static func weights(
+    _ file: InputFile, within budget: ModelBudget = ModelBudget()
+  ) throws(Fault) -> InputFile {
+    switch try opening(file, within: budget) {
     case .plain(let file): file
     case .packed(let packed): packed.original
     case .cut(let file, let minimum):
@@ -69,7 +75,9 @@ public struct PackedFile: Sendable {
     return try file.read(at: 8, count: mark.count) == mark
   }
 
-  private init(_ file: InputFile, _ header: SafetensorsHeader) throws(Fault) {
+  private init(
+    _ file: InputFile, _ header: SafetensorsHeader, within budget: ModelBudget
+  ) throws(Fault) {
     let entries = header.tensors
     guard let last = entries.last, last.name == PackedFile.indexName,
       entries[0].name == PackedFile.headName
@@ -93,10 +101,35 @@ public struct PackedFile: Sendable {
     let bytes = try Zstandard.decompress(
       file.read(at: last.offset, count: last.byteCount), limit: PackedFile.mostIndexBytes,
       file: file.path)
+    try budget.packedIndexBytes.take(bytes.count, for: file.path)
     index = try PackedIndex(bytes, entries: entries.dropLast(), file: file.path)
     original = try InputFile(
       file, showing: PackedView(file, index.chunks, names: entries.map(\.name)),
       size: index.originalSize)
+  }
+
+  /// Throws where a file of so many entries, once it is packed, could not be read.
+  ///
+  /// - Parameter original: the file that is going to be packed.
+  public static func requireReadable(
+    names: [ExactText], _ parts: [PackedIndex.Part], original: InputFile
+  ) throws(Fault) {
+    let header = PackedHeader(names: names + [indexName], most: mostBytes(original.size, parts))
+    try SafetensorsHeader.requireReadable(
+      header.bytes(sizes: [Int](repeating: 0, count: header.names.count)), file: original.path)
+    let indexBytes = PackedIndex.byteCount(parts)
+    guard indexBytes <= mostIndexBytes else {
+      throw Fault(
+        .malformed, "is too large to be packed", file: original.path,
+        expected: "an index of at most \(mostIndexBytes) bytes", found: "\(indexBytes)")
+    }
+  }
+
+  /// As many bytes as the entries of a packed file can have in all.
+  public static func mostBytes(_ size: Int, _ parts: [PackedIndex.Part]) -> Int {
+    let indexBytes = PackedIndex.byteCount(parts)
+    // A frame is larger than what it holds by less than that.
+    return size + indexBytes + indexBytes / 128 + 1024
   }
 
   /// An index has twelve bytes for each chunk of BF16 weights: this is enough for a file of 2 TB, and

@@ -178,7 +178,9 @@ struct IndexCursor {
   /// A number of so many bytes that is no larger than any file.
   mutating func count(_ width: Int) throws(Fault) -> Int {
     let value = try take(width).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    guard value <= 1 << 56 else { throw fault("an impossible size", "\(value)") }
+    guard value <= UInt64(ModelBudget.fileBytes) else {
+      throw fault("an impossible size", "\(value)")
+    }
     return Int(value)
   }
 

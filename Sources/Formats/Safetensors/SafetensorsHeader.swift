@@ -37,9 +37,13 @@ public struct SafetensorsHeader: Sendable {
 
   /// Reads and checks the header of an open file.
   ///
-  /// - Parameter shard: the index that the tensors will carry.
+  /// - Parameters:
+  ///   - shard: the index that the tensors will carry.
+  ///   - budget: what the model's files share.
   /// - Throws: `.malformed` with the offset of what is wrong; `.inputOutput` where reading fails.
-  public static func read(_ file: InputFile, shard: Int) throws(Fault) -> Reading {
+  public static func read(
+    _ file: InputFile, shard: Int, within budget: ModelBudget = ModelBudget()
+  ) throws(Fault) -> Reading {
     guard file.size >= 8 else {
       throw Fault(
         .malformed, "is too short for a safetensors file", file: file.path,
@@ -56,6 +60,7 @@ public struct SafetensorsHeader: Sendable {
     }
     let end = 8 + Int(length)
     guard file.size >= end else { return .cut(atLeast: end) }
+    try budget.headerBytes.take(Int(length), for: file.path)
     guard end < largeLength else {
       return try largeHeaders.withLock { _ throws(Fault) in
         .header(try parse(file, length: Int(length), shard: shard))
@@ -67,18 +72,45 @@ public struct SafetensorsHeader: Sendable {
   private static func parse(
     _ file: InputFile, length: Int, shard: Int
   ) throws(Fault) -> SafetensorsHeader {
-    let bytes = try file.read(at: 8, count: length)
+    try parse(file.read(at: 8, count: length), file: file.path, shard: shard)
+  }
+
+  private static func parse(
+    _ bytes: [UInt8], file: String, shard: Int
+  ) throws(Fault) -> SafetensorsHeader {
     do throws(Fault) {
       return try JSONCursor.read(bytes) { cursor throws(Fault) in
-        var parser = SafetensorsHeaderParser(shard: shard, dataStart: 8 + length)
+        var parser = SafetensorsHeaderParser(shard: shard, dataStart: 8 + bytes.count)
         // An entry takes at least 50 bytes of header, and mostly some 140.
         parser.reserve(bytes.count / 128)
         return try parser.header(&cursor)
       }
     } catch {
       var fault = error
-      fault.file = file.path
+      fault.file = file
       fault.offset = fault.offset.map { $0 + 8 }
+      throw fault
+    }
+  }
+
+  /// Throws where a header that is going to be written is none that is read: of a file that nothing
+  /// reads back a model is lost.
+  ///
+  /// - Parameters:
+  ///   - bytes: the header with its length before it.
+  ///   - file: what is going to be written, for messages.
+  /// - Throws: `.malformed` as `read` does, with advice.
+  public static func requireReadable(_ bytes: [UInt8], file: String) throws(Fault) {
+    do throws(Fault) {
+      guard bytes.count - 8 <= lengthLimit else {
+        throw Fault(
+          .malformed, "would have too long a header for so many tensors", file: file,
+          expected: "at most \(lengthLimit) bytes", found: "\(bytes.count - 8)")
+      }
+      _ = try parse(Array(bytes.dropFirst(8)), file: file, shard: 0)
+    } catch {
+      var fault = error
+      fault.advice = "what would be written could not be read again, so that nothing is written"
       throw fault
     }
   }
@@ -244,10 +276,10 @@ private struct SafetensorsHeaderParser {
   private func readRange(_ cursor: inout JSONCursor) throws(Fault) -> Range<Int> {
     let start = cursor.position
     let offsets = try counts(&cursor)
-    guard offsets.count == 2, offsets[0] <= offsets[1], offsets[1] <= Int.max - dataStart else {
+    guard offsets.count == 2, offsets[0] <= offsets[1], offsets[1] <= ModelBudget.fileBytes else {
       throw Fault(
         .malformed, "has impossible data offsets", offset: UInt64(start),
-        expected: "begin and end, in order",
+        expected: "begin and end, in order and at most \(ModelBudget.fileBytes)",
         found: "[" + offsets.map(String.init).joined(separator: ", ") + "]")
     }
     return offsets[0]..<offsets[1]

@@ -11,6 +11,8 @@ public struct SafetensorsIndex: Sendable {
   static let sizeLimit = 64 << 20
   /// Files that an index may name; each is looked for.
   private static let fileLimit = 10_000
+  /// Members that it may have; usual are two.
+  private static let memberLimit = 1000
 
   /// Distinct file names as the index writes them, in the order of their first mention.
   public private(set) var files: [ExactText] = []
@@ -45,9 +47,10 @@ public struct SafetensorsIndex: Sendable {
     if !cursor.take(UInt8(ascii: "}")) {
       repeat {
         let key = try cursor.string()
-        guard seen.insert(ExactText(key)).inserted else {
+        guard seen.insert(ExactText(key)).inserted, seen.count <= SafetensorsIndex.memberLimit else {
           throw Fault(
-            .malformed, "has a key twice", offset: UInt64(cursor.position), found: key)
+            .malformed, "has a key twice, or too many", offset: UInt64(cursor.position),
+            expected: "at most \(SafetensorsIndex.memberLimit) keys", found: key)
         }
         try cursor.expect(UInt8(ascii: ":"))
         switch key {

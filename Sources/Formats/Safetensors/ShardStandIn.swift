@@ -24,13 +24,15 @@ public enum ShardStandIn {
   ///   - name: the shard's name, which its beginning has too.
   ///   - path: the shard that is gone.
   ///   - shard: the index that its tensors will carry.
+  ///   - budget: what the model's files share.
   /// - Returns: nil where nothing was kept of it.
   static func open(
-    in folder: InputFolder, name: String, for path: String, shard: Int
+    in folder: InputFolder, name: ExactText, for path: String, shard: Int, within budget: ModelBudget
   ) throws(Fault) -> (file: InputFile, header: SafetensorsHeader)? {
-    guard let kept = try folder.find(ExactText(name)),
-      case .header(let header) = try SafetensorsHeader.read(kept, shard: shard)
+    guard let kept = try folder.find(name),
+      case .header(let header) = try SafetensorsHeader.read(kept, shard: shard, within: budget)
     else { return nil }
+    try budget.tensors.take(header.tensors.count, for: path)
     return (try InputFile(standIn: kept, for: path, size: header.expectedSize), header)
   }
 }

@@ -30,10 +30,11 @@ public struct MLXSetting: Sendable, Hashable {
   ///   - isAffine: whether scales are numbers of the weight's type rather than bytes.
   /// - Returns: nil where the sizes belong to no setting.
   public init?(words: Int, groups: Int, columns: Int, isAffine: Bool) {
-    guard groups > 0, columns > 0, columns % groups == 0, words * 32 % columns == 0 else {
+    let (wordBits, overflow) = words.multipliedReportingOverflow(by: 32)
+    guard groups > 0, columns > 0, columns % groups == 0, !overflow, wordBits % columns == 0 else {
       return nil
     }
-    let (size, bits) = (columns / groups, words * 32 / columns)
+    let (size, bits) = (columns / groups, wordBits / columns)
     if isAffine {
       self.init(groupSize: size, bits: bits, mode: .affine)
     } else if let mode = MLXSetting.modes.first(where: { $0.bits == bits && $0.size == size })?.mode

@@ -27,20 +27,28 @@ struct AddedTokens: Sendable {
     case text(Range<Int>)
   }
 
-  /// Longest text of a token, in bytes: a search may look at so many at each place of a text.
+  /// Longest text of a token, in bytes.
   static let lengthLimit = 512
+  /// Bytes that all of them may have: those of DeepSeek-V3's thousand have 20,000. Each is a node
+  /// of a tree.
+  private static let totalLimit = 1 << 20
 
   private let exact: TokenTree
   private let normalized: TokenTree
 
   /// Takes tokens with distinct texts.
   ///
-  /// - Throws: `.malformed` for a text that is too long.
+  /// - Throws: `.malformed` for a text that is too long, and for too many.
   init(_ tokens: [Token], file: String) throws(Fault) {
     if let long = tokens.first(where: { $0.text.count > AddedTokens.lengthLimit }) {
       throw Fault(
         .malformed, "has an added token that is too long", file: file,
         expected: "at most \(AddedTokens.lengthLimit) bytes", found: "\(long.text.count)")
+    }
+    guard tokens.reduce(0, { $0 + $1.text.count }) <= AddedTokens.totalLimit else {
+      throw Fault(
+        .malformed, "has too many added tokens", file: file,
+        expected: "at most \(AddedTokens.totalLimit) bytes in all")
     }
     exact = TokenTree(tokens.filter { !$0.isNormalized })
     normalized = TokenTree(tokens.filter(\.isNormalized))
@@ -55,81 +63,8 @@ struct AddedTokens: Sendable {
   }
 }
 
-/// Tokens by their bytes, one byte per level.
-private struct TokenTree {
-  private let tokens: [AddedTokens.Token]
-  /// Nodes below a node (upper bits) by their byte (lowest eight); the root is 0.
-  private var children: [Int: Int] = [:]
-  /// The token that ends at a node.
-  private var ends: [Int: Int] = [:]
-  /// Whether a token begins with a byte: most places of a text need no more than this.
-  private var begins = [Bool](repeating: false, count: 256)
-
-  init(_ tokens: [AddedTokens.Token]) {
-    self.tokens = tokens
-    var count = 1
-    for (index, token) in tokens.enumerated() where !token.text.isEmpty {
-      begins[Int(token.text[0])] = true
-      var node = 0
-      for byte in token.text {
-        let key = node << 8 | Int(byte)
-        if children[key] == nil {
-          children[key] = count
-          count += 1
-        }
-        node = children[key] ?? 0
-      }
-      ends[node] = index
-    }
-  }
-
-  func parts(of text: [UInt8], in range: Range<Int>) -> [AddedTokens.Part] {
-    guard !tokens.isEmpty else { return range.isEmpty ? [] : [.text(range)] }
-    var parts: [AddedTokens.Part] = []
-    var position = range.lowerBound
-    // The end of what has been dealt with; a token's white space may reach beyond `position`.
-    var done = range.lowerBound
-    while position < range.upperBound {
-      guard begins[Int(text[position])], let found = longest(in: text, position..<range.upperBound)
-      else {
-        position += 1
-        continue
-      }
-      let token = tokens[found]
-      var start = position
-      var stop = position + token.text.count
-      position = stop
-      if token.isSingleWord {
-        let joinsLeft = WordBoundary.isWord(before: start, in: text, range)
-        if joinsLeft || WordBoundary.isWord(at: stop, in: text, range) { continue }
-      }
-      if token.stripsLeft {
-        start = WordBoundary.spaceStart(before: start, in: text, done..<range.upperBound)
-      }
-      if token.stripsRight { stop = WordBoundary.spaceEnd(after: stop, in: text, range) }
-      if done < start { parts.append(.text(done..<start)) }
-      parts.append(.token(token.id))
-      done = stop
-    }
-    if done < range.upperBound { parts.append(.text(done..<range.upperBound)) }
-    return parts
-  }
-
-  /// The longest token at the beginning of a range.
-  private func longest(in text: [UInt8], _ range: Range<Int>) -> Int? {
-    var node = 0
-    var found: Int?
-    for position in range {
-      guard let child = children[node << 8 | Int(text[position])] else { break }
-      node = child
-      if let end = ends[node] { found = end }
-    }
-    return found
-  }
-}
-
 /// What stands beside a place in UTF-8.
-private enum WordBoundary {
+enum WordBoundary {
   /// Whether a character of words begins at `position`: `\w` of Unicode Technical Standard 18.
   static func isWord(at position: Int, in text: [UInt8], _ range: Range<Int>) -> Bool {
     guard position < range.upperBound else { return false }

@@ -11,6 +11,10 @@ struct GGUFVocabulary {
   /// What is merged, in order.
   let pairs: [(left: String, right: String)]
 
+  /// Tokens, and merges, that are read: four times those of the largest vocabularies. A header has
+  /// room for more, and each takes a hundred bytes.
+  private static let limit = 1 << 20
+
   /// Reads the keys.
   ///
   /// - Throws: `.malformed` where it is no byte-level BPE tokenizer, or contradicts itself.
@@ -23,6 +27,7 @@ struct GGUFVocabulary {
     guard let words = metadata["tokenizer.ggml.tokens"]?.array?.strings else {
       throw Fault(.malformed, "has no tokenizer.ggml.tokens", file: file)
     }
+    try Self.requireFew(words.count, "tokens", file: file)
     self.words = words
     kinds = try Self.kinds(metadata, count: words.count, file: file)
     pairs = try Self.pairs(metadata, file: file)
@@ -35,6 +40,14 @@ struct GGUFVocabulary {
       let id = metadata["tokenizer.ggml.\(key)"]?.integer, (0..<count).contains(id)
     else { return nil }
     return id
+  }
+
+  private static func requireFew(_ count: Int, _ what: String, file: String) throws(Fault) {
+    guard count <= limit else {
+      throw Fault(
+        .malformed, "has too many \(what)", file: file, expected: "at most \(limit)",
+        found: "\(count)")
+    }
   }
 
   private static func kinds(
@@ -68,6 +81,7 @@ struct GGUFVocabulary {
     guard let merges = value.array?.strings else {
       throw Fault(.malformed, "has tokenizer.ggml.merges that are no texts", file: file)
     }
+    try requireFew(merges.count, "merges", file: file)
     var pairs: [(left: String, right: String)] = []
     pairs.reserveCapacity(merges.count)
     for merge in merges { pairs.append(try TokenizerFiles.pair(merge, file: file)) }

@@ -3,6 +3,8 @@ public import Platform
 extension Tokenizer {
   /// Largest id that a token may have.
   private static let idLimit = 1 << 24
+  /// Ids that may be put around every text; models have one or two.
+  private static let surroundingLimit = 256
 
   /// Builds the tokenizer that `tokenizer.json` describes.
   ///
@@ -152,6 +154,7 @@ extension Tokenizer {
       for row in rows {
         let inner = try surroundings(row, texts, file: file)
         (prefix, suffix) = (inner.prefix + prefix, suffix + inner.suffix)
+        try requireFew(prefix.count + suffix.count, file: file)
       }
       return (prefix, suffix)
     case .string("TemplateProcessing"):
@@ -164,6 +167,15 @@ extension Tokenizer {
       found: json["type"]?.text(indent: nil))
   }
 
+  /// A template is short where it names a token that stands for many ids, many times.
+  private static func requireFew(_ count: Int, file: String) throws(Fault) {
+    guard count <= surroundingLimit else {
+      throw Fault(
+        .malformed, "puts too many tokens around every text", file: file,
+        expected: "at most \(surroundingLimit)")
+    }
+  }
+
   private static func template(
     _ json: JSONValue, _ texts: [Int: [UInt8]], file: String
   ) throws(Fault) -> (prefix: [Int], suffix: [Int]) {
@@ -171,6 +183,7 @@ extension Tokenizer {
       throw Fault(.malformed, "has a template without pieces", file: file)
     }
     var sides: [[Int]] = [[]]
+    var count = 0
     for piece in pieces {
       if piece["Sequence"] != nil {
         sides.append([])
@@ -190,6 +203,8 @@ extension Tokenizer {
             found: id.text(indent: nil))
         }
         sides[sides.count - 1].append(id)
+        count += 1
+        try requireFew(count, file: file)
       }
     }
     guard sides.count == 2 else {

@@ -10,7 +10,9 @@ public struct TokenizerFiles: Sendable {
   public let template: String?
 
   /// Largest `tokenizer.json` that is read, in bytes; DeepSeek-V3's has eight million.
-  private static let limit = 128 << 20
+  private static let tokenizerSize = 64 << 20
+  /// Largest file beside it.
+  private static let sizeLimit = 8 << 20
 
   /// Reads the files of a folder.
   ///
@@ -19,7 +21,10 @@ public struct TokenizerFiles: Sendable {
   ///   `.notFound` where one is no file.
   public static func read(in path: String) throws(Fault) -> TokenizerFiles? {
     let folder = try InputFolder(path: path)
-    guard let tokenizer = try json("tokenizer.json", in: folder) else { return nil }
+    let name: ExactText = "tokenizer.json"
+    guard let bytes = try folder.contents(of: name, limit: tokenizerSize) else { return nil }
+    let tokenizer = try JSONValue(
+      parsing: bytes, file: folder.place(of: name), limits: .tokenizer)
     return TokenizerFiles(
       tokenizer: tokenizer, settings: try json("tokenizer_config.json", in: folder),
       template: try text("chat_template.jinja", in: folder))
@@ -47,22 +52,22 @@ public struct TokenizerFiles: Sendable {
     }
   }
 
-  /// A JSON document beside a model; nil where there is none.
+  /// A small JSON document beside a model; nil where there is none.
   ///
   /// - Throws: as `read(in:)`.
-  public static func json(_ name: String, in path: String) throws(Fault) -> JSONValue? {
+  public static func json(_ name: ExactText, in path: String) throws(Fault) -> JSONValue? {
     try json(name, in: InputFolder(path: path))
   }
 
-  private static func json(_ name: String, in folder: InputFolder) throws(Fault) -> JSONValue? {
-    guard let bytes = try folder.contents(of: ExactText(name), limit: limit) else { return nil }
-    return try JSONValue(parsing: bytes, file: folder.place(of: ExactText(name)))
+  private static func json(_ name: ExactText, in folder: InputFolder) throws(Fault) -> JSONValue? {
+    guard let bytes = try folder.contents(of: name, limit: sizeLimit) else { return nil }
+    return try JSONValue(parsing: bytes, file: folder.place(of: name), limits: .document)
   }
 
-  private static func text(_ name: String, in folder: InputFolder) throws(Fault) -> String? {
-    guard let bytes = try folder.contents(of: ExactText(name), limit: limit) else { return nil }
+  private static func text(_ name: ExactText, in folder: InputFolder) throws(Fault) -> String? {
+    guard let bytes = try folder.contents(of: name, limit: sizeLimit) else { return nil }
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw Fault(.malformed, "is not UTF-8", file: folder.place(of: ExactText(name)))
+      throw Fault(.malformed, "is not UTF-8", file: folder.place(of: name))
     }
     return text
   }

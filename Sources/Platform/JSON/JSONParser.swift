@@ -4,19 +4,17 @@ extension JSONValue {
   /// Nesting that a document may have; what Fathom reads needs fewer than ten levels.
   public static let depthLimit = 64
 
-  /// Values, arrays and objects that a document may have: json-c needs some hundred bytes for each,
-  /// and a thousand for an object. DeepSeek-V3's tokenizer has 380,000 values, one object for each of
-  /// its thousand added tokens, and in another spelling 130,000 arrays.
-  fileprivate static let countLimits = (values: 2_000_000, arrays: 500_000, objects: 100_000)
-
   /// Parses a document with json-c, after a scan of its own for what json-c lets through:
   /// invalid UTF-8, control characters, other quotes, NaN, NUL, trailing bytes, integers beyond 64
   /// bits and keys that stand twice.
   ///
+  /// - Parameter limits: what the document may hold.
   /// - Throws: `.malformed` with file and offset.
-  public init(parsing bytes: [UInt8], file: String) throws(Fault) {
+  public init(
+    parsing bytes: [UInt8], file: String, limits: JSONLimits = .list
+  ) throws(Fault) {
     do throws(Fault) {
-      let scan = try JSONScan(bytes)
+      let scan = try JSONScan(bytes, limits: limits)
       self = try JSONValue.parse(bytes, scan: scan)
     } catch {
       var fault = error
@@ -114,8 +112,11 @@ private struct JSONScan {
   var isBareNumber = false
   private var values = 0
   private var arrays = 0
+  private var members = 0
+  private let limits: JSONLimits
 
-  init(_ bytes: [UInt8]) throws(Fault) {
+  init(_ bytes: [UInt8], limits: JSONLimits) throws(Fault) {
+    self.limits = limits
     try JSONCursor.read(bytes) { cursor throws(Fault) in
       cursor.skipSpace()
       isBareNumber = cursor.peek.map { $0 == 0x2D || (0x30...0x39).contains($0) } ?? false
@@ -155,12 +156,14 @@ private struct JSONScan {
   }
 
   private func requireRoom(at position: Int) throws(Fault) {
-    let limits = JSONValue.countLimits
-    guard values <= limits.values, arrays <= limits.arrays, objects.count <= limits.objects else {
+    guard values <= limits.values, arrays <= limits.arrays, objects.count <= limits.objects,
+      members <= limits.members
+    else {
       throw Fault(
         .malformed, "has more values than may be read", offset: UInt64(position),
         expected:
-          "at most \(limits.values), of them \(limits.arrays) arrays and \(limits.objects) objects")
+          "at most \(limits.values), of them \(limits.arrays) arrays and \(limits.objects) objects "
+          + "of \(limits.members) members")
     }
   }
 
@@ -175,6 +178,7 @@ private struct JSONScan {
       _ = try cursor.string()
       try cursor.expect(UInt8(ascii: ":"))
       objects[index].members += 1
+      members += 1
       try value(&cursor, in: bytes, depth: depth + 1)
     } while cursor.take(UInt8(ascii: ","))
     try cursor.expect(UInt8(ascii: "}"))

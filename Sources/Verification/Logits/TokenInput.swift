@@ -5,9 +5,9 @@ internal import Tensors
 /// Where token ids come from: a file, or a fixed sequence that needs none.
 public enum TokenInput {
   /// Largest JSON file that is read, in bytes.
-  private static let jsonLimit = 64 << 20
+  private static let jsonLimit = 32 << 20
   /// Ids, and sequences of them, that are read.
-  private static let idLimit = 1 << 24
+  private static let idLimit = 1 << 22
 
   /// Reads the file that `--tokens` names: JSON `[ids]` or `[[ids], …]`, or a safetensors file with
   /// `input_ids` (batch, tokens) or (tokens), I64 or I32. Contents tell which it is.

@@ -46,9 +46,10 @@ struct FileChecks {
   ///
   /// - Throws: `.inputOutput` where reading fails.
   mutating func checkPacking(threads: Int) throws(Fault) {
+    let groups = Dictionary(grouping: tensors.values, by: \.shard)
     for (number, shard) in openShards.enumerated() {
       guard let shard, shard.file.showsAnother else { continue }
-      let own = tensors.values.filter { $0.shard == number }.sorted { $0.offset < $1.offset }
+      let own = (groups[number] ?? []).sorted { $0.offset < $1.offset }
       let faults = Guarded<[(item: Int, fault: Fault)]>([])
       try Workers.run(threads: threads, count: own.count) { _, item throws(Fault) in
         do throws(Fault) { try FileChecks.read(own[item], in: shard.file) } catch {

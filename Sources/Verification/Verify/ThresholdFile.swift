@@ -27,7 +27,7 @@ public enum ThresholdFile {
   ///   value is no number.
   public static func read(_ path: String) throws(Fault) -> [Threshold] {
     let document = try JSONValue(
-      parsing: InputFile.contents(of: path, limit: sizeLimit), file: path)
+      parsing: InputFile.contents(of: path, limit: sizeLimit), file: path, limits: .document)
     let known = sections.map(\.name)
     let top = try members(of: document, named: "the document", known: known + ["$schema"], path)
     var thresholds: [Threshold] = []
