@@ -97,6 +97,13 @@ struct ConvertCommand: ParsableCommand {
       """)
   var embedProvenance = false
 
+  @Flag(
+    help: """
+      Refuse a recipe that is not heeded: rules, patterns and entries of an importance matrix that \
+      match no tensor. Without this they are warnings.
+      """)
+  var strict = false
+
   @OptionGroup(title: "Interruptions")
   var interruptions: InterruptionOptions
 
@@ -137,6 +144,9 @@ struct ConvertCommand: ParsableCommand {
     try destination?.requireApart(from: source.place(of: model))
     let resources = Resources(threads: threads, memory: memory.bytes)
     var plan = try Plan(source, recipe: recipe, resources: resources)
+    if strict, let line = plan.unheeded.first {
+      throw Fault(.usage, "--strict: \(line)")
+    }
     guard let destination else { return try show(plan) }
     if embedProvenance {
       // What cannot be planned or has no room is refused before all of the source is read; what an

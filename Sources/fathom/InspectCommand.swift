@@ -54,12 +54,24 @@ struct InspectCommand: ParsableCommand {
     }
   }
 
+  /// Whether a pattern is about any tensor, under the file's names or Hugging Face's.
+  private func matches(_ glob: Glob, _ files: ModelFiles) -> Bool {
+    files.inventory.tensors.isEmpty
+      || files.inventory.tensors.contains { glob.matches($0.name) }
+      || stats && files.weights.all.contains { glob.matches($0.name) }
+  }
+
   func run() throws {
     let destination = try report.destination(sparing: model)
     let files = try ModelFiles(path: model, threads: threads)
     let inventory = files.inventory
     let inspection = Inspection(files)
     let glob = tensors.map(Glob.init)
+    if let tensors, let glob, !matches(glob, files) {
+      throw Fault(
+        .usage, "--tensors matches no tensor", file: model, expected: "a pattern for names",
+        found: tensors)
+    }
     let rows =
       stats
       ? try WeightStatistics.rows(

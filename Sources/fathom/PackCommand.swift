@@ -55,7 +55,8 @@ struct UnpackCommand: ParsableCommand {
     commandName: "unpack",
     abstract: "Give back the files that fathom pack made smaller.",
     discussion: """
-      Every file is checked against the hash of the one that was packed before it gets its name.
+      Every file is checked against the hash of the one that was packed before it gets its name. \
+      What lies there and was not packed is not given back; with --check the exit code is 1 then.
       """)
 
   @Argument(help: "What fathom pack wrote: a folder or a file.")
@@ -97,13 +98,24 @@ struct UnpackCommand: ParsableCommand {
       }
       return try model.unpack(to: destination, threads: work.threads, progress: progress)
     }
-    guard format == .text else { return try Console.write(report.json.text() + "\n") }
-    let place = output.map { "\($0.printable): " } ?? "sound: "
     try Console.write(
-      """
-      \(place)\(report.files) files, \(Quantity.bytes(report.byteCount)) out of \
-      \(Quantity.bytes(report.packedByteCount)), \(Quantity.fixed(stopwatch.seconds, digits: 2)) s
+      format == .json
+        ? report.json.text() + "\n" : text(of: report, seconds: stopwatch.seconds))
+    // What was not packed is not given back, so that it spoils a check alone.
+    if check, !report.coverage.holds { throw ExitCode(1) }
+  }
 
-      """)
+  private func text(of report: UnpackReport, seconds: Double) -> String {
+    let verdict =
+      switch report.coverage.verdict {
+      case .same: "sound"
+      case .incomplete: "sound as far as compared (\(report.coverage.summary))"
+      case .different: "not what was packed (\(report.coverage.summary))"
+      }
+    return """
+      \(output?.printable ?? verdict): \(report.files) files, \(Quantity.bytes(report.byteCount)) \
+      out of \(Quantity.bytes(report.packedByteCount)), \(Quantity.fixed(seconds, digits: 2)) s
+
+      """
   }
 }

@@ -56,7 +56,9 @@ public struct PackReport: Sendable, Hashable {
   /// Reads the list of a packed folder; nil where it has none.
   ///
   /// - Throws: `.malformed` for what is no such document.
-  static func read(in folder: String) throws(Fault) -> [String: (size: Int, hash: BLAKE3Value)]? {
+  static func read(
+    in folder: String
+  ) throws(Fault) -> [ExactText: (size: Int, hash: BLAKE3Value)]? {
     let path = Folder.join(folder, fileName)
     guard try Folder.kind(of: path) != nil else { return nil }
     let document = try JSONValue(
@@ -67,11 +69,11 @@ public struct PackReport: Sendable, Hashable {
       throw Fault(
         .malformed, "is no list of packed files", file: path, expected: "schema fathom.pack/1")
     }
-    var found: [String: (size: Int, hash: BLAKE3Value)] = [:]
+    var found: [ExactText: (size: Int, hash: BLAKE3Value)] = [:]
     for file in files {
       guard case .string(let name)? = file["name"], case .integer(let size)? = file["bytes"],
         case .string(let text)? = file["blake3"], let hash = BLAKE3Value(text: text),
-        found.updateValue((size, hash), forKey: name) == nil
+        found.updateValue((size, hash), forKey: ExactText(name)) == nil
       else {
         throw Fault(
           .malformed, "has an entry that is wrong or stands twice", file: path,

@@ -136,7 +136,7 @@ struct ConversionRun {
     return ConversionResult(
       output: destination.path, bytesRead: writer.bytesRead, bytesWritten: writer.written,
       bytesKept: kept.byteCount, isResumed: isResumed, deletedSourceFiles: log.deletedCount,
-      seconds: seconds,
+      seconds: seconds, manifestHash: writer.manifestHash,
       warnings: plan.warnings + kept.warnings
         + [log.remainder, leftover.map(ConversionRun.left)].compactMap { $0 })
   }
@@ -196,6 +196,7 @@ struct ConversionRun {
 
   /// What is said of it; a crash after the last step may have left the folder of the work.
   private func finished() throws(Fault) -> ConversionResult {
+    let output = FinishedOutput(plan: plan, source: source, destination: destination)
     var leftover: String?
     if try Folder.kind(of: destination.workPath) == .folder {
       let work = try WorkFolder(for: destination, form: plan.form)
@@ -204,6 +205,7 @@ struct ConversionRun {
     return ConversionResult(
       output: destination.path, bytesRead: 0, bytesWritten: 0, bytesKept: plan.byteCount,
       isResumed: true, deletedSourceFiles: 0, seconds: seconds,
+      manifestHash: try output.manifestHash(),
       warnings: plan.warnings + [leftover.map(ConversionRun.left)].compactMap { $0 })
   }
 

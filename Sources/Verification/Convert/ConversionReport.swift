@@ -17,6 +17,7 @@ extension ConversionResult {
       "bytesWritten": .integer(bytesWritten), "bytesKept": .integer(bytesKept),
       "resumed": .bool(isResumed), "sourceFilesDeleted": .integer(deletedSourceFiles),
       "seconds": .number(seconds),
+      "manifestHash": manifestHash.map { .string($0.text) } ?? .null,
       "warnings": .array(warnings.map { .string($0) }),
       "lost": .array(plan.lost.map { .string($0) }),
     ])
@@ -26,6 +27,7 @@ extension ConversionResult {
   public func text(of plan: Plan) -> String {
     if isResumed, bytesWritten == 0 {
       return "\(output.printable): complete, \(Quantity.bytes(bytesKept)) written before\n"
+        + manifestLine
     }
     let rate = Int(Double(bytesWritten) / max(seconds, 0.001))
     let before = isResumed ? ", \(Quantity.bytes(bytesKept)) before" : ""
@@ -36,7 +38,10 @@ extension ConversionResult {
       \(output.printable): \(Quantity.plural(plan.tensors.count, "tensor")) in \
       \(Quantity.plural(plan.files.count, "file")), \(Quantity.bytes(bytesWritten)) written in \
       \(Quantity.fixed(seconds, digits: 2)) s (\(Quantity.bytes(rate))/s)\(before)\(deleted)
-
+      \(manifestLine)
       """
   }
+
+  /// The hash by which the manifest can be told from one that was made anew.
+  private var manifestLine: String { manifestHash.map { "manifest: \($0.text)\n" } ?? "" }
 }
