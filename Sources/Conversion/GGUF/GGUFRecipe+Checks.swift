@@ -9,7 +9,7 @@ extension GGUFRecipe {
   ///
   /// - Parameter names: the output's tensors.
   /// - Throws: `.usage` where a pattern is none.
-  func unheeded(_ names: [String], config: DeepSeekV3Config) throws(Fault) -> [String] {
+  func unheeded(_ names: [String]) throws(Fault) -> [String] {
     var lines: [String] = []
     for rule in tensorTypes {
       let matches = try rule.matcher()

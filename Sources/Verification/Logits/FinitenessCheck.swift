@@ -1,6 +1,7 @@
 internal import Conversion
 internal import Platform
 internal import Reference
+internal import Tensors
 
 /// Refuses numbers on the way through a network that are not finite: nothing after them means
 /// anything. The fault names where they came up, and the tensor that they come from.
