@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Conversion
 internal import Formats
 internal import Platform
 internal import Tensors
