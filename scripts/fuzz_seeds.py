@@ -278,11 +278,14 @@ def packed_files():
 
 
 def hash_lists():
-    """A list as text and as JSON."""
+    """A list as text and as JSON, of both versions."""
     digest = hashlib.sha256(b"").hexdigest()
-    yield f"{digest}  BF16 [2,3]  a.weight\n{digest}  checkpoint\n".encode()
-    yield encoded({"schema": "fathom.hash/1", "checkpoint": digest, "tensors": [
-        {"name": "a.weight", "type": "BF16", "shape": [2, 3], "hash": digest}]})
+    for end in ("", ", fathom.hash/2"):
+        yield (f"{digest}  BF16 [2, 3]  a.weight\n{digest}  F32 []  b\\\\c\\u{{200b}}\n"
+               f"{digest}  2 tensors, 16 B{end}\n").encode()
+    for version in (1, 2):
+        yield encoded({"schema": f"fathom.hash/{version}", "checkpoint": digest, "tensors": [
+            {"name": "a.weight", "type": "BF16", "shape": [2, 3], "hash": digest}]})
 
 
 def journals():

@@ -175,6 +175,8 @@ struct PlannedOutput: Sendable {
   var warnings: [String]
   /// What the source says and the output cannot, a line each.
   var lost: [String] = []
+  /// What of the recipe no tensor heeds, a line each.
+  var unheeded: [String] = []
   /// Whether the files stand in a folder of their own.
   var isFolder = true
   /// Whether weights that are NaN or infinite are refused.
@@ -205,7 +207,11 @@ public struct Plan: Sendable {
   /// Tensors of the source that are left out.
   public var dropped: [DroppedTensor] { output.dropped }
   /// What the user should know, that which is lost included.
-  public var warnings: [String] { output.warnings + lost.map { "lost: " + $0 } }
+  public var warnings: [String] {
+    output.warnings + unheeded + lost.map { "lost: " + $0 }
+  }
+  /// What of the recipe no tensor heeds, a line each: patterns that match nothing.
+  public var unheeded: [String] { output.unheeded }
   /// What the source says and the output cannot, a line each.
   public var lost: [String] { output.lost }
 

@@ -102,7 +102,8 @@ extension GGUFPlanner {
       layout: try GGUFWriterLayout.layout(
         tensors.map(\.entry), metadata: metadata, name: recipe.outputName,
         division: .limit(recipe.shardLimit ?? .max)),
-      dropped: dropped, warnings: warnings, isFolder: false, refusesNonFinite: true)
+      dropped: dropped, warnings: warnings, unheeded: unheeded, isFolder: false,
+      refusesNonFinite: true)
   }
 }
 
@@ -116,6 +117,7 @@ extension GGUFRequantizer {
       layout: try GGUFWriterLayout.layout(
         tensors.map(\.entry), metadata: metadata, name: recipe.outputName,
         division: splits.map { .counts($0) } ?? .limit(recipe.shardLimit ?? .max)),
-      dropped: dropped, warnings: warnings, isFolder: false, refusesNonFinite: true)
+      dropped: dropped, warnings: warnings, unheeded: unheeded, isFolder: false,
+      refusesNonFinite: true)
   }
 }

@@ -64,6 +64,8 @@ public struct ConversionResult: Sendable, Hashable {
   public let deletedSourceFiles: Int
   /// Wall time in seconds, flushing included.
   public let seconds: Double
+  /// BLAKE3 of the manifest that lies with the output, to be kept somewhere else; nil where none does.
+  public let manifestHash: BLAKE3Value?
   /// What the plan warned of, and behind it what happened on the way.
   public let warnings: [String]
 }

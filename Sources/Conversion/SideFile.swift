@@ -66,7 +66,8 @@ public struct SideFile: Sendable {
     var files: [SideFile] = []
     let listing = try folder.listing()
     var skipped = listing.unreadable.map { "\($0) has a name that is not UTF-8 and is not copied" }
-    for name in listing.names where name.utf8.first != UInt8(ascii: ".") && !isLeftOut(ExactText(name.text)) {
+    for name in listing.names
+    where name.utf8.first != UInt8(ascii: ".") && !isLeftOut(ExactText(name.text)) {
       switch try isRequired(ExactText(name.text)) ? .file(folder.open(name)) : folder.entry(name) {
       case .file(let file)?: files.append(SideFile(ExactText(name.text), file, in: folder))
       case .linkToNothing?: skipped.append("\(name) is a link to nothing and is not copied")

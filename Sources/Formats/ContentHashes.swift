@@ -33,13 +33,19 @@ public struct TensorHash: Sendable, Hashable {
     hash = BLAKE3.hash(Array("\(type.rawValue) [\(dimensions)]\n".utf8) + bytes.bytes)
   }
 
-  /// Its line in a list, with its end.
-  public var line: OutputText {
-    "\(hash.text)  \(type.rawValue) \(shape.description)  \(name)\n"
+  /// What the hash covers beside the bytes.
+  public var kind: String { TensorHash.kind(type.rawValue, shape.dimensions) }
+
+  /// A type and a shape as lists have them.
+  public static func kind(_ type: String, _ shape: [Int]) -> String {
+    "\(type) [\(shape.map(String.init).joined(separator: ", "))]"
   }
+
+  /// Its line in a list, with its end.
+  public var line: String { "\(hash.text)  \(kind)  \(ListedName.shown(name.text))\n" }
 }
 
-/// Hashes of everything that a checkpoint's tensors hold (schema `fathom.hash/1`).
+/// Hashes of everything that a checkpoint's tensors hold (schema `fathom.hash/2`).
 ///
 /// They are the same however the checkpoint is cut into shards, in whatever order, in safetensors
 /// or GGUF or packed: a tensor is its type, its shape and its stored bytes. Of a quantized weight
@@ -47,13 +53,24 @@ public struct TensorHash: Sendable, Hashable {
 public struct ContentHashes: Sendable, Hashable {
   /// A tensor each, in the order of the bytes of their names.
   public let tensors: [TensorHash]
-  /// BLAKE3 of one line `HASH NAME` for each tensor, in that order.
+  /// BLAKE3 of one line `HASH NAME` for each tensor, in that order. In a name `\` is doubled and a
+  /// control character of ASCII is `\u{…}`, so that no name stands for several lines.
   public let checkpoint: BLAKE3Value
 
   /// Joins the hashes of tensors with distinct names.
   public init(_ tensors: [TensorHash]) {
     self.tensors = tensors.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-    let list = self.tensors.map { "\($0.hash.text) \($0.name)\n" }.joined()
-    checkpoint = BLAKE3.hash(Array(list.utf8))
+    checkpoint = ContentHashes.checkpoint(self.tensors, ListedName.hashed)
+  }
+
+  /// The checkpoint's hash as lists and manifests of the first version have it, where names stood
+  /// as they are. It is another one only where a name holds `\` or a control character.
+  public var oldCheckpoint: BLAKE3Value { ContentHashes.checkpoint(tensors) { $0 } }
+
+  private static func checkpoint(
+    _ tensors: [TensorHash], _ name: (String) -> String
+  ) -> BLAKE3Value {
+    let list = tensors.map { "\($0.hash.text) \(name($0.name.text))\n" }.joined()
+    return BLAKE3.hash(Array(list.utf8))
   }
 }

@@ -52,7 +52,11 @@ public enum ListedFiles {
     var names: [ExactText] = []
     try cursor.elements { cursor throws(Fault) in
       try cursor.members { key, cursor throws(Fault) in
-        if key == "name" { names.append(ExactText(try cursor.string())) } else { try cursor.skipValue() }
+        if key == "name" {
+          names.append(ExactText(try cursor.string()))
+        } else {
+          try cursor.skipValue()
+        }
       }
     }
     return names

@@ -10,7 +10,8 @@ struct LinkWay {
   /// Finds the way where it leads to an allowed place: in the folder itself, or from
   /// `…/snapshots/<revision>` of the Hugging Face cache, or a folder below it, into `…/blobs`.
   init?(from folder: String, to name: String) {
-    guard let home = LinkWay.real(folder), let end = LinkWay.real(Folder.join(folder, ExactText(name))),
+    guard let home = LinkWay.real(folder),
+      let end = LinkWay.real(Folder.join(folder, ExactText(name))),
       let file = end.last
     else { return nil }
     if end.count > home.count, end.starts(with: home) {

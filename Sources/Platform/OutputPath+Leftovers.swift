@@ -11,7 +11,9 @@ extension OutputPath {
     return (folder.names(limit: 1 << 16) ?? []).filter { name in
       OutputPath.isTemporary(name) && folder.mark(of: name)?.kind == .file
         && !OutputPath.isLocked(name, in: folder)
-    }.map { "\(Folder.join(parent, ExactText($0.shown))) was left by a run that was killed: remove it" }
+    }.map {
+      "\(Folder.join(parent, ExactText($0.shown))) was left by a run that was killed: remove it"
+    }
   }
 
   /// Whether a name is one of `temporaryName`: `.NAME.fathom-` and letters and digits.

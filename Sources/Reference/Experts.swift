@@ -38,6 +38,7 @@ struct FeedForward: Sendable {
     }
     let bias = try linear.weights.vector(
       prefix + "gate.e_score_correction_bias", count: config.routedExperts)
+    try requireFinite(logits, bias)
     let routing = Router(config).route(logits, bias: bias, level: linear.level)
     let output = try routed(x, routing)
     if config.sharedExperts > 0 {
@@ -46,6 +47,30 @@ struct FeedForward: Sendable {
         width: config.moeIntermediateSize * config.sharedExperts, addedTo: output)
     }
     return (output, routing)
+  }
+
+  /// Throws where the router would choose by what is no number: its choice hides that, so that no
+  /// number after it tells.
+  ///
+  /// Hidden states that are not finite make all scores of their token NaN; that shows further on.
+  private func requireFinite(_ logits: Activations, _ bias: [Float]) throws(Fault) {
+    if let expert = bias.firstIndex(where: { !$0.isFinite }) {
+      let name = prefix + "gate.e_score_correction_bias"
+      throw Fault(
+        .malformed, "is not finite, and the router would choose experts by it",
+        file: linear.weights.file(of: name), tensor: ExactText(name), expected: "finite numbers",
+        found: "\(bias[expert]) for expert \(expert)")
+    }
+    for token in 0..<logits.rows {
+      let scores = logits[token]
+      guard let expert = scores.firstIndex(where: { !$0.isFinite }) else { continue }
+      if scores.allSatisfy(\.isNaN) { continue }
+      let name = prefix + "gate.weight"
+      throw Fault(
+        .malformed, "gives the router scores that are not finite",
+        file: linear.weights.file(of: name), tensor: ExactText(name), expected: "finite numbers",
+        found: "\(scores[expert]) for expert \(expert)")
+    }
   }
 
   /// The matrices of an MLP, in the order of their use.

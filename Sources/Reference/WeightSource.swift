@@ -22,12 +22,18 @@ public protocol WeightSource: Sendable {
   /// - Throws: as `matrix` does.
   func vector(_ name: String) throws(Fault) -> [Float]
 
+  /// The file that holds a weight, for messages; nil where that is not known.
+  func file(of name: String) -> String?
+
   /// Says which matrices will be asked for next, in their order, so that a source that reads slowly
   /// can read ahead. What was said before no longer counts.
   func expect(_ names: [String])
 }
 
 extension WeightSource {
+  /// A source need not have files.
+  public func file(of name: String) -> String? { nil }
+
   /// A source need not read ahead.
   public func expect(_ names: [String]) {}
 
@@ -55,7 +61,8 @@ extension WeightSource {
     let values = try vector(name)
     guard values.count == count else {
       throw Fault(
-        .malformed, "has the wrong shape", tensor: ExactText(name), expected: "[\(count)]",
+        .malformed, "has the wrong shape", file: file(of: name), tensor: ExactText(name),
+        expected: "[\(count)]",
         found: "[\(values.count)]")
     }
     return values
@@ -73,7 +80,8 @@ extension WeightSource {
     _ name: String, expected: [Int], found: (rows: Int, columns: Int)
   ) -> Fault {
     Fault(
-      .malformed, "has the wrong shape", tensor: ExactText(name), expected: "\(expected)",
+      .malformed, "has the wrong shape", file: file(of: name), tensor: ExactText(name),
+      expected: "\(expected)",
       found: "[\(found.rows), \(found.columns)]")
   }
 }

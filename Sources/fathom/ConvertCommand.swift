@@ -97,6 +97,13 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       """)
   var embedProvenance = false
 
+  @Flag(
+    help: """
+      Refuse a recipe that is not heeded: rules, patterns and entries of an importance matrix that \
+      match no tensor. Without this they are warnings.
+      """)
+  var strict = false
+
   @OptionGroup(title: "Interruptions")
   var interruptions: InterruptionOptions
 
@@ -140,6 +147,9 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     let source = try interruptions.source(model, threads: threads, for: destination)
     let resources = Resources(threads: threads, memory: memory.bytes)
     var plan = try Plan(source, recipe: recipe, resources: resources)
+    if strict, let line = plan.unheeded.first {
+      throw Fault(.usage, "--strict: \(line)")
+    }
     guard let destination else { return try show(plan) }
     if embedProvenance {
       // What cannot be planned or has no room is refused before all of the source is read; what an

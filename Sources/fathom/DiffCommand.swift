@@ -50,6 +50,12 @@ struct DiffCommand: ParsableCommand, ModelReading {
 
   func validate() throws {
     guard top >= 0 else { throw ValidationError("--top takes a number from 0 on") }
+    guard minSqnr?.isFinite ?? true else {
+      throw ValidationError("--min-sqnr takes a finite number")
+    }
+    guard maxAbs.map({ $0 >= 0 && $0.isFinite }) ?? true else {
+      throw ValidationError("--max-abs takes a finite number from 0 on")
+    }
   }
 
   func run() throws {
@@ -60,6 +66,12 @@ struct DiffCommand: ParsableCommand, ModelReading {
     )
     let glob = tensors.map(Glob.init)
     let layers = one.config.layers
+    let names = (one.weights.all + other.weights.all).map(\.name.text)
+    if let tensors, let glob, !names.contains(where: glob.matches) {
+      throw Fault(
+        .usage, "--tensors matches no tensor of either model", expected: "a pattern for names",
+        found: tensors)
+    }
     let differences = try ProgressLine.during(work.progress) { report throws(Fault) in
       try WeightDifferences(
         one, other, threads: work.threads,

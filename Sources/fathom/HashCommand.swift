@@ -11,7 +11,8 @@ struct HashCommand: ParsableCommand, ModelReading {
       A tensor's hash covers its type, shape and stored bytes, and neither its name nor its file: it \
       stays the same when a checkpoint is cut into other shards, packed, or moved to another format \
       that stores the same type. The last line hashes the list of all tensors and their names. With \
-      --check the exit code is 1 where the checkpoint is not what the list says.
+      --check every line is compared, the last one too; what a list cannot say is counted and named. \
+      The exit code is 1 where the checkpoint is not what the list says, or nothing could be compared.
       """)
 
   @Argument(help: ModelArgument.help)
@@ -42,11 +43,12 @@ struct HashCommand: ParsableCommand, ModelReading {
       sparing: InputPlaces(models: [model], files: [check]))
     let list = try check.map { path throws(Fault) in (path, try HashList(path: path)) }
     let inventory = try Inventory(model: model, threads: work.threads)
+    try inventory.requireListable()
     let hashes = try ProgressLine.during(work.progress) { report throws(Fault) in
       try ContentHashes(inventory, threads: work.threads, progress: report)
     }
     let result = HashReport(
-      hashes, check: list.map { (list: $0.0, differences: $0.1.differences(from: hashes)) })
+      hashes, check: list.map { (list: $0.0, comparison: $0.1.comparison(with: hashes)) })
     try destination.write { piece throws(Fault) in
       try format == .json ? result.writeJSON(piece) : result.writeText(piece)
     }

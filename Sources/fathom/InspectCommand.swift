@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Conversion
 internal import Formats
 internal import Platform
 internal import Tensors
@@ -57,12 +58,24 @@ struct InspectCommand: ParsableCommand, ModelReading {
     }
   }
 
+  /// Whether a pattern is about any tensor, under the file's names or Hugging Face's.
+  private func matches(_ glob: Glob, _ files: ModelFiles) -> Bool {
+    files.inventory.tensors.isEmpty
+      || files.inventory.tensors.contains { glob.matches($0.name.text) }
+      || stats && files.weights.all.contains { glob.matches($0.name.text) }
+  }
+
   func run() throws {
     let destination = try report.destination(sparing: InputPlaces(models: [model]))
     let files = try ModelFiles(path: model, threads: threads)
     let inventory = files.inventory
     let inspection = Inspection(files)
     let glob = tensors.map(Glob.init)
+    if let tensors, let glob, !matches(glob, files) {
+      throw Fault(
+        .usage, "--tensors matches no tensor", file: model, expected: "a pattern for names",
+        found: tensors)
+    }
     let rows =
       stats
       ? try WeightStatistics.rows(

@@ -58,7 +58,8 @@ struct UnpackCommand: ParsableCommand, ModelReading {
     commandName: "unpack",
     abstract: "Give back the files that fathom pack made smaller.",
     discussion: """
-      Every file is checked against the hash of the one that was packed before it gets its name.
+      Every file is checked against the hash of the one that was packed before it gets its name. \
+      What lies there and was not packed is not given back; with --check the exit code is 1 then.
       """)
 
   @Argument(help: "What fathom pack wrote: a folder or a file.")
@@ -111,13 +112,24 @@ struct UnpackCommand: ParsableCommand, ModelReading {
       }
       return try model.unpack(to: destination, threads: work.threads, progress: progress)
     }
-    guard format == .text else { return try Console.write(report.json.printed() + "\n") }
-    let place: OutputText = output.map { "output \($0)" } ?? "sound"
     try Console.write(
-      """
-      \(place): \(report.files) files, \(Quantity.bytes(report.byteCount)) out of \
-      \(Quantity.bytes(report.packedByteCount)), \(Quantity.fixed(stopwatch.seconds, digits: 2)) s
+      format == .json
+        ? report.json.printed() + "\n" : text(of: report, seconds: stopwatch.seconds))
+    // What was not packed is not given back, so that it spoils a check alone.
+    if check, !report.coverage.holds { throw ExitCode(1) }
+  }
 
-      """)
+  private func text(of report: UnpackReport, seconds: Double) -> OutputText {
+    let verdict: OutputText =
+      switch report.coverage.verdict {
+      case .same: "sound"
+      case .incomplete: "sound as far as compared (\(report.coverage.summary))"
+      case .different: "not what was packed (\(report.coverage.summary))"
+      }
+    return """
+      \(output.map { "output \($0)" } ?? verdict): \(report.files) files, \
+      \(Quantity.bytes(report.byteCount)) out of \(Quantity.bytes(report.packedByteCount)), \(Quantity.fixed(seconds, digits: 2)) s
+
+      """
   }
 }

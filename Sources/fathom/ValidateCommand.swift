@@ -22,14 +22,23 @@ struct ValidateCommand: ParsableCommand, ModelReading {
 
   @Flag(
     help: """
-      Also compare every tensor and side file with the manifest that fathom convert wrote with the \
-      model.
+      Also compare every byte of every file with the manifest that fathom convert wrote with the \
+      model; what lies in the folder beside those files is an error. The manifest's own hash is \
+      printed.
       """)
   var manifest = false
 
   @Option(
     help: ArgumentHelp("Compare with this manifest, wherever it lies.", valueName: "file"))
   var manifestFile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Refuse a manifest that has not this BLAKE3, as fathom convert printed it: a manifest that \
+      lies with a model may have been made anew with it.
+      """, valueName: "blake3"))
+  var manifestHash: String?
 
   @Option(help: "Threads to read with.")
   var threads = Workers.available
@@ -42,6 +51,13 @@ struct ValidateCommand: ParsableCommand, ModelReading {
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
+    guard let manifestHash else { return }
+    guard manifest || manifestFile != nil else {
+      throw ValidationError("--manifest-hash goes with --manifest or --manifest-file")
+    }
+    guard BLAKE3Value(text: manifestHash) != nil else {
+      throw ValidationError("--manifest-hash takes 64 hexadecimal digits")
+    }
   }
 
   private func expected() throws(Fault) -> ManifestFile? {
@@ -54,6 +70,14 @@ struct ValidateCommand: ParsableCommand, ModelReading {
   func run() throws {
     // Before anything is read: what is named wrongly is said at once.
     let manifest = try expected()
+    if let manifest, let expected = manifestHash.flatMap({ BLAKE3Value(text: $0) }),
+      manifest.hash != expected
+    {
+      Console.message(
+        "fathom: \(manifest.path): is another manifest: expected BLAKE3 \(expected.text), found "
+          + "\(manifest.hash.text)")
+      throw ExitCode(1)
+    }
     var validation = try Validation(path: model, deep: deep, threads: threads)
     if let manifest {
       validation = try validation.checked(against: manifest, model: model, threads: threads)

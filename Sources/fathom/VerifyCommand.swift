@@ -104,8 +104,9 @@ struct VerifyCommand: ParsableCommand, ModelReading {
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
-    guard limitOptions.allSatisfy(\.limit.isFinite) else {
-      throw ValidationError("a limit is a finite number")
+    for option in limitOptions {
+      guard let expected = option.measure.objection(to: option.limit) else { continue }
+      throw ValidationError("\(option.limit) is no limit for --\(option.name): \(expected)")
     }
     try checkRecording()
     guard (1...1000).contains(blameCount) else {

@@ -116,6 +116,37 @@ import Testing
     #expect(broken.list("tensors").first?.integer("nonFinite") == 1)
   }
 
+  /// Bytes are counted 32 at a time: the last ones of a vector of any size count too.
+  @Test(arguments: [1, 3, 7, 8, 9, 15, 17, 31, 33, 63, 64, 65, 127])
+  func theLastByteOfAVectorCounts(count: Int) throws {
+    var folders: [String] = []
+    for (folder, last) in [("a", UInt8(0)), ("b", 1)] {
+      let path = workspace.path(folder)
+      try FileManager.default.copyItem(atPath: Repository.samples + "/tiny-bf16", toPath: path)
+      var file = try SafetensorsRewriter(path + "/model.safetensors")
+      let bytes = [UInt8](repeating: 0x3F, count: 2 * count - 2) + [last, 0x3F]
+      file.add("extra", "BF16", count: count, bytes)
+      try file.write()
+      folders.append(path)
+    }
+    let document = try diff(folders[0], folders[1], "--max-abs", "0", status: 1)
+    let worst = try #require(document.list("tensors").first)
+    #expect(worst.string("name") == "extra" && worst.integer("worstElement") == count - 1)
+    #expect(document.integer("totals", "outOfBounds") == 1)
+    #expect(try diff(folders[0], folders[0], "--max-abs", "0").string("verdict") == "pass")
+  }
+
+  /// A gate that nothing could fail is none.
+  @Test(arguments: [
+    ["--max-abs", "nan"], ["--max-abs", "inf"], ["--max-abs=-1"], ["--max-abs=-inf"],
+    ["--min-sqnr", "nan"], ["--min-sqnr", "inf"], ["--min-sqnr=-inf"],
+    ["--tensors", "nosuch*"], ["--tensors", "nosuch*", "--max-abs", "1"], ["--tensors", ""],
+  ])
+  func boundsThatSayNothingAreRefused(options: [String]) throws {
+    let run = try FathomProcess(["diff", sample, sample] + options)
+    #expect(run.status == 64 && run.output.isEmpty, "\(run.output)\(run.messages)")
+  }
+
   @Test func threadsChangeNothing() throws {
     let four = try convert(sample, "q4.gguf", "gguf", "--quant", "q5_k_m")
     let one = try FathomProcess(

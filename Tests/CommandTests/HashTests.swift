@@ -18,7 +18,7 @@ import Testing
   }()
 
   private func hash(_ arguments: String..., status: Int32 = 0) throws -> JSONDocument {
-    try JSONDocument(printedBy: ["hash"] + arguments, schema: "fathom.hash.1", status: status)
+    try JSONDocument(printedBy: ["hash"] + arguments, schema: "fathom.hash.2", status: status)
   }
 
   private func convert(_ model: String, _ name: String, _ options: String...) throws -> String {
@@ -96,7 +96,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "", "\n", "nonsense\n", "{}", "{\"schema\": \"fathom.hash/2\", \"tensors\": []}",
+    "", "\n", "nonsense\n", "{}", "{\"schema\": \"fathom.hash/3\", \"tensors\": []}",
     "{\"tensors\": [{}]}",
     "{\"schema\": \"fathom.hash/1\", \"tensors\": [{\"name\": \"a\", \"hash\": \"00\"}]}",
   ])

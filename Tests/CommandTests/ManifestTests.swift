@@ -57,7 +57,7 @@ import Testing
   }
 
   private func hashes(_ model: String) throws -> JSONDocument {
-    try JSONDocument(printedBy: ["hash", model], schema: "fathom.hash.1")
+    try JSONDocument(printedBy: ["hash", model], schema: "fathom.hash.2")
   }
 
   private func validate(
@@ -85,7 +85,7 @@ import Testing
     try convert(target)
     let text = String(decoding: try contents(workspace.path(target.manifest)), as: UTF8.self)
     let manifest = try JSONDocument(text)
-    #expect(try JSONSchema(named: "fathom.manifest.1").faults(in: manifest).isEmpty)
+    #expect(try JSONSchema(named: "fathom.manifest.2").faults(in: manifest).isEmpty)
     let output = workspace.path(target.output)
     let made = try hashes(output)
     #expect(rows(manifest.list("output", "tensors")) == rows(made.list("tensors")))
@@ -118,14 +118,13 @@ import Testing
   func neitherDoInterruptions(target: Target, kind: String) throws {
     try convert(target)
     let expected = try contents(workspace.path(target.manifest))
-    let log = try Workspace()
     let watched = try Workspace()
     let often = ["--flush-every", "200KB"]
-    _ = try FathomProcess(
-      ["convert", ManifestTests.model, watched.path(target.model ?? target.output)]
-        + target.options + often,
-      environment: Mishap.watching(watched.path, log: log.path("calls")))
-    let calls = try contents(log.path("calls")).count { $0 == UInt8(ascii: "\n") }
+    let calls = try calls { environment in
+      try FathomProcess(
+        ["convert", ManifestTests.model, watched.path(target.model ?? target.output)]
+          + target.options + often, environment: environment(watched.path))
+    }
     for call in stride(from: calls % 9 + 1, through: calls, by: calls / 9) {
       let workspace = try Workspace()
       try convert(
@@ -136,20 +135,40 @@ import Testing
     }
   }
 
-  @Test(arguments: [90, 200, 300, 400])
-  func norDoesASourceThatIsDeletedOnTheWay(call: Int) throws {
+  /// Interrupted after each fifth of the calls that such a run makes in its work.
+  @Test(arguments: 1...4)
+  func norDoesASourceThatIsDeletedOnTheWay(fifth: Int) throws {
     let target = ManifestTests.plain
     try convert(target)
+    let more = ["--flush-every", "100KB", "--free-source", "--yes-delete-source"]
+    let watched = try Workspace()
+    let calls = try calls { environment in
+      try FathomProcess(
+        ["convert", try watched.copy(sample: "tiny-fp8"), watched.path("out")] + target.options
+          + more, environment: environment(watched.path(".out")))
+    }
     let other = try Workspace()
     let model = try other.copy(sample: "tiny-fp8")
-    let more = ["--flush-every", "100KB", "--free-source", "--yes-delete-source"]
     let run = try FathomProcess(
       ["convert", model, other.path("out")] + target.options + more,
-      environment: Mishap("interrupt", at: call).environment(below: other.path(".out")))
-    #expect(run.status == 130)
+      environment: Mishap("interrupt", at: calls * fifth / 5)
+        .environment(below: other.path(".out")))
+    #expect(run.status == 130, "call \(calls * fifth / 5) of \(calls)")
     try convert(target, of: model, in: other, more + ["--resume"])
     #expect(try !other.names("tiny-fp8").contains { $0.hasPrefix("model-") })
     #expect(try contents(other.path(target.manifest)) == contents(workspace.path(target.manifest)))
+  }
+
+  /// How many calls a run makes below a path that it is told of by an environment.
+  private func calls(
+    _ run: (_ environment: (_ below: String) -> [String: String]) throws -> FathomProcess
+  ) throws -> Int {
+    let log = try Workspace()
+    let process = try run { Mishap.watching($0, log: log.path("calls")) }
+    #expect(process.status == 0, "\(process.messages)")
+    let calls = try contents(log.path("calls")).count { $0 == UInt8(ascii: "\n") }
+    #expect(calls > 20)
+    return calls
   }
 
   @Test func itCanBeLeftOut() throws {
@@ -163,8 +182,14 @@ import Testing
 
   @Test func unfinishedWorkKeepsTheChoice() throws {
     let target = ManifestTests.plain
-    try convert(
-      target, ["--flush-every", "200KB"], status: 130, mishap: Mishap("interrupt", at: 100))
+    let often = ["--flush-every", "200KB"]
+    let watched = try Workspace()
+    let calls = try calls { environment in
+      try FathomProcess(
+        ["convert", ManifestTests.model, watched.path("out")] + target.options + often,
+        environment: environment(watched.path))
+    }
+    try convert(target, often, status: 130, mishap: Mishap("interrupt", at: calls / 2))
     let run = try convert(target, ["--resume", "--no-manifest"], status: 73)
     #expect(run.messages.contains(#"expected {"manifest":true}, found {"manifest":false}"#))
   }
@@ -241,7 +266,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "", "[]", "{}", "nonsense", #"{"schema": "fathom.manifest/2"}"#,
+    "", "[]", "{}", "nonsense", #"{"schema": "fathom.manifest/3"}"#,
+    #"{"schema": "fathom.manifest/2"}"#,
     #"{"schema": "fathom.manifest/1"}"#,
     #"{"schema": "fathom.hash/1", "tensors": []}"#,
     entry(#"{"name": "a"}"#), entry(#"{"name": "a", "type": "F32", "shape": [1], "hash": "00"}"#),

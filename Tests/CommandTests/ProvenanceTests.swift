@@ -31,7 +31,7 @@ import Testing
   private func bytes(_ name: String) throws -> [UInt8] { try contents(workspace.path(name)) }
 
   private func checkpoint(_ name: String) throws -> String? {
-    try JSONDocument(printedBy: ["hash", workspace.path(name)], schema: "fathom.hash.1")
+    try JSONDocument(printedBy: ["hash", workspace.path(name)], schema: "fathom.hash.2")
       .string("checkpoint")
   }
 

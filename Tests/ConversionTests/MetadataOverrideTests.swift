@@ -57,6 +57,8 @@ import Testing
   @Test(arguments: [
     "", "a", "=int:1", "a=", "a=1", "a=int:", "a=int:x", "a=int:4294967296", "a=bool:yes",
     "a=float:inf", "a=float:", "a=u8:1", "general.alignment=int:64",
+    "split.count=int:2", "split.no=int:1", "split.tensors.count=int:9", "split.x=int:0",
+    "general.architecture=str:llama", "fathom.version=str:9",
     String(repeating: "k", count: 128) + "=int:1", "a=str:" + String(repeating: "x", count: 128),
   ])
   func othersAreRefused(text: String) throws {

@@ -9,7 +9,9 @@ import Testing
     "Sources/Platform/OutputText.swift", "Sources/Platform/JSON/JSONValue.swift",
     "Sources/Platform/JSON/StreamedJSON.swift", "Sources/Verification/TextTable.swift",
     "Sources/Conversion/Manifest/ManifestText.swift", "Sources/fathom/InspectCommand.swift",
-    "Sources/fathom/VerifyFormat.swift",
+    "Sources/fathom/VerifyFormat.swift", "Sources/Verification/Hash/HashReport.swift",
+    "Sources/Verification/Convert/UnfinishedWorkReport.swift",
+    "Sources/fathom/ResumeCommand.swift",
   ]
 
   /// `Console` takes output texts alone, and nobody else writes.

@@ -9,6 +9,8 @@ struct GGUFPlanner {
   private(set) var tensors: [PlannedTensor] = []
   private(set) var dropped: [DroppedTensor] = []
   private(set) var warnings: [String] = []
+  /// What of the recipe no tensor heeds.
+  private(set) var unheeded: [String] = []
   private(set) var metadata = Metadata()
 
   /// Names of the weights that the file is made of.
@@ -132,6 +134,9 @@ struct GGUFPlanner {
     for section in sections {
       for key in section.keys { metadata[key] = section[key] }
     }
+    let names = tensors.map(\.entry.name)
+    try gguf.requireReadable(metadata, names: names)
+    unheeded = try gguf.unheeded(names)
     metadata.noteQuantization(
       as: gguf.fileTypeID ?? 0, overrides: gguf.overrides,
       importance: gguf.importance?.notes ?? Metadata())

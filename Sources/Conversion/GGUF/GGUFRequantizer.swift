@@ -8,6 +8,8 @@ struct GGUFRequantizer {
   private(set) var tensors: [PlannedTensor] = []
   private(set) var dropped: [DroppedTensor] = []
   private(set) var warnings: [String] = []
+  /// What of the recipe no tensor heeds.
+  private(set) var unheeded: [String] = []
   private(set) var metadata: Metadata
   /// Tensors of each split, where those of the source are kept.
   private(set) var splits: [Int]?
@@ -56,6 +58,9 @@ struct GGUFRequantizer {
     if let warning = gguf.importanceWarning(tensors.filter { $0.operation != .copy }) {
       warnings.append(warning)
     }
+    let names = tensors.map(\.entry.name)
+    try gguf.requireReadable(metadata, names: names)
+    unheeded = try gguf.unheeded(names)
     // A file without one is taken for what most of its tensors are, and stays so.
     let same = metadata["general.file_type"]?.integer.flatMap { UInt32(exactly: $0) }
     if let id = gguf.fileTypeID ?? same {

@@ -15,16 +15,20 @@ public struct MetadataOverride: Sendable, Hashable {
   /// llama-quantize drops the sign of integers and what follows a number; here a sign is dropped
   /// too, while a value that is no number is refused.
   ///
-  /// - Throws: `.usage` for anything else, and for `general.alignment`, which the writer decides.
+  /// - Throws: `.usage` for anything else, and for keys that the writer decides: how the file is
+  ///   laid out and split, and what it says of its making.
   public init(parsing text: String) throws(Fault) {
     self.text = text
     func fault(_ expected: String) -> Fault {
       Fault(.usage, "is no override of metadata", expected: expected, found: text)
     }
     let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-    guard parts.count == 2, (1...127).contains(parts[0].utf8.count),
-      parts[0] != "general.alignment"
-    else { throw fault("KEY=TYPE:VALUE, a key of 127 bytes at the most but general.alignment") }
+    guard parts.count == 2, (1...127).contains(parts[0].utf8.count) else {
+      throw fault("KEY=TYPE:VALUE, a key of 127 bytes at the most")
+    }
+    guard !MetadataOverride.isComputed(String(parts[0])) else {
+      throw fault("another key: this one is computed, and readers rely on it")
+    }
     let words = parts[1].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     guard words.count == 2 else { throw fault("KEY=TYPE:VALUE") }
     key = String(parts[0])
@@ -45,6 +49,15 @@ public struct MetadataOverride: Sendable, Hashable {
       value = .string(String(words[1]))
     default: throw fault("int, float, bool or str before the value")
     }
+  }
+}
+
+extension MetadataOverride {
+  /// Whether the writer computes a key: a file that says something else of it cannot be read, or
+  /// lies about its making.
+  private static func isComputed(_ key: String) -> Bool {
+    ["general.alignment", "general.architecture"].contains(key)
+      || ["split.", Provenance.prefix].contains { key.utf8.starts(with: $0.utf8) }
   }
 }
 

@@ -2,8 +2,8 @@ internal import Formats
 internal import Platform
 internal import Tensors
 
-/// The manifest of an output (schema `fathom.manifest/1`): what its tensors hold, what they were
-/// made from and why they have their types.
+/// The manifest of an output (schema `fathom.manifest/2`): every byte of its files, what its tensors
+/// were made from and why they have their types. Its last member is the hash of what stands before.
 ///
 /// Nothing of it depends on time, threads, memory or interruptions. Hashes have one length, so that
 /// its size is known before any of them is.
@@ -31,10 +31,10 @@ struct ManifestText {
   /// Stands where a hash will.
   private static let blank = String(repeating: "0", count: 2 * BLAKE3Value.byteCount)
 
-  /// Gives the text out in pieces.
+  /// Gives the text out in pieces, all but its end.
   ///
   /// - Parameter hashes: nil for blanks of the same length.
-  func write(
+  private func writeBody(
     _ hashes: Hashes?, _ write: (OutputText) throws(Fault) -> Void
   ) throws(Fault) {
     let stored = inventory.tensors.enumerated().map { index, tensor in
@@ -44,7 +44,7 @@ struct ManifestText {
         } : nil
     }
     let made = hashes.map { self.made($0) }
-    try write("{\n  \"schema\": \"fathom.manifest/1\",\n  \"tool\": ")
+    try write("{\n  \"schema\": \"fathom.manifest/2\",\n  \"tool\": ")
     try write(
       JSONValue.object(["name": .string("fathom"), "version": .string(FathomVersion.text)])
         .printed(indent: nil))
@@ -70,11 +70,13 @@ struct ManifestText {
         + open([
           "checkpoint": text(made.map { ContentHashes($0).checkpoint })
         ]))
+    let headers = hashes == nil ? blankHeaders : self.headers
     try StreamedJSON.list("files", depth: 2, files, write) { file in
       .object([
         "name": .string(file.name.text), "bytes": .integer(file.byteCount),
         "kind": .string(file.kind.rawValue),
         "hash": file.kind == .weights ? .null : text(hashes?.files[file.name]),
+        "header": headers[file.name].map { .string($0.text) } ?? .null,
       ])
     }
     let places = placed
@@ -90,15 +92,58 @@ struct ManifestText {
         tensor.sources.map { .string(inventory.tensors[$0.index].name.text) })
       return .object(json)
     }
-    try write("\n  }\n}\n")
+    try write("\n  }")
   }
 
   /// Bytes of the text.
   func byteCount() -> Int {
     var count = 0
     // Counting cannot fail.
-    try? write(nil) { (piece: OutputText) throws(Fault) in count += piece.text.utf8.count }
-    return count
+    try? writeBody(nil) { (piece: OutputText) throws(Fault) in
+      count += piece.text.utf8.count
+    }
+    return count + ManifestSeal.byteCount
+  }
+
+  /// Writes the text to a file.
+  ///
+  /// - Parameter byteCount: its size, which is known.
+  /// - Returns: the hash of all of it.
+  func write(
+    _ hashes: Hashes, byteCount: Int, to file: OutputFile
+  ) throws(Fault) -> BLAKE3Value {
+    var body = BLAKE3Stream(byteCount: byteCount - ManifestSeal.byteCount)
+    var whole = BLAKE3Stream(byteCount: byteCount)
+    var pending: [UInt8] = []
+    func flush() throws(Fault) {
+      pending.withUnsafeBytes { whole.append($0) }
+      try file.append(pending)
+      pending.removeAll(keepingCapacity: true)
+    }
+    try writeBody(hashes) { piece throws(Fault) in
+      pending += piece.text.utf8
+      guard pending.count > 1 << 16 else { return }
+      pending.withUnsafeBytes { body.append($0) }
+      try flush()
+    }
+    pending.withUnsafeBytes { body.append($0) }
+    pending += ManifestSeal.text(body.value()).utf8
+    try flush()
+    return whole.value()
+  }
+
+  /// Of each file of weights, the hash of what belongs to no tensor: it follows from the plan.
+  private var headers: [ExactText: BLAKE3Value] {
+    Dictionary(
+      uniqueKeysWithValues: output.layout.files.map {
+        ($0.name, Remainder.hash(of: $0, in: output.layout))
+      })
+  }
+
+  /// Stands where those will.
+  private var blankHeaders: [ExactText: BLAKE3Value] {
+    let blank = BLAKE3.hash([])
+    return Dictionary(uniqueKeysWithValues: output.layout.files.map { ($0.name, blank) })
   }
 
   /// The output's tensors in the order of their bytes, under the names that a reader of all files

@@ -54,7 +54,7 @@ extension Recipe {
     var lines: [ExactText: Int] = [:]
     for (line, tensor) in hashes.enumerated() { lines[tensor.name] = line }
     return TensorNotes(
-      key: Provenance.hashes, lines: hashes.map(\.line.text),
+      key: Provenance.hashes, lines: hashes.map(\.line),
       places: tensors.map { tensor in
         tensor.sources.map { part in
           guard let line = lines[stored[part.index].name] else {

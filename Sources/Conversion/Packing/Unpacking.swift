@@ -1,4 +1,4 @@
-internal import Formats
+public import Formats
 public import Platform
 internal import Tensors
 
@@ -12,13 +12,20 @@ public struct UnpackReport: Sendable, Hashable {
   public let packedByteCount: Int
   /// Where they are; nil where they were only checked.
   public let output: String?
+  /// Which files were compared with the list of what was packed, and which could not be.
+  public let coverage: Coverage
 
   /// The document.
   public var json: JSONValue {
     var object: JSONObject = [
       "schema": .string("fathom.unpack/1"), "version": .string(FathomVersion.text),
       "files": .integer(files), "bytes": .integer(byteCount),
-      "packedBytes": .integer(packedByteCount),
+      "packedBytes": .integer(packedByteCount), "verdict": .string(coverage.verdict.rawValue),
+      "compared": .integer(coverage.compared),
+      "unexpected": .array(coverage[.unexpected].names.map { .string($0.text) }),
+      "unexpectedCount": .integer(coverage[.unexpected].count),
+      "notCompared": .array(coverage.uncompared.names.map { .string($0.text) }),
+      "notComparedCount": .integer(coverage.uncompared.count),
     ]
     if let output { object["output"] = .string(output) }
     return .object(object)
@@ -28,7 +35,10 @@ public struct UnpackReport: Sendable, Hashable {
 /// A model that `pack` wrote: a folder of files, or one file.
 public struct PackedModel: Sendable {
   private let packed: [(name: ExactText, file: PackedFile)]
+  /// Files beside them that were copied.
   private let others: [SideFile]
+  /// What lies there and was not packed, and hidden entries.
+  private let strangers: (unexpected: [ExactText], hidden: [ExactText])
   private let isFolder: Bool
   /// What the folder's own list says of its files; nil without one.
   private let list: [ExactText: (size: Int, hash: BLAKE3Value)]?
@@ -61,17 +71,24 @@ public struct PackedModel: Sendable {
       let (files, skipped) = try SideFile.list(
         in: folder, leavingOut: { $0 == PackReport.fileName },
         requiring: { $0.hasSuffix(".safetensors") || $0.hasSuffix(".gguf") })
-      for file in files { try add(file.name, file.open(), otherwise: file) }
-      list = try PackReport.read(in: folder)
+      let list = try PackReport.read(in: folder)
+      for file in files where list?[file.name] != nil || list == nil {
+        try add(file.name, file.open(), otherwise: file)
+      }
+      let listed = list.map { Set($0.keys) } ?? Set(files.map(\.name))
+      strangers = try Coverage.strangers(
+        in: path, expected: listed.union([PackReport.fileName]))
+      self.list = list
       warnings =
-        list == nil && !others.isEmpty
-        ? skipped + [
-          "there is no \(PackReport.fileName): whether all files are there, and those beside the "
-            + "weights are as they were, is not checked"
-        ] : skipped
+        (list == nil
+          ? skipped + [
+            "there is no \(PackReport.fileName): whether all files are there, and those beside the "
+              + "weights are as they were, is not checked"
+          ] : [])
+        + strangers.unexpected.map { "\($0) was not packed and is not given back" }
     } else {
       try add(Folder.name(of: path), InputFile(path: path), otherwise: nil)
-      (warnings, list) = ([], nil)
+      (warnings, list, strangers) = ([], nil, ([], []))
     }
     guard !packed.isEmpty else {
       throw Fault(
@@ -86,10 +103,11 @@ public struct PackedModel: Sendable {
     guard let list else { return }
     let sizes =
       packed.map { ($0.name, $0.file.original.size) } + others.map { ($0.name, $0.byteCount) }
-    for (name, size) in sizes where list[name].map({ $0.size != size }) ?? false {
+    for (name, size) in sizes {
+      guard let expected = list[name]?.size, expected != size else { continue }
       throw Fault(
         .malformed, "is not the file that was packed", file: Folder.join(path, name),
-        expected: "\(list[name]?.size ?? 0) bytes", found: "\(size)")
+        expected: "\(expected) bytes", found: "\(size)")
     }
     let present = Set(sizes.map(\.0))
     guard let missing = list.keys.filter({ !present.contains($0) }).min() else { return }
@@ -128,7 +146,25 @@ public struct PackedModel: Sendable {
   private func report(output: String?) -> UnpackReport {
     UnpackReport(
       files: packed.count + others.count, byteCount: byteCount, packedByteCount: packedByteCount,
-      output: output)
+      output: output, coverage: coverage)
+  }
+
+  /// What was compared when all files have been read: packed ones with their own sums, all of them
+  /// with the list.
+  private var coverage: Coverage {
+    var coverage = Coverage()
+    for (name, _) in packed { coverage.compare(name, isSame: true) }
+    for side in others {
+      if list == nil {
+        coverage.pass(over: side.name)
+      } else {
+        coverage.compare(side.name, isSame: true)
+      }
+    }
+    for name in strangers.unexpected { coverage.add(.unexpected, name) }
+    for name in strangers.hidden { coverage.pass(over: name) }
+    if isFolder, list == nil { coverage.pass(over: PackReport.fileName) }
+    return coverage
   }
 
   /// Gives back the files that were packed, whose hashes are checked before they get their names.
@@ -150,7 +186,8 @@ public struct PackedModel: Sendable {
     }
   }
 
-  /// Reads everything and checks the hashes; writes nothing.
+  /// Reads everything and checks the hashes; writes nothing. What lies there and was not packed
+  /// stands in the report's `coverage`.
   ///
   /// - Throws: as `unpack`.
   public func check(

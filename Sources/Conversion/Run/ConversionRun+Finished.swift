@@ -18,7 +18,8 @@ extension ConversionRun {
   }
 
   /// What is said of it; a crash after the last step may have left the folder of the work.
-  func finished(compared: Int) -> ConversionResult {
+  func finished(compared: Int) throws(Fault) -> ConversionResult {
+    let output = FinishedOutput(plan: plan, source: source, destination: destination)
     var leftover: String?
     if (try? Folder.kind(of: destination.workPath)) == .folder, !removeLeftover() {
       leftover = destination.workPath
@@ -26,6 +27,7 @@ extension ConversionRun {
     return ConversionResult(
       output: destination.path, bytesRead: 0, bytesWritten: 0, bytesKept: plan.byteCount,
       isResumed: true, bytesCompared: compared, deletedSourceFiles: 0, seconds: seconds,
+      manifestHash: try output.manifestHash(),
       warnings: plan.warnings + [leftover.map(ConversionRun.left)].compactMap { $0 })
   }
 

@@ -21,7 +21,9 @@ struct ConversionRun {
   /// Does everything.
   func run(report: (ConversionProgress) -> Void) throws(Fault) -> ConversionResult {
     if options.freesSource { try SourceRelease.check(source) }
-    if options.resumes, let compared = try comparedBytes() { return finished(compared: compared) }
+    if options.resumes, let compared = try comparedBytes() {
+      return try finished(compared: compared)
+    }
     let work = try WorkFolder(for: destination, form: plan.form)
     let records = try records(of: work)
     let isResumed = try continues(records, in: work)
@@ -176,7 +178,7 @@ struct ConversionRun {
     return ConversionResult(
       output: destination.path, bytesRead: writer.bytesRead, bytesWritten: writer.written,
       bytesKept: kept.byteCount, isResumed: isResumed, bytesCompared: nil,
-      deletedSourceFiles: log.deletedCount, seconds: seconds,
+      deletedSourceFiles: log.deletedCount, seconds: seconds, manifestHash: writer.manifestHash,
       warnings: plan.warnings + kept.warnings
         + [log.remainder, leftover.map(ConversionRun.left)].compactMap { $0 })
   }

@@ -59,6 +59,13 @@ struct FinishedOutput {
     return try differentTensor(in: weights).map { "\($0) differs" }
   }
 
+  /// The hash of its manifest; nil where it has none.
+  func manifestHash() throws(Fault) -> BLAKE3Value? {
+    try plan.manifest.map { manifest throws(Fault) in
+      try BLAKE3Stream.hash(of: InputFile(path: place(of: manifest.name)))
+    }
+  }
+
   private func place(of name: ExactText) -> String {
     let folder =
       plan.form.isFolder ? destination.path : Folder.parent(of: destination.path)

@@ -17,6 +17,8 @@ struct PlanWriter {
   /// The file that is being written and its number.
   private(set) var current: OutputFile?
   private var number = -1
+  /// The hash of the manifest, once it is written; nil where there is none.
+  private(set) var manifestHash: BLAKE3Value?
   /// Bytes written by this run.
   private(set) var written = 0
   /// Bytes read from the source by this run.
@@ -174,7 +176,10 @@ struct PlanWriter {
     _ manifest: PlannedManifest, files: [ExactText: BLAKE3Value]
   ) throws(Fault) {
     guard var ledger else { preconditionFailure("a manifest without hashes") }
-    if isPlacing, try isThere(manifest.name) { return }
+    if isPlacing, let file = try placed(manifest.name) {
+      manifestHash = try BLAKE3Stream.hash(of: file)
+      return
+    }
     ledger.finish()
     var hashes = ManifestText.Hashes(source: ledger.source, output: ledger.output, files: files)
     hashes.sourceManifest = try manifest.source.manifest.map { file throws(Fault) in
@@ -185,23 +190,18 @@ struct PlanWriter {
     if case .gguf(let gguf) = plan.recipe.target {
       hashes.importance = try gguf.importance.map { matrix throws(Fault) in try matrix.hash() }
     }
-    let text = plan.manifestText(source, manifest.source)
     let file = try work.create(manifest.name)
-    var pending: [UInt8] = []
-    try text.write(hashes) { piece throws(Fault) in
-      pending += piece.text.utf8
-      guard pending.count > 1 << 16 else { return }
-      try file.append(pending)
-      pending.removeAll(keepingCapacity: true)
-    }
-    try file.append(pending)
+    manifestHash = try plan.manifestText(source, manifest.source)
+      .write(hashes, byteCount: manifest.byteCount, to: file)
     try file.finish()
     written += file.count
   }
 
-  private func isThere(_ name: ExactText) throws(Fault) -> Bool {
-    if try work.read(name) != nil { return true }
-    return try Folder.kind(of: work.finalPlace(of: name)) == .file
+  /// A file that an earlier run has written whole, in the work or under its name; nil for none.
+  private func placed(_ name: ExactText) throws(Fault) -> InputFile? {
+    if let file = try work.read(name) { return file }
+    let path = work.finalPlace(of: name)
+    return try Folder.kind(of: path) == .file ? InputFile(path: path) : nil
   }
 
   /// Copies a file and returns its hash.

@@ -17,6 +17,9 @@ public struct ImportanceMatrix: Sendable {
   static let matrixLimit = 1 << 16
   static let totalMatrixLimit = 1 << 22
 
+  /// What was to be included or excluded and is in no name.
+  public private(set) var unmatchedParts: [String] = []
+
   private let file: InputFile
   private var stored: [ExactText: StoredImportance]
 
@@ -59,13 +62,20 @@ public struct ImportanceMatrix: Sendable {
 
   /// Forgets what `--exclude-weights` names: every tensor whose name contains one of the parts.
   public mutating func exclude(namesContaining parts: [String]) {
+    noteUnmatched(parts)
     stored = stored.filter { entry in !parts.contains { entry.key.contains(ExactText($0)) } }
   }
 
   /// Keeps only what `--include-weights` names; everything where it names nothing.
   public mutating func include(onlyNamesContaining parts: [String]) {
     guard !parts.isEmpty else { return }
+    noteUnmatched(parts)
     stored = stored.filter { entry in parts.contains { entry.key.contains(ExactText($0)) } }
+  }
+
+  private mutating func noteUnmatched(_ parts: [String]) {
+    unmatchedParts += parts.filter { part in !stored.keys.contains { $0.contains(ExactText(part)) }
+    }
   }
 
   /// The weights of a tensor of so many columns and, if it is a stack, matrices.

@@ -47,7 +47,8 @@ public struct SafetensorsIndex: Sendable {
     if !cursor.take(UInt8(ascii: "}")) {
       repeat {
         let key = try cursor.string()
-        guard seen.insert(ExactText(key)).inserted, seen.count <= SafetensorsIndex.memberLimit else {
+        guard seen.insert(ExactText(key)).inserted, seen.count <= SafetensorsIndex.memberLimit
+        else {
           throw Fault(
             .malformed, "has a key twice, or too many", offset: UInt64(cursor.position),
             expected: "at most \(SafetensorsIndex.memberLimit) keys", found: key)

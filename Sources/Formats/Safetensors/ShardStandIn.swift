@@ -27,7 +27,8 @@ public enum ShardStandIn {
   ///   - budget: what the model's files share.
   /// - Returns: nil where nothing was kept of it.
   static func open(
-    in folder: InputFolder, name: ExactText, for path: String, shard: Int, within budget: ModelBudget
+    in folder: InputFolder, name: ExactText, for path: String, shard: Int,
+    within budget: ModelBudget
   ) throws(Fault) -> (file: InputFile, header: SafetensorsHeader)? {
     guard let kept = try folder.find(name),
       case .header(let header) = try SafetensorsHeader.read(kept, shard: shard, within: budget)

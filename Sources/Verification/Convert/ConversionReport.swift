@@ -17,6 +17,7 @@ extension ConversionResult {
       "bytesWritten": .integer(bytesWritten), "bytesKept": .integer(bytesKept),
       "resumed": .bool(isResumed), "sourceFilesDeleted": .integer(deletedSourceFiles),
       "seconds": .number(seconds),
+      "manifestHash": manifestHash.map { .string($0.text) } ?? .null,
       "warnings": .array(warnings.map { .string($0) }),
       "lost": .array(plan.lost.map { .string($0) }),
     ]
@@ -42,6 +43,7 @@ extension ConversionResult {
       text += "Complete: all \(Quantity.bytes(total))"
       if let manifest { text += " but \(manifest), of which the size is right," }
       return text + " were compared with what this command writes, and are the same\n"
+        + manifestLine
     }
     text +=
       "Files, sizes, headers and small files are what this command writes, and so is a sample: "
@@ -49,7 +51,7 @@ extension ConversionResult {
     text +=
       manifest == nil
       ? "fathom validate --deep looks at it" : "fathom validate --manifest reads all of it"
-    return text + "\n"
+    return text + "\n" + manifestLine
   }
 
   /// The result in a few lines.
@@ -64,7 +66,10 @@ extension ConversionResult {
       output \(output): \(Quantity.plural(plan.tensors.count, "tensor")) in \
       \(Quantity.plural(plan.files.count, "file")), \(Quantity.bytes(bytesWritten)) written in \
       \(Quantity.fixed(seconds, digits: 2)) s (\(Quantity.bytes(rate))/s)\(before)\(deleted)
-
+      \(manifestLine)
       """
   }
+
+  /// The hash by which the manifest can be told from one that was made anew.
+  private var manifestLine: OutputText { manifestHash.map { "manifest: \($0.text)\n" } ?? "" }
 }

@@ -47,6 +47,17 @@ extension ContentHashes {
   }
 }
 
+extension Inventory {
+  /// Throws `.malformed` where a tensor's name holds a control character: such a name could pass for
+  /// several lines of a list.
+  public func requireListable() throws(Fault) {
+    guard let tensor = tensors.first(where: { ListedName.hasControl($0.name.text) }) else { return }
+    throw Fault(
+      .malformed, "has a control character in its name, which no list of hashes takes",
+      file: shards[tensor.shard].file.path, tensor: tensor.name)
+  }
+}
+
 /// The pieces of many tensors, one tensor after the other.
 private struct PieceQueue: Sendable {
   private let tensors: [StoredTensor]

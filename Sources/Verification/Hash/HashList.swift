@@ -1,18 +1,35 @@
 public import Formats
 public import Platform
 
-/// A list of content hashes that `fathom hash` printed earlier, as text or as JSON.
+/// A list of content hashes that `fathom hash` printed earlier, as text or as JSON, or what a
+/// manifest says of the source of its conversion.
 public struct HashList: Sendable {
-  /// Hashes by the names of their tensors, as they are printed.
-  private var hashes: [ExactText: BLAKE3Value] = [:]
-  /// Names in the order of the list.
-  private var names: [ExactText] = []
+  /// What the list says of a tensor.
+  struct Entry: Sendable {
+    let name: ExactText
+    /// Type and shape; nil where the list does not say.
+    let kind: String?
+    /// Nil where a manifest names a tensor that nothing was made from.
+    let hash: BLAKE3Value?
+  }
 
-  /// Tensors that a manifest names without their hashes, since nothing was made from them.
-  private var unhashed: Set<ExactText> = []
+  /// How names stand in it.
+  enum Names: Sendable {
+    /// As they are.
+    case exact
+    /// As text of `fathom.hash/1` has them: escaped and cut short, so that several share a text.
+    /// The hash of the checkpoint, the last line, tells these apart.
+    case shortened
+  }
 
-  /// Largest list that is read: several times that of DeepSeek-V3's 91,991 tensors.
-  private static let sizeLimit = 64 << 20
+  /// The tensors in the order of the list.
+  private var entries: [Entry] = []
+  private var places: [ExactText: Int] = [:]
+  var names = Names.exact
+  /// The hash of the whole checkpoint; nil where a manifest has none.
+  var checkpoint: BLAKE3Value?
+  /// What the list is, where it is of an older version: `fathom.hash/1`.
+  var oldSchema: String?
 
   /// Reads a list.
   ///
@@ -23,7 +40,7 @@ public struct HashList: Sendable {
       if bytes.first == UInt8(ascii: "{") {
         try JSONCursor.read(bytes) { cursor throws(Fault) in try read(&cursor, path: path) }
       } else {
-        try read(String(decoding: bytes, as: UTF8.self))
+        try read(lines: bytes)
       }
     } catch {
       var fault = error
@@ -32,100 +49,149 @@ public struct HashList: Sendable {
     }
   }
 
-  /// How a checkpoint's tensors differ from the list, in the order of their names.
-  public func differences(from found: ContentHashes) -> [HashDifference] {
-    var differences: [HashDifference] = []
-    var rest = hashes
+  /// Largest list that is read: several times that of DeepSeek-V3's 91,991 tensors.
+  private static let sizeLimit = 64 << 20
+
+  /// Adds a tensor.
+  ///
+  /// - Throws: `.malformed` where it is there already.
+  mutating func add(_ entry: Entry) throws(Fault) {
+    guard places.updateValue(entries.count, forKey: entry.name) == nil else {
+      throw Fault(.malformed, "stands twice in the list", tensor: entry.name)
+    }
+    entries.append(entry)
+  }
+
+  /// Forgets the tensors.
+  mutating func removeAll() { (entries, places) = ([], [:]) }
+
+  /// Compares a checkpoint with the list, line by line.
+  public func comparison(with found: ContentHashes) -> HashComparison {
+    var result = HashComparison()
+    var isSeen = [Bool](repeating: false, count: entries.count)
     for tensor in found.tensors {
-      let expected = rest.removeValue(forKey: ExactText(tensor.name.printable.text))
-      if expected == tensor.hash || unhashed.contains(ExactText(tensor.name.printable.text)) { continue }
-      differences.append(
-        HashDifference(tensor: tensor.name, expected: expected, found: tensor.hash))
-    }
-    differences += names.compactMap { name in
-      rest[name].map { HashDifference(tensor: name, expected: $0, found: nil) }
-    }
-    return differences.sorted { $0.tensor.utf8.lexicographicallyPrecedes($1.tensor.utf8) }
-  }
-
-  private mutating func add(_ name: ExactText, _ hash: BLAKE3Value) throws(Fault) {
-    guard hashes.updateValue(hash, forKey: ExactText(name.printable.text)) == nil else {
-      throw Fault(.malformed, "stands twice in the list", tensor: name)
-    }
-    names.append(ExactText(name.printable.text))
-  }
-
-  /// Lines `HASH  TYPE [shape]  NAME`; the last one is about the checkpoint.
-  private mutating func read(_ text: String) throws(Fault) {
-    for (number, line) in text.split(separator: "\n").enumerated() {
-      let parts = line.split(separator: "  ", maxSplits: 2)
-      guard let hash = parts.first.flatMap({ BLAKE3Value(text: $0) }), parts.count > 1 else {
-        throw Fault(
-          .malformed, "is no list of hashes", expected: "lines of fathom hash",
-          found: "line \(number + 1)")
+      guard let place = places[ExactText(key(of: tensor.name))], !isSeen[place] else {
+        result.add(.unexpected, tensor.name, expected: nil, found: tensor.hash)
+        continue
       }
-      if parts.count == 3 { try add(ExactText(parts[2]), hash) }
+      isSeen[place] = true
+      result.compare(tensor, entries[place])
     }
-    if names.isEmpty { throw Fault(.malformed, "holds no hashes") }
+    for (entry, isSeen) in zip(entries, isSeen) where !isSeen {
+      result.add(.missing, entry.name, expected: entry.hash, found: nil)
+    }
+    if let checkpoint {
+      let same = oldSchema == nil ? found.checkpoint : found.oldCheckpoint
+      result.checkpoint = (checkpoint, same)
+    } else {
+      result.coverage.pass(over: ExactText(HashComparison.checkpointName))
+    }
+    if let oldSchema {
+      result.notes.append(
+        "the list is an old one (\(oldSchema)): all that it says is compared; fathom hash makes a "
+          + "new one")
+    }
+    result.sort()
+    return result
   }
 
-  /// The document of schema `fathom.hash/1`, without a tree: it has an entry for each tensor.
-  private mutating func read(_ cursor: inout JSONCursor, path: String) throws(Fault) {
-    var schema: String?
-    try cursor.members { key, cursor throws(Fault) in
-      switch key {
-      case "schema": schema = try cursor.string()
-      case "tensors":
-        try cursor.elements { cursor throws(Fault) in try readTensor(&cursor) }
-      default: try cursor.skipValue()
-      }
-    }
-    try cursor.expectEnd()
-    if schema == "fathom.manifest/1" { return try take(ManifestFile(path: path)) }
-    guard schema == "fathom.hash/1" else {
-      throw Fault(
-        .malformed, "is another document", expected: "schema fathom.hash/1", found: schema)
-    }
-  }
-
-  /// What a manifest says of the source of its conversion.
-  private mutating func take(_ manifest: ManifestFile) throws(Fault) {
-    (hashes, names) = ([:], [])
-    for (name, hash) in manifest.source {
-      if let hash { try add(name, hash) } else { unhashed.insert(ExactText(name.printable.text)) }
+  private func key(of name: ExactText) -> String {
+    switch names {
+    case .exact: name.text
+    case .shortened: HashList.shortened(name)
     }
   }
 
-  private mutating func readTensor(_ cursor: inout JSONCursor) throws(Fault) {
-    var (name, hash): (String?, BLAKE3Value?)
-    let start = cursor.position
-    try cursor.members { key, cursor throws(Fault) in
-      switch key {
-      case "name": name = try cursor.string()
-      case "hash": hash = BLAKE3Value(text: try cursor.string())
-      default: try cursor.skipValue()
+  /// A name in text of `fathom.hash/1`.
+  private static func shortened(_ name: ExactText) -> String {
+    var result = ""
+    for scalar in name.text.unicodeScalars.prefix(400) {
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse:
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      case .unassigned where scalar.properties.isNoncharacterCodePoint:
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      default: result.unicodeScalars.append(scalar)
       }
     }
-    guard let name, let hash else {
-      throw Fault(
-        .malformed, "has an entry without name or hash", offset: UInt64(start),
-        expected: "64 hexadecimal digits")
-    }
-    try add(ExactText(name), hash)
+    return name.text.unicodeScalars.count > 400 ? result + "…" : result
   }
 }
 
-/// A tensor whose hash is not the one of a list.
-public struct HashDifference: Sendable, Hashable {
+/// How a checkpoint differs from a list, and what of the two was compared.
+public struct HashComparison: Sendable {
+  /// Everything that differs, in the order of the names.
+  public private(set) var differences: [HashDifference] = []
+  /// What was compared, and what could not be.
+  public internal(set) var coverage = Coverage()
+  /// The hashes of the whole checkpoint, in the list and as it is; nil where the list has none.
+  public internal(set) var checkpoint: (expected: BLAKE3Value, found: BLAKE3Value)? {
+    didSet {
+      guard let checkpoint else { return }
+      coverage.compare(
+        ExactText(HashComparison.checkpointName), isSame: checkpoint.expected == checkpoint.found)
+    }
+  }
+  /// What has to be known of the comparison, a line each.
+  public internal(set) var notes: [String] = []
+
+  /// What the whole is called among what was compared.
+  static let checkpointName = "the hash of the whole checkpoint"
+
+  /// Whether the checkpoint is what the list says, as far as it says something.
+  public var holds: Bool { coverage.holds }
+
+  mutating func add(
+    _ problem: Coverage.Problem, _ name: ExactText, expected: BLAKE3Value?, found: BLAKE3Value?
+  ) {
+    coverage.add(problem, name)
+    differences.append(
+      HashDifference(tensor: name, problem: problem, expected: expected, found: found))
+  }
+
+  mutating func compare(_ found: TensorHash, _ expected: HashList.Entry) {
+    let isSameKind = expected.kind.map { $0 == found.kind } ?? true
+    guard let hash = expected.hash, isSameKind else {
+      if isSameKind { return coverage.pass(over: found.name) }
+      coverage.compare(found.name, isSame: false)
+      differences.append(
+        HashDifference(
+          tensor: found.name, problem: .different, expected: expected.hash, found: found.hash,
+          kinds: expected.kind.map { ($0, found.kind) }))
+      return
+    }
+    coverage.compare(found.name, isSame: hash == found.hash)
+    guard hash != found.hash else { return }
+    differences.append(
+      HashDifference(tensor: found.name, problem: .different, expected: hash, found: found.hash))
+  }
+
+  mutating func sort() {
+    differences.sort { $0.tensor.utf8.lexicographicallyPrecedes($1.tensor.utf8) }
+  }
+}
+
+/// A tensor that is not as a list says.
+public struct HashDifference: Sendable {
   /// Its name.
   public let tensor: ExactText
-  /// The hash in the list, nil where the list has no such tensor.
+  /// What is wrong with it.
+  public let problem: Coverage.Problem
+  /// The hash in the list, nil where the list has no such tensor, or none of it.
   public let expected: BLAKE3Value?
   /// The hash found, nil where the checkpoint has no such tensor.
   public let found: BLAKE3Value?
+  /// Type and shape, where these differ already.
+  public let kinds: (expected: String, found: String)?
 
-  /// `missing`, `unexpected` or `different`.
-  public var problem: String {
-    expected == nil ? "unexpected" : found == nil ? "missing" : "different"
+  init(
+    tensor: ExactText, problem: Coverage.Problem, expected: BLAKE3Value?, found: BLAKE3Value?,
+    kinds: (expected: String, found: String)? = nil
+  ) {
+    self.tensor = tensor
+    self.problem = problem
+    self.expected = expected
+    self.found = found
+    self.kinds = kinds
   }
 }

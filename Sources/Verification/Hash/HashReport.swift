@@ -5,47 +5,54 @@ internal import Tensors
 /// What `fathom hash` says.
 public struct HashReport: Sendable {
   private let hashes: ContentHashes
-  private let check: (list: String, differences: [HashDifference])?
+  private let check: (list: String, comparison: HashComparison)?
 
   /// Wraps hashes, and how they differ from a list that the user named.
   public init(
-    _ hashes: ContentHashes, check: (list: String, differences: [HashDifference])? = nil
+    _ hashes: ContentHashes, check: (list: String, comparison: HashComparison)? = nil
   ) {
     self.hashes = hashes
     self.check = check
   }
 
   /// Whether the checkpoint is what the list says; without a list there is nothing to break.
-  public var holds: Bool { check?.differences.isEmpty ?? true }
+  public var holds: Bool { check?.comparison.holds ?? true }
 
   private var totals: String {
     "\(Quantity.plural(hashes.tensors.count, "tensor")), "
       + Quantity.bytes(hashes.tensors.reduce(0) { $0 + $1.byteCount })
   }
 
-  /// A line for each tensor and one for the checkpoint; with a list, a line for each difference and
-  /// the verdict.
+  /// A line for each tensor and one for the checkpoint; with a list, a line for each difference,
+  /// what could not be compared and the verdict.
   public func writeText(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     guard let check else {
-      for tensor in hashes.tensors { try write(tensor.line) }
-      return try write("\(hashes.checkpoint.text)  \(totals)\n")
+      for tensor in hashes.tensors { try write(OutputText(document: tensor.line)) }
+      return try write("\(hashes.checkpoint.text)  \(totals), \(HashList.schema)\n")
     }
-    for difference in check.differences {
-      try write("\(difference.problem): \(difference.tensor)\n")
+    let (comparison, coverage) = (check.comparison, check.comparison.coverage)
+    for difference in comparison.differences { try write(difference.line) }
+    if let checkpoint = comparison.checkpoint, checkpoint.expected != checkpoint.found {
+      try write(
+        "different: \(HashComparison.checkpointName): expected \(checkpoint.expected.text), "
+          + "found \(checkpoint.found.text)\n")
     }
-    try write(
-      holds
-        ? "same: \(totals), \(hashes.checkpoint.text)\n"
-        : """
-        different: \(Quantity.plural(check.differences.count, "tensor")) of \(check.list)
-
-        """)
+    for line in coverage.uncomparedLines { try write(line + "\n") }
+    for note in comparison.notes { try write("note: \(note)\n") }
+    let list = check.list.printable
+    switch coverage.verdict {
+    case .same: try write("same: \(totals), \(hashes.checkpoint.text)\n")
+    case .incomplete where coverage.holds:
+      try write("same as far as compared with \(list): \(coverage.summary)\n")
+    case .incomplete: try write("nothing compared with \(list): \(coverage.summary)\n")
+    case .different: try write("different from \(list): \(coverage.summary)\n")
+    }
   }
 
-  /// The document of schema `fathom.hash/1`, a line for each tensor.
+  /// The document of schema `fathom.hash/2`, a line for each tensor.
   public func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     var head: JSONObject = [
-      "schema": .string("fathom.hash/1"), "algorithm": .string("blake3"),
+      "schema": .string(HashList.schema), "algorithm": .string("blake3"),
       "checkpoint": .string(hashes.checkpoint.text),
       "totals": .object([
         "tensors": .integer(hashes.tensors.count),
@@ -53,16 +60,16 @@ public struct HashReport: Sendable {
       ]),
     ]
     if let check {
+      let comparison = check.comparison
       head["check"] = .object([
-        "list": .string(check.list), "verdict": .string(holds ? "same" : "different"),
-        "differences": .array(
-          check.differences.map {
-            .object([
-              "tensor": .string($0.tensor.text), "problem": .string($0.problem),
-              "expected": $0.expected.map { .string($0.text) } ?? .null,
-              "found": $0.found.map { .string($0.text) } ?? .null,
-            ])
-          }),
+        "list": .string(check.list),
+        "verdict": .string(comparison.coverage.verdict.rawValue),
+        "coverage": comparison.coverage.json,
+        "checkpoint": comparison.checkpoint.map {
+          .object(["expected": .string($0.expected.text), "found": .string($0.found.text)])
+        } ?? .null,
+        "notes": .array(comparison.notes.map { .string($0) }),
+        "differences": .array(comparison.differences.map(\.json)),
       ])
     }
     try StreamedJSON.begin(head, write)
@@ -71,8 +78,25 @@ public struct HashReport: Sendable {
   }
 }
 
+extension HashDifference {
+  fileprivate var line: OutputText {
+    let kinds: OutputText = kinds.map { ": expected \($0.expected), found \($0.found)" } ?? ""
+    return "\(problem.rawValue): \(tensor)\(kinds)\n"
+  }
+
+  fileprivate var json: JSONValue {
+    .object([
+      "tensor": .string(tensor.text), "problem": .string(problem.rawValue),
+      "expected": expected.map { .string($0.text) } ?? .null,
+      "found": found.map { .string($0.text) } ?? .null,
+      "expectedKind": kinds.map { .string($0.expected) } ?? .null,
+      "foundKind": kinds.map { .string($0.found) } ?? .null,
+    ])
+  }
+}
+
 extension TensorHash {
-  /// The entry of `fathom.hash/1`.
+  /// The entry of `fathom.hash/2`.
   var json: JSONValue {
     .object([
       "name": .string(name.text), "type": .string(type.rawValue),

@@ -61,7 +61,9 @@ extension CheckpointWeights: WeightSource {
   public func size(ofMatrix name: String) throws(Fault) -> (rows: Int, columns: Int) {
     let shape = try weights.weight(ExactText(name)).shape
     guard shape.dimensions.count == 2 else {
-      throw Fault(.malformed, "is no matrix", tensor: ExactText(name), found: "\(shape)")
+      throw Fault(
+        .malformed, "is no matrix", file: file(of: name), tensor: ExactText(name), found: "\(shape)"
+      )
     }
     return (shape.dimensions[0], shape.dimensions[1])
   }
@@ -87,6 +89,11 @@ extension CheckpointWeights: WeightSource {
       scales: try scaling.map { scaling throws(Fault) in
         try weights.scales(scaling, rows: place, width: columns)
       })
+  }
+
+  /// See `WeightSource`.
+  public func file(of name: String) -> String? {
+    weights[ExactText(name)].map { weights.path(of: $0.assembly.first.tensor) }
   }
 
   /// See `WeightSource`.

@@ -11,6 +11,7 @@ internal import Tensors
 /// weights once. Logits are written where they belong as they are computed and never held.
 public struct LogitsRun {
   private let network: Network
+  private let finiteness: FinitenessCheck
   private let sequences: [[Int]]
   private let mtpLayers: Int
   /// Sequences of a group.
@@ -52,6 +53,7 @@ public struct LogitsRun {
     }
     network = Network(
       config: config, weights: weights, threads: budget.threads, plan: budget.plan)
+    finiteness = FinitenessCheck(files.weights)
     self.sequences = sequences
     self.mtpLayers = mtpLayers
     together = budget.together
@@ -121,6 +123,7 @@ public struct LogitsRun {
         step()
         states = try network.predictor(index, previous: states, batch: batch).hidden
         try network.finalNorm(states, depth: index + 1)
+        try finiteness.require(states, ofLayer: network.config.layers + index)
         step()
         try write(
           states, depth: index + 1, from: group.lowerBound, at: starts[index + 1], to: file)
@@ -131,11 +134,14 @@ public struct LogitsRun {
   /// Hidden states after the final norm.
   private func states(of batch: TokenBatch, _ step: () -> Void) throws(Fault) -> Activations {
     let hidden = try network.embed(batch)
+    try finiteness.require(hidden, "the embedding", ["model.embed_tokens.weight"])
     for layer in 0..<network.config.layers {
       step()
       _ = try network.layer(layer, hidden: hidden, batch: batch)
+      try finiteness.require(hidden, ofLayer: layer)
     }
     try network.finalNorm(hidden)
+    try finiteness.require(hidden, "the last norm", ["model.norm.weight"])
     return hidden
   }
 
@@ -150,7 +156,9 @@ public struct LogitsRun {
       let rows = first..<min(first + network.logitsRows, normed.rows)
       let place = base + rows.lowerBound * rowBytes..<base + rows.upperBound * rowBytes
       let written = Atomic<Int>(0)
+      let finiteness = finiteness
       try network.eachLogits(of: normed, rows: rows) { row, id, logits throws(Fault) in
+        try finiteness.require(logits: logits)
         let bytes = UnsafeRawBufferPointer(logits)
         try file.write(bytes, at: base + row * rowBytes + id * MemoryLayout<Float>.stride)
         // The disk works on what is there while the rest is computed.

@@ -2,8 +2,13 @@ internal import Formats
 public import Platform
 internal import Tensors
 
-/// A manifest that a conversion wrote (schema `fathom.manifest/1`), read for checking.
+/// A manifest that a conversion wrote (schema `fathom.manifest/2`, or `/1`), read for checking.
 public struct ManifestFile: Sendable {
+  /// The version that is written.
+  static let schema = "fathom.manifest/2"
+  /// All versions that are read.
+  static let schemas = ["fathom.manifest/1", schema]
+
   /// What it says of a tensor of the output.
   struct Tensor: Sendable, Hashable {
     let name: ExactText
@@ -18,16 +23,33 @@ public struct ManifestFile: Sendable {
     let byteCount: Int
     /// Nil for weights, whose tensors have hashes.
     let hash: BLAKE3Value?
+    /// Of weights, the hash of what belongs to no tensor; nil in version 1.
+    let header: BLAKE3Value?
+  }
+
+  /// What it says of a tensor of the source.
+  struct SourceTensor: Sendable {
+    let name: ExactText
+    /// Type and shape.
+    let kind: String?
+    /// Nil where the output was not made from it.
+    let hash: BLAKE3Value?
   }
 
   /// Where it was read from.
   public let path: String
+  /// The hash of all of it.
+  public let hash: BLAKE3Value
+  /// Its version, where that is an older one, which does not cover the headers of weights.
+  private(set) var oldSchema: String?
   /// The output's tensors.
   private(set) var tensors: [Tensor] = []
   /// The output's files.
   private(set) var files: [File] = []
-  /// Hashes of the source's tensors; nil for those that the output was not made from.
-  public private(set) var source: [(name: ExactText, hash: BLAKE3Value?)] = []
+  /// The source's tensors.
+  private(set) var source: [SourceTensor] = []
+  /// The hash of the whole source; nil where some of it was not used.
+  private(set) var sourceCheckpoint: BLAKE3Value?
 
   /// Largest manifest that is read: twice that of DeepSeek-V3's 91,991 tensors.
   private static let sizeLimit = 128 << 20
@@ -43,8 +65,10 @@ public struct ManifestFile: Sendable {
   public init(_ file: InputFile) throws(Fault) {
     path = file.path
     let bytes = try file.contents(limit: ManifestFile.sizeLimit)
+    hash = BLAKE3.hash(bytes)
     do throws(Fault) {
       try JSONCursor.read(bytes) { cursor throws(Fault) in try read(&cursor) }
+      if oldSchema == nil { try ManifestSeal.require(bytes) }
     } catch {
       var fault = error
       fault.file = path
@@ -61,8 +85,12 @@ public struct ManifestFile: Sendable {
       case "schema": schema = try cursor.string()
       case "source":
         try cursor.members { key, cursor throws(Fault) in
-          guard key == "tensors" else { return try cursor.skipValue() }
-          try cursor.elements { cursor throws(Fault) in try readSource(&cursor) }
+          switch key {
+          case "checkpoint": sourceCheckpoint = try cursor.hashOrNull()
+          case "tensors":
+            try cursor.elements { cursor throws(Fault) in try readSource(&cursor) }
+          default: try cursor.skipValue()
+          }
         }
         parts.insert(ExactText(key))
       case "output":
@@ -81,10 +109,12 @@ public struct ManifestFile: Sendable {
       }
     }
     try cursor.expectEnd()
-    guard schema == "fathom.manifest/1" else {
+    guard let schema, ManifestFile.schemas.contains(schema) else {
       throw Fault(
-        .malformed, "is another document", expected: "schema fathom.manifest/1", found: schema)
+        .malformed, "is another document", expected: "schema \(ManifestFile.schema)",
+        found: schema)
     }
+    if schema != ManifestFile.schema { oldSchema = schema }
     guard parts.count == 3 else {
       throw Fault(.malformed, "lacks a part", expected: "source, output, its files and tensors")
     }
@@ -103,7 +133,10 @@ public struct ManifestFile: Sendable {
 
   private mutating func readSource(_ cursor: inout JSONCursor) throws(Fault) {
     let entry = try ManifestEntry(&cursor)
-    source.append((try entry.require(entry.name), entry.hash))
+    var kind: String?
+    if let type = entry.type, let shape = entry.shape { kind = TensorHash.kind(type, shape) }
+    source.append(
+      SourceTensor(name: try entry.require(entry.name), kind: kind, hash: entry.hash))
   }
 
   private mutating func readTensor(_ cursor: inout JSONCursor) throws(Fault) {
@@ -118,71 +151,16 @@ public struct ManifestFile: Sendable {
     let entry = try ManifestEntry(&cursor)
     let name = try entry.require(entry.name)
     // It is joined to a folder: nothing outside of that is anybody's business.
-    guard Folder.isPlain(name) else {
+    let separators: [UInt8] = [0, UInt8(ascii: "/"), UInt8(ascii: "\\")]
+    guard !name.isEmpty, name != ".", name != "..", !name.utf8.contains(where: separators.contains)
+    else {
       throw Fault(
         .malformed, "names a file outside of the model's folder", offset: entry.offset,
         expected: "a file name", found: name.text)
     }
     files.append(
-      File(name: name, byteCount: try entry.require(entry.byteCount), hash: entry.hash))
-  }
-}
-
-/// The members of an entry of a manifest's lists that are checked.
-private struct ManifestEntry {
-  var name: ExactText?
-  var type: String?
-  var shape: [Int]?
-  var byteCount: Int?
-  var hash: BLAKE3Value?
-  /// Where it stands.
-  let offset: UInt64
-
-  /// Dimensions that a shape may have; no format stores more.
-  private static let dimensionLimit = 64
-
-  init(_ cursor: inout JSONCursor) throws(Fault) {
-    let start = UInt64(cursor.position)
-    offset = start
-    var entry = (
-      name: ExactText?.none, type: String?.none, shape: [Int]?.none, bytes: Int?.none,
-      hash: BLAKE3Value?.none
-    )
-    try cursor.members { key, cursor throws(Fault) in
-      switch key {
-      case "name": entry.name = try ExactText(cursor.string())
-      case "type": entry.type = try cursor.string()
-      case "bytes": entry.bytes = try cursor.count()
-      case "shape":
-        var shape: [Int] = []
-        try cursor.elements { cursor throws(Fault) in
-          shape.append(try cursor.count())
-          guard shape.count <= ManifestEntry.dimensionLimit else {
-            throw Fault(.malformed, "has a shape of too many dimensions", offset: start)
-          }
-        }
-        entry.shape = shape
-      case "hash":
-        cursor.skipSpace()
-        if cursor.peek == UInt8(ascii: "n") { return try cursor.expect(literal: "null") }
-        entry.hash = BLAKE3Value(text: try cursor.string())
-        if entry.hash == nil {
-          throw Fault(
-            .malformed, "has an entry whose hash is none", offset: start,
-            expected: "64 hexadecimal digits")
-        }
-      default: try cursor.skipValue()
-      }
-    }
-    (name, type, shape, byteCount, hash) = entry
-  }
-
-  func require<Value>(_ value: Value?) throws(Fault) -> Value {
-    guard let value else {
-      throw Fault(
-        .malformed, "has an entry that is not complete", tensor: name, offset: offset,
-        expected: "name, bytes, hash, and of a tensor type and shape")
-    }
-    return value
+      File(
+        name: name, byteCount: try entry.require(entry.byteCount), hash: entry.hash,
+        header: entry.header))
   }
 }

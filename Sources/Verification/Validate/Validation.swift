@@ -21,9 +21,13 @@ public struct Validation: Sendable {
   /// in exit code 65 rather than 1, whatever else was found.
   public let malformation: Fault?
 
-  /// The same with more findings.
-  func adding(_ more: [Finding]) -> Validation {
+  /// What was compared with a manifest; nil where none was asked for.
+  public private(set) var manifest: ManifestComparison?
+
+  /// The same with what a manifest says.
+  func adding(_ more: [Finding], _ manifest: ManifestComparison) -> Validation {
     var result = self
+    result.manifest = manifest
     let all = findings + more
     result.findings =
       all.filter { $0.severity == .error } + all.filter { $0.severity == .warning }

@@ -37,15 +37,17 @@ extension Finding {
 extension Validation {
   /// The document of schema `fathom.validate/1`.
   public var json: JSONValue {
-    .object([
+    var document: JSONObject = [
       "schema": .string("fathom.validate/1"),
       "verdict": .string(isValid ? "valid" : "invalid"),
       "checked": .object([
         "tensors": .integer(checkedTensors), "bytes": .integer(checkedBytes),
         "deep": .bool(isDeep),
       ]),
-      "findings": .array(findings.map(\.json)),
-    ])
+    ]
+    document["manifest"] = manifest?.json
+    document["findings"] = .array(findings.map(\.json))
+    return .object(document)
   }
 
   /// The report for people: one block per finding, the verdict last.
@@ -53,6 +55,7 @@ extension Validation {
     var lines = findings.flatMap(\.lines)
     let errors = findings.count { $0.severity == .error }
     let warnings = findings.count - errors
+    if let manifest { lines.append(manifest.line) }
     let read = isDeep ? "every weight read" : "headers only; --deep reads the weights"
     lines.append(
       """

@@ -20,6 +20,18 @@ public struct Threshold: Sendable, Hashable {
     /// Whether values must not be below the limit, rather than not above it.
     var isLeast: Bool { self == .minTop1 || self == .minRouterAgreement }
 
+    /// What a limit can be, in words; nil where `limit` can be one. What no measurement can break,
+    /// or none can keep, is no limit.
+    public func objection(to limit: Double) -> String? {
+      switch self {
+      case .minTop1, .minRouterAgreement:
+        limit >= 0 && limit <= 1 ? nil : "a number from 0 to 1"
+      case .maxPerplexityRatio: limit > 0 && limit.isFinite ? nil : "a finite number above 0"
+      case .maxKL, .maxNMSE, .maxLayerNMSE, .maxLayerOwnNMSE:
+        limit >= 0 && limit.isFinite ? nil : "a finite number from 0 on"
+      }
+    }
+
     /// Whether layers are limited, rather than logits.
     public var isOfLayers: Bool {
       self == .maxLayerNMSE || self == .maxLayerOwnNMSE || self == .minRouterAgreement
@@ -66,7 +78,7 @@ public struct Threshold: Sendable, Hashable {
   }
 
   /// The option that sets the limit: `max-kl`, `mtp-max-kl`.
-  private var name: String { (scope == .mtp ? "mtp-" : "") + measure.rawValue }
+  public var name: String { (scope == .mtp ? "mtp-" : "") + measure.rawValue }
 
   func outcome(_ comparison: LogitsComparison) -> Outcome {
     let values = values(comparison)

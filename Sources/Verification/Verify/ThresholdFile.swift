@@ -24,7 +24,8 @@ public enum ThresholdFile {
   /// Reads the file that `--thresholds` names.
   ///
   /// - Throws: `.notFound`, `.inputOutput`, or `.malformed` with the key that is unknown or whose
-  ///   value is no number.
+  ///   value is no number; `.usage` for a number that is no limit, and for a file without limits,
+  ///   which everything would pass.
   public static func read(_ path: String) throws(Fault) -> [Threshold] {
     let document = try JSONValue(
       parsing: InputFile.contents(of: path, limit: sizeLimit), file: path, limits: .document)
@@ -37,11 +38,20 @@ public enum ThresholdFile {
         of: value, named: "\"\(section.name)\"", known: section.keys.map(\.name), path)
       for key in section.keys {
         guard let value = object[key.name] else { continue }
-        thresholds.append(
-          Threshold(
-            key.measure, section.scope,
-            limit: try number(value, key: "\(section.name).\(key.name)", path)))
+        let name = "\(section.name).\(key.name)"
+        let limit = try number(value, key: name, path)
+        if let expected = key.measure.objection(to: limit) {
+          throw Fault(
+            .usage, "\"\(name)\" is no limit", file: path, expected: expected,
+            found: value.text(indent: nil))
+        }
+        thresholds.append(Threshold(key.measure, section.scope, limit: limit))
       }
+    }
+    guard !thresholds.isEmpty else {
+      throw Fault(
+        .usage, "sets no limit, so that everything would pass", file: path,
+        expected: "limits for \(known.joined(separator: ", "))")
     }
     return thresholds
   }

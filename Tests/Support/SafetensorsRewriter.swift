@@ -1,0 +1,41 @@
+import Foundation
+
+/// Gives a safetensors file other names and further tensors, apart from the product's own writer.
+public struct SafetensorsRewriter {
+  private let path: String
+  private var header: [String: Any]
+  private var data: [UInt8]
+
+  /// Reads a sound file.
+  public init(_ path: String) throws {
+    self.path = path
+    let bytes = try contents(path)
+    let length = (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
+    let root = try JSONSerialization.jsonObject(with: Data(bytes[8..<8 + length]))
+    header = root as? [String: Any] ?? [:]
+    data = Array(bytes[(8 + length)...])
+  }
+
+  /// Gives a tensor another name.
+  public mutating func rename(_ name: String, to other: String) {
+    let entry = header.removeValue(forKey: name)
+    precondition(entry != nil && header[other] == nil)
+    header[other] = entry
+  }
+
+  /// Adds a tensor of one dimension behind all others.
+  public mutating func add(_ name: String, _ type: String, count: Int, _ bytes: [UInt8]) {
+    header[name] = [
+      "dtype": type, "shape": [count], "data_offsets": [data.count, data.count + bytes.count],
+    ]
+    data += bytes
+  }
+
+  /// Puts the file in the place of the one that was read.
+  public func write() throws {
+    var text = try JSONSerialization.data(withJSONObject: header, options: .sortedKeys)
+    while text.count % 8 != 0 { text.append(UInt8(ascii: " ")) }
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) }
+    try Data(length + text + data).write(to: URL(fileURLWithPath: path))
+  }
+}
