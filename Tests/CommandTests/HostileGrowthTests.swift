@@ -1,5 +1,6 @@
 import Foundation
 import Support
+import Tensors
 import Testing
 
 /// Files whose parts multiply: tokens of a tokenizer, entries and chunks of a packed file. Each is

@@ -1,5 +1,6 @@
 import Foundation
 import Support
+import Tensors
 import Testing
 
 /// Small files that ask for very much: each is refused, or read within the bounds of `BoundsTests`.

@@ -9,7 +9,7 @@ import Testing
   private func entries(_ names: [String]) throws -> [OutputLayout.Entry] {
     let shape = try #require(Shape([1]))
     return try names.map { name in
-      try #require(OutputLayout.Entry(name: name, type: .f32, shape: shape))
+      try #require(OutputLayout.Entry(name: ExactText(name), type: .f32, shape: shape))
     }
   }
 
@@ -52,8 +52,8 @@ import Testing
   }
 
   /// Names in a GGUF file may be what no other file can have.
-  @Test(arguments: ["__metadata__", PackedFile.headName, "t"])
-  func namesOfPackedFiles(name: String) throws {
+  @Test(arguments: ["__metadata__", PackedFile.headName, "t"] as [ExactText])
+  func namesOfPackedFiles(name: ExactText) throws {
     let workspace = try Workspace()
     let original = try InputFile(path: try workspace.write("original", [1, 2, 3]))
     let parts = [Int](repeating: 1, count: 3).map {

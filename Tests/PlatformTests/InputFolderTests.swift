@@ -22,7 +22,7 @@ import Testing
   }
 
   private func text(_ name: String, in path: String? = nil) throws -> String? {
-    let bytes = try InputFolder(path: path ?? folder).contents(of: name, limit: 100)
+    let bytes = try InputFolder(path: path ?? folder).contents(of: ExactText(name), limit: 100)
     return bytes.map { String(decoding: $0, as: UTF8.self) }
   }
 
@@ -132,7 +132,7 @@ import Testing
   ])
   func onlyPlainNamesAreLookedAt(name: String) throws {
     try workspace.write("\u{301}secret", "key".utf8)
-    #expect(!Folder.isPlain(name))
+    #expect(!Folder.isPlain(ExactText(name)))
     #expect(try fault(name).kind == .malformed)
   }
 
@@ -169,7 +169,7 @@ import Testing
       ("//a", "/", "a"),
     ] {
       #expect(Folder.parent(of: path) == parent, "\(path)")
-      #expect(Folder.name(of: path) == name, "\(path)")
+      #expect(Folder.name(of: path) == ExactText(name), "\(path)")
     }
   }
 }

@@ -97,7 +97,7 @@ import Testing
     ]
     for (path, parent, name) in parts {
       #expect(Folder.parent(of: path) == parent, "\(path)")
-      #expect(Folder.name(of: path) == name, "\(path)")
+      #expect(Folder.name(of: path) == ExactText(name), "\(path)")
     }
   }
 

@@ -52,7 +52,8 @@ import Testing
     let name = "x\n::error::"
     let text: OutputText = "line\n\(name) \(7) \(name.printable)\n"
     #expect(text.text == "line\n" + #"x\n\u{3a}:error\u{3a}: 7 x\n\u{3a}:error\u{3a}:"# + "\n")
-    let fault = Fault(.malformed, "is \(name)", file: name, tensor: name, offset: 1, found: name)
+    let fault = Fault(
+      .malformed, "is \(name)", file: name, tensor: ExactText(name), offset: 1, found: name)
     let line: OutputText = "fathom: \(fault)"
     let shown = #"x\n\u{3a}:error\u{3a}:"#
     #expect(

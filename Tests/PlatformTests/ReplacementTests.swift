@@ -10,7 +10,7 @@ import Testing
   init() throws { workspace = try Workspace() }
 
   private func finish(_ name: String, _ bytes: [UInt8], in folder: WorkFolder) throws {
-    let file = try folder.create(name)
+    let file = try folder.create(ExactText(name))
     try file.append(bytes)
     try file.finish()
   }
@@ -58,7 +58,8 @@ import Testing
   func filesBesideEachOtherThatAreSwappedMeanwhileStay(names: [String]) throws {
     for name in names { try workspace.write(name, [1]) }
     let folder = try WorkFolder(
-      for: OutputPath(workspace.path("x"), overwrite: true), form: .files(names))
+      for: OutputPath(workspace.path("x"), overwrite: true),
+      form: .files(names.map { ExactText($0) }))
     try folder.requireFree()
     for name in names { try finish(name, [2], in: folder) }
     try swap("x-1", for: [3, 3])
