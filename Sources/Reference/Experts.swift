@@ -32,13 +32,17 @@ struct FeedForward: Sendable {
   /// x (tokens, hidden) → the weighted sum of each token's experts plus the shared ones.
   func experts(_ x: NormedRows) throws(Fault) -> (output: Activations, routing: Routing) {
     let logits = Activations(unwrittenRows: x.count, columns: config.routedExperts)
+    var isSound = [Bool](repeating: true, count: x.count)
     for rows in linear.blocks(of: x.count) {
       let part = try x.rows(rows)
+      for (row, token) in rows.enumerated() {
+        isSound[token] = part[row].allSatisfy(\.isFinite)
+      }
       try linear.project(part.view, prefix + "gate.weight", into: logits.mutableView(rows))
     }
     let bias = try linear.weights.vector(
       prefix + "gate.e_score_correction_bias", count: config.routedExperts)
-    try requireFinite(logits, bias)
+    try requireFinite(logits, bias, isSound: isSound)
     let routing = Router(config).route(logits, bias: bias, level: linear.level)
     let output = try routed(x, routing)
     if config.sharedExperts > 0 {
@@ -52,8 +56,11 @@ struct FeedForward: Sendable {
   /// Throws where the router would choose by what is no number: its choice hides that, so that no
   /// number after it tells.
   ///
-  /// Hidden states that are not finite make all scores of their token NaN; that shows further on.
-  private func requireFinite(_ logits: Activations, _ bias: [Float]) throws(Fault) {
+  /// - Parameter isSound: tokens whose input is finite. The experts get that too, so that what is not
+  ///   shows further on, and the router is not to blame.
+  private func requireFinite(
+    _ logits: Activations, _ bias: [Float], isSound: [Bool]
+  ) throws(Fault) {
     if let expert = bias.firstIndex(where: { !$0.isFinite }) {
       let name = prefix + "gate.e_score_correction_bias"
       throw Fault(
@@ -61,10 +68,9 @@ struct FeedForward: Sendable {
         file: linear.weights.file(of: name), tensor: ExactText(name), expected: "finite numbers",
         found: "\(bias[expert]) for expert \(expert)")
     }
-    for token in 0..<logits.rows {
+    for token in 0..<logits.rows where isSound[token] {
       let scores = logits[token]
       guard let expert = scores.firstIndex(where: { !$0.isFinite }) else { continue }
-      if scores.allSatisfy(\.isNaN) { continue }
       let name = prefix + "gate.weight"
       throw Fault(
         .malformed, "gives the router scores that are not finite",

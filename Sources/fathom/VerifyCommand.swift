@@ -105,7 +105,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   func validate() throws {
     try ModelArgument.check(threads: threads)
     for option in limitOptions {
-      guard let expected = option.measure.objection(to: option.limit) else { continue }
+      guard let expected = Threshold.objection(to: option.limit) else { continue }
       throw ValidationError("\(option.limit) is no limit for --\(option.name): \(expected)")
     }
     try checkRecording()

@@ -47,7 +47,12 @@ import Testing
     ("model.layers.2.eh_proj.weight", "layer 2"),
   ])
   func layerAndTensorAreNamed(tensor: String, place: String) throws {
-    let model = try model(tensor, .nan)
+    for value in [Float.nan, .infinity] { try check(tensor, value, place) }
+  }
+
+  private func check(_ tensor: String, _ value: Float, _ place: String) throws {
+    try? FileManager.default.removeItem(atPath: workspace.path("candidate"))
+    let model = try model(tensor, value)
     let run = try logits(model.path)
     #expect(run.status == 65, "\(run.messages)")
     #expect(run.messages.contains(tensor) && run.messages.contains(place), "\(run.messages)")

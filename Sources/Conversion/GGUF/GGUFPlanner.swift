@@ -71,7 +71,7 @@ struct GGUFPlanner {
           // Where every tensor keeps its type, codes that ggml has blocks for keep theirs.
           type: gguf.fileType == nil ? assembly.blockType ?? Self.intermediate : Self.intermediate)
       },
-      model: model(), importance: gguf.importance?.names)
+      model: try model(), importance: gguf.importance?.names)
     let choices = Dictionary(uniqueKeysWithValues: mix.choices.map { ($0.tensor.name, $0) })
     for (tensor, assembly) in expected {
       guard let choice = choices[tensor.name] else { continue }
@@ -91,10 +91,11 @@ struct GGUFPlanner {
   }
 
   /// The counts that the mix looks at, as the metadata will have them.
-  private func model() -> TypeMix.Model {
+  private func model() throws(Fault) -> TypeMix.Model {
     var metadata = target.deepSeek2Metadata.before
     let rest = target.deepSeek2Metadata.after
     for key in rest.keys { metadata[key] = rest[key] }
+    try gguf.requireKinds(metadata)
     metadata.override(gguf.overrides)
     return TypeMix.Model(metadata)
   }

@@ -47,15 +47,9 @@ extension GGUFRecipe {
     _ metadata: Metadata, names: [ExactText]
   ) throws(Fault) {
     guard !overrides.isEmpty else { return }
+    try requireKinds(metadata)
     var changed = metadata
-    for override in overrides {
-      if case .array? = metadata[override.key] {
-        throw Fault(
-          .usage, "is a list, which no single value can replace", expected: "another key",
-          found: override.text)
-      }
-      changed[override.key] = override.value
-    }
+    for override in overrides { changed[override.key] = override.value }
     do throws(Fault) {
       let read = try DeepSeek2Config(changed, names: Set(names), file: "")
       _ = try DeepSeekV3Config(json: read.json, file: "")
@@ -65,6 +59,32 @@ extension GGUFRecipe {
         expected: error.expected, found: error.found)
       fault.advice = "overrides: " + overrides.map(\.text).joined(separator: " ")
       throw fault
+    }
+  }
+
+  /// Throws where a value would take the place of one of another kind, which no reader expects.
+  func requireKinds(_ metadata: Metadata) throws(Fault) {
+    for override in overrides {
+      guard let value = metadata[override.key], value.family != override.value.family else {
+        continue
+      }
+      throw Fault(
+        .usage, "--override-kv puts another kind of value in the place of one",
+        expected: "a \(value.family.rawValue) for \(override.key)", found: override.text)
+    }
+  }
+}
+
+extension MetadataValue {
+  /// What readers tell apart; they take numbers of any size.
+  fileprivate enum Family: String { case number, text, flag, list }
+
+  fileprivate var family: Family {
+    switch self {
+    case .string: .text
+    case .bool: .flag
+    case .array: .list
+    default: .number
     }
   }
 }

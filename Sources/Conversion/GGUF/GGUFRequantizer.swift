@@ -75,6 +75,7 @@ struct GGUFRequantizer {
   private static func mix(_ model: GGUFModel, _ gguf: GGUFRecipe) throws(Fault) -> TypeMix {
     let inventory = model.files.inventory
     var metadata = model.files.metadata
+    try gguf.requireKinds(metadata)
     metadata.override(gguf.overrides)
     let stored = inventory.tensors.sorted { ($0.shard, $0.offset) < ($1.shard, $1.offset) }
     do throws(Fault) {

@@ -9,22 +9,22 @@ extension HashList {
   /// Lines `HASH  TYPE [shape]  NAME`, and a last one `HASH  169 tensors, 3.2 MiB, fathom.hash/2`
   /// about the checkpoint.
   ///
-  /// In version 1 the last line does not name the version, and names are shortened.
+  /// In version 1 the last line does not name the version, and names are shortened. Without a last
+  /// line the checkpoint's hash is not compared.
   mutating func read(lines bytes: [UInt8]) throws(Fault) {
     var lines = bytes.split(separator: UInt8(ascii: "\n"))
-    guard let end = lines.popLast() else { throw Fault(.malformed, "holds no hashes") }
-    let last = try Line(end, number: lines.count + 1)
-    // Types begin with a letter, counts of tensors with a digit.
-    guard last.isTotal, !lines.isEmpty else {
-      throw Fault(
-        .malformed, "is cut short, or no list of hashes",
-        expected: "a last line HASH  N tensors, …",
-        found: "line \(lines.count + 1)")
+    if let end = lines.last {
+      let last = try Line(end, number: lines.count)
+      // What files say of their making is a list without this line.
+      if last.isTotal {
+        lines.removeLast()
+        checkpoint = last.hash
+        if !last.text.utf8.reversed().starts(with: ", \(HashList.schema)".utf8.reversed()) {
+          (oldSchema, names) = (HashList.firstSchema, .shortened)
+        }
+      }
     }
-    checkpoint = last.hash
-    if !last.text.hasSuffix(", " + HashList.schema) {
-      (oldSchema, names) = (HashList.firstSchema, .shortened)
-    }
+    guard !lines.isEmpty else { throw Fault(.malformed, "holds no hashes") }
     for (number, bytes) in lines.enumerated() {
       try add(Line(bytes, number: number + 1).entry(names: names))
     }
@@ -88,7 +88,7 @@ private struct Line {
   let text: String
   let number: Int
 
-  /// Whether it is about the whole checkpoint.
+  /// Whether it is about the whole checkpoint: types begin with a letter, counts with a digit.
   var isTotal: Bool { text.utf8.first.map { (0x30...0x39).contains($0) } ?? false }
 
   init(_ bytes: ArraySlice<UInt8>, number: Int) throws(Fault) {

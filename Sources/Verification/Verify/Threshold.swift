@@ -20,22 +20,16 @@ public struct Threshold: Sendable, Hashable {
     /// Whether values must not be below the limit, rather than not above it.
     var isLeast: Bool { self == .minTop1 || self == .minRouterAgreement }
 
-    /// What a limit can be, in words; nil where `limit` can be one. What no measurement can break,
-    /// or none can keep, is no limit.
-    public func objection(to limit: Double) -> String? {
-      switch self {
-      case .minTop1, .minRouterAgreement:
-        limit >= 0 && limit <= 1 ? nil : "a number from 0 to 1"
-      case .maxPerplexityRatio: limit > 0 && limit.isFinite ? nil : "a finite number above 0"
-      case .maxKL, .maxNMSE, .maxLayerNMSE, .maxLayerOwnNMSE:
-        limit >= 0 && limit.isFinite ? nil : "a finite number from 0 on"
-      }
-    }
-
     /// Whether layers are limited, rather than logits.
     public var isOfLayers: Bool {
       self == .maxLayerNMSE || self == .maxLayerOwnNMSE || self == .minRouterAgreement
     }
+  }
+
+  /// What a limit has to be, in words; nil where a number can be one. All that is measured is 0 or
+  /// more, so that a limit below it, or one that is no number, says nothing.
+  public static func objection(to limit: Double) -> String? {
+    limit >= 0 && limit.isFinite ? nil : "a finite number from 0 on"
   }
 
   /// Whose logits or layers are limited.

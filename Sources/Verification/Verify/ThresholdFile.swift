@@ -40,7 +40,7 @@ public enum ThresholdFile {
         guard let value = object[key.name] else { continue }
         let name = "\(section.name).\(key.name)"
         let limit = try number(value, key: name, path)
-        if let expected = key.measure.objection(to: limit) {
+        if let expected = Threshold.objection(to: limit) {
           throw Fault(
             .usage, "\"\(name)\" is no limit", file: path, expected: expected,
             found: value.text(indent: nil))
