@@ -39,7 +39,8 @@ public struct ParserEntry: Sendable {
   /// Whether a fault blames the input, in one bounded line that cannot command a terminal.
   public static func isClear(_ fault: Fault) -> Bool {
     let line = fault.description
-    return fault.kind == .malformed && !fault.message.isEmpty && line.utf8.count < 40_000
+    return (fault.kind == .malformed || fault.kind == .usage) && !fault.message.isEmpty
+      && line.utf8.count < 40_000
       && line.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
   }
 }

@@ -53,10 +53,15 @@ extension Folder {
       expected: "names in UTF-8: rename it, or take it away", found: name)
   }
 
-  /// Whether `name` is that of an entry of a folder and leads nowhere else.
-  public static func isPlain(_ name: ExactText) -> Bool {
+  /// Whether `name` can be that of an entry of a folder and leads nowhere else.
+  static func isEntry(_ name: ExactText) -> Bool {
     !name.isEmpty && name != "." && name != ".."
-      && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") || $0 == 0 }
+      && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
+  }
+
+  /// Whether a document may name a file so: an entry of its own folder, on any system.
+  public static func isPlain(_ name: ExactText) -> Bool {
+    isEntry(name) && !name.utf8.contains(UInt8(ascii: "\\"))
   }
 
   /// Bytes as a text in which each that belongs to no character of UTF-8 stands as `\xFF`.

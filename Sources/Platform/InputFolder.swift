@@ -109,7 +109,7 @@ public final class InputFolder: Sendable {
   /// - Throws: `.malformed` for what is no plain name, `.notFound` for a loop of links,
   ///   `.inputOutput` where the system refuses.
   public func entry(_ name: ExactText) throws(Fault) -> Entry? {
-    guard Folder.isPlain(name) else {
+    guard Folder.isEntry(name) else {
       throw Fault(
         .malformed, "cannot hold a file of this name", file: path,
         expected: "a plain file name", found: name.text)

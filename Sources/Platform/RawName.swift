@@ -14,9 +14,9 @@ public struct RawName: Sendable, Hashable {
   /// Wraps a name's bytes.
   public init(_ name: ExactText) { bytes = Array(name.utf8) }
 
-  /// The name for people: bytes that are no UTF-8 are written as their numbers.
+  /// The name for messages, which escape it: bytes that are no UTF-8 are written as their numbers.
   public var shown: String {
-    if let text = String(validating: bytes, as: UTF8.self) { return text.printable.text }
+    if let text = String(validating: bytes, as: UTF8.self) { return text }
     return bytes.map { byte in
       (0x20..<0x7F).contains(byte)
         ? String(UnicodeScalar(byte)) : "\\x" + String(byte, radix: 16)

@@ -53,7 +53,9 @@ import Testing
     let workspace = try Workspace()
     let model = try workspace.copy(sample: "tiny-fp8")
     let more = ["--quant", "bf16", "--max-shard-size", "500KB"] + confirmed
-    let first = try convert(model, workspace, more, Mishap("interrupt", at: 300))
+    let first = try convert(
+      model, workspace, more,
+      Mishap("interrupt", at: 1, name: "unlink", counted: model + "/model-"))
     #expect(first.status == 130, "\(first.messages)")
     #expect(first.messages.contains("do not remove that folder"))
     let left = try shards(workspace)
@@ -75,7 +77,8 @@ import Testing
     let workspace = try Workspace()
     let model = try workspace.copy(sample: "tiny-fp8")
     let more = ["--max-shard-size", "400KB"] + confirmed
-    #expect(try convert(model, workspace, more, Mishap("interrupt", at: 450)).status == 130)
+    let mishap = Mishap("interrupt", at: 2, name: "unlink", counted: model + "/model-")
+    #expect(try convert(model, workspace, more, mishap).status == 130)
     #expect(try shards(workspace).count < 3)
     let folder = ".out.fathom-part/output/"
     let name = try #require(try workspace.names(folder).first { $0.contains("-00002-") })
@@ -102,8 +105,8 @@ import Testing
   @Test func whatMayServeOthersIsNotDeleted() throws {
     let workspace = try Workspace()
     let model = try workspace.copy(sample: "tiny-fp8")
-    func refuses(_ model: String, _ part: String) throws {
-      let run = try convert(model, workspace, confirmed)
+    func refuses(_ model: String, _ part: String, _ more: [String] = []) throws {
+      let run = try convert(model, workspace, confirmed + more)
       #expect(run.status == 64)
       #expect(run.messages.contains(part), "\(run.messages)")
       #expect(try !workspace.names().contains("out"))
@@ -114,11 +117,14 @@ import Testing
     try refuses(model, "\(name): has other names")
     try files.removeItem(atPath: "\(model)/\(name)")
     try files.createSymbolicLink(atPath: "\(model)/\(name)", withDestinationPath: "../other")
-    try refuses(model, "\(name): is a link")
+    // One that leads out of the folder is not even read unless links are trusted.
+    try refuses(model, "\(name): is a link", ["--follow-links"])
     try refuses(Repository.samples + "/tiny-bf16", "cannot be deleted part by part")
     let gguf = workspace.path("x.gguf")
     #expect(
-      try FathomProcess("convert", model, gguf, "--to", "gguf", "--quant", "q8_0").status == 0)
+      try FathomProcess(
+        "convert", model, gguf, "--to", "gguf", "--quant", "q8_0", "--follow-links"
+      ).status == 0)
     let run = try FathomProcess(
       ["convert", gguf, workspace.path("y.gguf"), "--to", "gguf"] + confirmed)
     #expect(run.status == 64)

@@ -46,7 +46,7 @@ import Testing
       ]
     }
     let bombs: [[String: Any]] = [
-      processor(1000, ids: 100_000), processor(100_000, ids: 1), processor(1, ids: 257),
+      processor(1000, ids: 100_000), processor(10_000, ids: 1), processor(1, ids: 257),
       ["type": "Sequence", "processors": [Any](repeating: processor(1, ids: 200), count: 2)],
     ]
     for bomb in bombs {
@@ -131,10 +131,10 @@ import Testing
     let output = workspace.path("back")
     let run = try BoundsTests.run(["unpack", packed, output])
     #expect(run.status == 65, "\(run.messages)")
-    #expect(run.messages.contains("1.61 GB") && run.messages.contains("--allow-growth"))
+    #expect(run.messages.contains("1.50 GiB") && run.messages.contains("--allow-growth"))
     #expect(!FileManager.default.fileExists(atPath: output))
     let asked = try BoundsTests.run(["unpack", packed, output, "--allow-growth"])
-    #expect(asked.status == 0 && asked.messages.contains("become 1.61 GB"), "\(asked.messages)")
+    #expect(asked.status == 0 && asked.messages.contains("become 1.50 GiB"), "\(asked.messages)")
     let file = try FileManager.default.attributesOfItem(atPath: output + "/model.safetensors")
     #expect((file[.size] as? Int ?? 0) > size)
   }

@@ -148,7 +148,7 @@ import Testing
     let run = try shell("fathom convert tiny-bf16 \"$(printf 'q\\377')\" --to hf")
     #expect(run.status == 64)
     #expect(run.messages.contains("argument 3 is not UTF-8"), "\(run.messages)")
-    #expect(run.messages.contains("q\\xff"))
+    #expect(run.messages.contains("q\\\\xff"))
     #expect(try workspace.names() == ["id_rsa", "tiny-bf16"])
   }
 
@@ -156,10 +156,10 @@ import Testing
     #expect(try shell("touch \"$(printf 'tiny-bf16/x\\377')\"").status == 0)
     let run = try FathomProcess("convert", model, workspace.path("out"), "--to", "hf")
     #expect(run.status == 0, "\(run.messages)")
-    #expect(run.messages.contains("x\\xff has a name that is not UTF-8 and is not copied"))
+    #expect(run.messages.contains("x\\\\xff has a name that is not UTF-8 and is not copied"))
     let packed = try FathomProcess("pack", model, workspace.path("packed"))
     #expect(packed.status == 65)
-    #expect(packed.messages.contains("x\\xff"), "\(packed.messages)")
+    #expect(packed.messages.contains("x\\\\xff"), "\(packed.messages)")
     #expect(try workspace.names() == ["id_rsa", "out", "tiny-bf16"])
   }
 
@@ -167,6 +167,6 @@ import Testing
     #expect(try shell("touch \"$(printf 'tiny-bf16/x\\377.safetensors')\"").status == 0)
     let run = try FathomProcess("inspect", model)
     #expect(run.status == 65)
-    #expect(run.messages.contains("x\\xff.safetensors"), "\(run.messages)")
+    #expect(run.messages.contains("x\\\\xff.safetensors"), "\(run.messages)")
   }
 }

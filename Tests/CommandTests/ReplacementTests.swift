@@ -102,7 +102,7 @@ import Testing
     close(descriptor)
     let run = try write(command, to: "out", "--overwrite")
     #expect(run.status == 73)
-    #expect(run.messages.contains("x\\xff"), "\(run.messages)")
+    #expect(run.messages.contains("x\\\\xff"), "\(run.messages)")
     #expect(try workspace.names() == ["out"])
   }
 

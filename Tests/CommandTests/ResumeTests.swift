@@ -191,11 +191,13 @@ import Testing
     let head = try #require(text.split(separator: "\n").first).dropFirst(9)
     let other = head.replacingOccurrences(
       of: FathomVersion.text, with: "0.0.9", range: head.range(of: FathomVersion.text))
-    try Data(
+    let changed = Data(
       text.replacingOccurrences(
         of: "\(CRC32C(String(head)).text) \(head)", with: "\(CRC32C(other).text) \(other)"
-      ).utf8
-    ).write(to: URL(fileURLWithPath: hidden + "/journal"))
+      ).utf8)
+    for name in ["journal", "journal-copy"] {
+      try changed.write(to: URL(fileURLWithPath: "\(hidden)/\(name)"))
+    }
     try refuses(["another version of fathom", "expected 0.0.9", "remove \(hidden)"])
   }
 

@@ -85,7 +85,10 @@ import Testing
   }
 
   @Test func aSideFileThatGrows() throws {
-    try run("tiny-bf16", Recipe(), .malformed, "tokenizer.json: changed while it was copied") {
+    try run(
+      "tiny-bf16", Recipe(), .malformed,
+      "tokenizer.json: is not the file any more that was looked at before"
+    ) {
       let handle = try #require(FileHandle(forUpdatingAtPath: "\($0)/tokenizer.json"))
       try handle.seekToEnd()
       try handle.write(contentsOf: Data([1]))

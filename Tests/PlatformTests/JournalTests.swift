@@ -79,14 +79,17 @@ import Testing
       for path in [name, copy] { try workspace.write(path, damaged) }
       let text = try work(in: workspace).journal.text
       let line = place / 15
+      // Without its line feed a line takes the next one with it.
+      let lost = place % 15 == 14 && line < 2 ? 2 : 1
       var expected = ["first", "other", "third"]
-      expected.remove(at: line)
+      expected.removeSubrange(line..<line + lost)
       #expect(text.lines == expected, "at \(place)")
       #expect(text.hasHead == (line > 0))
-      if line < 2 {
-        #expect(text.gaps.map(\.offset) == [15 * line] && text.gaps.map(\.count) == [15])
+      if line + lost < 3 {
+        #expect(text.gaps.map(\.offset) == [15 * line])
+        #expect(text.gaps.map(\.count) == [15 * lost])
       } else {
-        #expect(text.gaps.isEmpty && text.tornBytes == 15)
+        #expect(text.gaps.isEmpty && text.tornBytes == 15 * lost)
       }
       do { try work(in: workspace).journal.append(["again"]) }
       #expect(try lines(in: workspace) == expected + ["again"], "at \(place)")

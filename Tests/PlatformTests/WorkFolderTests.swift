@@ -56,9 +56,12 @@ import Testing
 
   @Test func beginningAnewForgetsEverything() throws {
     let workspace = try Workspace()
+    do {
+      let first = try work("out", workspace)
+      try first.begin("begun")
+      try finish("a", [1], in: first)
+    }
     let folder = try work("out", workspace)
-    try folder.journal.append(["begun"])
-    try finish("a", [1], in: folder)
     try folder.restart()
     #expect(folder.journal.lines.isEmpty)
     #expect(try folder.read("a") == nil)

@@ -16,6 +16,7 @@ import Testing
     "UInt32(chunkBytes)": "our own", "UInt32(parts.count)": "our own",
     "UInt32(GGUFShape.rankLimit)": "our own", "UInt32(extents.count)": "at most four",
     "UInt32(text, radix: 16)": "a text", "UInt32(digits, radix: 16)": "a text",
+    "UInt32(String(rest[..<end]), radix: 16)": "a text",
     "UInt32(try unsigned(4))": "four bytes",
     "Int32(id)": "below Tokenizer.idLimit", "Int32(left)": "below Tokenizer.idLimit",
     "Int32(right)": "below Tokenizer.idLimit", "Int32(merged)": "below Tokenizer.idLimit",

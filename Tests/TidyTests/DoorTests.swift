@@ -6,7 +6,6 @@ import Testing
   /// Where a path may be opened, and why.
   static let allowed: [String: String] = [
     "Sources/Platform/InputFile.swift": "declares it",
-    "Sources/Platform/Journal.swift": "the program's own journal",
     "Sources/Platform/WorkFolder.swift": "the program's own unfinished files",
     "Sources/Formats/ModelFormat.swift": "a file that was named as MODEL",
     "Sources/Formats/Safetensors/SafetensorsFile.swift": "a file of tokens that was named",
@@ -15,6 +14,7 @@ import Testing
     "Sources/Conversion/Packing/Unpacking.swift": "a packed file that was named",
     "Sources/Conversion/Run/FinishedOutput.swift": "the program's own output",
     "Sources/Conversion/Run/KeptWork.swift": "the program's own output",
+    "Sources/Conversion/Run/PlanWriter.swift": "the program's own output",
     "Sources/Verification/Fixture/VerifyFixture.swift": "a fixture or MODEL that was named",
     "Sources/Verification/Fixture/VerifyFixture+Coding.swift": "a fixture that was named",
     "Sources/Verification/Hash/HashList.swift": "--check",

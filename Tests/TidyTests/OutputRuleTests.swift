@@ -36,7 +36,9 @@ import Testing
 
   @Test(arguments: SourceTree.sources)
   func onlyTheConsolePrints(file: SourceFile) {
-    guard file.path != "Sources/Platform/Console.swift" else { return }
+    // One prints; the other occupies descriptors that are closed.
+    let own = ["Sources/Platform/Console.swift", "Sources/Platform/Launch.swift"]
+    guard !own.contains(file.path) else { return }
     for (index, line) in file.lines.enumerated() {
       // A template's own `print` prints into a text.
       guard !file.path.hasPrefix("Sources/Models/ChatTemplate/") else { continue }

@@ -123,7 +123,8 @@ struct ConversionRun {
     let gone = inventory.shards.filter(\.file.isStandIn).map { $0.name }
     let isOnlyCopy = !records.deleted.isEmpty || !gone.isEmpty
     let mayGo = !isOnlyCopy && !records.isPlacing && (try? work.requireNothingToLose()) != nil
-    if mayGo, !records.isWorthKeeping {
+    // Without bytes only hashes are known, which a run that goes on looks at first.
+    if mayGo, !records.isWorthKeeping, !options.resumes || records.hashes.isEmpty {
       try work.restart()
       return false
     }
