@@ -54,12 +54,13 @@ extension Folder {
   }
 
   /// Whether `name` can be that of an entry of a folder and leads nowhere else.
-  static func isEntry(_ name: ExactText) -> Bool {
+  public static func isEntry(_ name: ExactText) -> Bool {
     !name.isEmpty && name != "." && name != ".."
       && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
   }
 
-  /// Whether a document may name a file so: an entry of its own folder, on any system.
+  /// Whether a document that moves between systems may name a file so: an entry of its own folder
+  /// on any of them.
   public static func isPlain(_ name: ExactText) -> Bool {
     isEntry(name) && !name.utf8.contains(UInt8(ascii: "\\"))
   }

@@ -11,7 +11,9 @@ import Testing
   ) throws -> FathomProcess {
     try FathomProcess(
       ["convert", model, workspace.path("out"), "--to", "hf", "--flush-every", "100KB"] + more,
-      environment: mishap?.environment(below: workspace.path(".out")) ?? [:])
+      environment: mishap.map {
+        $0.environment(below: workspace.path($0.counted == nil ? ".out" : "tiny-fp8"))
+      } ?? [:])
   }
 
   private func shards(_ workspace: Workspace) throws -> [String] {

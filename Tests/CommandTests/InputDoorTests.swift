@@ -121,7 +121,7 @@ import Testing
     #expect(try FathomProcess("convert", model, out, "--to", "hf").status == 0)
     let manifest = out + "/fathom-manifest.json"
     let text = String(decoding: try contents(manifest), as: UTF8.self)
-    for name in ["../\u{301}secret", "..\\\\secret", "a/b", ".."] {
+    for name in ["../\u{301}secret", "a/b", ".."] {
       let entry =
         #"{"name": "\#(name)", "bytes": 2, "kind": "side", "hash": "\#(String(repeating: "0", count: 64))"}"#
       let changed = text.replacingOccurrences(

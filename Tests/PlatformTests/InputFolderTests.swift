@@ -127,7 +127,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "", ".", "..", "../secret", "sub/deep.json", "../\u{301}secret", "a\\b", "config.json\0x",
+    "", ".", "..", "../secret", "sub/deep.json", "../\u{301}secret", "config.json\0x",
     "/etc/passwd",
   ])
   func onlyPlainNamesAreLookedAt(name: String) throws {

@@ -72,7 +72,7 @@ public struct PackReport: Sendable, Hashable {
     for file in files {
       guard case .string(let name)? = file["name"], case .integer(let size)? = file["bytes"],
         case .string(let text)? = file["blake3"], let hash = BLAKE3Value(text: text),
-        Folder.isPlain(ExactText(name)),
+        Folder.isEntry(ExactText(name)),
         found.updateValue((size, hash), forKey: ExactText(name)) == nil
       else {
         throw Fault(

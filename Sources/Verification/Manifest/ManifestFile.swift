@@ -151,9 +151,7 @@ public struct ManifestFile: Sendable {
     let entry = try ManifestEntry(&cursor)
     let name = try entry.require(entry.name)
     // It is joined to a folder: nothing outside of that is anybody's business.
-    let separators: [UInt8] = [0, UInt8(ascii: "/"), UInt8(ascii: "\\")]
-    guard !name.isEmpty, name != ".", name != "..", !name.utf8.contains(where: separators.contains)
-    else {
+    guard Folder.isEntry(name) else {
       throw Fault(
         .malformed, "names a file outside of the model's folder", offset: entry.offset,
         expected: "a file name", found: name.text)
