@@ -33,7 +33,7 @@ extension ParserEntry {
     let config = try refused {
       () throws(Fault) in
       let document = try DeepSeek2Config(metadata, names: names, file: "input").json
-      list(try DeepSeekV3Config(json: document, file: "input"))
+      list(try ModelConfig(json: document, file: "input"))
     }
     let tokenizer = try refused { () throws(Fault) in
       try use(try Tokenizer(metadata: metadata, file: "input"), on: "a ab\n1")

@@ -5,14 +5,14 @@ internal import Tensors
 extension ParserEntry {
   /// `config.json` as Hugging Face checkpoints have it, and all tensors that it implies.
   public static let config = ParserEntry("config") { (input) throws(Fault) in
-    list(try DeepSeekV3Config(json: input.json(), file: "input.json"))
+    list(try ModelConfig(json: input.json(), file: "input.json"))
   }
 
   /// The config of DeepSeek's own code, beside some tensors of its shards.
   public static let nativeConfig = ParserEntry("native-config") { (input) throws(Fault) in
     let json = try input.json()
     let source = try NativeSource(json, tensors: nativeTensors, file: "input.json")
-    list(try DeepSeekV3Config(json: source.json, file: "input.json"))
+    list(try ModelConfig(json: source.json, file: "input.json"))
   }
 
   /// `quantization_config` of compressed-tensors in the config of a small network, on whose modules
@@ -24,7 +24,7 @@ extension ParserEntry {
     }
     var document = smallNetwork
     document["quantization_config"] = json
-    list(try DeepSeekV3Config(json: .object(document), file: "input.json"))
+    list(try ModelConfig(json: .object(document), file: "input.json"))
   }
 
   /// `quantization` of an MLX model's config.
@@ -83,7 +83,7 @@ extension ParserEntry {
   private static let stepLimit = 100_000
 
   /// All tensors of a network, where they are few enough for many inputs a second.
-  static func list(_ config: DeepSeekV3Config) {
+  static func list(_ config: ModelConfig) {
     if config.storedLayers * config.routedExperts <= 1024 { _ = config.expectedTensors() }
     _ = NativeConfig(config)
   }

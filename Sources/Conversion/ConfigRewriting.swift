@@ -8,7 +8,7 @@ struct ConfigRewriting {
   /// What the output's weights are stored in; nil where nothing changes.
   let weights: WeightStorage?
   /// The output's FP8 blocks, nil for plain weights.
-  let fp8: DeepSeekV3Config.FP8Quantization?
+  let fp8: ModelConfig.FP8Quantization?
   /// A `quantization_config` that takes the place of the source's.
   var section: JSONValue?
   /// Whether the MTP layers are left out.
@@ -30,7 +30,7 @@ struct ConfigRewriting {
     }
     if let section { object["quantization_config"] = section }
     if dropsMTP {
-      for key in DeepSeekV3Config.mtpKeys where object[key] != nil {
+      for key in ModelConfig.mtpKeys where object[key] != nil {
         object[key] = .integer(0)
       }
     }
@@ -44,7 +44,7 @@ struct ConfigRewriting {
   }
 
   /// The section as DeepSeek-V3's and V3.1's configs write it.
-  private static func section(_ fp8: DeepSeekV3Config.FP8Quantization) -> JSONValue {
+  private static func section(_ fp8: ModelConfig.FP8Quantization) -> JSONValue {
     var section: JSONObject = [
       "activation_scheme": .string("dynamic"), "fmt": .string("e4m3"),
       "quant_method": .string("fp8"),

@@ -8,7 +8,7 @@ struct NativeModel {
   /// DeepSeek's config amounts to.
   let checkpoint: Checkpoint
   /// The typed config.
-  let config: DeepSeekV3Config
+  let config: ModelConfig
   /// The weights under Hugging Face's names.
   let weights: SourceWeights
   /// What is assumed, a line each.
@@ -24,7 +24,7 @@ struct NativeModel {
     let pieces = NativePieces(
       files.inventory.tensors, files: files.inventory.shards.map(\.name))
     let (json, notes) = try pieces.config(survey.config, file: survey.configFile)
-    config = try DeepSeekV3Config(json: json, file: survey.configFile)
+    config = try ModelConfig(json: json, file: survey.configFile)
     weights = try NativeWeights.read(files.inventory, pieces, config: config)
     checkpoint = Checkpoint(
       folder: survey.folder, config: try NativeModel.adding(to: json, in: survey.folder),

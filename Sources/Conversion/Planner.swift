@@ -9,7 +9,7 @@ struct Planner {
   let source: SourceModel
   let recipe: Recipe
   /// What the output's config will say.
-  let target: DeepSeekV3Config
+  let target: ModelConfig
   /// The `quantization_config` that takes the place of the source's.
   let section: JSONValue?
   /// What the output's config implies, by name, for the MTP layers that are there.
@@ -47,7 +47,7 @@ struct Planner {
   /// The source's config with what the recipe changes about storage.
   private static func target(
     of source: SourceModel, recipe: Recipe
-  ) throws(Fault) -> (DeepSeekV3Config, JSONValue?) {
+  ) throws(Fault) -> (ModelConfig, JSONValue?) {
     guard case .compressedTensors(let compressed) = recipe.target else {
       return (try target(of: source.config, recipe: recipe), nil)
     }
@@ -56,8 +56,8 @@ struct Planner {
 
   /// The source's config with what the recipe changes about storage in a Hugging Face checkpoint.
   private static func target(
-    of config: DeepSeekV3Config, recipe: Recipe
-  ) throws(Fault) -> DeepSeekV3Config {
+    of config: ModelConfig, recipe: Recipe
+  ) throws(Fault) -> ModelConfig {
     var target = config
     guard let weights = recipe.weights else { return target }
     target.compressed = nil
@@ -70,7 +70,7 @@ struct Planner {
     let powerOfTwo = recipe.scaleFormat.map { $0 == .ue8m0 }
     guard let fp8 = config.fp8 else {
       let block = block ?? config.compressed?.fp8Block ?? .deepSeek
-      target.fp8 = DeepSeekV3Config.FP8Quantization(
+      target.fp8 = ModelConfig.FP8Quantization(
         blockRows: block.rows, blockColumns: block.columns,
         powerOfTwoScales: powerOfTwo ?? false, excludedModules: [])
       return target

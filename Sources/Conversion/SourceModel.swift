@@ -13,9 +13,9 @@ public struct SourceModel: Sendable {
   /// without MTP layers that they leave out in silence.
   public private(set) var networkConfig: JSONValue
   /// The same, typed.
-  public private(set) var config: DeepSeekV3Config
+  public private(set) var config: ModelConfig
   /// What the config says, MTP layers that are not there included.
-  public let declaredConfig: DeepSeekV3Config
+  public let declaredConfig: ModelConfig
   /// The weights under Hugging Face's names.
   public let weights: SourceWeights
   /// Files of the folder that are neither weights nor config, in the order of their names.
@@ -75,7 +75,7 @@ public struct SourceModel: Sendable {
       checkpoint = try Checkpoint(survey)
       networkConfig = checkpoint.config.without(
         format == .mlx ? ["quantization", "quantization_config"] : [])
-      config = try DeepSeekV3Config(json: networkConfig, file: survey.configFile)
+      config = try ModelConfig(json: networkConfig, file: survey.configFile)
       declaredConfig = config
       guard let read = SourceModel.readers[format] else {
         preconditionFailure("\(format.rawValue) has no reader of folders")
@@ -93,13 +93,13 @@ public struct SourceModel: Sendable {
     let present = presentMTPLayers()
     guard present < config.mtpLayers, case .object(var object) = networkConfig else { return }
     config.mtpLayers = present
-    for key in DeepSeekV3Config.mtpKeys where object[key] != nil { object[key] = .integer(present) }
+    for key in ModelConfig.mtpKeys where object[key] != nil { object[key] = .integer(present) }
     networkConfig = .object(object)
   }
 
   /// What makes weights of the tensors in a folder, a row for each format.
   private static let readers:
-    [ModelFormat: @Sendable (Checkpoint, DeepSeekV3Config) throws(Fault) -> SourceWeights] = [
+    [ModelFormat: @Sendable (Checkpoint, ModelConfig) throws(Fault) -> SourceWeights] = [
       .safetensors: { checkpoint, config throws(Fault) in
         try HuggingFaceWeights.read(checkpoint.inventory, config: config)
       },
@@ -114,7 +114,7 @@ public struct SourceModel: Sendable {
   /// Layers at and after `config.layers` that have tensors, without gaps: the MTP layers that are
   /// there, whatever the config says.
   func presentMTPLayers() -> Int {
-    DeepSeekV3Config.furtherLayers(after: config.layers, in: weights.all.lazy.map(\.name))
+    ModelConfig.furtherLayers(after: config.layers, in: weights.all.lazy.map(\.name))
   }
 
   /// The index in `model.layers.N.…`, nil for other names.

@@ -48,7 +48,7 @@ struct NameTable: Sendable {
   let layerPrefix: @Sendable (Int) -> ExactText
 }
 
-extension DeepSeekV3Config {
+extension ModelConfig {
   /// Every tensor of a dialect that holds a model of this config, in the order of the tables.
   ///
   /// Copies of embedding and head in MTP layers are included.

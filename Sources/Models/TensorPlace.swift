@@ -20,7 +20,7 @@ public struct TensorPlace: Sendable, Hashable {
 public struct TensorPlaces: Sendable {
   private typealias Rows = [Substring: (part: ExpectedTensor.Part, isScale: Bool)]
 
-  private let config: DeepSeekV3Config
+  private let config: ModelConfig
   private let outside: Rows
   private let mtp: Rows
   private let block: Rows
@@ -29,7 +29,7 @@ public struct TensorPlaces: Sendable {
   private let expert: Rows
 
   /// Prepares look-ups for a config.
-  public init(_ config: DeepSeekV3Config) {
+  public init(_ config: ModelConfig) {
     func rows(_ tables: [(prefix: ExactText, rows: [TensorRow])]) -> Rows {
       var result: Rows = [:]
       for (prefix, rows) in tables {
@@ -43,14 +43,14 @@ public struct TensorPlaces: Sendable {
       return result
     }
     self.config = config
-    outside = rows([("model.", DeepSeekV3Config.embedding), ("", DeepSeekV3Config.output)])
-    mtp = rows([("", DeepSeekV3Config.mtp)])
-    block = rows([("", DeepSeekV3Config.block)])
-    dense = rows([("mlp.", DeepSeekV3Config.dense)])
+    outside = rows([("model.", ModelConfig.embedding), ("", ModelConfig.output)])
+    mtp = rows([("", ModelConfig.mtp)])
+    block = rows([("", ModelConfig.block)])
+    dense = rows([("mlp.", ModelConfig.dense)])
     sparse = rows([
-      ("mlp.", DeepSeekV3Config.router), ("mlp.shared_experts.", DeepSeekV3Config.shared),
+      ("mlp.", ModelConfig.router), ("mlp.shared_experts.", ModelConfig.shared),
     ])
-    expert = rows([("", DeepSeekV3Config.expert)])
+    expert = rows([("", ModelConfig.expert)])
   }
 
   /// The place of the tensor called `name`, nil where the network has none of that name.

@@ -1,6 +1,6 @@
 internal import Platform
 
-extension DeepSeekV3Config.YaRN {
+extension ModelConfig.YaRN {
   /// The factor on sines and cosines: given, or the quotient of both temperatures, or the paper's.
   public var tableFactor: Double {
     if let attentionFactor { return attentionFactor }

@@ -12,7 +12,7 @@ internal import Tensors
 /// cheaper only for few new queries over many cached keys, which a pass over whole sequences does
 /// not have, at no length.
 struct Attention: Sendable {
-  let config: DeepSeekV3Config
+  let config: ModelConfig
   let linear: Linear
   let rotary: Rotary
   /// `model.layers.N.self_attn.`

@@ -5,7 +5,7 @@ internal import Tensors
 
 /// The feed-forward half of a layer: one gated MLP, or routed experts beside a shared one.
 struct FeedForward: Sendable {
-  let config: DeepSeekV3Config
+  let config: ModelConfig
   let linear: Linear
   /// `model.layers.N.mlp.`
   let prefix: String

@@ -27,7 +27,7 @@ struct HeadAttention {
   private let scores: Activations
   private let keys: PackedMatrix
   private let values: PackedMatrix
-  private var config: DeepSeekV3Config { attention.config }
+  private var config: ModelConfig { attention.config }
   private var linear: Linear { attention.linear }
 
   init(_ attention: Attention, tokens: Int, worker: Int) {
@@ -51,7 +51,7 @@ struct HeadAttention {
   }
 
   /// Bytes that this takes for so many tokens, weights apart.
-  static func bytes(tokens: Int, _ config: DeepSeekV3Config) -> Int {
+  static func bytes(tokens: Int, _ config: ModelConfig) -> Int {
     let block = min(keyBlock, tokens)
     let joint = config.nopeHeadSize + config.valueHeadSize
     let floats =

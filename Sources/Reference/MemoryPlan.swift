@@ -34,7 +34,7 @@ public struct MemoryPlan: Sendable, Hashable {
 
 /// What a pass takes, counted in bytes; see `Network.bytes`.
 struct MemoryUse {
-  let config: DeepSeekV3Config
+  let config: ModelConfig
   /// Tokens of the longest sequence.
   let longest: Int
   let mtpLayers: Int

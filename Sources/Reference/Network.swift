@@ -15,13 +15,13 @@ internal import Tensors
 /// A network keeps scratch memory for its threads, hence it is not `Sendable`: one call at a time.
 public struct Network {
   /// What the network looks like.
-  public let config: DeepSeekV3Config
+  public let config: ModelConfig
   private let linear: Linear
   private let rotary: Rotary
 
   /// Prepares the tables that follow from the config; no weight is read.
   public init(
-    config: DeepSeekV3Config, weights: any WeightSource, threads: Int = Workers.available,
+    config: ModelConfig, weights: any WeightSource, threads: Int = Workers.available,
     level: KernelLevel = .best, plan: MemoryPlan = .generous
   ) {
     self.config = config
@@ -186,7 +186,7 @@ public struct Network {
   /// `longest`: hidden states, all that is made of them, the weights in use, and what the network
   /// takes while it does nothing.
   public static func bytes(
-    rows: Int, longest: Int, config: DeepSeekV3Config, mtpLayers: Int, threads: Int,
+    rows: Int, longest: Int, config: ModelConfig, mtpLayers: Int, threads: Int,
     plan: MemoryPlan
   ) -> Int {
     MemoryUse(
@@ -196,7 +196,7 @@ public struct Network {
 
   private static let embedding = "model.embed_tokens.weight"
 
-  private static func headName(_ config: DeepSeekV3Config) -> String {
+  private static func headName(_ config: ModelConfig) -> String {
     config.tiedEmbeddings ? embedding : "lm_head.weight"
   }
 

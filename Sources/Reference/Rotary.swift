@@ -15,7 +15,7 @@ package struct Rotary: Sendable {
   /// Whether pairs are (2i, 2i + 1) rather than (i, i + d / 2).
   package let isInterleaved: Bool
 
-  package init(_ config: DeepSeekV3Config) {
+  package init(_ config: ModelConfig) {
     isInterleaved = config.ropeInterleaved
     let scale = Mathematics.pow(Double(config.queryHeadSize), -0.5)
     guard let yarn = config.yarn else {
@@ -32,7 +32,7 @@ package struct Rotary: Sendable {
   }
 
   /// θ^(2i / d) for each pair.
-  private static func periods(_ config: DeepSeekV3Config) -> [Float] {
+  private static func periods(_ config: ModelConfig) -> [Float] {
     stride(from: 0, to: config.ropeHeadSize, by: 2).map { dimension in
       let exponent = Float(dimension) / Float(config.ropeHeadSize)
       return Float(Mathematics.pow(config.ropeTheta, Double(exponent)))
@@ -41,7 +41,7 @@ package struct Rotary: Sendable {
 
   /// YaRN: high frequencies stay, low ones are divided by the factor, a ramp lies between.
   private static func frequencies(
-    _ config: DeepSeekV3Config, _ yarn: DeepSeekV3Config.YaRN
+    _ config: ModelConfig, _ yarn: ModelConfig.YaRN
   ) -> [Float] {
     let size = Double(config.ropeHeadSize)
     // transformers reads an explicit 0 as "not given".

@@ -55,9 +55,9 @@ package struct Router: Sendable {
   let choices: Int
   let normalizes: Bool
   let factor: Float
-  let scoring: DeepSeekV3Config.Scoring
+  let scoring: ModelConfig.Scoring
 
-  package init(_ config: DeepSeekV3Config) {
+  package init(_ config: ModelConfig) {
     groups = config.expertGroups
     chosenGroups = config.chosenGroups
     choices = config.expertsPerToken

@@ -50,7 +50,7 @@ import Testing
   @Test(arguments: models)
   func typesAreThePeers(name: String) throws {
     let model = try #require(try Self.fixture("gguf-types")[name])
-    let config = try DeepSeekV3Config(json: try #require(model["config"]), file: name)
+    let config = try ModelConfig(json: try #require(model["config"]), file: name)
     for type in Self.keys(model["types"]) {
       guard case .string(let runs)? = model["types"]?[type] else { continue }
       let expected = runs.split(separator: " ").flatMap { run -> [Substring] in

@@ -81,7 +81,7 @@ import Testing
   struct OptionalKey: CustomTestStringConvertible, Sendable {
     let name: String
     let other: MetadataValue
-    let isDefault: @Sendable (DeepSeekV3Config) -> Bool
+    let isDefault: @Sendable (ModelConfig) -> Bool
     var testDescription: String { name }
   }
 
@@ -124,9 +124,9 @@ import Testing
     let names = Set(gguf.files.inventory.tensors.map(\.name))
     var metadata = gguf.files.metadata
     for key in Self.optionalKeys { metadata["deepseek2.\(key.name)"] = key.other }
-    func config() throws -> DeepSeekV3Config {
+    func config() throws -> ModelConfig {
       let read = try DeepSeek2Config(metadata, names: names, file: "old.gguf")
-      return try DeepSeekV3Config(json: read.json, file: "old.gguf")
+      return try ModelConfig(json: read.json, file: "old.gguf")
     }
     #expect(try !key.isDefault(config()))
     metadata["deepseek2.\(key.name)"] = nil

@@ -13,7 +13,7 @@ import Testing
     return GGUFConversionTests.keys(fixture?["cases"])
   }()
 
-  private func config(_ name: String) throws -> (config: DeepSeekV3Config, answers: JSONValue) {
+  private func config(_ name: String) throws -> (config: ModelConfig, answers: JSONValue) {
     let fixture = try GGUFConversionTests.fixture("gguf-yarn")
     let entry = try #require(fixture["cases"]?[name])
     guard case .string(let model)? = fixture["sample"] else { throw TestFault.noFixture }
@@ -22,11 +22,11 @@ import Testing
       throw TestFault.noFixture
     }
     object["rope_scaling"] = entry["rope_scaling"]
-    let config = try DeepSeekV3Config(json: .object(object), file: name)
+    let config = try ModelConfig(json: .object(object), file: name)
     return (config, try #require(entry["metadata"]))
   }
 
-  private func metadata(_ config: DeepSeekV3Config) -> Metadata {
+  private func metadata(_ config: ModelConfig) -> Metadata {
     let (before, after) = config.deepSeek2Metadata
     var metadata = before
     for key in after.keys { metadata[key] = after[key] }
@@ -59,7 +59,7 @@ import Testing
     var metadata = metadata(config)
     metadata["general.architecture"] = .string("deepseek2")
     let read = try DeepSeek2Config(metadata, names: [], file: name)
-    let yarn = try #require(try DeepSeekV3Config(json: read.json, file: name).yarn)
+    let yarn = try #require(try ModelConfig(json: read.json, file: name).yarn)
     let expected = try #require(config.yarn)
     #expect(yarn.mscaleAllDimensions == expected.mscaleAllDimensions)
     #expect(yarn.mscale == expected.mscaleAllDimensions)

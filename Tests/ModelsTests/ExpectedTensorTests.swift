@@ -7,16 +7,16 @@ import Testing
 /// What configs imply; the numbers of DeepSeek-V3 are those of its published headers.
 @Suite struct ExpectedTensorTests {
   /// The published config with some keys changed; nil removes a key.
-  private func config(_ changes: [String: JSONValue?] = [:]) throws -> DeepSeekV3Config {
+  private func config(_ changes: [String: JSONValue?] = [:]) throws -> ModelConfig {
     let path = FullSizeCheckpoint.configPath
     guard case .object(var object) = try JSONValue(parsing: contents(path), file: path) else {
       throw Fault(.malformed, "no object")
     }
     for (key, value) in changes { object[key] = value }
-    return try DeepSeekV3Config(json: .object(object), file: path)
+    return try ModelConfig(json: .object(object), file: path)
   }
 
-  private func shapes(_ config: DeepSeekV3Config) -> [String: [Int]] {
+  private func shapes(_ config: ModelConfig) -> [String: [Int]] {
     Dictionary(
       uniqueKeysWithValues: config.expectedTensors().map { ($0.name.text, $0.shape.dimensions) })
   }
@@ -123,6 +123,6 @@ import Testing
       ("model.layers.99999999999.y", nil),
     ] as [(String, Int?)])
   func layersAreReadFromNames(name: String, layer: Int?) {
-    #expect(DeepSeekV3Config.layer(of: ExactText(name)) == layer)
+    #expect(ModelConfig.layer(of: ExactText(name)) == layer)
   }
 }

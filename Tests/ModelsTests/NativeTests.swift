@@ -32,17 +32,17 @@ import Testing
 
   private func huggingFace(
     _ sample: String, _ changes: [String: JSONValue] = [:]
-  ) throws -> DeepSeekV3Config {
+  ) throws -> ModelConfig {
     let path = "\(Repository.samples)/\(sample)/config.json"
     guard case .object(var object) = try JSONValue(parsing: contents(path), file: path) else {
       throw Fault(.malformed, "no object")
     }
     for (key, value) in changes { object[key] = value }
-    return try DeepSeekV3Config(json: .object(object), file: path)
+    return try ModelConfig(json: .object(object), file: path)
   }
 
   /// The tensors that shards of a config hold.
-  private func tensors(_ config: DeepSeekV3Config) -> [NativeSource.Whole] {
+  private func tensors(_ config: ModelConfig) -> [NativeSource.Whole] {
     config.expectedTensors().map { tensor in
       let type: ElementType =
         switch tensor.storage {
@@ -79,7 +79,7 @@ import Testing
     #expect(NativeSource.isNative(native))
     let source = try NativeSource(native, tensors: tensors(expected), file: file)
     #expect(source.notes == [])
-    #expect(try DeepSeekV3Config(json: source.json, file: file) == expected)
+    #expect(try ModelConfig(json: source.json, file: file) == expected)
   }
 
   @Test func deepSeekV2IsNamedAsSuch() throws {
@@ -100,7 +100,7 @@ import Testing
     var config = try huggingFace(sample)
     let native = NativeConfig(config)
     let source = try NativeSource(native.json, tensors: tensors(config), file: "config.json")
-    let back = try DeepSeekV3Config(json: source.json, file: "config.json")
+    let back = try ModelConfig(json: source.json, file: "config.json")
     #expect(native.lost.contains { $0.contains("rms_norm_eps") } == (sample == "tiny-mtp2"))
     config.rmsNormEpsilon = 1e-6
     #expect(native.lost.contains { $0.contains("norm_topk_prob") } == (sample == "tiny-tied"))
@@ -120,7 +120,7 @@ import Testing
     let native = NativeConfig(config)
     #expect(native.lost.isEmpty && native.warnings.count == 1, "dim is not 7168")
     let source = try NativeSource(native.json, tensors: tensors(config), file: "config.json")
-    #expect(try DeepSeekV3Config(json: source.json, file: "config.json") == config)
+    #expect(try ModelConfig(json: source.json, file: "config.json") == config)
   }
 
   @Test(arguments: [
@@ -142,7 +142,7 @@ import Testing
     let native = NativeConfig(config)
     let source = try NativeSource(native.json, tensors: tensors(config), file: "config.json")
     #expect(source.notes.count == 1)
-    #expect(try DeepSeekV3Config(json: source.json, file: "config.json") == config)
+    #expect(try ModelConfig(json: source.json, file: "config.json") == config)
   }
 
   @Test(arguments: ["deepseek-v3", "tiny-no-qlora", "tiny-tied"])
@@ -206,10 +206,10 @@ extension JSONObject {
 /// Into how many shards networks can be divided.
 @Suite struct NativeDivisionTests {
   private func config(
-    _ sample: String, _ change: (inout DeepSeekV3Config) -> Void = { _ in }
-  ) throws -> DeepSeekV3Config {
+    _ sample: String, _ change: (inout ModelConfig) -> Void = { _ in }
+  ) throws -> ModelConfig {
     let path = "\(Repository.samples)/\(sample)/config.json"
-    var config = try DeepSeekV3Config(
+    var config = try ModelConfig(
       json: JSONValue(parsing: contents(path), file: path), file: path)
     change(&config)
     return config

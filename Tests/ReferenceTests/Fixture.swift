@@ -20,8 +20,8 @@ struct Fixture: CustomStringConvertible, Sendable {
     if case .string(let name)? = json["name"] { name } else { "nameless" }
   }
 
-  func config() throws -> DeepSeekV3Config {
-    try DeepSeekV3Config(json: json["config"] ?? .null, file: description)
+  func config() throws -> ModelConfig {
+    try ModelConfig(json: json["config"] ?? .null, file: description)
   }
 
   func number(_ key: String) -> Double { Fixture.number(json[key]) }

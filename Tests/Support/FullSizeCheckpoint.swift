@@ -12,7 +12,7 @@ public enum FullSizeCheckpoint {
   public static func write(to workspace: Workspace) throws {
     let text = try contents(configPath)
     try workspace.write("config.json", text)
-    let config = try DeepSeekV3Config(
+    let config = try ModelConfig(
       json: JSONValue(parsing: text, file: configPath), file: configPath)
     let tensors = config.expectedTensors().map { tensor in
       (name: tensor.name.text, type: tensor.publishedType, shape: tensor.shape.dimensions)
@@ -50,7 +50,7 @@ extension ExpectedTensor {
 extension SafetensorsFixture {
   /// All tensors of a config in one file, in the types of a published checkpoint.
   public static func published(configPath: String) throws -> SafetensorsFixture {
-    let config = try DeepSeekV3Config(
+    let config = try ModelConfig(
       json: JSONValue(parsing: contents(configPath), file: configPath), file: configPath)
     return SafetensorsFixture(
       config.expectedTensors().map {

@@ -54,7 +54,7 @@ import Verification
     let (rows, vocabSize) = (512, 129_280)
     let path = Repository.samples + "/deepseek-v3/config.json"
     let json = try JSONValue(parsing: contents(path), file: path)
-    let config = try DeepSeekV3Config(json: json, file: path)
+    let config = try ModelConfig(json: json, file: path)
     let tokens = TokenInput.sequence(count: rows, vocabSize: vocabSize)
     let targets: [Int?] = tokens.dropFirst().map { $0 } + [nil]
     let main = SyntheticLogits(rows: rows, vocabSize: vocabSize, noise: 0.05)

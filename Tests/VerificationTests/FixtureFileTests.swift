@@ -10,7 +10,7 @@ import Verification
   private static let sound: [UInt8] = {
     let path = Repository.samples + "/tiny-tied/config.json"
     guard let bytes = try? contents(path), let json = try? JSONValue(parsing: bytes, file: path),
-      let config = try? DeepSeekV3Config(json: json, file: path)
+      let config = try? ModelConfig(json: json, file: path)
     else { return [] }
     let tokens = [3, 1, 4, 1, 5, 9]
     let targets: [Int?] = [1, 4, 1, 5, 9, nil]

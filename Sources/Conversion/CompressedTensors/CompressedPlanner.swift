@@ -10,7 +10,7 @@ extension Planner {
   /// another than the source's.
   static func compressedTarget(
     of source: SourceModel, _ compressed: CompressedRecipe?, _ recipe: Recipe
-  ) throws(Fault) -> (DeepSeekV3Config, JSONValue?) {
+  ) throws(Fault) -> (ModelConfig, JSONValue?) {
     var target = source.config
     guard var compressed = compressed ?? CompressedRecipe(keeping: source.config) else {
       guard target.compressed != nil else {

@@ -27,7 +27,7 @@ public struct CompressedRecipe: Sendable, Hashable {
   }
 
   /// What keeps the codes of an FP8 checkpoint; nil for others.
-  init?(keeping config: DeepSeekV3Config) {
+  init?(keeping config: ModelConfig) {
     guard config.fp8 != nil else { return nil }
     self.init(named: "fp8-block")
   }
@@ -64,7 +64,7 @@ extension CompressedRecipe {
   ]
 
   /// The modules of a network that stay as they are.
-  func ignored(in config: DeepSeekV3Config) -> [String] {
+  func ignored(in config: ModelConfig) -> [String] {
     var ignored = CompressedRecipe.always
     if isForExperts { ignored += CompressedRecipe.allButExperts }
     for tensor in config.expectedTensors() {

@@ -8,7 +8,7 @@ public struct GGUFModel: Sendable {
   /// The files as they are.
   public let files: GGUFFiles
   /// The typed config that the metadata amounts to.
-  public let config: DeepSeekV3Config
+  public let config: ModelConfig
   /// What the metadata does not say and what is assumed instead, a line each.
   public let notes: [String]
   /// The files as a checkpoint, with the config in Hugging Face's keys.
@@ -26,7 +26,7 @@ public struct GGUFModel: Sendable {
     if let name = GGUFModel.dataTypeName(of: files.inventory) {
       json["torch_dtype"] = .string(name)
     }
-    config = try DeepSeekV3Config(json: .object(json), file: path)
+    config = try ModelConfig(json: .object(json), file: path)
     checkpoint = Checkpoint(
       folder: files.folder, config: .object(json), inventory: files.inventory)
   }

@@ -19,7 +19,7 @@ struct GGUFPlanner {
   let recipe: Recipe
   private let gguf: GGUFRecipe
   /// What the output holds: the source's config with the MTP layers that are kept.
-  private let target: DeepSeekV3Config
+  private let target: ModelConfig
 
   /// What tensors would be in the file that llama-quantize reads.
   private static let intermediate = ElementType.f32

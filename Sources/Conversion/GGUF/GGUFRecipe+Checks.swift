@@ -52,7 +52,7 @@ extension GGUFRecipe {
     for override in overrides { changed[override.key] = override.value }
     do throws(Fault) {
       let read = try DeepSeek2Config(changed, names: Set(names), file: "")
-      _ = try DeepSeekV3Config(json: read.json, file: "")
+      _ = try ModelConfig(json: read.json, file: "")
     } catch {
       var fault = Fault(
         .usage, "--override-kv makes a file that cannot be read: \(error.message)",

@@ -87,7 +87,7 @@ extension GGUFRecipe {
   }
 
   /// The recipe with the rules of a file said in layers of a network.
-  func resolved(for config: DeepSeekV3Config) throws(Fault) -> GGUFRecipe {
+  func resolved(for config: ModelConfig) throws(Fault) -> GGUFRecipe {
     var result = self
     for rule in rules { result.tensorTypes.append(try rule.resolved(for: config)) }
     result.rules = []

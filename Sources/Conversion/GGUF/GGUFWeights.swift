@@ -7,20 +7,20 @@ internal import Tensors
 /// `kv_b_proj` is joined of its halves where the file has it split.
 struct GGUFWeights {
   private let inventory: Inventory
-  private let config: DeepSeekV3Config
+  private let config: ModelConfig
   private var weights: [SourceWeight] = []
   private var faults: [ExactText: Fault] = [:]
   private var halves: [ExactText: (keys: StoredTensor?, values: StoredTensor?)] = [:]
 
   static func read(
-    _ inventory: Inventory, config: DeepSeekV3Config
+    _ inventory: Inventory, config: ModelConfig
   ) throws(Fault) -> SourceWeights {
     var reader = GGUFWeights(inventory: inventory, config: config)
     for tensor in inventory.tensors { try reader.add(tensor) }
     return try SourceWeights(inventory, reader.weights, faults: reader.faults)
   }
 
-  private init(inventory: Inventory, config: DeepSeekV3Config) {
+  private init(inventory: Inventory, config: ModelConfig) {
     self.inventory = inventory
     self.config = config
   }

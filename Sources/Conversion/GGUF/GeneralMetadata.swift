@@ -16,7 +16,7 @@ struct GeneralMetadata {
   /// The keys in the converter's order.
   var metadata: Metadata {
     var metadata = Metadata()
-    metadata["general.architecture"] = .string(DeepSeekV3Config.deepSeek2Architecture)
+    metadata["general.architecture"] = .string(ModelConfig.deepSeek2Architecture)
     metadata["general.type"] = .string("model")
     for setting in SamplingSetting.all {
       metadata[setting.key] = value(of: setting)

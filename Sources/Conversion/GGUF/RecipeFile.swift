@@ -27,11 +27,11 @@ public struct RecipeFile: Sendable {
     public let type: ElementType
 
     /// The rule with the numbers of the layers.
-    func resolved(for config: DeepSeekV3Config) throws(Fault) -> TensorTypeRule {
+    func resolved(for config: ModelConfig) throws(Fault) -> TensorTypeRule {
       try TensorTypeRule(.glob(match), type, layers: layers.map { Rule.numbers($0, config) })
     }
 
-    private static func numbers(_ layers: Layers, _ config: DeepSeekV3Config) -> Set<Int> {
+    private static func numbers(_ layers: Layers, _ config: ModelConfig) -> Set<Int> {
       let all = 0..<config.storedLayers
       return switch layers {
       case .main: Set(0..<config.layers)

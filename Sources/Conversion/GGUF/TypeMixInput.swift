@@ -51,7 +51,7 @@ extension TypeMix {
     /// Takes the counts from a file's metadata, keys that are absent counting as 0.
     init(_ metadata: Metadata) {
       func count(_ key: String) -> Int {
-        metadata["\(DeepSeekV3Config.deepSeek2Architecture).\(key)"]?.integer ?? 0
+        metadata["\(ModelConfig.deepSeek2Architecture).\(key)"]?.integer ?? 0
       }
       self.init(
         blockCount: count("block_count"), expertCount: count("expert_count"),

@@ -26,7 +26,7 @@ struct MLXDocuments {
       for key in ["dtype", "torch_dtype"] where object[key] != nil { object[key] = .string(name) }
     }
     if dropsMTP {
-      for key in DeepSeekV3Config.mtpKeys where object[key] != nil {
+      for key in ModelConfig.mtpKeys where object[key] != nil {
         object[key] = .integer(0)
       }
     }

@@ -16,7 +16,7 @@ struct MLXPlanner {
   private let recipe: Recipe
   private let mlx: MLXRecipe
   /// What the output holds: the source's config with the MTP layers that are kept.
-  private let target: DeepSeekV3Config
+  private let target: ModelConfig
   /// What plain weights are stored in.
   private let plainType: ElementType
   /// Settings of modules, in their order, and whether they were there before.

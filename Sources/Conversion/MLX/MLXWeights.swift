@@ -8,7 +8,7 @@ internal import Tensors
 /// `embed_q` and `unembed_out`, and packed words are codes with the scales beside them.
 struct MLXWeights {
   private let inventory: Inventory
-  private let config: DeepSeekV3Config
+  private let config: ModelConfig
   private let quantization: MLXQuantization?
   /// Columns of the matrices, which tell what a packed one is that no setting names.
   private let columns: [ExactText: Int]
@@ -17,7 +17,7 @@ struct MLXWeights {
   private var halves: [ExactText: (keys: Assembly?, values: Assembly?)] = [:]
 
   static func read(
-    _ checkpoint: Checkpoint, config: DeepSeekV3Config
+    _ checkpoint: Checkpoint, config: ModelConfig
   ) throws(Fault) -> SourceWeights {
     var reader = MLXWeights(
       checkpoint.inventory, config,
@@ -28,7 +28,7 @@ struct MLXWeights {
   }
 
   private init(
-    _ inventory: Inventory, _ config: DeepSeekV3Config, _ quantization: MLXQuantization?
+    _ inventory: Inventory, _ config: ModelConfig, _ quantization: MLXQuantization?
   ) {
     self.inventory = inventory
     self.config = config

@@ -40,7 +40,7 @@ extension Assembly {
   }
 
   /// What a tensor of another dialect takes of the Hugging Face ones that it holds.
-  func taking(_ form: WeightForm, of config: DeepSeekV3Config) -> Assembly {
+  func taking(_ form: WeightForm, of config: ModelConfig) -> Assembly {
     let (keys, values) = (config.nopeHeadSize, config.valueHeadSize)
     return switch form {
     case .whole, .experts: self

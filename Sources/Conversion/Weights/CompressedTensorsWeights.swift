@@ -16,7 +16,7 @@ struct CompressedTensorsWeights {
   private var isUsed: [Bool]
 
   static func read(
-    _ inventory: Inventory, config: DeepSeekV3Config
+    _ inventory: Inventory, config: ModelConfig
   ) throws(Fault) -> SourceWeights {
     var reader = CompressedTensorsWeights(inventory)
     var config = config
@@ -37,7 +37,7 @@ struct CompressedTensorsWeights {
 
   /// Layers behind the decoder's that have tensors, whether the config declares them or not.
   private func layersAfter(_ layers: Int) -> Int {
-    let found = Set(inventory.tensors.compactMap { DeepSeekV3Config.layer(of: $0.name) })
+    let found = Set(inventory.tensors.compactMap { ModelConfig.layer(of: $0.name) })
     var count = 0
     while found.contains(layers + count) { count += 1 }
     return count

@@ -7,7 +7,7 @@ internal import Tensors
 /// FP8 ones.
 struct HuggingFaceWeights {
   let inventory: Inventory
-  let config: DeepSeekV3Config
+  let config: ModelConfig
   private var weights: [SourceWeight] = []
   private var faults: [ExactText: Fault] = [:]
   private var grids: [StoredTensor] = []
@@ -15,7 +15,7 @@ struct HuggingFaceWeights {
   private var isUsed: [Bool]
 
   static func read(
-    _ inventory: Inventory, config: DeepSeekV3Config
+    _ inventory: Inventory, config: ModelConfig
   ) throws(Fault) -> SourceWeights {
     var reader = HuggingFaceWeights(inventory: inventory, config: config)
     reader.weights.reserveCapacity(inventory.tensors.count)
@@ -24,7 +24,7 @@ struct HuggingFaceWeights {
     return try SourceWeights(inventory, reader.weights, faults: reader.faults)
   }
 
-  private init(inventory: Inventory, config: DeepSeekV3Config) {
+  private init(inventory: Inventory, config: ModelConfig) {
     self.inventory = inventory
     self.config = config
     isUsed = [Bool](repeating: false, count: inventory.tensors.count)
@@ -86,7 +86,7 @@ struct HuggingFaceWeights {
 
 extension BlockSize {
   /// The blocks that a config names.
-  init(_ fp8: DeepSeekV3Config.FP8Quantization) {
+  init(_ fp8: ModelConfig.FP8Quantization) {
     self.init(rows: fp8.blockRows, columns: fp8.blockColumns)
   }
 }

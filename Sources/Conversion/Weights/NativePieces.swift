@@ -68,7 +68,7 @@ public struct NativePieces: Sendable {
 
   /// MTP layers of which there is something, after so many decoder layers.
   public func mtpLayers(after layers: Int) -> Int {
-    DeepSeekV3Config.furtherLayers(after: layers, in: tensors.lazy.map(\.name))
+    ModelConfig.furtherLayers(after: layers, in: tensors.lazy.map(\.name))
   }
 
   /// The Hugging Face config that a document beside the shards amounts to: DeepSeek's own, or

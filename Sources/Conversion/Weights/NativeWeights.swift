@@ -7,14 +7,14 @@ internal import Tensors
 /// again, of what every shard has the first is taken, and experts come from their owners.
 struct NativeWeights {
   private let inventory: Inventory
-  private let config: DeepSeekV3Config
+  private let config: ModelConfig
   private let pieces: NativePieces
 
   /// The weights.
   ///
   /// - Throws: `.malformed` where a shard has something twice.
   static func read(
-    _ inventory: Inventory, _ pieces: NativePieces, config: DeepSeekV3Config
+    _ inventory: Inventory, _ pieces: NativePieces, config: ModelConfig
   ) throws(Fault) -> SourceWeights {
     if let (native, tensor, other) = pieces.duplicates.first {
       throw Fault(

@@ -5,25 +5,25 @@ struct DeepSeek2Key: Sendable {
   /// The key without `deepseek2.`.
   let name: String
   /// The value; nil where the key is left out.
-  let value: @Sendable (DeepSeekV3Config) -> MetadataValue?
+  let value: @Sendable (ModelConfig) -> MetadataValue?
 
-  init(_ name: String, _ value: @escaping @Sendable (DeepSeekV3Config) -> MetadataValue?) {
+  init(_ name: String, _ value: @escaping @Sendable (ModelConfig) -> MetadataValue?) {
     self.name = name
     self.value = value
   }
 
   /// A count.
-  init(_ name: String, count: @escaping @Sendable (DeepSeekV3Config) -> Int?) {
+  init(_ name: String, count: @escaping @Sendable (ModelConfig) -> Int?) {
     self.init(name) { config in count(config).map { .uint32(UInt32(clamping: $0)) } }
   }
 
   /// A number.
-  init(_ name: String, number: @escaping @Sendable (DeepSeekV3Config) -> Double?) {
+  init(_ name: String, number: @escaping @Sendable (ModelConfig) -> Double?) {
     self.init(name) { config in number(config).map { .float32(Float($0)) } }
   }
 }
 
-extension DeepSeekV3Config {
+extension ModelConfig {
   /// The architecture under which llama.cpp runs this family.
   public static let deepSeek2Architecture = "deepseek2"
 

@@ -37,10 +37,10 @@ private struct DeepSeek2Reader {
 
   func requireArchitecture() throws(Fault) {
     let found = metadata["general.architecture"]?.text
-    guard found == DeepSeekV3Config.deepSeek2Architecture else {
+    guard found == ModelConfig.deepSeek2Architecture else {
       throw Fault(
         .malformed, "holds another architecture", file: file,
-        expected: "general.architecture \"\(DeepSeekV3Config.deepSeek2Architecture)\"",
+        expected: "general.architecture \"\(ModelConfig.deepSeek2Architecture)\"",
         found: found.map { "\"\($0)\"" } ?? "none")
     }
   }
@@ -115,7 +115,7 @@ private struct DeepSeek2Reader {
   /// Groups of experts, and how they are gated; V3's own values where the file is silent.
   private mutating func routing(
     names: Set<ExactText>
-  ) throws(Fault) -> (all: Int, chosen: Int, scoring: DeepSeekV3Config.Scoring) {
+  ) throws(Fault) -> (all: Int, chosen: Int, scoring: ModelConfig.Scoring) {
     let gating = try count("expert_gating_func") ?? 0
     if gating == 0, names.contains(where: { $0.hasSuffix(".exp_probs_b.bias") }) {
       notes.append(
@@ -129,7 +129,7 @@ private struct DeepSeek2Reader {
       )
     }
     let isSoftmax = gating == DeepSeek2Key.softmaxGating
-    let scoring = isSoftmax ? DeepSeekV3Config.Scoring.softmax : .sigmoid
+    let scoring = isSoftmax ? ModelConfig.Scoring.softmax : .sigmoid
     guard let all = try count("expert_group_count"), all > 0 else {
       notes.append(
         "the file lacks expert_group_count: tokens choose among all experts, as in llama.cpp; where "
@@ -182,7 +182,7 @@ private struct DeepSeek2Reader {
   // MARK: Keys
 
   private func key(_ name: String) -> String {
-    "\(DeepSeekV3Config.deepSeek2Architecture).\(name)"
+    "\(ModelConfig.deepSeek2Architecture).\(name)"
   }
 
   private func count(_ name: String) throws(Fault) -> Int? {

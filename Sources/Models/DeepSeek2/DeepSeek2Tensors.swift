@@ -9,7 +9,7 @@ extension DialectTensor {
   }
 }
 
-extension DeepSeekV3Config {
+extension ModelConfig {
   /// Every tensor of a GGUF file of this config, in the order in which llama-quantize writes them.
   ///
   /// Copies of embedding and head in MTP layers are included; llama.cpp can do without them.

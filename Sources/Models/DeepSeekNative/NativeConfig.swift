@@ -18,7 +18,7 @@ public struct NativeConfig: Sendable {
   static let blockSize = 128
 
   /// Writes a config down.
-  public init(_ config: DeepSeekV3Config) {
+  public init(_ config: ModelConfig) {
     var object = JSONObject()
     for row in NativeKey.rows {
       if let value = row.value(config) { object[row.name] = value }
@@ -38,11 +38,11 @@ struct NativeKey: Sendable {
   /// What `ModelArgs` has where a config lacks it.
   let usual: JSONValue
   /// What a config says there; nil leaves it out.
-  let value: @Sendable (DeepSeekV3Config) -> JSONValue?
+  let value: @Sendable (ModelConfig) -> JSONValue?
 
   private init(
     _ name: String, _ huggingFace: String? = nil, usual: JSONValue,
-    value: @escaping @Sendable (DeepSeekV3Config) -> JSONValue?
+    value: @escaping @Sendable (ModelConfig) -> JSONValue?
   ) {
     self.name = name
     self.huggingFace = huggingFace
@@ -52,7 +52,7 @@ struct NativeKey: Sendable {
 
   private static func count(
     _ name: String, _ huggingFace: String, usual: Int,
-    _ value: @escaping @Sendable (DeepSeekV3Config) -> Int
+    _ value: @escaping @Sendable (ModelConfig) -> Int
   ) -> NativeKey {
     NativeKey(name, huggingFace, usual: .integer(usual)) { .integer(value($0)) }
   }
@@ -98,7 +98,7 @@ struct NativeKey: Sendable {
   ]
 }
 
-extension DeepSeekV3Config {
+extension ModelConfig {
   /// `max_seq_len`, which is how many positions DeepSeek's code makes room for and, beside
   /// `original_seq_len`, whether it extends the context; nil where its default does both right.
   fileprivate var nativeLength: JSONValue? {

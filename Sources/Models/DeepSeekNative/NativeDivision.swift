@@ -36,7 +36,7 @@ public struct NativeDivision: Sendable {
   /// Collects what has to be divided.
   ///
   /// - Parameter config: what is to be written, FP8 blocks included.
-  public init(_ config: DeepSeekV3Config) {
+  public init(_ config: ModelConfig) {
     most = config.heads
     for tensor in config.expectedTensors() where tensor.storage != .scale {
       guard let division = NativeNames.native(of: tensor.name)?.division else { continue }

@@ -4,13 +4,13 @@ internal import Tensors
 /// Something that a config may say and DeepSeek's keys, or its code, cannot.
 struct NativeLimit: Sendable {
   /// A line about it; nil where it makes no difference.
-  let text: @Sendable (DeepSeekV3Config) -> String?
+  let text: @Sendable (ModelConfig) -> String?
 
-  private init(_ text: @escaping @Sendable (DeepSeekV3Config) -> String?) { self.text = text }
+  private init(_ text: @escaping @Sendable (ModelConfig) -> String?) { self.text = text }
 
   /// A key with a value other than the one that DeepSeek's code has built in.
   private init<Value: Equatable & Sendable>(
-    _ key: String, builtIn: Value, _ value: @escaping @Sendable (DeepSeekV3Config) -> Value
+    _ key: String, builtIn: Value, _ value: @escaping @Sendable (ModelConfig) -> Value
   ) {
     self.init { config in
       let found = value(config)
@@ -39,7 +39,7 @@ struct NativeLimit: Sendable {
         + "\(yarn.tableFactor): its code computes with 1"
     },
     NativeLimit { config in
-      guard config.modelType != DeepSeekV3Config.modelTypes[0] else { return nil }
+      guard config.modelType != ModelConfig.modelTypes[0] else { return nil }
       return "DeepSeek's config has no key for model_type \(config.modelType)"
     },
   ]

@@ -86,11 +86,11 @@ private struct NativeReader {
     var config: JSONObject = [
       "architectures": .array([.string(isV2 ? "DeepseekV2ForCausalLM" : "DeepseekV3ForCausalLM")]),
       "attention_bias": .bool(false), "hidden_act": .string("silu"),
-      "model_type": .string(isV2 ? "deepseek_v2" : DeepSeekV3Config.modelTypes[0]),
+      "model_type": .string(isV2 ? "deepseek_v2" : ModelConfig.modelTypes[0]),
       "moe_layer_freq": .integer(1), "norm_topk_prob": .bool(scoring == "sigmoid"),
       "num_key_value_heads": .integer(try keys.count("n_heads", default: 16)),
       "num_nextn_predict_layers": .integer(
-        DeepSeekV3Config.furtherLayers(after: layers, in: names)),
+        ModelConfig.furtherLayers(after: layers, in: names)),
       "q_lora_rank": rank == 0 ? .null : .integer(rank), "rms_norm_eps": .number(1e-6),
       "tie_word_embeddings": .bool(!names.contains("lm_head.weight")),
       "topk_method": .string(isV2 ? "group_limited_greedy" : "noaux_tc"),
@@ -110,7 +110,7 @@ private struct NativeReader {
   /// Type of the weights that are not quantized: that of the embedding table.
   private var dataType: String {
     let type = tensors.first { $0.name == "model.embed_tokens.weight" }?.type
-    return DeepSeekV3Config.dataTypes.first { $0.value == type }?.key ?? "bfloat16"
+    return ModelConfig.dataTypes.first { $0.value == type }?.key ?? "bfloat16"
   }
 
   /// DeepSeek's code extends the context where it makes room for more than the original length.
@@ -159,7 +159,7 @@ private struct NativeReader {
     complete["quantization_config"] = .object(section)
     let types = Dictionary(tensors.map { ($0.name, $0.type) }, uniquingKeysWith: { one, _ in one })
     guard
-      let typed = try? DeepSeekV3Config(json: .object(complete), file: keys.file)
+      let typed = try? ModelConfig(json: .object(complete), file: keys.file)
     else { return section }
     let plain = typed.expectedTensors().filter {
       $0.storage == .fp8 && types[$0.name].map { $0 != .f8E4M3 } == true

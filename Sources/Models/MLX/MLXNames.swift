@@ -89,7 +89,7 @@ public enum MLXNames {
   /// - Returns: the Hugging Face name, with `{e}` for the expert in the name of a stack, and the
   ///   form.
   public static func origin(of weight: ExactText) -> (name: ExactText, form: WeightForm) {
-    guard let layer = DeepSeekV3Config.layer(of: weight) else { return (weight, .whole) }
+    guard let layer = ModelConfig.layer(of: weight) else { return (weight, .whole) }
     let prefix: ExactText = "model.layers.\(layer)."
     guard let row = weight.without(prefix: prefix).flatMap({ byName[$0] }) else {
       return (weight, .whole)
@@ -103,7 +103,7 @@ public enum MLXNames {
   }
 }
 
-extension DeepSeekV3Config {
+extension ModelConfig {
   /// Every tensor of an MLX model of this config where nothing is quantized, in the order in which
   /// mlx-lm fills its shards.
   public func mlxTensors(_ layout: MLXNames.Layout) -> [DialectTensor] {

@@ -160,11 +160,11 @@ struct BlameSearch {
 /// Tells whether an expert's place is taken by another one.
 private struct ExpertOrder {
   let comparison: WeightComparison
-  let config: DeepSeekV3Config
+  let config: ModelConfig
   /// Cosine from which two rows count as one: far above chance, and below what any rounding does.
   private static let likeness = 0.9
 
-  init(_ comparison: WeightComparison, config: DeepSeekV3Config) {
+  init(_ comparison: WeightComparison, config: ModelConfig) {
     self.comparison = comparison
     self.config = config
   }

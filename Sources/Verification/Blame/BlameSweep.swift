@@ -4,8 +4,8 @@ internal import Reference
 
 /// Two models, one of which lends parts to the other.
 struct BlameModels {
-  let reference: DeepSeekV3Config
-  let candidate: DeepSeekV3Config
+  let reference: ModelConfig
+  let candidate: ModelConfig
   let referenceWeights: any WeightSource
   let candidateWeights: any WeightSource
   /// Tensors that only the candidate has, for keys that make the network ask for them.

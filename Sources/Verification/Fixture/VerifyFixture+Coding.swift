@@ -39,7 +39,7 @@ extension VerifyFixture.Header {
     }
     self.reference = reference
     config = json["config"] ?? .null
-    network = try DeepSeekV3Config(json: config, file: file)
+    network = try ModelConfig(json: config, file: file)
     guard case .integer(let mtpLayers)? = json["mtpLayers"],
       (0...network.mtpLayers).contains(mtpLayers)
     else { throw fault("mtpLayers", "at most the config's \(network.mtpLayers)") }

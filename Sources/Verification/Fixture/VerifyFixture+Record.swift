@@ -85,7 +85,7 @@ extension VerifyFixture {
 
   /// Collects what was kept elsewhere; the heads say how many MTP layers there are.
   package init(
-    reference: String, config: JSONValue, network: DeepSeekV3Config, sequences: [[Int]],
+    reference: String, config: JSONValue, network: ModelConfig, sequences: [[Int]],
     heads: [FixtureHead], embedding: StateSketch, layers: [FixtureLayer], measured: JSONValue
   ) {
     self.heads = heads

@@ -117,7 +117,7 @@ extension VerifyFixture {
     /// Its `config.json`, or what the metadata of a GGUF file amounts to.
     let config: JSONValue
     /// What that says.
-    let network: DeepSeekV3Config
+    let network: ModelConfig
     /// MTP layers whose logits were kept.
     let mtpLayers: Int
     /// Length of each sequence.

@@ -50,7 +50,7 @@ public struct Inspection: Sendable {
   }
 
   /// The config that the checkpoint declares.
-  public let config: DeepSeekV3Config
+  public let config: ModelConfig
   /// `model_type` of the config.
   public let architecture: String
   /// All tensors.
@@ -94,7 +94,7 @@ public struct Inspection: Sendable {
     config = files.config
     format = files.source.format
     architecture =
-      format == .gguf ? DeepSeekV3Config.deepSeek2Architecture : config.modelType
+      format == .gguf ? ModelConfig.deepSeek2Architecture : config.modelType
     shards = inventory.shards.count
     let isPacked = inventory.shards.contains(where: \.file.showsAnother)
     packedBytes = isPacked ? inventory.shards.reduce(0) { $0 + $1.file.storedSize } : nil
@@ -168,7 +168,7 @@ public struct Inspection: Sendable {
   }
 }
 
-extension DeepSeekV3Config {
+extension ModelConfig {
   /// The part of a weight that one token multiplies, on average over the routed experts.
   fileprivate func activeShare(of place: TensorPlace, _ count: Int) -> Int {
     guard let expert = place.expert else { return count }
@@ -178,13 +178,13 @@ extension DeepSeekV3Config {
 }
 
 extension Inspection.Layer {
-  fileprivate init(index: Int, config: DeepSeekV3Config) {
+  fileprivate init(index: Int, config: ModelConfig) {
     self.index = index
     kind = index >= config.layers ? .mtp : config.hasExperts(layer: index) ? .moe : .dense
   }
 
   fileprivate mutating func add(
-    _ weight: SourceWeight, bytes: Int, _ place: TensorPlace, _ config: DeepSeekV3Config
+    _ weight: SourceWeight, bytes: Int, _ place: TensorPlace, _ config: ModelConfig
   ) {
     let count = weight.shape.elementCount
     parameters += count

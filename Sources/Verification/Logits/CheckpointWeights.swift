@@ -21,7 +21,7 @@ public struct CheckpointWeights: Sendable {
   ///   never are.
   /// - Throws: `.malformed` with the first tensor that is missing or wrong.
   public init(
-    _ weights: SourceWeights, config: DeepSeekV3Config, mtp: Bool
+    _ weights: SourceWeights, config: ModelConfig, mtp: Bool
   ) throws(Fault) {
     self.weights = weights
     ahead = ReadAhead(weights.inventory)

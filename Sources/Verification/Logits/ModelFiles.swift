@@ -12,7 +12,7 @@ public struct ModelFiles: Sendable {
 
   /// Opens a MODEL argument.
   ///
-  /// - Throws: what `Checkpoint` and `DeepSeekV3Config` throw.
+  /// - Throws: what `Checkpoint` and `ModelConfig` throw.
   public init(path: String, threads: Int = Workers.available) throws(Fault) {
     source = try SourceModel(path: path, threads: threads)
   }
@@ -20,7 +20,7 @@ public struct ModelFiles: Sendable {
   /// The files.
   public var checkpoint: Checkpoint { source.checkpoint }
   /// The network that they hold.
-  public var config: DeepSeekV3Config { source.config }
+  public var config: ModelConfig { source.config }
   /// The GGUF file that the checkpoint was read from; nil for any other.
   public var gguf: GGUFModel? { source.gguf }
   /// The weights under Hugging Face's names.

@@ -6,7 +6,7 @@ internal import Tensors
 
 /// The rules that need the weights themselves: `validate --deep`.
 struct DeepChecks {
-  let config: DeepSeekV3Config
+  let config: ModelConfig
   let tensors: [(expected: ExpectedTensor, stored: StoredTensor)]
   /// Tensors that state a weight's shape, with that shape.
   let statedShapes: [(stored: StoredTensor, shape: Shape)]

@@ -75,10 +75,10 @@ public struct Finding: Sendable, Hashable {
 
 extension Finding {
   /// The network can be computed with either scoring, yet this family was trained with one.
-  static func scoring(_ config: DeepSeekV3Config, file: String, key: String) -> Finding? {
+  static func scoring(_ config: ModelConfig, file: String, key: String) -> Finding? {
     guard config.scoring != .sigmoid else { return nil }
     return Finding(
-      .metadataMismatch, file: file, expected: "\(key) \(DeepSeekV3Config.Scoring.sigmoid)",
+      .metadataMismatch, file: file, expected: "\(key) \(ModelConfig.Scoring.sigmoid)",
       found: config.scoring.rawValue,
       hint: "DeepSeek-V3's routers take sigmoids: tokens go to other experts now")
   }

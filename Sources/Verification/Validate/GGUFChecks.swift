@@ -22,7 +22,7 @@ struct GGUFChecks {
           hint: "convert the model anew, or add the key"), pattern: nil)
     }
     checkVocabulary()
-    let key = DeepSeekV3Config.deepSeek2Architecture + ".expert_gating_func"
+    let key = ModelConfig.deepSeek2Architecture + ".expert_gating_func"
     if let finding = Finding.scoring(model.config, file: model.files.name.text, key: key) {
       collector.add(finding, pattern: nil)
     }

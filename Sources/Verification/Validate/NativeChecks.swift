@@ -13,7 +13,7 @@ struct NativeChecks {
   private let survey: CheckpointSurvey
   private let files: FileChecks
   private let pieces: NativePieces
-  private let config: DeepSeekV3Config
+  private let config: ModelConfig
   private let expected: [ExpectedTensor]
   private var collector = FindingCollector()
 
@@ -27,7 +27,7 @@ struct NativeChecks {
     let stored = files.tensors.values.sorted { ($0.shard, $0.offset) < ($1.shard, $1.offset) }
     pieces = NativePieces(stored, files: files.shardNames)
     let (json, notes) = try pieces.config(survey.config, file: survey.configFile)
-    config = try DeepSeekV3Config(json: json, file: survey.configFile)
+    config = try ModelConfig(json: json, file: survey.configFile)
     expected = config.expectedTensors()
     for note in notes {
       findings.append(

@@ -5,7 +5,7 @@ internal import Tensors
 
 /// The rules about tensors: what the config implies against what the headers say.
 struct TensorChecks {
-  let config: DeepSeekV3Config
+  let config: ModelConfig
   let found: [ExactText: StoredTensor]
   let shardNames: [ExactText]
   let excused: Set<ExactText>
@@ -25,7 +25,7 @@ struct TensorChecks {
   ///   - expected: what there should be, where that is not all that the config implies.
   ///   - wholes: shapes of tensors of which only a part is expected.
   init(
-    config: DeepSeekV3Config, found: [ExactText: StoredTensor], shardNames: [ExactText],
+    config: ModelConfig, found: [ExactText: StoredTensor], shardNames: [ExactText],
     excused: Set<ExactText>, expected: [ExpectedTensor]? = nil, wholes: [ExactText: Shape] = [:]
   ) {
     self.config = config
@@ -253,7 +253,7 @@ struct TensorChecks {
       .sorted { ($0.shard, $0.offset) < ($1.shard, $1.offset) }
     var undeclared: [Int: StoredTensor] = [:]
     for tensor in strangers {
-      if let layer = DeepSeekV3Config.layer(of: tensor.name), layer >= config.storedLayers {
+      if let layer = ModelConfig.layer(of: tensor.name), layer >= config.storedLayers {
         if undeclared[layer] == nil { undeclared[layer] = tensor }
         continue
       }

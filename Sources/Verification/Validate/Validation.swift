@@ -66,7 +66,7 @@ public struct Validation: Sendable {
       try self.init(mlx: survey, deep: deep, threads: threads)
       return
     }
-    let config = try DeepSeekV3Config(json: survey.config, file: survey.configFile)
+    let config = try ModelConfig(json: survey.config, file: survey.configFile)
     try self.init(survey, config: config, deep: deep, threads: threads)
   }
 
@@ -120,7 +120,7 @@ public struct Validation: Sendable {
   ///   - deep: whether to read every weight.
   /// - Throws: `.inputOutput` where reading fails; faults of the checkpoint are findings.
   public init(
-    _ survey: CheckpointSurvey, config: DeepSeekV3Config, deep: Bool, threads: Int
+    _ survey: CheckpointSurvey, config: ModelConfig, deep: Bool, threads: Int
   ) throws(Fault) {
     var files = FileChecks(survey: survey)
     try files.run()

@@ -10,7 +10,7 @@ internal import Tensors
 struct WeightChecks {
   private let weights: SourceWeights
   /// What the config declares, MTP layers that are absent included.
-  private let config: DeepSeekV3Config
+  private let config: ModelConfig
   private(set) var collector = FindingCollector()
   /// Expected weights that are there with the right shape and type: what a deep check reads.
   private var sound: [SourceWeight] = []

@@ -3,8 +3,8 @@ internal import Reference
 
 /// What comparing two models takes, counted in bytes.
 struct ComparisonMemory {
-  let reference: DeepSeekV3Config
-  let candidate: DeepSeekV3Config
+  let reference: ModelConfig
+  let candidate: ModelConfig
   let mtpLayers: Int
   /// Whether the reference's states go through the candidate's layers too.
   let isolates: Bool
@@ -55,7 +55,7 @@ struct ComparisonMemory {
   }
 
   private func pass(
-    _ config: DeepSeekV3Config, _ rows: Int, _ plan: MemoryPlan, _ threads: Int
+    _ config: ModelConfig, _ rows: Int, _ plan: MemoryPlan, _ threads: Int
   ) -> Int {
     Network.bytes(
       rows: rows, longest: longest, config: config, mtpLayers: mtpLayers, threads: threads,

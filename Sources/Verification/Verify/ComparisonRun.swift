@@ -6,7 +6,7 @@ internal import Reference
 struct ComparisonRun {
   /// How long the comparison will take; nil where that is not long. Blame comes on top.
   let forecast: Forecast?
-  private let configs: (reference: DeepSeekV3Config, candidate: DeepSeekV3Config)
+  private let configs: (reference: ModelConfig, candidate: ModelConfig)
   private let weights: (reference: CheckpointWeights, candidate: CheckpointWeights)
   private let batch: TokenBatch
   private let mtpLayers: Int
@@ -54,7 +54,7 @@ struct ComparisonRun {
   }
 
   private func network(
-    _ config: DeepSeekV3Config, _ weights: CheckpointWeights
+    _ config: ModelConfig, _ weights: CheckpointWeights
   ) -> Network {
     Network(config: config, weights: weights, threads: budget.threads, plan: budget.plan)
   }

@@ -13,11 +13,11 @@ public struct ConfigDifference: Sendable {
   /// The candidate's value.
   public let candidate: String
   /// Puts the candidate's value into a config.
-  let apply: @Sendable (inout DeepSeekV3Config) -> Void
+  let apply: @Sendable (inout ModelConfig) -> Void
 
   /// The differences between two models, in the order of the table below.
   static func all(
-    reference: DeepSeekV3Config, candidate: ModelFiles
+    reference: ModelConfig, candidate: ModelFiles
   ) -> [ConfigDifference] {
     let isGGUF = candidate.gguf != nil
     let (a, b) = (reference, candidate.config)
@@ -34,7 +34,7 @@ public struct ConfigDifference: Sendable {
       guard values.0 != values.1 else { return nil }
       var name = row.name
       if isGGUF, let key = row.gguf {
-        name = "\(DeepSeekV3Config.deepSeek2Architecture).\(key)"
+        name = "\(ModelConfig.deepSeek2Architecture).\(key)"
       } else if let section, row.name.hasPrefix(ConfigKey.section) {
         name = section + row.name.dropFirst(ConfigKey.section.count)
       }
@@ -62,13 +62,13 @@ private struct ConfigKey: Sendable {
   /// llama.cpp's name without the architecture; nil where GGUF files have none.
   let gguf: String?
   /// The value as text; equal texts are equal values.
-  let value: @Sendable (DeepSeekV3Config) -> String
+  let value: @Sendable (ModelConfig) -> String
   /// Takes the value over.
-  let copy: @Sendable (_ from: DeepSeekV3Config, _ to: inout DeepSeekV3Config) -> Void
+  let copy: @Sendable (_ from: ModelConfig, _ to: inout ModelConfig) -> Void
 
   init<Value: Sendable>(
     _ name: String, _ gguf: String?,
-    _ path: any WritableKeyPath<DeepSeekV3Config, Value> & Sendable
+    _ path: any WritableKeyPath<ModelConfig, Value> & Sendable
   ) {
     self.name = name
     self.gguf = gguf
@@ -77,8 +77,8 @@ private struct ConfigKey: Sendable {
   }
 
   init(
-    _ name: String, _ gguf: String?, value: @escaping @Sendable (DeepSeekV3Config) -> String,
-    copy: @escaping @Sendable (DeepSeekV3Config, inout DeepSeekV3Config) -> Void
+    _ name: String, _ gguf: String?, value: @escaping @Sendable (ModelConfig) -> String,
+    copy: @escaping @Sendable (ModelConfig, inout ModelConfig) -> Void
   ) {
     self.name = name
     self.gguf = gguf
@@ -157,7 +157,7 @@ extension Optional: OptionalValue {
   fileprivate var text: String { map { "\($0)" } ?? "none" }
 }
 
-extension DeepSeekV3Config {
+extension ModelConfig {
   /// Whether the groups that a token chooses hold as many experts as it uses.
   fileprivate var canRoute: Bool {
     routedExperts % expertGroups == 0 && chosenGroups <= expertGroups

@@ -66,7 +66,7 @@ public struct LogitsComparison: Sendable {
 
   /// Only models of one shape can be compared position by position and layer by layer.
   static func requireLikeness(
-    _ a: DeepSeekV3Config, _ b: DeepSeekV3Config
+    _ a: ModelConfig, _ b: ModelConfig
   ) throws(Fault) {
     let sizes = [
       ("vocab_size", a.vocabSize, b.vocabSize), ("hidden_size", a.hiddenSize, b.hiddenSize),

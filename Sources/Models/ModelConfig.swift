@@ -5,7 +5,7 @@ public import Tensors
 ///
 /// The names follow Hugging Face's keys (transformers 5.23, `DeepseekV3Config`); a value that
 /// exists has been checked: sizes are positive and fit together.
-public struct DeepSeekV3Config: Sendable, Hashable {
+public struct ModelConfig: Sendable, Hashable {
   /// `model_type`: one of `modelTypes`.
   public var modelType: String
   /// Rows of the embedding table.
@@ -153,7 +153,7 @@ public struct DeepSeekV3Config: Sendable, Hashable {
   }
 }
 
-extension DeepSeekV3Config {
+extension ModelConfig {
   /// Layers at and after `layers` that tensors are in, without gaps: the MTP layers that are there.
   public static func furtherLayers(
     after layers: Int, in names: some Sequence<ExactText>

@@ -7,12 +7,12 @@ struct TensorRow: Sendable {
   let part: ExpectedTensor.Part
   /// Whether FP8 checkpoints quantize it.
   let quantized: Bool
-  let shape: @Sendable (DeepSeekV3Config) -> [Int]
-  var isPresent: @Sendable (DeepSeekV3Config) -> Bool = { _ in true }
+  let shape: @Sendable (ModelConfig) -> [Int]
+  var isPresent: @Sendable (ModelConfig) -> Bool = { _ in true }
   var storage: ExpectedTensor.Storage = .plain
 }
 
-extension DeepSeekV3Config {
+extension ModelConfig {
   /// Every tensor that a Hugging Face checkpoint of this config holds, layer after layer, each FP8
   /// weight followed by its scales.
   ///
@@ -138,10 +138,10 @@ extension DeepSeekV3Config {
 
   /// The three matrices of a gated MLP of the given width; none where the width is 0.
   private static func projections(
-    _ part: ExpectedTensor.Part, width: @escaping @Sendable (DeepSeekV3Config) -> Int
+    _ part: ExpectedTensor.Part, width: @escaping @Sendable (ModelConfig) -> Int
   ) -> [TensorRow] {
-    let narrowing: @Sendable (DeepSeekV3Config) -> [Int] = { [$0.hiddenSize, width($0)] }
-    let widening: @Sendable (DeepSeekV3Config) -> [Int] = { [width($0), $0.hiddenSize] }
+    let narrowing: @Sendable (ModelConfig) -> [Int] = { [$0.hiddenSize, width($0)] }
+    let widening: @Sendable (ModelConfig) -> [Int] = { [width($0), $0.hiddenSize] }
     return [("gate_proj", widening), ("up_proj", widening), ("down_proj", narrowing)].map {
       TensorRow(
         suffix: $0.0 + ".weight", part: part, quantized: true, shape: $0.1,
@@ -152,11 +152,11 @@ extension DeepSeekV3Config {
 
 /// Turns rows into tensors, with the scales of those that are quantized.
 private struct TensorListBuilder {
-  let config: DeepSeekV3Config
+  let config: ModelConfig
   var tensors: [ExpectedTensor] = []
   private let excluded: Set<ExactText>
 
-  init(config: DeepSeekV3Config) {
+  init(config: ModelConfig) {
     self.config = config
     excluded = Set(config.fp8?.excludedModules.map { ExactText($0) } ?? [])
   }
@@ -185,7 +185,7 @@ private struct TensorListBuilder {
         name: name, shape: shape, storage: fp8 == nil ? row.storage : .fp8, part: row.part,
         layer: layer, expert: expert)
       // Patterns without end were refused when the config was read.
-      var steps = DeepSeekV3Config.matchingSteps
+      var steps = ModelConfig.matchingSteps
       if let scheme = try? config.compressed?.scheme(of: tensor, steps: &steps) {
         tensors.append(tensor.stored(as: .compressed(scheme)))
       } else {
@@ -200,7 +200,7 @@ private struct TensorListBuilder {
   }
 }
 
-extension DeepSeekV3Config.FP8Quantization {
+extension ModelConfig.FP8Quantization {
   /// The grid of scales of a matrix, a cut block at an edge counting whole: (576, 7168) in blocks
   /// of 128 × 128 has (5, 56). Nil where `shape` is no matrix.
   public func scaleShape(of shape: Shape) -> Shape? {

@@ -1,7 +1,7 @@
 public import Platform
 internal import Tensors
 
-extension DeepSeekV3Config {
+extension ModelConfig {
   /// `model_type` values whose checkpoints have this layout.
   ///
   /// `kimi_k2` is V3's network under another name (moonshotai's Kimi-K2 configs).
@@ -34,8 +34,8 @@ extension DeepSeekV3Config {
       throw Fault(.malformed, "is not a JSON object", file: file)
     }
     let top = ConfigReader(object: json, prefix: "", file: file)
-    modelType = try DeepSeekV3Config.readArchitecture(top)
-    vocabSize = try top.count("vocab_size", maximum: DeepSeekV3Config.vocabularyLimit)
+    modelType = try ModelConfig.readArchitecture(top)
+    vocabSize = try top.count("vocab_size", maximum: ModelConfig.vocabularyLimit)
     hiddenSize = try top.count("hidden_size")
     intermediateSize = try top.count("intermediate_size")
     moeIntermediateSize = try top.count("moe_intermediate_size")
@@ -54,7 +54,7 @@ extension DeepSeekV3Config {
     expertsPerToken = try top.count("num_experts_per_tok")
     expertGroups = try top.count("n_group", default: 1)
     chosenGroups = try top.count("topk_group", default: 1)
-    scoring = try DeepSeekV3Config.readScoring(top)
+    scoring = try ModelConfig.readScoring(top)
     normalizeExpertWeights = try top.flag("norm_topk_prob") ?? true
     routedScalingFactor = Float(try top.number("routed_scaling_factor") ?? 1)
     rmsNormEpsilon = Float(try top.number("rms_norm_eps") ?? 1e-6)
@@ -67,10 +67,10 @@ extension DeepSeekV3Config {
     let oldSpelling = try top.section("rope_scaling")
     let oldTheta = try top.number("rope_theta")
     ropeTheta = try newSpelling?.number("rope_theta") ?? oldTheta ?? 10_000
-    yarn = try DeepSeekV3Config.readYaRN(
+    yarn = try ModelConfig.readYaRN(
       newSpelling ?? oldSpelling, contextLength: contextLength)
-    dataType = try DeepSeekV3Config.readDataType(top)
-    (fp8, compressed) = try DeepSeekV3Config.readQuantization(top)
+    dataType = try ModelConfig.readDataType(top)
+    (fp8, compressed) = try ModelConfig.readQuantization(top)
     try requireConsistency(top)
     try requireQuickMatching(top)
   }
@@ -175,7 +175,7 @@ extension DeepSeekV3Config {
     plain.compressed = nil
     let tensors = plain.expectedTensors()
     var steps = min(
-      DeepSeekV3Config.matchingSteps, 200_000 + tensors.count * DeepSeekV3Config.stepsPerTensor)
+      ModelConfig.matchingSteps, 200_000 + tensors.count * ModelConfig.stepsPerTensor)
     do throws(Fault) {
       for tensor in tensors { _ = try compressed.scheme(of: tensor, steps: &steps) }
     } catch {
@@ -190,9 +190,9 @@ extension DeepSeekV3Config {
 
   /// What no single key shows.
   private func requireConsistency(_ top: ConfigReader) throws(Fault) {
-    guard layers + mtpLayers <= DeepSeekV3Config.layerLimit else {
+    guard layers + mtpLayers <= ModelConfig.layerLimit else {
       throw top.fault(
-        "num_hidden_layers", expected: "at most \(DeepSeekV3Config.layerLimit) layers")
+        "num_hidden_layers", expected: "at most \(ModelConfig.layerLimit) layers")
     }
     guard ropeHeadSize % 2 == 0 else {
       throw top.fault("qk_rope_head_dim", expected: "an even number")
@@ -213,7 +213,7 @@ extension DeepSeekV3Config {
       throw top.fault("rms_norm_eps", expected: "a small positive number")
     }
     guard ropeTheta > 0 else { throw top.fault("rope_theta", expected: "a positive number") }
-    guard storedLayers * routedExperts <= DeepSeekV3Config.expertLimit else {
+    guard storedLayers * routedExperts <= ModelConfig.expertLimit else {
       throw top.fault("n_routed_experts", expected: "a network of a possible size")
     }
   }
