@@ -22,6 +22,8 @@ SAMPLES = Path(__file__).resolve().parent.parent / "Samples"
 
 # What differs from run to run without the code being another.
 VOLATILE = [
+    (re.compile(r"[^\s\"]*fathom-record-\w+"), "FOLDER"),
+    (re.compile(r"\d+(\.\d+)? [KMG]?i?B/s"), "SPEED"),
     (re.compile(r"\b\d+(\.\d+)? (s|ms|min|h|MB/s|GB/s|kB/s|tokens/s)\b"), "TIME"),
     (re.compile(r'"(seconds|peakMemory|peak_memory|peakBytes|memory)": ?[\d.e+-]+'), r'"\1": N'),
     (re.compile(r'(time|timestamp|elapsed)="[^"]*"'), r'\1="T"'),
@@ -159,11 +161,16 @@ class Recorder:
         self.run("inspect", "S/deepseek-v3")
 
 
+def resettled(row):
+    """A row as it would be recorded now."""
+    return row and {**row, "stdout": settled(row["stdout"]), "stderr": settled(row["stderr"])}
+
+
 def compare(before, after):
     """Prints what differs; the number of rows that do."""
     differing = 0
     for name in sorted(before.keys() | after.keys()):
-        old, new = before.get(name), after.get(name)
+        old, new = (resettled(record.get(name)) for record in (before, after))
         if old == new:
             continue
         differing += 1

@@ -8,6 +8,8 @@ struct ConfigReader {
   let prefix: String
   /// The file, for messages.
   let file: String
+  /// What keys have that are absent; a key that is null has nothing.
+  var defaults = JSONObject()
 
   /// The object below `key`, nil where absent or null.
   func section(_ key: String) throws(Fault) -> ConfigReader? {
@@ -22,15 +24,21 @@ struct ConfigReader {
   func count(
     _ keys: String..., minimum: Int = 1, maximum: Int = 1 << 20, default fallback: Int? = nil
   ) throws(Fault) -> Int {
-    for key in keys {
-      guard let value = present(key) else { continue }
-      guard case .integer(let count) = value, (minimum...maximum).contains(count) else {
-        throw fault(key, expected: "a whole number from \(minimum) to \(maximum)")
-      }
-      return count
+    guard let (key, value) = first(of: keys) else {
+      guard let fallback else { throw fault(keys[0], expected: "a whole number") }
+      return fallback
     }
-    guard let fallback else { throw fault(keys[0], expected: "a whole number") }
-    return fallback
+    guard case .integer(let count) = value, (minimum...maximum).contains(count) else {
+      throw fault(key, expected: "a whole number from \(minimum) to \(maximum)")
+    }
+    return count
+  }
+
+  /// A count that a network may be without: nil where the key is null. A key that is absent and has
+  /// no default is missing.
+  func optionalCount(_ key: String, minimum: Int = 1) throws(Fault) -> Int? {
+    if object[key] == .null { return nil }
+    return try count(key, minimum: minimum)
   }
 
   /// A finite number, nil where absent or null.
@@ -54,12 +62,9 @@ struct ConfigReader {
 
   /// A string, nil where absent or null.
   func string(_ keys: String...) throws(Fault) -> String? {
-    for key in keys {
-      guard let value = present(key) else { continue }
-      guard case .string(let text) = value else { throw fault(key, expected: "a string") }
-      return text
-    }
-    return nil
+    guard let (key, value) = first(of: keys) else { return nil }
+    guard case .string(let text) = value else { throw fault(key, expected: "a string") }
+    return text
   }
 
   /// The elements of an array, nil where absent or null.
@@ -79,6 +84,19 @@ struct ConfigReader {
   }
 
   private func present(_ key: String) -> JSONValue? {
-    object[key] == .null ? nil : object[key]
+    switch object[key] {
+    case nil: defaults[key]
+    case .null?: nil
+    case let value?: value
+    }
+  }
+
+  /// The first of some keys that stands there, else the first that has a default.
+  private func first(of keys: [String]) -> (key: String, value: JSONValue)? {
+    for key in keys where object[key] != nil && object[key] != .null {
+      return object[key].map { (key, $0) }
+    }
+    for key in keys { if let value = present(key) { return (key, value) } }
+    return nil
   }
 }

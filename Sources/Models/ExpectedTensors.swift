@@ -127,7 +127,8 @@ extension ModelConfig {
     },
     TensorRow(
       suffix: "gate.e_score_correction_bias", part: .router, quantized: false,
-      shape: { [$0.routedExperts] }, storage: .float32),
+      shape: { [$0.routedExperts] }, isPresent: { $0.architecture.hasCorrectionBias },
+      storage: .float32),
   ]
 
   static let dense = projections(.mlp) { $0.intermediateSize }

@@ -2,11 +2,6 @@ public import Platform
 internal import Tensors
 
 extension ModelConfig {
-  /// `model_type` values whose checkpoints have this layout.
-  ///
-  /// `kimi_k2` is V3's network under another name (moonshotai's Kimi-K2 configs).
-  public static let modelTypes = ["deepseek_v3", "kimi_k2"]
-
   /// Types of weights by their names in `torch_dtype`.
   static let dataTypes: [String: ElementType] = [
     "bfloat16": .bf16, "float16": .f16, "float32": .f32,
@@ -25,7 +20,9 @@ extension ModelConfig {
   /// Reads a Hugging Face `config.json`.
   ///
   /// Both spellings of transformers are read: `rope_theta` + `rope_scaling` (4.x, and what DeepSeek
-  /// publishes) and `rope_parameters` (5.x); `torch_dtype` and `dtype`.
+  /// publishes) and `rope_parameters` (5.x); `torch_dtype` and `dtype`. A key that is absent has the
+  /// value that the class of transformers gives it, but for the number of MTP layers: where no key
+  /// counts them there are none.
   ///
   /// - Throws: `.malformed` with the key, for what is missing, out of range or does not fit
   ///   together, and for networks that this is not.
@@ -33,30 +30,26 @@ extension ModelConfig {
     guard case .object = json else {
       throw Fault(.malformed, "is not a JSON object", file: file)
     }
-    let top = ConfigReader(object: json, prefix: "", file: file)
-    modelType = try ModelConfig.readArchitecture(top)
+    let whole = ConfigReader(object: json, prefix: "", file: file)
+    let (architecture, envelope, top) = try ModelConfig.readArchitecture(whole)
+    self.architecture = architecture
+    self.envelope = envelope
+    modelType = try top.string("model_type") ?? architecture.modelTypes[0]
     vocabSize = try top.count("vocab_size", maximum: ModelConfig.vocabularyLimit)
     hiddenSize = try top.count("hidden_size")
     intermediateSize = try top.count("intermediate_size")
-    moeIntermediateSize = try top.count("moe_intermediate_size")
     layers = try top.count("num_hidden_layers")
-    mtpLayers = try top.count("num_nextn_predict_layers", "num_mtp_layers", minimum: 0, default: 0)
-    firstDenseLayers = try top.count("first_k_dense_replace", minimum: 0, default: 3)
-    moeLayerFrequency = try top.count("moe_layer_freq", default: 1)
     heads = try top.count("num_attention_heads")
-    queryRank = json["q_lora_rank"] == .null ? nil : try top.count("q_lora_rank")
+    queryRank = try top.optionalCount("q_lora_rank")
     keyValueRank = try top.count("kv_lora_rank")
     nopeHeadSize = try top.count("qk_nope_head_dim")
     ropeHeadSize = try top.count("qk_rope_head_dim")
     valueHeadSize = try top.count("v_head_dim")
-    routedExperts = try top.count("n_routed_experts", "num_local_experts")
-    sharedExperts = try top.count("n_shared_experts", minimum: 0, default: 0)
-    expertsPerToken = try top.count("num_experts_per_tok")
-    expertGroups = try top.count("n_group", default: 1)
-    chosenGroups = try top.count("topk_group", default: 1)
-    scoring = try ModelConfig.readScoring(top)
-    normalizeExpertWeights = try top.flag("norm_topk_prob") ?? true
-    routedScalingFactor = Float(try top.number("routed_scaling_factor") ?? 1)
+    (mtpLayers, firstDenseLayers, moeLayerFrequency) = (0, layers, 1)
+    (moeIntermediateSize, routedExperts, sharedExperts) = (intermediateSize, 0, 0)
+    (expertsPerToken, expertGroups, chosenGroups) = (0, 1, 1)
+    (scoring, selection) = (architecture.scoring, architecture.selections.first ?? .greedy)
+    (normalizeExpertWeights, routedScalingFactor) = (architecture.canNormalize, 1)
     rmsNormEpsilon = Float(try top.number("rms_norm_eps") ?? 1e-6)
     attentionBias = try top.flag("attention_bias") ?? false
     tiedEmbeddings = try top.flag("tie_word_embeddings") ?? false
@@ -69,28 +62,101 @@ extension ModelConfig {
     ropeTheta = try newSpelling?.number("rope_theta") ?? oldTheta ?? 10_000
     yarn = try ModelConfig.readYaRN(
       newSpelling ?? oldSpelling, contextLength: contextLength)
-    dataType = try ModelConfig.readDataType(top)
+    dataType = try ModelConfig.readDataType(whole)
+    if let own = try ModelConfig.readDataType(top) { dataType = own }
     (fp8, compressed) = try ModelConfig.readQuantization(top)
+    if fp8 == nil, compressed == nil {
+      (fp8, compressed) = try ModelConfig.readQuantization(whole)
+    }
+    if architecture.hasExperts { try readExperts(top) }
     try requireConsistency(top)
-    try requireQuickMatching(top)
+    try requireQuickMatching(whole)
   }
 
-  private static func readArchitecture(_ top: ConfigReader) throws(Fault) -> String {
+  /// The keys about layers with experts, and about those that predict further tokens.
+  private mutating func readExperts(_ top: ConfigReader) throws(Fault) {
+    moeIntermediateSize = try top.count("moe_intermediate_size")
+    mtpLayers = try top.count("num_nextn_predict_layers", "num_mtp_layers", minimum: 0, default: 0)
+    firstDenseLayers = try readDenseLayers(top)
+    moeLayerFrequency = try top.count("moe_layer_freq", default: 1)
+    routedExperts = try top.count("n_routed_experts", "num_local_experts", "num_experts")
+    sharedExperts = try top.count("n_shared_experts", minimum: 0, default: 0)
+    expertsPerToken = try top.count("num_experts_per_tok")
+    expertGroups = try top.count("n_group", default: 1)
+    chosenGroups = try top.count("topk_group", default: 1)
+    scoring = try ModelConfig.readScoring(top) ?? architecture.scoring
+    selection = try readSelection(top)
+    // Experts are not grouped then, whatever else is said of groups.
+    if selection == .greedy { (expertGroups, chosenGroups) = (1, 1) }
+    let normalizes = try top.flag("norm_topk_prob") ?? true
+    normalizeExpertWeights = architecture.canNormalize && normalizes
+    routedScalingFactor = Float(try top.number("routed_scaling_factor") ?? 1)
+  }
+
+  /// Layers before the first one with experts: `mlp_layer_types` names each layer's kind,
+  /// `first_k_dense_replace` counts them.
+  private func readDenseLayers(_ top: ConfigReader) throws(Fault) -> Int {
+    let key = "mlp_layer_types"
+    guard let kinds = try top.array(key) else {
+      return try top.count("first_k_dense_replace", minimum: 0, default: 0)
+    }
+    let dense = kinds.prefix { $0 == .string("dense") }.count
+    guard kinds.count == layers, kinds[dense...].allSatisfy({ $0 == .string("sparse") }) else {
+      throw top.fault(key, expected: "\(layers) times \"dense\" or \"sparse\", the dense first")
+    }
+    let counted = try top.optionalCount("first_k_dense_replace", minimum: 0)
+    guard counted == nil || counted == dense || top.object["first_k_dense_replace"] == nil else {
+      throw top.fault(
+        "first_k_dense_replace", expected: "\(dense), the number of dense layers in \(key)")
+    }
+    return dense
+  }
+
+  /// The network, what wraps it, and the keys that describe it.
+  private static func readArchitecture(
+    _ top: ConfigReader
+  ) throws(Fault) -> (Architecture, Architecture.Envelope?, ConfigReader) {
     let type = try top.string("model_type")
-    guard let type, modelTypes.contains(type) else {
-      throw top.fault("model_type", expected: modelTypes.joined(separator: " or "))
+    guard let type, let row = Architecture.named(type) else {
+      throw top.fault("model_type", expected: Architecture.modelTypes.joined(separator: ", "))
     }
-    if let activation = try top.string("hidden_act"), activation != "silu" {
-      throw top.fault("hidden_act", expected: "\"silu\"")
+    var (network, section, envelope) = (row, top, row.envelope)
+    if let wrapping = row.envelope {
+      guard var text = try top.section(wrapping.key) else {
+        throw top.fault(wrapping.key, expected: "the config of the text network")
+      }
+      // As transformers' composed configs have it where their part does not say.
+      let name = try text.string("model_type") ?? Architecture.deepSeekV3.modelTypes[0]
+      guard let inner = Architecture.named(name), inner.envelope == nil else {
+        throw text.fault("model_type", expected: "that of a text network")
+      }
+      network = inner
+      text.defaults["tie_word_embeddings"] = top.object["tie_word_embeddings"]
+      (section, envelope) = (text, wrapping)
     }
-    if let method = try top.string("topk_method"), method != "noaux_tc" {
-      throw top.fault("topk_method", expected: "\"noaux_tc\"")
+    for key in network.defaults.keys where section.defaults[key] == nil {
+      section.defaults[key] = network.defaults[key]
     }
-    return type
+    if let activation = try section.string("hidden_act"), activation != "silu" {
+      throw section.fault("hidden_act", expected: "\"silu\"")
+    }
+    return (network, envelope, section)
   }
 
-  private static func readScoring(_ top: ConfigReader) throws(Fault) -> Scoring {
-    guard let name = try top.string("scoring_func") else { return .sigmoid }
+  private func readSelection(_ top: ConfigReader) throws(Fault) -> Architecture.Selection {
+    guard let method = try top.string("topk_method") else { return selection }
+    guard let selection = Architecture.Selection(rawValue: method),
+      architecture.selections.contains(selection)
+    else {
+      throw top.fault(
+        "topk_method",
+        expected: architecture.selections.map { "\"\($0.rawValue)\"" }.joined(separator: " or "))
+    }
+    return selection
+  }
+
+  private static func readScoring(_ top: ConfigReader) throws(Fault) -> Scoring? {
+    guard let name = try top.string("scoring_func") else { return nil }
     guard let scoring = Scoring(rawValue: name) else {
       throw top.fault(
         "scoring_func", expected: Scoring.allCases.map { "\"\($0)\"" }.joined(separator: " or "))

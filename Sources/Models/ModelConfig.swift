@@ -1,12 +1,16 @@
 public import Platform
 public import Tensors
 
-/// What `config.json` of a DeepSeek-V3-family checkpoint says about the network.
+/// What `config.json` of a checkpoint of this family says about the network.
 ///
 /// The names follow Hugging Face's keys (transformers 5.23, `DeepseekV3Config`); a value that
 /// exists has been checked: sizes are positive and fit together.
 public struct ModelConfig: Sendable, Hashable {
-  /// `model_type`: one of `modelTypes`.
+  /// The network.
+  public var architecture: Architecture
+  /// What wraps it in a larger model; nil where it stands by itself.
+  public var envelope: Architecture.Envelope?
+  /// `model_type` of the network.
   public var modelType: String
   /// Rows of the embedding table.
   public var vocabSize: Int
@@ -48,6 +52,8 @@ public struct ModelConfig: Sendable, Hashable {
   public var chosenGroups: Int
   /// What the router makes of its logits: `scoring_func`.
   public var scoring: Scoring
+  /// How experts are chosen by their scores: `topk_method`.
+  public var selection: Architecture.Selection
   /// Whether the chosen experts' weights are divided by their sum.
   public var normalizeExpertWeights: Bool
   /// Factor on the chosen experts' weights, after the division.
@@ -77,10 +83,9 @@ public struct ModelConfig: Sendable, Hashable {
 
   /// How a router scores experts.
   public enum Scoring: String, Sendable, Hashable, CaseIterable {
-    /// Each expert by itself, as DeepSeek-V3 and its family were trained.
+    /// Each expert by itself, as DeepSeek-V3 and what follows it were trained.
     case sigmoid
-    /// All experts together, as DeepSeek-V2 has it: computed so that what a wrong config does can
-    /// be measured, while `validate` calls it an error.
+    /// All experts together, as DeepSeek-V2 was.
     case softmax
   }
 

@@ -40,8 +40,11 @@ struct FeedForward: Sendable {
       }
       try linear.project(part.view, prefix + "gate.weight", into: logits.mutableView(rows))
     }
-    let bias = try linear.weights.vector(
-      prefix + "gate.e_score_correction_bias", count: config.routedExperts)
+    let bias =
+      config.architecture.hasCorrectionBias
+      ? try linear.weights.vector(
+        prefix + "gate.e_score_correction_bias", count: config.routedExperts)
+      : [Float](repeating: 0, count: config.routedExperts)
     try requireFinite(logits, bias, isSound: isSound)
     let routing = Router(config).route(logits, bias: bias, level: linear.level)
     let output = try routed(x, routing)

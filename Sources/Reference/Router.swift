@@ -45,7 +45,8 @@ public struct Routing: Sendable, Hashable {
 /// The choice among experts, in the order of transformers 5.23's `DeepseekV3TopkRouter`: scores are
 /// sigmoids; the correction bias counts in the choice and not in the weight; a group is as good as
 /// its two best experts; experts of groups that are not chosen are out, whatever the sign of the
-/// others' scores.
+/// others' scores. `DeepseekV2TopkRouter` has a softmax, no bias, groups that are as good as their
+/// best expert, and never divides by the sum.
 ///
 /// Ties go to the lower index (torch leaves that open). A group of one expert counts it alone,
 /// where transformers refuses the config.
@@ -56,6 +57,7 @@ package struct Router: Sendable {
   let normalizes: Bool
   let factor: Float
   let scoring: ModelConfig.Scoring
+  let selection: Architecture.Selection
 
   package init(_ config: ModelConfig) {
     groups = config.expertGroups
@@ -64,9 +66,11 @@ package struct Router: Sendable {
     normalizes = config.normalizeExpertWeights
     factor = config.routedScalingFactor
     scoring = config.scoring
+    selection = config.selection
   }
 
-  /// logits (tokens, experts), which become scores in place · bias (experts) → the choice.
+  /// logits (tokens, experts), which become scores in place · bias (experts, 0 where the network has
+  /// none) → the choice.
   package func route(_ logits: Activations, bias: [Float], level: KernelLevel) -> Routing {
     switch scoring {
     case .sigmoid: VectorMath.sigmoid(logits.values, level: level)
@@ -89,11 +93,14 @@ package struct Router: Sendable {
     return Routing(choices: choices, experts: experts, weights: weights)
   }
 
+  /// Experts of a group whose scores make the group's.
+  private var representatives: Int { selection == .groupsByTwoBest ? 2 : 1 }
+
   private func choose(_ scores: [Float]) -> [Int] {
     let size = scores.count / groups
     let groupScores = (0..<groups).map { group in
       let members = Array(scores[group * size..<(group + 1) * size])
-      return best(members, min(2, size)).reduce(Float(0)) { $0 + members[$1] }
+      return best(members, min(representatives, size)).reduce(Float(0)) { $0 + members[$1] }
     }
     let candidates = best(groupScores, chosenGroups).sorted().flatMap {
       $0 * size..<($0 + 1) * size

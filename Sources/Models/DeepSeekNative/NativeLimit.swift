@@ -39,7 +39,7 @@ struct NativeLimit: Sendable {
         + "\(yarn.tableFactor): its code computes with 1"
     },
     NativeLimit { config in
-      guard config.modelType != ModelConfig.modelTypes[0] else { return nil }
+      guard config.modelType != config.architecture.modelTypes[0] else { return nil }
       return "DeepSeek's config has no key for model_type \(config.modelType)"
     },
   ]

@@ -86,7 +86,7 @@ private struct NativeReader {
     var config: JSONObject = [
       "architectures": .array([.string(isV2 ? "DeepseekV2ForCausalLM" : "DeepseekV3ForCausalLM")]),
       "attention_bias": .bool(false), "hidden_act": .string("silu"),
-      "model_type": .string(isV2 ? "deepseek_v2" : ModelConfig.modelTypes[0]),
+      "model_type": .string(isV2 ? "deepseek_v2" : "deepseek_v3"),
       "moe_layer_freq": .integer(1), "norm_topk_prob": .bool(scoring == "sigmoid"),
       "num_key_value_heads": .integer(try keys.count("n_heads", default: 16)),
       "num_nextn_predict_layers": .integer(

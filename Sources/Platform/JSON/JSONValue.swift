@@ -25,6 +25,19 @@ public indirect enum JSONValue: Sendable, Hashable {
   }
 }
 
+extension JSONValue: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+  ExpressibleByBooleanLiteral, ExpressibleByStringLiteral
+{
+  /// A whole number.
+  public init(integerLiteral value: Int) { self = .integer(value) }
+  /// Any other number.
+  public init(floatLiteral value: Double) { self = .number(value) }
+  /// `true` or `false`.
+  public init(booleanLiteral value: Bool) { self = .bool(value) }
+  /// A string.
+  public init(stringLiteral value: String) { self = .string(value) }
+}
+
 /// The members of a JSON object in the order of the text; no key stands twice.
 public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// Keys in order.

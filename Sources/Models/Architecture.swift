@@ -1,0 +1,97 @@
+internal import Platform
+
+/// A network of the family: what is its own beside what all of them share.
+///
+/// A new network is a row of `all` and, where its layers compute something new, one file in
+/// `Reference`.
+public struct Architecture: Sendable, Hashable {
+  /// How experts are chosen by their scores, as `topk_method` names it.
+  public enum Selection: String, Sendable, Hashable, CaseIterable {
+    /// The best of the groups whose two best experts have the largest sum; a bias counts in the
+    /// choice alone.
+    case groupsByTwoBest = "noaux_tc"
+    /// The best of the groups whose best expert is best.
+    case groupsByBest = "group_limited_greedy"
+    /// The best of all.
+    case greedy
+  }
+
+  /// What wraps a network that is a part of a larger model.
+  public struct Envelope: Sendable, Hashable {
+    /// The key of `config.json` under which the network's own config stands.
+    public let key: String
+    /// How names of the network's tensors begin in place of how they begin by themselves; the first
+    /// that fits a checkpoint is its own.
+    let prefixes: [[Prefix]]
+    /// What the names of the tensors begin with that belong to the other parts.
+    let others: [ExactText]
+
+    /// A beginning of names in the envelope, and what it stands for.
+    struct Prefix: Sendable, Hashable {
+      let stored: ExactText
+      let own: ExactText
+    }
+  }
+
+  /// How mlx-lm loads it.
+  public struct MLXModule: Sendable, Hashable {
+    /// What a module does with the layers beyond the last.
+    public enum MTP: Sendable, Hashable {
+      /// It leaves them out.
+      case leftOut
+      /// It leaves out that of this number, and refuses others.
+      case leftOutOnly(layer: Int)
+      /// It refuses them.
+      case refused
+    }
+
+    /// The `model_type` that names the module; nil where it is that of the checkpoint.
+    public let modelType: String?
+    /// Whether it has `kv_b_proj` whole, where others have the halves apart.
+    public let hasJointKeysAndValues: Bool
+    /// What the module takes for keys that its config lacks.
+    let defaults: JSONObject
+    /// What it does with MTP layers.
+    public let mtp: MTP
+    /// Whether it can take the embedding table for the head.
+    public let ties: Bool
+  }
+
+  /// Values of `model_type`, the one of its class in transformers first.
+  public let modelTypes: [String]
+  /// What `architectures` names.
+  public let className: String
+  /// What transformers' class takes for keys that a config lacks.
+  let defaults: JSONObject
+  /// How its router scores experts.
+  public let scoring: ModelConfig.Scoring
+  /// How experts may be chosen, that of a config without `topk_method` first; none in a network
+  /// without experts.
+  public let selections: [Selection]
+  /// Whether its routers have a bias that corrects the choice.
+  public let hasCorrectionBias: Bool
+  /// Whether the weights of chosen experts can be divided by their sum.
+  public let canNormalize: Bool
+  /// The part of a larger model that it is; nil for one that stands by itself.
+  public let envelope: Envelope?
+  /// Its module in mlx-lm.
+  public let mlx: MLXModule
+  /// What splits a text before byte-pair encoding, by llama.cpp's name for it: no file of a
+  /// checkpoint has that name.
+  public let preTokenizer: String
+
+  /// Whether its layers have routed experts.
+  public var hasExperts: Bool { !selections.isEmpty }
+
+  /// The row of a `model_type`; nil where no network is called so.
+  public static func named(_ modelType: String) -> Architecture? { byName[ExactText(modelType)] }
+
+  private static let byName: [ExactText: Architecture] = {
+    var rows: [ExactText: Architecture] = [:]
+    for row in all { for name in row.modelTypes { rows[ExactText(name)] = row } }
+    return rows
+  }()
+
+  /// Every `model_type` that is known.
+  public static let modelTypes = all.flatMap(\.modelTypes)
+}
