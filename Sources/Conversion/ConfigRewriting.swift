@@ -5,6 +5,8 @@ internal import Platform
 struct ConfigRewriting {
   /// The source's document.
   let source: JSONValue
+  /// What it says.
+  let config: ModelConfig
   /// What the output's weights are stored in; nil where nothing changes.
   let weights: WeightStorage?
   /// The output's FP8 blocks, nil for plain weights.
@@ -16,9 +18,19 @@ struct ConfigRewriting {
 
   /// The new document's text.
   func text() -> [UInt8] {
-    guard case .object(var object) = source else { preconditionFailure("a config is an object") }
+    guard case .object(let object) = source else { preconditionFailure("a config is an object") }
+    // Either level may have the section about storage; a new one stands where loaders look first.
+    let inner = config.section(of: source)["quantization_config"] != nil
+    let changed = config.changing(object) { object, isNetwork in
+      change(
+        &object, isNetwork: isNetwork, hasSection: isNetwork == inner || config.envelope == nil)
+    }
+    return Array((JSONValue.object(changed).text() + "\n").utf8)
+  }
+
+  private func change(_ object: inout JSONObject, isNetwork: Bool, hasSection: Bool) {
     if let weights {
-      if let fp8 {
+      if let fp8, hasSection {
         // An FP8 source is copied, with its own section.
         if object["quantization_config"]?["quant_method"] != .string("fp8") {
           object["quantization_config"] = ConfigRewriting.section(fp8)
@@ -26,21 +38,21 @@ struct ConfigRewriting {
       } else {
         object["quantization_config"] = nil
       }
-      if let name = weights.dataTypeName { setDataType(name, in: &object) }
+      if let name = weights.dataTypeName { setDataType(name, in: &object, isNetwork: isNetwork) }
     }
-    if let section { object["quantization_config"] = section }
+    if let section { object["quantization_config"] = hasSection ? section : nil }
     if dropsMTP {
       for key in ModelConfig.mtpKeys where object[key] != nil {
         object[key] = .integer(0)
       }
     }
-    return Array((JSONValue.object(object).text() + "\n").utf8)
   }
 
   /// transformers wrote `torch_dtype` until 4.55 and `dtype` since: the source's spelling stays.
-  private func setDataType(_ name: String, in object: inout JSONObject) {
+  private func setDataType(_ name: String, in object: inout JSONObject, isNetwork: Bool) {
     let present = ["dtype", "torch_dtype"].filter { object[$0] != nil }
-    for key in present.isEmpty ? ["torch_dtype"] : present { object[key] = .string(name) }
+    let missing = isNetwork ? ["torch_dtype"] : []
+    for key in present.isEmpty ? missing : present { object[key] = .string(name) }
   }
 
   /// The section as DeepSeek-V3's and V3.1's configs write it.

@@ -75,7 +75,7 @@ extension Planner {
       metadata: [("format", "pt")] + recipe.provenance(of: tensors, from: source),
       notes: recipe.sourceHashes(of: tensors, from: source))
     let config = ConfigRewriting(
-      source: source.networkConfig, weights: recipe.weights, fp8: target.fp8,
+      source: source.networkConfig, config: source.config, weights: recipe.weights, fp8: target.fp8,
       section: section, dropsMTP: recipe.mtp == .drop
     ).text()
     var documents: [PlannedDocument] = []

@@ -117,7 +117,9 @@ struct Planner {
       return
     }
     let expected = implied[weight.name]
-    if expected == nil { unexpected.append(weight.name.text) }
+    let isOther = source.config.isOther(weight.name)
+    if expected == nil, !isOther { unexpected.append(weight.name.text) }
+    if isOther { return try add(weight, weight.type, "another part of the model: kept as it is") }
     if case .compressedTensors = recipe.target { return try decideCompressed(weight, expected) }
     guard let weights = recipe.weights else { return try keep(weight, expected) }
     if expected?.storage == .float32 {
@@ -237,7 +239,7 @@ struct Planner {
     _ entry: OutputLayout.Entry?, _ assembly: Assembly, _ operation: Operation, _ reason: String,
     of weight: SourceWeight, isCarried: Bool = false
   ) throws(Fault) {
-    guard let entry else {
+    guard let entry = entry?.renamed(source.config.storedName(of: entry?.name ?? "")) else {
       throw Fault(
         .malformed, "becomes too large",
         file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name)

@@ -91,10 +91,12 @@ public struct SourceModel: Sendable {
   /// mlx-lm's converter leaves MTP layers out and the config as it was.
   private mutating func leaveOutAbsentMTP() {
     let present = presentMTPLayers()
-    guard present < config.mtpLayers, case .object(var object) = networkConfig else { return }
+    guard present < config.mtpLayers, case .object(let object) = networkConfig else { return }
     config.mtpLayers = present
-    for key in ModelConfig.mtpKeys where object[key] != nil { object[key] = .integer(present) }
-    networkConfig = .object(object)
+    networkConfig = .object(
+      config.changing(object) { object, _ in
+        for key in ModelConfig.mtpKeys where object[key] != nil { object[key] = .integer(present) }
+      })
   }
 
   /// What makes weights of the tensors in a folder, a row for each format.

@@ -7,7 +7,7 @@ public struct OutputLayout: Sendable {
   /// A tensor to be placed.
   public struct Entry: Sendable, Hashable {
     /// Its name.
-    public let name: ExactText
+    public private(set) var name: ExactText
     /// Storage of its elements.
     public let type: ElementType
     /// Its dimensions, outermost first.
@@ -29,6 +29,13 @@ public struct OutputLayout: Sendable {
       self.shape = shape
       self.byteCount = byteCount
       (storedType, storedShape) = (type, shape)
+    }
+
+    /// The same under another name.
+    public func renamed(_ name: ExactText) -> Entry {
+      var entry = self
+      entry.name = name
+      return entry
     }
 
     /// Codes in rows of wider elements: [out, in] of U4 in U32 is [out, in / 8].

@@ -5,7 +5,7 @@ extension Architecture {
   ///
   /// Sources: the config classes of transformers 5.23 for `defaults`, the modules of mlx-lm 0.32 for
   /// `mlx`, llama.cpp's converter for `preTokenizer`.
-  public static let all: [Architecture] = [deepSeekV3]
+  public static let all: [Architecture] = [deepSeekV3, deepSeekV2, glm4MoeLite, youtu, kimiK25]
 
   /// DeepSeek-V3, R1 and V3.1; Moonlight, GigaChat 3, Kanana 2; Kimi-K2 under a name of its own.
   static let deepSeekV3 = Architecture(
@@ -24,12 +24,95 @@ extension Architecture {
     mlx: MLXModule(
       modelType: nil, hasJointKeysAndValues: false,
       defaults: [
-        "n_group": 1, "topk_group": 1, "routed_scaling_factor": 1, "norm_topk_prob": true,
+        "n_group": 1, "topk_group": 1, "routed_scaling_factor": 1.0, "norm_topk_prob": true,
         "first_k_dense_replace": 0, "moe_layer_freq": 1, "max_position_embeddings": 2048,
-        "rms_norm_eps": 1e-6, "rope_theta": 10000, "q_lora_rank": 1536, "kv_lora_rank": 512,
+        "rms_norm_eps": 1e-6, "rope_theta": 10000, "topk_method": "noaux_tc",
+        "n_shared_experts": .null, "tie_word_embeddings": false, "q_lora_rank": 1536,
+        "kv_lora_rank": 512,
         "qk_rope_head_dim": 64, "v_head_dim": 128, "qk_nope_head_dim": 128,
         "attention_bias": false,
       ],
       mtp: .leftOutOnly(layer: 61), ties: false),
     preTokenizer: "deepseek-v3")
+
+  /// DeepSeek-V2, V2-Lite, V2.5 and Coder-V2: a softmax router without a bias, whose weights are
+  /// never divided by their sum.
+  static let deepSeekV2 = Architecture(
+    modelTypes: ["deepseek_v2"], className: "DeepseekV2ForCausalLM",
+    defaults: [
+      "vocab_size": 102400, "hidden_size": 4096, "intermediate_size": 11008,
+      "moe_intermediate_size": 1407, "num_hidden_layers": 32, "num_attention_heads": 32,
+      "n_shared_experts": 2, "n_routed_experts": 64, "routed_scaling_factor": 1.0,
+      "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_rope_head_dim": 64, "v_head_dim": 128,
+      "qk_nope_head_dim": 128, "topk_method": "greedy", "first_k_dense_replace": 0,
+      "norm_topk_prob": false, "max_position_embeddings": 2048, "rms_norm_eps": 1e-6,
+    ],
+    scoring: .softmax, selections: [.groupsByBest, .greedy], hasCorrectionBias: false,
+    canNormalize: false, envelope: nil,
+    mlx: MLXModule(
+      modelType: nil, hasJointKeysAndValues: true,
+      defaults: [
+        "first_k_dense_replace": 0, "moe_layer_freq": 1, "rms_norm_eps": 1e-6,
+        "rope_theta": 10000, "n_shared_experts": .null, "tie_word_embeddings": false,
+        "norm_topk_prob": false, "attention_bias": false,
+      ],
+      mtp: .refused, ties: false, needsScaling: true),
+    preTokenizer: "deepseek-llm")
+
+  /// GLM-4.7-Flash: DeepSeek-V3's network in other sizes.
+  static let glm4MoeLite = Architecture(
+    modelTypes: ["glm4_moe_lite"], className: "Glm4MoeLiteForCausalLM",
+    defaults: [
+      "vocab_size": 154880, "hidden_size": 2048, "intermediate_size": 10240,
+      "moe_intermediate_size": 1536, "num_hidden_layers": 47, "num_attention_heads": 20,
+      "n_shared_experts": 1, "n_routed_experts": 64, "routed_scaling_factor": 1.8,
+      "kv_lora_rank": 512, "q_lora_rank": 768, "qk_rope_head_dim": 64, "v_head_dim": 256,
+      "qk_nope_head_dim": 192, "n_group": 1, "topk_group": 1, "num_experts_per_tok": 4,
+      "first_k_dense_replace": 1, "norm_topk_prob": true, "max_position_embeddings": 202752,
+      "rms_norm_eps": 1e-5,
+    ],
+    scoring: .sigmoid, selections: [.groupsByTwoBest], hasCorrectionBias: true,
+    readsLayerTypes: true, canNormalize: true, envelope: nil,
+    mlx: MLXModule(
+      modelType: nil, hasJointKeysAndValues: false,
+      defaults: [
+        "n_group": 1, "topk_group": 1, "norm_topk_prob": true, "first_k_dense_replace": 1,
+        "moe_layer_freq": 1, "topk_method": "noaux_tc", "rope_theta": 1_000_000.0,
+        "tie_word_embeddings": false, "attention_bias": false,
+      ],
+      mtp: .leftOut, ties: false, hasOwnInnerEpsilon: true),
+    preTokenizer: "glm4")
+
+  /// Youtu-LLM: the attention of DeepSeek-V3 with dense layers alone.
+  static let youtu = Architecture(
+    modelTypes: ["youtu", "youtu_llm"], className: "YoutuForCausalLM",
+    defaults: [
+      "vocab_size": 128256, "hidden_size": 2048, "intermediate_size": 6144,
+      "num_hidden_layers": 32, "num_attention_heads": 16, "kv_lora_rank": 512,
+      "q_lora_rank": 1536, "qk_rope_head_dim": 64, "v_head_dim": 128, "qk_nope_head_dim": 128,
+      "max_position_embeddings": 131072, "rms_norm_eps": 1e-6, "tie_word_embeddings": true,
+    ],
+    scoring: .sigmoid, selections: [], hasCorrectionBias: false, canNormalize: false,
+    envelope: nil,
+    mlx: MLXModule(
+      modelType: "youtu_llm", hasJointKeysAndValues: true,
+      defaults: [
+        "rope_theta": 1_600_000, "tie_word_embeddings": true, "attention_bias": false,
+      ],
+      mtp: .refused, ties: true, hasOwnInnerEpsilon: true, ignoresTemperature: true),
+    preTokenizer: "youtu")
+
+  /// Kimi-K2.5 and later: Kimi-K2 with eyes. Its text network is a network of another row.
+  static let kimiK25 = Architecture(
+    modelTypes: ["kimi_k25"], className: "KimiK25ForConditionalGeneration", defaults: [:],
+    scoring: .sigmoid, selections: [.groupsByTwoBest], hasCorrectionBias: true,
+    canNormalize: true,
+    envelope: Envelope(
+      key: "text_config", prefix: "language_model.",
+      otherPrefixes: [Envelope.Prefix(stored: "model.language_model.", own: "model.")],
+      others: [
+        "vision_tower.", "mm_projector.", "vision_model.", "multi_modal_projector.",
+        "model.vision_tower.", "model.mm_projector.",
+      ], othersName: "vision tensors"),
+    mlx: deepSeekV3.mlx, preTokenizer: "kimi-k2")
 }

@@ -20,11 +20,14 @@ public struct Architecture: Sendable, Hashable {
   public struct Envelope: Sendable, Hashable {
     /// The key of `config.json` under which the network's own config stands.
     public let key: String
-    /// How names of the network's tensors begin in place of how they begin by themselves; the first
-    /// that fits a checkpoint is its own.
-    let prefixes: [[Prefix]]
+    /// What stands before the names of the network's tensors.
+    let prefix: ExactText
+    /// Other beginnings of such names, and what they stand for.
+    let otherPrefixes: [Prefix]
     /// What the names of the tensors begin with that belong to the other parts.
     let others: [ExactText]
+    /// What those parts are.
+    public let othersName: String
 
     /// A beginning of names in the envelope, and what it stands for.
     struct Prefix: Sendable, Hashable {
@@ -55,6 +58,14 @@ public struct Architecture: Sendable, Hashable {
     public let mtp: MTP
     /// Whether it can take the embedding table for the head.
     public let ties: Bool
+    /// Whether it cannot be built without `rope_scaling`.
+    var needsScaling = false
+    /// Whether the norms of latents have `rms_norm_eps`, where transformers has 10⁻⁶ whatever that is.
+    var hasOwnInnerEpsilon = false
+    /// Whether YaRN's `mscale_all_dim` has no effect on the softmax.
+    var ignoresTemperature = false
+    /// Whether `rope_interleave` is not read.
+    var ignoresRopeLayout = true
   }
 
   /// Values of `model_type`, the one of its class in transformers first.
@@ -70,6 +81,10 @@ public struct Architecture: Sendable, Hashable {
   public let selections: [Selection]
   /// Whether its routers have a bias that corrects the choice.
   public let hasCorrectionBias: Bool
+  /// Whether `mlp_layer_types` says which layers have experts, rather than `first_k_dense_replace`.
+  var readsLayerTypes = false
+  /// Whether layers that predict further tokens have a dense MLP, wherever they stand.
+  public var hasDensePredictors = false
   /// Whether the weights of chosen experts can be divided by their sum.
   public let canNormalize: Bool
   /// The part of a larger model that it is; nil for one that stands by itself.
@@ -82,6 +97,9 @@ public struct Architecture: Sendable, Hashable {
 
   /// Whether its layers have routed experts.
   public var hasExperts: Bool { !selections.isEmpty }
+
+  /// Names that a `model_type` has instead of the row's own.
+  static let preTokenizers = ["kimi_k2": "kimi-k2"]
 
   /// The row of a `model_type`; nil where no network is called so.
   public static func named(_ modelType: String) -> Architecture? { byName[ExactText(modelType)] }

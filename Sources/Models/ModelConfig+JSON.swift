@@ -68,6 +68,7 @@ extension ModelConfig {
     if fp8 == nil, compressed == nil {
       (fp8, compressed) = try ModelConfig.readQuantization(whole)
     }
+    compressed?.prefix = envelope?.prefix ?? ""
     if architecture.hasExperts { try readExperts(top) }
     try requireConsistency(top)
     try requireQuickMatching(whole)
@@ -97,7 +98,7 @@ extension ModelConfig {
   /// `first_k_dense_replace` counts them.
   private func readDenseLayers(_ top: ConfigReader) throws(Fault) -> Int {
     let key = "mlp_layer_types"
-    guard let kinds = try top.array(key) else {
+    guard architecture.readsLayerTypes, let kinds = try top.array(key) else {
       return try top.count("first_k_dense_replace", minimum: 0, default: 0)
     }
     let dense = kinds.prefix { $0 == .string("dense") }.count

@@ -155,6 +155,7 @@ public struct ModelConfig: Sendable, Hashable {
   /// What a stored layer is; MTP layers have an MLP of the kind that their index gives.
   public func hasExperts(layer: Int) -> Bool {
     layer >= firstDenseLayers && layer % moeLayerFrequency == 0
+      && (layer < layers || !architecture.hasDensePredictors)
   }
 }
 

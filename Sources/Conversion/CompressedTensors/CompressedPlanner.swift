@@ -165,7 +165,7 @@ extension Planner {
   private mutating func addCompanion(
     _ weight: SourceWeight, _ part: CompressedTensor
   ) throws(Fault) {
-    let name = weight.name(ofPart: part)
+    let name = source.config.storedName(of: weight.name(ofPart: part))
     if source.format == .compressedTensors, let stored = source.weights.inventory[name],
       stored.shape == part.shape, part.types.contains(stored.type)
     {

@@ -105,8 +105,10 @@ struct GGUFPlanner {
     for weight in source.weights.all where !used.contains(weight.name) {
       let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= target.storedLayers
       let reason =
-        isMTP && recipe.mtp == .drop
-        ? "--mtp drop leaves MTP layers out" : "llama.cpp has no such tensor"
+        source.config.isOther(weight.name)
+        ? "another part of the model: llama.cpp has it in a file of its own (mmproj)"
+        : isMTP && recipe.mtp == .drop
+          ? "--mtp drop leaves MTP layers out" : "llama.cpp has no such tensor"
       dropped += weight.dropped(reason)
     }
   }
@@ -122,9 +124,17 @@ struct GGUFPlanner {
     let (before, after) = target.deepSeek2Metadata
     var sections = [general.metadata, before, after]
     if let tokenizer = try TokenizerFiles.read(in: folder) {
+      let splitter = tokenizer.splitterName(usually: target.splitter)
+      if splitter == nil {
+        warnings.append(
+          "tokenizer.json splits texts in a way that llama.cpp has no name for: it is told "
+            + "\(target.splitter), and gives some texts other token ids")
+      }
       sections.append(
         try tokenizer.ggufMetadata(
-          config: source.checkpoint.config, vocabSize: target.vocabSize, folder: folder))
+          config: source.checkpoint.config, splitter: splitter ?? target.splitter,
+          vocabSize: target.vocabSize,
+          folder: folder))
     } else {
       var none = Metadata()
       none["tokenizer.ggml.model"] = .string("none")
@@ -151,19 +161,6 @@ struct GGUFPlanner {
         "MTP layers count as layers in llama.cpp's mix of types, so that some tensors get other "
           + "types than with --mtp drop")
     }
-    if target.mtpLayers > 1 {
-      warnings.append("llama.cpp runs one MTP layer, and there are \(target.mtpLayers)")
-    }
-    if target.attentionBias {
-      warnings.append("llama.cpp does not know the biases of the attention and will not load this")
-    }
-    if target.queryRank == nil, ![26, 27].contains(target.layers) {
-      warnings.append(
-        "llama.cpp loads a model without q_lora_rank only if it has 26 or 27 layers, not "
-          + "\(target.layers)")
-    }
-    if let yarn = target.yarn, yarn.mscale != yarn.mscaleAllDimensions {
-      warnings.append("llama.cpp knows mscale_all_dim alone and takes it for mscale too")
-    }
+    warnings += DeepSeek2Limit.all.compactMap { $0.text(target) }
   }
 }

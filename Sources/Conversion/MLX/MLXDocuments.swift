@@ -6,7 +6,9 @@ internal import Tensors
 /// The documents beside an MLX model's shards, as mlx-lm 0.32 writes them.
 struct MLXDocuments {
   /// The source's config without what it says about its own storage.
-  let config: JSONValue
+  let document: JSONValue
+  /// What it says, without MTP layers that are left out.
+  let config: ModelConfig
   /// Settings of quantized modules, and whether they were there before.
   let settings: [(module: ExactText, setting: MLXSetting, isCarried: Bool)]
   /// What plain weights were asked to be stored in; nil where nothing was asked for.
@@ -18,18 +20,22 @@ struct MLXDocuments {
   ///
   /// - Parameter endOfText: `eos_token_id` of `generation_config.json`, which counts for mlx-lm.
   func configText(endOfText: JSONValue?) -> [UInt8] {
-    guard case .object(let source) = config else { preconditionFailure("a config is an object") }
-    var object = source
+    guard case .object(let source) = document else { preconditionFailure("a config is an object") }
+    let name = WeightStorage.all.first { $0.type == plainType }?.dataTypeName
+    var object = config.changing(source) { section, isNetwork in
+      if let name {
+        for key in ["dtype", "torch_dtype"] where section[key] != nil {
+          section[key] = .string(name)
+        }
+      }
+      if dropsMTP {
+        for key in ModelConfig.mtpKeys where section[key] != nil { section[key] = .integer(0) }
+      }
+      section["quantization_config"] = nil
+      if isNetwork { MLXKeys.complete(&section, for: config) }
+    }
     for key in ["_name_or_path", "vision_config"] { object[key] = nil }
     if let endOfText, endOfText != .null { object["eos_token_id"] = endOfText }
-    if let name = WeightStorage.all.first(where: { $0.type == plainType })?.dataTypeName {
-      for key in ["dtype", "torch_dtype"] where object[key] != nil { object[key] = .string(name) }
-    }
-    if dropsMTP {
-      for key in ModelConfig.mtpKeys where object[key] != nil {
-        object[key] = .integer(0)
-      }
-    }
     if let quantization {
       object["quantization"] = quantization
       // Under this name too, for what the Hugging Face hub shows.

@@ -22,9 +22,6 @@ struct MLXPlanner {
   /// Settings of modules, in their order, and whether they were there before.
   private var settings: [(module: ExactText, setting: MLXSetting, isCarried: Bool)] = []
 
-  /// The one layer that mlx-lm's loader leaves out.
-  private static let skippedLayer = 61
-
   /// Checks the source against its config and decides every tensor.
   ///
   /// - Throws: `.malformed` with the tensor that is missing or does not fit; `.usage` for a recipe
@@ -56,7 +53,9 @@ struct MLXPlanner {
       let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= target.storedLayers
       dropped += weight.dropped(
         isMTP && recipe.mtp == .drop
-          ? "--mtp drop leaves MTP layers out" : "mlx-lm has no such tensor")
+          ? "--mtp drop leaves MTP layers out"
+          : source.config.isOther(weight.name)
+            ? "another part of the model, which mlx-lm leaves out" : "mlx-lm has no such tensor")
     }
     warn()
   }
@@ -175,17 +174,7 @@ struct MLXPlanner {
   // MARK: Around the tensors
 
   private mutating func warn() {
-    let layers = target.layers..<target.storedLayers
-    if layers == Self.skippedLayer..<Self.skippedLayer + 1 {
-      warnings.append("mlx-lm loads this without the MTP layer, which it leaves out by its number")
-    } else if !layers.isEmpty {
-      warnings.append(
-        "mlx-lm refuses MTP layers other than layer \(Self.skippedLayer): use --mtp drop to load "
-          + "this there")
-    }
-    if target.tiedEmbeddings {
-      warnings.append("mlx-lm does not load a model of this family without lm_head.weight")
-    }
+    warnings += MLXLimit.all.compactMap { $0.text(target) }
     if let gguf = source.gguf {
       warnings += gguf.notes
       warnings.append("a GGUF file's tokenizer is not turned into tokenizer.json")
@@ -201,7 +190,7 @@ struct MLXPlanner {
       metadata: [("format", "mlx")] + recipe.provenance(of: tensors, from: source),
       notes: recipe.sourceHashes(of: tensors, from: source))
     let documents = MLXDocuments(
-      config: source.networkConfig, settings: settings,
+      document: source.networkConfig, config: target, settings: settings,
       plainType: mlx.storage.map { _ in plainType },
       dropsMTP: recipe.mtp == .drop)
     let generation = try TokenizerFiles.json("generation_config.json", in: source.checkpoint.folder)

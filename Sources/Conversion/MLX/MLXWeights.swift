@@ -44,7 +44,7 @@ struct MLXWeights {
 
   private mutating func add(_ tensor: StoredTensor) {
     let (weight, component) = MLXNames.component(of: tensor.name)
-    let (name, form) = MLXNames.origin(of: weight)
+    let (name, form) = MLXNames.origin(of: config.ownName(of: weight))
     guard component == .weight else {
       if inventory[weight] == nil {
         faults[tensor.name] = fault(tensor, "belongs to no weight", weight.text, "nothing")

@@ -8,6 +8,7 @@ internal import Tensors
 /// modules that the config names, everything else as in a Hugging Face checkpoint.
 struct CompressedTensorsWeights {
   private let inventory: Inventory
+  private let config: ModelConfig
   private var weights: [SourceWeight] = []
   private var faults: [ExactText: Fault] = [:]
   /// What stands beside codes without being a number of theirs.
@@ -18,9 +19,12 @@ struct CompressedTensorsWeights {
   static func read(
     _ inventory: Inventory, config: ModelConfig
   ) throws(Fault) -> SourceWeights {
-    var reader = CompressedTensorsWeights(inventory)
     var config = config
-    config.mtpLayers = max(config.mtpLayers, reader.layersAfter(config.layers))
+    config.mtpLayers = max(
+      config.mtpLayers,
+      ModelConfig.furtherLayers(
+        after: config.layers, in: inventory.tensors.lazy.map { config.ownName(of: $0.name) }))
+    var reader = CompressedTensorsWeights(inventory, config)
     for tensor in config.expectedTensors() {
       if case .compressed(let scheme) = tensor.storage { reader.add(tensor, scheme) }
     }
@@ -30,23 +34,16 @@ struct CompressedTensorsWeights {
       inventory, reader.weights, faults: reader.faults, companions: reader.companions)
   }
 
-  private init(_ inventory: Inventory) {
+  private init(_ inventory: Inventory, _ config: ModelConfig) {
     self.inventory = inventory
+    self.config = config
     isUsed = [Bool](repeating: false, count: inventory.tensors.count)
-  }
-
-  /// Layers behind the decoder's that have tensors, whether the config declares them or not.
-  private func layersAfter(_ layers: Int) -> Int {
-    let found = Set(inventory.tensors.compactMap { ModelConfig.layer(of: $0.name) })
-    var count = 0
-    while found.contains(layers + count) { count += 1 }
-    return count
   }
 
   /// A tensor as it is, unless it is left over from codes that are not there.
   private mutating func add(_ tensor: StoredTensor) {
     guard let weight = CompressedTensor.weightName(ofPart: tensor.name) else {
-      weights.append(SourceWeight(tensor.name, tensor))
+      weights.append(SourceWeight(config.ownName(of: tensor.name), tensor))
       return
     }
     faults[tensor.name] = fault(
@@ -64,14 +61,14 @@ struct CompressedTensorsWeights {
     }
     var stored: [CompressedTensor.Role: StoredTensor] = [:]
     for part in parts {
-      let name = "\(module).\(part.name)"
-      guard let tensor = inventory[ExactText(name)] else {
+      let name = config.storedName(of: "\(module).\(part.name)")
+      guard let tensor = inventory[name] else {
         // A layer that is not there at all is for the caller to judge.
         guard part.role != .codes else { return }
         guard part.role.isNeeded else { continue }
         faults[expected.name] = Fault(
           .malformed, "has no \(part.name)", file: stored[.codes].map(path),
-          tensor: expected.name, expected: name, found: "nothing")
+          tensor: expected.name, expected: name.text, found: "nothing")
         return
       }
       isUsed[tensor.index] = true

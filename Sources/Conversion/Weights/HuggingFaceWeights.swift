@@ -37,17 +37,18 @@ struct HuggingFaceWeights {
     }
     guard tensor.type == .f8E4M3, let scales = inventory[ExpectedTensor.scaleName(for: tensor.name)]
     else {
-      weights.append(SourceWeight(tensor.name, tensor))
+      weights.append(SourceWeight(config.ownName(of: tensor.name), tensor))
       return
     }
     isUsed[scales.index] = true
     guard let fp8 = config.fp8 else {
-      faults[tensor.name] = fault(
+      faults[config.ownName(of: tensor.name)] = fault(
         tensor, "is FP8 with scales", "a quantization_config in config.json", "none")
       return
     }
     guard let grid = fp8.scaleShape(of: tensor.shape) else {
-      faults[tensor.name] = fault(tensor, "has scales", "a matrix", "\(tensor.shape)")
+      faults[config.ownName(of: tensor.name)] = fault(
+        tensor, "has scales", "a matrix", "\(tensor.shape)")
       return
     }
     guard
@@ -56,20 +57,20 @@ struct HuggingFaceWeights {
         columns: tensor.shape.dimensions[1])
     else {
       let types = Scaling.types.map(\.rawValue).sorted().joined(separator: ", ")
-      faults[tensor.name] =
+      faults[config.ownName(of: tensor.name)] =
         scales.shape == grid
         ? fault(scales, "has a type that scales cannot have", types, scales.type.rawValue)
         : fault(scales, "has the wrong shape", "\(grid)", "\(scales.shape)")
       return
     }
-    weights.append(SourceWeight(tensor.name, tensor, scaling: scaling))
+    weights.append(SourceWeight(config.ownName(of: tensor.name), tensor, scaling: scaling))
   }
 
   /// Grids beside no FP8 weight.
   private mutating func findOrphans() {
     for tensor in grids where !isUsed[tensor.index] {
       let name = ExpectedTensor.weightName(ofScale: tensor.name) ?? ""
-      faults[tensor.name] = fault(
+      faults[config.ownName(of: tensor.name)] = fault(
         tensor, "scales no FP8 weight", "\(name) in F8_E4M3",
         inventory[name]?.type.rawValue ?? "nothing")
     }

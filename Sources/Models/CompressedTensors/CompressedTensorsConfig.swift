@@ -26,6 +26,9 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   public let ignored: [ModuleTarget]
   private let targets: TargetTable
   private let exceptions: TargetTable
+  /// What stands before a module's path in the checkpoint, where the network is a part of a larger
+  /// model; targets may leave it out.
+  var prefix: ExactText = ""
 
   /// Sorts the targets; where one stands twice the last group has it.
   public init(groups: [Group], ignored: [ModuleTarget]) {
@@ -65,12 +68,23 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   /// module that can be stored otherwise.
   func scheme(of tensor: ExpectedTensor, steps: inout Int) throws(Fault) -> CompressedScheme? {
     guard let module = tensor.module, let moduleClass = tensor.moduleClass else { return nil }
-    return try scheme(ofModule: module, moduleClass: moduleClass, steps: &steps)
+    guard !prefix.isEmpty else {
+      return try scheme(ofModule: module, moduleClass: moduleClass, steps: &steps)
+    }
+    for name in [prefix + module, module] {
+      guard try exceptions.first(for: name, moduleClass, steps: &steps) == nil else { return nil }
+    }
+    for name in [prefix + module, module] {
+      if let group = try targets.first(for: name, moduleClass, steps: &steps) {
+        return groups[group].scheme
+      }
+    }
+    return nil
   }
 
   /// Whether both say the same.
   public static func == (left: Self, right: Self) -> Bool {
-    left.groups == right.groups && left.ignored == right.ignored
+    left.groups == right.groups && left.ignored == right.ignored && left.prefix == right.prefix
   }
 
   /// Hashes what equality is about.

@@ -17,6 +17,11 @@ struct DeepSeek2Key: Sendable {
     self.init(name) { config in count(config).map { .uint32(UInt32(clamping: $0)) } }
   }
 
+  /// A count that only networks with experts have.
+  init(_ name: String, experts: @escaping @Sendable (ModelConfig) -> Int) {
+    self.init(name, count: { $0.architecture.hasExperts ? experts($0) : nil })
+  }
+
   /// A number.
   init(_ name: String, number: @escaping @Sendable (ModelConfig) -> Double?) {
     self.init(name) { config in number(config).map { .float32(Float($0)) } }
@@ -62,12 +67,16 @@ extension DeepSeek2Key {
     DeepSeek2Key("rope.scaling.yarn_beta_slow", number: { $0.yarn?.betaSlow }),
     DeepSeek2Key("rope.freq_base", number: { $0.ropeTheta }),
     DeepSeek2Key("attention.layer_norm_rms_epsilon", number: { Double($0.rmsNormEpsilon) }),
-    DeepSeek2Key("expert_count", count: { $0.routedExperts }),
-    DeepSeek2Key("expert_used_count", count: { $0.expertsPerToken }),
-    DeepSeek2Key("expert_group_count", count: { $0.expertGroups }),
-    DeepSeek2Key("expert_group_used_count", count: { $0.chosenGroups }),
+    DeepSeek2Key("expert_count", experts: { $0.routedExperts }),
+    DeepSeek2Key("expert_used_count", experts: { $0.expertsPerToken }),
+    // llama.cpp ends where all groups are chosen, which is the same as none.
     DeepSeek2Key(
-      "expert_gating_func", count: { $0.scoring == .softmax ? softmaxGating : sigmoidGating }),
+      "expert_group_count", experts: { $0.chosenGroups < $0.expertGroups ? $0.expertGroups : 1 }),
+    DeepSeek2Key(
+      "expert_group_used_count",
+      experts: { $0.chosenGroups < $0.expertGroups ? $0.chosenGroups : 1 }),
+    DeepSeek2Key(
+      "expert_gating_func", experts: { $0.scoring == .softmax ? softmaxGating : sigmoidGating }),
     DeepSeek2Key("attention.key_length", count: { $0.keyValueRank + $0.ropeHeadSize }),
     DeepSeek2Key("attention.value_length", count: { $0.keyValueRank }),
   ]
@@ -82,8 +91,12 @@ extension DeepSeek2Key {
     DeepSeek2Key("attention.value_length_mla", count: { $0.valueHeadSize }),
     DeepSeek2Key("expert_feed_forward_length", count: { $0.moeIntermediateSize }),
     DeepSeek2Key("expert_shared_count", count: { $0.sharedExperts }),
-    DeepSeek2Key("expert_weights_scale", number: { Double($0.routedScalingFactor) }),
-    DeepSeek2Key("expert_weights_norm") { $0.normalizeExpertWeights ? .bool(true) : nil },
+    DeepSeek2Key(
+      "expert_weights_scale",
+      number: { $0.architecture.hasExperts ? Double($0.routedScalingFactor) : nil }),
+    DeepSeek2Key("expert_weights_norm") {
+      $0.architecture.hasExperts && $0.normalizeExpertWeights ? .bool(true) : nil
+    },
     DeepSeek2Key("rope.dimension_count", count: { $0.ropeHeadSize }),
     // The tenth is historical: llama.cpp's loader takes it out again.
     DeepSeek2Key(

@@ -53,43 +53,33 @@ private struct DeepSeek2Reader {
       throw fault("nextn_predict_layers", expected: "fewer than block_count, \(blocks)")
     }
     let (nope, value) = try headSizes(rope: rope)
-    let groups = try routing(names: names)
     let heads = try required("attention.head_count")
-    let pre = metadata["tokenizer.ggml.pre"]?.text
     var config: JSONObject = [
-      "architectures": .array([.string("DeepseekV3ForCausalLM")]),
       "attention_bias": .bool(names.contains("blk.0.attn_kv_a_mqa.bias")),
-      "first_k_dense_replace": .integer(try count("leading_dense_block_count") ?? 0),
       "hidden_act": .string("silu"),
       "hidden_size": .integer(try required("embedding_length")),
       "intermediate_size": .integer(try required("feed_forward_length")),
       "kv_lora_rank": .integer(try required("attention.kv_lora_rank")),
       "max_position_embeddings": .integer(try required("context_length")),
-      "model_type": .string(pre == "kimi-k2" ? "kimi_k2" : "deepseek_v3"),
-      "moe_intermediate_size": .integer(try required("expert_feed_forward_length")),
-      "moe_layer_freq": .integer(1),
-      "n_group": .integer(groups.all),
-      "n_routed_experts": .integer(try required("expert_count")),
-      "n_shared_experts": .integer(try count("expert_shared_count") ?? 0),
-      "norm_topk_prob": .bool(try flag("expert_weights_norm") ?? false),
       "num_attention_heads": .integer(heads),
-      "num_experts_per_tok": .integer(try required("expert_used_count")),
       "num_hidden_layers": .integer(blocks - nextn),
       "num_key_value_heads": .integer(heads),
-      "num_nextn_predict_layers": .integer(nextn),
       "q_lora_rank": try count("attention.q_lora_rank").map { .integer($0) } ?? .null,
       "qk_nope_head_dim": .integer(nope),
       "qk_rope_head_dim": .integer(rope),
       "rms_norm_eps": .number(try number("attention.layer_norm_rms_epsilon") ?? 1e-6),
       "rope_theta": .number(try number("rope.freq_base") ?? 10_000),
-      "routed_scaling_factor": .number(try scale()),
-      "scoring_func": .string(groups.scoring.rawValue),
       "tie_word_embeddings": .bool(!names.contains("output.weight")),
-      "topk_group": .integer(groups.chosen),
-      "topk_method": .string("noaux_tc"),
       "v_head_dim": .integer(value),
       "vocab_size": .integer(try vocabulary()),
     ]
+    let hasExperts = try count("expert_count") ?? 0 > 0
+    let architecture = hasExperts ? try addExperts(&config, names, nextn: nextn) : .youtu
+    config["architectures"] = .array([.string(architecture.className)])
+    if config["model_type"] == nil {
+      config["model_type"] = .string(architecture.modelTypes[0])
+    }
+    config = config.sorted
     if let yarn = try yarn() { config["rope_scaling"] = .object(yarn) }
     for name in ["bos", "eos", "pad"] {
       guard let key = TokenizerFiles.idKeys[name],
@@ -98,6 +88,43 @@ private struct DeepSeek2Reader {
       config["\(name)_token_id"] = .integer(id)
     }
     return config
+  }
+
+  /// Adds the keys about experts.
+  ///
+  /// - Returns: the network, as far as the file shows it: `deepseek2` stands for several.
+  private mutating func addExperts(
+    _ config: inout JSONObject, _ names: Set<ExactText>, nextn: Int
+  ) throws(Fault) -> Architecture {
+    let groups = try routing(names: names)
+    let pre = metadata["tokenizer.ggml.pre"]?.text
+    let hasBias = names.contains { $0.hasSuffix(".exp_probs_b.bias") }
+    let normalizes = try flag("expert_weights_norm") ?? false
+    let isV2 = groups.scoring == .softmax && !hasBias && !normalizes
+    let architecture: Architecture =
+      isV2 ? .deepSeekV2 : pre == Architecture.glm4MoeLite.preTokenizer ? .glm4MoeLite : .deepSeekV3
+    if architecture == .deepSeekV3, pre == "kimi-k2" { config["model_type"] = "kimi_k2" }
+    let dense = try count("leading_dense_block_count") ?? 0
+    config["first_k_dense_replace"] = .integer(dense)
+    config["moe_intermediate_size"] = .integer(try required("expert_feed_forward_length"))
+    config["moe_layer_freq"] = 1
+    config["n_group"] = .integer(groups.all)
+    config["n_routed_experts"] = .integer(try required("expert_count"))
+    config["n_shared_experts"] = .integer(try count("expert_shared_count") ?? 0)
+    config["norm_topk_prob"] = .bool(normalizes)
+    config["num_experts_per_tok"] = .integer(try required("expert_used_count"))
+    config["num_nextn_predict_layers"] = .integer(nextn)
+    config["routed_scaling_factor"] = .number(try scale())
+    config["scoring_func"] = .string(groups.scoring.rawValue)
+    config["topk_group"] = .integer(groups.chosen)
+    let selection =
+      isV2 && groups.all == 1 ? Architecture.Selection.greedy : architecture.selections[0]
+    config["topk_method"] = .string(selection.rawValue)
+    if architecture.readsLayerTypes, case .integer(let layers)? = config["num_hidden_layers"] {
+      config["mlp_layer_types"] = .array(
+        (0..<layers).map { $0 < dense ? "dense" : "sparse" })
+    }
+    return architecture
   }
 
   /// A head's width without position in keys, and in values. Files from before the latent layout
@@ -116,8 +143,15 @@ private struct DeepSeek2Reader {
   private mutating func routing(
     names: Set<ExactText>
   ) throws(Fault) -> (all: Int, chosen: Int, scoring: ModelConfig.Scoring) {
-    let gating = try count("expert_gating_func") ?? 0
-    if gating == 0, names.contains(where: { $0.hasSuffix(".exp_probs_b.bias") }) {
+    var gating = try count("expert_gating_func") ?? 0
+    let hasBias = names.contains { $0.hasSuffix(".exp_probs_b.bias") }
+    // Files from before the key are DeepSeek-V2's, or GLM-4.7-Flash's, whose sizes llama.cpp knows.
+    if gating == 0 {
+      let (layers, vocabulary) = (try layers(), try vocabulary())
+      let isGLM = DeepSeek2Reader.glmLayers.contains(layers) && vocabulary == 154_880
+      gating = isGLM ? DeepSeek2Key.sigmoidGating : hasBias ? 0 : DeepSeek2Key.softmaxGating
+    }
+    if gating == 0 {
       notes.append(
         "the file lacks expert_gating_func: sigmoid is assumed, since there are correction biases; "
           + "llama.cpp takes softmax for such a file and routes tokens to other experts")
@@ -137,6 +171,13 @@ private struct DeepSeek2Reader {
       return (1, 1, scoring)
     }
     return (all, try required("expert_group_used_count"), scoring)
+  }
+
+  /// Numbers of layers of models that llama.cpp takes for GLM-4.7-Flash.
+  private static let glmLayers = [47, 48]
+
+  private func layers() throws(Fault) -> Int {
+    try required("block_count") - (count("nextn_predict_layers") ?? 0)
   }
 
   /// llama.cpp's default, 0, means that weights are not scaled.

@@ -47,6 +47,10 @@ struct NativeLimit: Sendable {
   /// What the tensors show all the same, and that code has otherwise.
   static let code: [NativeLimit] = [
     NativeLimit { config in
+      config.architecture.hasExperts
+        ? nil : "DeepSeek's code has experts in every layer after the first dense ones"
+    },
+    NativeLimit { config in
       let other = [config.fp8?.blockRows, config.fp8?.blockColumns].compactMap { $0 }
       guard other.contains(where: { $0 != NativeConfig.blockSize }) else { return nil }
       return "DeepSeek's code has FP8 blocks of \(NativeConfig.blockSize) × "
@@ -61,9 +65,11 @@ struct NativeLimit: Sendable {
       return "DeepSeek's code loads \(type.rawValue) weights as BF16"
     },
     NativeLimit { config in
-      guard config.hiddenSize != 7168 else { return nil }
-      return "DeepSeek's code has the router's correction bias only where dim is 7168, and here it "
-        + "is \(config.hiddenSize): it refuses the tensors ffn.gate.bias"
+      guard config.architecture.hasCorrectionBias != (config.hiddenSize == 7168) else { return nil }
+      return config.architecture.hasCorrectionBias
+        ? "DeepSeek's code has the router's correction bias only where dim is 7168, and here it "
+          + "is \(config.hiddenSize): it refuses the tensors ffn.gate.bias"
+        : "DeepSeek's code has a correction bias in every router where dim is 7168, and there is none"
     },
     NativeLimit { config in
       guard config.tiedEmbeddings else { return nil }

@@ -83,17 +83,20 @@ private struct NativeReader {
     let rank = try keys.count("q_lora_rank", minimum: 0, default: 0)
     let scoring = try keys.string("score_func") ?? "softmax"
     let isV2 = scoring == "softmax" && !names.contains { $0.hasSuffix(".e_score_correction_bias") }
+    let network = isV2 ? Architecture.deepSeekV2 : .deepSeekV3
+    let groups = try keys.count("n_expert_groups", default: 1)
+    let isPlain = isV2 && groups == 1
     var config: JSONObject = [
-      "architectures": .array([.string(isV2 ? "DeepseekV2ForCausalLM" : "DeepseekV3ForCausalLM")]),
+      "architectures": .array([.string(network.className)]),
       "attention_bias": .bool(false), "hidden_act": .string("silu"),
-      "model_type": .string(isV2 ? "deepseek_v2" : "deepseek_v3"),
+      "model_type": .string(network.modelTypes[0]),
       "moe_layer_freq": .integer(1), "norm_topk_prob": .bool(scoring == "sigmoid"),
       "num_key_value_heads": .integer(try keys.count("n_heads", default: 16)),
       "num_nextn_predict_layers": .integer(
         ModelConfig.furtherLayers(after: layers, in: names)),
       "q_lora_rank": rank == 0 ? .null : .integer(rank), "rms_norm_eps": .number(1e-6),
       "tie_word_embeddings": .bool(!names.contains("lm_head.weight")),
-      "topk_method": .string(isV2 ? "group_limited_greedy" : "noaux_tc"),
+      "topk_method": .string(isPlain ? "greedy" : network.selections[0].rawValue),
       "torch_dtype": .string(dataType),
     ]
     for row in NativeKey.rows {

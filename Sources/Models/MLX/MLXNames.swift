@@ -1,6 +1,7 @@
 public import Platform
 
-/// mlx-lm's names for the tensors of DeepSeek-V3-family models: its module `deepseek_v3`.
+/// mlx-lm's names for the tensors of models of this family, those of its module `deepseek_v3`; the
+/// other modules differ by whether `kv_b_proj` is whole.
 public enum MLXNames {
   /// Which loader the names are for.
   public enum Layout: String, Sendable, Hashable, CaseIterable {
@@ -63,12 +64,19 @@ public enum MLXNames {
     names.map { NameRow(huggingFace: $0, own: $0) }
   }
 
-  static func table(_ layout: Layout) -> NameTable {
-    let others = layout == .mlxLM ? [joint.own] : halves.map(\.own)
+  static func table(_ layout: Layout, _ config: ModelConfig) -> NameTable {
+    let isJoint = layout == .mlxSwift || config.architecture.mlx.hasJointKeysAndValues
+    let others = isJoint ? halves.map(\.own) : [joint.own]
+    func stored(_ rows: [NameRow]) -> [NameRow] {
+      rows.map {
+        NameRow(huggingFace: $0.huggingFace, own: config.storedName(of: $0.own), form: $0.form)
+      }
+    }
     return NameTable(
-      before: same(["model.embed_tokens.weight"]), layer: layer.filter { !others.contains($0.own) },
-      after: same(["model.norm.weight", "lm_head.weight"])
-    ) { "model.layers.\($0)." }
+      before: stored(same(["model.embed_tokens.weight"])),
+      layer: layer.filter { !others.contains($0.own) },
+      after: stored(same(["model.norm.weight", "lm_head.weight"]))
+    ) { config.storedName(of: "model.layers.\($0).") }
   }
 
   private static let byName = Dictionary(uniqueKeysWithValues: layer.map { ($0.own, $0) })
@@ -107,6 +115,6 @@ extension ModelConfig {
   /// Every tensor of an MLX model of this config where nothing is quantized, in the order in which
   /// mlx-lm fills its shards.
   public func mlxTensors(_ layout: MLXNames.Layout) -> [DialectTensor] {
-    tensors(MLXNames.table(layout))
+    tensors(MLXNames.table(layout, self))
   }
 }

@@ -21,6 +21,21 @@ extension TextSplitting {
         + #"|\s+(?!\S)|\s+"#,
     ],
     "gpt-2": [gpt2],
+    "glm4": [
+      contraction + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"#
+        + #"|\s*[\r\n]+|\s+(?!\S)|\s+"#
+    ],
+    "youtu": [
+      #"[\x{AC00}-\x{D7A3}\x{3131}-\x{318E}]+"#
+        + #"|[\x{FF01}\x{2026}\x{201C}\x{201D}\x{2018}\x{2019}\x{2014}\x{FF1A}\x{FF1B}\x{FF0C}"#
+        + #"\x{3001}-\x{303F}\x{FE30}-\x{FE4F}]+|[\x{3105}-\x{312F}]+"#
+        + #"|[\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+"#,
+      #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"#
+        + contraction + "?"
+        + #"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"#
+        + contraction + "?"
+        + #"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#,
+    ],
     "kimi-k2": [
       #"[\p{Han}]+|[^\r\n\p{L}\p{N}]?"# + kimiUpper + "*" + kimiLower + "+" + kimiContraction
         + #"|[^\r\n\p{L}\p{N}]?"# + kimiUpper + "+" + kimiLower + "*" + kimiContraction
@@ -30,7 +45,8 @@ extension TextSplitting {
 
   private static let kimiUpper = #"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"#
   private static let kimiLower = #"[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"#
-  private static let kimiContraction = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+  private static let kimiContraction = contraction + "?"
+  private static let contraction = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
   private static let eastAsian = #"[\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+"#
 
   /// Letters of scripts with two cases, and their like.
@@ -65,6 +81,32 @@ extension TextSplitting {
         found: name)
     }
     return patterns
+  }
+
+  /// Names whose tokenizers take a piece that is a token as it is, whatever merges say.
+  static let keepingWords: Set<String> = ["glm4", "youtu"]
+
+  /// A text with what the splittings treat differently: contractions, runs of digits, scripts
+  /// without spaces, marks, and white space of every kind.
+  private static let probe =
+    "It's THEY'LL we've 1234567 a1b22 x= (y) {z}//\n\n\t \r\n  end  \u{4E2D}\u{6587}\u{FF0C}"
+    + "\u{3053}\u{3093}\u{30CA} \u{D55C}\u{AE00} caf\u{E9} e\u{301}t\u{E9} ABCdef \u{201C}q\u{201D}"
+    + "\u{2014}\u{2026} \u{416}\u{438} #tag @me $5.00 \u{1F600}\u{1F600} \u{663}\u{664} "
+
+  /// The name that a GGUF file gives to a splitting; nil where none of those known here cuts a text
+  /// with much in it in the same way.
+  ///
+  /// - Parameter usual: the name that is tried first.
+  static func ggufName(of splitting: TextSplitting, usually usual: String) -> String? {
+    let text = Array(probe.utf8)
+    func cuts(_ splitting: TextSplitting) -> [Range<Int>]? {
+      var budget = MatchingBudget(bytes: text.count)
+      return try? splitting.pieces(of: text, [0..<text.count], within: &budget).ranges
+    }
+    guard let own = cuts(splitting) else { return nil }
+    return ([usual] + patterns.keys.sorted()).first { name in
+      (try? TextSplitting(ggufName: name, file: "")).flatMap(cuts) == own
+    }
   }
 
   /// The splitting that `tokenizer.ggml.pre` names.

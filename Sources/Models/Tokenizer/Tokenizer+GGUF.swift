@@ -42,7 +42,9 @@ extension Tokenizer {
       if vocabulary[text] == nil { vocabulary[text] = token.id }
     }
     self.pairs = try BytePairs(
-      vocabulary: vocabulary, pairs: listed.pairs, keepsWords: false, file: file)
+      vocabulary: vocabulary, pairs: listed.pairs,
+      keepsWords: TextSplitting.keepingWords.contains(
+        metadata["tokenizer.ggml.pre"]?.text ?? ""), file: file)
     self.texts = texts
     added = try AddedTokens(tokens, file: file)
     splitting = try TextSplitting(

@@ -2,11 +2,6 @@ public import Platform
 public import Tensors
 
 extension TokenizerFiles {
-  /// What splits a text before byte-pair encoding, by llama.cpp's name for it, by `model_type`;
-  /// no file of a checkpoint says it.
-  private static let splitters = ["kimi_k2": "kimi-k2"]
-  private static let usualSplitter = "deepseek-v3"
-
   /// Keys of special tokens, as llama.cpp spells them; those that are missing have none.
   static let idKeys = [
     "bos": "bos_token_id", "eos": "eos_token_id", "unk": "unknown_token_id",
@@ -20,20 +15,18 @@ extension TokenizerFiles {
   ///
   /// - Parameters:
   ///   - config: `config.json`; it names the ids of special tokens as well.
+  ///   - splitter: llama.cpp's name for what splits a text before byte-pair encoding.
   ///   - vocabSize: rows of the embedding table.
   ///   - folder: where the files are, for messages.
   /// - Throws: `.malformed` where the tokenizer is no byte-level BPE, or larger than the model.
   public func ggufMetadata(
-    config: JSONValue, vocabSize: Int, folder: String
+    config: JSONValue, splitter: String = "deepseek-v3", vocabSize: Int, folder: String
   ) throws(Fault) -> Metadata {
     let file = Folder.join(folder, "tokenizer.json")
     let vocabulary = try Vocabulary(self, size: vocabSize, file: file)
-    var type: String?
-    if case .string(let text)? = config["model_type"] { type = text }
     var metadata = Metadata()
     metadata["tokenizer.ggml.model"] = .string("gpt2")
-    metadata["tokenizer.ggml.pre"] = .string(
-      type.flatMap { Self.splitters[$0] } ?? Self.usualSplitter)
+    metadata["tokenizer.ggml.pre"] = .string(splitter)
     metadata["tokenizer.ggml.tokens"] = .array(MetadataArray(.strings(vocabulary.tokens)))
     metadata["tokenizer.ggml.token_type"] = .array(
       MetadataArray(int32: vocabulary.kinds.map(\.rawValue)))
@@ -52,6 +45,16 @@ extension TokenizerFiles {
     }
     addTemplates(to: &metadata)
     return metadata
+  }
+
+  /// llama.cpp's name for the splitting of `tokenizer.json`; nil where none that is known cuts as it
+  /// does.
+  ///
+  /// - Parameter usual: the name that tokenizers of such a network have.
+  public func splitterName(usually usual: String) -> String? {
+    (try? TextSplitting(json: tokenizer["pre_tokenizer"], file: "tokenizer.json")).flatMap {
+      TextSplitting.ggufName(of: $0, usually: usual)
+    }
   }
 
   /// Pairs that are merged, in order; spaces within a part are written as the alphabet writes them.

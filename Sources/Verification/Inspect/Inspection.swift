@@ -82,6 +82,8 @@ public struct Inspection: Sendable {
   public private(set) var schemes: [String: Int] = [:]
   /// Tensors that neither the config nor an undeclared MTP layer explains.
   public private(set) var unexplained = Tally()
+  /// Tensors of other parts of the model that the network is a part of, such as vision.
+  public private(set) var others = Tally()
   /// Tensors in the order of their bytes, for listings.
   public let tensors: [StoredTensor]
 
@@ -94,7 +96,9 @@ public struct Inspection: Sendable {
     config = files.config
     format = files.source.format
     architecture =
-      format == .gguf ? ModelConfig.deepSeek2Architecture : config.modelType
+      format == .gguf
+      ? ModelConfig.deepSeek2Architecture
+      : Inspection.modelType(files.checkpoint.config) ?? config.modelType
     shards = inventory.shards.count
     let isPacked = inventory.shards.contains(where: \.file.showsAnother)
     packedBytes = isPacked ? inventory.shards.reduce(0) { $0 + $1.file.storedSize } : nil
@@ -123,8 +127,14 @@ public struct Inspection: Sendable {
       if let layer = place.layer { layers[layer].types[tensor.type, default: Tally()].add(tensor) }
     }
     for tensor in files.weights.companions { isExplained[tensor.index] = true }
-    for tensor in tensors where !isExplained[tensor.index] { unexplained.add(tensor) }
+    for tensor in tensors where !isExplained[tensor.index] {
+      if config.isOther(tensor.name) { others.add(tensor) } else { unexplained.add(tensor) }
+    }
     layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
+  }
+
+  private static func modelType(_ config: JSONValue) -> String? {
+    if case .string(let type)? = config["model_type"] { type } else { nil }
   }
 
   private mutating func add(_ weight: SourceWeight, _ place: TensorPlace) {

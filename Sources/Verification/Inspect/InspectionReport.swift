@@ -228,6 +228,11 @@ extension Inspection {
         "note: config.json declares \(Quantity.plural(config.mtpLayers, "MTP layer")), \(mtp) stored"
       )
     }
+    if others.tensors > 0 {
+      notes.append(
+        "note: \(Quantity.plural(others.tensors, "tensor")) of \(Quantity.bytes(others.bytes)) are "
+          + "\(config.envelope?.othersName ?? "of other parts"), no part of the text network")
+    }
     if unexplained.tensors > 0 {
       notes.append(
         """

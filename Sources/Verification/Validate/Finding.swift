@@ -74,13 +74,27 @@ public struct Finding: Sendable, Hashable {
 }
 
 extension Finding {
-  /// The network can be computed with either scoring, yet this family was trained with one.
+  /// The same about tensors of other names.
+  func renamed(_ name: (ExactText) -> ExactText) -> Finding {
+    var finding = Finding(
+      rule, severity, tensor: tensor.map(name), file: file, expected: expected, found: found,
+      hint: hint)
+    finding.count = count
+    finding.experts = experts
+    finding.examples = examples.map(name)
+    return finding
+  }
+
+  /// The network can be computed with either scoring, yet it was trained with one.
   static func scoring(_ config: ModelConfig, file: String, key: String) -> Finding? {
-    guard config.scoring != .sigmoid else { return nil }
+    let expected = config.architecture.scoring
+    guard config.scoring != expected else { return nil }
     return Finding(
-      .metadataMismatch, file: file, expected: "\(key) \(ModelConfig.Scoring.sigmoid)",
+      .metadataMismatch, file: file, expected: "\(key) \(expected)",
       found: config.scoring.rawValue,
-      hint: "DeepSeek-V3's routers take sigmoids: tokens go to other experts now")
+      hint: expected == .sigmoid
+        ? "DeepSeek-V3's routers take sigmoids: tokens go to other experts now"
+        : "DeepSeek-V2's routers take a softmax: tokens go to other experts now")
   }
 }
 

@@ -9,6 +9,8 @@ public struct Validation: Sendable {
   public private(set) var findings: [Finding]
   /// Tensors whose headers were checked.
   public let checkedTensors: Int
+  /// Tensors of other parts of the model, of which the config of the network says nothing.
+  public private(set) var uncheckedTensors = 0
   /// Bytes of weights that those describe; with `deep` they were read too.
   public let checkedBytes: Int
   /// Whether the weights were read.
@@ -125,8 +127,10 @@ public struct Validation: Sendable {
     var files = FileChecks(survey: survey)
     try files.run()
     if deep { try files.checkPacking(threads: threads) }
+    let others = files.tensors.keys.filter { config.isOther($0) }
     var tensors = TensorChecks(
-      config: config, found: files.tensors, shardNames: files.shardNames, excused: files.excused)
+      config: config, found: Validation.owned(files.tensors, by: config),
+      shardNames: files.shardNames, excused: Set(files.excused.map { config.ownName(of: $0) }))
     tensors.run()
     var findings = files.collector.findings + tensors.collector.findings
     if deep {
@@ -135,6 +139,22 @@ public struct Validation: Sendable {
         shards: files.openShards, threads: threads
       ).run()
     }
+    if config.envelope != nil {
+      findings = findings.map { $0.renamed { config.storedName(of: config.ownName(of: $0)) } }
+    }
     self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
+    if !others.isEmpty { uncheckedTensors = others.count }
+  }
+
+  /// The tensors of the network by its own names, where it is a part of a larger model.
+  private static func owned(
+    _ tensors: [ExactText: StoredTensor], by config: ModelConfig
+  ) -> [ExactText: StoredTensor] {
+    guard config.envelope != nil else { return tensors }
+    var owned: [ExactText: StoredTensor] = [:]
+    for (name, tensor) in tensors where !config.isOther(name) {
+      owned[config.ownName(of: name)] = tensor
+    }
+    return owned
   }
 }

@@ -45,6 +45,7 @@ extension Validation {
         "deep": .bool(isDeep),
       ]),
     ]
+    if uncheckedTensors > 0 { document["unchecked"] = .integer(uncheckedTensors) }
     document["manifest"] = manifest?.json
     document["findings"] = .array(findings.map(\.json))
     return .object(document)
@@ -56,6 +57,11 @@ extension Validation {
     let errors = findings.count { $0.severity == .error }
     let warnings = findings.count - errors
     if let manifest { lines.append(manifest.line) }
+    if uncheckedTensors > 0 {
+      lines.append(
+        "\(Quantity.plural(uncheckedTensors, "tensor")) of other parts of the model (vision): names "
+          + "and shapes are not checked against a config")
+    }
     let read = isDeep ? "every weight read" : "headers only; --deep reads the weights"
     lines.append(
       """

@@ -1,0 +1,83 @@
+internal import Platform
+
+/// A key of Hugging Face's `config.json` about the network, and what a config says there.
+struct ConfigKey: Sendable {
+  /// Its name.
+  let name: String
+  /// The value; nil where the network has nothing of the kind.
+  let value: @Sendable (ModelConfig) -> JSONValue?
+
+  private init(_ name: String, _ value: @escaping @Sendable (ModelConfig) -> JSONValue?) {
+    self.name = name
+    self.value = value
+  }
+
+  private init(_ name: String, count: @escaping @Sendable (ModelConfig) -> Int) {
+    self.init(name) { .integer(count($0)) }
+  }
+
+  /// A key that only networks with experts have.
+  private init(_ name: String, experts: @escaping @Sendable (ModelConfig) -> JSONValue?) {
+    self.init(name) { $0.architecture.hasExperts ? experts($0) : nil }
+  }
+
+  /// The keys, in the order of their names, but for those about positions and storage.
+  static let all: [ConfigKey] = [
+    ConfigKey("attention_bias") { .bool($0.attentionBias) },
+    ConfigKey("first_k_dense_replace", experts: { .integer($0.firstDenseLayers) }),
+    ConfigKey("hidden_size", count: \.hiddenSize),
+    ConfigKey("intermediate_size", count: \.intermediateSize),
+    ConfigKey("kv_lora_rank", count: \.keyValueRank),
+    ConfigKey("max_position_embeddings", count: \.contextLength),
+    ConfigKey("moe_intermediate_size", experts: { .integer($0.moeIntermediateSize) }),
+    ConfigKey("moe_layer_freq", experts: { .integer($0.moeLayerFrequency) }),
+    ConfigKey("n_group", experts: { .integer($0.expertGroups) }),
+    ConfigKey("n_routed_experts", experts: { .integer($0.routedExperts) }),
+    ConfigKey(
+      "n_shared_experts", experts: { $0.sharedExperts > 0 ? .integer($0.sharedExperts) : .null }),
+    ConfigKey("norm_topk_prob", experts: { .bool($0.normalizeExpertWeights) }),
+    ConfigKey("num_attention_heads", count: \.heads),
+    ConfigKey("num_experts_per_tok", experts: { .integer($0.expertsPerToken) }),
+    ConfigKey("num_hidden_layers", count: \.layers),
+    ConfigKey("num_key_value_heads", count: \.heads),
+    ConfigKey("q_lora_rank") { $0.queryRank.map { .integer($0) } ?? .null },
+    ConfigKey("qk_nope_head_dim", count: \.nopeHeadSize),
+    ConfigKey("qk_rope_head_dim", count: \.ropeHeadSize),
+    ConfigKey("rms_norm_eps") { .number(Double($0.rmsNormEpsilon.description) ?? 1e-6) },
+    ConfigKey(
+      "routed_scaling_factor",
+      experts: { .number(Double($0.routedScalingFactor.description) ?? 1) }),
+    ConfigKey("tie_word_embeddings") { .bool($0.tiedEmbeddings) },
+    ConfigKey("topk_group", experts: { .integer($0.chosenGroups) }),
+    ConfigKey("topk_method", experts: { .string($0.selection.rawValue) }),
+    ConfigKey("v_head_dim", count: \.valueHeadSize),
+    ConfigKey("vocab_size", count: \.vocabSize),
+  ]
+}
+
+extension ModelConfig.YaRN {
+  /// The section `rope_scaling` of transformers 4.
+  var document: JSONObject {
+    var object: JSONObject = [
+      "beta_fast": .number(betaFast), "beta_slow": .number(betaSlow), "factor": .number(factor),
+    ]
+    if let attentionFactor { object["attention_factor"] = .number(attentionFactor) }
+    if let mscale { object["mscale"] = .number(mscale) }
+    if let mscaleAllDimensions { object["mscale_all_dim"] = .number(mscaleAllDimensions) }
+    object["original_max_position_embeddings"] = .integer(originalContextLength)
+    if !truncate { object["truncate"] = false }
+    object["type"] = "yarn"
+    return object
+  }
+}
+
+extension JSONValue {
+  /// A number, however it is written.
+  var number: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .number(let value, _): value
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/// Something that a model may be and llama.cpp's `deepseek2` computes otherwise, or not at all.
+public struct DeepSeek2Limit: Sendable {
+  /// A line about it; nil where it makes no difference.
+  public let text: @Sendable (ModelConfig) -> String?
+
+  private init(_ text: @escaping @Sendable (ModelConfig) -> String?) { self.text = text }
+
+  /// What is known of llama.cpp's loader and its graph, as of October 2026.
+  public static let all: [DeepSeek2Limit] = [
+    DeepSeek2Limit { config in
+      config.mtpLayers > 1
+        ? "llama.cpp runs one MTP layer, and there are \(config.mtpLayers)" : nil
+    },
+    DeepSeek2Limit { config in
+      config.attentionBias
+        ? "llama.cpp does not know the biases of the attention and will not load this" : nil
+    },
+    DeepSeek2Limit { config in
+      guard config.queryRank == nil, !isLite(config) else { return nil }
+      return
+        "llama.cpp loads a model without q_lora_rank only if it has 26 or 27 layers, or 48 and "
+        + "128256 tokens, not \(config.layers)"
+    },
+    DeepSeek2Limit { config in
+      guard config.queryRank != nil, isLite(config) else { return nil }
+      return "llama.cpp takes a model of \(config.layers) layers for one without q_lora_rank and "
+        + "will not load this"
+    },
+    DeepSeek2Limit { config in
+      guard let yarn = config.yarn, yarn.mscale != yarn.mscaleAllDimensions else { return nil }
+      return "llama.cpp knows mscale_all_dim alone and takes it for mscale too"
+    },
+    DeepSeek2Limit { config in
+      guard config.selection == .groupsByBest, config.chosenGroups < config.expertGroups,
+        config.expertGroups < config.routedExperts
+      else { return nil }
+      return
+        "llama.cpp ranks groups of experts by the sum of their two best, the model by the best "
+        + "one alone: tokens go to other experts there, and logits differ"
+    },
+    DeepSeek2Limit { config in
+      guard config.layers >= 1, config.architecture.hasDensePredictors, config.mtpLayers > 0 else {
+        return nil
+      }
+      return "llama.cpp runs no MTP layer without experts: use --mtp drop"
+    },
+  ]
+
+  /// Sizes by which llama.cpp tells models without `q_lora_rank`.
+  private static func isLite(_ config: ModelConfig) -> Bool {
+    [26, 27].contains(config.layers) || config.layers == 48 && config.vocabSize == 128_256
+  }
+}

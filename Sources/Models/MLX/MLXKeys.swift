@@ -1,0 +1,45 @@
+public import Platform
+
+/// The keys of `config.json` that mlx-lm's modules read, and what they take where one is absent.
+public enum MLXKeys {
+  /// Adds to a config what its module would otherwise take another value for than the model has.
+  ///
+  /// transformers has defaults of its own for keys that are absent, and a spelling of rotary
+  /// embeddings that most modules do not read: they would run with another base and without YaRN,
+  /// and say nothing. What a config has already is left as it is.
+  ///
+  /// - Parameters:
+  ///   - document: the network's config.
+  ///   - config: what it says.
+  public static func complete(_ document: inout JSONObject, for config: ModelConfig) {
+    let module = config.architecture.mlx
+    if let type = module.modelType { document["model_type"] = .string(type) }
+    for row in ConfigKey.all where document[row.name] == nil {
+      guard let value = row.value(config), module.defaults[row.name] != value else { continue }
+      document[row.name] = value
+    }
+    completePositions(&document, config, module)
+  }
+
+  /// The base of rotary frequencies, and YaRN, in the spelling of transformers 4.
+  private static func completePositions(
+    _ document: inout JSONObject, _ config: ModelConfig, _ module: Architecture.MLXModule
+  ) {
+    // transformers 5 has the base inside of its section.
+    let inner = document["rope_parameters"]?["rope_theta"]
+    let theta = document["rope_theta"] ?? inner ?? .number(config.ropeTheta)
+    if document["rope_theta"] == nil, module.defaults["rope_theta"]?.number != theta.number {
+      document["rope_theta"] = theta
+    }
+    guard (document["rope_scaling"] ?? .null) == .null else { return }
+    if let yarn = config.yarn {
+      document["rope_scaling"] = .object(yarn.document)
+    } else if module.needsScaling {
+      // A factor of one: plain frequencies.
+      document["rope_scaling"] = .object([
+        "factor": 1.0, "original_max_position_embeddings": .integer(config.contextLength),
+        "type": "yarn",
+      ])
+    }
+  }
+}

@@ -1,0 +1,53 @@
+public import Platform
+
+extension ModelConfig {
+  /// The name in the network itself of a tensor that a checkpoint calls `stored`: the same but for a
+  /// network in an envelope.
+  public func ownName(of stored: ExactText) -> ExactText {
+    guard let envelope else { return stored }
+    if let name = stored.without(prefix: envelope.prefix) { return name }
+    for prefix in envelope.otherPrefixes {
+      if let rest = stored.without(prefix: prefix.stored) { return prefix.own + rest }
+    }
+    return stored
+  }
+
+  /// The name that published checkpoints have for a tensor of the network.
+  public func storedName(of own: ExactText) -> ExactText {
+    guard let envelope, !isOther(own) else { return own }
+    return envelope.prefix + own
+  }
+
+  /// llama.cpp's name for what splits a text before byte-pair encoding.
+  public var splitter: String {
+    Architecture.preTokenizers[modelType] ?? architecture.preTokenizer
+  }
+
+  /// Whether a tensor belongs to another part of the model that the network is a part of.
+  public func isOther(_ name: ExactText) -> Bool {
+    envelope?.others.contains { name.hasPrefix($0) } ?? false
+  }
+
+  /// What `config.json` says about the network: all of it, or the section in an envelope.
+  public func section(of document: JSONValue) -> JSONValue {
+    envelope.flatMap { document[$0.key] } ?? document
+  }
+
+  /// A document with the section about the network changed, and that about all of the model.
+  ///
+  /// - Parameter change: is called for the network's section, and for the whole document where it
+  ///   is another.
+  public func changing(
+    _ document: JSONObject, _ change: (_ section: inout JSONObject, _ isNetwork: Bool) -> Void
+  ) -> JSONObject {
+    var document = document
+    guard let envelope, case .object(var own)? = document[envelope.key] else {
+      change(&document, true)
+      return document
+    }
+    change(&own, true)
+    document[envelope.key] = .object(own)
+    change(&document, false)
+    return document
+  }
+}
