@@ -1,4 +1,4 @@
-"""Writes Samples/: small DeepSeek-V3 checkpoints, and the logits transformers computes from them.
+"""Writes Samples/: small checkpoints of DeepSeek-V3 and its relatives, with transformers' logits.
 
     python scripts/make_samples.py [NAME …]
 
@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import save_file
 
 from peers import compressed
+from peers.families import GLM_LITE, V2, V2_LITE, YOUTU, make_family, make_kimi_k25
 from peers.folder import read_checkpoint, store, write_checkpoint, write_json
-from peers.network import DEEPSEEK_V3, make_config
-from peers.oracle import load_from_stored, outputs_of, router_margins
-from peers.tokenizer import write_tokenizer
+from peers.network import DEEPSEEK_V3, make_config, text_of
+from peers.oracle import load_from_stored, outputs_of, router_margins, saved_config
+from peers.tokenizer import special_of, write_tokenizer
 from peers.values import make_values
 
 SAMPLES = Path(__file__).resolve().parent.parent / "Samples"
@@ -50,6 +51,8 @@ CALM = {"down_proj": 0.3, "e_score_correction_bias": 3}
 # Kimi-K2-Thinking in small: routed experts in INT4, all else in BF16, shapes in 32 bits.
 INT4_EXPERTS = {"scheme": compressed.SCHEMES["int4-g32"], "ignored": compressed.EXPERTS_ONLY,
                 "shape_type": torch.int32}
+# Kimi-K2.5 in small: the same of its text network.
+INT4_TEXT_EXPERTS = {**INT4_EXPERTS, "ignored": compressed.TEXT_EXPERTS_ONLY}
 # Every scheme of compressed-tensors that is read, each for some modules.
 MIXED = {"groups": compressed.MIXED_GROUPS}
 
@@ -101,6 +104,36 @@ SAMPLE_TABLE = {
     "tiny-tied": dict(seed=7, shards=1, tokens=(2, 16), config=make_config(
         tie_word_embeddings=True, norm_topk_prob=False, torch_dtype="float32",
         **sizes(hidden_size=64, moe_intermediate_size=20, n_shared_experts=2))),
+    # Values are wider than keys, as in GLM-4.7-Flash.
+    "tiny-glm-lite": dict(seed=11, shards=2, tokens=(1, 18), gains=SMALL_LATENTS,
+                          config=make_family(GLM_LITE, **sizes(
+        hidden_size=56, intermediate_size=84, moe_intermediate_size=16, num_attention_heads=2,
+        q_lora_rank=40, kv_lora_rank=36, qk_nope_head_dim=20, qk_rope_head_dim=12, v_head_dim=28,
+        n_routed_experts=6, n_group=1, topk_group=1))),
+    "tiny-kimi-k25": dict(seed=12, shards=2, tokens=(2, 20), compress=INT4_TEXT_EXPERTS,
+                          config=make_kimi_k25(**sizes(
+        hidden_size=64, intermediate_size=104, moe_intermediate_size=32, num_attention_heads=3,
+        q_lora_rank=44, kv_lora_rank=36, qk_nope_head_dim=18, qk_rope_head_dim=12,
+        n_group=1, topk_group=1))),
+    "tiny-v2-lite": dict(seed=13, shards=2, tokens=(2, 21), gains=CALM, config=make_family(
+        V2_LITE, **sizes(
+            hidden_size=60, intermediate_size=92, moe_intermediate_size=14, num_hidden_layers=3,
+            num_attention_heads=3, q_lora_rank=None, kv_lora_rank=36, qk_nope_head_dim=26,
+            n_group=1, topk_group=1, n_shared_experts=2))),
+    # The best expert of a group decides, and its weight is multiplied by 16.
+    "tiny-v2": dict(seed=14, shards=3, tokens=(2, 18), gains=CALM, config=make_family(V2, **sizes(
+        hidden_size=60, intermediate_size=100, moe_intermediate_size=14, num_attention_heads=4,
+        q_lora_rank=44, kv_lora_rank=32, qk_nope_head_dim=18, n_routed_experts=12, n_group=4,
+        topk_group=2, num_experts_per_tok=5, n_shared_experts=2))),
+    "tiny-youtu": dict(seed=15, shards=1, tokens=(2, 22), gains=SMALL_LATENTS, config=make_family(
+        YOUTU, vocab_size=288, hidden_size=68, intermediate_size=116, num_hidden_layers=3,
+        num_attention_heads=3, q_lora_rank=52, kv_lora_rank=44, qk_nope_head_dim=22,
+        qk_rope_head_dim=12, v_head_dim=26)),
+    # DeepSeek-V3 with the configuration that transformers 5 saves.
+    "tiny-v5": dict(seed=16, shards=1, tokens=(1, 23), config=saved_config(make_config(
+        num_nextn_predict_layers=0, rope_scaling=YARN_0707, **sizes(
+            hidden_size=76, intermediate_size=84, moe_intermediate_size=18, num_attention_heads=3,
+            q_lora_rank=48, kv_lora_rank=40, qk_nope_head_dim=22)))),
 }
 
 
@@ -126,10 +159,10 @@ def make_sample(name):
     row, folder = SAMPLE_TABLE[name], SAMPLES / name
     config, stored = make_stored(row)
     write_checkpoint(folder, config, stored, row["shards"])
-    write_tokenizer(folder)
+    write_tokenizer(folder, special_of(config))
     # From the files, not from memory: what is compared is what a reader finds.
     models = load_from_stored(*read_checkpoint(folder))
-    input_ids = make_tokens(row["seed"], row["tokens"], config["vocab_size"])
+    input_ids = make_tokens(row["seed"], row["tokens"], text_of(config)["vocab_size"])
     outputs = outputs_of(models, input_ids)
     save_file({"input_ids": input_ids, **outputs}, str(folder / "expected.safetensors"))
     margin = router_margins(models, input_ids)

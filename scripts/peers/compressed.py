@@ -22,7 +22,7 @@ from compressed_tensors.quantization.utils import (
 )
 from compressed_tensors.utils import match_name
 
-from .network import expected_tensors
+from .network import expected_tensors, text_of
 
 WEIGHT = ".weight"
 # What stays as it is: heads and tables, the router, and what joins an MTP layer.
@@ -31,6 +31,8 @@ IGNORED = ["lm_head", r"re:.*embed_tokens$", r"re:.*mlp\.gate$", r"re:.*eh_proj$
 # Kimi-K2-Thinking's list: routed experts alone are stored.
 EXPERTS_ONLY = ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*",
                 r"re:.*mlp\.(gate|up|gate_up|down)_proj.*"]
+# Kimi-K2.5's: the vision tower and what joins it stay too.
+TEXT_EXPERTS_ONLY = [*EXPERTS_ONLY, "re:vision_tower.*", "re:mm_projector.*"]
 # Modules that engines join to one: they have one global scale.
 JOINED = [("gate_proj", "up_proj"), ("q_a_proj", "kv_a_proj_with_mqa")]
 
@@ -126,6 +128,19 @@ def joined_with(name):
     return []
 
 
+def section_in(config):
+    """A configuration's `quantization_config`, which `kimi_k25` keeps with its text network."""
+    return config.get("quantization_config") or text_of(config).get("quantization_config") or {}
+
+
+def with_section(config, section):
+    """The configuration with another section, in the same place; None for no section."""
+    if "text_config" in config:
+        return {**config, "text_config": with_section(config["text_config"], section)}
+    result = {key: value for key, value in config.items() if key != "quantization_config"}
+    return result if section is None else {**result, "quantization_config": section}
+
+
 def section_of(groups, ignored):
     """The `quantization_config`, as llm-compressor writes it."""
     groups = [scheme.model_copy(update={"format": format_of(scheme)}) for scheme in groups]
@@ -167,8 +182,7 @@ def compress_all(config, plain, scheme=None, ignored=tuple(IGNORED), groups=(), 
             if key == "weight_shape" and shape_type:
                 part = part.to(shape_type)
             stored[f"{module}.{key}"] = part.contiguous()
-    result = {key: value for key, value in config.items() if key != "quantization_config"}
-    return {**result, "quantization_config": section_of(groups, ignored)}, stored
+    return with_section(config, section_of(groups, ignored)), stored
 
 
 class Dequantizer(CompressedTensorsDequantizer):
@@ -176,7 +190,8 @@ class Dequantizer(CompressedTensorsDequantizer):
 
     def __init__(self, config, dtype):
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "config.json").write_text(json.dumps(config))
+            document = {"quantization_config": section_in(config)}
+            (Path(folder) / "config.json").write_text(json.dumps(document))
             super().__init__(folder, dtype=dtype)
 
     def process(self, tensors):

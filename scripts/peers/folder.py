@@ -18,9 +18,14 @@ def write_json(path, value):
     path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
+def plain_type(config):
+    """The type of what is not quantized; transformers 5 writes `dtype` for it."""
+    return PLAIN[config.get("torch_dtype") or config["dtype"]]
+
+
 def store(config, values, scale_type=torch.float32):
     """F32 arrays → tensors in their stored types, each FP8 weight followed by its scales."""
-    plain = PLAIN[config["torch_dtype"]]
+    plain = plain_type(config)
     quantization = config.get("quantization_config")
     stored = {}
     for tensor in expected_tensors(config):
@@ -40,7 +45,7 @@ def store(config, values, scale_type=torch.float32):
 
 def dequantize_all(config, stored):
     """Stored tensors → F32 weights without scales, which is what transformers is given."""
-    if config.get("quantization_config", {}).get("quant_method") == "compressed-tensors":
+    if compressed.section_in(config).get("quant_method") == "compressed-tensors":
         return {name: tensor.float()
                 for name, tensor in compressed.decompress_all(config, stored).items()}
     weights = {}

@@ -1,4 +1,4 @@
-"""DeepSeek-V3 configurations and the tensors that they imply.
+"""Configurations of DeepSeek-V3 and its relatives, and the tensors that they imply.
 
 The tensor list is written down here independently of Fathom's own, so that one can check the other.
 """
@@ -72,7 +72,7 @@ class Expected(NamedTuple):
 
     name: str
     shape: tuple
-    kind: str  # linear, norm, table, head, router, bias, join
+    kind: str  # linear, norm, table, head, router, bias, join, vision
 
 
 def make_config(block=None, scale_fmt=None, **overrides):
@@ -88,6 +88,32 @@ def make_config(block=None, scale_fmt=None, **overrides):
         if scale_fmt:
             config["quantization_config"]["scale_fmt"] = scale_fmt
     return config
+
+
+def text_of(config):
+    """The configuration of the text network, which `kimi_k25` keeps inside another."""
+    return config.get("text_config", config)
+
+
+def prefix_of(config):
+    """What stands before the names of the text network."""
+    return "language_model." if "text_config" in config else ""
+
+
+def mtp_layers(config):
+    """How many MTP layers the tensors hold: V2 and Youtu have no key for them."""
+    return text_of(config).get("num_nextn_predict_layers", 0)
+
+
+def is_sparse(config, layer):
+    """Whether a layer has experts: by its word in `mlp_layer_types`, which GLM has, or its place.
+
+    MTP layers have no word there, and always experts.
+    """
+    words = config.get("mlp_layer_types") if config["model_type"] == "glm4_moe_lite" else None
+    if words and layer < len(words):
+        return words[layer] == "sparse"
+    return "n_routed_experts" in config and layer >= config["first_k_dense_replace"]
 
 
 def mlp(prefix, hidden, width):
@@ -124,21 +150,31 @@ def experts(config, prefix):
     """Router, routed experts and the shared ones, which are stored as one MLP."""
     hidden, width = config["hidden_size"], config["moe_intermediate_size"]
     count = config["n_routed_experts"]
-    tensors = [
-        Expected(f"{prefix}.gate.weight", (count, hidden), "router"),
-        Expected(f"{prefix}.gate.e_score_correction_bias", (count,), "bias"),
-    ]
+    tensors = [Expected(f"{prefix}.gate.weight", (count, hidden), "router")]
+    if config["model_type"] != "deepseek_v2":
+        tensors.append(Expected(f"{prefix}.gate.e_score_correction_bias", (count,), "bias"))
     for expert in range(count):
         tensors += mlp(f"{prefix}.experts.{expert}", hidden, width)
     return tensors + mlp(f"{prefix}.shared_experts", hidden, width * config["n_shared_experts"])
 
 
-def expected_tensors(config):
-    """Every weight of the checkpoint in network order, without scales."""
+def block(config, prefix, layer):
+    """A decoder layer: attention, and a dense MLP or experts."""
+    hidden = config["hidden_size"]
+    tensors = [Expected(f"{prefix}.input_layernorm.weight", (hidden,), "norm")]
+    tensors += attention(config, f"{prefix}.self_attn")
+    tensors += [Expected(f"{prefix}.post_attention_layernorm.weight", (hidden,), "norm")]
+    if is_sparse(config, layer):
+        return tensors + experts(config, f"{prefix}.mlp")
+    return tensors + mlp(f"{prefix}.mlp", hidden, config["intermediate_size"])
+
+
+def text_tensors(config):
+    """The weights of a text network under plain names."""
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
     table = (config["vocab_size"], hidden)
     tensors = [Expected("model.embed_tokens.weight", table, "table")]
-    for layer in range(layers + config["num_nextn_predict_layers"]):
+    for layer in range(layers + mtp_layers(config)):
         prefix = f"model.layers.{layer}"
         if layer >= layers:
             tensors += [
@@ -147,13 +183,7 @@ def expected_tensors(config):
                 Expected(f"{prefix}.hnorm.weight", (hidden,), "norm"),
                 Expected(f"{prefix}.eh_proj.weight", (hidden, 2 * hidden), "join"),
             ]
-        tensors += [Expected(f"{prefix}.input_layernorm.weight", (hidden,), "norm")]
-        tensors += attention(config, f"{prefix}.self_attn")
-        tensors += [Expected(f"{prefix}.post_attention_layernorm.weight", (hidden,), "norm")]
-        if layer >= config["first_k_dense_replace"]:
-            tensors += experts(config, f"{prefix}.mlp")
-        else:
-            tensors += mlp(f"{prefix}.mlp", hidden, config["intermediate_size"])
+        tensors += block(config, prefix, layer)
         if layer >= layers:
             tensors += [
                 Expected(f"{prefix}.shared_head.norm.weight", (hidden,), "norm"),
@@ -165,10 +195,40 @@ def expected_tensors(config):
     return tensors
 
 
+def vision_tensors(config):
+    """Kimi-K2.5's vision tower and projector; every one has a bias."""
+    vision, hidden = config["vision_config"], config["text_config"]["hidden_size"]
+    width, inner, patch = (vision[key] for key in
+                           ("hidden_size", "intermediate_size", "patch_size"))
+    merged = width * vision["merge_kernel_size"][0] * vision["merge_kernel_size"][1]
+    shapes = {"vision_tower.patch_embed.proj": (width, 3, patch, patch)}
+    for layer in range(vision["num_hidden_layers"]):
+        prefix = f"vision_tower.encoder.blocks.{layer}"
+        shapes |= {f"{prefix}.norm0": (width,), f"{prefix}.norm1": (width,),
+                   f"{prefix}.wqkv": (3 * width, width), f"{prefix}.wo": (width, width),
+                   f"{prefix}.mlp.fc0": (inner, width), f"{prefix}.mlp.fc1": (width, inner)}
+    shapes |= {"vision_tower.encoder.final_layernorm": (width,), "mm_projector.pre_norm": (width,),
+               "mm_projector.proj.0": (merged, merged), "mm_projector.proj.2": (hidden, merged)}
+    places = (vision["pos_emb_height"], vision["pos_emb_width"], width)
+    tensors = [Expected("vision_tower.patch_embed.pos_emb.weight", places, "vision")]
+    for name, shape in shapes.items():
+        tensors += [Expected(f"{name}.weight", shape, "vision"),
+                    Expected(f"{name}.bias", shape[:1], "vision")]
+    return tensors
+
+
+def expected_tensors(config):
+    """Every weight of the checkpoint in network order, without scales."""
+    tensors = [tensor._replace(name=prefix_of(config) + tensor.name)
+               for tensor in text_tensors(text_of(config))]
+    return tensors + (vision_tensors(config) if "vision_config" in config else [])
+
+
 def source_of_copy(config, tensor):
     """The tensor whose bytes this one repeats: MTP layers carry copies of embedding and head."""
-    if not tensor.name.startswith("model.layers."):
+    prefix, text = prefix_of(config), text_of(config)
+    if not tensor.name.startswith(f"{prefix}model.layers."):
         return tensor.name
-    if tensor.kind == "table" or (tensor.kind == "head" and config["tie_word_embeddings"]):
-        return "model.embed_tokens.weight"
-    return "lm_head.weight" if tensor.kind == "head" else tensor.name
+    if tensor.kind == "table" or (tensor.kind == "head" and text["tie_word_embeddings"]):
+        return f"{prefix}model.embed_tokens.weight"
+    return f"{prefix}lm_head.weight" if tensor.kind == "head" else tensor.name

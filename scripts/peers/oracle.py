@@ -1,47 +1,74 @@
 """Logits by transformers in F32, MTP layers included: the reference for Fathom's forward pass."""
 
 import copy
+import json
 import tempfile
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from transformers import DeepseekV3ForCausalLM
+from transformers import (
+    DeepseekV2ForCausalLM, DeepseekV3ForCausalLM, Glm4MoeLiteForCausalLM, YoutuForCausalLM,
+)
 from transformers.modeling_layers import MtpModel
+from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2TopkRouter
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3TopkRouter
+from transformers.models.glm4_moe_lite.modeling_glm4_moe_lite import Glm4MoeLiteTopkRouter
 from transformers.utils import logging
 
+from .compressed import with_section
 from .folder import dequantize_all, write_json
+from .network import mtp_layers, prefix_of, text_of
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
+CLASSES = {
+    "deepseek_v2": DeepseekV2ForCausalLM,
+    "deepseek_v3": DeepseekV3ForCausalLM,
+    "glm4_moe_lite": Glm4MoeLiteForCausalLM,
+    "youtu": YoutuForCausalLM,
+}
+ROUTERS = (DeepseekV2TopkRouter, DeepseekV3TopkRouter, Glm4MoeLiteTopkRouter)
+
 
 def plain_config(config):
-    """The configuration of the same network with plain F32 weights."""
-    plain = copy.deepcopy(config)
-    plain.pop("quantization_config", None)
+    """The configuration of the same text network with plain F32 weights."""
+    plain = copy.deepcopy(with_section(text_of(config), None))
+    plain.pop("dtype", None)
     plain["torch_dtype"] = "float32"
-    # Other names of the same network have no class in transformers.
-    plain["model_type"] = "deepseek_v3"
+    # Other names of DeepSeek-V3's network have no class in transformers.
+    if plain["model_type"] not in CLASSES:
+        plain["model_type"] = "deepseek_v3"
     return plain
+
+
+def saved_config(config):
+    """The configuration as transformers 5 saves it: `rope_parameters`, `dtype` and defaults."""
+    # The class writes into what it is given.
+    given = copy.deepcopy(config)
+    return json.loads(CLASSES[config["model_type"]].config_class(**given).to_json_string())
 
 
 def load_models(folder, config):
     """(main model, MTP model or None) in F32 from a folder of plain weights.
 
-    transformers finds MTP weights by a pattern that names layer 61 alone, so the pattern is
+    transformers finds MTP weights by a pattern that names layer 61 (47) alone, so the pattern is
     replaced by the layers that this configuration gives.
     """
-    layers, extra = config["num_hidden_layers"], config["num_nextn_predict_layers"]
-    DeepseekV3ForCausalLM._keys_to_ignore_on_load_unexpected = [
+    layers, extra = config["num_hidden_layers"], mtp_layers(config)
+    network = CLASSES[config["model_type"]]
+    network._keys_to_ignore_on_load_unexpected = [
         rf"model\.layers\.{layer}\..*" for layer in range(layers, layers + extra)
     ]
-    model = DeepseekV3ForCausalLM.from_pretrained(
+    model = network.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager"
     ).eval()
     if not extra:
         return model, None
+    # GLM's class knows of no MTP layers; told of them it has DeepSeek-V3's.
+    model.config.num_mtp_layers = extra
+    model.config.mtp_mlp_layer_types = ["sparse"] * extra
     # MtpModel takes the attention and expert implementations from the main model's config.
     return model, MtpModel.from_pretrained(model).eval()
 
@@ -54,7 +81,10 @@ def load_from_stored(config, stored):
     with tempfile.TemporaryDirectory() as folder:
         plain = plain_config(config)
         write_json(Path(folder) / "config.json", plain)
-        weights = {name: t.contiguous() for name, t in dequantize_all(config, stored).items()}
+        prefix = prefix_of(config)
+        weights = {name.removeprefix(prefix): tensor.contiguous()
+                   for name, tensor in dequantize_all(config, stored).items()
+                   if name.startswith(prefix)}
         save_file(weights, str(Path(folder) / "model.safetensors"), metadata={"format": "pt"})
         return load_models(folder, plain)
 
@@ -94,7 +124,7 @@ def trace(models, input_ids):
         hooks.append(layer.register_forward_hook(
             lambda _, inputs, output, found=found: found.update(hidden=output)))
         for module in layer.modules():
-            if isinstance(module, DeepseekV3TopkRouter):
+            if isinstance(module, ROUTERS):
                 hooks.append(module.register_forward_hook(
                     lambda _, inputs, output, found=found: found.update(experts=output[2])))
     outputs_of(models, input_ids)
@@ -138,32 +168,45 @@ def isolated(reference, candidate, input_ids):
     return pairs
 
 
+def choice_scores(router, hidden):
+    """(scores that experts are chosen by, scores of the groups or None where all are open)."""
+    logits = hidden.view(-1, router.hidden_dim) @ router.weight.T
+    if isinstance(router, DeepseekV2TopkRouter):
+        scores = logits.softmax(-1)
+        if router.topk_method == "greedy":
+            return scores, None
+        return scores, scores.view(len(scores), router.num_group, -1).amax(-1)
+    scores = logits.sigmoid() + router.e_score_correction_bias
+    groups = scores.view(len(scores), router.num_group, -1)
+    return scores, groups.topk(2, dim=-1).values.sum(-1)
+
+
 def router_margins(models, input_ids):
     """How far the router's choices are from changing, smallest over all tokens and layers.
 
-    A choice within rounding of another would make logits a matter of luck.
+    A choice within rounding of another would make logits a matter of luck. No experts: infinite.
     """
     margins = []
 
     def observe(router, arguments, _):
-        hidden = arguments[0].view(-1, router.hidden_dim)
-        scores = (hidden @ router.weight.T).sigmoid() + router.e_score_correction_bias
-        groups = scores.view(len(hidden), router.num_group, -1)
-        sums = groups.topk(2, dim=-1).values.sum(-1).sort(dim=-1, descending=True)
-        if router.topk_group < router.num_group:
-            margins.append((sums.values[:, router.topk_group - 1 : router.topk_group + 1]))
-        chosen = sums.indices[:, : router.topk_group].unsqueeze(-1)
-        open_scores = groups.gather(1, chosen.expand(-1, -1, groups.shape[-1])).flatten(1)
-        best = open_scores.sort(dim=-1, descending=True).values
+        scores, groups = choice_scores(router, arguments[0])
+        if groups is not None:
+            sums = groups.sort(dim=-1, descending=True)
+            if router.topk_group < router.num_group:
+                margins.append(sums.values[:, router.topk_group - 1 : router.topk_group + 1])
+            chosen = sums.indices[:, : router.topk_group].unsqueeze(-1)
+            grouped = scores.view(len(scores), router.num_group, -1)
+            scores = grouped.gather(1, chosen.expand(-1, -1, grouped.shape[-1])).flatten(1)
+        best = scores.sort(dim=-1, descending=True).values
         if router.top_k < best.shape[-1]:
             margins.append(best[:, router.top_k - 1 : router.top_k + 1])
 
     hooks = [
         module.register_forward_hook(observe)
         for model in models if model is not None
-        for module in model.modules() if isinstance(module, DeepseekV3TopkRouter)
+        for module in model.modules() if isinstance(module, ROUTERS)
     ]
     outputs_of(models, input_ids)
     for hook in hooks:
         hook.remove()
-    return min(float((pair[:, 0] - pair[:, 1]).min()) for pair in margins)
+    return min((float((pair[:, 0] - pair[:, 1]).min()) for pair in margins), default=float("inf"))

@@ -15,22 +15,29 @@ SENTENCES = [
     "What is measured can be compared, and what can be compared can be trusted.",
 ]
 SPECIAL = ["<|begin|>", "<|end|>"]
+# The names by which llama.cpp's converter asks a GLM's tokenizer for begin, end and ends of turns.
+GLM_SPECIAL = ["[gMASK]", "<|endoftext|>", "<|user|>", "<|observation|>"]
 SIZE = 280
 
 
-def write_tokenizer(folder):
+def special_of(config):
+    """A network's special tokens; the first two are begin and end."""
+    return GLM_SPECIAL if config["model_type"] == "glm4_moe_lite" else SPECIAL
+
+
+def write_tokenizer(folder, special=SPECIAL):
     """Writes tokenizer.json and tokenizer_config.json; ids 0 and 1 are begin and end."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=SIZE,
-        special_tokens=SPECIAL,
+        special_tokens=special,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     tokenizer.train_from_iterator(SENTENCES, trainer)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-    settings = {"bos_token": SPECIAL[0], "eos_token": SPECIAL[1], "add_bos_token": True}
+    settings = {"bos_token": special[0], "eos_token": special[1], "add_bos_token": True}
     settings.update({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 163840})
     write_json(folder / "tokenizer_config.json", settings)

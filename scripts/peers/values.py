@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from .network import expected_tensors, source_of_copy
+from .network import expected_tensors, prefix_of, source_of_copy, text_of
 
 
 def value_of(tensor, seed):
@@ -24,6 +24,7 @@ def value_of(tensor, seed):
         "table": lambda: noise,
         "norm": lambda: 1 + noise * np.float32(0.2),
         "bias": lambda: noise * np.float32(0.15),
+        "vision": lambda: noise * np.float32(0.1),
     }[tensor.kind]()
 
 
@@ -36,9 +37,11 @@ def make_values(config, seed, gains=None):
             values[tensor.name] = value_of(tensor, seed)
         else:
             copies[tensor.name] = source
-    if config["tie_word_embeddings"]:
+    text = text_of(config)
+    if text["tie_word_embeddings"]:
         # The embedding is the head too, so it has to have the head's scale.
-        values["model.embed_tokens.weight"] *= np.float32(2 / np.sqrt(config["hidden_size"]))
+        scale = np.float32(2 / np.sqrt(text["hidden_size"]))
+        values[f"{prefix_of(config)}model.embed_tokens.weight"] *= scale
     for part, gain in (gains or {}).items():
         for name in values:
             if part in name:
