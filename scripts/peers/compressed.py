@@ -159,7 +159,9 @@ def format_of(scheme):
 
 def scheme_of(module, groups, ignored):
     """The scheme of a linear module: the first group that names it; None for what stays."""
-    if any(match_name(module, entry) for entry in ignored):
+    # Names on the list of a network in a larger model are those that it has by itself.
+    own = module.removeprefix("language_model.")
+    if any(match_name(name, entry) for name in (module, own) for entry in ignored):
         return None
     return next((scheme for scheme in groups if "Linear" in scheme.targets
                  or any(match_name(module, target) for target in scheme.targets)), None)

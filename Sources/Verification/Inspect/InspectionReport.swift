@@ -180,9 +180,11 @@ extension Inspection {
       ),
       (
         "experts",
-        "\(config.routedExperts) routed, \(config.expertsPerToken) per token from "
-          + "\(config.chosenGroups) of \(config.expertGroups) groups, "
-          + "\(config.sharedExperts) shared, width \(count(config.moeIntermediateSize))"
+        !config.architecture.hasExperts
+          ? "none"
+          : "\(config.routedExperts) routed, \(config.expertsPerToken) per token from "
+            + "\(config.chosenGroups) of \(config.expertGroups) groups, "
+            + "\(config.sharedExperts) shared, width \(count(config.moeIntermediateSize))"
       ),
       ("quantization", quantization),
     ]

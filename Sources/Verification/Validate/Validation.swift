@@ -153,7 +153,8 @@ public struct Validation: Sendable {
     guard config.envelope != nil else { return tensors }
     var owned: [ExactText: StoredTensor] = [:]
     for (name, tensor) in tensors where !config.isOther(name) {
-      owned[config.ownName(of: name)] = tensor
+      let own = config.ownName(of: name)
+      owned[own] = tensor.renamed(own)
     }
     return owned
   }
