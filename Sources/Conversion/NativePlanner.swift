@@ -30,15 +30,24 @@ struct NativePlanner {
         .usage, "has biases in its attention, which DeepSeek's shards have no names for",
         file: source.checkpoint.folder, expected: "attention_bias false", found: "true")
     }
+    guard source.config.architecture.hasExperts else {
+      throw Fault(
+        .usage, "has dense layers alone, and DeepSeek's code has experts after the first ones",
+        file: source.checkpoint.folder, found: "model_type \(source.config.modelType)")
+    }
     planner = try Planner(source, recipe: recipe)
     self.count = count
     try NativeDivision(planner.target).require(count)
     var named: [(tensor: PlannedTensor, native: NativeNames.Translation, isMTP: Bool)] = []
     for tensor in planner.tensors {
-      let name = tensor.entry.name
+      let name = source.config.ownName(of: tensor.entry.name)
       guard let native = NativeNames.native(of: name) else {
         nameless.append(
-          DroppedTensor(name: name, reason: "DeepSeek's shards have no name for it"))
+          DroppedTensor(
+            name: name,
+            reason: source.config.isOther(name)
+              ? "another part of the model, which DeepSeek's code has not"
+              : "DeepSeek's shards have no name for it"))
         continue
       }
       let isMTP = (SourceModel.layer(of: name) ?? -1) >= source.config.layers

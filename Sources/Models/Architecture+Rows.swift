@@ -5,7 +5,9 @@ extension Architecture {
   ///
   /// Sources: the config classes of transformers 5.23 for `defaults`, the modules of mlx-lm 0.32 for
   /// `mlx`, llama.cpp's converter for `preTokenizer`.
-  public static let all: [Architecture] = [deepSeekV3, deepSeekV2, glm4MoeLite, youtu, kimiK25]
+  public static let all: [Architecture] = [
+    deepSeekV3, joyAI, deepSeekV2, glm4MoeLite, youtu, kimiK25,
+  ]
 
   /// DeepSeek-V3, R1 and V3.1; Moonlight, GigaChat 3, Kanana 2; Kimi-K2 under a name of its own.
   static let deepSeekV3 = Architecture(
@@ -34,6 +36,16 @@ extension Architecture {
       ],
       mtp: .leftOutOnly(layer: 61), ties: false),
     preTokenizer: "deepseek-v3")
+
+  /// JoyAI-LLM-Flash: DeepSeek-V3's network, but that the layer that predicts further tokens is a
+  /// dense one (its class in SGLang). transformers has no class for it.
+  static let joyAI: Architecture = {
+    var row = deepSeekV3
+    row.modelTypes = ["joyai_llm_flash"]
+    row.hasDensePredictors = true
+    row.preTokenizer = "joyai-llm"
+    return row
+  }()
 
   /// DeepSeek-V2, V2-Lite, V2.5 and Coder-V2: a softmax router without a bias, whose weights are
   /// never divided by their sum.

@@ -69,7 +69,7 @@ public struct Architecture: Sendable, Hashable {
   }
 
   /// Values of `model_type`, the one of its class in transformers first.
-  public let modelTypes: [String]
+  public internal(set) var modelTypes: [String]
   /// What `architectures` names.
   public let className: String
   /// What transformers' class takes for keys that a config lacks.
@@ -93,7 +93,7 @@ public struct Architecture: Sendable, Hashable {
   public let mlx: MLXModule
   /// What splits a text before byte-pair encoding, by llama.cpp's name for it: no file of a
   /// checkpoint has that name.
-  public let preTokenizer: String
+  public internal(set) var preTokenizer: String
 
   /// Whether its layers have routed experts.
   public var hasExperts: Bool { !selections.isEmpty }

@@ -47,10 +47,6 @@ struct NativeLimit: Sendable {
   /// What the tensors show all the same, and that code has otherwise.
   static let code: [NativeLimit] = [
     NativeLimit { config in
-      config.architecture.hasExperts
-        ? nil : "DeepSeek's code has experts in every layer after the first dense ones"
-    },
-    NativeLimit { config in
       let other = [config.fp8?.blockRows, config.fp8?.blockColumns].compactMap { $0 }
       guard other.contains(where: { $0 != NativeConfig.blockSize }) else { return nil }
       return "DeepSeek's code has FP8 blocks of \(NativeConfig.blockSize) × "

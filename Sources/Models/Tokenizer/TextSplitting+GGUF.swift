@@ -14,12 +14,7 @@ extension TextSplitting {
       #"\p{N}"#,
     ],
     "deepseek-coder": ["[\r\n]", #"\s?\p{L}+"#, #"\s?\p{P}+"#, eastAsian, #"\p{N}"#],
-    "deepseek-v3": [
-      #"\p{N}{1,3}"#, #"[\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+"#,
-      ##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+"##
-        + #"|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+"#
-        + #"|\s+(?!\S)|\s+"#,
-    ],
+    "deepseek-v3": deepSeekV3, "joyai-llm": deepSeekV3,
     "gpt-2": [gpt2],
     "glm4": [
       contraction + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"#
@@ -46,6 +41,12 @@ extension TextSplitting {
   private static let kimiUpper = #"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"#
   private static let kimiLower = #"[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"#
   private static let kimiContraction = contraction + "?"
+  private static let deepSeekV3 = [
+    #"\p{N}{1,3}"#, #"[\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+"#,
+    ##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+"##
+      + #"|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+"#
+      + #"|\s+(?!\S)|\s+"#,
+  ]
   private static let contraction = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
   private static let eastAsian = #"[\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+"#
 

@@ -1,0 +1,124 @@
+import Foundation
+import Support
+import Testing
+
+/// Every network of the family in every command and format that its loaders know.
+@Suite struct NetworkTests {
+  static let samples = [
+    "tiny-glm-lite", "tiny-kimi-k25", "tiny-v2", "tiny-v2-lite", "tiny-v5", "tiny-youtu",
+  ]
+  let workspace: Workspace
+  private let tokens: String
+
+  init() throws {
+    workspace = try Workspace()
+    tokens = try workspace.write("tokens.json", "[[1,5,9,200,3,77,14,30,7,8,9,10]]".utf8)
+  }
+
+  private func convert(_ sample: String, _ name: String, _ options: String...) throws
+    -> FathomProcess
+  {
+    try FathomProcess(
+      ["convert", Repository.samples + "/" + sample, workspace.path(name)] + options)
+  }
+
+  private func json(_ path: String) throws -> JSONDocument {
+    try JSONDocument([UInt8](Data(contentsOf: URL(fileURLWithPath: path))))
+  }
+
+  @Test(arguments: samples) func isSound(sample: String) throws {
+    let run = try FathomProcess(
+      ["validate", "--deep", "--format", "json", Repository.samples + "/" + sample])
+    #expect(run.status == 0, "\(run.messages)")
+    let document = try JSONDocument(run.output)
+    #expect(document.list("findings").isEmpty)
+    #expect(try JSONSchema(named: "fathom.validate.1").faults(in: document).isEmpty)
+    #expect(document.integer("unchecked") == (sample == "tiny-kimi-k25" ? 23 : nil))
+  }
+
+  /// Weights that are stored in BF16 are the same in every format; Kimi's codes are rounded once.
+  @Test(
+    arguments: samples,
+    [
+      ["gguf", "f32"], ["gguf", "bf16"], ["mlx", "bf16"], ["hf", "bf16"], ["hf", "f32"],
+      ["deepseek", "bf16"],
+    ])
+  func isTheSameInEveryFormat(sample: String, format: [String]) throws {
+    guard format[0] != "deepseek" || sample != "tiny-youtu" else { return }
+    let name = format[0] == "gguf" ? "model.gguf" : "model"
+    let run = try convert(sample, name, "--to", format[0], "--quant", format[1])
+    #expect(run.status == 0, "\(run.messages)")
+    let check = try FathomProcess("validate", "--deep", workspace.path(name))
+    #expect(check.status == 0, "\(check.messages) \(check.output)")
+    // DeepSeek's shards cannot say that norms have another ε; the plan says that it is lost.
+    let limit =
+      format[0] == "deepseek" ? "1e-3" : sample == "tiny-kimi-k25" ? "1e-4" : "1e-9"
+    let verdict = try FathomProcess(
+      "verify", Repository.samples + "/" + sample, workspace.path(name), "--tokens", tokens,
+      "--max-kl", limit)
+    #expect(verdict.status == 0, "\(verdict.messages)")
+  }
+
+  @Test(arguments: samples) func comesBackFromGGUFAsTheSameNetwork(sample: String) throws {
+    #expect(try convert(sample, "model.gguf", "--to", "gguf", "--quant", "f32").status == 0)
+    let run = try FathomProcess(
+      "convert", workspace.path("model.gguf"), workspace.path("back"), "--to", "hf")
+    #expect(run.status == 0, "\(run.messages)")
+    let config = try json(workspace.path("back/config.json"))
+    let expected = [
+      "tiny-glm-lite": "glm4_moe_lite", "tiny-kimi-k25": "deepseek_v3", "tiny-v2": "deepseek_v2",
+      "tiny-v2-lite": "deepseek_v2", "tiny-v5": "deepseek_v3", "tiny-youtu": "youtu",
+    ]
+    // The splitter of the sample's tokenizer is DeepSeek-V3's, which no GLM and no Kimi has.
+    let found = config.string("model_type")
+    #expect(
+      found == expected[sample] || sample == "tiny-glm-lite" && found == "deepseek_v3",
+      "\(sample): \(found ?? "none")")
+    let verdict = try FathomProcess(
+      "verify", Repository.samples + "/" + sample, workspace.path("back"), "--tokens", tokens,
+      "--max-kl", "1e-9")
+    #expect(verdict.status == 0, "\(verdict.messages)")
+  }
+
+  @Test func visionIsCarriedOrSaidToBeLeftOut() throws {
+    #expect(try convert("tiny-kimi-k25", "hf", "--to", "hf", "--quant", "bf16").status == 0)
+    let kept = try FathomProcess("inspect", workspace.path("hf"), "--tensors", "vision_tower.*")
+    #expect(kept.output.contains("vision_tower.encoder.final_layernorm.weight"))
+    let names = try FathomProcess("inspect", workspace.path("hf"), "--tensors", "*lm_head*")
+    #expect(names.output.contains("language_model.lm_head.weight"))
+    #expect(try json(workspace.path("hf/config.json")).string("model_type") == "kimi_k25")
+    for (target, name) in [("gguf", "m.gguf"), ("mlx", "m")] {
+      let plan = try convert(
+        "tiny-kimi-k25", name, "--to", target, "--quant", "bf16", "--dry-run", "--format", "json")
+      let dropped = try JSONDocument(plan.output).list("dropped")
+      #expect(dropped.count { $0.string("reason")?.hasPrefix("another part") == true } == 23)
+    }
+  }
+
+  @Test func aLoaderThatComputesAnotherNetworkIsNamed() throws {
+    func warnings(_ sample: String, _ options: String...) throws -> String {
+      try FathomProcess(
+        ["convert", Repository.samples + "/" + sample, workspace.path("x"), "--dry-run"] + options
+      ).messages
+    }
+    #expect(try warnings("tiny-v2", "--to", "gguf", "--quant", "f32").contains("ranks groups"))
+    #expect(
+      try !warnings("tiny-v2-lite", "--to", "gguf", "--quant", "f32").contains("ranks groups"))
+    #expect(
+      try warnings("tiny-glm-lite", "--to", "mlx", "--quant", "bf16").contains("rms_norm_eps"))
+    let refused = try convert("tiny-youtu", "d", "--to", "deepseek")
+    #expect(refused.status == 64)
+    #expect(refused.messages.contains("dense layers alone"))
+  }
+
+  /// mlx-lm reads `rope_theta` and `rope_scaling`; transformers 5 writes neither.
+  @Test func mlxGetsTheKeysThatItReads() throws {
+    #expect(try convert("tiny-v5", "v5", "--to", "mlx", "--quant", "bf16").status == 0)
+    let config = try json(workspace.path("v5/config.json"))
+    #expect(config.number("rope_theta") != nil)
+    #expect(config.string("rope_scaling", "type") == "yarn")
+    #expect(config.number("rope_scaling", "mscale_all_dim") == 0.707)
+    #expect(try convert("tiny-youtu", "y", "--to", "mlx", "--quant", "bf16").status == 0)
+    #expect(try json(workspace.path("y/config.json")).string("model_type") == "youtu_llm")
+  }
+}
