@@ -1,6 +1,7 @@
 internal import Formats
 internal import Models
 internal import Platform
+internal import Text
 
 /// A folder of DeepSeek's model-parallel shards, read as a checkpoint.
 struct NativeModel {

@@ -2,6 +2,7 @@ internal import Formats
 internal import Models
 internal import Platform
 internal import Tensors
+internal import Text
 
 /// Files of a Hugging Face checkpoint that a source has in another form, and what it does not say.
 struct RebuiltFiles {

@@ -2,6 +2,7 @@ internal import Formats
 internal import Models
 internal import Platform
 internal import Tensors
+internal import Text
 
 /// Decides what a GGUF file holds that is made from a Hugging Face checkpoint: the tensors and
 /// metadata that llama.cpp's converter and quantizer would give one after the other.

@@ -3,6 +3,7 @@ internal import Formats
 internal import Models
 internal import Platform
 internal import Tensors
+internal import Text
 
 /// Decides what an MLX model holds: the tensors that mlx-lm's converter would write.
 struct MLXPlanner {

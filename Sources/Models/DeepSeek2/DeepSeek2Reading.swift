@@ -1,5 +1,6 @@
 public import Platform
 public import Tensors
+internal import Text
 
 /// The `config.json` that the metadata of a `deepseek2` GGUF file amounts to, with notes about what
 /// had to be assumed.

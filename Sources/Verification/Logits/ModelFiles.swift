@@ -4,6 +4,7 @@ public import Formats
 public import Models
 public import Platform
 public import Reference
+public import Text
 
 /// A checkpoint that is to be computed with: its files and what its config says.
 public struct ModelFiles: Sendable {

@@ -1,5 +1,6 @@
 internal import Models
 public import Platform
+internal import Text
 
 /// What a model is run on.
 public enum ModelInput: Sendable {

@@ -1,3 +1,5 @@
+public import Platform
+
 /// What all searches in a text may take together, so that a pattern cannot have a program work for
 /// ever.
 public struct MatchingBudget: Sendable {

@@ -3,7 +3,7 @@ public import Tensors
 
 extension TokenizerFiles {
   /// Keys of special tokens, as llama.cpp spells them; those that are missing have none.
-  static let idKeys = [
+  package static let idKeys = [
     "bos": "bos_token_id", "eos": "eos_token_id", "unk": "unknown_token_id",
     "sep": "seperator_token_id", "pad": "padding_token_id", "mask": "mask_token_id",
   ]
