@@ -1,7 +1,9 @@
 internal import Codecs
+internal import Dialects
 internal import Formats
 internal import Platform
 internal import Tensors
+internal import Weights
 
 /// Puts a tile of an assembled tensor together, some rows at a time, so that values stay in the
 /// processor's cache between decoding and encoding.
@@ -20,9 +22,6 @@ struct AssemblyProducer {
   var isChecked = false
   /// What values are multiplied by; nil for nothing.
   var factor: Float?
-
-  /// Values decoded at a time: 256 KiB as F32, part of the second-level cache of most processors.
-  static let chunk = 1 << 16
 
   private var columns: Int { assembly.columns }
 

@@ -1,3 +1,4 @@
+public import Dialects
 internal import Formats
 public import Platform
 internal import Tensors

@@ -1,5 +1,7 @@
 internal import Codecs
+internal import Dialects
 internal import Tensors
+internal import Weights
 
 /// Rows of plain numbers that are about to be quantized.
 struct QuantizedRows {

@@ -1,9 +1,11 @@
 internal import Codecs
+internal import Dialects
 internal import Formats
 internal import Locks
 internal import Platform
 internal import Synchronization
 internal import Tensors
+internal import Weights
 
 /// Reads and converts tiles. Every tile is a function of the source alone: it may be produced on
 /// any thread, in any order, and again.

@@ -1,6 +1,8 @@
 internal import Codecs
+internal import Dialects
 internal import Formats
 internal import Tensors
+internal import Weights
 
 /// A piece of an output tensor that is read, converted and written in one go.
 ///
@@ -132,7 +134,7 @@ extension PlannedTensor {
 
   /// Bytes of areas beside the values that are quantized: none where those are stored as they are.
   private func reservedBytes(_ quantization: Quantization) -> Int {
-    plainType == type(quantization) ? 0 : areas * AssemblyProducer.chunk * 4
+    plainType == type(quantization) ? 0 : areas * AssemblyReader.chunk * 4
   }
 
   /// Elements of a row where its columns are weighed, so that it is quantized in one go; else 0.
@@ -144,7 +146,7 @@ extension PlannedTensor {
   /// Where columns are weighed it holds a row at least: its mean square enters into each block.
   func areaBytes(scratchBytes: Int) -> Int {
     let most = scratchBytes / areas / 1024 * 1024
-    return min(max(AssemblyProducer.chunk, (weighedRow + 255) / 256 * 256) * 4, most)
+    return min(max(AssemblyReader.chunk, (weighedRow + 255) / 256 * 256) * 4, most)
   }
 
   private var areas: Int { 2 + assembly.turns }

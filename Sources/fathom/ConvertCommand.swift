@@ -1,9 +1,12 @@
 public import ArgumentParser
-public import Conversion
+internal import Conversion
+internal import Dialects
 internal import Formats
+internal import Inspection
 public import Platform
 internal import Tensors
 internal import Verification
+public import Weights
 
 struct ConvertCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(

@@ -1,9 +1,12 @@
 internal import ArgumentParser
 internal import Conversion
+internal import Dialects
+internal import Inspection
 internal import Models
 internal import Platform
 internal import Tensors
 internal import Verification
+internal import Weights
 
 struct DiffCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(

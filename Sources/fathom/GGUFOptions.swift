@@ -1,5 +1,6 @@
-public import ArgumentParser
-public import Conversion
+package import ArgumentParser
+internal import Conversion
+public import Dialects
 internal import Formats
 internal import Platform
 internal import Tensors

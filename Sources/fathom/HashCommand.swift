@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Formats
+internal import Inspection
 internal import Platform
 internal import Verification
 

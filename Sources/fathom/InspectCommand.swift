@@ -1,9 +1,12 @@
 internal import ArgumentParser
 internal import Conversion
+internal import Dialects
 internal import Formats
+internal import Inspection
 internal import Platform
 internal import Tensors
 internal import Verification
+internal import Weights
 
 struct InspectCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
@@ -59,16 +62,16 @@ struct InspectCommand: ParsableCommand, ModelReading {
   }
 
   /// Whether a pattern is about any tensor, under the file's names or Hugging Face's.
-  private func matches(_ glob: Glob, _ files: ModelFiles) -> Bool {
-    files.inventory.tensors.isEmpty
-      || files.inventory.tensors.contains { glob.matches($0.name.text) }
+  private func matches(_ glob: Glob, _ files: SourceModel) -> Bool {
+    files.checkpoint.inventory.tensors.isEmpty
+      || files.checkpoint.inventory.tensors.contains { glob.matches($0.name.text) }
       || stats && files.weights.all.contains { glob.matches($0.name.text) }
   }
 
   func run() throws {
     let destination = try report.destination(sparing: InputPlaces(models: [model]))
-    let files = try ModelFiles(path: model, threads: threads)
-    let inventory = files.inventory
+    let files = try SourceModel(path: model, threads: threads)
+    let inventory = files.checkpoint.inventory
     let inspection = Inspection(files)
     let glob = tensors.map(Glob.init)
     if let tensors, let glob, !matches(glob, files) {

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Conversion
+internal import Dialects
 internal import Platform
 
 /// What becomes of a conversion that does not come to its end in one run, and of the disk under it.

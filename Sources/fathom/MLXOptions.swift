@@ -1,5 +1,6 @@
 public import ArgumentParser
 internal import Conversion
+internal import Dialects
 public import Models
 
 /// What only MLX models have.

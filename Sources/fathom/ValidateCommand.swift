@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Conversion
 internal import Formats
+internal import Inspection
 internal import Models
 internal import Platform
 internal import Verification

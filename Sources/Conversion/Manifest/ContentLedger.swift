@@ -1,5 +1,7 @@
+internal import Dialects
 internal import Formats
 internal import Platform
+internal import Weights
 
 /// Hashes of the bytes of stored tensors and of the output's, as they become known in a run.
 struct ContentLedger {

@@ -1,3 +1,4 @@
+internal import Dialects
 internal import Formats
 internal import Platform
 

@@ -1,6 +1,8 @@
+internal import Dialects
 internal import Formats
 internal import Platform
 internal import Tensors
+internal import Weights
 
 /// The manifest of an output (schema `fathom.manifest/2`): every byte of its files, what its tensors
 /// were made from and why they have their types. Its last member is the hash of what stands before.

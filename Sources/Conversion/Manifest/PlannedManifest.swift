@@ -1,5 +1,7 @@
+internal import Dialects
 internal import Formats
 internal import Platform
+internal import Weights
 
 /// The manifest that a plan writes.
 struct PlannedManifest: Sendable {

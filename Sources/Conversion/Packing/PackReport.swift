@@ -1,3 +1,4 @@
+internal import Formats
 public import Platform
 
 /// What `pack` made, file by file: the document that it prints, and that lies in a packed folder as
@@ -17,8 +18,6 @@ public struct PackReport: Sendable, Hashable {
     public let isPacked: Bool
   }
 
-  /// Name of the document in a packed folder.
-  public static let fileName: ExactText = "fathom-pack.json"
   /// A document has some 200 bytes for each file.
   static let limit = 16 << 20
 
@@ -59,8 +58,8 @@ public struct PackReport: Sendable, Hashable {
   static func read(
     in folder: InputFolder
   ) throws(Fault) -> [ExactText: (size: Int, hash: BLAKE3Value)]? {
-    guard let bytes = try folder.contents(of: fileName, limit: limit) else { return nil }
-    let path = folder.place(of: fileName)
+    guard let bytes = try folder.contents(of: PackedFile.listName, limit: limit) else { return nil }
+    let path = folder.place(of: PackedFile.listName)
     let document = try JSONValue(parsing: bytes, file: path, limits: .document)
     guard document["schema"] == .string("fathom.pack/1"),
       case .array(let files)? = document["files"]

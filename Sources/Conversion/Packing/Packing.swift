@@ -1,3 +1,4 @@
+internal import Dialects
 internal import Formats
 public import Platform
 internal import Tensors
@@ -39,7 +40,7 @@ extension PackableModel {
       }
       let result = PackReport(files)
       if isFolder {
-        try work.write(PackReport.fileName, Array((result.json.printed() + "\n").text.utf8))
+        try work.write(PackedFile.listName, Array((result.json.printed() + "\n").text.utf8))
       }
       for file in weights { try file.file.requireUnchanged() }
       return result

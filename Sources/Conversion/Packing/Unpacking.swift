@@ -1,3 +1,4 @@
+internal import Dialects
 public import Formats
 public import Platform
 internal import Tensors
@@ -69,7 +70,7 @@ public struct PackedModel: Sendable {
     if isFolder {
       let folder = try InputFolder(path: path)
       let (files, skipped) = try SideFile.list(
-        in: folder, leavingOut: { $0 == PackReport.fileName },
+        in: folder, leavingOut: { $0 == PackedFile.listName },
         requiring: { $0.hasSuffix(".safetensors") || $0.hasSuffix(".gguf") })
       let list = try PackReport.read(in: folder)
       for file in files where list?[file.name] != nil || list == nil {
@@ -77,12 +78,12 @@ public struct PackedModel: Sendable {
       }
       let listed = list.map { Set($0.keys) } ?? Set(files.map(\.name))
       strangers = try Coverage.strangers(
-        in: path, expected: listed.union([PackReport.fileName]))
+        in: path, expected: listed.union([PackedFile.listName]))
       self.list = list
       warnings =
         (list == nil
           ? skipped + [
-            "there is no \(PackReport.fileName): whether all files are there, and those beside the "
+            "there is no \(PackedFile.listName): whether all files are there, and those beside the "
               + "weights are as they were, is not checked"
           ] : [])
         + strangers.unexpected.map { "\($0) was not packed and is not given back" }
@@ -163,7 +164,7 @@ public struct PackedModel: Sendable {
     }
     for name in strangers.unexpected { coverage.add(.unexpected, name) }
     for name in strangers.hidden { coverage.pass(over: name) }
-    if isFolder, list == nil { coverage.pass(over: PackReport.fileName) }
+    if isFolder, list == nil { coverage.pass(over: PackedFile.listName) }
     return coverage
   }
 

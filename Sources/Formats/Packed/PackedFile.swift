@@ -9,6 +9,9 @@ internal import Tensors
 /// the original; `fathom.index` (see `PackedIndex`). `__metadata__` stands first in the header and
 /// says `"fathom.pack": "1"` first, so that the beginning of a file tells.
 public struct PackedFile: Sendable {
+  /// Name of the document that lists the files of a packed folder.
+  public static let listName: ExactText = "fathom-pack.json"
+
   /// The file with the original's bytes in place of its own.
   public let original: InputFile
   /// What it says of the original.

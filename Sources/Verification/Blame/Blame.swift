@@ -1,4 +1,5 @@
 internal import Platform
+internal import Reports
 
 /// What one part of the candidate adds to the difference: the reference with that part alone
 /// exchanged, against the reference as it is.

@@ -1,6 +1,7 @@
 internal import Models
 internal import Platform
 internal import Reference
+internal import Reports
 internal import Tensors
 
 /// Finds what adds most to the difference of two models, from the large to the small: keys of the

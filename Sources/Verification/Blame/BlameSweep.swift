@@ -1,6 +1,7 @@
 internal import Models
 internal import Platform
 internal import Reference
+internal import Reports
 
 /// Two models, one of which lends parts to the other.
 struct BlameModels {

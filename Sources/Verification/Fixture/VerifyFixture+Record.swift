@@ -2,6 +2,7 @@ internal import Formats
 package import Models
 public import Platform
 internal import Reference
+internal import Reports
 
 /// What `fathom verify --record` is asked to do.
 public struct RecordRequest: Sendable {

@@ -1,6 +1,7 @@
 internal import Models
 internal import Platform
 internal import Reference
+internal import Reports
 
 extension VerifyReport {
   /// Compares a candidate with a fixture.

@@ -1,10 +1,11 @@
 public import Codecs
-public import Conversion
+internal import Conversion
 internal import Formats
 public import Models
 public import Platform
 public import Reference
 internal import Tensors
+public import Weights
 
 /// The weights of a model, read from its files when the forward pass asks for them.
 public struct CheckpointWeights: Sendable {

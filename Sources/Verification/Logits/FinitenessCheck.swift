@@ -1,7 +1,9 @@
 internal import Conversion
+internal import Dialects
 internal import Platform
 internal import Reference
 internal import Tensors
+internal import Weights
 
 /// Refuses numbers on the way through a network that are not finite: nothing after them means
 /// anything. The fault names where they came up, and the tensor that they come from.

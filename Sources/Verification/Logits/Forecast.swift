@@ -3,7 +3,9 @@ internal import Conversion
 internal import Formats
 internal import Models
 internal import Platform
+internal import Reports
 internal import Tensors
+internal import Weights
 
 /// How long a forward pass will take, said before a long one starts.
 public struct Forecast: Sendable {

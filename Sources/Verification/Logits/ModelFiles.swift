@@ -1,10 +1,12 @@
 public import Codecs
-public import Conversion
+internal import Conversion
+public import Dialects
 public import Formats
 public import Models
 public import Platform
 public import Reference
 public import Text
+public import Weights
 
 /// A checkpoint that is to be computed with: its files and what its config says.
 public struct ModelFiles: Sendable {

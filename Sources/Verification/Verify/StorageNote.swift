@@ -1,6 +1,8 @@
 internal import Conversion
 internal import Models
+internal import Reports
 internal import Tensors
+internal import Weights
 
 /// What rounding alone may account for: how the candidate stores what the reference stores.
 enum StorageNote {

@@ -1,4 +1,5 @@
 public import Formats
+public import Inspection
 internal import Platform
 public import Tensors
 

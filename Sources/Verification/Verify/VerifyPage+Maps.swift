@@ -1,4 +1,6 @@
+internal import Inspection
 internal import Platform
+internal import Reports
 internal import Tensors
 
 /// What has two dimensions: experts by layer, and types by layer and tensor.

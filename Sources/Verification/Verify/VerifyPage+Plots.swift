@@ -1,3 +1,5 @@
+internal import Reports
+
 /// What is measured at each position and after each layer.
 extension VerifyPage {
   /// Sequences whose borders are drawn at most.

@@ -1,4 +1,5 @@
 internal import Platform
+internal import Reports
 
 extension VerifyReport {
   /// The report as one HTML page.

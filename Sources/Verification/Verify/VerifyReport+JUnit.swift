@@ -1,4 +1,5 @@
 public import Platform
+internal import Reports
 
 extension VerifyReport {
   /// The report in JUnit's XML, which CI servers show as tests: one for each threshold, and one for

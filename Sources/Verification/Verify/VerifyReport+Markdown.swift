@@ -1,4 +1,6 @@
+internal import Inspection
 internal import Platform
+internal import Reports
 internal import Tensors
 
 extension VerifyReport {

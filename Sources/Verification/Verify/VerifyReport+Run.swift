@@ -1,6 +1,7 @@
 internal import Models
 public import Platform
 internal import Reference
+internal import Reports
 internal import Text
 
 /// What `fathom verify` is asked to do.

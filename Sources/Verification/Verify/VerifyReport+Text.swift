@@ -1,4 +1,5 @@
 public import Platform
+internal import Reports
 
 extension VerifyReport {
   /// Layers that the text names; the JSON has all.

@@ -1,3 +1,5 @@
+internal import Reports
+
 /// What `fathom verify` says, as a value that every form of report is made from.
 public struct VerifyReport: Sendable {
   /// The model or fixture that is the measure, as the user named it.
@@ -111,9 +113,4 @@ public struct VerifyReport: Sendable {
       }
     }
   }
-}
-
-extension Double {
-  /// NaN is the worst of all.
-  var badness: Double { isNaN ? .infinity : self }
 }

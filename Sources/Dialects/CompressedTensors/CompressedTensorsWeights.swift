@@ -1,0 +1,162 @@
+package import Codecs
+package import Formats
+package import Models
+package import Platform
+internal import Tensors
+package import Weights
+
+/// Reads a checkpoint in compressed-tensors' formats: codes stand in place of the weights of those
+/// modules that the config names, everything else as in a Hugging Face checkpoint.
+package struct CompressedTensorsWeights {
+  private let inventory: Inventory
+  private let config: ModelConfig
+  private var weights: [SourceWeight] = []
+  private var faults: [ExactText: Fault] = [:]
+  /// What stands beside codes without being a number of theirs.
+  private var companions: [StoredTensor] = []
+  /// Tensors, by their index, that belong to a weight.
+  private var isUsed: [Bool]
+
+  package static func read(
+    _ inventory: Inventory, config: ModelConfig
+  ) throws(Fault) -> SourceWeights {
+    var config = config
+    config.mtpLayers = max(
+      config.mtpLayers,
+      ModelConfig.furtherLayers(
+        after: config.layers, in: inventory.tensors.lazy.map { config.ownName(of: $0.name) }))
+    var reader = CompressedTensorsWeights(inventory, config)
+    for tensor in config.expectedTensors() {
+      if case .compressed(let scheme) = tensor.storage { reader.add(tensor, scheme) }
+    }
+    for tensor in inventory.tensors where !reader.isUsed[tensor.index] { reader.add(tensor) }
+    reader.weights.sort { $0.assembly.first.tensor.index < $1.assembly.first.tensor.index }
+    return try SourceWeights(
+      inventory, reader.weights, faults: reader.faults, companions: reader.companions)
+  }
+
+  private init(_ inventory: Inventory, _ config: ModelConfig) {
+    self.inventory = inventory
+    self.config = config
+    isUsed = [Bool](repeating: false, count: inventory.tensors.count)
+  }
+
+  /// A tensor as it is, unless it is left over from codes that are not there.
+  private mutating func add(_ tensor: StoredTensor) {
+    guard let weight = CompressedTensor.weightName(ofPart: tensor.name) else {
+      weights.append(SourceWeight(config.ownName(of: tensor.name), tensor))
+      return
+    }
+    faults[tensor.name] = fault(
+      tensor, "belongs to no codes", "\(weight) as quantization_config has it",
+      inventory[weight]?.type.rawValue ?? "nothing")
+  }
+
+  /// A weight that should be stored as codes.
+  private mutating func add(_ expected: ExpectedTensor, _ scheme: CompressedScheme) {
+    guard let module = expected.module, let parts = scheme.tensors(of: expected.shape) else {
+      faults[expected.name] = Fault(
+        .malformed, "cannot be stored in groups that do not divide its rows",
+        tensor: expected.name, expected: scheme.description, found: "\(expected.shape)")
+      return
+    }
+    var stored: [CompressedTensor.Role: StoredTensor] = [:]
+    for part in parts {
+      let name = config.storedName(of: "\(module).\(part.name)")
+      guard let tensor = inventory[name] else {
+        // A layer that is not there at all is for the caller to judge.
+        guard part.role != .codes else { return }
+        guard part.role.isNeeded else { continue }
+        faults[expected.name] = Fault(
+          .malformed, "has no \(part.name)", file: stored[.codes].map(path),
+          tensor: expected.name, expected: name.text, found: "nothing")
+        return
+      }
+      isUsed[tensor.index] = true
+      guard tensor.shape == part.shape, part.types.contains(tensor.type) else {
+        faults[expected.name] = fault(
+          tensor, "is not what quantization_config implies",
+          "\(part.shape) of \(part.types.map(\.rawValue).joined(separator: " or "))",
+          "\(tensor.shape) of \(tensor.type.rawValue)")
+        return
+      }
+      stored[part.role] = tensor
+      if !part.role.isNeeded { companions.append(tensor) }
+    }
+    guard let weight = scheme.assembly(of: expected.shape, stored) else {
+      faults[expected.name] = Fault(
+        .malformed, "has rows that do not fill whole words", file: stored[.codes].map(path),
+        tensor: expected.name, expected: scheme.description, found: "\(expected.shape)")
+      return
+    }
+    weights.append(SourceWeight(expected.name, expected.shape, weight))
+  }
+
+  private func path(_ tensor: StoredTensor) -> String { inventory.shards[tensor.shard].file.path }
+
+  private func fault(
+    _ tensor: StoredTensor, _ message: String, _ expected: String, _ found: String
+  ) -> Fault {
+    Fault(
+      .malformed, message, file: path(tensor), tensor: tensor.name, expected: expected,
+      found: found)
+  }
+}
+
+extension CompressedTensor.Role {
+  /// Whether the weight's values depend on it.
+  package var isNeeded: Bool {
+    switch self {
+    case .codes, .scales, .zeroPoints, .globalScale: true
+    case .shape, .inputs: false
+    }
+  }
+}
+
+extension CompressedScheme {
+  /// The arithmetic of groups; nil for codes whose scales form a grid of blocks.
+  package var groups: GroupScheme? {
+    switch (format, geometry, number) {
+    case (.packed, .group(let size), .integer(let bits)):
+      .integers(bits: bits, group: size, symmetric: isSymmetric)
+    case (.packed, _, .integer(let bits)):
+      .integers(bits: bits, group: nil, symmetric: isSymmetric)
+    case (.nvfp4, _, _): .nvfp4
+    case (.mxfp4, _, _): .mxfp4
+    // Codes of E4M3 and powers of two are the same in both.
+    case (.mxfp8, _, _): .mlxMXFP8
+    default: nil
+    }
+  }
+
+  /// A matrix put together from what is stored of it; nil where its rows do not fill whole words.
+  fileprivate func assembly(
+    of shape: Shape, _ stored: [CompressedTensor.Role: StoredTensor]
+  ) -> Assembly? {
+    let (rows, columns) = (shape.dimensions[0], shape.dimensions[1])
+    guard let codes = stored[.codes], let scales = stored[.scales] else { return nil }
+    // Powers of two are bytes in files from before there was a type for them.
+    guard let numbers = scales.type == .u8 ? scales.seen(as: .f8E8M0, scales.shape) : scales else {
+      return nil
+    }
+    if let groups {
+      guard let codes = codes.seen(as: groups.code, shape) else { return nil }
+      return Scaling(
+        numbers, offsets: stored[.zeroPoints], globalScale: stored[.globalScale], scheme: groups,
+        rows: rows, columns: columns
+      ).map { Assembly(codes, scaling: $0) }
+    }
+    let block = block(of: shape)
+    guard
+      let shape = Shape([
+        (rows + block.rows - 1) / block.rows, (columns + block.columns - 1) / block.columns,
+      ]),
+      // One scale for the whole matrix is a vector of one.
+      let grid = numbers.seen(as: numbers.type, shape)
+    else { return nil }
+    return Scaling(
+      grid, block: BlockSize(rows: block.rows, columns: block.columns), rows: rows,
+      columns: columns
+    ).map { Assembly(codes, scaling: $0) }
+  }
+}

@@ -1,0 +1,108 @@
+public import Formats
+public import Models
+public import Platform
+package import Tensors
+
+/// The tensors of DeepSeek's model-parallel shards, each with the pieces of it that the shards hold.
+public struct NativePieces: Sendable {
+  /// A tensor of the network.
+  public struct Tensor: Sendable {
+    /// Its Hugging Face name.
+    public let name: ExactText
+    /// Its name in the shards.
+    public let native: ExactText
+    /// How it is divided.
+    public let division: NativeNames.Division
+    /// Its pieces with the numbers of their shards, in the order of these.
+    public fileprivate(set) var pieces: [(rank: Int, tensor: StoredTensor)] = []
+
+    /// That of the first shard which has one.
+    public var first: StoredTensor { pieces[0].tensor }
+  }
+
+  /// Shards that the model is divided into.
+  public let count: Int
+  /// The tensors, in the order in which they were met.
+  public private(set) var tensors: [Tensor] = []
+  /// Those that the dialect does not name, by their own names and the numbers of their shards.
+  public private(set) var strangers: [(name: ExactText, rank: Int, tensor: StoredTensor)] = []
+  /// Pieces that a shard has twice.
+  public private(set) var duplicates:
+    [(native: ExactText, tensor: StoredTensor, other: StoredTensor)] = []
+  private var indices: [ExactText: Int] = [:]
+
+  /// Sorts the tensors of files.
+  ///
+  /// - Parameters:
+  ///   - stored: tensors, each under the stem of its file and its own name.
+  ///   - files: names of the files by `StoredTensor.shard`, all of one division.
+  public init(_ stored: [StoredTensor], files: [ExactText]) {
+    let shards = files.map { NativeShardName($0) }
+    count = shards.first??.count ?? 1
+    for tensor in stored {
+      guard let shard = shards[tensor.shard],
+        let native = tensor.name.without(prefix: "\(shard.stem)/")
+      else { continue }
+      guard let translation = NativeNames.huggingFace(of: native) else {
+        strangers.append((native, shard.rank, tensor))
+        continue
+      }
+      let index = indices[translation.name] ?? tensors.count
+      if index == tensors.count {
+        indices[translation.name] = index
+        tensors.append(
+          Tensor(name: translation.name, native: native, division: translation.division))
+      }
+      if let other = tensors[index].pieces.first(where: { $0.rank == shard.rank }) {
+        duplicates.append((native, tensor, other.tensor))
+      } else {
+        tensors[index].pieces.append((shard.rank, tensor))
+      }
+    }
+    // Files are met by their names, where 10 comes before 2.
+    for index in tensors.indices { tensors[index].pieces.sort { $0.rank < $1.rank } }
+  }
+
+  /// The tensor of that Hugging Face name; nil where no shard has a piece of it.
+  public subscript(name: ExactText) -> Tensor? { indices[name].map { tensors[$0] } }
+
+  /// MTP layers of which there is something, after so many decoder layers.
+  public func mtpLayers(after layers: Int) -> Int {
+    ModelConfig.furtherLayers(after: layers, in: tensors.lazy.map(\.name))
+  }
+
+  /// The Hugging Face config that a document beside the shards amounts to: DeepSeek's own, or
+  /// Hugging Face's, which may declare MTP layers that DeepSeek's code leaves out.
+  public func config(
+    _ document: JSONValue, file: String
+  ) throws(Fault) -> (json: JSONValue, notes: [String]) {
+    guard !NativeSource.isNative(document) else {
+      let wholes = tensors.map { tensor in
+        NativeSource.Whole(
+          name: tensor.name, type: tensor.first.type, shape: shape(of: tensor))
+      }
+      let source = try NativeSource(document, tensors: wholes, file: file)
+      return (source.json, source.notes)
+    }
+    guard case .object(var object) = document,
+      case .integer(let layers)? = object["num_hidden_layers"], layers >= 0
+    else { return (document, []) }
+    object["num_nextn_predict_layers"] = .integer(mtpLayers(after: layers))
+    return (.object(object), [])
+  }
+
+  /// The shape of a tensor whose pieces are alike; that of its first one where it would be too large.
+  package func shape(of tensor: Tensor) -> Shape {
+    var dimensions = tensor.first.shape.dimensions
+    let side: Int
+    switch tensor.division {
+    case .replicated, .expert: return tensor.first.shape
+    case .rows: side = 0
+    case .columns: side = 1
+    }
+    guard dimensions.indices.contains(side) else { return tensor.first.shape }
+    let (size, overflow) = dimensions[side].multipliedReportingOverflow(by: count)
+    dimensions[side] = size
+    return (overflow ? nil : Shape(dimensions)) ?? tensor.first.shape
+  }
+}

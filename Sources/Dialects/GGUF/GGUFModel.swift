@@ -1,0 +1,40 @@
+public import Formats
+public import Models
+public import Platform
+internal import Tensors
+internal import Weights
+
+/// A GGUF file of this family.
+public struct GGUFModel: Sendable {
+  /// The files as they are.
+  public let files: GGUFFiles
+  /// The typed config that the metadata amounts to.
+  public let config: ModelConfig
+  /// What the metadata does not say and what is assumed instead, a line each.
+  public let notes: [String]
+  /// The files as a checkpoint, with the config in Hugging Face's keys.
+  public let checkpoint: Checkpoint
+
+  /// Opens a file; any split of a set opens the set.
+  ///
+  /// - Throws: what `GGUFFiles` throws; `.malformed` for metadata that is not of this family.
+  public init(path: String) throws(Fault) {
+    files = try GGUFFiles(path: path)
+    let names = Set(files.inventory.tensors.map(\.name))
+    let read = try DeepSeek2Config(files.metadata, names: names, file: path)
+    notes = read.notes
+    guard case .object(var json) = read.json else { preconditionFailure("a config is an object") }
+    if let name = GGUFModel.dataTypeName(of: files.inventory) {
+      json["torch_dtype"] = .string(name)
+    }
+    config = try ModelConfig(json: .object(json), file: path)
+    checkpoint = Checkpoint(
+      folder: files.folder, config: .object(json), inventory: files.inventory)
+  }
+
+  /// What the weights are stored in where they are plain numbers: the table of embeddings tells.
+  private static func dataTypeName(of inventory: Inventory) -> String? {
+    let type = inventory["token_embd.weight"]?.type
+    return WeightStorage.all.first { $0.type == type }?.dataTypeName
+  }
+}

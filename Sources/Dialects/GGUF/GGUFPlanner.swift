@@ -1,0 +1,168 @@
+internal import Formats
+internal import Models
+package import Platform
+internal import Tensors
+internal import Text
+internal import Weights
+
+/// Decides what a GGUF file holds that is made from a Hugging Face checkpoint: the tensors and
+/// metadata that llama.cpp's converter and quantizer would give one after the other.
+package struct GGUFPlanner {
+  private(set) var tensors: [PlannedTensor] = []
+  private(set) var dropped: [DroppedTensor] = []
+  private(set) var warnings: [String] = []
+  /// What of the recipe no tensor heeds.
+  private(set) var unheeded: [String] = []
+  private(set) var metadata = Metadata()
+
+  /// Names of the weights that the file is made of.
+  private var used: Set<ExactText> = []
+  package let source: SourceModel
+  package let recipe: Recipe
+  private let gguf: GGUFRecipe
+  /// What the output holds: the source's config with the MTP layers that are kept.
+  private let target: ModelConfig
+
+  /// What tensors would be in the file that llama-quantize reads.
+  private static let intermediate = ElementType.f32
+
+  /// Checks the source against its config and decides every tensor.
+  ///
+  /// - Throws: `.malformed` with the tensor that is missing or does not fit; `.usage` for a recipe
+  ///   that cannot be followed.
+  package init(_ source: SourceModel, recipe: Recipe, gguf: GGUFRecipe) throws(Fault) {
+    self.source = source
+    self.recipe = recipe
+    self.gguf = try gguf.resolved(for: source.config)
+    guard gguf.fileType != nil else {
+      throw Fault(.usage, "--to gguf needs --quant or --recipe, but for a GGUF file")
+    }
+    guard !gguf.keepsSplit else {
+      throw Fault(.usage, "--keep-split goes with a GGUF file as the source")
+    }
+    guard recipe.mtp != .only else {
+      throw Fault(.usage, "--mtp only goes with --to hf: llama.cpp runs no MTP layers alone")
+    }
+    let present = source.presentMTPLayers()
+    var target = source.config
+    target.mtpLayers = recipe.mtp == .drop ? 0 : present
+    self.target = target
+    try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
+    try decide()
+    noteDropped()
+    try describe()
+    warn()
+  }
+
+  // MARK: Tensors
+
+  private mutating func decide() throws(Fault) {
+    var expected: [(tensor: DialectTensor, assembly: Assembly)] = []
+    for tensor in target.deepSeek2Tensors() {
+      let parts = tensor.sources.compactMap { source.weights[$0]?.assembly }
+      // What must be there was checked; copies of embedding and head need not.
+      guard parts.count == tensor.sources.count else { continue }
+      expected.append((tensor, Assembly.stacked(parts).taking(tensor.form, of: target)))
+      used.formUnion(tensor.sources)
+    }
+    let mix = try TypeMix(
+      gguf,
+      tensors: expected.map { tensor, assembly in
+        TypeMix.Tensor(
+          name: tensor.name, extents: tensor.shape.dimensions.reversed(),
+          // Where every tensor keeps its type, codes that ggml has blocks for keep theirs.
+          type: gguf.fileType == nil ? assembly.blockType ?? Self.intermediate : Self.intermediate)
+      },
+      model: try model(), importance: gguf.importance?.names)
+    let choices = Dictionary(uniqueKeysWithValues: mix.choices.map { ($0.tensor.name, $0) })
+    for (tensor, assembly) in expected {
+      guard let choice = choices[tensor.name] else { continue }
+      guard
+        let entry = OutputLayout.Entry(name: tensor.name, type: choice.type, shape: tensor.shape)
+      else {
+        throw Fault(
+          .usage, "cannot be stored in this type", tensor: tensor.name,
+          expected: "rows of a multiple of \(choice.type.blockElements)",
+          found: "\(tensor.shape) of \(choice.type.rawValue)")
+      }
+      tensors.append(
+        PlannedTensor(
+          entry: entry, assembly: assembly, operation: .convert, reason: choice.reason,
+          importance: try gguf.importance(of: entry)))
+    }
+  }
+
+  /// The counts that the mix looks at, as the metadata will have them.
+  private func model() throws(Fault) -> TypeMix.Model {
+    var metadata = target.deepSeek2Metadata.before
+    let rest = target.deepSeek2Metadata.after
+    for key in rest.keys { metadata[key] = rest[key] }
+    try gguf.requireKinds(metadata)
+    metadata.override(gguf.overrides)
+    return TypeMix.Model(metadata)
+  }
+
+  /// What the source has and the output has not.
+  private mutating func noteDropped() {
+    for weight in source.weights.all where !used.contains(weight.name) {
+      let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= target.storedLayers
+      let reason =
+        source.config.isOther(weight.name)
+        ? "another part of the model: llama.cpp has it in a file of its own (mmproj)"
+        : isMTP && recipe.mtp == .drop
+          ? "--mtp drop leaves MTP layers out" : "llama.cpp has no such tensor"
+      dropped += weight.dropped(reason)
+    }
+  }
+
+  // MARK: Metadata
+
+  private mutating func describe() throws(Fault) {
+    let folder = source.checkpoint.folder
+    let general = GeneralMetadata(
+      folderName: Folder.name(of: Folder.resolved(folder)).text, config: source.checkpoint.config,
+      generation: try TokenizerFiles.json("generation_config.json", in: folder),
+      tensors: tensors.map { ($0.entry.name, $0.entry.shape) })
+    let (before, after) = target.deepSeek2Metadata
+    var sections = [general.metadata, before, after]
+    if let tokenizer = try TokenizerFiles.read(in: folder) {
+      let splitter = tokenizer.splitterName(usually: target.splitter)
+      if splitter == nil {
+        warnings.append(
+          "tokenizer.json splits texts in a way that llama.cpp has no name for: it is told "
+            + "\(target.splitter), and gives some texts other token ids")
+      }
+      sections.append(
+        try tokenizer.ggufMetadata(
+          config: source.checkpoint.config, splitter: splitter ?? target.splitter,
+          vocabSize: target.vocabSize,
+          folder: folder))
+    } else {
+      var none = Metadata()
+      none["tokenizer.ggml.model"] = .string("none")
+      sections.append(none)
+      warnings.append(
+        "there is no tokenizer.json: the output takes and gives token ids, and no text")
+    }
+    for section in sections {
+      for key in section.keys { metadata[key] = section[key] }
+    }
+    let names = tensors.map(\.entry.name)
+    try gguf.requireReadable(metadata, names: names)
+    unheeded = try gguf.unheeded(names)
+    metadata.noteQuantization(
+      as: gguf.fileTypeID ?? 0, overrides: gguf.overrides,
+      importance: gguf.importance?.notes ?? Metadata())
+  }
+
+  private mutating func warn() {
+    if let warning = gguf.importanceWarning(tensors) { warnings.append(warning) }
+    let isMix = gguf.fileType?.isQuantized == true && gguf.base == nil && !gguf.isPure
+    if target.mtpLayers > 0, isMix {
+      warnings.append(
+        "MTP layers count as layers in llama.cpp's mix of types, so that some tensors get other "
+          + "types than with --mtp drop")
+    }
+    warnings += DeepSeek2Limit.all.compactMap { $0.text(target) }
+  }
+}

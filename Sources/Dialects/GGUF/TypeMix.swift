@@ -1,0 +1,250 @@
+public import Platform
+public import Tensors
+
+/// Which type every tensor of a GGUF file gets: exactly as llama-quantize chooses for `deepseek2`.
+///
+/// A pure function of names, shapes, counts and options, known before a weight is read. Fixtures
+/// that `scripts/make_mix_fixtures.py` takes from llama-quantize hold it to its promise.
+public struct TypeMix: Sendable {
+  /// The type chosen for a tensor.
+  public struct Choice: Sendable, Hashable {
+    /// The tensor.
+    public let tensor: Tensor
+    /// Its type in the output; equal to the type before where it is copied.
+    public let type: ElementType
+    /// Why, in one phrase.
+    public let reason: String
+  }
+
+  /// A choice per tensor, in the order in which llama-quantize writes them.
+  public let choices: [Choice]
+
+  /// Chooses as llama-quantize does.
+  ///
+  /// With a recipe's `base` in place of a mix it chooses by rules alone: the first that matches, or
+  /// the base. Tensors that llama-quantize never quantizes stay then too, and rows that a type's
+  /// blocks do not divide fall back; otherwise nothing is added to what the rules say.
+  ///
+  /// With `keepsSplit` tensors stay in the order that they have, which is the order of counting
+  /// too, instead of the order of layers and names.
+  ///
+  /// - Parameter importance: names of the tensors that an importance matrix speaks of; nil without
+  ///   one, which is not the same as one without names.
+  /// - Throws: `.usage` for what llama-quantize refuses: quantized sources that would be converted
+  ///   without `allowsRequantizing`, types that need importance where there is none, and types
+  ///   asked for by name whose blocks do not divide a row; `.malformed` for a source type that
+  ///   cannot be converted and names without a layer of the model.
+  public init(
+    _ recipe: GGUFRecipe, tensors: [Tensor], model: Model, importance: Set<ExactText>? = nil
+  ) throws(Fault) {
+    let order =
+      recipe.keepsSplit ? tensors : tensors.sorted { TypeMix.precedes($0.name, $1.name) }
+    guard let file = recipe.fileType else {
+      choices = order.map { Choice(tensor: $0, type: $0.type, reason: "kept as it is") }
+      return
+    }
+    var chooser = try Chooser(
+      recipe: recipe, file: file, tensors: tensors, model: model, importance: importance)
+    choices = try chooser.choices(order)
+  }
+
+  /// Whether llama-quantize writes `one` before `other`: by layer, those without one first, then by
+  /// name.
+  public static func precedes(_ one: ExactText, _ other: ExactText) -> Bool {
+    let layers = (layer(of: one) ?? -1, layer(of: other) ?? -1)
+    return layers.0 == layers.1
+      ? one < other : layers.0 < layers.1
+  }
+
+  /// The number in `blk.7.attn_norm.weight`.
+  package static func layer(of name: ExactText) -> Int? {
+    guard let rest = name.without(prefix: "blk.") else { return nil }
+    return Int(String(Substring(rest.utf8.prefix { (0x30...0x39).contains($0) })))
+  }
+}
+
+/// Chooses the types of one file; counts while it goes.
+private struct Chooser {
+  let recipe: GGUFRecipe
+  let file: GGUFFileType
+  /// Whether llama-quantize's mix applies, rather than the recipe's rules alone.
+  var isMix: Bool { recipe.base == nil }
+  var base: ElementType { recipe.base ?? file.type }
+  let model: TypeMix.Model
+  let importance: Set<ExactText>?
+  let rules: [(rule: TensorTypeRule, matches: (ExactText) -> Bool)]
+  /// Without `output.weight` the embedding table serves as output too.
+  let isTied: Bool
+  let valueCount: Int
+  var counts: [TensorCategory: Int] = [:]
+
+  init(
+    recipe: GGUFRecipe, file: GGUFFileType, tensors: [TypeMix.Tensor], model: TypeMix.Model,
+    importance: Set<ExactText>?
+  ) throws(Fault) {
+    self.recipe = recipe
+    self.file = file
+    self.model = model
+    self.importance = importance
+    var rules: [(rule: TensorTypeRule, matches: (ExactText) -> Bool)] = []
+    for rule in recipe.tensorTypes { rules.append((rule, try rule.matcher())) }
+    self.rules = rules
+    let categories = tensors.map { TensorCategory(name: $0.name) }
+    isTied = !categories.contains(.output)
+    valueCount = categories.count { $0 == .attentionValue }
+  }
+
+  mutating func choices(_ tensors: [TypeMix.Tensor]) throws(Fault) -> [TypeMix.Choice] {
+    var choices: [TypeMix.Choice] = []
+    for tensor in tensors {
+      let choice: TypeMix.Choice
+      if let reason = reasonToLeave(tensor) {
+        choice = TypeMix.Choice(tensor: tensor, type: tensor.type, reason: reason)
+      } else {
+        let (type, reason) = try chosen(for: tensor)
+        choice = TypeMix.Choice(tensor: tensor, type: type, reason: reason)
+        try checkImportance(choice)
+      }
+      try checkSource(choice)
+      choices.append(choice)
+    }
+    return choices
+  }
+
+  private func reasonToLeave(_ tensor: TypeMix.Tensor) -> String? {
+    let name = tensor.name
+    if tensor.dimensions < 2 { return "one dimension, never quantized" }
+    if !name.hasSuffix("weight") { return "no weight, never quantized" }
+    if name.contains("_norm.weight") { return "norm, never quantized" }
+    if name.contains("ffn_gate_inp.weight") { return "router of the experts, never quantized" }
+    if recipe.leavesOutput, name == "output.weight" { return "output left as asked" }
+    // Of DeepSeek-V3.2 and V4; their file types are llama-quantize's too.
+    if name.contains("ffn_gate_tid2eid.weight") { return "routing table, never quantized" }
+    let indexer: [ExactText] = ["indexer.k_proj.weight", "indexer.q_proj.weight"]
+    let isIndexer = indexer.contains { name.contains($0) }
+    return isIndexer ? "indexer, never quantized" : nil
+  }
+
+  private mutating func chosen(
+    for tensor: TypeMix.Tensor
+  ) throws(Fault) -> (type: ElementType, reason: String) {
+    let category = TensorCategory(name: tensor.name)
+    let asked: ElementType? =
+      switch category {
+      case .tokenEmbedding: recipe.embeddingType
+      case .output: recipe.outputType
+      default: nil
+      }
+    if let asked {
+      guard tensor.rowLength % asked.blockElements == 0 else {
+        throw Fault(
+          .usage, "has rows that are no whole number of blocks of the type asked for",
+          tensor: tensor.name, expected: "a multiple of \(asked.blockElements)",
+          found: "\(tensor.rowLength) in \(asked.rawValue)")
+      }
+      return (asked, "asked for")
+    }
+    // llama-quantize has no heed of its rules where the file type is a plain number.
+    guard base.isBlock || !isMix else { return (base, "file type") }
+    let wanted: (type: ElementType, reason: String)
+    if let rule = rules.first(where: { $0.matches(tensor.name) })?.rule {
+      wanted = (rule.type, "rule \(rule.text)")
+    } else if isMix, !recipe.isPure {
+      wanted = try mixed(tensor, category)
+    } else {
+      wanted = (base, isMix ? "file type, pure" : "default of the recipe")
+    }
+    return try fitted(wanted, tensor)
+  }
+
+  /// The type by the table of mixes.
+  private mutating func mixed(
+    _ tensor: TypeMix.Tensor, _ category: TensorCategory
+  ) throws(Fault) -> (type: ElementType, reason: String) {
+    var (category, prefix) = (category, "")
+    if isTied, category == .tokenEmbedding {
+      (category, prefix) = (.output, "token_embd serves as ")
+      if let type = recipe.outputType { return (type, prefix + "output, asked for") }
+    }
+    var facts = MixFacts(
+      tensor: tensor, model: model, base: base, hasImportance: importance != nil)
+    // Of an MXFP4 file llama-quantize does not look at layers at all.
+    if file != .mxfp4MoE { (facts.index, facts.count) = try place(of: tensor, category) }
+    guard let rule = MixRule.table.first(where: { $0.applies(to: file, category, facts) }) else {
+      return (base, "file type")
+    }
+    return (rule.type, rule.category == nil ? rule.reason : prefix + rule.reason)
+  }
+
+  /// Where a tensor stands among those of its category, and how many there are.
+  ///
+  /// In the feed-forward parts of a model with experts that is its layer; otherwise the tensors are
+  /// counted, and those that a rule has taken do not count.
+  private mutating func place(
+    of tensor: TypeMix.Tensor, _ category: TensorCategory
+  ) throws(Fault) -> (index: Int, count: Int) {
+    let counted = counts[category, default: 0]
+    counts[category] = counted + 1
+    switch category {
+    case .attentionValue: return (counted, valueCount)
+    case .feedForwardUp, .feedForwardGate, .feedForwardDown: break
+    default: return (0, 0)
+    }
+    guard model.expertCount > 1 else { return (counted, model.blockCount) }
+    let layer = TypeMix.layer(of: tensor.name)
+    guard let layer, layer < model.blockCount else {
+      throw Fault(
+        .malformed, "is of no layer of the model", tensor: tensor.name,
+        expected: "a layer below \(model.blockCount)")
+    }
+    return (layer, model.blockCount)
+  }
+
+  /// The type, or its fallback where its blocks do not divide a row.
+  private func fitted(
+    _ wanted: (type: ElementType, reason: String), _ tensor: TypeMix.Tensor
+  ) throws(Fault) -> (type: ElementType, reason: String) {
+    let (row, block) = (tensor.rowLength, wanted.type.blockElements)
+    guard row % block != 0 else { return wanted }
+    guard let next = MixRule.fallbacks[wanted.type] ?? (block <= 32 ? wanted.type : nil) else {
+      throw Fault(
+        .usage, "has rows that are no whole number of blocks, and the type has no fallback",
+        tensor: tensor.name, expected: "a multiple of \(block)",
+        found: "\(row) in \(wanted.type.rawValue)")
+    }
+    let type = row % next.blockElements == 0 ? next : .f16
+    return (
+      type,
+      wanted.reason + "; \(wanted.type.rawValue) falls back, row \(row) not divisible by \(block)"
+    )
+  }
+
+  /// Q2_K without importance is refused in a Q2_K_S file, but not in others.
+  private func checkImportance(_ choice: TypeMix.Choice) throws(Fault) {
+    let name = choice.tensor.name
+    guard isMix, file == .q2KS, choice.type == .q2K, name != "output.weight",
+      name != "token_embd.weight"
+    else { return }
+    if let importance, importance.contains(name) || choice.type == choice.tensor.type { return }
+    throw Fault(
+      .usage, "needs an importance matrix in a Q2_K_S file", tensor: name,
+      expected: "an importance matrix with an entry for it",
+      found: importance == nil ? "none" : "one without an entry for it")
+  }
+
+  private func checkSource(_ choice: TypeMix.Choice) throws(Fault) {
+    let (tensor, type) = (choice.tensor, choice.tensor.type)
+    guard choice.type != type else { return }
+    if type.isBlock {
+      guard recipe.allowsRequantizing else {
+        throw Fault(
+          .usage, "is quantized already", tensor: tensor.name,
+          expected: "--allow-requantize, or F32, F16 or BF16", found: type.rawValue)
+      }
+    } else if ![ElementType.f32, .f16, .bf16].contains(type) {
+      throw Fault(
+        .malformed, "is of a type that cannot be converted", tensor: tensor.name,
+        expected: "F32, F16, BF16 or a block type", found: type.rawValue)
+    }
+  }
+}

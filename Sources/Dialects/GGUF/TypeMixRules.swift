@@ -1,0 +1,174 @@
+package import Platform
+package import Tensors
+
+/// The parts that llama-quantize tells apart by name; `attn_k_b` and `attn_v_b` are `other`.
+package enum TensorCategory: CaseIterable {
+  case output, tokenEmbedding, attentionValue, attentionKey, attentionOutput
+  case feedForwardUp, feedForwardGate, feedForwardDown, other
+
+  package init(name: ExactText) {
+    self =
+      switch name {
+      case "output.weight": .output
+      case "token_embd.weight": .tokenEmbedding
+      default: TensorCategory.parts.first { name.contains($0.part) }?.category ?? .other
+      }
+  }
+
+  /// The first part that a name contains decides.
+  private static let parts: [(part: ExactText, category: TensorCategory)] = [
+    ("attn_kv_b.weight", .attentionValue), ("attn_v.weight", .attentionValue),
+    ("attn_k.weight", .attentionKey), ("attn_output.weight", .attentionOutput),
+    ("ffn_up", .feedForwardUp), ("ffn_gate", .feedForwardGate), ("ffn_down", .feedForwardDown),
+  ]
+
+  /// As it is called in reasons.
+  package var phrase: String {
+    switch self {
+    case .output: "output"
+    case .tokenEmbedding: "token_embd"
+    case .attentionValue: "attn_kv_b"
+    case .attentionKey: "attn_k"
+    case .attentionOutput: "attn_output"
+    case .feedForwardUp: "ffn_up"
+    case .feedForwardGate: "ffn_gate"
+    case .feedForwardDown: "ffn_down"
+    case .other: "any other"
+    }
+  }
+}
+
+/// What a rule may look at beside file type and category.
+package struct MixFacts {
+  package var tensor: TypeMix.Tensor
+  package var model: TypeMix.Model
+  package var base: ElementType
+  /// The layer, or how many tensors of the category came before, and of how many.
+  package var index = 0
+  package var count = 0
+  package var hasImportance: Bool
+
+  /// Whether a layer is in the first or last eighth, or each third one between.
+  package var getsMoreBits: Bool {
+    index < count / 8 || index >= 7 * count / 8 || (index - count / 8) % 3 == 2
+  }
+}
+
+/// A condition of a rule.
+package enum MixCondition {
+  case firstPart(Int)
+  case first(Int)
+  case moreBits
+  case sharedKeys
+  case eightExperts
+  case otherExperts
+  case importance(Bool)
+  case stack
+  case baseIsNot(ElementType)
+
+  package func holds(_ facts: MixFacts) -> Bool {
+    switch self {
+    case .firstPart(let part): facts.index < facts.count / part
+    case .first(let number): facts.index < number
+    case .moreBits: facts.getsMoreBits
+    case .sharedKeys: facts.model.headsPerKey >= 4
+    case .eightExperts: facts.model.expertCount == 8
+    case .otherExperts: facts.model.expertCount != 8
+    case .importance(let wanted): facts.hasImportance == wanted
+    case .stack: facts.tensor.isStack
+    case .baseIsNot(let type): facts.base != type
+    }
+  }
+
+  /// Nil where it says nothing that a reader wants to know.
+  package var phrase: String? {
+    switch self {
+    case .firstPart(let part): "layer in the first \(part == 8 ? "eighth" : "sixteenth")"
+    case .first(let number): "among the first \(number)"
+    case .moreBits: "layer among those with more bits"
+    case .sharedKeys: "four heads or more share a key"
+    case .eightExperts: "eight experts"
+    case .otherExperts, .baseIsNot: nil
+    case .importance(let present): present ? "with importance" : "without importance"
+    case .stack: "a stack of matrices"
+    }
+  }
+}
+
+/// A row of the table of mixes: the type of a category in some file types under some conditions.
+package struct MixRule {
+  /// Nil for every file type that is quantized.
+  package let files: Set<GGUFFileType>?
+  /// Nil for every category.
+  package let category: TensorCategory?
+  package let conditions: [MixCondition]
+  package let type: ElementType
+
+  package init(
+    _ files: Set<GGUFFileType>?, _ category: TensorCategory?, _ type: ElementType,
+    when conditions: [MixCondition] = []
+  ) {
+    self.files = files
+    self.category = category
+    self.conditions = conditions
+    self.type = type
+  }
+
+  package func applies(to file: GGUFFileType, _ category: TensorCategory, _ facts: MixFacts) -> Bool
+  {
+    (files?.contains(file) ?? true) && (self.category ?? category) == category
+      && conditions.allSatisfy { $0.holds(facts) }
+  }
+
+  package var reason: String {
+    let phrases = ([category?.phrase] + conditions.map(\.phrase)).compactMap { $0 }
+    return phrases.isEmpty ? "every other tensor" : phrases.joined(separator: ", ")
+  }
+
+  /// The first row that applies decides; without one a tensor has the file type's own type.
+  package static let table: [MixRule] = [
+    MixRule([.mxfp4MoE], .output, .q80),
+    MixRule(nil, .output, .q6K, when: [.baseIsNot(.q80)]),
+    MixRule([.mxfp4MoE], nil, .mxfp4, when: [.stack]),
+    MixRule([.mxfp4MoE], nil, .q80),
+
+    MixRule([.tq10, .tq20], .tokenEmbedding, .q4K),
+
+    MixRule(nil, .attentionValue, .q80, when: [.eightExperts]),
+    MixRule([.q2K, .q2KS], .attentionValue, .q4K, when: [.sharedKeys]),
+    MixRule([.q2K], .attentionValue, .q3K),
+    MixRule([.q3KM], .attentionValue, .q5K, when: [.first(2)]),
+    MixRule([.q3KM], .attentionValue, .q4K),
+    MixRule([.q3KL], .attentionValue, .q5K),
+    MixRule([.iq4NL, .iq4XS], .attentionValue, .q5K, when: [.sharedKeys]),
+    MixRule([.q4KM, .q5KM], .attentionValue, .q6K, when: [.moreBits]),
+    MixRule([.q4KS], .attentionValue, .q5K, when: [.first(4)]),
+
+    MixRule(nil, .attentionKey, .q80, when: [.eightExperts]),
+
+    MixRule([.q2K], .feedForwardDown, .q3K),
+    MixRule([.q2KS], .feedForwardDown, .q4K, when: [.firstPart(8)]),
+    MixRule([.q3KM], .feedForwardDown, .q5K, when: [.firstPart(16)]),
+    MixRule([.q3KM], .feedForwardDown, .q4K),
+    MixRule([.q3KL], .feedForwardDown, .q5K),
+    MixRule([.q4KM, .q5KM], .feedForwardDown, .q6K, when: [.moreBits]),
+    MixRule([.q4KS], .feedForwardDown, .q5K, when: [.firstPart(8)]),
+    MixRule([.iq4NL, .iq4XS], .feedForwardDown, .q5K, when: [.importance(false), .firstPart(8)]),
+    MixRule([.q40], .feedForwardDown, .q41, when: [.importance(true), .firstPart(8)]),
+    MixRule([.q50], .feedForwardDown, .q51, when: [.importance(true), .firstPart(8)]),
+
+    MixRule(
+      [.q2K, .q3KS, .q3KM, .q4KS, .q4KM, .iq4NL, .iq4XS], .attentionOutput, .q5K,
+      when: [.eightExperts]),
+    MixRule([.q2K], .attentionOutput, .q3K),
+    MixRule([.q3KM], .attentionOutput, .q4K),
+    MixRule([.q3KL], .attentionOutput, .q5K, when: [.otherExperts]),
+  ]
+
+  /// What becomes of a type where rows are no whole number of its blocks; F16 where that does not
+  /// fit either. Types of 32 elements go to F16 at once; NVFP4 has no way out.
+  package static let fallbacks: [ElementType: ElementType] = [
+    .iq4XS: .iq4NL, .q2K: .q40, .q3K: .q40, .tq10: .q40, .tq20: .q40, .q4K: .q50, .q5K: .q51,
+    .q6K: .q80,
+  ]
+}

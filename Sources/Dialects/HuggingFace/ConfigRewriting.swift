@@ -1,0 +1,69 @@
+package import Models
+package import Platform
+package import Weights
+
+/// `config.json` of the output: the source's, key by key in its order, with what changes changed.
+package struct ConfigRewriting {
+  /// The source's document.
+  package let source: JSONValue
+  /// What it says.
+  package let config: ModelConfig
+  /// What the output's weights are stored in; nil where nothing changes.
+  package let weights: WeightStorage?
+  /// The output's FP8 blocks, nil for plain weights.
+  package let fp8: ModelConfig.FP8Quantization?
+  /// A `quantization_config` that takes the place of the source's.
+  package var section: JSONValue?
+  /// Whether the MTP layers are left out.
+  package let dropsMTP: Bool
+
+  /// The new document's text.
+  package func text() -> [UInt8] {
+    guard case .object(let object) = source else { preconditionFailure("a config is an object") }
+    // Either level may have the section about storage; a new one stands where loaders look first.
+    let inner = config.section(of: source)["quantization_config"] != nil
+    let changed = config.changing(object) { object, isNetwork in
+      change(
+        &object, isNetwork: isNetwork, hasSection: isNetwork == inner || config.envelope == nil)
+    }
+    return Array((JSONValue.object(changed).text() + "\n").utf8)
+  }
+
+  private func change(_ object: inout JSONObject, isNetwork: Bool, hasSection: Bool) {
+    if let weights {
+      if let fp8, hasSection {
+        // An FP8 source is copied, with its own section.
+        if object["quantization_config"]?["quant_method"] != .string("fp8") {
+          object["quantization_config"] = ConfigRewriting.section(fp8)
+        }
+      } else {
+        object["quantization_config"] = nil
+      }
+      if let name = weights.dataTypeName { setDataType(name, in: &object, isNetwork: isNetwork) }
+    }
+    if let section { object["quantization_config"] = hasSection ? section : nil }
+    if dropsMTP {
+      for key in ModelConfig.mtpKeys where object[key] != nil {
+        object[key] = .integer(0)
+      }
+    }
+  }
+
+  /// transformers wrote `torch_dtype` until 4.55 and `dtype` since: the source's spelling stays.
+  private func setDataType(_ name: String, in object: inout JSONObject, isNetwork: Bool) {
+    let present = ["dtype", "torch_dtype"].filter { object[$0] != nil }
+    let missing = isNetwork ? ["torch_dtype"] : []
+    for key in present.isEmpty ? missing : present { object[key] = .string(name) }
+  }
+
+  /// The section as DeepSeek-V3's and V3.1's configs write it.
+  private static func section(_ fp8: ModelConfig.FP8Quantization) -> JSONValue {
+    var section: JSONObject = [
+      "activation_scheme": .string("dynamic"), "fmt": .string("e4m3"),
+      "quant_method": .string("fp8"),
+    ]
+    if fp8.powerOfTwoScales { section["scale_fmt"] = .string("ue8m0") }
+    section["weight_block_size"] = .array([.integer(fp8.blockRows), .integer(fp8.blockColumns)])
+    return .object(section)
+  }
+}

@@ -1,0 +1,300 @@
+internal import Codecs
+package import Formats
+package import Models
+package import Platform
+package import Tensors
+package import Weights
+
+/// Decides, tensor by tensor, what becomes of a source.
+package struct Planner {
+  package let source: SourceModel
+  package let recipe: Recipe
+  /// What the output's config will say.
+  package let target: ModelConfig
+  /// The `quantization_config` that takes the place of the source's.
+  package let section: JSONValue?
+  /// What the output's config implies, by name, for the MTP layers that are there.
+  private let implied: [ExactText: ExpectedTensor]
+  private(set) var tensors: [PlannedTensor] = []
+  private(set) var dropped: [DroppedTensor] = []
+  private var unexpected: [String] = []
+
+  /// Checks the source against its config and decides every tensor.
+  ///
+  /// - Throws: `.malformed` with the tensor that is missing or does not fit; `.usage` for a recipe
+  ///   that this source cannot follow.
+  package init(_ source: SourceModel, recipe: Recipe) throws(Fault) {
+    self.source = source
+    self.recipe = recipe
+    (target, section) = try Planner.target(of: source, recipe: recipe)
+    let present = source.presentMTPLayers()
+    if recipe.mtp == .only, present == 0 {
+      throw Fault(
+        .malformed, "has no MTP layers", file: source.checkpoint.folder,
+        expected: "tensors of a layer after the first \(source.config.layers)")
+    }
+    var complete = target
+    complete.mtpLayers = max(present, target.mtpLayers)
+    implied = Dictionary(
+      complete.expectedTensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
+    for weight in source.weights.all { try decide(weight) }
+    let written = Set(tensors.map(\.entry.name))
+    dropped += source.weights.companions.filter { !written.contains($0.name) }.map {
+      DroppedTensor(name: $0.name, reason: "tells loaders about codes that are not there now")
+    }
+  }
+
+  /// The source's config with what the recipe changes about storage.
+  private static func target(
+    of source: SourceModel, recipe: Recipe
+  ) throws(Fault) -> (ModelConfig, JSONValue?) {
+    guard case .compressedTensors(let compressed) = recipe.target else {
+      return (try target(of: source.config, recipe: recipe), nil)
+    }
+    return try compressedTarget(of: source, compressed, recipe)
+  }
+
+  /// The source's config with what the recipe changes about storage in a Hugging Face checkpoint.
+  private static func target(
+    of config: ModelConfig, recipe: Recipe
+  ) throws(Fault) -> ModelConfig {
+    var target = config
+    guard let weights = recipe.weights else { return target }
+    target.compressed = nil
+    guard weights.type == .f8E4M3 else {
+      target.fp8 = nil
+      target.dataType = weights.type
+      return target
+    }
+    let block = recipe.blockSize
+    let powerOfTwo = recipe.scaleFormat.map { $0 == .ue8m0 }
+    guard let fp8 = config.fp8 else {
+      let block = block ?? config.compressed?.fp8Block ?? .deepSeek
+      target.fp8 = ModelConfig.FP8Quantization(
+        blockRows: block.rows, blockColumns: block.columns,
+        powerOfTwoScales: powerOfTwo ?? false, excludedModules: [])
+      return target
+    }
+    let sourceBlock = BlockSize(fp8)
+    guard block ?? sourceBlock == sourceBlock,
+      powerOfTwo ?? fp8.powerOfTwoScales == fp8.powerOfTwoScales
+    else {
+      throw Fault(
+        .usage, "is FP8 with other blocks or scales and would be quantized twice",
+        file: "the source", expected: "a conversion to bf16 first")
+    }
+    return target
+  }
+
+  /// Lines about what is carried along or does not agree with the config.
+  package var warnings: [String] {
+    var warnings: [String] = []
+    if !unexpected.isEmpty {
+      let names = unexpected.prefix(3).joined(separator: ", ")
+      warnings.append(
+        "\(unexpected.count) tensors that the config does not imply are carried along: \(names)"
+          + (unexpected.count > 3 ? ", …" : ""))
+    }
+    let present = source.presentMTPLayers()
+    if present != source.config.mtpLayers, recipe.mtp != .drop {
+      warnings.append(
+        "config.json declares \(source.config.mtpLayers) MTP layers and \(present) are there")
+    }
+    if recipe.mtp == .only {
+      warnings.append("the output holds the MTP layers alone: no loader can run it by itself")
+    }
+    if recipe.weights?.type == .f16 {
+      warnings.append("F16 ends at 65504: larger weights become infinite")
+    }
+    return warnings + compressedWarnings + source.notes + source.skippedFiles
+  }
+
+  private mutating func decide(_ weight: SourceWeight) throws(Fault) {
+    let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= source.config.layers
+    if recipe.mtp != .keep, isMTP != (recipe.mtp == .only) {
+      dropped += weight.dropped(
+        isMTP ? "--mtp drop leaves MTP layers out" : "--mtp only keeps MTP layers alone")
+      return
+    }
+    let expected = implied[weight.name]
+    let isOther = source.config.isOther(weight.name)
+    if expected == nil, !isOther { unexpected.append(weight.name.text) }
+    if isOther { return try add(weight, weight.type, "another part of the model: kept as it is") }
+    if case .compressedTensors = recipe.target { return try decideCompressed(weight, expected) }
+    guard let weights = recipe.weights else { return try keep(weight, expected) }
+    if expected?.storage == .float32 {
+      // The bias is added to sigmoids before the top experts are chosen; rounded to 8 bits of
+      // mantissa it would send tokens elsewhere. transformers and DeepSeek keep it in F32 too.
+      return try add(weight, .f32, "decides routing: always F32")
+    }
+    if weights.type == .f8E4M3 { return try decideFP8(weight, expected) }
+    if weight.isCode {
+      return try add(weight, weights.type, decoding(weight))
+    }
+    guard expected != nil else {
+      return try add(weight, weight.type, "not implied by the config: carried along")
+    }
+    try add(
+      weight, weights.type,
+      weight.type == weights.type && weight.assembly.single != nil
+        ? "has the type already"
+        : weight.arrangement ?? "asked for by --quant \(weights.name)")
+  }
+
+  /// Decides what stays in the type that it has.
+  private mutating func keep(
+    _ weight: SourceWeight, _ expected: ExpectedTensor?
+  ) throws(Fault) {
+    if try carryFP8(weight, "kept as it is", "kept as they are") { return }
+    guard !weight.isCode else {
+      throw Fault(
+        .usage, "is quantized in a way that Hugging Face checkpoints do not know",
+        file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name,
+        expected: "--quant bf16, f16, f32 or fp8", found: weight.type.rawValue)
+    }
+    // GGUF files have vectors in F32 whatever their type; Hugging Face's have one type for all that
+    // is not quantized.
+    if source.format == .gguf, expected?.storage == .plain, let type = source.config.dataType {
+      return try add(
+        weight, type, weight.type == type ? weight.kept : "has the type of the other weights")
+    }
+    try add(weight, weight.type, weight.kept)
+  }
+
+  /// The type of what is not quantized in an output that is: its own, but that GGUF files have
+  /// vectors in F32 whatever their type, where Hugging Face's have one type for all of it.
+  package func plainType(of weight: SourceWeight) -> ElementType {
+    weight.isCode || source.format == .gguf ? source.config.dataType ?? .bf16 : weight.type
+  }
+
+  /// Decides what an FP8 checkpoint holds.
+  private mutating func decideFP8(
+    _ weight: SourceWeight, _ expected: ExpectedTensor?
+  ) throws(Fault) {
+    let reason = weight.assembly.first.scaling == nil ? "FP8 without scales" : "FP8 already"
+    if try carryFP8(weight, reason, "scales of an FP8 weight that is copied") { return }
+    guard let expected, expected.storage == .fp8 else {
+      return try add(
+        weight, plainType(of: weight),
+        expected.map { "\($0.part.rawValue): not stored in FP8 by DeepSeek-V3" }
+          ?? "not implied by the config: carried along")
+    }
+    guard let fp8 = target.fp8, let grid = fp8.scaleShape(of: weight.shape) else {
+      preconditionFailure("FP8 matrices are implied by a section of the config")
+    }
+    let block = BlockSize(fp8)
+    let powerOfTwo = fp8.powerOfTwoScales
+    let quantization = Quantization(.blocks(block, powerOfTwo ? .powerOfTwo : .f32))
+    try add(
+      weight, .f8E4M3, "\(expected.part.rawValue): a linear layer that DeepSeek-V3 stores in FP8",
+      operation: .quantize(quantization, .codes))
+    try add(
+      weight, .f32,
+      "one per \(block.rows)×\(block.columns) block" + (powerOfTwo ? ", powers of two" : ""),
+      operation: .quantize(quantization, .scales),
+      name: ExpectedTensor.scaleName(for: weight.name), shape: grid)
+  }
+
+  /// Copies codes of FP8, with their scales where there are any.
+  ///
+  /// - Returns: whether the weight is such.
+  private mutating func carryFP8(
+    _ weight: SourceWeight, _ reason: String, _ scaleReason: String
+  ) throws(Fault) -> Bool {
+    let assembly = weight.assembly
+    guard assembly.allLeaves({ tensor, _ in tensor.type == .f8E4M3 }) else { return false }
+    guard assembly.first.scaling != nil else {
+      try add(weight, .f8E4M3, reason)
+      return true
+    }
+    guard let block = target.fp8.map({ BlockSize($0) }),
+      let moved = Carrying.parts(of: weight.assembly, as: .blocks(block, .f8E4M3)),
+      var scales = moved.scales,
+      let grid = Shape([scales.assembly.rows, scales.assembly.columns])
+    else { return false }
+    try add(SourceWeight(weight.name, weight.shape, moved.codes.assembly), .f8E4M3, reason)
+    let stored = scales.type
+    let isKept = source.format == .safetensors || stored == .f8E8M0
+    // Other formats have scales in types that loaders of this one do not expect; F32 holds them.
+    if !isKept { scales = scales.converted(to: .f32) }
+    try append(
+      OutputLayout.Entry(
+        name: ExpectedTensor.scaleName(for: weight.name), type: scales.type, shape: grid),
+      scales.assembly, scales.operation, scaleReason, of: weight,
+      isCarried: stored != scales.type)
+    return true
+  }
+
+  /// Why codes become plain numbers.
+  private func decoding(_ weight: SourceWeight) -> String {
+    switch weight.assembly.first.scaling?.kind {
+    case nil: "\(weight.type.rawValue) blocks decoded"
+    case .blocks(let block): "FP8 × scale per \(block.rows)×\(block.columns) block"
+    case .groups(let scheme): "\(scheme) decoded"
+    }
+  }
+
+  /// Adds a tensor of the output.
+  package mutating func append(
+    _ entry: OutputLayout.Entry?, _ assembly: Assembly, _ operation: Operation, _ reason: String,
+    of weight: SourceWeight, isCarried: Bool = false
+  ) throws(Fault) {
+    guard let entry = entry?.renamed(source.config.storedName(of: entry?.name ?? "")) else {
+      throw Fault(
+        .malformed, "becomes too large",
+        file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name)
+    }
+    tensors.append(
+      PlannedTensor(
+        entry: entry, assembly: assembly, operation: operation, reason: reason,
+        isCarried: isCarried))
+  }
+
+  package mutating func add(
+    _ weight: SourceWeight, _ type: ElementType, _ reason: String, operation: Operation? = nil,
+    name: ExactText? = nil, shape: Shape? = nil
+  ) throws(Fault) {
+    try append(
+      OutputLayout.Entry(name: name ?? weight.name, type: type, shape: shape ?? weight.shape),
+      weight.assembly, operation ?? weight.assembly.operation(to: type), reason, of: weight)
+    guard operation == nil, type != .f8E4M3 else { return }
+    for stored in weight.assembly.leaves.flatMap({ $0.scaling?.stored ?? [] }) {
+      dropped.append(
+        DroppedTensor(name: stored.name, reason: "scales, multiplied into their weight"))
+    }
+  }
+}
+
+extension Assembly {
+  /// A copy where a stored tensor stays what it is.
+  package func operation(to type: ElementType) -> Operation {
+    guard let (tensor, scaling) = single else { return .convert }
+    return tensor.type == type && scaling == nil ? .copy : .convert
+  }
+}
+
+extension SourceWeight {
+  /// Why it is put together; nil where it is one stored tensor.
+  fileprivate var arrangement: String? {
+    switch assembly.form {
+    case .stored: nil
+    case .joined: "keys and values joined again"
+    case .stacked, .beside, .slices, .transposedSlices, .columns: "put together again"
+    }
+  }
+
+  /// Why it stays what it is.
+  fileprivate var kept: String { arrangement ?? "kept as it is" }
+
+  /// Whether it is stored in blocks, or as codes with scales beside them.
+  package var isCode: Bool {
+    assembly.leaves.contains { $0.tensor.type.isBlock || $0.scaling != nil }
+  }
+
+  /// What a report says where an output has nothing of it: its name, and those of its scales.
+  package func dropped(_ reason: String) -> [DroppedTensor] {
+    let scales = assembly.leaves.flatMap { $0.scaling?.stored ?? [] }
+    return ([name] + scales.map(\.name)).map { DroppedTensor(name: $0, reason: reason) }
+  }
+}

@@ -1,0 +1,117 @@
+internal import Codecs
+public import Models
+public import Platform
+public import Tensors
+
+/// What the user asked of an MLX model.
+public struct MLXRecipe: Sendable {
+  /// Storage of the weights; nil leaves them as they are, where MLX has a place for them.
+  public var storage: MLXStorage?
+  /// Which loader it is for.
+  public var layout: MLXNames.Layout
+
+  /// mlx-lm's shards.
+  public static let usualShardLimit = 5 << 30
+
+  /// Makes a recipe.
+  public init(_ storage: MLXStorage?, layout: MLXNames.Layout = .mlxLM) {
+    self.storage = storage
+    self.layout = layout
+  }
+}
+
+/// What MLX models store weights in, as a row of the table of `--quant` names.
+public struct MLXStorage: Sendable, Hashable {
+  /// How the numbers are stored.
+  public enum Kind: Sendable, Hashable {
+    /// Plain numbers.
+    case plain(ElementType)
+    /// Groups that share a scale.
+    case groups(MLXSetting)
+  }
+
+  /// The name on the command line.
+  public let name: String
+  /// How the numbers are stored.
+  public let kind: Kind
+
+  /// Columns that share a scale where the user says nothing, as in mlx-lm.
+  package static let usualGroup = 64
+
+  /// All rows, those of the affine mode with the usual groups.
+  public static let all: [MLXStorage] =
+    [("bf16", ElementType.bf16), ("f16", .f16), ("f32", .f32)].map {
+      MLXStorage(name: $0, kind: .plain($1))
+    }
+    + [2, 3, 4, 5, 6, 8].map {
+      MLXStorage(
+        name: "\($0)bit",
+        kind: .groups(MLXSetting(groupSize: usualGroup, bits: $0, mode: .affine)))
+    }
+    + [(32, 4, MLXSetting.Mode.mxfp4), (32, 8, .mxfp8), (16, 4, .nvfp4)].map {
+      MLXStorage(
+        name: $2.rawValue, kind: .groups(MLXSetting(groupSize: $0, bits: $1, mode: $2)))
+    }
+
+  /// The row with that name, in any case, with other groups where the mode has a choice.
+  ///
+  /// - Throws: `.usage` for an unknown name, and for groups that the mode does not have.
+  public init(named name: String, groupSize: Int? = nil) throws(Fault) {
+    guard let row = MLXStorage.all.first(where: { $0.name == name.lowercased() }) else {
+      throw Fault(
+        .usage, "'\(name)' is no type for --to mlx",
+        expected: MLXStorage.all.map(\.name).joined(separator: ", "))
+    }
+    guard let groupSize else {
+      self = row
+      return
+    }
+    guard case .groups(let setting) = row.kind, setting.mode == .affine,
+      GroupScheme.mlxAffine(bits: setting.bits, group: groupSize) != nil
+    else {
+      throw Fault(
+        .usage, "groups of \(groupSize) do not go with \(row.name)",
+        expected: "2bit to 8bit, with groups of 32, 64 or 128")
+    }
+    self.name = row.name
+    kind = .groups(MLXSetting(groupSize: groupSize, bits: setting.bits, mode: .affine))
+  }
+
+  private init(name: String, kind: Kind) {
+    self.name = name
+    self.kind = kind
+  }
+}
+
+extension GroupScheme {
+  /// How MLX computes a setting; nil where it has no such one.
+  package init?(_ setting: MLXSetting) {
+    let scheme: GroupScheme? =
+      switch setting.mode {
+      case .affine: .mlxAffine(bits: setting.bits, group: setting.groupSize)
+      case .mxfp4: .mlxMXFP4
+      case .mxfp8: .mlxMXFP8
+      case .nvfp4: .mlxNVFP4
+      }
+    guard let scheme, scheme.group == setting.groupSize, scheme.code.bits == setting.bits else {
+      return nil
+    }
+    self = scheme
+  }
+
+  /// MLX' own name of the scheme; nil where it is not one of its own.
+  package var mlxSetting: MLXSetting? {
+    guard let group else { return nil }
+    let mode: MLXSetting.Mode? =
+      switch (method, code) {
+      case (.mlxAffine, _): .affine
+      case (.mlxPowerOfTwo, .f4): .mxfp4
+      case (.mlxPowerOfTwo, .f8E4M3): .mxfp8
+      case (.mlxE4M3, .f4): .nvfp4
+      default: nil
+      }
+    guard let mode else { return nil }
+    let setting = MLXSetting(groupSize: group, bits: code.bits, mode: mode)
+    return GroupScheme(setting) == nil ? nil : setting
+  }
+}

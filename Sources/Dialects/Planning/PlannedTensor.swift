@@ -1,0 +1,199 @@
+public import Codecs
+public import Formats
+public import Platform
+public import Tensors
+public import Weights
+
+/// How an output tensor comes about from the values that it is assembled of.
+public enum Operation: Sendable, Hashable {
+  /// The bytes of a stored tensor, never decoded.
+  case copy
+  /// Each value in F32, rounded once; or bytes, where nothing changes but the place.
+  case convert
+  /// Each value times a number, in F32, rounded once: biases that stand for a zero point.
+  case times(Float)
+  /// A part of what quantizing the rows gives. Each can be computed apart, so that every tensor is
+  /// a function of the source alone and can be written in any order.
+  case quantize(Quantization, Part)
+  /// Codes or scales out of ggml's blocks of FP4.
+  case unpack(Part)
+  /// Bytes that follow from the plan alone.
+  case constant([UInt8])
+
+  /// What quantizing gives.
+  public enum Part: Sendable, Hashable {
+    /// A code for each value.
+    case codes
+    /// A scale for each block or group.
+    case scales
+    /// Biases or zero points of groups.
+    case offsets
+    /// The one number that scales are divided by.
+    case globalScale
+  }
+}
+
+/// How rows are quantized.
+public struct Quantization: Sendable, Hashable {
+  /// Whose arithmetic is used.
+  public enum Method: Sendable, Hashable {
+    /// FP8 codes with a scale per block.
+    case blocks(BlockSize, BlockQuantizer.ScaleFormat)
+    /// Groups of adjacent columns.
+    case groups(GroupScheme)
+  }
+
+  /// Whose arithmetic is used.
+  public let method: Method
+  /// The type that values are rounded to before, F32, F16 or BF16; nil for the one that plain
+  /// numbers are stored in, and F32 for everything else.
+  public let type: ElementType?
+  /// The weights whose largest magnitude gives the global scale, where the method has one: those
+  /// that loaders join.
+  public let joined: [Assembly]
+
+  /// Names a method and the type of what is quantized.
+  public init(_ method: Method, of type: ElementType? = nil, joined: [Assembly] = []) {
+    self.method = method
+    self.type = type
+    self.joined = joined
+  }
+}
+
+/// A tensor of the output and where it comes from.
+public struct PlannedTensor: Sendable, Hashable {
+  /// Its name, type, shape and size.
+  public let entry: OutputLayout.Entry
+  /// What it is made from.
+  public let assembly: Assembly
+  /// How it is made.
+  public let operation: Operation
+  /// Why it has its type.
+  public let reason: String
+  /// What its columns weigh when it is quantized; nil where they all weigh the same.
+  public let importance: ImportanceColumns?
+  /// Whether codes, or what belongs to them, are moved without change of any value.
+  public let isCarried: Bool
+
+  /// Names a tensor and where it comes from.
+  package init(
+    entry: OutputLayout.Entry, assembly: Assembly, operation: Operation, reason: String,
+    importance: ImportanceColumns? = nil, isCarried: Bool = false
+  ) {
+    self.entry = entry
+    self.assembly = assembly
+    self.operation = operation
+    self.reason = reason
+    self.importance = importance
+    self.isCarried = isCarried
+  }
+
+  /// The stored tensor that it is made from, the first one of several.
+  public var source: StoredTensor { assembly.first.tensor }
+
+  /// All stored tensors that it is made from.
+  public var sources: [StoredTensor] { assembly.stored }
+
+  /// The word that reports use: what becomes of the values.
+  public var treatment: String {
+    let isCode = assembly.allLeaves { $0.type.isCode || $1 != nil }
+    switch operation {
+    case .copy: return "copied"
+    case .quantize: return isCode ? "requantized" : "quantized"
+    case .times, .unpack: return "carried"
+    case .constant: return "stated"
+    case .convert where isCarried || assembly.packing(into: entry.type) != nil: return "carried"
+    case .convert:
+      if assembly.allLeaves({ $0.type == entry.type && $1 == nil }),
+        assembly.keepsRows || !entry.type.isBlock
+      {
+        return assembly.arrangement == nil ? "copied" : "carried"
+      }
+      switch (isCode, entry.type.isCode) {
+      case (true, true): return "requantized"
+      case (true, false): return "dequantized"
+      case (false, true): return "quantized"
+      case (false, false): return "cast"
+      }
+    }
+  }
+}
+
+extension ElementType {
+  /// Whether its elements are codes of larger numbers: blocks, and what has 8 bits and less.
+  package var isCode: Bool { isBlock || bits <= 8 }
+}
+
+/// A tensor of the source that the output does not have.
+public struct DroppedTensor: Sendable, Hashable {
+  /// Its name.
+  public let name: ExactText
+  /// Why it is left out.
+  public let reason: String
+}
+
+/// A file of the output.
+public struct PlannedFile: Sendable, Hashable {
+  /// What a file is.
+  public enum Kind: String, Sendable, Hashable {
+    /// Tensors.
+    case weights
+    /// Which tensor stands in which file.
+    case index
+    /// The rewritten `config.json`.
+    case config
+    /// A file of the source that is copied: tokenizer, generation settings, licence.
+    case side
+    /// What the output holds and what it was made from.
+    case manifest
+  }
+
+  /// File name in the output folder.
+  public let name: ExactText
+  /// Its exact size.
+  public let byteCount: Int
+  /// What it is.
+  public let kind: Kind
+
+  /// Names a file.
+  package init(name: ExactText, byteCount: Int, kind: Kind) {
+    self.name = name
+    self.byteCount = byteCount
+    self.kind = kind
+  }
+}
+
+/// A file that a plan writes from memory: an index, a config.
+package struct PlannedDocument: Sendable {
+  package let name: ExactText
+  package let kind: PlannedFile.Kind
+  package let bytes: [UInt8]
+}
+
+/// What a target's planner decided: every byte of the output, but for those of the weights.
+package struct PlannedOutput: Sendable {
+  package let tensors: [PlannedTensor]
+  /// Where they go; its entries are those of `tensors`, in the same order.
+  package let layout: OutputLayout
+  /// Files beside them, in the order in which they are written.
+  package var documents: [PlannedDocument] = []
+  /// Files that are copied as they are.
+  package var sideFiles: [SideFile] = []
+  package let dropped: [DroppedTensor]
+  package var warnings: [String]
+  /// What the source says and the output cannot, a line each.
+  package var lost: [String] = []
+  /// What of the recipe no tensor heeds, a line each.
+  package var unheeded: [String] = []
+  /// Whether the files stand in a folder of their own.
+  package var isFolder = true
+  /// Whether weights that are NaN or infinite are refused.
+  package var refusesNonFinite = false
+
+  /// Every file but the manifest, in the order in which they are written.
+  package var files: [PlannedFile] {
+    layout.files.map { PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .weights) }
+      + documents.map { PlannedFile(name: $0.name, byteCount: $0.bytes.count, kind: $0.kind) }
+      + sideFiles.map { PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .side) }
+  }
+}

@@ -1,0 +1,81 @@
+public import Formats
+public import Platform
+internal import Tensors
+public import Weights
+
+/// What the user asked for.
+public struct Recipe: Sendable {
+  /// Which layers the output holds.
+  public enum MTP: String, Sendable, Hashable, CaseIterable {
+    /// All of them.
+    case keep
+    /// The decoder layers, without the multi-token-prediction ones.
+    case drop
+    /// The multi-token-prediction layers alone.
+    case only
+  }
+
+  /// How the scales of FP8 blocks are chosen.
+  public enum ScaleFormat: String, Sendable, Hashable, CaseIterable {
+    /// amax / 448 in F32.
+    case f32
+    /// The power of two above it, stored in F32 as DeepSeek-V3.1 does.
+    case ue8m0
+  }
+
+  /// Formats that can be written, each with what is its own.
+  public enum Target: Sendable {
+    /// A Hugging Face checkpoint.
+    case huggingFace
+    /// A GGUF file for llama.cpp.
+    case gguf(GGUFRecipe)
+    /// So many model-parallel shards for DeepSeek's own code.
+    case deepSeek(shards: Int)
+    /// A folder for mlx-lm or mlx-swift-lm.
+    case mlx(MLXRecipe)
+    /// A folder in compressed-tensors' formats; nil where every weight keeps the one that it has.
+    case compressedTensors(CompressedRecipe?)
+  }
+
+  /// The format.
+  public var target: Target
+  /// Name of the output; splits of a GGUF file are named after it.
+  public var outputName: ExactText
+  /// Storage of the weights of a Hugging Face checkpoint; nil leaves every tensor in the type that
+  /// it has.
+  public var weights: WeightStorage?
+  /// Which layers are kept.
+  public var mtp: MTP
+  /// Most bytes of tensors in one file; nil for the format's usual ones.
+  public var shardLimit: Int?
+  /// Rows and columns of an FP8 block; nil for DeepSeek's 128 × 128, or what the source has.
+  public var blockSize: BlockSize?
+  /// Scales of FP8 blocks; nil for F32, or what the source has.
+  public var scaleFormat: ScaleFormat?
+  /// Whether a manifest is written beside the output.
+  public var writesManifest = true
+  /// Whether the files of weights say what they were made from.
+  public var embedsProvenance = false
+  /// The source's hashes for them to say, which stand before the weights and so are taken before;
+  /// nil for stand-ins, which give a plan of the same size.
+  public var sourceHashes: ContentHashes?
+
+  /// Most bytes of tensors in one file of a Hugging Face checkpoint where the user says nothing:
+  /// what Hugging Face's own writers put into one.
+  public static let usualShardLimit = 5_000_000_000
+
+  /// Makes a recipe.
+  public init(
+    target: Target = .huggingFace, outputName: ExactText = "model", weights: WeightStorage? = nil,
+    mtp: MTP = .keep, shardLimit: Int? = nil, blockSize: BlockSize? = nil,
+    scaleFormat: ScaleFormat? = nil
+  ) {
+    self.target = target
+    self.outputName = outputName
+    self.weights = weights
+    self.mtp = mtp
+    self.shardLimit = shardLimit
+    self.blockSize = blockSize
+    self.scaleFormat = scaleFormat
+  }
+}

@@ -1,0 +1,75 @@
+internal import Formats
+internal import Models
+package import Platform
+internal import Tensors
+internal import Weights
+
+/// Refuses a source that cannot be converted before one weight is read. It stops at the first
+/// fault; `fathom validate` lists them all.
+package struct SourceCheck {
+  package let source: SourceModel
+  package let mtp: Recipe.MTP
+  package let presentMTPLayers: Int
+
+  private static let hint = "fathom validate lists everything that is wrong"
+
+  /// Throws `.malformed` for the first weight that is missing or is not what the config implies.
+  package func run() throws(Fault) {
+    var config = source.config
+    config.mtpLayers = max(presentMTPLayers, config.mtpLayers)
+    for expected in config.expectedTensors() where expected.storage != .scale {
+      let layer = expected.layer ?? 0
+      let isMTP = expected.layer != nil && layer >= config.layers
+      if mtp != .keep, isMTP != (mtp == .only) { continue }
+      let isDeclared = layer < config.layers + source.config.mtpLayers
+      try check(expected, isRequired: isDeclared)
+    }
+    // What the config does not imply is carried along, if it is sound.
+    if let fault = source.weights.faults.min(by: { $0.key < $1.key }) {
+      throw hinted(fault.value)
+    }
+  }
+
+  private func check(_ expected: ExpectedTensor, isRequired: Bool) throws(Fault) {
+    if let fault = source.weights.faults[expected.name] { throw hinted(fault) }
+    guard let weight = source.weights[expected.name] else {
+      // llama.cpp leaves copies of embedding and head out.
+      let isCopy = expected.part == .embeddingCopy || expected.part == .headCopy
+      guard isRequired, !isCopy || source.format == .safetensors else { return }
+      throw Fault(
+        .malformed, "is missing", file: source.checkpoint.folder, tensor: expected.name,
+        expected: "\(expected.shape)", found: "nothing; \(Self.hint)")
+    }
+    guard weight.shape == expected.shape else {
+      throw fault(weight, "has the wrong shape", "\(expected.shape)", "\(weight.shape)")
+    }
+    let isQuantizable = expected.storage == .fp8 || source.format != .safetensors
+    for (tensor, scaling) in weight.assembly.leaves {
+      if tensor.type == .f8E4M3, scaling == nil, isQuantizable {
+        throw fault(
+          weight, "has no scales", ExpectedTensor.scaleName(for: expected.name).text, "nothing")
+      }
+      let isCode = scaling != nil || source.format != .safetensors && tensor.type.isBlock
+      guard SourceWeights.plainTypes.contains(tensor.type) || isCode && isQuantizable else {
+        throw fault(
+          weight, "has the wrong type",
+          SourceWeights.plainTypes.map(\.rawValue).sorted().joined(separator: " or "),
+          tensor.type.rawValue)
+      }
+    }
+  }
+
+  private func hinted(_ fault: Fault) -> Fault {
+    var fault = fault
+    fault.found = [fault.found, Self.hint].compactMap { $0 }.joined(separator: "; ")
+    return fault
+  }
+
+  private func fault(
+    _ weight: SourceWeight, _ message: String, _ expected: String, _ found: String
+  ) -> Fault {
+    Fault(
+      .malformed, message, file: source.weights.path(of: weight.assembly.first.tensor),
+      tensor: weight.name, expected: expected, found: "\(found); \(Self.hint)")
+  }
+}

@@ -1,0 +1,137 @@
+public import Formats
+public import Models
+public import Platform
+internal import Tensors
+public import Weights
+
+/// A checkpoint with what its config says that it holds: the source of a conversion.
+public struct SourceModel: Sendable {
+  /// The files.
+  public let checkpoint: Checkpoint
+  /// What the files are.
+  public let format: ModelFormat
+  /// `config.json` without what other formats than Hugging Face's say there about their storage, and
+  /// without MTP layers that they leave out in silence.
+  public private(set) var networkConfig: JSONValue
+  /// The same, typed.
+  public private(set) var config: ModelConfig
+  /// What the config says, MTP layers that are not there included.
+  public let declaredConfig: ModelConfig
+  /// The weights under Hugging Face's names.
+  public let weights: SourceWeights
+  /// Files of the folder that are neither weights nor config, in the order of their names.
+  public let sideFiles: [SideFile]
+  /// Entries of the folder that look like side files and are not copied, with the reason.
+  public let skippedFiles: [String]
+
+  /// What the files do not say and is assumed instead, a line each.
+  public let notes: [String]
+  /// The GGUF file that the checkpoint was read from; nil for any other.
+  public let gguf: GGUFModel?
+
+  /// Takes a GGUF file for a checkpoint; nothing lies beside it.
+  ///
+  /// - Throws: `.malformed` where its tensors are no weights of the network.
+  public init(_ model: GGUFModel) throws(Fault) {
+    format = .gguf
+    gguf = model
+    checkpoint = model.checkpoint
+    networkConfig = model.checkpoint.config
+    config = model.config
+    declaredConfig = model.config
+    weights = try GGUFWeights.read(model.files.inventory, config: model.config)
+    notes = model.notes
+    sideFiles = []
+    skippedFiles = []
+  }
+
+  /// Opens a MODEL argument, whatever its format.
+  ///
+  /// - Parameter standIns: a folder with the beginnings of shards that an unfinished conversion has
+  ///   deleted.
+  /// - Throws: what opening the format throws.
+  public init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
+    if try ModelFormat.isGGUF(path) {
+      try self.init(GGUFModel(path: path))
+    } else {
+      try self.init(CheckpointSurvey(path: path, threads: threads, standIns: standIns))
+    }
+  }
+
+  /// Opens a folder that was looked at.
+  ///
+  /// - Throws: `.malformed` where it is no sound checkpoint, or its config is not one of this family.
+  public init(_ survey: CheckpointSurvey) throws(Fault) {
+    format = ModelFormat(survey)
+    gguf = nil
+    if format == .native {
+      let model = try NativeModel(survey)
+      checkpoint = model.checkpoint
+      networkConfig = checkpoint.config
+      config = model.config
+      declaredConfig = config
+      weights = model.weights
+      notes = model.notes
+    } else {
+      checkpoint = try Checkpoint(survey)
+      networkConfig = checkpoint.config.without(
+        format == .mlx ? ["quantization", "quantization_config"] : [])
+      config = try ModelConfig(json: networkConfig, file: survey.configFile)
+      declaredConfig = config
+      guard let read = SourceModel.readers[format] else {
+        preconditionFailure("\(format.rawValue) has no reader of folders")
+      }
+      weights = try read(checkpoint, config)
+      notes = []
+    }
+    (sideFiles, skippedFiles) = try SideFile.list(
+      in: survey.files, except: Folder.name(of: survey.configFile))
+    if format == .mlx { leaveOutAbsentMTP() }
+  }
+
+  /// mlx-lm's converter leaves MTP layers out and the config as it was.
+  private mutating func leaveOutAbsentMTP() {
+    let present = presentMTPLayers()
+    guard present < config.mtpLayers, case .object(let object) = networkConfig else { return }
+    config.mtpLayers = present
+    networkConfig = .object(
+      config.changing(object) { object, _ in
+        for key in ModelConfig.mtpKeys where object[key] != nil { object[key] = .integer(present) }
+      })
+  }
+
+  /// What makes weights of the tensors in a folder, a row for each format.
+  private static let readers:
+    [ModelFormat: @Sendable (Checkpoint, ModelConfig) throws(Fault) -> SourceWeights] = [
+      .safetensors: { checkpoint, config throws(Fault) in
+        try HuggingFaceWeights.read(checkpoint.inventory, config: config)
+      },
+      .mlx: { checkpoint, config throws(Fault) in
+        try MLXWeights.read(checkpoint, config: config)
+      },
+      .compressedTensors: { checkpoint, config throws(Fault) in
+        try CompressedTensorsWeights.read(checkpoint.inventory, config: config)
+      },
+    ]
+
+  /// Layers at and after `config.layers` that have tensors, without gaps: the MTP layers that are
+  /// there, whatever the config says.
+  package func presentMTPLayers() -> Int {
+    ModelConfig.furtherLayers(after: config.layers, in: weights.all.lazy.map(\.name))
+  }
+
+  /// The index in `model.layers.N.…`, nil for other names.
+  public static func layer(of name: ExactText) -> Int? {
+    guard let rest = name.without(prefix: "model.layers.") else { return nil }
+    return Int(String(Substring(rest.utf8.prefix { $0 != UInt8(ascii: ".") })))
+  }
+}
+
+extension JSONValue {
+  /// An object without some of its keys.
+  fileprivate func without(_ keys: [String]) -> JSONValue {
+    guard case .object(var object) = self else { return self }
+    for key in keys { object[key] = nil }
+    return .object(object)
+  }
+}

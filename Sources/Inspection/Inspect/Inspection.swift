@@ -1,0 +1,218 @@
+internal import Codecs
+internal import Conversion
+public import Dialects
+public import Formats
+public import Models
+internal import Platform
+public import Tensors
+internal import Weights
+
+/// What is in a checkpoint, from its headers alone (schema `fathom.inspect/1`).
+public struct Inspection: Sendable {
+  /// Tensors of one storage type, or of one layer, added up.
+  public struct Tally: Sendable, Hashable {
+    /// Number of tensors.
+    public var tensors = 0
+    /// Number of elements.
+    public var elements = 0
+    /// Bytes stored.
+    public var bytes = 0
+
+    /// An empty sum.
+    package init() {}
+
+    package mutating func add(_ tensor: StoredTensor) {
+      tensors += 1
+      elements += tensor.shape.elementCount
+      bytes += tensor.byteCount
+    }
+  }
+
+  /// One stored layer.
+  public struct Layer: Sendable {
+    /// What its MLP is, or that it predicts further tokens.
+    public enum Kind: String, Sendable {
+      case dense, moe, mtp
+    }
+
+    /// Its number in the names.
+    public let index: Int
+    /// What it is.
+    public let kind: Kind
+    /// Weights, scales apart.
+    public var parameters = 0
+    /// Weights that one token multiplies.
+    public var activePerToken = 0
+    fileprivate var knownExperts: Set<Int> = []
+    /// Weights of the routed experts.
+    public var expertParameters = 0
+    /// Bytes of the routed experts, with their scales.
+    public var expertBytes = 0
+    /// Storage types of the routed experts' weights.
+    public var expertTypes: Set<ElementType> = []
+    /// Everything stored, by type.
+    public var types: [ElementType: Tally] = [:]
+  }
+
+  /// The config that the checkpoint declares.
+  public let config: ModelConfig
+  /// `model_type` of the config.
+  public let architecture: String
+  /// All tensors.
+  public private(set) var total = Tally()
+  /// Number of files.
+  public let shards: Int
+  /// Bytes that the files take where they are packed; nil where they are not.
+  public let packedBytes: Int?
+  /// Bytes of the files that packed ones stand for.
+  let unpackedBytes: Int
+  /// By storage type.
+  public private(set) var types: [ElementType: Tally] = [:]
+  /// Stored layers in order; those that the config does not declare but that are there included.
+  public private(set) var layers: [Layer] = []
+  /// Weights outside MTP layers, scales apart.
+  public private(set) var mainParameters = 0
+  /// Weights of the MTP layers, copies of embedding and head included.
+  public private(set) var mtpParameters = 0
+  /// Those copies.
+  public private(set) var mtpCopies = 0
+  /// Scales of quantized weights: no parameters.
+  public private(set) var scales = 0
+  /// Weights of the main model that one token multiplies: all but the routed experts it is not sent
+  /// to and the embedding table, unless that is the head too.
+  public private(set) var activePerToken = 0
+  /// The same as if every routed expert were used.
+  public private(set) var denseActivePerToken = 0
+  /// Weights that are stored in groups, by the scheme.
+  public private(set) var schemes: [String: Int] = [:]
+  /// Tensors that neither the config nor an undeclared MTP layer explains.
+  public private(set) var unexplained = Tally()
+  /// Tensors of other parts of the model that the network is a part of, such as vision.
+  public private(set) var others = Tally()
+  /// Tensors in the order of their bytes, for listings.
+  public let tensors: [StoredTensor]
+
+  /// What the files are.
+  public let format: ModelFormat
+
+  /// Looks through a model's headers.
+  public init(_ files: SourceModel) {
+    let inventory = files.checkpoint.inventory
+    config = files.config
+    format = files.format
+    architecture =
+      format == .gguf
+      ? ModelConfig.deepSeek2Architecture
+      : Inspection.modelType(files.checkpoint.config) ?? config.modelType
+    shards = inventory.shards.count
+    let isPacked = inventory.shards.contains(where: \.file.showsAnother)
+    packedBytes = isPacked ? inventory.shards.reduce(0) { $0 + $1.file.storedSize } : nil
+    unpackedBytes = inventory.shards.reduce(0) { $0 + $1.file.size }
+    tensors = inventory.tensors
+    for tensor in tensors {
+      total.add(tensor)
+      types[tensor.type, default: Tally()].add(tensor)
+    }
+    let places = TensorPlaces(config)
+    var isExplained = [Bool](repeating: false, count: tensors.count)
+    for weight in files.weights.all {
+      guard let place = places.place(of: weight.name) else { continue }
+      add(weight, place)
+      weight.assembly.forEachStored { tensor in
+        // A stack is one tensor and holds the weights of many.
+        guard !isExplained[tensor.index] else { return }
+        isExplained[tensor.index] = true
+        guard let layer = place.layer else { return }
+        layers[layer].types[tensors[tensor.index].type, default: Tally()].add(tensors[tensor.index])
+      }
+    }
+    for (weight, tensor) in files.weights.copies {
+      guard let place = places.place(of: weight) else { continue }
+      isExplained[tensor.index] = true
+      if let layer = place.layer { layers[layer].types[tensor.type, default: Tally()].add(tensor) }
+    }
+    for tensor in files.weights.companions { isExplained[tensor.index] = true }
+    for tensor in tensors where !isExplained[tensor.index] {
+      if config.isOther(tensor.name) { others.add(tensor) } else { unexplained.add(tensor) }
+    }
+    layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
+  }
+
+  private static func modelType(_ config: JSONValue) -> String? {
+    if case .string(let type)? = config["model_type"] { type } else { nil }
+  }
+
+  private mutating func add(_ weight: SourceWeight, _ place: TensorPlace) {
+    let count = weight.shape.elementCount
+    if let scheme = weight.assembly.scheme { schemes[scheme.description, default: 0] += 1 }
+    var bytes = 0
+    weight.assembly.forEachLeaf { tensor, scaling in
+      bytes += tensor.byteCount
+      scaling?.forEachStored {
+        scales += $0.shape.elementCount
+        bytes += $0.byteCount
+      }
+    }
+    if let layer = place.layer {
+      while layers.count <= layer { layers.append(Layer(index: layers.count, config: config)) }
+      layers[layer].add(weight, bytes: bytes, place, config)
+    }
+    if let layer = place.layer, layer >= config.layers {
+      mtpParameters += count
+      if place.part == .embeddingCopy || place.part == .headCopy { mtpCopies += count }
+      return
+    }
+    mainParameters += count
+    guard place.part != .embedding || config.tiedEmbeddings else { return }
+    denseActivePerToken += count
+    activePerToken += config.activeShare(of: place, count)
+  }
+
+  /// Floating-point operations per token in matrix products: one multiplication and one addition
+  /// for each active weight. What attention spends on the context comes on top.
+  public var flopsPerToken: Int { 2 * activePerToken }
+  /// The same for a dense model as wide as all experts together.
+  public var denseEquivalentFlopsPerToken: Int { 2 * denseActivePerToken }
+  /// Bytes of KV cache per token in 16-bit numbers: the latent vector and the rotary key, per layer.
+  public var kvCacheBytesPerToken: Int {
+    config.layers * (config.keyValueRank + config.ropeHeadSize) * 2
+  }
+  /// The same if every head's keys and values were kept.
+  public var mhaKvCacheBytesPerToken: Int {
+    config.layers * config.heads * (config.queryHeadSize + config.valueHeadSize) * 2
+  }
+}
+
+extension ModelConfig {
+  /// The part of a weight that one token multiplies, on average over the routed experts.
+  fileprivate func activeShare(of place: TensorPlace, _ count: Int) -> Int {
+    guard let expert = place.expert else { return count }
+    // Every token uses `expertsPerToken` of equally large experts: count the first ones.
+    return expert < expertsPerToken ? count : 0
+  }
+}
+
+extension Inspection.Layer {
+  fileprivate init(index: Int, config: ModelConfig) {
+    self.index = index
+    kind = index >= config.layers ? .mtp : config.hasExperts(layer: index) ? .moe : .dense
+  }
+
+  fileprivate mutating func add(
+    _ weight: SourceWeight, bytes: Int, _ place: TensorPlace, _ config: ModelConfig
+  ) {
+    let count = weight.shape.elementCount
+    parameters += count
+    if place.part != .embeddingCopy { activePerToken += config.activeShare(of: place, count) }
+    guard let expert = place.expert else { return }
+    knownExperts.insert(expert)
+    expertBytes += bytes
+    expertParameters += count
+    expertTypes.insert(weight.type)
+  }
+
+  /// Bytes stored.
+  public var bytes: Int { types.values.reduce(0) { $0 + $1.bytes } }
+  /// Routed experts of which something is stored.
+  public var experts: Int { knownExperts.count }
+}

@@ -1,0 +1,300 @@
+internal import Formats
+internal import Models
+public import Platform
+internal import Reports
+public import Tensors
+
+extension Inspection {
+  /// The document of schema `fathom.inspect/1`.
+  ///
+  /// - Parameters:
+  ///   - glob: lists the tensors whose names match; nil lists none.
+  ///   - files: names of the files by `StoredTensor.shard`.
+  ///   - statistics: rows that were asked for; nil for none.
+  public func json(
+    listing glob: Glob?, files: [ExactText],
+    statistics: [(name: ExactText, statistics: WeightStatistics)]? = nil
+  ) -> JSONValue {
+    var document: JSONObject = [
+      "schema": .string("fathom.inspect/1"), "format": .string(format.rawValue),
+      "architecture": .string(architecture),
+      "totals": .object([
+        "tensors": .integer(total.tensors), "elements": .integer(total.elements),
+        "bytes": .integer(total.bytes), "shards": .integer(shards),
+      ]),
+      "parameters": .object([
+        "total": .integer(mainParameters + mtpParameters), "main": .integer(mainParameters),
+        "mtp": .integer(mtpParameters), "mtpWithoutCopies": .integer(mtpParameters - mtpCopies),
+        "activePerToken": .integer(activePerToken), "scales": .integer(scales),
+      ]),
+      "cost": .object([
+        "flopsPerToken": .integer(flopsPerToken),
+        "denseEquivalentFlopsPerToken": .integer(denseEquivalentFlopsPerToken),
+        "kvCacheBytesPerToken": .integer(kvCacheBytesPerToken),
+        "mhaKvCacheBytesPerToken": .integer(mhaKvCacheBytesPerToken),
+      ]),
+      "dimensions": dimensions, "types": Inspection.json(types),
+      "layers": .array(layers.map { json($0) }),
+    ]
+    if let packedBytes, let packingRatio {
+      document["packed"] = .object([
+        "bytes": .integer(packedBytes), "ratio": .number(packingRatio),
+      ])
+    }
+    if let glob {
+      document["tensors"] = .array(
+        tensors.filter { glob.matches($0.name.text) }.map { tensor in
+          .object([
+            "name": .string(tensor.name.text), "type": .string(tensor.type.rawValue),
+            "shape": .array(tensor.shape.dimensions.map { .integer($0) }),
+            "bytes": .integer(tensor.byteCount), "file": .string(files[tensor.shard].text),
+            "offset": .integer(tensor.offset),
+          ])
+        })
+    }
+    document["stats"] = statistics.map(WeightStatistics.json)
+    return .object(document)
+  }
+
+  /// How many times smaller packing made the files; nil where they are not packed.
+  private var packingRatio: Double? {
+    packedBytes.map { Double(unpackedBytes) / Double(max(1, $0)) }
+  }
+
+  private var dimensions: JSONValue {
+    .object([
+      "vocabulary": .integer(config.vocabSize), "hidden": .integer(config.hiddenSize),
+      "context": .integer(config.contextLength), "heads": .integer(config.heads),
+      "queryRank": config.queryRank.map { .integer($0) } ?? .null,
+      "keyValueRank": .integer(config.keyValueRank), "nope": .integer(config.nopeHeadSize),
+      "rope": .integer(config.ropeHeadSize), "value": .integer(config.valueHeadSize),
+      "routedExperts": .integer(config.routedExperts),
+      "expertsPerToken": .integer(config.expertsPerToken),
+      "sharedExperts": .integer(config.sharedExperts),
+      "expertGroups": .integer(config.expertGroups), "chosenGroups": .integer(config.chosenGroups),
+    ])
+  }
+
+  private func json(_ layer: Layer) -> JSONValue {
+    .object([
+      "index": .integer(layer.index), "kind": .string(layer.kind.rawValue),
+      "parameters": .integer(layer.parameters), "bytes": .integer(layer.bytes),
+      "experts": .integer(layer.experts), "activePerToken": .integer(layer.activePerToken),
+      "types": Inspection.json(layer.types),
+    ])
+  }
+
+  package static func json(_ types: [ElementType: Tally]) -> JSONValue {
+    .array(
+      Inspection.sorted(types).map { type, tally in
+        .object([
+          "type": .string(type.rawValue), "tensors": .integer(tally.tensors),
+          "elements": .integer(tally.elements), "bytes": .integer(tally.bytes),
+        ])
+      })
+  }
+
+  /// Types with the most bytes first, equal ones by name.
+  package static func sorted(
+    _ types: [ElementType: Tally]
+  ) -> [(type: ElementType, tally: Tally)] {
+    types.map { ($0.key, $0.value) }.sorted {
+      ($1.1.bytes, $0.0.rawValue) < ($0.1.bytes, $1.0.rawValue)
+    }
+  }
+}
+
+// MARK: - Text
+
+extension Inspection {
+  /// The summary that fits one screen.
+  public var text: OutputText {
+    (summary + [""] + typeTable + notes).joined(separator: "\n") + "\n"
+  }
+
+  private var summary: [OutputText] {
+    summaryFacts.flatMap { name, value in
+      let space = String(repeating: " ", count: max(1, 14 - name.count))
+      let line: OutputText = "\(name + space)\(value)"
+      return ["parameters", "stored"].contains(name) ? ["", line] : [line]
+    }
+  }
+
+  /// The summary as pairs of what is told and what it is.
+  var summaryFacts: [(String, String)] {
+    let count = Quantity.count
+    var parameters = [
+      ("parameters", "\(Quantity.short(mainParameters + mtpParameters)) in all"),
+      (
+        "  main",
+        "\(Quantity.short(mainParameters)), \(Quantity.short(activePerToken)) active per token"
+      ),
+      ("  MTP", Quantity.short(mtpParameters)),
+    ]
+    if mtpCopies > 0 {
+      parameters[2].1 +=
+        " (\(Quantity.short(mtpParameters - mtpCopies)) without its copies of embedding and head)"
+    }
+    return architectureFacts + parameters + [
+      (
+        "compute",
+        "\(Quantity.short(flopsPerToken)) FLOPs per token; a dense model of the same width: "
+          + "\(Quantity.short(denseEquivalentFlopsPerToken)) "
+          + "(\(ratio(denseEquivalentFlopsPerToken, flopsPerToken)) times)"
+      ),
+      (
+        "KV cache",
+        "\(count(kvCacheBytesPerToken)) bytes per token in 16 bits; plain multi-head attention: "
+          + "\(count(mhaKvCacheBytesPerToken)) "
+          + "(\(ratio(mhaKvCacheBytesPerToken, kvCacheBytesPerToken)) times)"
+      ),
+      (
+        "stored",
+        "\(count(total.tensors)) tensors, \(count(total.elements)) elements, "
+          + "\(Quantity.bytes(total.bytes)) in \(Quantity.plural(shards, "file"))"
+      ),
+    ] + packedFacts
+  }
+
+  private var packedFacts: [(String, String)] {
+    guard let packedBytes, let packingRatio else { return [] }
+    let ratio = Quantity.fixed(packingRatio, digits: 3)
+    return [("packed", "\(Quantity.bytes(packedBytes)), \(ratio) times smaller")]
+  }
+
+  private var architectureFacts: [(String, String)] {
+    let count = Quantity.count
+    let kinds = [Layer.Kind.dense, .moe, .mtp].map { kind in layers.count { $0.kind == kind } }
+    return [
+      ("architecture", architecture),
+      ("layers", "\(config.layers): \(kinds[0]) dense, \(kinds[1]) MoE; plus \(kinds[2]) MTP"),
+      (
+        "width",
+        "hidden \(count(config.hiddenSize)), dense MLP \(count(config.intermediateSize)), "
+          + "vocabulary \(count(config.vocabSize)), context \(count(config.contextLength))"
+      ),
+      (
+        "attention",
+        "MLA with \(config.heads) heads: query rank \(config.queryRank.map(count) ?? "none"), "
+          + "key-value rank \(count(config.keyValueRank)), head \(config.nopeHeadSize) + "
+          + "\(config.ropeHeadSize) rotary, value \(config.valueHeadSize)"
+      ),
+      (
+        "experts",
+        !config.architecture.hasExperts
+          ? "none"
+          : "\(config.routedExperts) routed, \(config.expertsPerToken) per token from "
+            + "\(config.chosenGroups) of \(config.expertGroups) groups, "
+            + "\(config.sharedExperts) shared, width \(count(config.moeIntermediateSize))"
+      ),
+      ("quantization", quantization),
+    ]
+  }
+
+  private var quantization: String {
+    if !schemes.isEmpty {
+      return schemes.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {
+        "\($0.key) (\(Quantity.plural($0.value, "weight")))"
+      }.joined(separator: ", ")
+    }
+    guard let fp8 = config.fp8 else { return "none" }
+    return "FP8 E4M3 in blocks of \(fp8.blockRows) × \(fp8.blockColumns), "
+      + (fp8.powerOfTwoScales ? "power-of-two scales" : "F32 scales") + " "
+      + "(\(Quantity.count(scales)) of them)"
+  }
+
+  private func ratio(_ a: Int, _ b: Int) -> String {
+    b > 0 ? Quantity.fixed(Double(a) / Double(b), digits: 1) : "?"
+  }
+
+  private var typeTable: [OutputText] {
+    var table = TextTable([
+      ("type", .left), ("tensors", .right), ("elements", .right), ("bytes", .right),
+      ("share", .right),
+    ])
+    for (type, tally) in Inspection.sorted(types) {
+      let share = 100 * Double(tally.bytes) / Double(max(total.bytes, 1))
+      table.add([
+        type.rawValue, Quantity.count(tally.tensors), Quantity.count(tally.elements),
+        Quantity.bytes(tally.bytes), Quantity.fixed(share, digits: 1) + " %",
+      ])
+    }
+    return table.lines
+  }
+
+  /// What a reader should know before trusting the numbers above.
+  private var notes: [OutputText] {
+    var notes: [OutputText] = []
+    let mtp = layers.count { $0.kind == .mtp }
+    if mtp != config.mtpLayers {
+      notes.append(
+        "note: config.json declares \(Quantity.plural(config.mtpLayers, "MTP layer")), \(mtp) stored"
+      )
+    }
+    if others.tensors > 0 {
+      notes.append(
+        "note: \(Quantity.plural(others.tensors, "tensor")) of \(Quantity.bytes(others.bytes)) are "
+          + "\(config.envelope?.othersName ?? "of other parts"), no part of the text network")
+    }
+    if unexplained.tensors > 0 {
+      notes.append(
+        """
+        note: \(Quantity.plural(unexplained.tensors, "tensor")) that config.json does not imply; \
+        see fathom validate
+        """)
+    }
+    return notes.isEmpty ? [] : [""] + notes
+  }
+
+  /// One line per layer.
+  public var layerTable: OutputText {
+    var table = TextTable([
+      ("layer", .right), ("kind", .left), ("parameters", .right), ("active", .right),
+      ("experts", .right), ("bytes", .right), ("types", .left),
+    ])
+    for layer in layers {
+      table.add([
+        String(layer.index), layer.kind.rawValue, Quantity.count(layer.parameters),
+        Quantity.count(layer.activePerToken), layer.experts > 0 ? String(layer.experts) : "-",
+        Quantity.bytes(layer.bytes),
+        Inspection.sorted(layer.types).map(\.type.rawValue).joined(separator: " "),
+      ])
+    }
+    return table.lines.joined(separator: "\n") + "\n"
+  }
+
+  /// One line per layer with experts.
+  public var expertTable: OutputText {
+    var table = TextTable([
+      ("layer", .right), ("kind", .left), ("experts", .right), ("per token", .right),
+      ("parameters each", .right), ("bytes each", .right), ("bytes", .right), ("types", .left),
+    ])
+    for layer in layers where layer.experts > 0 {
+      table.add([
+        String(layer.index), layer.kind.rawValue, String(layer.experts),
+        String(config.expertsPerToken), Quantity.count(layer.expertParameters / layer.experts),
+        Quantity.bytes(layer.expertBytes / layer.experts), Quantity.bytes(layer.expertBytes),
+        layer.expertTypes.map(\.rawValue).sorted().joined(separator: " "),
+      ])
+    }
+    return table.lines.joined(separator: "\n") + "\n"
+  }
+
+  /// One line per tensor whose name matches.
+  ///
+  /// - Parameter files: names of the files by `StoredTensor.shard`.
+  public func tensorTable(matching glob: Glob, files: [ExactText]) -> OutputText {
+    var table = TextTable(
+      [
+        ("tensor", .left), ("type", .left), ("shape", .left), ("bytes", .right), ("file", .left),
+        ("offset", .right),
+      ], namesFirst: true)
+    for tensor in tensors where glob.matches(tensor.name.text) {
+      table.add([
+        tensor.name.text, tensor.type.rawValue, tensor.shape.description,
+        String(tensor.byteCount), files[tensor.shard].text, String(tensor.offset),
+      ])
+    }
+    return table.lines.joined(separator: "\n") + "\n"
+  }
+}

@@ -1,0 +1,174 @@
+internal import Conversion
+internal import Dialects
+internal import Formats
+internal import Locks
+internal import Models
+internal import Platform
+internal import Tensors
+internal import Weights
+
+/// What `validate` says of a GGUF file: its tensors and metadata against what the metadata implies.
+struct GGUFChecks {
+  let model: GGUFModel
+  private(set) var collector = FindingCollector()
+  /// Expected tensors that are there with the right shape and type: what a deep check may read.
+  private var sound: [StoredTensor] = []
+
+  init(_ model: GGUFModel) { self.model = model }
+
+  mutating func run() {
+    for note in model.notes {
+      collector.add(
+        Finding(
+          .metadataMismatch, .warning, file: model.files.name.text, found: note,
+          hint: "convert the model anew, or add the key"), pattern: nil)
+    }
+    checkVocabulary()
+    let key = ModelConfig.deepSeek2Architecture + ".expert_gating_func"
+    if let finding = Finding.scoring(model.config, file: model.files.name.text, key: key) {
+      collector.add(finding, pattern: nil)
+    }
+    let expected = model.config.deepSeek2Tensors()
+    var known: Set<ExactText> = []
+    let absentLayers = checkMTP(expected)
+    for tensor in expected {
+      known.insert(tensor.name)
+      if let stored = model.files.inventory[tensor.name] {
+        check(tensor, stored)
+      } else if let joint = joint(tensor) {
+        known.insert(ExactText(joint))
+      } else if tensor.layer.map(absentLayers.contains) != true {
+        checkAbsence(of: tensor)
+      }
+    }
+    for stored in model.files.inventory.tensors where !known.contains(stored.name) {
+      collector.add(
+        Finding(
+          .unexpectedTensor, tensor: stored.name, file: file(of: stored),
+          expected: "no such tensor", found: "\(stored.shape) of \(stored.type.rawValue)",
+          hint: "llama.cpp refuses a file with tensors that it does not use"),
+        pattern: pattern(stored.name))
+    }
+  }
+
+  /// Reads every weight.
+  mutating func runDeep(threads: Int) throws(Fault) {
+    let tensors = sound
+    let results = Guarded([(count: Int, first: Int)?](repeating: nil, count: tensors.count))
+    let inventory = model.files.inventory
+    try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
+      let found = try GGUFChecks.nonFinite(in: tensors[item], of: inventory)
+      results.withLock { $0[item] = found }
+    }
+    for (item, found) in results.withLock({ $0 }).enumerated() {
+      guard let found, found.count > 0 else { continue }
+      collector.add(
+        Finding(
+          .nonFinite, tensor: tensors[item].name, file: file(of: tensors[item]),
+          expected: "finite numbers",
+          found: "\(found.count) NaN or Inf, the first at element \(found.first)",
+          hint: "one such weight turns every logit into NaN"), pattern: pattern(tensors[item].name))
+    }
+  }
+
+  private static func nonFinite(
+    in tensor: StoredTensor, of inventory: Inventory
+  ) throws(Fault) -> (count: Int, first: Int) {
+    let columns = max(1, tensor.shape.dimensions.last ?? 1)
+    let rows = tensor.shape.elementCount / columns
+    // About a million numbers at a time.
+    let rowsAtOnce = max(1, (1 << 20) / columns)
+    let assembly = Assembly(tensor)
+    var result = (count: 0, first: 0)
+    for start in stride(from: 0, to: rows, by: rowsAtOnce) {
+      let values = try assembly.values(
+        rows: start..<min(rows, start + rowsAtOnce), from: inventory)
+      let numbers = UnsafeRawBufferPointer(values.bytes).bindMemory(to: Float.self)
+      for (index, value) in numbers.enumerated() where !value.isFinite {
+        if result.count == 0 { result.first = start * columns + index }
+        result.count += 1
+      }
+    }
+    return result
+  }
+
+  // MARK: Metadata
+
+  private mutating func checkVocabulary() {
+    guard let tokens = model.files.metadata["tokenizer.ggml.tokens"]?.array else { return }
+    guard tokens.count != model.config.vocabSize else { return }
+    collector.add(
+      Finding(
+        .metadataMismatch, file: model.files.name.text,
+        expected: "\(model.config.vocabSize) tokens, as vocab_size says", found: "\(tokens.count)",
+        hint: "a vocabulary that is smaller than the embedding table has to be padded"),
+      pattern: nil)
+  }
+
+  // MARK: Tensors
+
+  /// MTP layers that are declared and of which nothing is there are one finding each.
+  private mutating func checkMTP(_ expected: [DialectTensor]) -> Set<Int> {
+    let config = model.config
+    var absent: Set<Int> = []
+    for layer in config.layers..<config.storedLayers {
+      let own = expected.filter { $0.layer == layer }
+      guard !own.contains(where: { model.files.inventory[$0.name] != nil }) else { continue }
+      absent.insert(layer)
+      collector.add(
+        Finding(
+          .mtpMismatch, tensor: own.first?.name,
+          expected: "MTP layer \(layer), since nextn_predict_layers is \(config.mtpLayers)",
+          found: "no tensor of it", hint: "a conversion dropped the MTP layer and kept the key"),
+        pattern: nil)
+    }
+    return absent
+  }
+
+  /// The name of the joint matrix that stands for a half, as in files from before the split.
+  private func joint(_ tensor: DialectTensor) -> String? {
+    guard tensor.form == .keyHeads || tensor.form == .valueHeads, let layer = tensor.layer else {
+      return nil
+    }
+    let name = "blk.\(layer).attn_kv_b.weight"
+    return model.files.inventory[ExactText(name)] == nil ? nil : name
+  }
+
+  private mutating func check(_ tensor: DialectTensor, _ stored: StoredTensor) {
+    guard stored.shape == tensor.shape else {
+      collector.add(
+        Finding(
+          .wrongShape, tensor: tensor.name, file: file(of: stored),
+          expected: tensor.shape.description, found: stored.shape.description,
+          hint: stored.shape.dimensions == tensor.shape.dimensions.reversed()
+            ? "it is transposed" : nil), pattern: pattern(tensor.name))
+      return
+    }
+    guard !tensor.isFloat32InGGUF || stored.type == .f32 else {
+      collector.add(
+        Finding(
+          .wrongType, tensor: tensor.name, file: file(of: stored), expected: "F32",
+          found: stored.type.rawValue, hint: "llama.cpp keeps norms, router and biases in F32"),
+        pattern: pattern(tensor.name))
+      return
+    }
+    sound.append(stored)
+  }
+
+  private mutating func checkAbsence(of tensor: DialectTensor) {
+    // llama.cpp uses the main model's tables where an MTP layer has no copies of them.
+    guard tensor.part != .embeddingCopy, tensor.part != .headCopy else { return }
+    collector.add(
+      Finding(
+        .missingTensor, tensor: tensor.name, expected: "\(tensor.shape)", found: "none"),
+      pattern: pattern(tensor.name))
+  }
+
+  private func pattern(_ name: ExactText) -> String {
+    FindingCollector.pattern(of: name, wholeExperts: false)
+  }
+
+  private func file(of tensor: StoredTensor) -> String {
+    model.files.inventory.shards[tensor.shard].name.text
+  }
+}

@@ -1,0 +1,162 @@
+internal import Conversion
+public import Dialects
+public import Formats
+public import Models
+public import Platform
+
+/// What `fathom validate` says of a checkpoint (schema `fathom.validate/1`).
+public struct Validation: Sendable {
+  /// What was found, errors first, each group in the order of its first tensor.
+  public private(set) var findings: [Finding]
+  /// Tensors whose headers were checked.
+  public let checkedTensors: Int
+  /// Tensors of other parts of the model, of which the config of the network says nothing.
+  public private(set) var uncheckedTensors = 0
+  /// Bytes of weights that those describe; with `deep` they were read too.
+  public let checkedBytes: Int
+  /// Whether the weights were read.
+  public let isDeep: Bool
+
+  /// No finding is an error.
+  public var isValid: Bool { !findings.contains { $0.severity == .error } }
+
+  /// The first file that broke its format so far that it could not be parsed: such a checkpoint ends
+  /// in exit code 65 rather than 1, whatever else was found.
+  public let malformation: Fault?
+
+  /// What was compared with a manifest; nil where none was asked for.
+  public private(set) var manifest: ManifestComparison?
+
+  /// The same with what a manifest says.
+  func adding(_ more: [Finding], _ manifest: ManifestComparison) -> Validation {
+    var result = self
+    result.manifest = manifest
+    let all = findings + more
+    result.findings =
+      all.filter { $0.severity == .error } + all.filter { $0.severity == .warning }
+    return result
+  }
+
+  private init(
+    _ findings: [Finding], _ tensors: some Collection<StoredTensor>, deep: Bool,
+    malformation: Fault?
+  ) {
+    self.findings =
+      findings.filter { $0.severity == .error } + findings.filter { $0.severity == .warning }
+    checkedTensors = tensors.count
+    checkedBytes = tensors.reduce(0) { $0 + $1.byteCount }
+    isDeep = deep
+    self.malformation = malformation
+  }
+
+  /// Checks a MODEL argument, whatever its format.
+  ///
+  /// - Parameter deep: whether to read every weight.
+  /// - Throws: what opening the format throws where there is nothing to report on, `.inputOutput`
+  ///   where reading fails; other faults of the model are findings.
+  public init(path: String, deep: Bool, threads: Int) throws(Fault) {
+    if try ModelFormat.isGGUF(path) {
+      try self.init(GGUFModel(path: path), deep: deep, threads: threads)
+      return
+    }
+    let survey = try CheckpointSurvey(path: path, threads: threads)
+    let format = ModelFormat(survey)
+    if format == .native {
+      try self.init(native: survey, deep: deep, threads: threads)
+      return
+    }
+    if format == .mlx {
+      try self.init(mlx: survey, deep: deep, threads: threads)
+      return
+    }
+    let config = try ModelConfig(json: survey.config, file: survey.configFile)
+    try self.init(survey, config: config, deep: deep, threads: threads)
+  }
+
+  /// Checks the files of an MLX model, then the weights that they amount to.
+  private init(mlx survey: CheckpointSurvey, deep: Bool, threads: Int) throws(Fault) {
+    var files = FileChecks(survey: survey)
+    try files.run()
+    if deep { try files.checkPacking(threads: threads) }
+    var found = files.collector.findings
+    if !found.contains(where: { $0.severity == .error }) {
+      var weights = WeightChecks(try SourceModel(survey))
+      weights.run()
+      if deep { try weights.runDeep(threads: threads) }
+      found += weights.collector.findings
+    }
+    self.init(found, files.tensors.values, deep: deep, malformation: files.malformation)
+  }
+
+  /// Checks a GGUF file against what its metadata implies.
+  ///
+  /// - Parameter deep: whether to read every weight.
+  /// - Throws: `.inputOutput` where reading fails; faults of the model are findings.
+  public init(_ model: GGUFModel, deep: Bool, threads: Int) throws(Fault) {
+    var checks = GGUFChecks(model)
+    checks.run()
+    if deep { try checks.runDeep(threads: threads) }
+    self.init(
+      checks.collector.findings, model.files.inventory.tensors, deep: deep, malformation: nil)
+  }
+
+  /// Checks DeepSeek's model-parallel shards, each against what the config implies for it.
+  ///
+  /// - Parameter deep: whether to read every weight.
+  /// - Throws: `.inputOutput` where reading fails; `.malformed` for shards of several divisions, and
+  ///   for a config that is none.
+  public init(native survey: CheckpointSurvey, deep: Bool, threads: Int) throws(Fault) {
+    var files = FileChecks(survey: survey)
+    try files.run()
+    if deep { try files.checkPacking(threads: threads) }
+    var checks = try NativeChecks(survey, files)
+    try checks.run(deep: deep, threads: threads)
+    let findings = files.collector.findings + checks.findings
+    self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
+  }
+
+  /// Checks a checkpoint against its config.
+  ///
+  /// - Parameters:
+  ///   - survey: what lies in the folder.
+  ///   - config: the parsed config of `survey`.
+  ///   - deep: whether to read every weight.
+  /// - Throws: `.inputOutput` where reading fails; faults of the checkpoint are findings.
+  public init(
+    _ survey: CheckpointSurvey, config: ModelConfig, deep: Bool, threads: Int
+  ) throws(Fault) {
+    var files = FileChecks(survey: survey)
+    try files.run()
+    if deep { try files.checkPacking(threads: threads) }
+    let others = files.tensors.keys.filter { config.isOther($0) }
+    var tensors = TensorChecks(
+      config: config, found: Validation.owned(files.tensors, by: config),
+      shardNames: files.shardNames, excused: Set(files.excused.map { config.ownName(of: $0) }))
+    tensors.run()
+    var findings = files.collector.findings + tensors.collector.findings
+    if deep {
+      findings += try DeepChecks(
+        config: config, tensors: tensors.sound, statedShapes: tensors.statedShapes,
+        shards: files.openShards, threads: threads
+      ).run()
+    }
+    if config.envelope != nil {
+      findings = findings.map { $0.renamed { config.storedName(of: config.ownName(of: $0)) } }
+    }
+    self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
+    if !others.isEmpty { uncheckedTensors = others.count }
+  }
+
+  /// The tensors of the network by its own names, where it is a part of a larger model.
+  private static func owned(
+    _ tensors: [ExactText: StoredTensor], by config: ModelConfig
+  ) -> [ExactText: StoredTensor] {
+    guard config.envelope != nil else { return tensors }
+    var owned: [ExactText: StoredTensor] = [:]
+    for (name, tensor) in tensors where !config.isOther(name) {
+      let own = config.ownName(of: name)
+      owned[own] = tensor.renamed(own)
+    }
+    return owned
+  }
+}

@@ -1,0 +1,137 @@
+internal import Conversion
+internal import Dialects
+internal import Formats
+internal import Locks
+internal import Models
+internal import Platform
+internal import Tensors
+internal import Weights
+
+/// What `validate` says of the weights of an MLX model: what its tensors amount to against what
+/// the config implies.
+struct WeightChecks {
+  private let weights: SourceWeights
+  /// What the config declares, MTP layers that are absent included.
+  private let config: ModelConfig
+  private(set) var collector = FindingCollector()
+  /// Expected weights that are there with the right shape and type: what a deep check reads.
+  private var sound: [SourceWeight] = []
+
+  init(_ source: SourceModel) {
+    weights = source.weights
+    config = source.declaredConfig
+  }
+
+  mutating func run() {
+    if let finding = Finding.scoring(config, file: "config.json", key: "scoring_func") {
+      collector.add(finding, pattern: nil)
+    }
+    let expected = config.expectedTensors().filter { $0.storage != .scale }
+    let absentLayers = checkMTP(expected)
+    var known: Set<ExactText> = []
+    for tensor in expected {
+      known.insert(tensor.name)
+      if let fault = weights.faults[tensor.name] {
+        report(fault, of: tensor.name)
+      } else if let weight = weights[tensor.name] {
+        check(tensor, weight)
+      } else if tensor.layer.map(absentLayers.contains) != true {
+        checkAbsence(of: tensor)
+      }
+    }
+    for (name, fault) in weights.faults.sorted(by: { $0.key < $1.key }) where !known.contains(name)
+    {
+      report(fault, of: name)
+    }
+    for weight in weights.all where !known.contains(weight.name) {
+      collector.add(
+        Finding(
+          .unexpectedTensor, tensor: weight.name, file: file(of: weight),
+          expected: "no such tensor",
+          found: "\(weight.shape) of \(weight.type.rawValue)",
+          hint: "mlx-lm refuses a model with weights that it does not use"),
+        pattern: FindingCollector.pattern(of: weight.name, wholeExperts: true))
+    }
+  }
+
+  /// Reads every weight.
+  mutating func runDeep(threads: Int) throws(Fault) {
+    let (chosen, weights) = (sound, weights)
+    let results = Guarded([WeightStatistics?](repeating: nil, count: chosen.count))
+    try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
+      let statistics = try WeightStatistics(chosen[item], of: weights)
+      results.withLock { $0[item] = statistics }
+    }
+    for (weight, statistics) in zip(chosen, results.withLock { $0 }) {
+      guard let count = statistics?.nonFinite, count > 0 else { continue }
+      collector.add(
+        Finding(
+          .nonFinite, tensor: weight.name, file: file(of: weight), expected: "finite numbers",
+          found: "\(count) NaN or Inf", hint: "one such weight turns every logit into NaN"),
+        pattern: FindingCollector.pattern(of: weight.name, wholeExperts: true))
+    }
+  }
+
+  /// MTP layers that are declared and of which nothing is there, as mlx-lm leaves them out; one
+  /// finding each.
+  private mutating func checkMTP(_ expected: [ExpectedTensor]) -> Set<Int> {
+    var absent: Set<Int> = []
+    for layer in config.layers..<config.storedLayers {
+      let own = expected.filter { $0.layer == layer }
+      guard !own.contains(where: { weights[$0.name] != nil }) else { continue }
+      absent.insert(layer)
+      collector.add(
+        Finding(
+          .mtpMismatch, .warning, tensor: own.first?.name,
+          expected: "MTP layer \(layer), since num_nextn_predict_layers is \(config.mtpLayers)",
+          found: "no tensor of it", hint: "mlx-lm converts the decoder layers alone"),
+        pattern: nil)
+    }
+    return absent
+  }
+
+  private mutating func report(_ fault: Fault, of name: ExactText) {
+    let (weight, component) = MLXNames.component(of: fault.tensor ?? name)
+    let rule: Finding.Rule =
+      component == .weight
+      ? .wrongType : weights.inventory[weight] == nil ? .orphanScale : .wrongScaleShape
+    collector.add(
+      Finding(
+        rule, tensor: fault.tensor ?? name, file: fault.file.map { Folder.name(of: $0).text },
+        expected: fault.expected,
+        found: [fault.message, fault.found].compactMap { $0 }.joined(separator: ": ")),
+      pattern: FindingCollector.pattern(of: name, wholeExperts: true))
+  }
+
+  private mutating func check(_ tensor: ExpectedTensor, _ weight: SourceWeight) {
+    let pattern = FindingCollector.pattern(of: tensor.name, wholeExperts: false)
+    for (stored, scaling) in weight.assembly.leaves where scaling == nil {
+      guard !SourceWeights.plainTypes.contains(stored.type) else { continue }
+      collector.add(
+        Finding(
+          stored.type == .u32 ? .missingScale : .wrongType, tensor: tensor.name,
+          file: file(of: weight), expected: "BF16, F16 or F32, or U32 words with scales",
+          found: stored.type.rawValue), pattern: pattern)
+      return
+    }
+    guard weight.shape == tensor.shape else {
+      collector.add(
+        Finding(
+          .wrongShape, tensor: tensor.name, file: file(of: weight),
+          expected: tensor.shape.description, found: weight.shape.description), pattern: pattern)
+      return
+    }
+    sound.append(weight)
+  }
+
+  private mutating func checkAbsence(of tensor: ExpectedTensor) {
+    guard tensor.part != .embeddingCopy, tensor.part != .headCopy else { return }
+    collector.add(
+      Finding(.missingTensor, tensor: tensor.name, expected: "\(tensor.shape)", found: "none"),
+      pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))
+  }
+
+  private func file(of weight: SourceWeight) -> String {
+    weights.inventory.shards[weight.assembly.first.tensor.shard].name.text
+  }
+}

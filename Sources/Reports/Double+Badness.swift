@@ -1,0 +1,4 @@
+extension Double {
+  /// NaN is the worst of all.
+  package var badness: Double { isNaN ? .infinity : self }
+}

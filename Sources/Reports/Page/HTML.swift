@@ -1,0 +1,97 @@
+package import Platform
+
+/// What the pages of all commands have in common.
+package enum HTML {
+  /// Colours that `style` defines as `--series-0` and on; the last is for what has none of its own.
+  package static let seriesCount = 8
+
+  /// A whole page, well-formed as XML too. It loads nothing and runs nothing, and tells the browser
+  /// to hold it to that.
+  ///
+  /// - Parameters:
+  ///   - title: what the page is about, as plain text.
+  ///   - command: the command that made it.
+  ///   - body: HTML below the heading.
+  package static func page(title: String, command: String, body: String) -> String {
+    """
+    <!DOCTYPE html>
+    <html lang="en">
+    <head>
+    <meta charset="utf-8"/>
+    <meta name="viewport" content="width=device-width, initial-scale=1"/>
+    <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src \
+    'unsafe-inline'"/>
+    <title>\(escape(title)) – fathom \(command)</title>
+    <style>\(style)</style>
+    </head>
+    <body>
+    <main>
+    <h1>\(escape(title))</h1>
+    \(body)
+    </main>
+    </body>
+    </html>
+
+    """
+  }
+
+  private static let style = """
+    :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --faint: #5c6570;
+      --line: #d8dce2; --panel: #f5f6f8; --good: #1f7a4d; --bad: #c02f2c;
+      --series-0: #2f6fb3; --series-1: #d9822b; --series-2: #2e9b6b; --series-3: #a45bb5;
+      --series-4: #c0504d; --series-5: #2a9aa8; --series-6: #9a7d2e; --series-7: #8a929c; }
+    @media (prefers-color-scheme: dark) { :root { --back: #15181c; --text: #e4e7eb;
+      --faint: #9aa3ad; --line: #343a42; --panel: #1d2126; --good: #5cc498; --bad: #f08683;
+      --series-0: #6aa7e6; --series-1: #f0a75a; --series-2: #5cc498; --series-3: #c88ad6;
+      --series-4: #e58381; --series-5: #5fc6d3; --series-6: #cdb25f; --series-7: #8d96a0; } }
+    body { background: var(--back); color: var(--text); max-width: 60rem; margin: 2rem auto;
+      padding: 0 1rem; font: 15px/1.45 system-ui, sans-serif; }
+    h1 { font-size: 1.4rem; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+    h3 { font-size: 1rem; font-weight: 600; margin: 1.2rem 0 .3rem; }
+    table { border-collapse: collapse; width: 100%; }
+    th, td { text-align: left; padding: .2rem .6rem .2rem 0; vertical-align: top; }
+    th { color: var(--faint); font-weight: 500; }
+    .facts th { width: 9rem; }
+    .numbers td, .numbers th { border-bottom: 1px solid var(--line); white-space: nowrap;
+      font-variant-numeric: tabular-nums; }
+    .bar { width: 45%; } svg { display: block; width: 100%; }
+    .key { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; }
+    \((0..<seriesCount).map { ".s\($0) { fill: var(--series-\($0)); }" }.joined(separator: " "))
+    """
+
+  /// The text with everything escaped that could end a text or an attribute, in XML as well.
+  package static func escape(_ text: String) -> String { markUp(text.printable) }
+
+  /// The same of a text that is printable, in several lines maybe.
+  package static func markUp(_ text: OutputText) -> String {
+    var result = ""
+    for character in text.text.unicodeScalars {
+      switch character {
+      case "&": result += "&amp;"
+      case "<": result += "&lt;"
+      case ">": result += "&gt;"
+      case "\"": result += "&quot;"
+      case "'": result += "&#39;"
+      default: result.unicodeScalars.append(character)
+      }
+    }
+    return result
+  }
+
+  /// A row of a table; the cells are plain text.
+  package static func row(_ cells: [String], isHead: Bool = false) -> String {
+    let (open, close) = isHead ? ("<th scope=\"col\">", "</th>") : ("<td>", "</td>")
+    return "<tr>" + cells.map { open + escape($0) + close }.joined() + "</tr>\n"
+  }
+
+  /// A line of a legend: a colour and what it stands for.
+  package static func key(_ series: Int, _ text: String) -> String {
+    "<span class=\"key\" style=\"background:var(--series-\(series))\"></span> \(escape(text))"
+  }
+
+  /// Each of some types' colour, an index of a series, by their order.
+  package static func series<Key: Hashable>(_ keys: [Key]) -> [Key: Int] {
+    Dictionary(
+      uniqueKeysWithValues: keys.enumerated().map { ($1, min($0, seriesCount - 1)) })
+  }
+}

@@ -1,0 +1,70 @@
+internal import Platform
+
+/// The vertical scale of a plot.
+package struct ValueAxis {
+  /// The value at the bottom and the one at the top.
+  package let range: (low: Double, high: Double)
+  /// Whether equal distances are equal ratios.
+  package let isLogarithmic: Bool
+  /// Where a line is drawn and what stands beside it.
+  package let ticks: [(value: Double, label: String)]
+
+  /// Decades that a scale spans at most: smaller values lie at the bottom.
+  private static let decadeLimit = 8
+
+  /// Decades by which a limit may lie beyond the values and still be in the picture.
+  private static let limitDistance = 3.0
+
+  /// A logarithmic scale from the smallest positive value to the largest, with the limits that are
+  /// near them.
+  package static func decades(of values: [Double], limits: [Double] = []) -> ValueAxis {
+    var positive = values.filter { $0 > 0 && $0.isFinite }
+    if let least = positive.min(), let most = positive.max() {
+      positive += limits.filter {
+        $0 > 0 && decade(least) - decade($0) < limitDistance
+          && decade($0) - decade(most) < limitDistance
+      }
+    }
+    let top = Int((decade(positive.max() ?? 1) - 1e-9).rounded(.up))
+    let smallest = Int((decade(positive.min() ?? 0.1) + 1e-9).rounded(.down))
+    let bottom = min(top - 1, max(smallest, top - decadeLimit))
+    let step = (top - bottom + 4) / 5
+    let ticks = stride(from: top, through: bottom, by: -step).map {
+      (Mathematics.pow(10, Double($0)), "10" + superscript($0))
+    }
+    return ValueAxis(
+      range: (Mathematics.pow(10, Double(bottom)), Mathematics.pow(10, Double(top))),
+      isLogarithmic: true, ticks: ticks)
+  }
+
+  /// A linear scale of shares that ends at 1 and begins below the smallest.
+  package static func shares(of values: [Double]) -> ValueAxis {
+    let smallest = values.filter(\.isFinite).min() ?? 0
+    let scales = [(0.99, 5), (0.98, 4), (0.95, 5), (0.9, 5), (0.8, 4), (0.5, 5)]
+    let (low, steps) = scales.first { $0.0 <= smallest } ?? (0, 5)
+    let ticks = (0...steps).map { step in
+      let value = low + (1 - low) * Double(step) / Double(steps)
+      return (value, Quantity.fixed(100 * value, digits: low >= 0.98 ? 1 : 0) + " %")
+    }
+    return ValueAxis(range: (low, 1), isLogarithmic: false, ticks: ticks)
+  }
+
+  /// How far up a value lies, from 0 to 1; what is no number is at the top.
+  package func height(of value: Double) -> Double {
+    guard !value.isNaN else { return 1 }
+    guard isLogarithmic else {
+      return min(1, max(0, (value - range.low) / (range.high - range.low)))
+    }
+    guard value > range.low else { return 0 }
+    let (low, high) = (ValueAxis.decade(range.low), ValueAxis.decade(range.high))
+    return min(1, (ValueAxis.decade(value) - low) / (high - low))
+  }
+
+  package static func decade(_ value: Double) -> Double { Mathematics.log(value) / Mathematics.log(10) }
+
+  private static func superscript(_ number: Int) -> String {
+    let digits = Array("⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return (number < 0 ? "⁻" : "")
+      + String(number.magnitude.description.compactMap { $0.wholeNumberValue }.map { digits[$0] })
+  }
+}

@@ -1,0 +1,23 @@
+internal import Platform
+
+extension Quantity {
+  /// A measurement with four significant digits: `0.001234`, `12.35`, `1.235e-09`.
+  package static func significant(_ value: Double) -> String {
+    guard value.isFinite else { return "none" }
+    guard value != 0 else { return "0" }
+    var exponent = Int((Mathematics.log(abs(value)) / Mathematics.log(10)).rounded(.down))
+    var mantissa = fixed(value / Mathematics.pow(10, Double(exponent)), digits: 3)
+    if mantissa.hasSuffix("10.000") {
+      exponent += 1
+      mantissa = mantissa.hasPrefix("-") ? "-1.000" : "1.000"
+    }
+    if (-4...5).contains(exponent) { return fixed(value, digits: max(0, 3 - exponent)) }
+    let digits = abs(exponent) < 10 ? "0\(abs(exponent))" : "\(abs(exponent))"
+    return "\(mantissa)e\(exponent < 0 ? "-" : "+")\(digits)"
+  }
+
+  /// A share as a percentage: `99.22 %`.
+  package static func percent(_ share: Double) -> String {
+    share.isFinite ? fixed(100 * share, digits: 2) + " %" : "none"
+  }
+}

@@ -1,0 +1,88 @@
+public import Codecs
+public import Formats
+public import Tensors
+
+/// What turns the codes of a matrix into numbers: the grids that are stored beside it.
+public struct Scaling: Sendable, Hashable {
+  /// What the grids are.
+  public enum Kind: Sendable, Hashable {
+    /// value = code × scale of its block.
+    case blocks(BlockSize)
+    /// Groups of adjacent columns, whose arithmetic a scheme knows.
+    case groups(GroupScheme)
+  }
+
+  /// What the grids are.
+  public let kind: Kind
+  /// (⌈rows / block rows⌉, ⌈columns / block columns⌉), seen as a matrix.
+  public let scales: StoredTensor
+  /// Biases, of the scales' shape and type, or words of zero points; nil where the scheme has none.
+  public let offsets: StoredTensor?
+  /// NVFP4's one number that scales are divided by; nil where there is none.
+  public let globalScale: StoredTensor?
+
+  /// Element types that a grid of scales may have.
+  public static let types: Set<ElementType> = [.f32, .bf16, .f16, .f8E8M0, .f8E4M3]
+
+  /// Blocks; nil where the grid is not that of a matrix (rows, columns), or has no numbers for scales.
+  public init?(_ scales: StoredTensor, block: BlockSize, rows: Int, columns: Int) {
+    guard Scaling.types.contains(scales.type),
+      scales.shape.dimensions == Scaling.grid(block, rows: rows, columns: columns)
+    else { return nil }
+    kind = .blocks(block)
+    self.scales = scales
+    offsets = nil
+    globalScale = nil
+  }
+
+  /// Groups; nil where the grids are not those of a matrix (rows, columns), or have no numbers for
+  /// scales.
+  public init?(
+    _ scales: StoredTensor, offsets: StoredTensor? = nil, globalScale: StoredTensor? = nil,
+    scheme: GroupScheme, rows: Int, columns: Int
+  ) {
+    guard Scaling.types.contains(scales.type), scheme.divides(columns: columns) else { return nil }
+    let groups = scheme.groups(columns: columns)
+    guard scales.shape.dimensions == [rows, groups] else { return nil }
+    let expected: [Int]? =
+      switch scheme.offsets {
+      case .none: nil
+      case .biases: [rows, groups]
+      case .zeroPoints: [(rows * scheme.code.bits + 31) / 32, groups]
+      }
+    guard offsets?.shape.dimensions == expected else { return nil }
+    if let offsets {
+      let type = scheme.offsets == .biases ? scales.type : .i32
+      guard offsets.type == type else { return nil }
+    }
+    if let globalScale {
+      guard globalScale.shape.elementCount == 1, globalScale.type == .f32 else { return nil }
+    }
+    kind = .groups(scheme)
+    self.scales = scales
+    self.offsets = offsets
+    self.globalScale = globalScale
+  }
+
+  /// Rows and columns of the grid that a matrix has, a cut block at an edge counting whole.
+  package static func grid(_ block: BlockSize, rows: Int, columns: Int) -> [Int] {
+    [(rows + block.rows - 1) / block.rows, (columns + block.columns - 1) / block.columns]
+  }
+
+  /// The scheme of groups; nil for blocks.
+  public var scheme: GroupScheme? { if case .groups(let scheme) = kind { scheme } else { nil } }
+
+  /// Calls `body` for every stored tensor of it.
+  public func forEachStored(_ body: (StoredTensor) -> Void) {
+    body(scales)
+    if let offsets { body(offsets) }
+    if let globalScale { body(globalScale) }
+  }
+
+  /// Every stored tensor of it.
+  public var stored: [StoredTensor] {
+    var stored: [StoredTensor] = []
+    forEachStored { stored.append($0) }
+    return stored
+  }
+}
