@@ -69,7 +69,7 @@ extension Architecture {
         "norm_topk_prob": false, "attention_bias": false,
       ],
       mtp: .refused, ties: false, needsScaling: true),
-    preTokenizer: "deepseek-llm")
+    preTokenizer: "deepseek-llm", hasSeveralSplitters: true)
 
   /// GLM-4.7-Flash: DeepSeek-V3's network in other sizes.
   static let glm4MoeLite = Architecture(

@@ -95,6 +95,10 @@ public struct Architecture: Sendable, Hashable {
   /// checkpoint has that name.
   public internal(set) var preTokenizer: String
 
+  /// Whether its members split texts in several ways that have names: which one a model has shows in
+  /// its tokenizer alone.
+  public var hasSeveralSplitters = false
+
   /// Whether its layers have routed experts.
   public var hasExperts: Bool { !selections.isEmpty }
 

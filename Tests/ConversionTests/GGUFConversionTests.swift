@@ -108,7 +108,7 @@ import Testing
   }
 
   /// A GGUF file in a type that loses nothing gives the checkpoint back, MTP layers included.
-  @Test(arguments: Repository.sampleNames)
+  @Test(arguments: Repository.deepSeekV3Samples)
   func backToHuggingFace(name: String) throws {
     let type = name == "tiny-bf16" || name == "tiny-no-qlora" ? "bf16" : "f32"
     let storage = try #require(WeightStorage.named(type))

@@ -10,7 +10,9 @@ import Testing
 /// done with torch, by `scripts/make_native_fixtures.py`; no tolerance, whole files are equal.
 @Suite struct NativeConversionTests {
   /// Samples whose weights DeepSeek's shards can hold as they are.
-  static let samples = Repository.sampleNames.filter { !["tiny-int4", "tiny-mixed"].contains($0) }
+  static let samples = Repository.deepSeekV3Samples.filter {
+    !["tiny-int4", "tiny-mixed"].contains($0)
+  }
   /// The same with numbers of shards that they divide into.
   static let cases: [(sample: String, shards: Int)] = samples.flatMap { sample in
     let shards =

@@ -39,7 +39,7 @@ import Testing
   }
 
   /// A recipe's quantization section and dtype; everything else stays, in its order.
-  @Test(arguments: Repository.sampleNames)
+  @Test(arguments: Repository.deepSeekV3Samples)
   func configKeepsAllOtherKeys(name: String) throws {
     for storage in WeightStorage.all {
       let conversion = try Conversions(sample(name), Recipe(weights: storage))

@@ -8,7 +8,8 @@ import Testing
 /// Bytes against torch's. Origin: `scripts/make_conversion_fixtures.py` with the versions in
 /// `scripts/interop-requirements.txt`; no tolerance, the bytes are equal.
 @Suite struct TorchTests {
-  static let cases: [(sample: String, quant: String)] = Repository.sampleNames.flatMap { sample in
+  static let cases: [(sample: String, quant: String)] = Repository.deepSeekV3Samples.flatMap {
+    sample in
     ["bf16", "f16", "f32", "fp8-f32", "fp8-ue8m0"].map { (sample, $0) }
   }
 

@@ -50,6 +50,18 @@ public enum Repository {
   public static let samples = root + "/Samples"
 
   /// Names of the sample checkpoints that are whole.
+  /// Samples of other networks than DeepSeek-V3's own, and of other spellings of its config; what
+  /// peers made of the others is checked in.
+  public static let networkSamples = [
+    "tiny-glm-lite", "tiny-kimi-k25", "tiny-v2", "tiny-v2-lite", "tiny-v5", "tiny-youtu",
+  ]
+
+  /// Samples with the network and the config of DeepSeek-V3 as published.
+  public static var deepSeekV3Samples: [String] {
+    sampleNames.filter { !networkSamples.contains($0) }
+  }
+
+  /// All samples.
   public static var sampleNames: [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: samples)) ?? []
     return names.filter { $0.hasPrefix("tiny-") }.sorted()

@@ -14,7 +14,7 @@ import Testing
       if path.hasPrefix("Samples/") { samples += size }
     }
     #expect(samples > 0)
-    #expect(samples <= 12_000_000)
+    #expect(samples <= 16_000_000)
   }
 
   @Test func noPathOfAMachine() throws {

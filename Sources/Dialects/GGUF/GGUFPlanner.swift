@@ -126,15 +126,10 @@ package struct GGUFPlanner {
     let (before, after) = target.deepSeek2Metadata
     var sections = [general.metadata, before, after]
     if let tokenizer = try TokenizerFiles.read(in: folder) {
-      let splitter = tokenizer.splitterName(usually: target.splitter)
-      if splitter == nil {
-        warnings.append(
-          "tokenizer.json splits texts in a way that llama.cpp has no name for: it is told "
-            + "\(target.splitter), and gives some texts other token ids")
-      }
+      let splitter = splitter(of: tokenizer)
       sections.append(
         try tokenizer.ggufMetadata(
-          config: source.checkpoint.config, splitter: splitter ?? target.splitter,
+          config: source.checkpoint.config, splitter: splitter,
           vocabSize: target.vocabSize,
           folder: folder))
     } else {
@@ -153,6 +148,18 @@ package struct GGUFPlanner {
     metadata.noteQuantization(
       as: gguf.fileTypeID ?? 0, overrides: gguf.overrides,
       importance: gguf.importance?.notes ?? Metadata())
+  }
+
+  /// llama.cpp's name for how a tokenizer splits texts: the network's own, or, where its members
+  /// have several, the one that cuts as `tokenizer.json` does.
+  private mutating func splitter(of tokenizer: TokenizerFiles) -> String {
+    let usual = target.splitter
+    guard target.architecture.hasSeveralSplitters else { return usual }
+    if let name = tokenizer.splitterName(usually: usual) { return name }
+    warnings.append(
+      "tokenizer.json splits texts in a way that llama.cpp has no name for: it is told \(usual), "
+        + "and gives some texts other token ids")
+    return usual
   }
 
   private mutating func warn() {
