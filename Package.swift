@@ -38,32 +38,55 @@ let package = Package(
     .target(name: "Codecs", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
     .target(
       name: "Formats", dependencies: ["Locks", "Tensors", "Platform"], swiftSettings: strict),
-    .target(name: "Models", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
+    .target(name: "Text", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
+    .target(name: "Models", dependencies: ["Tensors", "Platform", "Text"], swiftSettings: strict),
+    .target(
+      name: "Weights", dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Models"],
+      swiftSettings: strict),
+    .target(
+      name: "Dialects",
+      dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights"],
+      swiftSettings: strict),
+    .target(name: "Reports", dependencies: ["Platform"], swiftSettings: strict),
     .target(
       name: "Conversion",
-      dependencies: ["Locks", "Tensors", "Platform", "Formats", "Codecs", "Models"],
+      dependencies: [
+        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
+        "Reports",
+      ],
       swiftSettings: strict),
     .target(
       name: "Reference", dependencies: ["Tensors", "Platform", "Codecs", "Models"],
       swiftSettings: strict),
     .target(
+      name: "Inspection",
+      dependencies: [
+        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
+        "Conversion", "Reports",
+      ],
+      swiftSettings: strict),
+    .target(
       name: "Verification",
       dependencies: [
-        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Conversion", "Reference",
+        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
+        "Dialects", "Conversion", "Reference", "Reports", "Inspection",
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "fathom",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Codecs", "Models", "Conversion", "Reference",
-        "Verification", arguments,
+        "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion",
+        "Reports", "Inspection", "Verification", arguments,
       ],
       swiftSettings: strict),
     .target(
       name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
     .target(
       name: "ParserEntries",
-      dependencies: ["Tensors", "Platform", "Formats", "Models", "Conversion", "Verification"],
+      dependencies: [
+        "Tensors", "Platform", "Formats", "Models", "Conversion", "Verification", "Text",
+        "Dialects", "Inspection", "Weights",
+      ],
       path: "Fuzz/Entries", swiftSettings: strict),
     .executableTarget(
       name: "read-inputs", dependencies: ["ParserEntries"], path: "Fuzz/Reader",
@@ -76,7 +99,7 @@ let package = Package(
       name: "group-codes", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/GroupCodes",
       swiftSettings: strict),
     .executableTarget(
-      name: "tokenizer-ids", dependencies: ["Formats", "Models", "Platform", "Tensors"],
+      name: "tokenizer-ids", dependencies: ["Formats", "Models", "Platform", "Tensors", "Text"],
       path: "Benchmarks/TokenizerIDs", swiftSettings: strict),
     .executableTarget(
       name: "kernel-bench", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/KernelBench",
@@ -95,29 +118,34 @@ let package = Package(
       exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors"],
+      name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors", "Text"],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "VerificationTests",
       dependencies: [
         "Support", "Locks", "Verification", "Reference", "Models", "Formats", "Platform", "Tensors",
+        "Reports", "Inspection", "Dialects", "Weights",
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "PlatformTests", dependencies: ["Support", "Locks", "Platform"], exclude: ["Fixtures"],
+      name: "PlatformTests", dependencies: ["Support", "Locks", "Platform", "Text"],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
       name: "FormatsTests", dependencies: ["Support", "Formats", "Platform", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "ConversionTests",
-      dependencies: ["Support", "Conversion", "Formats", "Models", "Platform", "Tensors"],
+      dependencies: [
+        "Support", "Conversion", "Formats", "Models", "Platform", "Tensors", "Weights", "Dialects",
+        "Text",
+      ],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "ReferenceTests",
       dependencies: [
         "Support", "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference",
-        "Verification",
+        "Verification", "Dialects", "Weights", "Text",
       ],
       exclude: ["Fixtures"],
       swiftSettings: strict),

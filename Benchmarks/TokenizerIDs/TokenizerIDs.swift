@@ -3,6 +3,7 @@ import Glibc
 import Models
 import Platform
 import Tensors
+import Text
 
 /// Prints the ids of texts, for comparison with other tokenizers, or how fast they are found:
 ///

@@ -1,4 +1,6 @@
 internal import Conversion
+internal import Dialects
+internal import Inspection
 internal import Platform
 internal import Tensors
 internal import Verification

@@ -2,6 +2,7 @@ internal import Formats
 internal import Models
 internal import Platform
 internal import Tensors
+internal import Text
 
 extension ParserEntry {
   /// Header of a safetensors file.

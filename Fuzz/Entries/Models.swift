@@ -1,6 +1,7 @@
 internal import Models
 internal import Platform
 internal import Tensors
+internal import Text
 
 extension ParserEntry {
   /// `config.json` as Hugging Face checkpoints have it, and all tensors that it implies.

@@ -1,4 +1,4 @@
-package import ArgumentParser
+public import ArgumentParser
 internal import Conversion
 public import Dialects
 internal import Formats

@@ -4,6 +4,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// Trees of stored tensors against the same trees evaluated number by number.
 @Suite struct AssemblyTests {

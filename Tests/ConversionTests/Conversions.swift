@@ -1,4 +1,5 @@
 import Conversion
+import Dialects
 import Formats
 import Foundation
 import Models
@@ -6,6 +7,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// A finished conversion of a sample, in a workspace of its own.
 struct Conversions {

@@ -1,4 +1,5 @@
 import Conversion
+import Dialects
 import Formats
 import Foundation
 import Models
@@ -6,6 +7,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// `--to gguf` beside llama.cpp's converter and quantizer, whose answers are fixtures of
 /// `scripts/make_gguf_fixtures.py`, and back.

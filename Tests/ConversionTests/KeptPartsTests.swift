@@ -1,4 +1,5 @@
 import Conversion
+import Dialects
 import Formats
 import Platform
 import Support

@@ -1,10 +1,12 @@
 import Conversion
+import Dialects
 import Formats
 import Models
 import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// GGUF files as they were before llama.cpp split `kv_b_proj`, and with keys that came later.
 @Suite struct LegacyGGUFTests {

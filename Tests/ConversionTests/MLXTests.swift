@@ -1,4 +1,5 @@
 import Conversion
+import Dialects
 import Formats
 import Foundation
 import Models
@@ -6,6 +7,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// MLX models against what mlx-lm writes and decodes: `scripts/make_mlx_fixtures.py`.
 @Suite struct MLXTests {

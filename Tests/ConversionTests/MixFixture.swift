@@ -1,4 +1,5 @@
 import Conversion
+import Dialects
 import Foundation
 import Platform
 import Support

@@ -1,10 +1,12 @@
 import Conversion
+import Dialects
 import Formats
 import Models
 import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// DeepSeek's model-parallel shards, out and in. Origin of the hashes: the steps of its `convert.py`
 /// done with torch, by `scripts/make_native_fixtures.py`; no tolerance, whole files are equal.

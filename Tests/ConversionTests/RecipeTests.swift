@@ -1,4 +1,5 @@
 import Conversion
+import Dialects
 import Formats
 import Foundation
 import Models
@@ -6,6 +7,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// What a recipe changes besides the numbers: layers, config, files beside the weights.
 @Suite struct RecipeTests {

@@ -1,10 +1,12 @@
 import Conversion
+import Dialects
 import Formats
 import Models
 import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// FP8 → BF16 → FP8: what comes back.
 @Suite struct RoundTripTests {

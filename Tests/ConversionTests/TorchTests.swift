@@ -1,9 +1,11 @@
 import Conversion
+import Dialects
 import Formats
 import Foundation
 import Models
 import Support
 import Testing
+import Weights
 
 /// Bytes against torch's. Origin: `scripts/make_conversion_fixtures.py` with the versions in
 /// `scripts/interop-requirements.txt`; no tolerance, the bytes are equal.

@@ -2,6 +2,7 @@ import Models
 import Platform
 import Support
 import Testing
+import Text
 
 /// Prompts equal to those of transformers, and what templates are told that cannot be used.
 @Suite struct ChatTemplateTests {

@@ -1,6 +1,7 @@
 import Models
 import Platform
 import Testing
+import Text
 
 /// Templates that are written to take time, memory or the stack away: each is refused, or runs, soon.
 @Suite struct HostileTemplateTests {

@@ -3,6 +3,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Text
 
 /// A tokenizer that went into a GGUF file and came back.
 @Suite struct RebuiltTokenizerTests {

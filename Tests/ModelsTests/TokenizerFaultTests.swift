@@ -3,6 +3,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Text
 
 /// What a broken or hostile tokenizer is told.
 @Suite struct TokenizerFaultTests {

@@ -2,6 +2,7 @@ import Foundation
 import Models
 import Platform
 import Support
+import Text
 
 /// What `scripts/make_tokenizer_fixtures.py` made with Hugging Face's tokenizers 0.23.3.
 enum TokenizerFixture {

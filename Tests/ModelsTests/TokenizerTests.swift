@@ -3,6 +3,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Text
 
 /// Ids equal to those of Hugging Face's tokenizers, on texts that are hard on tokenizers.
 @Suite struct TokenizerTests {

@@ -9,20 +9,38 @@ import Testing
     "Platform": ["Locks", "CZstd", "CJSONC", "CPlatform", "Glibc", "Synchronization"],
     "Codecs": ["Tensors", "CKernels"],
     "Formats": ["Locks", "Tensors", "Platform", "Synchronization"],
-    "Models": ["Tensors", "Platform"],
+    "Text": ["Tensors", "Platform"],
+    "Models": ["Tensors", "Platform", "Text"],
+    "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models"],
+    "Dialects": ["Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights"],
+    "Reports": ["Platform"],
     "Conversion": [
-      "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Synchronization",
+      "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
+      "Reports", "Synchronization",
     ],
     "Reference": ["Tensors", "Platform", "Codecs", "Models", "Synchronization"],
+    "Inspection": [
+      "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
+      "Conversion", "Reports",
+    ],
     "Verification": [
-      "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Conversion", "Reference",
-      "Synchronization",
+      "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
+      "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Synchronization",
     ],
     "fathom": [
-      "ArgumentParser", "Tensors", "Platform", "Formats", "Codecs", "Models", "Conversion",
-      "Reference", "Verification",
+      "ArgumentParser", "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects",
+      "Conversion", "Reports", "Inspection", "Verification",
     ],
   ]
+
+  /// Most lines of a room: one that has more holds several ideas.
+  static let mostLines = 6000
+
+  @Test(arguments: rooms.keys.sorted())
+  func aRoomHoldsOneIdea(room: String) {
+    let lines = SourceTree.sources.filter { $0.room == room }.reduce(0) { $0 + $1.lines.count }
+    #expect((1...Self.mostLines).contains(lines), "\(room) has \(lines) lines")
+  }
 
   /// Rooms whose code may touch raw memory: the lock, the owner of buffers, files, codecs, and the
   /// loops of those that hand buffers to them.

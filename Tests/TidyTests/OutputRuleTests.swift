@@ -7,10 +7,10 @@ import Testing
   /// together.
   static let documents: Set<String> = [
     "Sources/Platform/OutputText.swift", "Sources/Platform/JSON/JSONValue.swift",
-    "Sources/Platform/JSON/StreamedJSON.swift", "Sources/Verification/TextTable.swift",
+    "Sources/Platform/JSON/StreamedJSON.swift", "Sources/Reports/TextTable.swift",
     "Sources/Conversion/Manifest/ManifestText.swift", "Sources/fathom/InspectCommand.swift",
-    "Sources/fathom/VerifyFormat.swift", "Sources/Verification/Hash/HashReport.swift",
-    "Sources/Verification/Convert/UnfinishedWorkReport.swift",
+    "Sources/fathom/VerifyFormat.swift", "Sources/Inspection/Hash/HashReport.swift",
+    "Sources/Conversion/Reports/UnfinishedWorkReport.swift",
     "Sources/fathom/ResumeCommand.swift",
   ]
 
