@@ -12,7 +12,8 @@ import torch
 
 from interop_checks import (
     compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
-    hashes, interruptions, mlx, native, quantization, reports, text, verification, weights,
+    hashes, interruptions, mlx, native, networks, quantization, reports, text, verification,
+    weights,
 )
 from interop_checks.report import Report
 
@@ -31,6 +32,7 @@ PARTS = {
     "gguf-options": gguf_options.run,
     "mlx": mlx.run,
     "native": native.run,
+    "networks": networks.run,
     "verification": verification.run,
     "reports": reports.run,
     "weights": weights.run,

@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file
 
 from peers import compressed
+from peers.network import prefix_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
@@ -84,7 +85,7 @@ def answers(folder):
     with open(folder + "/config.json") as file:
         config = json.load(file)
     tensors = load(folder)
-    quantization = config.get("quantization_config")
+    quantization = compressed.section_in(config) or None
     if quantization and quantization["quant_method"] == "compressed-tensors":
         return decompressed(config, tensors)
     block = quantization["weight_block_size"] if quantization else None
@@ -113,7 +114,10 @@ def decompressed(config, tensors):
     rounded = compressed.decompress_all(config, tensors, torch.bfloat16)
     result = {}
     for name, tensor in sorted(whole.items()):
-        keep = name.endswith("e_score_correction_bias")
+        # What is no part of the text network is carried as it is.
+        beside = not name.startswith(prefix_of(config))
+        keep = beside or name.endswith("e_score_correction_bias")
+        tensor = tensors[name] if beside else tensor
         result[name] = {
             key: digest(tensor if keep else (rounded[name] if key == "bf16" else tensor).to(dtype))
             for key, dtype in TYPES.items()}

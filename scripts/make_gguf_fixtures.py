@@ -22,7 +22,7 @@ from peers import llama
 
 FIXTURES = Path(__file__).resolve().parent.parent / "Tests" / "ConversionTests" / "Fixtures"
 # llama.cpp has no model without q_lora_rank and with this number of layers.
-REFUSED = {"tiny-no-qlora"}
+REFUSED = {"tiny-no-qlora", "tiny-v2-lite"}
 OPTIONS_SAMPLE = "tiny-k-quants"
 YARN_SAMPLE = "tiny-bf16"
 FILE_TYPES = ["f32", "f16", "bf16", "q8_0", "q4_0", "q5_1", "iq4_nl", "q4_k_m", "mxfp4_moe"]

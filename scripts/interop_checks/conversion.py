@@ -7,6 +7,7 @@ from make_samples import SAMPLES, make_tokens
 from peers.folder import (
     PLAIN, SCALE, dequantize_all, read_checkpoint, size_of, store, write_checkpoint,
 )
+from peers.network import mtp_layers, prefix_of, text_of
 from peers.oracle import load_from_stored, load_models, outputs_of
 from peers.values import make_values
 from sound_checkpoints import micro_config
@@ -100,9 +101,16 @@ def edges(folder, scale_type):
 
 def is_mtp(config, name):
     """Whether a tensor belongs to an MTP layer."""
-    layers = config["num_hidden_layers"]
-    extra = range(layers, layers + config["num_nextn_predict_layers"])
-    return any(name.startswith(f"model.layers.{layer}.") for layer in extra)
+    layers = text_of(config)["num_hidden_layers"]
+    extra = range(layers, layers + mtp_layers(config))
+    return any(name.startswith(f"{prefix_of(config)}model.layers.{layer}.") for layer in extra)
+
+
+def main_weights(config, weights):
+    """The text network without MTP layers, under plain names: what llama.cpp's converter reads."""
+    prefix = prefix_of(config)
+    return {name.removeprefix(prefix): weight for name, weight in weights.items()
+            if name.startswith(prefix) and not is_mtp(config, name)}
 
 
 def check_mtp(report, path, folder):

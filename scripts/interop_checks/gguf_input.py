@@ -10,7 +10,7 @@ from make_samples import SAMPLES
 from peers import llama
 from peers.folder import read_checkpoint
 
-from .conversion import is_mtp, plain_weights
+from .conversion import main_weights, plain_weights
 from .gguf import MIXES, compare, make_model
 from .outputs import check_tensors
 
@@ -83,8 +83,7 @@ def check_back(report, path, folder):
                  json.dumps(verdict["findings"])[:300] if verdict["findings"] else "")
     report.run("convert", source, output, "--to", "hf", "--quant", "f32")
     config, stored = read_checkpoint(path)
-    weights = plain_weights(config, stored, "float32")
-    main = {name: weight for name, weight in weights.items() if not is_mtp(config, name)}
+    main = main_weights(config, plain_weights(config, stored, "float32"))
     check_tensors(report, f"{path.name} → converter → hf f32", output, main)
 
 
@@ -102,8 +101,7 @@ def check_splits(report, path, folder):
     output = folder / "from-splits"
     report.run("convert", last, output, "--to", "hf", "--quant", "f32")
     config, stored = read_checkpoint(path)
-    weights = plain_weights(config, stored, "float32")
-    main = {name: weight for name, weight in weights.items() if not is_mtp(config, name)}
+    main = main_weights(config, plain_weights(config, stored, "float32"))
     check_tensors(report, f"{path.name} in the converter's splits → hf f32", output, main)
 
 

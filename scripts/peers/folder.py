@@ -45,7 +45,8 @@ def store(config, values, scale_type=torch.float32):
 
 def dequantize_all(config, stored):
     """Stored tensors → F32 weights without scales, which is what transformers is given."""
-    if compressed.section_in(config).get("quant_method") == "compressed-tensors":
+    section = compressed.section_in(config)
+    if section.get("quant_method") == "compressed-tensors":
         return {name: tensor.float()
                 for name, tensor in compressed.decompress_all(config, stored).items()}
     weights = {}
@@ -56,7 +57,7 @@ def dequantize_all(config, stored):
         if scales is None:
             weights[name] = tensor.float()
         else:
-            block = config["quantization_config"]["weight_block_size"]
+            block = section["weight_block_size"]
             weights[name] = fp8.dequantize(tensor, scales, block)
     return weights
 

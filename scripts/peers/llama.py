@@ -1,9 +1,12 @@
 """llama.cpp: its converter and its quantizer, as `scripts/build-llama` builds them."""
 
+import atexit
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +34,53 @@ def run(command):
     return result.stdout + result.stderr
 
 
-def convert(model, output, outtype="f32", *flags):
+class Converter:
+    """convert_hf_to_gguf.py in one process for all models: importing torch takes longer."""
+
+    process = None
+
+    def ask(self, arguments):
+        """What went wrong with one model; empty if nothing did."""
+        if self.process is None or self.process.poll() is not None:
+            self.process = subprocess.Popen(
+                [sys.executable, CONVERTER, ROOT / "src", "--serve"], text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            # At the end of its input it ends by itself.
+            atexit.register(self.process.stdin.close)
+        self.process.stdin.write(json.dumps(list(map(str, arguments))) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        return json.loads(answer) if answer else "it ended without an answer"
+
+
+CONVERTERS = Converter()
+
+
+def convert(model, output, outtype="f32", *flags, mtp=False):
+    """convert_hf_to_gguf.py; MTP layers are kept if asked for, which it can for GLM alone.
+
+    GLM's configuration names no function of scores, and llama.cpp knows GLM-4.7-Flash by its number
+    of layers alone. The converter is shown a configuration that does.
+    """
+    config = json.loads((Path(model) / "config.json").read_text())
+    if config["model_type"] != "glm4_moe_lite":
+        return convert_as_is(model, output, outtype, *flags)
+    with tempfile.TemporaryDirectory() as folder:
+        # The name of the folder goes into the metadata.
+        shown = Path(folder) / Path(model).name
+        shown.mkdir()
+        for path in Path(model).iterdir():
+            (shown / path.name).symlink_to(path.resolve())
+        (shown / "config.json").unlink()
+        (shown / "config.json").write_text(json.dumps({"scoring_func": "sigmoid", **config}))
+        return convert_as_is(shown, output, outtype, *([] if mtp else ["--no-mtp"]), *flags)
+
+
+def convert_as_is(model, output, outtype="f32", *flags):
     """convert_hf_to_gguf.py"""
-    run([sys.executable, CONVERTER, ROOT / "src", model, "--outfile", output,
-         "--outtype", outtype, *flags])
+    error = CONVERTERS.ask([model, "--outfile", output, "--outtype", outtype, *flags])
+    if error:
+        raise PeerRefused(f"convert_hf_to_gguf.py: {error}")
 
 
 def quantize(source, output, file_type, *flags):

@@ -43,7 +43,8 @@ def convert(source, output, kind=None, group=None, dtype=None, limit=None):
     model, config = utils.load_model(Path(source), lazy=True)
     dtype = dtype or config.get("torch_dtype")
     if dtype in MODEL_CONVERSION_DTYPES:
-        target, chosen = getattr(mx, dtype), model.cast_predicate
+        target = getattr(mx, dtype)
+        chosen = getattr(model, "cast_predicate", lambda _: True)
 
         def cast(name, value):
             floating = mx.issubdtype(value.dtype, mx.floating)

@@ -5,7 +5,11 @@ import shutil
 
 from safetensors.torch import save_file
 
+from .compressed import section_in
 from .folder import read_checkpoint
+
+# Networks that DeepSeek's inference code computes.
+NETWORKS = ("deepseek_v2", "deepseek_v3", "kimi_k2")
 
 # Module in Hugging Face's names → (module in DeepSeek's, the dimension that shards divide).
 MODULES = {
@@ -79,9 +83,9 @@ def mtp_tensors(source):
 
 def plain_samples(folder):
     """Checkpoints that the script can read: not those in compressed-tensors' formats."""
-    return [path for path in sorted(folder.glob("tiny-*"))
-            if (read_config(path).get("quantization_config") or {}).get("quant_method", "fp8")
-            == "fp8"]
+    configs = {path: read_config(path) for path in sorted(folder.glob("tiny-*"))}
+    return [path for path, config in configs.items() if config["model_type"] in NETWORKS
+            and section_in(config).get("quant_method", "fp8") == "fp8"]
 
 
 def dimension(native):

@@ -1,0 +1,113 @@
+"""Unseen checkpoints of the networks beside DeepSeek-V3: other sizes, defaults, new configs.
+
+`differs` names the peers that compute something else, or cannot load it: then they are not asked.
+"""
+
+from peers.families import GLM_LITE, V2, V2_LITE, YOUTU, make_family, make_kimi_k25
+from peers.folder import store, write_checkpoint, write_json
+from peers.network import make_config
+from peers.oracle import saved_config
+from peers.tokenizer import special_of, write_tokenizer
+from peers.values import make_values
+
+# Rows are whole groups of 32, so that every form of quantizing takes them.
+SIZES = dict(
+    vocab_size=320, hidden_size=128, intermediate_size=224, num_hidden_layers=3,
+    num_attention_heads=4, q_lora_rank=96, kv_lora_rank=64, qk_nope_head_dim=32,
+    qk_rope_head_dim=16, v_head_dim=40)
+EXPERTS = dict(
+    moe_intermediate_size=32, n_routed_experts=12, num_experts_per_tok=4, n_group=1, topk_group=1,
+    n_shared_experts=1, first_k_dense_replace=1)
+# V2's other choice, which llama.cpp makes too.
+GREEDY = {"topk_method": "greedy", "routed_scaling_factor": 2.0}
+# Trained networks are calmer than random ones: what llama.cpp rounds flips no expert.
+CALM = {"down_proj": 0.2, "gate.weight": 3, "e_score_correction_bias": 3}
+
+
+def case(seed, config, absent=(), **rest):
+    """One row: `absent` keys are left out of config.json, where they are the class's defaults."""
+    return {"seed": seed, "config": config, "absent": absent, "tokens": (1, 26), **rest}
+
+
+def moe(base, **changes):
+    """A network with experts."""
+    return make_family(base, **{**SIZES, **EXPERTS, **changes})
+
+
+CASES = {
+    # With DeepSeek's epsilon all peers' inner norms are the same.
+    "glm": case(301, moe(GLM_LITE, rms_norm_eps=1e-6)),
+    "glm-dense-ends": case(
+        302, moe(GLM_LITE, rms_norm_eps=1e-6, first_k_dense_replace=2, num_hidden_layers=4,
+                 num_nextn_predict_layers=0, n_shared_experts=2,
+                 mlp_layer_types=["dense"] * 2 + ["sparse"] * 2)),
+    "glm-saved": case(
+        303, saved_config(moe(GLM_LITE, rms_norm_eps=1e-6, num_nextn_predict_layers=0)),
+        differs=("mlx-lm's converter",)),
+    # llama.cpp and mlx-lm take other values for what is not there, and an epsilon of 1e-5.
+    "glm-defaults": case(
+        304, moe(GLM_LITE), tokens=(1, 9),
+        absent=("first_k_dense_replace", "n_group", "topk_group", "norm_topk_prob",
+                "routed_scaling_factor", "num_experts_per_tok", "rms_norm_eps",
+                "n_shared_experts"),
+        differs=("converter", "llama.cpp", "mlx-lm"), warning="epsilon"),
+    "kimi": case(305, make_kimi_k25(**SIZES, **EXPERTS, rms_norm_eps=1e-6)),
+    # llama.cpp knows layers without a low-rank query by their number.
+    "v2-lite": case(
+        306, make_family(V2_LITE, **{**SIZES, **EXPERTS, "num_hidden_layers": 26,
+                                     "hidden_size": 64, "intermediate_size": 96,
+                                     "n_routed_experts": 4, "num_experts_per_tok": 2,
+                                     "q_lora_rank": None, "n_shared_experts": 2}),
+        tokens=(1, 12)),
+    "v2-groups": case(307, moe(V2, n_group=4, topk_group=2), differs=("llama.cpp",),
+                      warning="group"),
+    "v2-one-group": case(308, moe(V2, **GREEDY, n_shared_experts=2)),
+    # mlx-lm's module cannot be without rope_scaling, nor with a config of transformers 5.
+    "v2-no-yarn": case(
+        309, moe(V2, **GREEDY, rope_scaling=None, rope_theta=50000.0),
+        differs=("mlx-lm's converter",)),
+    "v2-saved": case(
+        310, saved_config(moe(V2, **GREEDY)), differs=("mlx-lm's converter",)),
+    "v2-defaults": case(
+        311, moe(V2_LITE, first_k_dense_replace=0, n_shared_experts=2, rope_scaling=None),
+        absent=("first_k_dense_replace", "n_shared_experts", "routed_scaling_factor",
+                "topk_method", "norm_topk_prob", "n_group", "topk_group", "scoring_func",
+                "rms_norm_eps", "tie_word_embeddings", "rope_theta", "rope_scaling"),
+        differs=("converter", "mlx-lm's converter")),
+    # mlx-lm's module has no tied head.
+    "v2-tied": case(312, moe(V2, **GREEDY, tie_word_embeddings=True),
+                    differs=("mlx-lm", "mlx-lm's converter")),
+    "youtu": case(313, make_family(YOUTU, **SIZES), differs=("mlx-lm's converter",)),
+    "youtu-head": case(
+        314, make_family(YOUTU, **SIZES, tie_word_embeddings=False), absent=("rope_interleave",),
+        differs=("mlx-lm's converter",)),
+    "youtu-saved": case(
+        315, saved_config(make_family(YOUTU, **SIZES)), differs=("mlx-lm's converter",)),
+    "v3-saved": case(
+        316, saved_config(make_config(**{**SIZES, **EXPERTS, "n_group": 4, "topk_group": 2},
+                                      num_nextn_predict_layers=0)),
+        differs=("mlx-lm's converter",)),
+    # The class's own: 8 groups of which 4, 8 experts a token, 3 dense layers, one MTP layer.
+    "v3-defaults": case(
+        317, make_config(**{**SIZES, **EXPERTS, "num_hidden_layers": 4, "n_routed_experts": 32,
+                            "n_group": 8, "topk_group": 4, "num_experts_per_tok": 8,
+                            "first_k_dense_replace": 3}, rope_scaling=None),
+        absent=("n_group", "topk_group", "num_experts_per_tok", "first_k_dense_replace",
+                "routed_scaling_factor", "n_shared_experts", "norm_topk_prob", "rms_norm_eps",
+                "num_nextn_predict_layers", "rope_theta", "rope_scaling", "scoring_func",
+                "topk_method", "moe_layer_freq", "tie_word_embeddings"),
+        differs=("converter", "mlx-lm's converter")),
+}
+
+
+def make_case(name, folder):
+    """Writes one checkpoint; returns (its folder, its row)."""
+    row = CASES[name]
+    config, path = row["config"], folder / name
+    stored = store(config, make_values(config, row["seed"], CALM))
+    write_checkpoint(path, config, stored, shards=2)
+    # The whole configuration knew the tensors; config.json has what is not default.
+    write_json(path / "config.json",
+               {key: value for key, value in config.items() if key not in row["absent"]})
+    write_tokenizer(path, special_of(config))
+    return path, row
