@@ -69,7 +69,7 @@ extension Architecture {
         "norm_topk_prob": false, "attention_bias": false,
       ],
       mtp: .refused, ties: false, needsScaling: true),
-    preTokenizer: "deepseek-llm", hasSeveralSplitters: true)
+    preTokenizer: "deepseek-llm", otherPreTokenizers: ["deepseek-coder", "deepseek-v3"])
 
   /// GLM-4.7-Flash: DeepSeek-V3's network in other sizes.
   static let glm4MoeLite = Architecture(
@@ -93,7 +93,10 @@ extension Architecture {
         "tie_word_embeddings": false, "attention_bias": false,
       ],
       mtp: .leftOut, ties: false, hasOwnInnerEpsilon: true),
-    preTokenizer: "glm4")
+    preTokenizer: "glm4", hasHeadSize: false,
+    namedTokens: [
+      "bos": "[gMASK]", "eot": "<|user|>", "unk": "<|endoftext|>", "eom": "<|observation|>",
+    ])
 
   /// Youtu-LLM: the attention of DeepSeek-V3 with dense layers alone.
   static let youtu = Architecture(

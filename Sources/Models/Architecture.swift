@@ -95,9 +95,15 @@ public struct Architecture: Sendable, Hashable {
   /// checkpoint has that name.
   public internal(set) var preTokenizer: String
 
-  /// Whether its members split texts in several ways that have names: which one a model has shows in
-  /// its tokenizer alone.
-  public var hasSeveralSplitters = false
+  /// Whether transformers' class adds `head_dim` to the config, by which llama.cpp's converter writes
+  /// the widths of heads before its other keys.
+  var hasHeadSize = true
+  /// Tokens that its vocabulary in a GGUF file names beside those of the tokenizer's own settings, by
+  /// the name that llama.cpp's converter gives each.
+  public var namedTokens: [String: String] = [:]
+  /// Names of other splittings that some of its members have: which one a model has shows in its
+  /// tokenizer alone.
+  public var otherPreTokenizers: [String] = []
 
   /// Whether its layers have routed experts.
   public var hasExperts: Bool { !selections.isEmpty }

@@ -20,7 +20,7 @@ extension ModelConfig {
   /// Reads a Hugging Face `config.json`.
   ///
   /// Both spellings of transformers are read: `rope_theta` + `rope_scaling` (4.x, and what DeepSeek
-  /// publishes) and `rope_parameters` (5.x); `torch_dtype` and `dtype`. A key that is absent has the
+  /// publishes; it counts where both are there) and `rope_parameters` (5.x); `torch_dtype` and `dtype`. A key that is absent has the
   /// value that the class of transformers gives it, but for the number of MTP layers: where no key
   /// counts them there are none.
   ///
@@ -56,12 +56,10 @@ extension ModelConfig {
     ropeInterleaved = try top.flag("rope_interleave") ?? true
     contextLength = try top.count(
       "max_position_embeddings", maximum: Int(Int32.max), default: 4096)
-    let newSpelling = try top.section("rope_parameters")
-    let oldSpelling = try top.section("rope_scaling")
-    let oldTheta = try top.number("rope_theta")
-    ropeTheta = try newSpelling?.number("rope_theta") ?? oldTheta ?? 10_000
-    yarn = try ModelConfig.readYaRN(
-      newSpelling ?? oldSpelling, contextLength: contextLength)
+    let rope = try ModelConfig.readRope(top)
+    let outerTheta = try top.number("rope_theta")
+    ropeTheta = try rope?.number("rope_theta") ?? outerTheta ?? 10_000
+    yarn = try ModelConfig.readYaRN(rope, contextLength: contextLength)
     dataType = try ModelConfig.readDataType(whole)
     if let own = try ModelConfig.readDataType(top) { dataType = own }
     (fp8, compressed) = try ModelConfig.readQuantization(top)
@@ -163,6 +161,17 @@ extension ModelConfig {
         "scoring_func", expected: Scoring.allCases.map { "\"\($0)\"" }.joined(separator: " or "))
     }
     return scoring
+  }
+
+  /// The section about positions: in transformers `rope_scaling`, unless it is empty, takes the place
+  /// of `rope_parameters`.
+  private static func readRope(_ top: ConfigReader) throws(Fault) -> ConfigReader? {
+    if let old = try top.section("rope_scaling"), case .object(let object) = old.object,
+      !object.keys.isEmpty
+    {
+      return old
+    }
+    return try top.section("rope_parameters")
   }
 
   private static func readYaRN(

@@ -6,6 +6,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// Checkpoints in compressed-tensors' formats: what the library makes of the same weights, and codes
 /// that are moved. The library itself is asked by `scripts/interop`.

@@ -41,7 +41,7 @@ import Testing
     guard !own.contains(file.path) else { return }
     for (index, line) in file.lines.enumerated() {
       // A template's own `print` prints into a text.
-      guard !file.path.hasPrefix("Sources/Models/ChatTemplate/") else { continue }
+      guard !file.path.hasPrefix("Sources/Text/ChatTemplate/") else { continue }
       let words = line.split { !($0.isLetter || $0 == "_" || $0 == "(") }
       for writer in OutputRuleTests.writers {
         #expect(

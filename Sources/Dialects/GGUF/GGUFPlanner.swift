@@ -130,6 +130,7 @@ package struct GGUFPlanner {
       sections.append(
         try tokenizer.ggufMetadata(
           config: source.checkpoint.config, splitter: splitter,
+          named: target.architecture.namedTokens,
           vocabSize: target.vocabSize,
           folder: folder))
     } else {
@@ -154,8 +155,9 @@ package struct GGUFPlanner {
   /// have several, the one that cuts as `tokenizer.json` does.
   private mutating func splitter(of tokenizer: TokenizerFiles) -> String {
     let usual = target.splitter
-    guard target.architecture.hasSeveralSplitters else { return usual }
-    if let name = tokenizer.splitterName(usually: usual) { return name }
+    let others = target.architecture.otherPreTokenizers
+    guard !others.isEmpty else { return usual }
+    if let name = tokenizer.splitterName(among: [usual] + others) { return name }
     warnings.append(
       "tokenizer.json splits texts in a way that llama.cpp has no name for: it is told \(usual), "
         + "and gives some texts other token ids")

@@ -39,6 +39,12 @@ public struct DeepSeek2Limit: Sendable {
         + "one alone: tokens go to other experts there, and logits differ"
     },
     DeepSeek2Limit { config in
+      config.rmsNormEpsilon == 1e-6
+        ? nil
+        : "llama.cpp computes q_a_layernorm and kv_a_layernorm with the epsilon of the other norms, "
+          + "\(config.rmsNormEpsilon), and the model has 1e-06 there: small latents differ"
+    },
+    DeepSeek2Limit { config in
       guard config.layers >= 1, config.architecture.hasDensePredictors, config.mtpLayers > 0 else {
         return nil
       }

@@ -50,33 +50,42 @@ extension ModelConfig {
 
 extension DeepSeek2Key {
   /// Keys that llama.cpp's converter writes for every architecture.
-  static let shared: [DeepSeek2Key] = [
-    // Layers that predict further tokens count as blocks.
-    DeepSeek2Key("block_count", count: { $0.storedLayers }),
-    DeepSeek2Key("context_length", count: { $0.contextLength }),
-    DeepSeek2Key("embedding_length", count: { $0.hiddenSize }),
-    DeepSeek2Key("feed_forward_length", count: { $0.intermediateSize }),
-    DeepSeek2Key("attention.head_count", count: { $0.heads }),
-    // All heads share one latent key and value, so that attention has a single group.
-    DeepSeek2Key("attention.head_count_kv", count: { _ in 1 }),
-    DeepSeek2Key("rope.scaling.type") { $0.yarn == nil ? nil : .string("yarn") },
-    DeepSeek2Key("rope.scaling.factor", number: { $0.yarn?.factor }),
-    DeepSeek2Key("rope.scaling.original_context_length", count: { $0.yarn?.originalContextLength }),
-    DeepSeek2Key("rope.scaling.yarn_attn_factor", number: { $0.yarn?.attentionFactor }),
-    DeepSeek2Key("rope.scaling.yarn_beta_fast", number: { $0.yarn?.betaFast }),
-    DeepSeek2Key("rope.scaling.yarn_beta_slow", number: { $0.yarn?.betaSlow }),
-    DeepSeek2Key("rope.freq_base", number: { $0.ropeTheta }),
-    DeepSeek2Key("attention.layer_norm_rms_epsilon", number: { Double($0.rmsNormEpsilon) }),
-    DeepSeek2Key("expert_count", experts: { $0.routedExperts }),
-    DeepSeek2Key("expert_used_count", experts: { $0.expertsPerToken }),
-    // llama.cpp ends where all groups are chosen, which is the same as none.
-    DeepSeek2Key(
-      "expert_group_count", experts: { $0.chosenGroups < $0.expertGroups ? $0.expertGroups : 1 }),
-    DeepSeek2Key(
-      "expert_group_used_count",
-      experts: { $0.chosenGroups < $0.expertGroups ? $0.chosenGroups : 1 }),
-    DeepSeek2Key(
-      "expert_gating_func", experts: { $0.scoring == .softmax ? softmaxGating : sigmoidGating }),
+  static let shared: [DeepSeek2Key] =
+    [
+      // Layers that predict further tokens count as blocks.
+      DeepSeek2Key("block_count", count: { $0.storedLayers }),
+      DeepSeek2Key("context_length", count: { $0.contextLength }),
+      DeepSeek2Key("embedding_length", count: { $0.hiddenSize }),
+      DeepSeek2Key("feed_forward_length", count: { $0.intermediateSize }),
+      DeepSeek2Key("attention.head_count", count: { $0.heads }),
+      // All heads share one latent key and value, so that attention has a single group.
+      DeepSeek2Key("attention.head_count_kv", count: { _ in 1 }),
+      DeepSeek2Key("rope.scaling.type") { $0.yarn == nil ? nil : .string("yarn") },
+      DeepSeek2Key("rope.scaling.factor", number: { $0.yarn?.factor }),
+      DeepSeek2Key(
+        "rope.scaling.original_context_length", count: { $0.yarn?.originalContextLength }),
+      DeepSeek2Key("rope.scaling.yarn_attn_factor", number: { $0.yarn?.attentionFactor }),
+      DeepSeek2Key("rope.scaling.yarn_beta_fast", number: { $0.yarn?.betaFast }),
+      DeepSeek2Key("rope.scaling.yarn_beta_slow", number: { $0.yarn?.betaSlow }),
+      DeepSeek2Key("rope.freq_base", number: { $0.ropeTheta }),
+      DeepSeek2Key("attention.layer_norm_rms_epsilon", number: { Double($0.rmsNormEpsilon) }),
+      DeepSeek2Key("expert_count", experts: { $0.routedExperts }),
+      DeepSeek2Key("expert_used_count", experts: { $0.expertsPerToken }),
+      // llama.cpp ends where all groups are chosen, which is the same as none.
+      DeepSeek2Key(
+        "expert_group_count", experts: { $0.chosenGroups < $0.expertGroups ? $0.expertGroups : 1 }),
+      DeepSeek2Key(
+        "expert_group_used_count",
+        experts: { $0.chosenGroups < $0.expertGroups ? $0.chosenGroups : 1 }),
+      DeepSeek2Key(
+        "expert_gating_func", experts: { $0.scoring == .softmax ? softmaxGating : sigmoidGating }),
+    ]
+    + widths.map { row in
+      DeepSeek2Key(row.name) { $0.architecture.hasHeadSize ? row.value($0) : nil }
+    }
+
+  /// Widths of the latent key and value.
+  private static let widths: [DeepSeek2Key] = [
     DeepSeek2Key("attention.key_length", count: { $0.keyValueRank + $0.ropeHeadSize }),
     DeepSeek2Key("attention.value_length", count: { $0.keyValueRank }),
   ]
@@ -87,6 +96,8 @@ extension DeepSeek2Key {
     DeepSeek2Key("vocab_size", count: { $0.vocabSize }),
     DeepSeek2Key("attention.q_lora_rank", count: { $0.queryRank }),
     DeepSeek2Key("attention.kv_lora_rank", count: { $0.keyValueRank }),
+    // Where they stand otherwise: a key that is set again keeps its first place.
+    widths[0], widths[1],
     DeepSeek2Key("attention.key_length_mla", count: { $0.queryHeadSize }),
     DeepSeek2Key("attention.value_length_mla", count: { $0.valueHeadSize }),
     DeepSeek2Key("expert_feed_forward_length", count: { $0.moeIntermediateSize }),

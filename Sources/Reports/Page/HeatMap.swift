@@ -66,7 +66,8 @@ package struct HeatMap {
   ///   - style: the class that has the colour.
   ///   - label: what a reader who does not see it is told.
   ///   - places: what the columns are, and the rows.
-  package func svg(style: String, label: String, places: (columns: String, rows: String)) -> String {
+  package func svg(style: String, label: String, places: (columns: String, rows: String)) -> String
+  {
     let bands = Plot.columns(rows.count, limit: HeatMap.limits.rows)
     let stripes = Plot.columns(columns, limit: HeatMap.limits.columns)
     let cellHeight = min(18, max(4, 420 / Double(max(1, bands.count))))

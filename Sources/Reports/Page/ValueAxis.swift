@@ -60,7 +60,9 @@ package struct ValueAxis {
     return min(1, (ValueAxis.decade(value) - low) / (high - low))
   }
 
-  package static func decade(_ value: Double) -> Double { Mathematics.log(value) / Mathematics.log(10) }
+  package static func decade(_ value: Double) -> Double {
+    Mathematics.log(value) / Mathematics.log(10)
+  }
 
   private static func superscript(_ number: Int) -> String {
     let digits = Array("⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -94,18 +94,16 @@ extension TextSplitting {
     + "\u{3053}\u{3093}\u{30CA} \u{D55C}\u{AE00} caf\u{E9} e\u{301}t\u{E9} ABCdef \u{201C}q\u{201D}"
     + "\u{2014}\u{2026} \u{416}\u{438} #tag @me $5.00 \u{1F600}\u{1F600} \u{663}\u{664} "
 
-  /// The name that a GGUF file gives to a splitting; nil where none of those known here cuts a text
-  /// with much in it in the same way.
-  ///
-  /// - Parameter usual: the name that is tried first.
-  static func ggufName(of splitting: TextSplitting, usually usual: String) -> String? {
+  /// The first of the names that a GGUF file gives to splittings under which a text with much in it is
+  /// cut in the same way; nil where that is none.
+  static func ggufName(of splitting: TextSplitting, among names: [String]) -> String? {
     let text = Array(probe.utf8)
     func cuts(_ splitting: TextSplitting) -> [Range<Int>]? {
       var budget = MatchingBudget(bytes: text.count)
       return try? splitting.pieces(of: text, [0..<text.count], within: &budget).ranges
     }
     guard let own = cuts(splitting) else { return nil }
-    return ([usual] + patterns.keys.sorted()).first { name in
+    return names.first { name in
       (try? TextSplitting(ggufName: name, file: "")).flatMap(cuts) == own
     }
   }

@@ -6,6 +6,7 @@ extension TokenizerFiles {
   package static let idKeys = [
     "bos": "bos_token_id", "eos": "eos_token_id", "unk": "unknown_token_id",
     "sep": "seperator_token_id", "pad": "padding_token_id", "mask": "mask_token_id",
+    "eot": "eot_token_id", "eom": "eom_token_id",
   ]
   private static let additionKeys = [
     "bos": "add_bos_token", "eos": "add_eos_token", "sep": "add_sep_token",
@@ -15,12 +16,14 @@ extension TokenizerFiles {
   ///
   /// - Parameters:
   ///   - config: `config.json`; it names the ids of special tokens as well.
+  ///   - named: special tokens that are found by their texts, where the tokenizer has them.
   ///   - splitter: llama.cpp's name for what splits a text before byte-pair encoding.
   ///   - vocabSize: rows of the embedding table.
   ///   - folder: where the files are, for messages.
   /// - Throws: `.malformed` where the tokenizer is no byte-level BPE, or larger than the model.
   public func ggufMetadata(
-    config: JSONValue, splitter: String = "deepseek-v3", vocabSize: Int, folder: String
+    config: JSONValue, splitter: String = "deepseek-v3", named: [String: String] = [:],
+    vocabSize: Int, folder: String
   ) throws(Fault) -> Metadata {
     let file = Folder.join(folder, "tokenizer.json")
     let vocabulary = try Vocabulary(self, size: vocabSize, file: file)
@@ -35,7 +38,14 @@ extension TokenizerFiles {
       metadata["tokenizer.ggml.merges"] = .array(MetadataArray(.strings(merges)))
     }
     let special = SpecialTokens(self, vocabulary: vocabulary, config: config)
-    for (name, id) in special.ids {
+    let own = named.compactMap { name, text in vocabulary.addedIDs[text].map { (name, $0) } }
+    let found = Dictionary(uniqueKeysWithValues: own)
+    let ids =
+      special.ids.map { ($0.name, found[$0.name] ?? $0.id) }
+      + ["eot", "unk", "bos", "eom"].compactMap { name in
+        special.ids.contains { $0.name == name } ? nil : found[name].map { (name, $0) }
+      }
+    for (name, id) in ids {
       guard let key = Self.idKeys[name] else { continue }
       metadata["tokenizer.ggml.\(key)"] = .uint32(UInt32(clamping: id))
     }
@@ -47,13 +57,11 @@ extension TokenizerFiles {
     return metadata
   }
 
-  /// llama.cpp's name for the splitting of `tokenizer.json`; nil where none that is known cuts as it
-  /// does.
-  ///
-  /// - Parameter usual: the name that tokenizers of such a network have.
-  public func splitterName(usually usual: String) -> String? {
+  /// The first of llama.cpp's names for splittings that cut a text with much in it as `tokenizer.json`
+  /// does; nil where none does.
+  public func splitterName(among names: [String]) -> String? {
     (try? TextSplitting(json: tokenizer["pre_tokenizer"], file: "tokenizer.json")).flatMap {
-      TextSplitting.ggufName(of: $0, usually: usual)
+      TextSplitting.ggufName(of: $0, among: names)
     }
   }
 
