@@ -4,7 +4,7 @@ public import Tensors
 extension TokenizerFiles {
   /// What splits a text before byte-pair encoding, by llama.cpp's name for it, by `model_type`;
   /// no file of a checkpoint says it.
-  private static let splitters = ["kimi_k2": "kimi-k2"]
+  private static let splitters = ["kimi_k2": TextSplitting.kimi]
   private static let usualSplitter = "deepseek-v3"
 
   /// Keys of special tokens, as llama.cpp spells them; those that are missing have none.
@@ -41,7 +41,12 @@ extension TokenizerFiles {
     if !merges.isEmpty {
       metadata["tokenizer.ggml.merges"] = .array(MetadataArray(.strings(merges)))
     }
-    let special = SpecialTokens(self, vocabulary: vocabulary, config: config)
+    add(SpecialTokens(self, addedIDs: vocabulary.addedIDs, config: config), to: &metadata)
+    return metadata
+  }
+
+  /// The special tokens and the chat template, which stand behind the vocabulary.
+  func add(_ special: SpecialTokens, to metadata: inout Metadata) {
     for (name, id) in special.ids {
       guard let key = Self.idKeys[name] else { continue }
       metadata["tokenizer.ggml.\(key)"] = .uint32(UInt32(clamping: id))
@@ -51,7 +56,6 @@ extension TokenizerFiles {
       metadata["tokenizer.ggml.\(key)"] = .bool(isAdded)
     }
     addTemplates(to: &metadata)
-    return metadata
   }
 
   /// Pairs that are merged, in order; spaces within a part are written as the alphabet writes them.
