@@ -121,16 +121,22 @@ struct GGUFPlanner {
       tensors: tensors.map { ($0.entry.name, $0.entry.shape) })
     let (before, after) = target.deepSeek2Metadata
     var sections = [general.metadata, before, after]
-    if let tokenizer = try TokenizerFiles.read(in: folder) {
+    if let tokenizer = try CheckpointTokenizer.read(in: folder) {
       sections.append(
         try tokenizer.ggufMetadata(
           config: source.checkpoint.config, vocabSize: target.vocabSize, folder: folder))
+      if case .kimi = tokenizer {
+        warnings.append(
+          "llama.cpp cuts words otherwise than Kimi's code: it leaves camelCase whole, so that such "
+            + "words get other token ids there")
+      }
     } else {
       var none = Metadata()
       none["tokenizer.ggml.model"] = .string("none")
       sections.append(none)
       warnings.append(
-        "there is no tokenizer.json: the output takes and gives token ids, and no text")
+        "there is no tokenizer.json or tiktoken.model: the output takes and gives token ids, and no text"
+      )
     }
     for section in sections {
       for key in section.keys { metadata[key] = section[key] }

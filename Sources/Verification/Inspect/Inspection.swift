@@ -87,12 +87,15 @@ public struct Inspection: Sendable {
 
   /// What the files are.
   public let format: ModelFormat
+  /// What turns texts into token ids, by the names of files and keys alone; nil for nothing.
+  public let tokenizer: String?
 
   /// Looks through a model's headers.
   public init(_ files: ModelFiles) {
     let inventory = files.inventory
     config = files.config
     format = files.source.format
+    tokenizer = files.tokenizerSummary
     architecture =
       format == .gguf ? DeepSeekV3Config.deepSeek2Architecture : config.modelType
     shards = inventory.shards.count

@@ -4,6 +4,7 @@ public import Formats
 public import Models
 public import Platform
 public import Reference
+internal import Tensors
 
 /// A checkpoint that is to be computed with: its files and what its config says.
 public struct ModelFiles: Sendable {
@@ -36,12 +37,19 @@ public struct ModelFiles: Sendable {
       return try Tokenizer(
         metadata: gguf.files.metadata, file: Folder.join(gguf.files.folder, gguf.files.name))
     }
-    guard let files = try TokenizerFiles.read(in: checkpoint.folder) else {
+    guard let files = try CheckpointTokenizer.read(in: checkpoint.folder) else {
       throw Fault(
         .notFound, "has no tokenizer for a text", file: checkpoint.folder,
-        expected: "tokenizer.json, or token ids in place of the text")
+        expected: "tokenizer.json or Kimi's tiktoken.model, or token ids in place of the text")
     }
-    return try Tokenizer(files, folder: checkpoint.folder)
+    return try files.tokenizer(folder: checkpoint.folder)
+  }
+
+  /// What tokenizer there is, without reading it: for people; nil for none.
+  var tokenizerSummary: String? {
+    guard let gguf else { return try? CheckpointTokenizer.summary(in: checkpoint.folder) }
+    let name = gguf.files.metadata["tokenizer.ggml.pre"]?.text
+    return name.map { "GGUF keys, tokenizer.ggml.pre \($0)" }
   }
 
   /// The network over the checkpoint's weights, every tensor that it needs being there.
