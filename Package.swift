@@ -163,7 +163,7 @@ if Context.environment["FATHOM_FUZZ"] != nil {
     "chat-template", "compressed-config", "config", "fixture", "gguf", "hash-list", "importance",
     "journal", "manifest", "mlx-config", "native-config", "packed", "pattern", "recipe",
     "safetensors-header",
-    "safetensors-index", "thresholds", "token-ids", "tokenizer",
+    "safetensors-index", "thresholds", "tiktoken", "token-ids", "tokenizer",
   ].map {
     .executableTarget(
       name: "fuzz-\($0)", dependencies: ["ParserEntries"], path: "Fuzz/Targets/\($0)",

@@ -5,6 +5,7 @@ The first of each target is sound. They come from Samples and the tests' fixture
 where no small file has what a parser reads.
 """
 
+import base64
 import hashlib
 import json
 import struct
@@ -126,6 +127,25 @@ def tokenizers():
     yield (SAMPLES / "tiny-bf16/tokenizer.json").read_bytes()
     for tokenizer, texts in tokenizer_cases():
         yield encoded(tokenizer) + b"\0" + max(texts[:20], key=len).encode()[:400]
+
+
+def tiktoken_models():
+    """Tokens behind those of single bytes, and settings."""
+    def lines(tokens):
+        return b"".join(base64.b64encode(token) + b" %d\n" % (256 + place)
+                        for place, token in enumerate(tokens))
+    named = {"added_tokens_decoder": {"261": {"content": "<s>"}, "262": {"content": "Hello"}},
+             "bos_token": "<s>", "eos_token": {"content": "Hello"}, "bos_token_id": 261,
+             "chat_template": "{{ bos_token }}{{ messages[0].content }}"}
+    words = [b"He", b"ll", b"Hell", b" w", "你".encode()]
+    yield lines(words) + b"\0" + encoded(named)
+    yield lines([b"a" * count for count in range(2, 40)])
+    yield lines(words).replace(b"\n", b"\r\n")
+    for line in [b"", b"YWI 256", b"YWI= 300", b"YWI= 255", b"YQ== 256", b"YWI= 1e3",
+                 b"version https://git-lfs.github.com/spec/v1"]:
+        yield line
+    yield lines(words) + b"\0" + encoded(dict(named, tokenizer_class="QWenTokenizer"))
+    yield lines(words) + b"\0" + encoded({"added_tokens_decoder": {"9": {"content": "<s>"}}})
 
 
 def patterns():
@@ -354,7 +374,7 @@ TARGETS = {
     "recipe": recipes,
     "safetensors-header": safetensors_headers, "safetensors-index": indexes,
     "thresholds": lambda: [(SAMPLES / "ci/limits.json").read_bytes()],
-    "token-ids": token_ids, "tokenizer": tokenizers,
+    "tiktoken": tiktoken_models, "token-ids": token_ids, "tokenizer": tokenizers,
 }
 
 

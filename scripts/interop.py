@@ -12,7 +12,7 @@ import torch
 
 from interop_checks import (
     compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
-    hashes, interruptions, mlx, native, networks, quantization, reports, text, verification,
+    hashes, interruptions, kimi, mlx, native, networks, quantization, reports, text, verification,
     weights,
 )
 from interop_checks.report import Report
@@ -23,6 +23,7 @@ PARTS = {
     "fixtures": fixtures.run,
     "forward": forward.run,
     "text": text.run,
+    "kimi": kimi.run,
     "conversion": conversion.run,
     "quantization": quantization.run,
     "groups": groups.run,

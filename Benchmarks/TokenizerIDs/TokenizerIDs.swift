@@ -11,7 +11,7 @@ import Text
 ///     tokenizer-ids MODEL --chat TEXTS.json   # the same for each text as a user's message
 ///     tokenizer-ids MODEL --time FILE   # megabytes per second for one long text
 ///
-/// MODEL is a folder with tokenizer.json, or a GGUF file. Special tokens are added, and every text
+/// MODEL is a folder with tokenizer.json or tiktoken.model, or a GGUF file. Special tokens are added, and every text
 /// is decoded again; the exit code is 1 where it does not come back.
 @main
 enum TokenizerIDs {
@@ -42,10 +42,10 @@ enum TokenizerIDs {
       let metadata = try GGUFHeader(InputFile(path: model), shard: 0).metadata
       return try Tokenizer(metadata: metadata, file: model)
     }
-    guard let files = try TokenizerFiles.read(in: model) else {
-      throw Fault(.notFound, "has no tokenizer.json", file: model)
+    guard let files = try CheckpointTokenizer.read(in: model) else {
+      throw Fault(.notFound, "has no tokenizer.json and no tiktoken.model", file: model)
     }
-    return try Tokenizer(files, folder: model)
+    return try files.tokenizer(folder: model)
   }
 
   private static func list(_ tokenizer: Tokenizer, file: String, chat: Bool) throws {

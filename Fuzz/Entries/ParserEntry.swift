@@ -49,7 +49,8 @@ extension ParserEntry {
   /// Every parser; a new one is a row here, a file in `Fuzz/Targets` and a folder in `Fuzz/Corpora`.
   public static let all: [ParserEntry] = [
     safetensorsHeader, safetensorsIndex, config, nativeConfig, compressedConfig, mlxConfig,
-    tokenizer, chatTemplate, pattern, gguf, importance, recipe, fixture, thresholds, hashList,
+    tokenizer, tiktoken, chatTemplate, pattern, gguf, importance, recipe, fixture, thresholds,
+    hashList,
     manifest, journal,
     tokenIDs, packed,
   ]

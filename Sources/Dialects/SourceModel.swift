@@ -2,6 +2,7 @@ public import Formats
 public import Models
 public import Platform
 internal import Tensors
+internal import Text
 public import Weights
 
 /// A checkpoint with what its config says that it holds: the source of a conversion.
@@ -113,6 +114,13 @@ public struct SourceModel: Sendable {
         try CompressedTensorsWeights.read(checkpoint.inventory, config: config)
       },
     ]
+
+  /// What tokenizer there is, without reading it: for people; nil for none.
+  package var tokenizerSummary: String? {
+    guard let gguf else { return try? CheckpointTokenizer.summary(in: checkpoint.folder) }
+    let name = gguf.files.metadata["tokenizer.ggml.pre"]?.text
+    return name.map { "GGUF keys, tokenizer.ggml.pre \($0)" }
+  }
 
   /// Layers at and after `config.layers` that have tensors, without gaps: the MTP layers that are
   /// there, whatever the config says.

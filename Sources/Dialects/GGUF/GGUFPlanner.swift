@@ -125,20 +125,18 @@ package struct GGUFPlanner {
       tensors: tensors.map { ($0.entry.name, $0.entry.shape) })
     let (before, after) = target.deepSeek2Metadata
     var sections = [general.metadata, before, after]
-    if let tokenizer = try TokenizerFiles.read(in: folder) {
-      let splitter = splitter(of: tokenizer)
+    if let tokenizer = try CheckpointTokenizer.read(in: folder) {
       sections.append(
         try tokenizer.ggufMetadata(
-          config: source.checkpoint.config, splitter: splitter,
-          named: target.architecture.namedTokens,
-          vocabSize: target.vocabSize,
-          folder: folder))
+          config: source.checkpoint.config, splitter: splitter(of: tokenizer),
+          named: target.architecture.namedTokens, vocabSize: target.vocabSize, folder: folder))
     } else {
       var none = Metadata()
       none["tokenizer.ggml.model"] = .string("none")
       sections.append(none)
       warnings.append(
-        "there is no tokenizer.json: the output takes and gives token ids, and no text")
+        "there is no tokenizer.json or tiktoken.model: the output takes and gives token ids, and no text"
+      )
     }
     for section in sections {
       for key in section.keys { metadata[key] = section[key] }
@@ -153,11 +151,17 @@ package struct GGUFPlanner {
 
   /// llama.cpp's name for how a tokenizer splits texts: the network's own, or, where its members
   /// have several, the one that cuts as `tokenizer.json` does.
-  private mutating func splitter(of tokenizer: TokenizerFiles) -> String {
+  private mutating func splitter(of tokenizer: CheckpointTokenizer) -> String {
     let usual = target.splitter
+    guard case .json(let files) = tokenizer else {
+      warnings.append(
+        "llama.cpp cuts words otherwise than Kimi's code: it leaves camelCase whole, so that such "
+          + "words get other token ids there")
+      return usual
+    }
     let others = target.architecture.otherPreTokenizers
     guard !others.isEmpty else { return usual }
-    if let name = tokenizer.splitterName(among: [usual] + others) { return name }
+    if let name = files.splitterName(among: [usual] + others) { return name }
     warnings.append(
       "tokenizer.json splits texts in a way that llama.cpp has no name for: it is told \(usual), "
         + "and gives some texts other token ids")

@@ -94,12 +94,15 @@ public struct Inspection: Sendable {
 
   /// What the files are.
   public let format: ModelFormat
+  /// What turns texts into token ids, by the names of files and keys alone; nil for nothing.
+  public let tokenizer: String?
 
   /// Looks through a model's headers.
   public init(_ files: SourceModel) {
     let inventory = files.checkpoint.inventory
     config = files.config
     format = files.format
+    tokenizer = files.tokenizerSummary
     architecture =
       format == .gguf
       ? ModelConfig.deepSeek2Architecture

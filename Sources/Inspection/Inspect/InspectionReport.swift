@@ -52,6 +52,7 @@ extension Inspection {
           ])
         })
     }
+    document["tokenizer"] = tokenizer.map { .string($0) }
     document["stats"] = statistics.map(WeightStatistics.json)
     return .object(document)
   }
@@ -187,7 +188,7 @@ extension Inspection {
             + "\(config.chosenGroups) of \(config.expertGroups) groups, "
             + "\(config.sharedExperts) shared, width \(count(config.moeIntermediateSize))"
       ),
-      ("quantization", quantization),
+      ("quantization", quantization), ("tokenizer", tokenizer ?? "none"),
     ]
   }
 

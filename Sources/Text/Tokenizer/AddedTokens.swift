@@ -54,9 +54,9 @@ struct AddedTokens: Sendable {
     normalized = TokenTree(tokens.filter(\.isNormalized))
   }
 
-  /// Cuts a text into added tokens and what lies between them.
-  func parts(of text: [UInt8]) -> [Part] {
-    exact.parts(of: text, in: 0..<text.count).flatMap { part in
+  /// Cuts a range of a text into added tokens and what lies between them.
+  func parts(of text: [UInt8], in range: Range<Int>) -> [Part] {
+    exact.parts(of: text, in: range).flatMap { part in
       guard case .text(let range) = part else { return [part] }
       return normalized.parts(of: text, in: range)
     }

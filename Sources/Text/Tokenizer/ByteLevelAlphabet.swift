@@ -19,6 +19,20 @@ enum ByteLevelAlphabet {
     return bytes
   }()
 
+  /// The characters by their bytes.
+  private static let characters: [Unicode.Scalar] = {
+    var characters = [Unicode.Scalar](repeating: " ", count: 256)
+    for (scalar, byte) in bytes { characters[Int(byte)] = scalar }
+    return characters
+  }()
+
+  /// How bytes are written.
+  static func text(of bytes: [UInt8]) -> String {
+    var text = String.UnicodeScalarView()
+    for byte in bytes { text.append(characters[Int(byte)]) }
+    return String(text)
+  }
+
   /// The bytes that a token stands for; nil where it has any other character.
   static func bytes(of token: String) -> [UInt8]? {
     var decoded: [UInt8] = []

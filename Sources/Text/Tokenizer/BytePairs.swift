@@ -60,6 +60,28 @@ struct BytePairs: Sendable {
     self.words = words
   }
 
+  /// Builds the tables of tiktoken's tokens: of all pairs that together are a token, the one whose
+  /// token has the lowest rank is merged first, whatever its two parts are. A piece that is a token is
+  /// never taken apart.
+  ///
+  /// Source: `byte_pair_merge` and `CoreBPE::encode` of tiktoken 0.14.
+  init(_ vocabulary: TiktokenRanks) {
+    var merges: [UInt64: Merge] = [:]
+    merges.reserveCapacity(2 * vocabulary.tokens.count)
+    for (rank, token) in vocabulary.tokens.enumerated() {
+      let merge = Merge(rank: Int32(rank), id: Int32(rank))
+      for place in token.indices.dropFirst() {
+        guard let left = vocabulary.ranks[Array(token[..<place])],
+          let right = vocabulary.ranks[Array(token[place...])]
+        else { continue }
+        merges[BytePairs.key(left, right)] = merge
+      }
+    }
+    byteIDs = (UInt8.min...UInt8.max).map { vocabulary.ranks[[$0]] ?? -1 }
+    self.merges = merges
+    words = vocabulary.ranks
+  }
+
   static func key(_ left: Int32, _ right: Int32) -> UInt64 {
     UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
   }
@@ -83,8 +105,18 @@ struct BytePairEncoder {
   private var previous: [Int32] = []
   private var next: [Int32] = []
   private var queue = MergeQueue()
+  /// Merges of this rank and higher ones are not made.
+  private var limit = Int32.max
 
   init(_ pairs: BytePairs) { self.pairs = pairs }
+
+  /// What merges below a rank make of a token's bytes.
+  mutating func parts(of token: [UInt8], below rank: Int32) -> [Int32] {
+    limit = rank
+    defer { limit = .max }
+    guard mergeBytes(of: token[...]) == nil else { return [] }
+    return ids.filter { $0 >= 0 }
+  }
 
   /// Appends the ids of a piece.
   ///
@@ -126,6 +158,12 @@ struct BytePairEncoder {
       ids.append(id)
       return nil
     }
+    return mergeBytes(of: piece)
+  }
+
+  /// Fills `ids` with what merges make of the piece.
+  private mutating func mergeBytes(of piece: ArraySlice<UInt8>) -> UInt8? {
+    ids.removeAll(keepingCapacity: true)
     for byte in piece {
       let id = pairs.byteIDs[Int(byte)]
       if id < 0 { return byte }
@@ -159,7 +197,7 @@ struct BytePairEncoder {
   /// Queues the pair that begins at `place`, if it can be merged.
   private mutating func propose(_ place: Int) {
     guard next[place] >= 0,
-      let merge = pairs.merges[BytePairs.key(ids[place], ids[Int(next[place])])]
+      let merge = pairs.merges[BytePairs.key(ids[place], ids[Int(next[place])])], merge.rank < limit
     else { return }
     queue.insert(MergeQueue.Entry(rank: merge.rank, place: Int32(place), id: merge.id))
   }

@@ -11,7 +11,9 @@ struct SpecialTokens {
   private(set) var additions: [(name: String, isAdded: Bool)] = []
 
   /// Looks through the post-processor, `tokenizer_config.json` and `config.json`, in this order.
-  init(_ files: TokenizerFiles, vocabulary: Vocabulary, config: JSONValue) {
+  ///
+  /// - Parameter addedIDs: ids of the tokens that `tokenizer.json` adds, by their texts.
+  init(_ files: TokenizerFiles, addedIDs: [String: Int], config: JSONValue) {
     var texts: [String: String] = [:]
     for name in Self.names { texts[name] = Self.text(of: files.settings?["\(name)_token"]) }
     readPostProcessor(files.tokenizer["post_processor"], &texts)
@@ -19,14 +21,22 @@ struct SpecialTokens {
       if case .bool(let isAdded)? = files.settings?["add_\(name)_token"] {
         add(name, isAdded, replacing: false)
       }
-      if let text = texts[name], let id = vocabulary.addedIDs[text] { ids.append((name, id)) }
+      if let text = texts[name], let id = addedIDs[text] { ids.append((name, id)) }
     }
     addIDs(config)
   }
 
+  /// Adds an id where none was found.
+  mutating func addID(_ id: Int, for name: String) {
+    if !ids.contains(where: { $0.name == name }) { ids.append((name, id)) }
+  }
+
   private mutating func addIDs(_ config: JSONValue) {
     for name in Self.names where !ids.contains(where: { $0.name == name }) {
-      if case .integer(let id)? = config["\(name)_token_id"], id >= 0 { ids.append((name, id)) }
+      let key = "\(name)_token_id"
+      var value = config[key]
+      if value == nil || value == .null { value = config["text_config"]?[key] }
+      if case .integer(let id)? = value, id >= 0 { ids.append((name, id)) }
     }
   }
 

@@ -1,6 +1,12 @@
 internal import Platform
 
 extension TextSplitting {
+  /// The name of Kimi's pattern.
+  ///
+  /// llama.cpp's own splitter of this name is not quite that pattern: it does not cut `camelCase`
+  /// before the `C` (`unicode_regex_split_custom_kimi_k2`). Fathom cuts as the model's code does.
+  static let kimi = "kimi-k2"
+
   /// Patterns by the name that a GGUF file gives them in `tokenizer.ggml.pre`. Each cuts what the
   /// ones before have left.
   ///
@@ -31,7 +37,7 @@ extension TextSplitting {
         + contraction + "?"
         + #"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#,
     ],
-    "kimi-k2": [
+    kimi: [
       #"[\p{Han}]+|[^\r\n\p{L}\p{N}]?"# + kimiUpper + "*" + kimiLower + "+" + kimiContraction
         + #"|[^\r\n\p{L}\p{N}]?"# + kimiUpper + "+" + kimiLower + "*" + kimiContraction
         + #"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#

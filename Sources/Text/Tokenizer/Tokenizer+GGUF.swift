@@ -41,14 +41,16 @@ extension Tokenizer {
       let text = ExactText(String(decoding: token.text, as: UTF8.self))
       if vocabulary[text] == nil { vocabulary[text] = token.id }
     }
+    let splitter = metadata["tokenizer.ggml.pre"]?.text ?? ""
+    // The keys have a name for Kimi's tokenizer, and no place for what else its code does.
+    let isKimi = splitter == TextSplitting.kimi
     self.pairs = try BytePairs(
       vocabulary: vocabulary, pairs: listed.pairs,
-      keepsWords: TextSplitting.keepingWords.contains(
-        metadata["tokenizer.ggml.pre"]?.text ?? ""), file: file)
+      keepsWords: isKimi || TextSplitting.keepingWords.contains(splitter), file: file)
     self.texts = texts
     added = try AddedTokens(tokens, file: file)
-    splitting = try TextSplitting(
-      ggufName: metadata["tokenizer.ggml.pre"]?.text ?? "", file: file)
+    splitting = try TextSplitting(ggufName: splitter, file: file)
+    runs = isKimi ? .kimi : nil
     prefix = try Tokenizer.surrounding("bos", metadata, texts, file: file)
     suffix = try Tokenizer.surrounding("eos", metadata, texts, file: file)
     chatTemplate = metadata["tokenizer.chat_template"]?.text

@@ -24,14 +24,11 @@ extension Tokenizer {
     let tokens = try Tokenizer.addedTokens(json["added_tokens"], vocabulary, file: file)
     added = try AddedTokens(tokens, file: file)
     splitting = try TextSplitting(json: json["pre_tokenizer"], file: file)
+    runs = nil
     texts = try Tokenizer.texts(vocabulary, tokens, file: file)
     (prefix, suffix) = try Tokenizer.surroundings(json["post_processor"], texts, file: file)
     chatTemplate = files.chatTemplate
-    var special: [String: String] = [:]
-    for name in SpecialTokens.names {
-      special["\(name)_token"] = SpecialTokens.text(of: files.settings?["\(name)_token"])
-    }
-    specialTexts = special
+    specialTexts = files.specialTexts
   }
 
   private static func requireNoNormalizer(_ json: JSONValue?, file: String) throws(Fault) {

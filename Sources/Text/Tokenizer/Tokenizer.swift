@@ -3,7 +3,7 @@ public import Platform
 /// A byte-level BPE tokenizer: turns text into the ids that a model was trained on, and back.
 ///
 /// Equal to Hugging Face's tokenizers, version 0.23, on the same `tokenizer.json`; what that library
-/// does and this does not, it refuses when it is made.
+/// does and this does not, it refuses when it is made. Equal to Kimi's own code on a `tiktoken.model`.
 public struct Tokenizer: Sendable {
   /// The file that it was made from, for messages.
   public let file: String
@@ -17,6 +17,8 @@ public struct Tokenizer: Sendable {
   let pairs: BytePairs
   let added: AddedTokens
   let splitting: TextSplitting
+  /// Where a text is cut before all else; nil for tokenizers that take it whole.
+  let runs: TextRuns?
   /// Ids around every text.
   let prefix: [Int]
   let suffix: [Int]
@@ -34,7 +36,8 @@ public struct Tokenizer: Sendable {
     var ids = addingSpecialTokens ? prefix : []
     var encoder = BytePairEncoder(pairs)
     var budget = MatchingBudget(bytes: bytes.count)
-    for part in added.parts(of: bytes) {
+    let runs = runs?.parts(of: bytes) ?? [0..<bytes.count]
+    for part in runs.flatMap({ added.parts(of: bytes, in: $0) }) {
       switch part {
       case .token(let id): ids.append(id)
       case .text(let range):

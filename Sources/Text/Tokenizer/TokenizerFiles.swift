@@ -9,6 +9,9 @@ public struct TokenizerFiles: Sendable {
   /// `chat_template.jinja`, nil where there is none.
   public let template: String?
 
+  static let jsonName: ExactText = "tokenizer.json"
+  static let settingsName: ExactText = "tokenizer_config.json"
+
   /// Largest `tokenizer.json` that is read, in bytes; DeepSeek-V3's has eight million.
   private static let tokenizerSize = 64 << 20
   /// Largest file beside it.
@@ -21,13 +24,18 @@ public struct TokenizerFiles: Sendable {
   ///   `.notFound` where one is no file.
   public static func read(in path: String) throws(Fault) -> TokenizerFiles? {
     let folder = try InputFolder(path: path)
-    let name: ExactText = "tokenizer.json"
+    let name = jsonName
     guard let bytes = try folder.contents(of: name, limit: tokenizerSize) else { return nil }
     let tokenizer = try JSONValue(
       parsing: bytes, file: folder.place(of: name), limits: .tokenizer)
-    return TokenizerFiles(
-      tokenizer: tokenizer, settings: try json("tokenizer_config.json", in: folder),
-      template: try text("chat_template.jinja", in: folder))
+    return try TokenizerFiles(tokenizer, beside: folder)
+  }
+
+  /// Reads what lies beside the vocabulary.
+  init(_ tokenizer: JSONValue, beside folder: InputFolder) throws(Fault) {
+    self.tokenizer = tokenizer
+    settings = try Self.json(Self.settingsName, in: folder, LongIntegers.withExponents)
+    template = try Self.text("chat_template.jinja", in: folder)
   }
 
   /// Wraps documents.
@@ -52,6 +60,15 @@ public struct TokenizerFiles: Sendable {
     }
   }
 
+  /// Texts of the special tokens that `tokenizer_config.json` names: `bos_token` and so on.
+  var specialTexts: [String: String] {
+    var texts: [String: String] = [:]
+    for name in SpecialTokens.names {
+      texts["\(name)_token"] = SpecialTokens.text(of: settings?["\(name)_token"])
+    }
+    return texts
+  }
+
   /// A small JSON document beside a model; nil where there is none.
   ///
   /// - Throws: as `read(in:)`.
@@ -59,9 +76,11 @@ public struct TokenizerFiles: Sendable {
     try json(name, in: InputFolder(path: path))
   }
 
-  private static func json(_ name: ExactText, in folder: InputFolder) throws(Fault) -> JSONValue? {
+  private static func json(
+    _ name: ExactText, in folder: InputFolder, _ change: ([UInt8]) -> [UInt8] = { $0 }
+  ) throws(Fault) -> JSONValue? {
     guard let bytes = try folder.contents(of: name, limit: sizeLimit) else { return nil }
-    return try JSONValue(parsing: bytes, file: folder.place(of: name), limits: .document)
+    return try JSONValue(parsing: change(bytes), file: folder.place(of: name), limits: .document)
   }
 
   private static func text(_ name: ExactText, in folder: InputFolder) throws(Fault) -> String? {

@@ -37,8 +37,19 @@ extension TokenizerFiles {
     if !merges.isEmpty {
       metadata["tokenizer.ggml.merges"] = .array(MetadataArray(.strings(merges)))
     }
-    let special = SpecialTokens(self, vocabulary: vocabulary, config: config)
-    let own = named.compactMap { name, text in vocabulary.addedIDs[text].map { (name, $0) } }
+    let special = SpecialTokens(self, addedIDs: vocabulary.addedIDs, config: config)
+    add(special, named: named, among: vocabulary.addedIDs, to: &metadata)
+    return metadata
+  }
+
+  /// The special tokens and the chat template, which stand behind the vocabulary.
+  ///
+  /// - Parameter named: special tokens that are found by their texts, by name; they count before others.
+  func add(
+    _ special: SpecialTokens, named: [String: String] = [:], among addedIDs: [String: Int] = [:],
+    to metadata: inout Metadata
+  ) {
+    let own = named.compactMap { name, text in addedIDs[text].map { (name, $0) } }
     let found = Dictionary(uniqueKeysWithValues: own)
     let ids =
       special.ids.map { ($0.name, found[$0.name] ?? $0.id) }
@@ -54,7 +65,6 @@ extension TokenizerFiles {
       metadata["tokenizer.ggml.\(key)"] = .bool(isAdded)
     }
     addTemplates(to: &metadata)
-    return metadata
   }
 
   /// The first of llama.cpp's names for splittings that cut a text with much in it as `tokenizer.json`

@@ -39,12 +39,12 @@ public struct ModelFiles: Sendable {
       return try Tokenizer(
         metadata: gguf.files.metadata, file: Folder.join(gguf.files.folder, gguf.files.name))
     }
-    guard let files = try TokenizerFiles.read(in: checkpoint.folder) else {
+    guard let files = try CheckpointTokenizer.read(in: checkpoint.folder) else {
       throw Fault(
         .notFound, "has no tokenizer for a text", file: checkpoint.folder,
-        expected: "tokenizer.json, or token ids in place of the text")
+        expected: "tokenizer.json or Kimi's tiktoken.model, or token ids in place of the text")
     }
-    return try Tokenizer(files, folder: checkpoint.folder)
+    return try files.tokenizer(folder: checkpoint.folder)
   }
 
   /// The network over the checkpoint's weights, every tensor that it needs being there.

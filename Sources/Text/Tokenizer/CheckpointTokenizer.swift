@@ -1,0 +1,67 @@
+public import Platform
+public import Tensors
+
+/// The tokenizer that a folder with a checkpoint has, in either of the two ways to store one.
+public enum CheckpointTokenizer: Sendable {
+  /// `tokenizer.json`, and what lies beside it.
+  case json(TokenizerFiles)
+  /// Kimi's `tiktoken.model`.
+  case kimi(KimiTokenizerFiles)
+
+  /// Reads the files of a folder. Where there are both, `tokenizer.json` counts: transformers and
+  /// llama.cpp take it too.
+  ///
+  /// - Returns: nil where there is neither.
+  /// - Throws: what `TokenizerFiles.read` and `KimiTokenizerFiles.read` throw.
+  public static func read(in path: String) throws(Fault) -> CheckpointTokenizer? {
+    if let files = try TokenizerFiles.read(in: path) { return .json(files) }
+    return try KimiTokenizerFiles.read(in: path).map { .kimi($0) }
+  }
+
+  /// What a folder has, by the names of its files alone: for people.
+  ///
+  /// - Returns: nil where it has none that Fathom reads.
+  /// - Throws: `.inputOutput` where the folder cannot be read.
+  public static func summary(in path: String) throws(Fault) -> String? {
+    let folder = try InputFolder(path: path)
+    func has(_ name: ExactText) throws(Fault) -> Bool {
+      if case .file? = try folder.entry(name) { true } else { false }
+    }
+    let hasKimi = try has(KimiTokenizerFiles.fileName)
+    guard try has(TokenizerFiles.jsonName) else {
+      return hasKimi ? "tiktoken.model, as Kimi's code reads it" : nil
+    }
+    return hasKimi ? "tokenizer.json; tiktoken.model is not read" : "tokenizer.json"
+  }
+
+  /// The tokenizer.
+  ///
+  /// - Parameter folder: where the files are, for messages.
+  /// - Throws: what `Tokenizer` throws.
+  public func tokenizer(folder: String) throws(Fault) -> Tokenizer {
+    switch self {
+    case .json(let files): try Tokenizer(files, folder: folder)
+    case .kimi(let files): try Tokenizer(files)
+    }
+  }
+
+  /// The tokenizer as llama.cpp's converter writes it into a GGUF file.
+  ///
+  /// - Parameters:
+  ///   - config: `config.json`; it names the ids of special tokens as well.
+  ///   - splitter: llama.cpp's name for what splits a text, for `tokenizer.json`.
+  ///   - named: special tokens of `tokenizer.json` that are found by their texts.
+  ///   - vocabSize: rows of the embedding table.
+  ///   - folder: where the files are, for messages.
+  /// - Throws: `.malformed` where the tokenizer is none that can be written, or larger than the model.
+  public func ggufMetadata(
+    config: JSONValue, splitter: String, named: [String: String], vocabSize: Int, folder: String
+  ) throws(Fault) -> Metadata {
+    switch self {
+    case .json(let files):
+      try files.ggufMetadata(
+        config: config, splitter: splitter, named: named, vocabSize: vocabSize, folder: folder)
+    case .kimi(let files): try files.ggufMetadata(config: config, vocabSize: vocabSize)
+    }
+  }
+}
