@@ -51,7 +51,9 @@ struct AssemblyProducer {
           assembly, rows: group, columns: piece,
           into: MutableFloatMatrix(part.baseAddress!, rows: group.count, columns: piece.count))
         if let factor { for index in part.indices { part[index] *= factor } }
-        try check(UnsafeRawBufferPointer(part), .f32, rows: group, columns: piece)
+        if isChecked {
+          try check(UnsafeRawBufferPointer(part), .f32, rows: group, columns: piece)
+        }
         let (from, to) = (type.byteOffset(of: done), type.byteOffset(of: done + size))
         try encode(
           part, rows: group, with: codec, weights: &weights,
@@ -64,11 +66,13 @@ struct AssemblyProducer {
     }
   }
 
-  /// Throws where an element is NaN or infinite, which llama-quantize refuses as well.
+  /// Throws where an element is NaN or infinite, which llama-quantize refuses as well; where that may
+  /// be, throws for a finite number that has become infinite.
   private func check(
     _ bytes: UnsafeRawBufferPointer, _ form: ElementType, rows: Range<Int>, columns: Range<Int>
   ) throws(Fault) {
-    guard isChecked, let element = Codec.codec(for: form)?.firstNotFinite(bytes) else { return }
+    guard isChecked else { return try checkRange(bytes, rows: rows, columns: columns) }
+    guard let element = Codec.codec(for: form)?.firstNotFinite(bytes) else { return }
     let row = rows.lowerBound + element / columns.count
     throw Fault(
       .malformed,
@@ -182,7 +186,7 @@ extension Assembly {
   }
 
   /// The file that holds a row, or the first of those.
-  fileprivate func shard(ofRow row: Int) -> Int {
+  func shard(ofRow row: Int) -> Int {
     guard case .stacked(let parts) = form else { return first.tensor.shard }
     var top = 0
     for part in parts {

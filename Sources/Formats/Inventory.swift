@@ -116,7 +116,7 @@ public struct Inventory: Sendable {
   static let tensorLimit = 1_000_000
 
   /// Throws `.malformed` where so many tensors would be too many, so that headers cannot fill memory.
-  static func requireRoom(for count: Int) throws(Fault) {
+  package static func requireRoom(for count: Int) throws(Fault) {
     guard count <= tensorLimit else {
       throw Fault(.malformed, "has too many tensors", expected: "at most \(tensorLimit)")
     }

@@ -6,6 +6,10 @@ public enum ManifestName {
   /// Its name in a folder that is a model; what stands before it names a file that is one.
   public static let folder: ExactText = "fathom-manifest.json"
 
+  /// Largest manifest, or list of hashes, that is read, and so that is written: twice the manifest of
+  /// DeepSeek-V3's 91,991 tensors.
+  public static let sizeLimit = 128 << 20
+
   /// The name beside a GGUF file, or beside the splits of one, which share it: `v3.gguf` and
   /// `v3-00001-of-00003.gguf` have `v3.fathom-manifest.json`.
   public static func beside(_ file: ExactText) -> ExactText {

@@ -207,7 +207,17 @@ public final class Journal {
   }
 
   /// Reserves disk for lines to come, so that progress can be noted on a disk that is full.
+  ///
+  /// - Throws: `.cannotCreate` where so many lines are more than a journal may have, or space or quota
+  ///   ran out; `.inputOutput` for all else.
   public func reserve(_ bytes: Int) throws(Fault) {
+    // Of all lines that a run may need: one that goes on asks for no more than the first did.
+    guard bytes <= Journal.sizeLimit else {
+      throw Fault(
+        .cannotCreate, "would become too long", file: path,
+        expected: "\(Journal.sizeLimit) bytes at most: a larger --flush-every, or --no-manifest",
+        found: "\(bytes)")
+    }
     try repair()
     // Not every file system can; it is then as if the disk had been a little fuller.
     for file in files { _ = fathom_reserve(file.descriptor, Int64(count), Int64(bytes)) }

@@ -74,6 +74,9 @@ private struct LineReader {
   private let bytes: [UInt8]
   /// The first line feed from some place on.
   private var feed = -1
+  /// What was found behind an earlier place, which is found behind all that lie before it: nothing
+  /// where nobody has looked, or there is none.
+  private var behind: (hasLooked: Bool, line: Int?) = (false, nil)
   /// How often a line that ends there has been tried.
   private var tries = 0
   /// Digits and the blank.
@@ -96,8 +99,16 @@ private struct LineReader {
     return LineReader.line(bytes[place...feed])
   }
 
-  /// Where the next whole line behind a place begins.
-  func lineBehind(_ place: Int) -> Int? {
+  /// Where the next whole line behind a place begins, which is never before an earlier one's.
+  mutating func lineBehind(_ place: Int) -> Int? {
+    // What one copy has must not be looked for anew at each gap of the other.
+    if !behind.hasLooked || behind.line.map({ $0 <= place }) ?? false {
+      behind = (true, search(place))
+    }
+    return behind.line
+  }
+
+  private func search(_ place: Int) -> Int? {
     var start = place
     while start < bytes.count, let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
       if start > place, LineReader.line(bytes[start...end]) != nil { return start }

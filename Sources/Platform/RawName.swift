@@ -15,13 +15,7 @@ public struct RawName: Sendable, Hashable {
   public init(_ name: ExactText) { bytes = Array(name.utf8) }
 
   /// The name for messages, which escape it: bytes that are no UTF-8 are written as their numbers.
-  public var shown: String {
-    if let text = String(validating: bytes, as: UTF8.self) { return text }
-    return bytes.map { byte in
-      (0x20..<0x7F).contains(byte)
-        ? String(UnicodeScalar(byte)) : "\\x" + String(byte, radix: 16)
-    }.joined()
-  }
+  public var shown: String { Folder.escaped(bytes) }
 
   /// Whether the name begins with the bytes of an ASCII text.
   public func begins(with text: StaticString) -> Bool {

@@ -45,6 +45,7 @@ struct HashCommand: ParsableCommand, ModelReading {
     let list = try check.map { path throws(Fault) in (path, try HashList(path: path)) }
     let inventory = try Inventory(model: model, threads: work.threads)
     try inventory.requireListable()
+    try HashReport.requireReadable(inventory, asJSON: format == .json)
     let hashes = try ProgressLine.during(work.progress) { report throws(Fault) in
       try ContentHashes(inventory, threads: work.threads, progress: report)
     }

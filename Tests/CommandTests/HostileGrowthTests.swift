@@ -105,6 +105,24 @@ import Testing
     }
   }
 
+  // MARK: Lists
+
+  /// Each entry takes many times its bytes: there are no more than tensors of a checkpoint.
+  @Test func entriesOfListsAreCounted() throws {
+    let tensors = (0...1_000_000).map { "{\"name\":\"\($0)\"}" }.joined(separator: ",")
+    let manifest = try workspace.write(
+      "manifest",
+      ("{\"schema\":\"fathom.manifest/1\",\"output\":{\"tensors\":[],\"files\":[]},"
+        + "\"source\":{\"tensors\":[\(tensors)]}}").utf8)
+    let commands = [
+      ["validate", model, "--manifest-file", manifest], ["hash", model, "--check", manifest],
+    ]
+    for command in commands {
+      let run = try BoundsTests.run(command)
+      #expect(run.status == 65 && run.messages.contains("too many tensors"), "\(run.messages)")
+    }
+  }
+
   // MARK: Packed files
 
   @Test func whatCouldNotBeReadAgainIsNotPacked() throws {

@@ -119,6 +119,13 @@ import Testing
     // The first line of the copy has no beginning at the place where the other one's lines end.
     let mixed = try JournalText(short + long, copy: long + short, file: "")
     #expect(mixed.lines.count == 799_999 && mixed.gaps.count == 1)
+    // At each of many gaps the copy, which has no line at all, would be looked through anew.
+    let gaps = Array(repeatElement(Array("00000000 \nx\n".utf8), count: 200_000).joined())
+    let none = [UInt8](repeating: UInt8(ascii: "\n"), count: 4 << 20)
+    for (one, other) in [(gaps, none), (none, gaps)] {
+      let text = try JournalText(one, copy: other, file: "")
+      #expect(text.lines.count == 200_000 && text.gaps.count == 199_999)
+    }
   }
 
   @Test func whatIsNoJournalIsRefused() throws {

@@ -190,7 +190,7 @@ import Testing
     close(descriptor)
     #expect(folder.remove())
     #expect(try workspace.names().isEmpty)
-    #expect(RawName([0x78, 0xFF, 0x0A]).shown == "x\\xff\\xa")
+    #expect(RawName([0x78, 0xFF, 0x0A]).shown == "x\\xff\n")
     #expect(RawName("é\n").shown == "é\n")
   }
 }

@@ -1,5 +1,8 @@
 """`fathom convert --to hf`: dequantizing, casting, copying, sharding, MTP layers."""
 
+import math
+import shutil
+
 import torch
 from safetensors import safe_open
 
@@ -21,9 +24,10 @@ FP8_SAMPLES = ["tiny-fp8", "tiny-fp8-block32", "tiny-mtp2", "tiny-ue8m0", "tiny-
 PLAIN_SAMPLES = ["tiny-bf16", "tiny-no-qlora", "tiny-tied"]
 # Scales at which products overflow, vanish, become subnormal or tie in some target type.
 EXTREME_SCALES = [
-    1.0, 2.0**-7, 0.0033482143, 146.3, 1e4, 3e38, 1.2e-38, 1e-40, 1.4e-45, 2.0**-133, 6e-8,
+    1.0, 2.0**-7, 0.0033482143, 146.2, 146.3, 1e4, 3e38, 1.2e-38, 1e-40, 1.4e-45, 2.0**-133, 6e-8,
     2.0**-24, 2.0**-10, 0.1, 1.0 + 2.0**-23, 1.9999999, 234.0, 7.5e35,
 ]
+LARGEST_CODE = 448
 
 
 def plain_weights(config, stored, type_name):
@@ -75,8 +79,15 @@ def check_loads(report, path, folder):
                  expected.keys() == found.keys() and worst < 1e-6, f"difference {worst:.1e}")
 
 
-def edges(folder, scale_type):
+def largest_scale(quant):
+    """The largest scale under which no code overflows in a type: Fathom refuses others, where torch
+    makes finite numbers infinite."""
+    return torch.finfo(PLAIN[TYPES[quant]]).max / LARGEST_CODE
+
+
+def edges(folder, scale_type, quant):
     """A checkpoint with all 256 codes under extreme scales; a network it is not."""
+    largest = largest_scale(quant)
     config = micro_config()
     if scale_type == torch.float8_e8m0fnu:
         config["quantization_config"]["scale_fmt"] = "ue8m0"
@@ -87,16 +98,32 @@ def edges(folder, scale_type):
             torch.arange(codes.numel()).remainder(256).view(codes.shape))
         count = stored[name].numel()
         if scale_type == torch.float32:
-            cycle = (EXTREME_SCALES * count)[:count]
+            cycle = ([scale for scale in EXTREME_SCALES if scale <= largest] * count)[:count]
             scales = torch.tensor(cycle)
         else:
             # Exponents in steps of 15 reach both ends of the range.
-            steps = torch.arange(count) * 15 % 255
+            steps = torch.arange(count) * 15 % (127 + int(math.log2(largest)) + 1)
             scales = steps.to(torch.uint8).view(torch.float8_e8m0fnu)
         stored[name] = scales.view(stored[name].shape)
-    path = folder / f"edges-{'f32' if scale_type == torch.float32 else 'e8m0'}"
+    path = folder / f"edges-{quant}-{'f32' if scale_type == torch.float32 else 'e8m0'}"
     write_checkpoint(path, config, stored, shards=2)
     return path
+
+
+def check_overflow(report, quant, folder):
+    """One scale under which a code overflows stops the conversion, and nothing is left of it."""
+    path = edges(folder / "overflow", torch.float32, quant)
+    config, stored = read_checkpoint(path)
+    name = next(name for name in stored if name.endswith(SCALE))
+    for factor, code in ((0.999, 0), (1.01, 65)):
+        scale = largest_scale(quant) * factor
+        stored[name].view(-1)[0] = scale
+        shutil.rmtree(path)
+        write_checkpoint(path, config, stored, shards=2)
+        output = folder / f"overflow-{quant}-{code}"
+        report.run("convert", path, output, "--to", "hf", "--quant", quant, expect=code)
+        report.check(f"a scale of {scale:.4g} as {quant}: exit {code}",
+                     output.exists() == (code == 0))
 
 
 def is_mtp(config, name):
@@ -153,9 +180,10 @@ def run(report, folder):
     """Samples, unseen checkpoints, edges."""
     unseen = [make_unseen(name, folder)[0] for name in ("no-q-lora", "wide", "two-shared")]
     sources = [SAMPLES / name for name in FP8_SAMPLES + PLAIN_SAMPLES] + unseen
-    sources += [edges(folder, torch.float32), edges(folder, torch.float8_e8m0fnu)]
-    for path in sources:
-        for quant in TYPES:
+    for quant in TYPES:
+        limits = [edges(folder, scales, quant) for scales in (torch.float32, torch.float8_e8m0fnu)]
+        report.attempt(f"overflow as {quant}", check_overflow, report, quant, folder)
+        for path in sources + limits:
             report.attempt(f"{path.name} → {quant}", check_plain, report, path, quant, folder)
     for path in [SAMPLES / name for name in FP8_SAMPLES] + unseen:
         report.attempt(f"{path.name} → bf16 → transformers", check_loads, report, path, folder)

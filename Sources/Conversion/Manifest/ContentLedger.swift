@@ -127,12 +127,17 @@ struct ContentLedger {
 }
 
 extension ContentLedger.Record {
-  /// The line of a journal with some of them.
-  static func line(_ records: [ContentLedger.Record]) -> String {
-    let items = records.map {
-      "[\"\($0.isSource ? "source" : "output")\",\($0.tensor),\"\($0.hash.text)\"]"
+  /// Records of a line: many times as many would be more values than a document may have.
+  private static let perLine = 10_000
+
+  /// Lines of a journal with some of them.
+  static func lines(_ records: [ContentLedger.Record]) -> [String] {
+    stride(from: 0, to: records.count, by: perLine).map { start in
+      let items = records[start..<min(records.count, start + perLine)].map {
+        "[\"\($0.isSource ? "source" : "output")\",\($0.tensor),\"\($0.hash.text)\"]"
+      }
+      return "{\"hashed\":[\(items.joined(separator: ","))]}"
     }
-    return "{\"hashed\":[\(items.joined(separator: ","))]}"
   }
 
   /// Reads an entry of such a line; nil where it is none.

@@ -36,7 +36,8 @@ struct PlannedManifest: Sendable {
 
   /// Plans the manifest of an output.
   ///
-  /// - Throws: `.inputOutput` where the source's folder cannot be looked at.
+  /// - Throws: `.inputOutput` where the source's folder cannot be looked at, `.usage` where the
+  ///   manifest would be larger than one that is read.
   init(
     of output: PlannedOutput, files: [PlannedFile], recipe: Recipe, source: SourceModel
   ) throws(Fault) {
@@ -46,5 +47,12 @@ struct PlannedManifest: Sendable {
       recipe: recipe, output: output, files: files, inventory: source.checkpoint.inventory,
       source: self.source
     ).byteCount()
+    guard byteCount <= ManifestName.sizeLimit else {
+      throw Fault(
+        .usage, "has too many tensors, or names that are too long, for a manifest that can be read",
+        file: source.path,
+        expected: "at most \(ManifestName.sizeLimit) bytes of it, or --no-manifest",
+        found: "\(byteCount)")
+    }
   }
 }

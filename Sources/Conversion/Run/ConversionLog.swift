@@ -90,8 +90,7 @@ final class ConversionLog {
   func note(flushing file: OutputFile?) throws(Fault) {
     try wait()
     // Before a shard is deleted, the hashes of its tensors stand beside what was made from them.
-    let hashes = pendingHashes.isEmpty ? [] : [ContentLedger.Record.line(pendingHashes)]
-    let lines = pending.map(\.line) + hashes
+    let lines = pending.map(\.line) + ContentLedger.Record.lines(pendingHashes)
     let flush = file?.flush
     // The folder and its journal belong to the job until `wait`.
     nonisolated(unsafe) let work = work

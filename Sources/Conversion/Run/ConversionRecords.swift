@@ -110,19 +110,22 @@ public struct ConversionRecords: Sendable {
   }
 
   private mutating func take(_ segment: WrittenSegment) -> Bool {
-    var known = segments[segment.file] ?? []
+    // Out of the dictionary while it grows, so that it is not copied.
+    var known = segments.removeValue(forKey: segment.file) ?? []
+    defer { segments[segment.file] = known.isEmpty ? nil : known }
     let before = known.last?.end ?? 0
     // What a later run wrote anew takes the place of what it found to be damaged.
-    while let last = known.last, last.end > segment.start { known.removeLast() }
-    guard (known.last?.end ?? 0) == segment.start else {
+    var count = known.count
+    while count > 0, known[count - 1].end > segment.start { count -= 1 }
+    guard (count > 0 ? known[count - 1].end : 0) == segment.start else {
       // The line about what lies between may be one that is damaged.
       return hasGaps && before < segment.start
     }
     let (total, overflow) = (byteCount - before).addingReportingOverflow(segment.end)
     guard !overflow else { return false }
     byteCount = total
+    known.removeSubrange(count...)
     known.append(segment)
-    segments[segment.file] = known
     return true
   }
 

@@ -43,8 +43,14 @@ extension ConversionRun {
     return work.remove()
   }
 
+  /// What is said of what a commit could not remove: the folder of the work, or what was replaced
+  /// and has something of somebody's in it.
   static func left(_ path: String) -> String {
-    "the folder of unfinished work was not removed: \(path); fathom resume --status \(path) says "
-      + "what is there"
+    guard Folder.name(of: path).hasSuffix(ExactText(WorkFolder.suffix)) else {
+      return "what was replaced was not removed, since something has changed in it meanwhile: "
+        + path
+    }
+    return "the folder of unfinished work was not removed: \(path); "
+      + "fathom resume --status \(path) says what is there"
   }
 }

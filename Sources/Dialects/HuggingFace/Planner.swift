@@ -105,7 +105,7 @@ package struct Planner {
       warnings.append("the output holds the MTP layers alone: no loader can run it by itself")
     }
     if recipe.weights?.type == .f16 {
-      warnings.append("F16 ends at 65504: larger weights become infinite")
+      warnings.append("F16 ends at 65504: a larger weight stops the conversion")
     }
     return warnings + compressedWarnings + source.notes + source.skippedFiles
   }

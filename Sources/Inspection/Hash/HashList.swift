@@ -35,7 +35,7 @@ public struct HashList: Sendable {
   ///
   /// - Throws: `.notFound` where there is none, `.malformed` for what `fathom hash` does not print.
   public init(path: String) throws(Fault) {
-    let bytes = try InputFile.contents(of: path, limit: HashList.sizeLimit)
+    let bytes = try InputFile.contents(of: path, limit: ManifestName.sizeLimit)
     do throws(Fault) {
       if bytes.first == UInt8(ascii: "{") {
         try JSONCursor.read(bytes) { cursor throws(Fault) in try read(&cursor, path: path) }
@@ -49,13 +49,11 @@ public struct HashList: Sendable {
     }
   }
 
-  /// Largest list that is read: several times that of DeepSeek-V3's 91,991 tensors.
-  private static let sizeLimit = 64 << 20
-
   /// Adds a tensor.
   ///
-  /// - Throws: `.malformed` where it is there already.
+  /// - Throws: `.malformed` where it is there already, or there are more than any checkpoint has.
   mutating func add(_ entry: Entry) throws(Fault) {
+    try Inventory.requireRoom(for: entries.count + 1)
     guard places.updateValue(entries.count, forKey: entry.name) == nil else {
       throw Fault(.malformed, "stands twice in the list", tensor: entry.name)
     }

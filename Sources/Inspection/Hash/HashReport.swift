@@ -16,6 +16,21 @@ public struct HashReport: Sendable {
     self.check = check
   }
 
+  /// Throws `.usage` where a list of a checkpoint's hashes would be larger than one that is read;
+  /// nothing is read for it.
+  public static func requireReadable(_ inventory: Inventory, asJSON: Bool) throws(Fault) {
+    let blank = BLAKE3.hash([])
+    let report = HashReport(ContentHashes(inventory.tensors.map { TensorHash($0, bytes: blank) }))
+    var count = 0
+    func add(_ piece: OutputText) { count += piece.text.utf8.count }
+    try asJSON ? report.writeJSON(add) : report.writeText(add)
+    guard count > ManifestName.sizeLimit else { return }
+    throw Fault(
+      .usage, "has too many tensors, or names that are too long, for a list that can be read",
+      file: inventory.shards.first?.file.path,
+      expected: "at most \(ManifestName.sizeLimit) bytes of it", found: "\(count)")
+  }
+
   /// Whether the checkpoint is what the list says; without a list there is nothing to break.
   public var holds: Bool { check?.comparison.holds ?? true }
 

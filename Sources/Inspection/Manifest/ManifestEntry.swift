@@ -72,26 +72,4 @@ extension JSONCursor {
     }
     return hash
   }
-
-  /// Walks over the members of an object.
-  mutating func members(
-    _ read: (String, inout JSONCursor) throws(Fault) -> Void
-  ) throws(Fault) {
-    try expect(UInt8(ascii: "{"))
-    if take(UInt8(ascii: "}")) { return }
-    repeat {
-      let key = try string()
-      try expect(UInt8(ascii: ":"))
-      try read(key, &self)
-    } while take(UInt8(ascii: ","))
-    try expect(UInt8(ascii: "}"))
-  }
-
-  /// Walks over the elements of an array.
-  mutating func elements(_ read: (inout JSONCursor) throws(Fault) -> Void) throws(Fault) {
-    try expect(UInt8(ascii: "["))
-    if take(UInt8(ascii: "]")) { return }
-    repeat { try read(&self) } while take(UInt8(ascii: ","))
-    try expect(UInt8(ascii: "]"))
-  }
 }

@@ -51,9 +51,6 @@ public struct ManifestFile: Sendable {
   /// The hash of the whole source; nil where some of it was not used.
   private(set) var sourceCheckpoint: BLAKE3Value?
 
-  /// Largest manifest that is read: twice that of DeepSeek-V3's 91,991 tensors.
-  private static let sizeLimit = 128 << 20
-
   /// Reads a manifest that the user named.
   ///
   /// - Throws: `.notFound` where there is none, `.malformed` for what no conversion writes.
@@ -64,7 +61,7 @@ public struct ManifestFile: Sendable {
   /// - Throws: `.inputOutput` where it cannot be read, `.malformed` for what no conversion writes.
   public init(_ file: InputFile) throws(Fault) {
     path = file.path
-    let bytes = try file.contents(limit: ManifestFile.sizeLimit)
+    let bytes = try file.contents(limit: ManifestName.sizeLimit)
     hash = BLAKE3.hash(bytes)
     do throws(Fault) {
       try JSONCursor.read(bytes) { cursor throws(Fault) in try read(&cursor) }
@@ -132,6 +129,7 @@ public struct ManifestFile: Sendable {
   }
 
   private mutating func readSource(_ cursor: inout JSONCursor) throws(Fault) {
+    try Inventory.requireRoom(for: source.count + 1)
     let entry = try ManifestEntry(&cursor)
     var kind: String?
     if let type = entry.type, let shape = entry.shape { kind = TensorHash.kind(type, shape) }
@@ -140,6 +138,7 @@ public struct ManifestFile: Sendable {
   }
 
   private mutating func readTensor(_ cursor: inout JSONCursor) throws(Fault) {
+    try Inventory.requireRoom(for: tensors.count + 1)
     let entry = try ManifestEntry(&cursor)
     tensors.append(
       Tensor(
@@ -148,6 +147,7 @@ public struct ManifestFile: Sendable {
   }
 
   private mutating func readFile(_ cursor: inout JSONCursor) throws(Fault) {
+    try Inventory.requireRoom(for: files.count + 1)
     let entry = try ManifestEntry(&cursor)
     let name = try entry.require(entry.name)
     // It is joined to a folder: nothing outside of that is anybody's business.
