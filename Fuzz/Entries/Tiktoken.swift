@@ -1,5 +1,6 @@
 internal import Models
 internal import Platform
+internal import Text
 
 extension ParserEntry {
   /// Lines of a `tiktoken.model`, alone and behind those of single bytes, and, behind a NUL, the

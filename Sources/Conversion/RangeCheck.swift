@@ -2,6 +2,7 @@ internal import Codecs
 internal import Formats
 internal import Platform
 internal import Tensors
+internal import Weights
 
 /// No finite number becomes infinite: torch lets it happen, but a model that has it is not the model
 /// that was asked for.

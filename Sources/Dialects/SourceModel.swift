@@ -75,8 +75,8 @@ public struct SourceModel: Sendable {
       notes = model.notes
     } else {
       checkpoint = try Checkpoint(survey)
-      networkConfig = checkpoint.config.without(
-        format == .mlx ? ["quantization", "quantization_config"] : [])
+      networkConfig =
+        format == .mlx ? checkpoint.config.withoutStorage : checkpoint.config
       config = try ModelConfig(json: networkConfig, file: survey.configFile)
       declaredConfig = config
       guard let read = SourceModel.readers[format] else {
@@ -87,7 +87,7 @@ public struct SourceModel: Sendable {
     }
     (sideFiles, skippedFiles) = try SideFile.list(
       in: survey.files, except: Folder.name(of: survey.configFile))
-    if format == .mlx { leaveOutAbsentMTP() }
+    if format == .mlx || !config.declaresMTP { leaveOutAbsentMTP() }
   }
 
   /// mlx-lm's converter leaves MTP layers out and the config as it was.
@@ -136,10 +136,15 @@ public struct SourceModel: Sendable {
 }
 
 extension JSONValue {
-  /// An object without some of its keys.
-  fileprivate func without(_ keys: [String]) -> JSONValue {
+  /// A config without what it says about storage: an MLX model's own, and what is left in the section
+  /// of a network in a larger model of the files that it was made from.
+  fileprivate var withoutStorage: JSONValue {
     guard case .object(var object) = self else { return self }
-    for key in keys { object[key] = nil }
+    for key in ["quantization", "quantization_config"] { object[key] = nil }
+    if case .object(var text)? = object["text_config"] {
+      text["quantization_config"] = nil
+      object["text_config"] = .object(text)
+    }
     return .object(object)
   }
 }

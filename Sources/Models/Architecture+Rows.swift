@@ -20,6 +20,7 @@ extension Architecture {
       "qk_nope_head_dim": 128, "n_group": 8, "topk_group": 4, "num_experts_per_tok": 8,
       "first_k_dense_replace": 3, "norm_topk_prob": true, "max_position_embeddings": 4096,
       "rms_norm_eps": 1e-6,
+      "num_nextn_predict_layers": 1,
     ],
     scoring: .sigmoid, selections: [.groupsByTwoBest], hasCorrectionBias: true,
     canNormalize: true, envelope: nil,
@@ -88,6 +89,12 @@ extension Architecture {
     mlx: MLXModule(
       modelType: nil, hasJointKeysAndValues: false,
       defaults: [
+        "vocab_size": 154880, "hidden_size": 2048, "intermediate_size": 10240,
+        "moe_intermediate_size": 1536, "num_hidden_layers": 47, "num_attention_heads": 20,
+        "num_key_value_heads": 20, "n_shared_experts": 1, "n_routed_experts": 64,
+        "routed_scaling_factor": 1.8, "kv_lora_rank": 512, "q_lora_rank": 768,
+        "qk_rope_head_dim": 64, "qk_nope_head_dim": 192, "v_head_dim": 256,
+        "num_experts_per_tok": 4, "max_position_embeddings": 202752, "rms_norm_eps": 1e-5,
         "n_group": 1, "topk_group": 1, "norm_topk_prob": true, "first_k_dense_replace": 1,
         "moe_layer_freq": 1, "topk_method": "noaux_tc", "rope_theta": 1_000_000.0,
         "tie_word_embeddings": false, "attention_bias": false,

@@ -21,8 +21,8 @@ extension ModelConfig {
   ///
   /// Both spellings of transformers are read: `rope_theta` + `rope_scaling` (4.x, and what DeepSeek
   /// publishes; it counts where both are there) and `rope_parameters` (5.x); `torch_dtype` and `dtype`. A key that is absent has the
-  /// value that the class of transformers gives it, but for the number of MTP layers: where no key
-  /// counts them there are none.
+  /// value that the class of transformers gives it. Where that counts MTP layers (`declaresMTP`),
+  /// none may be there as well.
   ///
   /// - Throws: `.malformed` with the key, for what is missing, out of range or does not fit
   ///   together, and for networks that this is not.
@@ -76,6 +76,7 @@ extension ModelConfig {
   private mutating func readExperts(_ top: ConfigReader) throws(Fault) {
     moeIntermediateSize = try top.count("moe_intermediate_size")
     mtpLayers = try top.count("num_nextn_predict_layers", "num_mtp_layers", minimum: 0, default: 0)
+    declaresMTP = ModelConfig.mtpKeys.contains { top.object[$0] != nil }
     firstDenseLayers = try readDenseLayers(top)
     moeLayerFrequency = try top.count("moe_layer_freq", default: 1)
     routedExperts = try top.count("n_routed_experts", "num_local_experts", "num_experts")

@@ -24,6 +24,8 @@ public struct ModelConfig: Sendable, Hashable {
   public var layers: Int
   /// Multi-token-prediction (MTP) layers, stored after the decoder layers.
   public var mtpLayers: Int
+  /// Whether a key of the config counts them, rather than the class of transformers.
+  public var declaresMTP = true
   /// Layers before this index have a dense MLP.
   public var firstDenseLayers: Int
   /// From `firstDenseLayers` on, every so many-th layer has experts.

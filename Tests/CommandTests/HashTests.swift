@@ -29,7 +29,7 @@ import Testing
   }
 
   @Test func everySampleHasItsAnswer() {
-    #expect(HashTests.samples.map(\.name) == Repository.deepSeekV3Samples)
+    #expect(HashTests.samples.map(\.name) == Repository.sampleNames)
   }
 
   @Test(arguments: samples.map(\.name))

@@ -1,4 +1,5 @@
 import Conversion
+import Dialects
 import Formats
 import Foundation
 import Models
@@ -6,6 +7,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// A finite number that a type cannot hold stops a conversion, where torch makes it infinite; what is
 /// stored as infinite stays so.

@@ -2,6 +2,7 @@ import Models
 import Platform
 import Support
 import Testing
+import Text
 
 /// Files of Kimi's tokenizer that are not as its code has them.
 @Suite struct KimiFaultTests {

@@ -3,6 +3,7 @@ import Models
 import Platform
 import Support
 import Tensors
+import Text
 
 /// What `scripts/make_kimi_fixtures.py` made with tiktoken 0.14 and llama.cpp's converter.
 struct KimiFixture {

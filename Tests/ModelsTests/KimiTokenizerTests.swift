@@ -3,6 +3,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Text
 
 /// Ids equal to those of tiktoken with Kimi's pattern and special tokens.
 @Suite struct KimiTokenizerTests {

@@ -32,10 +32,7 @@ package struct MLXDocuments {
       if dropsMTP {
         for key in ModelConfig.mtpKeys where section[key] != nil { section[key] = .integer(0) }
       }
-      guard isNetwork else { return }
-      // What it says there is of the source's storage; mlx-lm's own stands outside.
-      if config.envelope != nil { section["quantization_config"] = nil }
-      MLXKeys.complete(&section, for: config)
+      if isNetwork { MLXKeys.complete(&section, for: config) }
     }
     for key in ["_name_or_path", "vision_config"] { object[key] = nil }
     if let endOfText, endOfText != .null { object["eos_token_id"] = endOfText }
