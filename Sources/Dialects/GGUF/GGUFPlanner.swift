@@ -155,8 +155,8 @@ package struct GGUFPlanner {
     let usual = target.splitter
     guard case .json(let files) = tokenizer else {
       warnings.append(
-        "llama.cpp cuts words otherwise than Kimi's code: it leaves camelCase whole, so that such "
-          + "words get other token ids there")
+        "llama.cpp cuts words otherwise than Kimi's code, at combining marks (Arabic, Thai) and not "
+          + "within camelCase: such texts may get other token ids there")
       return usual
     }
     let others = target.architecture.otherPreTokenizers

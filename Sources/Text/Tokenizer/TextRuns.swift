@@ -49,11 +49,11 @@ struct TextRuns: Sendable {
 
   /// A character of valid UTF-8 and where the next one begins.
   private static func character(of text: [UInt8], at place: Int) -> (value: UInt32, end: Int) {
-    let first = UInt32(text[place])
+    let first = UInt32(truncatingIfNeeded: text[place])
     if first < 0x80 { return (first, place + 1) }
     var (value, end) = (first & (first < 0xE0 ? 0x1F : first < 0xF0 ? 0x0F : 0x07), place + 1)
     while end < text.count, text[end] & 0xC0 == 0x80 {
-      value = value << 6 | UInt32(text[end] & 0x3F)
+      value = value << 6 | UInt32(truncatingIfNeeded: text[end] & 0x3F)
       end += 1
     }
     return (value, end)

@@ -133,7 +133,7 @@ private struct TiktokenLines {
     var value: Int32 = 0
     for digit in digits {
       guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
-      value = value * 10 + Int32(digit - UInt8(ascii: "0"))
+      value = value * 10 + Int32(truncatingIfNeeded: digit - UInt8(ascii: "0"))
     }
     return value
   }
