@@ -97,7 +97,7 @@ public struct SourceModel: Sendable {
     config.mtpLayers = present
     networkConfig = .object(
       config.changing(object) { object, _ in
-        for key in ModelConfig.mtpKeys where object[key] != nil { object[key] = .integer(present) }
+        ModelConfig.declare(mtpLayers: present, in: &object)
       })
   }
 

@@ -6,12 +6,12 @@ extension Architecture {
   /// Sources: the config classes of transformers 5.23 for `defaults`, the modules of mlx-lm 0.32 for
   /// `mlx`, llama.cpp's converter for `preTokenizer`.
   public static let all: [Architecture] = [
-    deepSeekV3, joyAI, deepSeekV2, glm4MoeLite, youtu, kimiK25,
+    deepSeekV3, kimiK2, joyAI, deepSeekV2, glm4MoeLite, youtu,
   ]
 
-  /// DeepSeek-V3, R1 and V3.1; Moonlight, GigaChat 3, Kanana 2; Kimi-K2 under a name of its own.
+  /// DeepSeek-V3, R1 and V3.1; Moonlight, GigaChat 3, Kanana 2.
   static let deepSeekV3 = Architecture(
-    modelTypes: ["deepseek_v3", "kimi_k2"], className: "DeepseekV3ForCausalLM",
+    modelTypes: ["deepseek_v3"], className: "DeepseekV3ForCausalLM",
     defaults: [
       "vocab_size": 129280, "hidden_size": 7168, "intermediate_size": 18432,
       "moe_intermediate_size": 2048, "num_hidden_layers": 61, "num_attention_heads": 128,
@@ -23,7 +23,7 @@ extension Architecture {
       "num_nextn_predict_layers": 1,
     ],
     scoring: .sigmoid, selections: [.groupsByTwoBest], hasCorrectionBias: true,
-    canNormalize: true, envelope: nil,
+    canNormalize: true,
     mlx: MLXModule(
       modelType: nil, hasJointKeysAndValues: false,
       defaults: [
@@ -37,6 +37,14 @@ extension Architecture {
       ],
       mtp: .leftOutOnly(layer: 61), ties: false),
     preTokenizer: "deepseek-v3")
+
+  /// Kimi-K2: DeepSeek-V3's network under a name, and with a tokenizer, of its own.
+  static let kimiK2: Architecture = {
+    var row = deepSeekV3
+    row.modelTypes = ["kimi_k2"]
+    row.preTokenizer = "kimi-k2"
+    return row
+  }()
 
   /// JoyAI-LLM-Flash: DeepSeek-V3's network, but that the layer that predicts further tokens is a
   /// dense one (its class in SGLang). transformers has no class for it.
@@ -61,7 +69,7 @@ extension Architecture {
       "norm_topk_prob": false, "max_position_embeddings": 2048, "rms_norm_eps": 1e-6,
     ],
     scoring: .softmax, selections: [.groupsByBest, .greedy], hasCorrectionBias: false,
-    canNormalize: false, envelope: nil,
+    canNormalize: false,
     mlx: MLXModule(
       modelType: nil, hasJointKeysAndValues: true,
       defaults: [
@@ -85,7 +93,7 @@ extension Architecture {
       "rms_norm_eps": 1e-5,
     ],
     scoring: .sigmoid, selections: [.groupsByTwoBest], hasCorrectionBias: true,
-    readsLayerTypes: true, canNormalize: true, envelope: nil,
+    readsLayerTypes: true, canNormalize: true,
     mlx: MLXModule(
       modelType: nil, hasJointKeysAndValues: false,
       defaults: [
@@ -115,7 +123,7 @@ extension Architecture {
       "max_position_embeddings": 131072, "rms_norm_eps": 1e-6, "tie_word_embeddings": true,
     ],
     scoring: .sigmoid, selections: [], hasCorrectionBias: false, canNormalize: false,
-    envelope: nil,
+
     mlx: MLXModule(
       modelType: "youtu_llm", hasJointKeysAndValues: true,
       defaults: [
@@ -123,18 +131,18 @@ extension Architecture {
       ],
       mtp: .refused, ties: true, hasOwnInnerEpsilon: true, ignoresTemperature: true),
     preTokenizer: "youtu")
+}
 
-  /// Kimi-K2.5 and later: Kimi-K2 with eyes. Its text network is a network of another row.
-  static let kimiK25 = Architecture(
-    modelTypes: ["kimi_k25"], className: "KimiK25ForConditionalGeneration", defaults: [:],
-    scoring: .sigmoid, selections: [.groupsByTwoBest], hasCorrectionBias: true,
-    canNormalize: true,
-    envelope: Envelope(
-      key: "text_config", prefix: "language_model.",
-      otherPrefixes: [Envelope.Prefix(stored: "model.language_model.", own: "model.")],
+extension Architecture.Envelope {
+  /// The larger models that a network may be a part of, each a row.
+  static let all: [Architecture.Envelope] = [
+    // Kimi-K2.5 and later: Kimi-K2 with eyes.
+    Architecture.Envelope(
+      modelType: "kimi_k25", key: "text_config", prefix: "language_model.",
+      otherPrefixes: [Prefix(stored: "model.language_model.", own: "model.")],
       others: [
         "vision_tower.", "mm_projector.", "vision_model.", "multi_modal_projector.",
         "model.vision_tower.", "model.mm_projector.",
-      ], othersName: "vision tensors"),
-    mlx: deepSeekV3.mlx, preTokenizer: "kimi-k2")
+      ], othersName: "vision tensors")
+  ]
 }

@@ -18,6 +18,8 @@ public struct Architecture: Sendable, Hashable {
 
   /// What wraps a network that is a part of a larger model.
   public struct Envelope: Sendable, Hashable {
+    /// `model_type` of the whole.
+    let modelType: String
     /// The key of `config.json` under which the network's own config stands.
     public let key: String
     /// What stands before the names of the network's tensors.
@@ -87,8 +89,6 @@ public struct Architecture: Sendable, Hashable {
   public var hasDensePredictors = false
   /// Whether the weights of chosen experts can be divided by their sum.
   public let canNormalize: Bool
-  /// The part of a larger model that it is; nil for one that stands by itself.
-  public let envelope: Envelope?
   /// Its module in mlx-lm.
   public let mlx: MLXModule
   /// What splits a text before byte-pair encoding, by llama.cpp's name for it: no file of a
@@ -108,9 +108,6 @@ public struct Architecture: Sendable, Hashable {
   /// Whether its layers have routed experts.
   public var hasExperts: Bool { !selections.isEmpty }
 
-  /// Names that a `model_type` has instead of the row's own.
-  static let preTokenizers = ["kimi_k2": "kimi-k2"]
-
   /// The row of a `model_type`; nil where no network is called so.
   public static func named(_ modelType: String) -> Architecture? { byName[ExactText(modelType)] }
 
@@ -121,5 +118,5 @@ public struct Architecture: Sendable, Hashable {
   }()
 
   /// Every `model_type` that is known.
-  public static let modelTypes = all.flatMap(\.modelTypes)
+  public static let modelTypes = all.flatMap(\.modelTypes) + Envelope.all.map(\.modelType)
 }

@@ -18,11 +18,6 @@ extension ModelConfig {
     return envelope.prefix + own
   }
 
-  /// llama.cpp's name for what splits a text before byte-pair encoding.
-  public var splitter: String {
-    Architecture.preTokenizers[modelType] ?? architecture.preTokenizer
-  }
-
   /// Whether a tensor belongs to another part of the model that the network is a part of.
   public func isOther(_ name: ExactText) -> Bool {
     envelope?.others.contains { name.hasPrefix($0) } ?? false

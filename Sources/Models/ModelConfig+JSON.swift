@@ -15,7 +15,12 @@ extension ModelConfig {
   private static let expertLimit = 1 << 17
 
   /// Keys that count MTP layers.
-  public static let mtpKeys = ["num_nextn_predict_layers", "num_mtp_layers"]
+  private static let mtpKeys = ["num_nextn_predict_layers", "num_mtp_layers"]
+
+  /// Says in a config how many MTP layers there are, in the keys that count them there.
+  public static func declare(mtpLayers: Int, in document: inout JSONObject) {
+    for key in mtpKeys where document[key] != nil { document[key] = .integer(mtpLayers) }
+  }
 
   /// Reads a Hugging Face `config.json`.
   ///
@@ -117,22 +122,21 @@ extension ModelConfig {
     _ top: ConfigReader
   ) throws(Fault) -> (Architecture, Architecture.Envelope?, ConfigReader) {
     let type = try top.string("model_type")
-    guard let type, let row = Architecture.named(type) else {
-      throw top.fault("model_type", expected: Architecture.modelTypes.joined(separator: ", "))
-    }
-    var (network, section, envelope) = (row, top, row.envelope)
-    if let wrapping = row.envelope {
-      guard var text = try top.section(wrapping.key) else {
-        throw top.fault(wrapping.key, expected: "the config of the text network")
+    var (section, name) = (top, type)
+    let envelope = Architecture.Envelope.all.first { $0.modelType == type }
+    if let envelope {
+      guard let text = try top.section(envelope.key) else {
+        throw top.fault(envelope.key, expected: "the config of the text network")
       }
+      section = text
+      section.defaults["tie_word_embeddings"] = top.object["tie_word_embeddings"]
       // As transformers' composed configs have it where their part does not say.
-      let name = try text.string("model_type") ?? Architecture.deepSeekV3.modelTypes[0]
-      guard let inner = Architecture.named(name), inner.envelope == nil else {
-        throw text.fault("model_type", expected: "that of a text network")
-      }
-      network = inner
-      text.defaults["tie_word_embeddings"] = top.object["tie_word_embeddings"]
-      (section, envelope) = (text, wrapping)
+      name = try text.string("model_type") ?? Architecture.deepSeekV3.modelTypes[0]
+    }
+    guard let network = name.flatMap(Architecture.named) else {
+      throw envelope == nil
+        ? top.fault("model_type", expected: Architecture.modelTypes.joined(separator: ", "))
+        : section.fault("model_type", expected: "that of a text network")
     }
     for key in network.defaults.keys where section.defaults[key] == nil {
       section.defaults[key] = network.defaults[key]

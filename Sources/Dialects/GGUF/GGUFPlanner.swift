@@ -152,7 +152,7 @@ package struct GGUFPlanner {
   /// llama.cpp's name for how a tokenizer splits texts: the network's own, or, where its members
   /// have several, the one that cuts as `tokenizer.json` does.
   private mutating func splitter(of tokenizer: CheckpointTokenizer) -> String {
-    let usual = target.splitter
+    let usual = target.architecture.preTokenizer
     guard case .json(let files) = tokenizer else {
       warnings.append(
         "llama.cpp cuts words otherwise than Kimi's code, at combining marks (Arabic, Thai) and not "
@@ -176,6 +176,6 @@ package struct GGUFPlanner {
         "MTP layers count as layers in llama.cpp's mix of types, so that some tensors get other "
           + "types than with --mtp drop")
     }
-    warnings += DeepSeek2Limit.all.compactMap { $0.text(target) }
+    warnings += LoaderLimit.lines(LoaderLimit.llama, for: target)
   }
 }

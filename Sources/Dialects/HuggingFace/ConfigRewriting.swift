@@ -42,11 +42,7 @@ package struct ConfigRewriting {
       if let name = weights.dataTypeName { setDataType(name, in: &object, isNetwork: isNetwork) }
     }
     if let section { object["quantization_config"] = hasSection ? section : nil }
-    if dropsMTP {
-      for key in ModelConfig.mtpKeys where object[key] != nil {
-        object[key] = .integer(0)
-      }
-    }
+    if dropsMTP { ModelConfig.declare(mtpLayers: 0, in: &object) }
   }
 
   /// transformers wrote `torch_dtype` until 4.55 and `dtype` since: the source's spelling stays.

@@ -240,7 +240,7 @@ package struct Planner {
     _ entry: OutputLayout.Entry?, _ assembly: Assembly, _ operation: Operation, _ reason: String,
     of weight: SourceWeight, isCarried: Bool = false
   ) throws(Fault) {
-    guard let entry = entry?.renamed(source.config.storedName(of: entry?.name ?? "")) else {
+    guard let entry = entry.map({ $0.renamed(source.config.storedName(of: $0.name)) }) else {
       throw Fault(
         .malformed, "becomes too large",
         file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name)

@@ -29,9 +29,7 @@ package struct MLXDocuments {
           section[key] = .string(name)
         }
       }
-      if dropsMTP {
-        for key in ModelConfig.mtpKeys where section[key] != nil { section[key] = .integer(0) }
-      }
+      if dropsMTP { ModelConfig.declare(mtpLayers: 0, in: &section) }
       if isNetwork { MLXKeys.complete(&section, for: config) }
     }
     for key in ["_name_or_path", "vision_config"] { object[key] = nil }

@@ -176,7 +176,7 @@ package struct MLXPlanner {
   // MARK: Around the tensors
 
   private mutating func warn() {
-    warnings += MLXLimit.all.compactMap { $0.text(target) }
+    warnings += LoaderLimit.lines(LoaderLimit.mlx, for: target)
     if let gguf = source.gguf {
       warnings += gguf.notes
       warnings.append("a GGUF file's tokenizer is not turned into tokenizer.json")

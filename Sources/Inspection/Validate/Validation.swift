@@ -128,7 +128,6 @@ public struct Validation: Sendable {
     var files = FileChecks(survey: survey)
     try files.run()
     if deep { try files.checkPacking(threads: threads) }
-    let others = files.tensors.keys.filter { config.isOther($0) }
     var tensors = TensorChecks(
       config: config, found: Validation.owned(files.tensors, by: config),
       shardNames: files.shardNames, excused: Set(files.excused.map { config.ownName(of: $0) }))
@@ -143,8 +142,9 @@ public struct Validation: Sendable {
     if config.envelope != nil {
       findings = findings.map { $0.renamed { config.storedName(of: config.ownName(of: $0)) } }
     }
-    self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
-    if !others.isEmpty { uncheckedTensors = others.count }
+    let own = files.tensors.values.filter { !config.isOther($0.name) }
+    self.init(findings, own, deep: deep, malformation: files.malformation)
+    uncheckedTensors = files.tensors.count - own.count
   }
 
   /// The tensors of the network by its own names, where it is a part of a larger model.

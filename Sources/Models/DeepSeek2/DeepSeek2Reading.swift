@@ -77,9 +77,7 @@ private struct DeepSeek2Reader {
     let hasExperts = try count("expert_count") ?? 0 > 0
     let architecture = hasExperts ? try addExperts(&config, names, nextn: nextn) : .youtu
     config["architectures"] = .array([.string(architecture.className)])
-    if config["model_type"] == nil {
-      config["model_type"] = .string(architecture.modelTypes[0])
-    }
+    config["model_type"] = .string(architecture.modelTypes[0])
     config = config.sorted
     if let yarn = try yarn() { config["rope_scaling"] = .object(yarn) }
     for name in ["bos", "eos", "pad"] {
@@ -102,9 +100,9 @@ private struct DeepSeek2Reader {
     let hasBias = names.contains { $0.hasSuffix(".exp_probs_b.bias") }
     let normalizes = try flag("expert_weights_norm") ?? false
     let isV2 = groups.scoring == .softmax && !hasBias && !normalizes
-    let architecture: Architecture =
-      isV2 ? .deepSeekV2 : pre == Architecture.glm4MoeLite.preTokenizer ? .glm4MoeLite : .deepSeekV3
-    if architecture == .deepSeekV3, pre == "kimi-k2" { config["model_type"] = "kimi_k2" }
+    // The splitter of texts is all that tells these from DeepSeek-V3.
+    let named = [Architecture.glm4MoeLite, .kimiK2].first { $0.preTokenizer == pre }
+    let architecture = isV2 ? Architecture.deepSeekV2 : named ?? .deepSeekV3
     let dense = try count("leading_dense_block_count") ?? 0
     config["first_k_dense_replace"] = .integer(dense)
     config["moe_intermediate_size"] = .integer(try required("expert_feed_forward_length"))

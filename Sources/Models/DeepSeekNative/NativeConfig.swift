@@ -24,8 +24,8 @@ public struct NativeConfig: Sendable {
       if let value = row.value(config) { object[row.name] = value }
     }
     json = .object(object)
-    lost = NativeLimit.keys.compactMap { $0.text(config) }
-    warnings = NativeLimit.code.compactMap { $0.text(config) }
+    lost = LoaderLimit.lines(LoaderLimit.nativeKeys, for: config)
+    warnings = LoaderLimit.lines(LoaderLimit.nativeCode, for: config)
   }
 }
 

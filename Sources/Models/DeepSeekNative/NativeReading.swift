@@ -25,6 +25,11 @@ public struct NativeSource: Sendable {
   /// What neither keys nor tensors say and is assumed, a line each.
   public let notes: [String]
 
+  /// The network that DeepSeek's shards are taken for, whose config names none.
+  static func network(hasCorrectionBias: Bool) -> Architecture {
+    hasCorrectionBias ? .deepSeekV3 : .deepSeekV2
+  }
+
   /// Whether a document has DeepSeek's keys rather than Hugging Face's.
   public static func isNative(_ json: JSONValue) -> Bool {
     json["dim"] != nil && json["n_layers"] != nil && json["model_type"] == nil
@@ -83,7 +88,7 @@ private struct NativeReader {
     let rank = try keys.count("q_lora_rank", minimum: 0, default: 0)
     let scoring = try keys.string("score_func") ?? "softmax"
     let isV2 = scoring == "softmax" && !names.contains { $0.hasSuffix(".e_score_correction_bias") }
-    let network = isV2 ? Architecture.deepSeekV2 : .deepSeekV3
+    let network = NativeSource.network(hasCorrectionBias: !isV2)
     let groups = try keys.count("n_expert_groups", default: 1)
     let isPlain = isV2 && groups == 1
     var config: JSONObject = [

@@ -1,13 +1,8 @@
 internal import Platform
 internal import Tensors
 
-/// Something that a config may say and DeepSeek's keys, or its code, cannot.
-struct NativeLimit: Sendable {
-  /// A line about it; nil where it makes no difference.
-  let text: @Sendable (ModelConfig) -> String?
-
-  private init(_ text: @escaping @Sendable (ModelConfig) -> String?) { self.text = text }
-
+/// What a config may say and DeepSeek's keys, or its code, cannot.
+extension LoaderLimit {
   /// A key with a value other than the one that DeepSeek's code has built in.
   private init<Value: Equatable & Sendable>(
     _ key: String, builtIn: Value, _ value: @escaping @Sendable (ModelConfig) -> Value
@@ -21,53 +16,54 @@ struct NativeLimit: Sendable {
   }
 
   /// What has no key, by what `inference/model.py` computes.
-  static let keys: [NativeLimit] = [
-    NativeLimit("rms_norm_eps", builtIn: Float(1e-6)) { $0.rmsNormEpsilon },
-    NativeLimit("moe_layer_freq", builtIn: 1) { $0.moeLayerFrequency },
-    NativeLimit("rope_interleave", builtIn: true) { $0.ropeInterleaved },
-    NativeLimit("truncate", builtIn: true) { $0.yarn?.truncate ?? true },
+  static let nativeKeys: [LoaderLimit] = [
+    LoaderLimit("rms_norm_eps", builtIn: Float(1e-6)) { $0.rmsNormEpsilon },
+    LoaderLimit("moe_layer_freq", builtIn: 1) { $0.moeLayerFrequency },
+    LoaderLimit("rope_interleave", builtIn: true) { $0.ropeInterleaved },
+    LoaderLimit("truncate", builtIn: true) { $0.yarn?.truncate ?? true },
     // Weights of chosen experts are divided by their sum after sigmoids, never after a softmax.
-    NativeLimit { config in
+    LoaderLimit { config in
       let builtIn = config.scoring == .sigmoid
       guard config.normalizeExpertWeights != builtIn else { return nil }
       return "DeepSeek's config has no key for norm_topk_prob \(config.normalizeExpertWeights): "
         + "its code computes with \(builtIn) for \(config.scoring.rawValue) scores"
     },
-    NativeLimit { config in
+    LoaderLimit { config in
       guard let yarn = config.yarn, abs(yarn.tableFactor - 1) > 1e-9 else { return nil }
       return "DeepSeek's config has no key for the factor on sines and cosines, here "
         + "\(yarn.tableFactor): its code computes with 1"
     },
-    NativeLimit { config in
-      guard config.modelType != config.architecture.modelTypes[0] else { return nil }
+    LoaderLimit { config in
+      let read = NativeSource.network(hasCorrectionBias: config.architecture.hasCorrectionBias)
+      guard config.modelType != read.modelTypes[0] else { return nil }
       return "DeepSeek's config has no key for model_type \(config.modelType)"
     },
   ]
 
   /// What the tensors show all the same, and that code has otherwise.
-  static let code: [NativeLimit] = [
-    NativeLimit { config in
+  static let nativeCode: [LoaderLimit] = [
+    LoaderLimit { config in
       let other = [config.fp8?.blockRows, config.fp8?.blockColumns].compactMap { $0 }
       guard other.contains(where: { $0 != NativeConfig.blockSize }) else { return nil }
       return "DeepSeek's code has FP8 blocks of \(NativeConfig.blockSize) × "
         + "\(NativeConfig.blockSize), and these are of \(other[0]) × \(other[1])"
     },
-    NativeLimit { config in
+    LoaderLimit { config in
       guard let fp8 = config.fp8, !fp8.excludedModules.isEmpty else { return nil }
       return "DeepSeek's code has every linear layer in FP8, and here some are not"
     },
-    NativeLimit { config in
+    LoaderLimit { config in
       guard config.fp8 == nil, let type = config.dataType, type != .bf16 else { return nil }
       return "DeepSeek's code loads \(type.rawValue) weights as BF16"
     },
-    NativeLimit { config in
+    LoaderLimit { config in
       guard config.architecture.hasCorrectionBias != (config.hiddenSize == 7168) else { return nil }
       return config.architecture.hasCorrectionBias
         ? "DeepSeek's code has the router's correction bias only where dim is 7168, and here it "
           + "is \(config.hiddenSize): it refuses the tensors ffn.gate.bias"
         : "DeepSeek's code has a correction bias in every router where dim is 7168, and there is none"
     },
-    NativeLimit { config in
+    LoaderLimit { config in
       guard config.tiedEmbeddings else { return nil }
       return
         "DeepSeek's code has a head of its own and refuses files without head.weight, as those "

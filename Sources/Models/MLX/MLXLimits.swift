@@ -1,13 +1,7 @@
-/// Something that a model may be and mlx-lm's module for it does otherwise, or not at all.
-public struct MLXLimit: Sendable {
-  /// A line about it; nil where it makes no difference.
-  public let text: @Sendable (ModelConfig) -> String?
-
-  private init(_ text: @escaping @Sendable (ModelConfig) -> String?) { self.text = text }
-
+extension LoaderLimit {
   /// What is known of mlx-lm 0.32's modules.
-  public static let all: [MLXLimit] = [
-    MLXLimit { config in
+  public static let mlx: [LoaderLimit] = [
+    LoaderLimit { config in
       guard config.mtpLayers > 0 else { return nil }
       switch config.architecture.mlx.mtp {
       case .leftOut: return "mlx-lm loads this without the MTP layers"
@@ -19,24 +13,24 @@ public struct MLXLimit: Sendable {
       case .refused: return "mlx-lm refuses MTP layers: use --mtp drop to load this there"
       }
     },
-    MLXLimit { config in
+    LoaderLimit { config in
       config.tiedEmbeddings && !config.architecture.mlx.ties
         ? "mlx-lm does not load a model of this family without lm_head.weight" : nil
     },
-    MLXLimit { config in
+    LoaderLimit { config in
       guard config.architecture.mlx.hasOwnInnerEpsilon, config.rmsNormEpsilon != 1e-6 else {
         return nil
       }
       return "mlx-lm computes q_a_layernorm and kv_a_layernorm with rms_norm_eps "
         + "\(config.rmsNormEpsilon), and the model has 1e-06 there: small latents differ"
     },
-    MLXLimit { config in
+    LoaderLimit { config in
       guard let scale = config.yarn?.mscaleAllDimensions, scale != 0,
         config.architecture.mlx.ignoresTemperature
       else { return nil }
       return "mlx-lm ignores mscale_all_dim for this model: attention is not as sharp there"
     },
-    MLXLimit { config in
+    LoaderLimit { config in
       config.ropeInterleaved || !config.architecture.mlx.ignoresRopeLayout
         ? nil : "mlx-lm does not read rope_interleave false, and takes pairs (2i, 2i + 1)"
     },

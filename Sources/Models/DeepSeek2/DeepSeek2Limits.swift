@@ -1,36 +1,30 @@
-/// Something that a model may be and llama.cpp's `deepseek2` computes otherwise, or not at all.
-public struct DeepSeek2Limit: Sendable {
-  /// A line about it; nil where it makes no difference.
-  public let text: @Sendable (ModelConfig) -> String?
-
-  private init(_ text: @escaping @Sendable (ModelConfig) -> String?) { self.text = text }
-
-  /// What is known of llama.cpp's loader and its graph, as of October 2026.
-  public static let all: [DeepSeek2Limit] = [
-    DeepSeek2Limit { config in
+extension LoaderLimit {
+  /// What is known of llama.cpp's loader of `deepseek2` and its graph, as of October 2026.
+  public static let llama: [LoaderLimit] = [
+    LoaderLimit { config in
       config.mtpLayers > 1
         ? "llama.cpp runs one MTP layer, and there are \(config.mtpLayers)" : nil
     },
-    DeepSeek2Limit { config in
+    LoaderLimit { config in
       config.attentionBias
         ? "llama.cpp does not know the biases of the attention and will not load this" : nil
     },
-    DeepSeek2Limit { config in
+    LoaderLimit { config in
       guard config.queryRank == nil, !isLite(config) else { return nil }
       return
         "llama.cpp loads a model without q_lora_rank only if it has 26 or 27 layers, or 48 and "
         + "128256 tokens, not \(config.layers)"
     },
-    DeepSeek2Limit { config in
+    LoaderLimit { config in
       guard config.queryRank != nil, isLite(config) else { return nil }
       return "llama.cpp takes a model of \(config.layers) layers for one without q_lora_rank and "
         + "will not load this"
     },
-    DeepSeek2Limit { config in
+    LoaderLimit { config in
       guard let yarn = config.yarn, yarn.mscale != yarn.mscaleAllDimensions else { return nil }
       return "llama.cpp knows mscale_all_dim alone and takes it for mscale too"
     },
-    DeepSeek2Limit { config in
+    LoaderLimit { config in
       guard config.selection == .groupsByBest, config.chosenGroups < config.expertGroups,
         config.expertGroups < config.routedExperts
       else { return nil }
@@ -38,17 +32,15 @@ public struct DeepSeek2Limit: Sendable {
         "llama.cpp ranks groups of experts by the sum of their two best, the model by the best "
         + "one alone: tokens go to other experts there, and logits differ"
     },
-    DeepSeek2Limit { config in
+    LoaderLimit { config in
       config.rmsNormEpsilon == 1e-6
         ? nil
         : "llama.cpp computes q_a_layernorm and kv_a_layernorm with the epsilon of the other norms, "
           + "\(config.rmsNormEpsilon), and the model has 1e-06 there: small latents differ"
     },
-    DeepSeek2Limit { config in
-      guard config.layers >= 1, config.architecture.hasDensePredictors, config.mtpLayers > 0 else {
-        return nil
-      }
-      return "llama.cpp runs no MTP layer without experts: use --mtp drop"
+    LoaderLimit { config in
+      config.architecture.hasDensePredictors && config.mtpLayers > 0
+        ? "llama.cpp runs no MTP layer without experts: use --mtp drop" : nil
     },
   ]
 
