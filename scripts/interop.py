@@ -4,16 +4,22 @@
 """
 
 import argparse
+import contextlib
+import io
+import multiprocessing
+import os
 import sys
 import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
 
 from interop_checks import (
     compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
-    hashes, interruptions, kimi, mlx, native, networks, quantization, reports, text, verification,
-    weights,
+    hashes, interruptions, kimi, loaders, mlx, native, networks, quantization, reports, text,
+    verification, weights,
 )
 from interop_checks.report import Report
 
@@ -34,6 +40,7 @@ PARTS = {
     "mlx": mlx.run,
     "native": native.run,
     "networks": networks.run,
+    "loaders": loaders.run,
     "verification": verification.run,
     "reports": reports.run,
     "weights": weights.run,
@@ -43,18 +50,39 @@ PARTS = {
 }
 
 
+# They take longest, so they begin first: none is left running alone at the end.
+LONG = ("networks", "loaders", "interruptions", "gguf", "text", "verification", "kimi")
+
+
+def run_part(name, fathom):
+    """One part in a process of its own: what it prints, its counts and its seconds."""
+    # One thread makes torch's sums, and so the report, the same in every run.
+    torch.set_num_threads(1)
+    report, printed, start = Report(fathom), io.StringIO(), time.monotonic()
+    with contextlib.redirect_stdout(printed), tempfile.TemporaryDirectory(
+            prefix="fathom-interop-") as folder:
+        report.part(name, PARTS[name], Path(folder))
+    return printed.getvalue(), report.passed, report.failed, time.monotonic() - start
+
+
 def main():
-    """Runs the parts asked for and counts."""
+    """Runs the parts asked for, one on each processor, and counts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--fathom", required=True, help="the command to check")
     parser.add_argument("--only", nargs="*", choices=PARTS, help="some parts alone")
     arguments = parser.parse_args()
-    # One thread makes torch's sums, and so the report, the same in every run.
-    torch.set_num_threads(1)
+    names = arguments.only or list(PARTS)
     report = Report(arguments.fathom)
-    for name in arguments.only or PARTS:
-        with tempfile.TemporaryDirectory(prefix="fathom-interop-") as folder:
-            report.part(name, PARTS[name], Path(folder))
+    with ProcessPoolExecutor(
+            os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+        ordered = sorted(names, key=lambda name: name not in LONG)
+        runs = {name: pool.submit(run_part, name, arguments.fathom) for name in ordered}
+        for name in names:
+            printed, passed, failed, seconds = runs[name].result()
+            print(printed, end="")
+            report.note(f"{seconds:.0f} s")
+            report.passed += passed
+            report.failed += failed
     sys.exit(report.finish())
 
 

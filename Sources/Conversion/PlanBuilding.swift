@@ -15,11 +15,19 @@ extension Plan {
     _ source: SourceModel, recipe: Recipe, resources: Resources = Resources()
   ) throws(Fault) {
     self.recipe = recipe
+    let unknowns = source.unknowns()
+    if !recipe.ignoresUnknown, !recipe.copies(source) {
+      try unknowns.requireNone(for: "the output", file: source.checkpoint.folder)
+    }
     var output = try recipe.target.output(of: source, recipe)
     try output.layout.requireReadable()
     if let growth = output.growth(over: source.checkpoint.inventory) {
       output.warnings.append(growth)
     }
+    if !recipe.copies(source) {
+      output.warnings += unknowns.lines.map { "not known, and ignored as asked for: \($0)" }
+    }
+    output.warnings += unknowns.remarks
     self.output = output
     manifest =
       recipe.writesManifest
@@ -28,6 +36,18 @@ extension Plan {
     buffers = try BufferPlan(
       resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) },
       kept: KeptParts.mostBytes(output))
+  }
+}
+
+extension Recipe {
+  /// Whether all of a source stays what it is, in its own format: whatever network that is, it stays
+  /// that one.
+  fileprivate func copies(_ source: SourceModel) -> Bool {
+    switch target {
+    case .huggingFace: source.format == .safetensors && weights == nil && mtp == .keep
+    case .gguf(let gguf): source.format == .gguf && gguf.fileType == nil && mtp == .keep
+    case .deepSeek, .mlx, .compressedTensors: false
+    }
   }
 }
 

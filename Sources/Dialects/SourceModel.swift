@@ -26,7 +26,9 @@ public struct SourceModel: Sendable {
   public let skippedFiles: [String]
 
   /// What the files do not say and is assumed instead, a line each.
-  public let notes: [String]
+  public private(set) var notes: [String]
+  /// Keys of the config that are passed over.
+  private let unknownKeys: Unknowns
   /// The GGUF file that the checkpoint was read from; nil for any other.
   public let gguf: GGUFModel?
 
@@ -42,6 +44,7 @@ public struct SourceModel: Sendable {
     declaredConfig = model.config
     weights = try GGUFWeights.read(model.files.inventory, config: model.config)
     notes = model.notes
+    unknownKeys = model.unknowns
     sideFiles = []
     skippedFiles = []
   }
@@ -74,25 +77,48 @@ public struct SourceModel: Sendable {
       weights = model.weights
       notes = model.notes
     } else {
-      checkpoint = try Checkpoint(survey)
-      networkConfig =
-        format == .mlx ? checkpoint.config.withoutStorage : checkpoint.config
+      let stored = try Checkpoint(survey)
+      networkConfig = format == .mlx ? stored.config.withoutStorage : stored.config
       config = try ModelConfig(json: networkConfig, file: survey.configFile)
       declaredConfig = config
+      (checkpoint, notes) =
+        format == .mlx ? (stored, []) : try CanonicalTensors.read(stored, config: config)
       guard let read = SourceModel.readers[format] else {
         preconditionFailure("\(format.rawValue) has no reader of folders")
       }
       weights = try read(checkpoint, config)
-      notes = []
     }
+    var keys = Unknowns()
+    keys.add(keysOf: survey.config, config: config)
+    unknownKeys = keys
     (sideFiles, skippedFiles) = try SideFile.list(
       in: survey.files, except: Folder.name(of: survey.configFile))
-    if format == .mlx || !config.declaresMTP { leaveOutAbsentMTP() }
+    let declared = config.mtpLayers
+    let present = presentMTPLayers()
+    if format == .mlx || !config.declaresMTP {
+      leaveOut(mtpBeyond: present)
+    } else if declared > 0, present == 0, weights.faults.isEmpty {
+      leaveOut(mtpBeyond: 0)
+      notes.append(
+        "the config declares \(declared) MTP layer\(declared > 1 ? "s" : "") and nothing of "
+          + "\(declared > 1 ? "them" : "it") is there: the model is taken for one without")
+    }
   }
 
-  /// mlx-lm's converter leaves MTP layers out and the config as it was.
-  private mutating func leaveOutAbsentMTP() {
-    let present = presentMTPLayers()
+  /// What the files hold that the network, as it is known, does not have.
+  public func unknowns() -> Unknowns {
+    var complete = config
+    complete.mtpLayers = max(presentMTPLayers(), config.mtpLayers)
+    let known = Set(complete.expectedTensors().map(\.name))
+    var unknowns = unknownKeys
+    for weight in weights.all where !known.contains(weight.name) && !config.isOther(weight.name) {
+      unknowns.add(tensor: weight.name)
+    }
+    return unknowns
+  }
+
+  /// mlx-lm's converter and trainers leave MTP layers out and the config as it was.
+  private mutating func leaveOut(mtpBeyond present: Int) {
     guard present < config.mtpLayers, case .object(let object) = networkConfig else { return }
     config.mtpLayers = present
     networkConfig = .object(

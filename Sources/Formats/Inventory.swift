@@ -54,6 +54,16 @@ extension StoredTensor {
     return part(named: name, type, shape, from: 0, byteCount: byteCount)
   }
 
+  /// Equal numbers of rows of a matrix, one below the other, all under its name; nil where it cannot
+  /// be divided so.
+  public func rowParts(_ count: Int) -> [StoredTensor]? {
+    guard shape.dimensions.count == 2, count > 0, shape.dimensions[0] % count == 0,
+      let inner = Shape([shape.dimensions[0] / count, shape.dimensions[1]]), byteCount % count == 0
+    else { return nil }
+    let size = byteCount / count
+    return (0..<count).map { part(named: name, type, inner, from: $0 * size, byteCount: size) }
+  }
+
   /// The tensors that one of (count, …) stacks, all under its name; nil where it is none of such.
   public func slices(_ count: Int) -> [StoredTensor]? {
     guard shape.dimensions.count > 1, shape.dimensions[0] == count, count > 0,

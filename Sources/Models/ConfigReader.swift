@@ -28,10 +28,14 @@ struct ConfigReader {
       guard let fallback else { throw fault(keys[0], expected: "a whole number") }
       return fallback
     }
-    guard case .integer(let count) = value, (minimum...maximum).contains(count) else {
+    // Python writes 4096.0 where a number was computed.
+    var whole: Int?
+    if case .integer(let count) = value { whole = count }
+    if case .number(let count, _) = value { whole = Int(exactly: count) }
+    guard let whole, (minimum...maximum).contains(whole) else {
       throw fault(key, expected: "a whole number from \(minimum) to \(maximum)")
     }
-    return count
+    return whole
   }
 
   /// A count that a network may be without: nil where the key is null. A key that is absent and has

@@ -83,7 +83,7 @@ extension ModelConfig {
     mtpLayers = try top.count("num_nextn_predict_layers", "num_mtp_layers", minimum: 0, default: 0)
     declaresMTP = ModelConfig.mtpKeys.contains { top.object[$0] != nil }
     firstDenseLayers = try readDenseLayers(top)
-    moeLayerFrequency = try top.count("moe_layer_freq", default: 1)
+    moeLayerFrequency = try readLayerFrequency(top)
     routedExperts = try top.count("n_routed_experts", "num_local_experts", "num_experts")
     sharedExperts = try top.count("n_shared_experts", minimum: 0, default: 0)
     expertsPerToken = try top.count("num_experts_per_tok")
@@ -115,6 +115,17 @@ extension ModelConfig {
         "first_k_dense_replace", expected: "\(dense), the number of dense layers in \(key)")
     }
     return dense
+  }
+
+  /// Every so many-th layer; some configs list each layer's kind in its place, 1 for experts.
+  private func readLayerFrequency(_ top: ConfigReader) throws(Fault) -> Int {
+    let key = "moe_layer_freq"
+    guard case .array(let kinds)? = top.object[key] else { return try top.count(key, default: 1) }
+    let implied = (0..<kinds.count).map { JSONValue.integer($0 < firstDenseLayers ? 0 : 1) }
+    guard kinds == implied, kinds.count == layers || kinds.count == layers + mtpLayers else {
+      throw top.fault(key, expected: "\(firstDenseLayers) times 0, then 1 for each further layer")
+    }
+    return 1
   }
 
   /// The network, what wraps it, and the keys that describe it.
@@ -185,7 +196,10 @@ extension ModelConfig {
     guard let rope else { return nil }
     let type = try rope.string("rope_type", "type") ?? "default"
     if type == "default" { return nil }
-    guard type == "yarn" else { throw rope.fault("type", expected: "\"yarn\" or none") }
+    guard type == "yarn" else {
+      let key = rope.object["rope_type"] == nil || rope.object["rope_type"] == .null
+      throw rope.fault(key ? "type" : "rope_type", expected: "\"yarn\", \"default\" or none")
+    }
     guard let factor = try rope.number("factor"), factor > 0 else {
       throw rope.fault("factor", expected: "a positive number")
     }
@@ -202,6 +216,8 @@ extension ModelConfig {
   private static func readDataType(_ top: ConfigReader) throws(Fault) -> ElementType? {
     guard let name = try top.string("dtype", "torch_dtype") else { return nil }
     let plain = name.hasPrefix("torch.") ? String(name.dropFirst("torch.".count)) : name
+    // Codes have their own type, and what is not quantized that of its tensors.
+    if ["auto", "float8_e4m3fn", "uint8", "int8"].contains(plain) { return nil }
     guard let type = dataTypes[plain] else {
       throw top.fault(
         top.object["dtype"] == nil ? "torch_dtype" : "dtype",

@@ -31,6 +31,17 @@ struct LinkOptions: ParsableArguments {
   var rule: LinkRule { followLinks ? .anywhere : .withinFolder }
 }
 
+/// What becomes of tensors and keys that may belong to the network and are not known.
+struct UnknownOptions: ParsableArguments {
+  @Flag(
+    help: """
+      Go on where a model holds tensors or config keys that may belong to its network and that Fathom \
+      does not know; the report names them. Without it they stop the command: what is computed or \
+      written would be another network.
+      """)
+  var ignoreUnknown = false
+}
+
 /// A command that reads models.
 protocol ModelReading {
   var links: LinkOptions { get }

@@ -117,6 +117,9 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   var progress = ProgressLine.Mode.auto
 
   @OptionGroup
+  var unknown: UnknownOptions
+
+  @OptionGroup
   var links: LinkOptions
 
   func validate() throws {
@@ -147,6 +150,7 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       shardLimit: maxShardSize?.bytes, blockSize: blockSize, scaleFormat: scaleFormat)
     recipe.writesManifest = manifest
     recipe.embedsProvenance = embedProvenance
+    recipe.ignoresUnknown = unknown.ignoreUnknown
     let source = try interruptions.source(model, threads: threads, for: destination)
     let resources = Resources(threads: threads, memory: memory.bytes)
     var plan = try Plan(source, recipe: recipe, resources: resources)

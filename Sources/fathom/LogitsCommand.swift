@@ -44,6 +44,9 @@ struct LogitsCommand: ParsableCommand, ModelReading {
   var progress = ProgressLine.Mode.auto
 
   @OptionGroup
+  var unknown: UnknownOptions
+
+  @OptionGroup
   var links: LinkOptions
 
   func validate() throws {
@@ -55,7 +58,8 @@ struct LogitsCommand: ParsableCommand, ModelReading {
     let destination = try OutputPath.report(
       output, overwrite: overwrite, replacing: .logits,
       sparing: InputPlaces(models: [model], files: input.files))
-    let files = try ModelFiles(path: model, threads: threads)
+    let files = try ModelFiles(
+      path: model, threads: threads, ignoresUnknown: unknown.ignoreUnknown)
     guard let (sequences, notes) = try input.chosen?.read(for: files) else { return }
     let run = try LogitsRun(
       files, sequences: sequences, mtp: mtp == .keep, threads: threads, memory: memory?.bytes)
@@ -67,7 +71,7 @@ struct LogitsCommand: ParsableCommand, ModelReading {
     defer { line.clear() }
     let written = try run.write(to: destination) { line.show($0, of: $1) }
     line.clear()
-    for note in notes { try Console.write("note: \(note)\n") }
+    for note in files.notes + notes { try Console.write("note: \(note)\n") }
     let shapes = written.map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
     try Console.write("output \(output): \(shapes)\n")
   }

@@ -101,6 +101,9 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   var progress = ProgressLine.Mode.auto
 
   @OptionGroup
+  var unknown: UnknownOptions
+
+  @OptionGroup
   var links: LinkOptions
 
   func validate() throws {
@@ -184,6 +187,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     request.mtp = mtp == .keep
     request.threads = threads
     request.memory = memory?.bytes
+    request.ignoresUnknown = unknown.ignoreUnknown
     let fixture = try VerifyFixture(request, forecast: announce) { line.show($0, of: $1) }
     line.clear()
     let size = try fixture.write(to: destination)
@@ -201,6 +205,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     request.memory = memory?.bytes
     request.mtp = mtp == .keep
     request.threads = threads
+    request.ignoresUnknown = unknown.ignoreUnknown
     return request
   }
 

@@ -24,7 +24,7 @@ import Testing
     ("missing-scale", "down_proj.weight\": has no scales"), ("missing-tensor", "is missing"),
     ("wrong-shape", "wrong shape"),
     ("wrong-scale-shape", "weight_scale_inv\": has the wrong shape"),
-    ("orphan-scale", "scales no FP8 weight"), ("mtp-mismatch-absent", "is missing"),
+    ("orphan-scale", "scales no FP8 weight"),
     ("truncated-shard", "short"), ("index-mismatch", "outside its folder"),
     ("index-mismatch-lies", "is not where the index says"),
   ])
@@ -42,6 +42,13 @@ import Testing
     let path = sample("malformed/mtp-mismatch-absent")
     let conversion = try Conversions(path, Recipe(weights: .bf16, mtp: .drop))
     #expect(try conversion.config()["num_nextn_predict_layers"] == .integer(0))
+  }
+
+  @Test func aDeclaredMTPLayerThatIsNotThereIsSaid() throws {
+    let conversion = try Conversions(
+      sample("malformed/mtp-mismatch-absent"), Recipe(weights: .bf16))
+    #expect(try conversion.config()["num_nextn_predict_layers"] == .integer(0))
+    #expect(conversion.result.warnings.contains { $0.contains("declares 1 MTP layer and nothing") })
   }
 
   @Test func undeclaredMTPLayersAreConvertedLikeDeclaredOnes() throws {

@@ -23,6 +23,38 @@ public struct SafetensorsRewriter {
     header[other] = entry
   }
 
+  /// Names of all tensors, sorted.
+  public var names: [String] { header.keys.filter { $0 != "__metadata__" }.sorted() }
+
+  /// Puts tensors of one type behind each other into one of other dimensions, in their place.
+  public mutating func join(_ names: [String], as name: String, shape: [Int]) {
+    var bytes: [UInt8] = []
+    var type: Any = ""
+    for name in names {
+      let entry = header.removeValue(forKey: name) as? [String: Any] ?? [:]
+      let range = entry["data_offsets"] as? [Int] ?? [0, 0]
+      bytes += data[range[0]..<range[1]]
+      type = entry["dtype"] ?? type
+    }
+    header[name] = [
+      "dtype": type, "shape": shape, "data_offsets": [data.count, data.count + bytes.count],
+    ]
+    data += bytes
+  }
+
+  /// Moves the data of what is left together, since a file has no holes.
+  public mutating func close() {
+    var whole: [UInt8] = []
+    for name in names {
+      guard var entry = header[name] as? [String: Any], let range = entry["data_offsets"] as? [Int]
+      else { continue }
+      entry["data_offsets"] = [whole.count, whole.count + range[1] - range[0]]
+      whole += data[range[0]..<range[1]]
+      header[name] = entry
+    }
+    data = whole
+  }
+
   /// Adds a tensor of one dimension behind all others.
   public mutating func add(_ name: String, _ type: String, count: Int, _ bytes: [UInt8]) {
     header[name] = [

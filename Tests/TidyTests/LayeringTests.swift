@@ -20,7 +20,7 @@ import Testing
     ],
     "Reference": ["Tensors", "Platform", "Codecs", "Models", "Synchronization"],
     "Inspection": [
-      "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
+      "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights", "Dialects",
       "Conversion", "Reports",
     ],
     "Verification": [

@@ -38,7 +38,7 @@ extension Planner {
     guard let compressed = target.compressed, case .compressedTensors = recipe.target else {
       return []
     }
-    var warnings: [String] = []
+    var warnings = LoaderLimit.lines(LoaderLimit.transformersCompressed, for: target)
     for scheme in Set(compressed.groups.compactMap(\.scheme)).sorted(by: { "\($0)" < "\($1)" }) {
       if !scheme.isSymmetric, scheme.format == .packed {
         warnings.append("\(scheme): vLLM has no kernels for experts with zero points")

@@ -12,6 +12,8 @@ public struct GGUFModel: Sendable {
   public let config: ModelConfig
   /// What the metadata does not say and what is assumed instead, a line each.
   public let notes: [String]
+  /// Keys of the metadata that are passed over.
+  package let unknowns: Unknowns
   /// The files as a checkpoint, with the config in Hugging Face's keys.
   public let checkpoint: Checkpoint
 
@@ -23,6 +25,9 @@ public struct GGUFModel: Sendable {
     let names = Set(files.inventory.tensors.map(\.name))
     let read = try DeepSeek2Config(files.metadata, names: names, file: path)
     notes = read.notes
+    var unknowns = Unknowns()
+    unknowns.add(keysOf: read)
+    self.unknowns = unknowns
     guard case .object(var json) = read.json else { preconditionFailure("a config is an object") }
     if let name = GGUFModel.dataTypeName(of: files.inventory) {
       json["torch_dtype"] = .string(name)

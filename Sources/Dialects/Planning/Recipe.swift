@@ -52,6 +52,8 @@ public struct Recipe: Sendable {
   public var blockSize: BlockSize?
   /// Scales of FP8 blocks; nil for F32, or what the source has.
   public var scaleFormat: ScaleFormat?
+  /// Whether to leave out, or to carry along, what may belong to the network and is not known.
+  public var ignoresUnknown = false
   /// Whether a manifest is written beside the output.
   public var writesManifest = true
   /// Whether the files of weights say what they were made from.

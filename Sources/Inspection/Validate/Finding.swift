@@ -85,6 +85,17 @@ extension Finding {
     return finding
   }
 
+  /// What loaders of a format make of a model otherwise than the model is, a warning each.
+  package static func limits(
+    _ limits: [LoaderLimit], of config: ModelConfig, file: String
+  ) -> [Finding] {
+    LoaderLimit.lines(limits, for: config).map { line in
+      Finding(
+        .metadataMismatch, .warning, file: file,
+        expected: "a model that its loader computes as it is", found: line)
+    }
+  }
+
   /// The network can be computed with either scoring, yet it was trained with one.
   package static func scoring(_ config: ModelConfig, file: String, key: String) -> Finding? {
     let expected = config.architecture.scoring

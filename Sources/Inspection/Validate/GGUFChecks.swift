@@ -41,12 +41,24 @@ struct GGUFChecks {
         checkAbsence(of: tensor)
       }
     }
+    for finding in Finding.limits(
+      LoaderLimit.llama, of: model.config, file: model.files.name.text)
+    {
+      collector.add(finding, pattern: nil)
+    }
+    for finding in model.unknowns.findings(
+      file: model.files.name.text, type: ModelConfig.deepSeek2Architecture)
+    {
+      collector.add(finding, pattern: nil)
+    }
     for stored in model.files.inventory.tensors where !known.contains(stored.name) {
+      let kind = TensorKind.of(stored.name)
       collector.add(
         Finding(
           .unexpectedTensor, tensor: stored.name, file: file(of: stored),
           expected: "no such tensor", found: "\(stored.shape) of \(stored.type.rawValue)",
-          hint: "llama.cpp refuses a file with tensors that it does not use"),
+          hint: (kind.map { "\($0.text); " } ?? "")
+            + "llama.cpp refuses a file with tensors that it does not use"),
         pattern: pattern(stored.name))
     }
   }

@@ -14,7 +14,7 @@ struct NativeChecks {
   private let survey: CheckpointSurvey
   private let files: FileChecks
   private let pieces: NativePieces
-  private let config: ModelConfig
+  let config: ModelConfig
   private let expected: [ExpectedTensor]
   private var collector = FindingCollector()
 

@@ -77,6 +77,7 @@ struct TensorChecks {
       if found[tensor.name] != nil || excused.contains(tensor.name) { present.insert(layer) }
     }
     let absent = Set(config.layers..<config.storedLayers).subtracting(present)
+    let isWhole = absent.count == config.mtpLayers
     // What transformers' class assumes need not be there.
     for layer in absent.sorted() where config.declaresMTP {
       collector.add(
@@ -84,8 +85,10 @@ struct TensorChecks {
           .mtpMismatch, tensor: first[layer],
           expected: "MTP layer \(layer), since num_nextn_predict_layers is \(config.mtpLayers)",
           found: "no tensor of it",
-          hint: "a conversion dropped the MTP layer: take it from the source, or set "
-            + "num_nextn_predict_layers to 0"), pattern: nil)
+          hint: "a trainer or a conversion dropped the MTP layer: take it from the source"
+            + (isWhole
+              ? ", or set num_nextn_predict_layers to 0: other commands take the model for one without"
+              : "")), pattern: nil)
     }
     return absent
   }
@@ -222,6 +225,12 @@ struct TensorChecks {
       return "the block size is \(fp8.blockRows) × \(fp8.blockColumns), cut blocks counting whole"
     }
     if shape.elementCount == tensor.shape.elementCount { return "it is reshaped" }
+    if [.embedding, .head, .embeddingCopy, .headCopy].contains(tensor.part),
+      shape.dimensions.count == 2, shape.dimensions[1] == tensor.shape.dimensions[1]
+    {
+      return "the table has \(shape.dimensions[0]) rows: vocab_size in config.json is stale where "
+        + "all tables have them, and should say \(shape.dimensions[0])"
+    }
     return nil
   }
 
@@ -282,14 +291,13 @@ struct TensorChecks {
       addOrphan(tensor, weight: weight)
       return
     }
-    // Older exports store the rotary frequencies, which every loader computes anew.
-    let isLegacy = tensor.name.hasSuffix("rotary_emb.inv_freq")
+    let kind = TensorKind.of(tensor.name)
     collector.add(
       Finding(
-        .unexpectedTensor, isLegacy ? .warning : .error, tensor: tensor.name,
+        .unexpectedTensor, kind?.isHarmless == true ? .warning : .error, tensor: tensor.name,
         file: shardNames[tensor.shard].text,
         expected: "no such tensor", found: "\(tensor.shape) of \(tensor.type.rawValue)",
-        hint: isLegacy ? "loaders ignore it" : "config.json implies no tensor of this name"),
+        hint: kind?.text ?? "config.json implies no tensor of this name"),
       pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))
   }
 }

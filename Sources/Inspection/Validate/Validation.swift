@@ -80,10 +80,13 @@ public struct Validation: Sendable {
     if deep { try files.checkPacking(threads: threads) }
     var found = files.collector.findings
     if !found.contains(where: { $0.severity == .error }) {
-      var weights = WeightChecks(try SourceModel(survey))
+      let source = try SourceModel(survey)
+      var weights = WeightChecks(source)
       weights.run()
       if deep { try weights.runDeep(threads: threads) }
       found += weights.collector.findings
+      found += Unknowns.findings(survey.config, source.declaredConfig)
+      found += Finding.limits(LoaderLimit.mlx, of: source.config, file: "config.json")
     }
     self.init(found, files.tensors.values, deep: deep, malformation: files.malformation)
   }
@@ -111,7 +114,8 @@ public struct Validation: Sendable {
     if deep { try files.checkPacking(threads: threads) }
     var checks = try NativeChecks(survey, files)
     try checks.run(deep: deep, threads: threads)
-    let findings = files.collector.findings + checks.findings
+    let findings =
+      files.collector.findings + checks.findings + Unknowns.findings(survey.config, checks.config)
     self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
   }
 
@@ -128,11 +132,25 @@ public struct Validation: Sendable {
     var files = FileChecks(survey: survey)
     try files.run()
     if deep { try files.checkPacking(threads: threads) }
+    let view = CanonicalTensors(names: files.tensors.keys, config: config)
     var tensors = TensorChecks(
-      config: config, found: Validation.owned(files.tensors, by: config),
-      shardNames: files.shardNames, excused: Set(files.excused.map { config.ownName(of: $0) }))
+      config: config, found: Validation.owned(files.tensors, by: config, view),
+      shardNames: files.shardNames,
+      excused: Set(files.excused.map { config.ownName(of: view.name(of: $0)) }))
     tensors.run()
     var findings = files.collector.findings + tensors.collector.findings
+    if let prefix = view.prefix {
+      findings.append(
+        Finding(
+          .unexpectedTensor, file: survey.folder, expected: "the names that loaders look for",
+          found: prefix.line,
+          hint: "no loader finds these weights; fathom convert MODEL OUT --to hf writes them under "
+            + "the published names"))
+    }
+    findings += Unknowns.findings(survey.config, config)
+    findings += Finding.limits(
+      LoaderLimit.transformersCompressed, of: config, file: "config.json")
+    findings += try TokenizerChecks.findings(folder: survey.folder, config)
     if deep {
       findings += try DeepChecks(
         config: config, tensors: tensors.sound, statedShapes: tensors.statedShapes,
@@ -149,13 +167,15 @@ public struct Validation: Sendable {
 
   /// The tensors of the network by its own names, where it is a part of a larger model.
   private static func owned(
-    _ tensors: [ExactText: StoredTensor], by config: ModelConfig
+    _ tensors: [ExactText: StoredTensor], by config: ModelConfig, _ view: CanonicalTensors
   ) -> [ExactText: StoredTensor] {
-    guard config.envelope != nil else { return tensors }
     var owned: [ExactText: StoredTensor] = [:]
+    owned.reserveCapacity(tensors.count)
     for (name, tensor) in tensors where !config.isOther(name) {
-      let own = config.ownName(of: name)
-      owned[own] = tensor.renamed(own)
+      for part in view.tensors(of: tensor) {
+        let own = config.ownName(of: part.name)
+        owned[own] = own == part.name ? part : part.renamed(own)
+      }
     }
     return owned
   }

@@ -44,12 +44,14 @@ struct WeightChecks {
       report(fault, of: name)
     }
     for weight in weights.all where !known.contains(weight.name) {
+      let kind = TensorKind.of(weight.name)
       collector.add(
         Finding(
           .unexpectedTensor, tensor: weight.name, file: file(of: weight),
           expected: "no such tensor",
           found: "\(weight.shape) of \(weight.type.rawValue)",
-          hint: "mlx-lm refuses a model with weights that it does not use"),
+          hint: (kind.map { "\($0.text); " } ?? "")
+            + "mlx-lm refuses a model with weights that it does not use"),
         pattern: FindingCollector.pattern(of: weight.name, wholeExperts: true))
     }
   }

@@ -21,8 +21,19 @@ extension LoaderLimit {
         + "will not load this"
     },
     LoaderLimit { config in
-      guard let yarn = config.yarn, yarn.mscale != yarn.mscaleAllDimensions else { return nil }
-      return "llama.cpp knows mscale_all_dim alone and takes it for mscale too"
+      guard let factor = config.yarn?.tableFactor, abs(factor - 1) > 1e-6 else { return nil }
+      return "llama.cpp never scales sines and cosines for deepseek2; the model's YaRN scales them by "
+        + "\(factor), by attention_factor or by what mscale and mscale_all_dim come to: logits differ"
+    },
+    LoaderLimit { config in
+      guard let yarn = config.yarn, yarn.betaFast != 32 || yarn.betaSlow != 1 else { return nil }
+      return "llama.cpp does not read yarn_beta_fast and yarn_beta_slow for deepseek2 and takes 32 "
+        + "and 1, the model has \(yarn.betaFast) and \(yarn.betaSlow): positions are rotated "
+        + "otherwise there, and logits differ"
+    },
+    LoaderLimit { config in
+      config.yarn?.truncate == false
+        ? "llama.cpp rounds YaRN's range of dimensions, the model does not: logits differ" : nil
     },
     LoaderLimit { config in
       guard config.selection == .groupsByBest, config.chosenGroups < config.expertGroups,

@@ -1,3 +1,4 @@
+internal import Platform
 public import Tensors
 
 /// A metadata key of llama.cpp's `deepseek2` and what a config says there.
@@ -120,4 +121,54 @@ extension DeepSeek2Key {
   static let sigmoidGating = 2
   /// The same of a softmax, as DeepSeek-V2 has it.
   static let softmaxGating = 1
+}
+
+extension DeepSeek2Key {
+  /// Keys of the architecture that change nothing.
+  private static let harmless: Set<String> = [
+    // Whether the model was trained further at the extended context.
+    "rope.scaling.finetuned",
+    // llama.cpp reads them for other architectures.
+    "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_ext_factor",
+    "expert_shared_feed_forward_length", "tensor_data_layout", "attention.group_norm_epsilon",
+  ]
+
+  /// Keys that other architectures have, what they are about, and the numbers that switch them off.
+  private static let foreign: [String: (meaning: String, neutral: [Double])] = [
+    "attention.temperature_scale": ("the query temperature of Mistral-Large-3", [0]),
+    "attention.temperature_length": ("the query temperature of Mistral-Large-3", [0]),
+    "attention.sliding_window": ("attention to a sliding window", [0]),
+    "rope.scaling.attn_factor": ("another factor on sines and cosines", [0, 1]),
+    "attention.layer_norm_epsilon": ("norms of another kind", []),
+    "attention.clamp_kqv": ("bounds on queries, keys and values", [0]),
+    "attn_logit_softcapping": ("a soft cap on scores", [0]),
+    "final_logit_softcapping": ("a soft cap on logits", [0]),
+    "logit_scale": ("a factor on logits", [0, 1]),
+    "residual_scale": ("a factor on layers", [0, 1]),
+    "embedding_scale": ("a factor on embeddings", [0, 1]),
+    "attention.scale": ("another scale of attention", [0]),
+    "moe_every_n_layers": ("layers without experts between those with", [0, 1]),
+    "interleave_moe_layer_step": ("layers without experts between those with", [0, 1]),
+  ]
+
+  private static let known = Set((shared + own).map(\.name)).union(harmless)
+
+  /// Keys under the architecture's name that its reader passes over: llama.cpp gives each of them a
+  /// meaning there, or in another architecture.
+  static func unknown(in metadata: Metadata) -> [Unknowns.Key] {
+    let prefix = "\(ModelConfig.deepSeek2Architecture)."
+    return metadata.keys.compactMap { key in
+      guard let name = ExactText(key).without(prefix: ExactText(prefix))?.text,
+        !known.contains(name), let value = metadata[key]
+      else { return nil }
+      let row = foreign[name]
+      if value == .bool(false) || value.number.map({ row?.neutral.contains($0) == true }) == true {
+        return nil
+      }
+      let indexer = name.hasPrefix("attention.indexer.")
+      return Unknowns.Key(
+        name: key, value: "\(value)",
+        meaning: indexer ? "the lightning indexer of DeepSeek-V3.2 and GLM-5" : row?.meaning)
+    }
+  }
 }

@@ -9,6 +9,8 @@ public struct DeepSeek2Config: Sendable {
   public let json: JSONValue
   /// What the file does not say and what is assumed instead, a line each.
   public let notes: [String]
+  /// Keys about the network that are passed over, and what may follow from them.
+  let unknown: [Unknowns.Key]
 
   /// Reads metadata.
   ///
@@ -22,6 +24,7 @@ public struct DeepSeek2Config: Sendable {
     try reader.requireArchitecture()
     json = .object(try reader.config(names: names))
     notes = reader.notes
+    unknown = DeepSeek2Key.unknown(in: metadata)
   }
 }
 

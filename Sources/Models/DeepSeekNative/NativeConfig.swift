@@ -27,6 +27,19 @@ public struct NativeConfig: Sendable {
     lost = LoaderLimit.lines(LoaderLimit.nativeKeys, for: config)
     warnings = LoaderLimit.lines(LoaderLimit.nativeCode, for: config)
   }
+
+  /// Keys of a document of this kind that the reader passes over: `ModelArgs` has no others, so that
+  /// they are another network's.
+  static func unknown(in document: JSONValue) -> [Unknowns.Key] {
+    guard case .object(let object) = document else { return [] }
+    let known = Set(NativeKey.rows.map(\.name)).union(["max_batch_size"])
+    return object.keys.compactMap { name in
+      guard !known.contains(name), let value = object[name], value != .null else { return nil }
+      return Unknowns.Key(
+        name: name, value: value.text(indent: nil),
+        meaning: ConfigVocabulary.foreign(name)?.meaning)
+    }
+  }
 }
 
 /// A key of `ModelArgs`.

@@ -6,7 +6,8 @@ public enum MLXKeys {
   ///
   /// transformers has defaults of its own for keys that are absent, and a spelling of rotary
   /// embeddings that most modules do not read: they would run with another base and without YaRN,
-  /// and say nothing. What a config has already is left as it is.
+  /// and say nothing. What a config has already is left as it is, but for a base that transformers
+  /// does not take.
   ///
   /// - Parameters:
   ///   - document: the network's config.
@@ -25,13 +26,14 @@ public enum MLXKeys {
   private static func completePositions(
     _ document: inout JSONObject, _ config: ModelConfig, _ module: Architecture.MLXModule
   ) {
-    // transformers 5 has the base inside of its section.
-    let inner = document["rope_parameters"]?["rope_theta"]
-    let theta = document["rope_theta"] ?? inner ?? .number(config.ropeTheta)
-    if document["rope_theta"] == nil, module.defaults["rope_theta"]?.number != theta.number {
-      document["rope_theta"] = theta
+    // transformers 5 has the base inside of its section, and takes that one.
+    let written = document["rope_theta"] ?? module.defaults["rope_theta"]
+    if written?.number != config.ropeTheta {
+      let inner = document["rope_parameters"]?["rope_theta"]
+      document["rope_theta"] =
+        inner?.number == config.ropeTheta ? inner : .number(config.ropeTheta)
     }
-    guard (document["rope_scaling"] ?? .null) == .null else { return }
+    if case .object(let scaling)? = document["rope_scaling"], !scaling.keys.isEmpty { return }
     if let yarn = config.yarn {
       document["rope_scaling"] = .object(yarn.document)
     } else if module.needsScaling {

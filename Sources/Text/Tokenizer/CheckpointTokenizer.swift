@@ -45,6 +45,15 @@ public enum CheckpointTokenizer: Sendable {
     }
   }
 
+  /// The largest id that it gives, and the token's text where it is a special one; nil without any.
+  public var largestID: (id: Int, text: String?)? {
+    switch self {
+    case .json(let files): files.largestID
+    // Special tokens of Kimi's code go on beyond the rows that its models have.
+    case .kimi(let files): (files.vocabulary.tokens.count - 1, nil)
+    }
+  }
+
   /// The tokenizer as llama.cpp's converter writes it into a GGUF file.
   ///
   /// - Parameters:

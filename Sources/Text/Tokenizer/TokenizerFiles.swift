@@ -45,6 +45,23 @@ public struct TokenizerFiles: Sendable {
     self.template = template
   }
 
+  /// The largest id, and the text of an added token that has it.
+  var largestID: (id: Int, text: String?)? {
+    var largest: (id: Int, text: String?)?
+    if case .object(let vocabulary)? = tokenizer["model"]?["vocab"] {
+      for key in vocabulary.keys {
+        if case .integer(let id)? = vocabulary[key], id > largest?.id ?? -1 { largest = (id, nil) }
+      }
+    }
+    if case .array(let added)? = tokenizer["added_tokens"] {
+      for token in added {
+        guard case .integer(let id)? = token["id"], id >= largest?.id ?? -1 else { continue }
+        if case .string(let text)? = token["content"] { largest = (id, text) }
+      }
+    }
+    return largest
+  }
+
   /// The template for chats as transformers chooses it: a file of its own comes first, and of named
   /// ones the one called `default`.
   public var chatTemplate: String? {

@@ -16,6 +16,8 @@ public struct RecordRequest: Sendable {
   public var mtp = true
   /// Threads to compute with; the file does not depend on it.
   public var threads = Workers.available
+  /// Whether to leave out what may belong to the network and is not known.
+  public var ignoresUnknown = false
   /// Bytes that the process may have in memory; nil for 1 GB, or for more where that does not do.
   public var memory: Int?
 
@@ -39,7 +41,8 @@ extension VerifyFixture {
     _ request: RecordRequest, forecast: (Forecast) -> Void = { _ in },
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
-    let model = try ModelFiles(path: request.reference, threads: request.threads)
+    let model = try ModelFiles(
+      path: request.reference, threads: request.threads, ignoresUnknown: request.ignoresUnknown)
     let mtpLayers = request.mtp ? model.config.mtpLayers : 0
     let sequences = try request.input.read(for: model).sequences
     let batch = try TokenBatch(sequences, vocabSize: model.config.vocabSize)

@@ -17,11 +17,13 @@ extension VerifyReport {
       throw Fault(.usage, "a fixture does not go with \(what)", file: request.reference)
     }
     let fixture = try VerifyFixture(path: request.reference)
-    let model = try ModelFiles(path: request.candidate, threads: request.threads)
+    let model = try ModelFiles(
+      path: request.candidate, threads: request.threads, ignoresUnknown: request.ignoresUnknown)
     let header = fixture.header
     try LogitsComparison.requireLikeness(header.network, model.config)
     let mtpLayers = request.mtp ? min(header.mtpLayers, model.config.mtpLayers) : 0
-    var notes = request.mtp ? VerifyReport.mtpNote(header.mtpLayers, model.config.mtpLayers) : []
+    var notes = model.notes.map { "candidate: \($0)" }
+    notes += request.mtp ? VerifyReport.mtpNote(header.mtpLayers, model.config.mtpLayers) : []
     notes.append(
       "NMSE is estimated from sketches: within \(Quantity.percent(StateSketch.bound)) of itself; "
         + "same experts are those of \(FixtureLayer.count(rows: header.rows(depth: 0))) tokens")

@@ -13,11 +13,25 @@ public struct ModelFiles: Sendable {
   /// The files as the source of anything.
   public let source: SourceModel
 
+  /// What is assumed, and what is left out of a pass, a line each.
+  public let notes: [String]
+
   /// Opens a MODEL argument.
   ///
-  /// - Throws: what `Checkpoint` and `ModelConfig` throw.
-  public init(path: String, threads: Int = Workers.available) throws(Fault) {
+  /// - Parameter ignoresUnknown: whether to leave out what may belong to the network and is not
+  ///   known; the notes say what it is.
+  /// - Throws: what `Checkpoint` and `ModelConfig` throw; `.malformed` for what is not known.
+  public init(
+    path: String, threads: Int = Workers.available, ignoresUnknown: Bool = false
+  ) throws(Fault) {
     source = try SourceModel(path: path, threads: threads)
+    let unknowns = source.unknowns()
+    if !ignoresUnknown {
+      try unknowns.requireNone(for: "the pass", file: source.checkpoint.folder)
+    }
+    notes =
+      source.notes + unknowns.lines.map { "left out, as --ignore-unknown asks: \($0)" }
+      + unknowns.remarks
   }
 
   /// The files.

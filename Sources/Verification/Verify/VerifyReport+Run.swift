@@ -23,6 +23,8 @@ public struct VerifyRequest: Sendable {
   public var isolatesModels = false
   /// Rows of the blame; nil to blame nothing.
   public var blameCount: Int?
+  /// Whether to leave out what may belong to a network and is not known.
+  public var ignoresUnknown = false
   /// Bytes that the process may have in memory; nil for 1 GB, or for more where that does not do.
   public var memory: Int?
   /// Threads to compute with.
@@ -58,10 +60,13 @@ extension VerifyReport {
       return
     }
     let threads = request.threads
-    let first = try ModelFiles(path: request.reference, threads: threads)
-    let second = try ModelFiles(path: request.candidate, threads: threads)
+    let first = try ModelFiles(
+      path: request.reference, threads: threads, ignoresUnknown: request.ignoresUnknown)
+    let second = try ModelFiles(
+      path: request.candidate, threads: threads, ignoresUnknown: request.ignoresUnknown)
     let mtpLayers = request.mtp ? min(first.config.mtpLayers, second.config.mtpLayers) : 0
-    var notes: [String] = []
+    var notes =
+      first.notes.map { "reference: \($0)" } + second.notes.map { "candidate: \($0)" }
     if request.mtp {
       notes += VerifyReport.mtpNote(first.config.mtpLayers, second.config.mtpLayers)
     }

@@ -1,0 +1,126 @@
+package import Formats
+package import Models
+package import Platform
+internal import Tensors
+
+/// The tensors of a Hugging Face checkpoint as published ones have them: without what trainers and
+/// wrappers put before all names, and each expert for itself where a layer's stand in two stacks, as
+/// transformers 5 has them in memory.
+package struct CanonicalTensors: Sendable {
+  /// What stands before the network's names.
+  package struct Prefix: Sendable, Hashable {
+    /// The text.
+    package let text: ExactText
+    /// Whether it stands in place of `model.`, the head's name apart.
+    let replacesModel: Bool
+
+    /// For people.
+    package var line: String {
+      text.isEmpty
+        ? "the names of the tensors lack model. in front"
+        : "the names of the tensors begin with \(text)\(replacesModel ? " in place of model." : "")"
+    }
+
+    /// The published name; the same where it has no such beginning.
+    func canonical(_ name: ExactText) -> ExactText {
+      guard let rest = name.without(prefix: text) else { return name }
+      return !replacesModel || rest.hasPrefix("lm_head.") ? rest : "model." + rest
+    }
+  }
+
+  /// What stands before all names; nil where these are the published ones.
+  package let prefix: Prefix?
+  private let config: ModelConfig
+
+  /// Looks at the names of all tensors.
+  package init(names: some Sequence<ExactText>, config: ModelConfig) {
+    self.config = config
+    prefix = config.envelope == nil ? CanonicalTensors.prefix(of: names) : nil
+  }
+
+  /// A part of a name that every network of the family has, once.
+  private static let probe: ExactText = "layers.0.self_attn.kv_a_proj_with_mqa."
+
+  private static func prefix(of names: some Sequence<ExactText>) -> Prefix? {
+    var found: Set<Prefix> = []
+    for name in names where name.contains(probe) {
+      guard let start = name.text.utf8.firstRange(of: probe.utf8)?.lowerBound else { continue }
+      let front = ExactText(name.text[..<start])
+      if front == "model." { return nil }
+      guard front.isEmpty || front.hasSuffix(".") else { return nil }
+      found.insert(
+        front.without(suffix: "model.").flatMap { rest in
+          rest.isEmpty || rest.hasSuffix(".") ? Prefix(text: rest, replacesModel: false) : nil
+        } ?? Prefix(text: front, replacesModel: true))
+    }
+    return found.count == 1 ? found.first : nil
+  }
+
+  /// The published name of a tensor.
+  package func name(of stored: ExactText) -> ExactText { prefix?.canonical(stored) ?? stored }
+
+  /// What a stored tensor is: itself under its published name, or those of all experts.
+  package func tensors(of stored: StoredTensor) -> [StoredTensor] {
+    let name = name(of: stored.name)
+    if let experts = experts(in: stored, named: config.ownName(of: name)) { return experts }
+    return [name == stored.name ? stored : stored.renamed(name)]
+  }
+
+  /// Stacks of a layer's experts: their ends, the projections in each, one below the other, and what
+  /// the tensor of one expert is called.
+  private static let stacks: [(end: ExactText, projections: [ExactText], part: ExactText)] =
+    ["", ".weight"].map { ("gate_up_proj" + $0, ["gate_proj", "up_proj"], "weight") }
+    + ["", ".weight"].map { ("down_proj" + $0, ["down_proj"], "weight") }
+    + ["_scale_inv", ".weight_scale_inv"].flatMap { end -> [(ExactText, [ExactText], ExactText)] in
+      [
+        ("gate_up_proj" + end, ["gate_proj", "up_proj"], "weight_scale_inv"),
+        ("down_proj" + end, ["down_proj"], "weight_scale_inv"),
+      ]
+    }
+
+  /// The experts of a stack; nil where it is none, or not of so many.
+  private func experts(in stored: StoredTensor, named name: ExactText) -> [StoredTensor]? {
+    guard stored.shape.dimensions.count == 3, name.contains(".mlp.experts.") else { return nil }
+    for (end, projections, part) in CanonicalTensors.stacks {
+      guard let module = name.without(suffix: ".mlp.experts." + end),
+        let slices = stored.slices(config.routedExperts)
+      else { continue }
+      var result: [StoredTensor] = []
+      for (expert, slice) in slices.enumerated() {
+        guard let parts = slice.rowParts(projections.count) else { return nil }
+        for (projection, part_) in zip(projections, parts) {
+          let own: ExactText = module + ".mlp.experts.\(expert)." + projection + "." + part
+          result.append(part_.renamed(config.storedName(of: own)))
+        }
+      }
+      return result
+    }
+    return nil
+  }
+}
+
+extension CanonicalTensors {
+  /// A checkpoint with its tensors under their published names, and what to say of it.
+  ///
+  /// - Throws: `.malformed` where two tensors have one published name.
+  package static func read(
+    _ checkpoint: Checkpoint, config: ModelConfig
+  ) throws(Fault) -> (checkpoint: Checkpoint, notes: [String]) {
+    let inventory = checkpoint.inventory
+    let view = CanonicalTensors(names: inventory.tensors.lazy.map(\.name), config: config)
+    let hasStacks = inventory.tensors.contains {
+      $0.shape.dimensions.count == 3 && $0.name.contains(".mlp.experts.")
+    }
+    guard view.prefix != nil || hasStacks else { return (checkpoint, []) }
+    let tensors = inventory.tensors.flatMap(view.tensors)
+    var notes = view.prefix.map { ["\($0.line): it is read, and written, without that"] } ?? []
+    if tensors.count > inventory.tensors.count {
+      notes.append("the experts of a layer stand in stacks: each is read, and written, for itself")
+    }
+    return (
+      Checkpoint(
+        folder: checkpoint.folder, config: checkpoint.config,
+        inventory: try Inventory(shards: inventory.shards, tensors: tensors)), notes
+    )
+  }
+}

@@ -1,0 +1,209 @@
+public import Platform
+
+/// What a model's files hold that may belong to the network and that is not known: computing on
+/// without it would be computing another network.
+public struct Unknowns: Sendable, Hashable {
+  /// Tensors of one kind.
+  public struct Tensors: Sendable, Hashable {
+    /// What they are, for people; nil where the names say nothing.
+    public let kind: String?
+    /// Their names, in the order of the files.
+    public internal(set) var names: [ExactText]
+  }
+
+  /// A key that changes what is computed.
+  public struct Key: Sendable, Hashable {
+    /// Its path in the document, as `rope_scaling.llama_4_scaling_beta`.
+    public let name: String
+    /// What it says there.
+    public let value: String
+    /// What it is about, for people; nil where nothing is known of it.
+    public let meaning: String?
+  }
+
+  /// Tensors that the config does not imply, a group for each kind.
+  public private(set) var tensors: [Tensors] = []
+  /// Keys of the network's config that are passed over.
+  public private(set) var keys: [Key] = []
+  /// Tensors that no pass needs, a group for each kind.
+  public private(set) var harmless: [Tensors] = []
+  /// Keys of which nothing is known.
+  public private(set) var unfamiliar: [String] = []
+
+  /// Settings that stand in two spellings and disagree.
+  public private(set) var contradictions: [Contradiction] = []
+
+  /// Two spellings of one setting.
+  public struct Contradiction: Sendable, Hashable {
+    /// The one that counts, with what it says.
+    public let counts: String
+    /// The other.
+    public let other: String
+  }
+
+  /// Makes an empty list.
+  public init() {}
+
+  /// Whether all is known that may matter.
+  public var isEmpty: Bool { tensors.isEmpty && keys.isEmpty }
+
+  /// Adds a tensor that no config implies.
+  public mutating func add(tensor name: ExactText) {
+    let kind = TensorKind.of(name)
+    let text = kind?.text
+    let path: WritableKeyPath<Unknowns, [Tensors]> =
+      kind?.isHarmless == true ? \.harmless : \.tensors
+    if let index = self[keyPath: path].firstIndex(where: { $0.kind == text }) {
+      self[keyPath: path][index].names.append(name)
+    } else {
+      self[keyPath: path].append(Tensors(kind: text, names: [name]))
+    }
+  }
+
+  /// Adds what the network's part of a `config.json` says in keys that it is not built from.
+  private mutating func add(section: JSONValue, _ config: ModelConfig) {
+    guard case .object(let object) = section else { return }
+    for name in object.keys {
+      guard let value = object[name], !ConfigVocabulary.read.contains(name) else { continue }
+      if let foreign = ConfigVocabulary.foreign(name) {
+        if !foreign.isNeutral(value, in: object) { add(name, value, foreign.meaning) }
+      } else if !ConfigVocabulary.isHarmless(name) {
+        unfamiliar.append(name)
+      }
+    }
+    // transformers and mlx-lm compute the network without it, DeepSeek's own code with it.
+    if config.architecture.hasExperts, !config.architecture.canNormalize,
+      object["norm_topk_prob"] == .bool(true)
+    {
+      add("norm_topk_prob", .bool(true), "DeepSeek's code divides by the sum, other loaders do not")
+    }
+    addContradictions(in: object)
+    for rope in ["rope_scaling", "rope_parameters"] {
+      guard case .object(let positions)? = object[rope] else { continue }
+      for name in positions.keys where !ConfigVocabulary.readOfPositions.contains(name) {
+        guard let value = positions[name],
+          !(ConfigVocabulary.foreign(name) ?? .nothing).isNeutral(value, in: positions)
+        else { continue }
+        add("\(rope).\(name)", value, ConfigVocabulary.foreign(name)?.meaning ?? "positions")
+      }
+    }
+  }
+
+  /// Adds keys of a GGUF file's metadata.
+  public mutating func add(keysOf gguf: DeepSeek2Config) { keys += gguf.unknown }
+
+  /// Adds keys of a config, be it in DeepSeek's own keys.
+  ///
+  /// - Parameters:
+  ///   - document: all of it.
+  ///   - config: what was read from it.
+  public mutating func add(keysOf document: JSONValue, config: ModelConfig) {
+    if NativeSource.isNative(document) {
+      keys += NativeConfig.unknown(in: document)
+    } else {
+      add(section: config.section(of: document), config)
+    }
+  }
+
+  /// As transformers 5.23 reads them: `rope_scaling`, unless it is empty, takes the place of
+  /// `rope_parameters`, and what either says of theta that of `rope_theta`.
+  private mutating func addContradictions(in object: JSONObject) {
+    func section(_ name: String) -> JSONObject? {
+      if case .object(let fields)? = object[name], !fields.keys.isEmpty { fields } else { nil }
+    }
+    func type(_ rope: JSONObject) -> JSONValue { rope["rope_type"] ?? rope["type"] ?? "default" }
+    let (old, new) = (section("rope_scaling"), section("rope_parameters"))
+    if let old, let new {
+      let keys = Set(old.keys + new.keys).subtracting(["type", "rope_type", "rope_theta"]).sorted()
+      func settings(_ rope: JSONObject) -> [String] {
+        ["type \(type(rope).text(indent: nil))"]
+          + keys.map { "\($0) \((rope[$0] ?? .null).text(indent: nil))" }
+      }
+      let differing = zip(settings(old), settings(new)).filter { $0 != $1 }
+      if !differing.isEmpty {
+        contradictions.append(
+          Contradiction(
+            counts: "rope_scaling with \(differing.map(\.0).joined(separator: ", ")), which "
+              + "transformers takes",
+            other: "rope_parameters with \(differing.map(\.1).joined(separator: ", "))"))
+      }
+      // Theta is looked for outside where it does not stand there.
+      if let theta = new["rope_theta"], old["rope_theta"] == nil, object["rope_theta"] == nil {
+        contradictions.append(
+          Contradiction(
+            counts: "no rope_theta in or beside rope_scaling, for which transformers takes 10000",
+            other: "rope_parameters.rope_theta \(theta.text(indent: nil))"))
+      }
+    }
+    if let theta = (old ?? new)?["rope_theta"], let outer = object["rope_theta"],
+      theta.number != outer.number
+    {
+      contradictions.append(
+        Contradiction(
+          counts: "\(old == nil ? "rope_parameters" : "rope_scaling").rope_theta "
+            + "\(theta.text(indent: nil)), which transformers takes",
+          other: "rope_theta \(outer.text(indent: nil))"))
+    }
+    if case .string(let new)? = object["dtype"], case .string(let old)? = object["torch_dtype"],
+      new != old
+    {
+      contradictions.append(Contradiction(counts: "dtype \(new)", other: "torch_dtype \(old)"))
+    }
+  }
+
+  private mutating func add(_ name: String, _ value: JSONValue, _ meaning: String) {
+    let text = value.text(indent: nil)
+    keys.append(
+      Key(
+        name: name, value: text.utf8.count > 60 ? String(text.prefix(60)) + "…" : text,
+        meaning: meaning))
+  }
+}
+
+extension Unknowns {
+  /// A line for each kind of tensor and each key that may matter.
+  public var lines: [String] { tensors.map(\.line) + keys.map(\.line) }
+
+  /// A line for each kind of harmless tensor, and one for keys of which nothing is known.
+  public var remarks: [String] {
+    var lines = harmless.map { "left out: \($0.line)" }
+    lines += contradictions.map { "config.json says \($0.counts), and \($0.other)" }
+    if !unfamiliar.isEmpty {
+      lines.append(
+        "config keys of which nothing is known, taken for harmless: "
+          + unfamiliar.joined(separator: ", "))
+    }
+    return lines
+  }
+
+  /// Throws where something may matter.
+  ///
+  /// - Parameters:
+  ///   - use: what would be without it, as "the pass".
+  ///   - file: the model, for the message.
+  public func requireNone(for use: String, file: String) throws(Fault) {
+    guard !isEmpty else { return }
+    throw Fault(
+      .malformed, "holds what may belong to the network and is not known", file: file,
+      tensor: tensors.first?.names.first,
+      expected: "tensors and keys of the network alone",
+      found: lines.joined(separator: "; ")
+        + "; --ignore-unknown leaves it out of \(use) at your risk")
+  }
+}
+
+extension Unknowns.Tensors {
+  /// The names, cut, and what they are.
+  public var line: String {
+    let shown = names.prefix(2).map(\.text).joined(separator: ", ")
+    let more = names.count > 2 ? " and \(names.count - 2) more" : ""
+    return shown + more + (kind.map { " (\($0))" } ?? " (not implied by the config)")
+  }
+}
+
+extension Unknowns.Key {
+  /// The key with what it says and is about.
+  public var line: String {
+    "key \(name) \(value)" + (meaning.map { " (\($0))" } ?? " (not known)")
+  }
+}
