@@ -22,7 +22,8 @@ extension LoaderLimit {
     },
     LoaderLimit { config in
       guard let factor = config.yarn?.tableFactor, abs(factor - 1) > 1e-6 else { return nil }
-      return "llama.cpp never scales sines and cosines for deepseek2; the model's YaRN scales them by "
+      return
+        "llama.cpp never scales sines and cosines for deepseek2; the model's YaRN scales them by "
         + "\(factor), by attention_factor or by what mscale and mscale_all_dim come to: logits differ"
     },
     LoaderLimit { config in
