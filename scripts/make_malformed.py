@@ -7,9 +7,11 @@ order of the network; of the files for what nothing expects), the severity, and 
 `--deep` can see it. Samples/hostile comes from hostile_files.py.
 """
 
+import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
 import hostile_files
 from packed_faults import PACKED_FAULTS, wrong_shape_declared
@@ -170,14 +172,37 @@ def metadata_mismatch_quantization(fault):
     return "model.layers.0.self_attn.q_a_proj.weight"
 
 
+def zero_extent(fault):
+    """The last third of a shard is zeros, as an interrupted download leaves it."""
+    fault.write()
+    path = fault.path(1)
+    content = path.read_bytes()
+    start = len(content) * 2 // 3
+    path.write_bytes(content[:start] + bytes(len(content) - start))
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:8 + length])
+    places = {name: entry["data_offsets"][0] + 8 + length
+              for name, entry in header.items() if name != "__metadata__"}
+    return min((place, name) for name, place in places.items() if place >= start)[1]
+
+
+def stray_file(fault):
+    """Beside the shards lies a file that the index does not name."""
+    fault.write()
+    name = "model.norm.weight"
+    save_file({name: fault.tensor(name)}, fault.path(0).parent / "consolidated.safetensors")
+    return None
+
+
 FAULTS = [
     missing_tensor, unexpected_tensor, wrong_shape, wrong_type, missing_scale, orphan_scale,
     wrong_scale_shape, missing_shard, truncated_shard, index_mismatch, index_mismatch_lies,
     duplicate_tensor, mtp_mismatch_absent, mtp_mismatch_undeclared, non_finite,
-    shared_copy_differs, metadata_mismatch, metadata_mismatch_quantization,
+    shared_copy_differs, metadata_mismatch, metadata_mismatch_quantization, zero_extent,
+    stray_file,
 ]
-DEEP = {non_finite, shared_copy_differs, wrong_shape_declared}
-WARNINGS = {metadata_mismatch}
+DEEP = {non_finite, shared_copy_differs, wrong_shape_declared, zero_extent}
+WARNINGS = {metadata_mismatch, stray_file}
 VARIANTS = ("-absent", "-undeclared", "-lies", "-quantization", "-packed", "-zero", "-declared")
 
 

@@ -60,6 +60,31 @@ public struct BlockScales: Sendable {
       blockColumns: blockColumns, firstRow: firstRow)
   }
 
+  /// A grid of one row of blocks for each row, with a block of its own for each column.
+  ///
+  /// - Parameter groups: the block that each column has had, in any order.
+  public func ofColumns(in groups: [Int], rows: Int) -> BlockScales {
+    precondition(blockRows == 1 && rows > 0 && values.count % rows == 0)
+    let width = values.count / rows
+    func spread(_ grid: [Float]) -> [Float] {
+      [Float](unsafeUninitializedCapacity: rows * groups.count) { buffer, count in
+        for row in 0..<rows {
+          for (column, group) in groups.enumerated() {
+            buffer[row * groups.count + column] = grid[row * width + group]
+          }
+        }
+        count = rows * groups.count
+      }
+    }
+    let offset: Offset =
+      switch offset {
+      case .none, .zero: offset
+      case .zeros(let grid): .zeros(spread(grid))
+      case .biases(let grid): .biases(spread(grid))
+      }
+    return BlockScales(values: spread(values), offset: offset, blockRows: 1, blockColumns: 1)
+  }
+
   /// Blocks side by side in a matrix of so many columns.
   func gridColumns(width: Int) -> Int { (width + blockColumns - 1) / blockColumns }
 

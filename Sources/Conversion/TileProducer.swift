@@ -16,6 +16,8 @@ final class TileProducer: Sendable {
   let scratch: [ByteBuffer]
   private let parts: KeptParts
   private let read = Atomic<Int>(0)
+  /// Which tensors of the source turn out to be zero.
+  private let zeros: ZeroWatch
   private let globalScales = Guarded<[GlobalScaleKey: Float]>([:])
 
   /// Values that are quantized at a time: a part of the second-level cache of most processors.
@@ -23,10 +25,13 @@ final class TileProducer: Sendable {
 
   /// Bytes read from the source so far.
   var bytesRead: Int { read.load(ordering: .relaxed) }
+  /// Weights that were read wholly and hold nothing but zeros.
+  var zeroWeights: [ExactText] { zeros.found }
 
   init(_ plan: Plan, inventory: Inventory) {
     self.plan = plan
     self.inventory = inventory
+    zeros = ZeroWatch(inventory)
     parts = KeptParts(plan.output, capacity: plan.buffers.keptBytes)
     scratch = (0..<plan.buffers.threads).map { _ in ByteBuffer(count: plan.buffers.tileBytes) }
   }
@@ -79,6 +84,7 @@ final class TileProducer: Sendable {
   ) throws(Fault) {
     try inventory.read(tensor, from: start, into: buffer)
     read.wrappingAdd(buffer.count, ordering: .relaxed)
+    zeros.look(at: UnsafeRawBufferPointer(buffer), of: tensor)
   }
 
   /// A reader that works in a worker's memory behind what is taken of it, and memory for values.
@@ -94,11 +100,12 @@ final class TileProducer: Sendable {
     let areas = (0...tensor.assembly.turns).map { index in
       area(start + index * size..<start + (index + 1) * size).bindMemory(to: Float.self)
     }
-    let reader = AssemblyReader(
+    var reader = AssemblyReader(
       inventory: inventory,
       scratch: area(min(memory.count, start + areas.count * size)..<memory.count),
       turned: Array(areas.dropFirst())
     ) { self.read.wrappingAdd($0, ordering: .relaxed) }
+    reader.look = { self.zeros.look(at: $1, of: $0) }
     return (reader, areas[0])
   }
 

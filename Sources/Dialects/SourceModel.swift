@@ -25,6 +25,8 @@ public struct SourceModel: Sendable {
   /// Entries of the folder that look like side files and are not copied, with the reason.
   public let skippedFiles: [String]
 
+  /// Which weights beside the checkpoint are no part of it; nil where there are none.
+  var straysNote: String?
   /// What the files do not say and is assumed instead, a line each.
   public private(set) var notes: [String]
   /// Keys of the config that are passed over.
@@ -87,6 +89,7 @@ public struct SourceModel: Sendable {
         preconditionFailure("\(format.rawValue) has no reader of folders")
       }
       weights = try read(checkpoint, config)
+      straysNote = survey.straysNote
     }
     var keys = Unknowns()
     keys.add(keysOf: survey.config, config: config)
@@ -166,9 +169,9 @@ extension JSONValue {
   /// of a network in a larger model of the files that it was made from.
   fileprivate var withoutStorage: JSONValue {
     guard case .object(var object) = self else { return self }
-    for key in ["quantization", "quantization_config"] { object[key] = nil }
+    for key in ["quantization"] + ModelConfig.storageKeys { object[key] = nil }
     if case .object(var text)? = object["text_config"] {
-      text["quantization_config"] = nil
+      for key in ModelConfig.storageKeys { text[key] = nil }
       object["text_config"] = .object(text)
     }
     return .object(object)

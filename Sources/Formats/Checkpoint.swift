@@ -43,6 +43,7 @@ public struct Checkpoint: Sendable {
         tensor: survey.index?.firstTensor(in: foreign), expected: "a plain file name",
         found: foreign.text)
     }
+    if let fault = survey.foreignIndexFault { throw fault }
     guard !survey.shards.isEmpty else {
       throw Fault(.notFound, "holds no safetensors file", file: survey.folder)
     }
@@ -71,17 +72,22 @@ public struct Checkpoint: Sendable {
     if let index = survey.index { try Checkpoint.check(index, against: inventory) }
   }
 
-  /// Throws where the index and the headers disagree.
+  /// Throws where the index and the headers disagree. A tensor that is nowhere is no place for a
+  /// disagreement: whether the network needs it is for others to say.
   private static func check(_ index: SafetensorsIndex, against inventory: Inventory) throws(Fault) {
+    var absent = 0
     for (tensor, file) in index.entries {
-      let found = inventory[tensor].map { inventory.shards[$0.shard].name }
+      guard let found = inventory[tensor].map({ inventory.shards[$0.shard].name }) else {
+        absent += 1
+        continue
+      }
       if found != index.files[file] {
         throw Fault(
           .malformed, "is not where the index says", file: index.path, tensor: tensor,
-          expected: "in \(index.files[file])", found: found.map { "in \($0)" } ?? "nowhere")
+          expected: "in \(index.files[file])", found: "in \(found)")
       }
     }
-    guard index.entries.count != inventory.tensors.count else { return }
+    guard index.entries.count - absent != inventory.tensors.count else { return }
     let named = Set(index.entries.map(\.tensor))
     if let extra = inventory.tensors.first(where: { !named.contains($0.name) }) {
       throw Fault(

@@ -24,6 +24,11 @@ public struct CheckpointSurvey: Sendable {
   public let config: JSONValue
   /// The index, nil where there is none.
   public let index: SafetensorsIndex?
+  /// Whether the index names other files than those that lie here with all of its tensors: it was
+  /// written for another division of the same weights.
+  public let isIndexForeign: Bool
+  /// Safetensors files beside the checkpoint that are called as weights are and are no part of it.
+  public let strays: [ExactText]
   /// Files in the order of their names, each with its state.
   public let shards: [(name: ExactText, state: ShardState)]
   /// File names in the index that leave the folder; they are not opened.
@@ -46,8 +51,9 @@ public struct CheckpointSurvey: Sendable {
     let isFile = kind == .file && NativeShardName(Folder.name(of: path)) == nil
     files = try kind == .file ? InputFolder(around: path) : InputFolder(path: path)
     let kept = isFile ? nil : try standIns.map { path throws(Fault) in try InputFolder(path: path) }
-    let candidates =
-      isFile ? [Folder.name(of: path)] : try CheckpointSurvey.shards(in: files, and: kept)
+    let present =
+      isFile ? [Folder.name(of: path)] : try CheckpointSurvey.files(in: files, and: kept)
+    let candidates = isFile ? present : ShardNames.candidates(present)
     let name = try CheckpointSurvey.configName(in: files, beside: candidates)
     let configBytes = try files.open(name).contents(limit: CheckpointSurvey.configLimit)
     configFile = files.place(of: name)
@@ -62,14 +68,18 @@ public struct CheckpointSurvey: Sendable {
     index = reader.index
     let mentioned = index?.files ?? []
     foreignFiles = mentioned.filter { !Folder.isPlain($0) }
-    let known = Set(candidates)
-    let others = mentioned.filter { Folder.isPlain($0) && !known.contains($0) }
+    var choice = ShardChoice(reader.states, named: index.map { $0.files.filter(Folder.isPlain) })
+    let others = choice.unread
     try budget.files.take(others.count, for: path)
-    let implied = try ShardNames.missing(candidates + others, in: files.path, within: budget)
+    let implied = try ShardNames.missing(choice.names + others, in: files.path, within: budget)
     let rest = ShardReader(
       folder: files, names: others + implied, indexFile: nil, standIns: kept, budget: budget)
     try rest.run(threads: threads)
-    shards = (reader.states + rest.states).sorted { $0.name < $1.name }
+    choice.add(rest.states)
+    isIndexForeign = index.map { choice.isForeign($0) } ?? false
+    shards = (isIndexForeign ? choice.others : choice.own).sorted { $0.name < $1.name }
+    let known = Set(shards.map(\.name))
+    strays = present.filter { !known.contains($0) && ShardNames.isUsual($0) }
   }
 
   /// Whether the files are DeepSeek's model-parallel shards: they are called so, and no tensor has a
@@ -100,8 +110,8 @@ public struct CheckpointSurvey: Sendable {
     isNative ? NativeShardName(file).map { "\($0.stem)/" } ?? "" : ""
   }
 
-  /// Files that a folder's listing alone makes shards, those of which only beginnings are kept too.
-  private static func shards(
+  /// The safetensors files of a folder, those of which only beginnings are kept too.
+  private static func files(
     in folder: InputFolder, and kept: InputFolder?
   ) throws(Fault) -> [ExactText] {
     let listing = try folder.listing()
@@ -110,7 +120,7 @@ public struct CheckpointSurvey: Sendable {
       throw Folder.unreadableFault(name, in: folder.path)
     }
     let names = Set(listing.names).union(try kept?.listing().names ?? [])
-    return ShardNames.candidates(names.sorted())
+    return names.filter { $0.hasSuffix(".safetensors") }.sorted()
   }
 
   /// `config.json`; beside DeepSeek's own shards, which come without one, the only file that is
@@ -136,76 +146,4 @@ public struct CheckpointSurvey: Sendable {
 
   /// Largest `config.json` that is read, in bytes.
   static let configLimit = 16 << 20
-}
-
-/// Which file names are a checkpoint's shards.
-enum ShardNames {
-  /// The parts of `model-00003-of-00163.safetensors`.
-  struct Numbered: Hashable {
-    let stem: String
-    let number: Int
-    let total: Int
-    let digits: Int
-
-    init?(_ name: ExactText) {
-      guard name.utf8.count <= ShardNames.lengthLimit,
-        let stem = name.without(suffix: ".safetensors")
-      else { return nil }
-      let parts = stem.split(separator: "-")
-      guard parts.count >= 4, parts[parts.count - 2] == "of",
-        let number = Int(parts[parts.count - 3].text), let total = Int(parts[parts.count - 1].text),
-        (1...max(total, 1)).contains(number), total <= 1_000_000
-      else { return nil }
-      self.stem = parts[..<(parts.count - 3)].joined(separator: "-")
-      self.number = number
-      self.total = total
-      digits = parts[parts.count - 1].utf8.count
-    }
-  }
-
-  /// Files that belong to a checkpoint without asking an index: numbered shards; else DeepSeek's
-  /// model-parallel ones; else `model.safetensors`; else every safetensors file.
-  static func candidates(_ names: [ExactText]) -> [ExactText] {
-    let numbered = names.filter { Numbered($0) != nil }
-    if !numbered.isEmpty { return numbered }
-    let native = names.filter { NativeShardName($0) != nil }
-    if !native.isEmpty { return native }
-    if names.contains("model.safetensors") { return ["model.safetensors"] }
-    return names.filter { $0.hasSuffix(".safetensors") }
-  }
-
-  /// Bytes that a file's name may have on any system: what is longer names no file, and would be
-  /// repeated for each file of its set.
-  private static let lengthLimit = 255
-
-  /// Names that numbered sets lack: 3 of 163 implies the other 162.
-  ///
-  /// - Throws: `.malformed` where all sets together lack more than a model may have: a short name
-  ///   can claim any total, and an index can name many.
-  static func missing(
-    _ names: [ExactText], in folder: String, within budget: ModelBudget
-  ) throws(Fault) -> [ExactText] {
-    var sets: [ExactText: (first: Numbered, numbers: Set<Int>)] = [:]
-    for name in names {
-      guard let parts = Numbered(name) else { continue }
-      sets["\(parts.stem)/\(parts.total)", default: (parts, [])].numbers.insert(parts.number)
-    }
-    var missing = try NativeShardName.missing(names, in: folder, within: budget)
-    for (first, numbers) in sets.values where numbers.count < first.total {
-      try budget.files.take(
-        first.total - numbers.count, for: Folder.join(folder, name(first, number: first.number)))
-      for number in 1...first.total where !numbers.contains(number) {
-        missing.append(name(first, number: number))
-      }
-    }
-    return missing
-  }
-
-  private static func name(_ parts: Numbered, number: Int) -> ExactText {
-    let digits = String(number)
-    let padding = String(repeating: "0", count: max(0, parts.digits - digits.count))
-    let total = String(parts.total)
-    let totalPadding = String(repeating: "0", count: max(0, parts.digits - total.count))
-    return "\(parts.stem)-\(padding)\(digits)-of-\(totalPadding)\(total).safetensors"
-  }
 }

@@ -27,9 +27,12 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
         || survey.headers.contains { $0.metadata.contains { $0 == ("format", "mlx") } }
     },
     Row(format: .compressedTensors) {
-      // A network in a larger model has its config, storage included, in a section.
-      [$0.config, $0.config["text_config"]].contains {
-        $0?["quantization_config"]?["quant_method"] == .string("compressed-tensors")
+      // A network in a larger model has its config, storage included, in a section, which has had
+      // two names.
+      [$0.config, $0.config["text_config"]].contains { document in
+        ["quantization_config", "compression_config"].contains {
+          document?[$0]?["quant_method"] == .string("compressed-tensors")
+        }
       }
     },
     Row(format: .safetensors) { _ in true },

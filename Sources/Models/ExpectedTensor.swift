@@ -94,13 +94,22 @@ public struct ExpectedTensor: Sendable, Hashable {
       name: name, shape: shape, storage: storage, part: part, layer: layer, expert: expert)
   }
 
+  /// The same as FP8 codes.
+  public var inFP8: ExpectedTensor { stored(as: .fp8) }
+
+  /// A grid of scales of this weight, as a tensor of its own.
+  public func scales(named name: ExactText, _ shape: Shape) -> ExpectedTensor {
+    ExpectedTensor(
+      name: name, shape: shape, storage: .scale, part: part, layer: layer, expert: expert)
+  }
+
   /// What a checkpoint has in place of this weight, or beside it, as a tensor of its own.
   public func part(_ tensor: CompressedTensor) -> ExpectedTensor {
     let storage: Storage =
       switch tensor.role {
       case .codes: tensor.types == [.f8E4M3] ? .fp8 : .plain
       case .scales, .zeroPoints, .globalScale: .scale
-      case .shape, .inputs: .plain
+      case .shape, .inputs, .columnGroups: .plain
       }
     return ExpectedTensor(
       name: "\(module ?? "").\(tensor.name)", shape: tensor.shape, storage: storage, part: part,

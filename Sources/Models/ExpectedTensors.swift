@@ -155,24 +155,15 @@ extension ModelConfig {
 private struct TensorListBuilder {
   let config: ModelConfig
   var tensors: [ExpectedTensor] = []
-  private let excluded: Set<ExactText>
+  private let excluded: ExcludedModules
 
   init(config: ModelConfig) {
     self.config = config
-    excluded = Set(config.fp8?.excludedModules.map { ExactText($0) } ?? [])
+    excluded = ExcludedModules(config.fp8?.excludedModules ?? [])
   }
 
-  /// Whether `modules_to_not_convert` keeps the weight out: an entry names the module, one that it
-  /// lies in, or the end of its path.
   private func excludes(_ weight: ExactText) -> Bool {
-    guard !excluded.isEmpty, let module = weight.without(suffix: ".weight") else { return false }
-    if excluded.contains(module) { return true }
-    let text = module.text
-    return text.utf8.indices.contains { dot in
-      text.utf8[dot] == UInt8(ascii: ".")
-        && (excluded.contains(ExactText(text[..<dot]))
-          || excluded.contains(ExactText(text[text.utf8.index(after: dot)...])))
-    }
+    weight.without(suffix: ".weight").map(excluded.contains(module:)) == true
   }
 
   mutating func add(_ rows: [TensorRow], prefix: ExactText, layer: Int? = nil, expert: Int? = nil) {
@@ -203,12 +194,12 @@ private struct TensorListBuilder {
 
 extension ModelConfig.FP8Quantization {
   /// The grid of scales of a matrix, a cut block at an edge counting whole: (576, 7168) in blocks
-  /// of 128 × 128 has (5, 56). Nil where `shape` is no matrix.
+  /// of 128 × 128 has (5, 56). Nil where `shape` is no matrix, or there are no blocks.
   public func scaleShape(of shape: Shape) -> Shape? {
-    guard shape.dimensions.count == 2 else { return nil }
+    guard shape.dimensions.count == 2, let blocks else { return nil }
     return Shape([
-      (shape.dimensions[0] + blockRows - 1) / blockRows,
-      (shape.dimensions[1] + blockColumns - 1) / blockColumns,
+      (shape.dimensions[0] + blocks.rows - 1) / blocks.rows,
+      (shape.dimensions[1] + blocks.columns - 1) / blocks.columns,
     ])
   }
 }

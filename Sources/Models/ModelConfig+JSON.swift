@@ -2,11 +2,6 @@ public import Platform
 internal import Tensors
 
 extension ModelConfig {
-  /// Types of weights by their names in `torch_dtype`.
-  static let dataTypes: [String: ElementType] = [
-    "bfloat16": .bf16, "float16": .f16, "float32": .f32,
-  ]
-
   /// Largest vocabulary: tokens that a tokenizer lacks are made up when a GGUF file is written.
   private static let vocabularyLimit = 1 << 22
   /// Most layers, and most routed experts in all of them: each has tensors of its own, of which a
@@ -211,56 +206,6 @@ extension ModelConfig {
       mscale: try rope.number("mscale"), mscaleAllDimensions: try rope.number("mscale_all_dim"),
       attentionFactor: try rope.number("attention_factor"),
       truncate: try rope.flag("truncate") ?? true)
-  }
-
-  private static func readDataType(_ top: ConfigReader) throws(Fault) -> ElementType? {
-    guard let name = try top.string("dtype", "torch_dtype") else { return nil }
-    let plain = name.hasPrefix("torch.") ? String(name.dropFirst("torch.".count)) : name
-    // Codes have their own type, and what is not quantized that of its tensors.
-    if ["auto", "float8_e4m3fn", "uint8", "int8"].contains(plain) { return nil }
-    guard let type = dataTypes[plain] else {
-      throw top.fault(
-        top.object["dtype"] == nil ? "torch_dtype" : "dtype",
-        expected: dataTypes.keys.sorted().joined(separator: ", "))
-    }
-    return type
-  }
-
-  private static func readQuantization(
-    _ top: ConfigReader
-  ) throws(Fault) -> (FP8Quantization?, CompressedTensorsConfig?) {
-    guard let section = try top.section("quantization_config") else { return (nil, nil) }
-    switch try section.string("quant_method") {
-    case "fp8": return (try readFP8(section), nil)
-    case CompressedTensorsConfig.method: return (nil, try CompressedTensorsConfig(section))
-    default:
-      throw section.fault(
-        "quant_method", expected: "\"fp8\" or \"\(CompressedTensorsConfig.method)\"")
-    }
-  }
-
-  private static func readFP8(_ section: ConfigReader) throws(Fault) -> FP8Quantization {
-    if let format = try section.string("fmt"), format != "e4m3" {
-      throw section.fault("fmt", expected: "\"e4m3\"")
-    }
-    guard let block = try section.array("weight_block_size"), block.count == 2,
-      case .integer(let rows) = block[0], case .integer(let columns) = block[1],
-      (1...Int(Int32.max)).contains(rows), (1...Int(Int32.max)).contains(columns)
-    else { throw section.fault("weight_block_size", expected: "two positive whole numbers") }
-    let format = try section.string("scale_fmt")
-    guard format == nil || format == "ue8m0" || format == "float" else {
-      throw section.fault("scale_fmt", expected: "\"ue8m0\" or none")
-    }
-    var excluded: [String] = []
-    for name in try section.array("modules_to_not_convert") ?? [] {
-      guard case .string(let module) = name else {
-        throw section.fault("modules_to_not_convert", expected: "an array of strings")
-      }
-      excluded.append(module)
-    }
-    return FP8Quantization(
-      blockRows: rows, blockColumns: columns, powerOfTwoScales: format == "ue8m0",
-      excludedModules: excluded)
   }
 
   /// Tries all targets of `quantization_config` on all modules, so that a pattern without end is

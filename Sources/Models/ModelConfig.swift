@@ -126,23 +126,32 @@ public struct ModelConfig: Sendable, Hashable {
     }
   }
 
-  /// FP8 weights with a grid of scales, as `quantization_config` describes them.
+  /// FP8 weights with scales, as `quantization_config` describes them.
   public struct FP8Quantization: Sendable, Hashable {
-    /// Rows of a tile (`weight_block_size[0]`).
-    public var blockRows: Int
-    /// Columns of a tile (`weight_block_size[1]`).
-    public var blockColumns: Int
+    /// Rows and columns that share a scale.
+    public struct Blocks: Sendable, Hashable {
+      /// `weight_block_size[0]`.
+      public var rows: Int
+      /// `weight_block_size[1]`.
+      public var columns: Int
+
+      /// Names a size; both are positive.
+      public init(rows: Int, columns: Int) {
+        self.rows = rows
+        self.columns = columns
+      }
+    }
+
+    /// The tiles; nil where a matrix has one scale, or each row: the shape of the scales tells which.
+    public var blocks: Blocks?
     /// Whether scales are powers of two (`scale_fmt: "ue8m0"`).
     public var powerOfTwoScales: Bool
     /// Modules that stay in `dataType` (`modules_to_not_convert`), as the config lists them.
     public var excludedModules: [String]
 
-    /// Makes the description; sizes are positive.
-    public init(
-      blockRows: Int, blockColumns: Int, powerOfTwoScales: Bool, excludedModules: [String]
-    ) {
-      self.blockRows = blockRows
-      self.blockColumns = blockColumns
+    /// Makes the description.
+    public init(blocks: Blocks?, powerOfTwoScales: Bool, excludedModules: [String]) {
+      self.blocks = blocks
       self.powerOfTwoScales = powerOfTwoScales
       self.excludedModules = excludedModules
     }

@@ -15,6 +15,8 @@ package struct AssemblyReader {
   package let turned: [UnsafeMutableBufferPointer<Float>]
   /// Counts what is read.
   package let count: (Int) -> Void
+  /// Looks at what is read of a stored tensor.
+  package var look: ((StoredTensor, UnsafeRawBufferPointer) -> Void)?
 
   /// Makes a reader over memory of the caller's.
   package init(
@@ -138,6 +140,7 @@ package struct AssemblyReader {
   ) throws(Fault) {
     try inventory.read(tensor, from: start, into: bytes)
     count(bytes.count)
+    look?(tensor, UnsafeRawBufferPointer(bytes))
   }
 
   /// What scales a tile, and the tile as one of the matrix that starts with its rows.
@@ -183,10 +186,30 @@ package struct AssemblyReader {
       try numbers(0..<1, of: tensor)[0]
     }
     defer { withExtendedLifetime((grid, words)) {} }
-    return scheme.blockScales(
+    let scales = scheme.blockScales(
       UnsafeRawBufferPointer(grid.bytes), scaleType: scaling.scales.type,
       offsets: words.map { UnsafeRawBufferPointer($0.bytes) }, firstZeroPoint: first,
       rows: rows.count, columns: width, globalScale: global ?? 1)
+    guard let tensor = scaling.columnGroups else { return scales }
+    let groups = try columnGroups(tensor, count: scheme.groups(columns: width))
+    return groups.map { scales.ofColumns(in: $0, rows: rows.count) } ?? scales
+  }
+
+  /// Each column's group; nil where none was ever assigned, and groups are adjacent columns.
+  ///
+  /// - Throws: `.malformed` where there is no such group.
+  private func columnGroups(_ tensor: StoredTensor, count: Int) throws(Fault) -> [Int]? {
+    let buffer = ByteBuffer(count: tensor.byteCount)
+    try read(tensor, from: 0, into: buffer.bytes)
+    let groups = ColumnGroups(buffer, type: tensor.type).groups
+    // As the library leaves them that made room for them.
+    if groups.allSatisfy({ $0 == -1 }) { return nil }
+    guard let place = groups.firstIndex(where: { !(0..<count).contains($0) }) else { return groups }
+    throw Fault(
+      .malformed, "names a group that is not there",
+      file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
+      offset: UInt64(tensor.offset + tensor.byteCount / groups.count * place),
+      expected: "0 to \(count - 1)", found: "\(groups[place])")
   }
 
   /// Rows of a matrix as they are stored.

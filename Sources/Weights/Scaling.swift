@@ -20,6 +20,8 @@ public struct Scaling: Sendable, Hashable {
   public let offsets: StoredTensor?
   /// NVFP4's one number that scales are divided by; nil where there is none.
   public let globalScale: StoredTensor?
+  /// Each column's group, where groups are not adjacent columns; nil where they are.
+  public let columnGroups: StoredTensor?
 
   /// Element types that a grid of scales may have.
   public static let types: Set<ElementType> = [.f32, .bf16, .f16, .f8E8M0, .f8E4M3]
@@ -33,13 +35,14 @@ public struct Scaling: Sendable, Hashable {
     self.scales = scales
     offsets = nil
     globalScale = nil
+    columnGroups = nil
   }
 
   /// Groups; nil where the grids are not those of a matrix (rows, columns), or have no numbers for
   /// scales.
   public init?(
     _ scales: StoredTensor, offsets: StoredTensor? = nil, globalScale: StoredTensor? = nil,
-    scheme: GroupScheme, rows: Int, columns: Int
+    columnGroups: StoredTensor? = nil, scheme: GroupScheme, rows: Int, columns: Int
   ) {
     guard Scaling.types.contains(scales.type), scheme.divides(columns: columns) else { return nil }
     let groups = scheme.groups(columns: columns)
@@ -58,7 +61,12 @@ public struct Scaling: Sendable, Hashable {
     if let globalScale {
       guard globalScale.shape.elementCount == 1, globalScale.type == .f32 else { return nil }
     }
+    if let columnGroups {
+      guard columnGroups.shape.dimensions == [columns], [.i32, .i64].contains(columnGroups.type)
+      else { return nil }
+    }
     kind = .groups(scheme)
+    self.columnGroups = columnGroups
     self.scales = scales
     self.offsets = offsets
     self.globalScale = globalScale
@@ -77,6 +85,7 @@ public struct Scaling: Sendable, Hashable {
     body(scales)
     if let offsets { body(offsets) }
     if let globalScale { body(globalScale) }
+    if let columnGroups { body(columnGroups) }
   }
 
   /// Every stored tensor of it.

@@ -35,6 +35,10 @@ public struct SourceWeight: Sendable, Hashable {
 
   /// How it is stored, or the first part of it.
   public var type: ElementType { assembly.first.tensor.type }
+  /// Whether it is a matrix or a norm's vector, which no network has wholly zero.
+  public var cannotBeZero: Bool {
+    shape.dimensions.count > 1 || name.hasSuffix("norm.weight")
+  }
   /// Bytes that it takes, scales apart.
   public var byteCount: Int {
     var bytes = 0
@@ -117,11 +121,12 @@ public struct SourceWeights: Sendable {
   ///
   /// - Throws: `.malformed` where it is missing or is not what a weight can be.
   public func weight(_ name: ExactText) throws(Fault) -> SourceWeight {
+    // One that is there may have something beside it that changes its numbers.
+    if let fault = faults[name] { throw fault }
     if let weight = self[name] { return weight }
-    throw faults[name]
-      ?? Fault(
-        .malformed, "is missing from the checkpoint",
-        file: inventory.shards.first.map { Folder.parent(of: $0.file.path) }, tensor: name)
+    throw Fault(
+      .malformed, "is missing from the checkpoint",
+      file: inventory.shards.first.map { Folder.parent(of: $0.file.path) }, tensor: name)
   }
 
   /// The path of the file that holds a stored tensor.

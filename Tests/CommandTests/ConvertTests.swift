@@ -164,5 +164,11 @@ import Testing
     try workspace.write("source/config.json", data)
     let fixture = try SafetensorsFixture.published(configPath: workspace.path("source/config.json"))
     try fixture.writeSparse(to: workspace.path("source/model.safetensors"))
+    // A file that ends in zeros alone would be refused as the half of a download.
+    let file = try FileHandle(
+      forUpdating: URL(fileURLWithPath: workspace.path("source/model.safetensors")))
+    try file.seek(toOffset: try file.seekToEnd() - 1)
+    try file.write(contentsOf: Data([0x3C]))
+    try file.close()
   }
 }

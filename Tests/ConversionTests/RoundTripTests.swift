@@ -19,7 +19,7 @@ import Weights
   }
 
   private func roundTrip(_ name: String, _ recipe: Recipe) throws -> [Block] {
-    let fp8 = try #require(try SourceModel(path: sample(name), threads: 1).config.fp8)
+    let size = try #require(try SourceModel(path: sample(name), threads: 1).config.fp8?.blocks)
     let plain = try Conversions(sample(name), Recipe(weights: .bf16))
     let back = try Conversions(plain.output, recipe)
     let before = try tensors(of: sample(name))
@@ -32,10 +32,10 @@ import Weights
       let newScales = try #require(after[scaleName]?.bytes)
       let (rows, columns) = (tensor.shape.dimensions[0], tensor.shape.dimensions[1])
       var grid = 0
-      for top in stride(from: 0, to: rows, by: fp8.blockRows) {
-        for left in stride(from: 0, to: columns, by: fp8.blockColumns) {
-          let right = min(columns, left + fp8.blockColumns)
-          let runs = (top..<min(rows, top + fp8.blockRows)).map {
+      for top in stride(from: 0, to: rows, by: size.rows) {
+        for left in stride(from: 0, to: columns, by: size.columns) {
+          let right = min(columns, left + size.columns)
+          let runs = (top..<min(rows, top + size.rows)).map {
             $0 * columns + left..<$0 * columns + right
           }
           blocks.append(
@@ -56,11 +56,11 @@ import Weights
   /// beyond both roundings. A block that used smaller codes alone gets larger ones.
   @Test(arguments: ["tiny-fp8", "tiny-fp8-block32", "tiny-mtp2"])
   func codesComeBackWhereTheLargestIsUsed(name: String) throws {
-    let fp8 = try #require(try SourceModel(path: sample(name), threads: 1).config.fp8)
+    let size = try #require(try SourceModel(path: sample(name), threads: 1).config.fp8?.blocks)
     let blocks = try roundTrip(
       name,
       Recipe(
-        weights: .fp8, blockSize: BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns)))
+        weights: .fp8, blockSize: BlockSize(rows: size.rows, columns: size.columns)))
     let full = blocks.filter { $0.largest == 0x7E }
     #expect(full.count == blocks.count && blocks.count > 200)
     #expect(full.allSatisfy { $0.hasEqualCodes })

@@ -125,7 +125,7 @@ import Testing
   }
 
   @Test(arguments: [
-    (#""actorder": "group""#, "actorder"), (#""num_bits": 9"#, "num_bits"),
+    (#""actorder": "sideways""#, "actorder"), (#""num_bits": 9"#, "num_bits"),
     (#""dynamic": true"#, "dynamic"), (#""strategy": "channel""#, "strategy"),
     (#""group_size": null"#, "group_size"), (#""num_bits": 3"#, "weights"),
     (#""type": "float""#, "weights"), (#""type": "bool""#, "type"),

@@ -103,7 +103,10 @@ import Testing
     ("scoring_func", .string("relu")), ("rope_theta", .integer(0)),
     ("torch_dtype", .string("int4")), ("tie_word_embeddings", .integer(1)),
     ("quantization_config", .object(["quant_method": .string("gptq")])),
-    ("quantization_config", .object(["quant_method": .string("fp8")])),
+    (
+      "quantization_config",
+      .object(["quant_method": .string("fp8"), "weight_block_size": .array([.integer(128)])])
+    ),
     ("rope_scaling", .object(["type": .string("linear"), "factor": .integer(2)])),
   ])
   func impossibleConfigsAreRefusedByKey(key: String, value: JSONValue) {

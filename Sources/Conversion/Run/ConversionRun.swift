@@ -25,6 +25,7 @@ struct ConversionRun {
     if options.resumes, let compared = try comparedBytes() {
       return try finished(compared: compared)
     }
+    try inventory.requireNoZeroTail()
     let work = try WorkFolder(for: destination, form: plan.form)
     let records = try records(of: work)
     let isResumed = try continues(records, in: work)
@@ -182,7 +183,19 @@ struct ConversionRun {
       bytesKept: kept.byteCount, isResumed: isResumed, bytesCompared: nil,
       deletedSourceFiles: log.deletedCount, seconds: seconds, manifestHash: writer.manifestHash,
       warnings: plan.warnings + kept.warnings
-        + [log.remainder, leftover.map(ConversionRun.left)].compactMap { $0 })
+        + [zeroWarning(writer.zeroWeights), log.remainder, leftover.map(ConversionRun.left)]
+        .compactMap { $0 })
+  }
+
+  /// Says which weights are zero, which nobody should find out later.
+  private func zeroWarning(_ names: [ExactText]) -> String? {
+    guard !names.isEmpty else { return nil }
+    let first = names.prefix(3).map(\.text).joined(separator: ", ")
+    let subject =
+      names.count == 1
+      ? "1 weight of the source holds" : "\(names.count) weights of the source hold"
+    return "\(subject) nothing but zeros, as where a file has a hole: "
+      + first + (names.count > 3 ? ", …" : "") + "; fathom validate --deep says where they lie"
   }
 
   /// Decides what a failure leaves: what is worth it and can be trusted stays.

@@ -24,6 +24,8 @@ struct PlanWriter {
   private(set) var written = 0
   /// Bytes read from the source by this run.
   private(set) var bytesRead = 0
+  /// Weights of the source that hold nothing but zeros.
+  private(set) var zeroWeights: [ExactText] = []
 
   init(
     _ plan: Plan, source: SourceModel, work: WorkFolder, log: ConversionLog, kept: [Int],
@@ -54,7 +56,10 @@ struct PlanWriter {
     noteHashes()
     let total = plan.byteCount - kept.reduce(0, +)
     let tileBytes = plan.buffers.tileBytes
-    defer { bytesRead += producer.bytesRead }
+    defer {
+      bytesRead += producer.bytesRead
+      zeroWeights = producer.zeroWeights
+    }
     try OrderedPipeline.run(
       threads: plan.buffers.threads, count: queue.items.count, slots: plan.buffers.slots,
       slotBytes: tileBytes + ProducedTile.overhead(of: tileBytes),

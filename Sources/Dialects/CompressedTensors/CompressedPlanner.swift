@@ -13,7 +13,7 @@ extension Planner {
     of source: SourceModel, _ compressed: CompressedRecipe?, _ recipe: Recipe
   ) throws(Fault) -> (ModelConfig, JSONValue?) {
     var target = source.config
-    guard var compressed = compressed ?? CompressedRecipe(keeping: source.config) else {
+    guard var compressed = compressed ?? CompressedRecipe(keeping: source) else {
       guard target.compressed != nil else {
         throw Fault(
           .usage, "has no weights in a format of compressed-tensors",
@@ -23,7 +23,8 @@ extension Planner {
       return (target, nil)
     }
     // What is FP8 already keeps its blocks, and so its codes.
-    let own = source.config.fp8.map { BlockSize($0) } ?? source.config.compressed?.fp8Block
+    let own =
+      source.config.fp8?.blocks.map { BlockSize($0) } ?? source.config.compressed?.fp8Block
     if let block = recipe.blockSize ?? own {
       compressed = compressed.with(block)
     }
@@ -64,11 +65,22 @@ extension Planner {
     }
     switch expected.storage {
     case .float32: try add(weight, .f32, "decides routing: always F32")
-    case .compressed(let scheme):
+    case .compressed(let named):
+      var scheme = named
+      // What is kept keeps its order, whether or not the config tells of it.
+      if section == nil, case .ordered? = weight.assembly.codeForm {
+        scheme = named.ordered ?? named
+      }
       let form = scheme.form(of: weight.shape)
       if let moved = Carrying.parts(of: weight.assembly, as: form) {
         try carry(weight, moved, scheme)
       } else {
+        guard !scheme.isOrdered else {
+          throw Fault(
+            .usage, "is not stored in activation order, as quantization_config has it",
+            file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name,
+            expected: "--quant, which quantizes without one")
+        }
         try quantize(weight, scheme, as: weight.plainType ?? source.config.dataType ?? .bf16)
       }
     case .plain, .fp8, .scale:
@@ -103,6 +115,7 @@ extension Planner {
         try add(
           weight, part, .constant(Float(1).littleEndianBytes), "a global scale of one")
       case .globalScale: try move(part, moved.globalScale)
+      case .columnGroups: try move(part, moved.columnGroups)
       case .shape, .inputs: try addCompanion(weight, part)
       }
     }
@@ -142,6 +155,7 @@ extension Planner {
         try add(
           weight, part, .f32, weight.assembly, .quantize(quantization, .globalScale),
           joined.count > 1 ? "\(reason), one for all that loaders join" : reason)
+      case .columnGroups: preconditionFailure("no recipe has columns in another order")
       case .shape, .inputs: try addCompanion(weight, part)
       }
     }
@@ -168,7 +182,7 @@ extension Planner {
   ) throws(Fault) {
     let name = source.config.storedName(of: weight.name(ofPart: part))
     if source.format == .compressedTensors, let stored = source.weights.inventory[name],
-      stored.shape == part.shape, part.types.contains(stored.type)
+      part.admits(stored.shape), part.types.contains(stored.type)
     {
       try add(weight, part, stored.type, Assembly(stored), .copy, "kept as it is")
     } else if part.role == .shape {
@@ -203,7 +217,7 @@ extension Planner {
 extension CompressedScheme {
   /// What the numbers of a matrix are made of in this scheme.
   package func form(of shape: Shape) -> CodeForm {
-    if let groups { return .groups(groups) }
+    if let groups { return isOrdered ? .ordered(groups) : .groups(groups) }
     let block = block(of: shape)
     return .blocks(BlockSize(rows: block.rows, columns: block.columns), codeType)
   }

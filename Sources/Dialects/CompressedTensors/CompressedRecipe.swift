@@ -28,9 +28,20 @@ public struct CompressedRecipe: Sendable, Hashable {
   }
 
   /// What keeps the codes of an FP8 checkpoint; nil for others.
-  package init?(keeping config: ModelConfig) {
-    guard config.fp8 != nil else { return nil }
-    self.init(named: "fp8-block")
+  package init?(keeping source: SourceModel) {
+    guard let fp8 = source.config.fp8 else { return nil }
+    guard fp8.blocks == nil else {
+      self.init(named: "fp8-block")
+      return
+    }
+    let scaled = source.weights.all.first { $0.assembly.first.scaling != nil }?.assembly
+    guard let scaled, case .blocks(let block)? = scaled.first.scaling?.kind else { return nil }
+    if block.rows == 1 {
+      self.init(named: "fp8-channel")
+    } else {
+      self.init(
+        "fp8-tensor", CompressedScheme(.float8, .float8, .tensor), isForExperts: false)
+    }
   }
 
   private init(_ name: String, _ scheme: CompressedScheme, isForExperts: Bool) {

@@ -41,8 +41,29 @@ package struct CompressedTensorsWeights {
     isUsed = [Bool](repeating: false, count: inventory.tensors.count)
   }
 
-  /// A tensor as it is, unless it is left over from codes that are not there.
+  /// A tensor as it is, unless it stands beside codes, or is left over from codes that are not there.
   private mutating func add(_ tensor: StoredTensor) {
+    if let scales = FP8Scales(of: tensor.name, { inventory[$0] }), tensor.type == .f8E4M3,
+      let scaling = scaling(of: tensor, scales)
+    {
+      // In a module that the config does not name: the tensors tell.
+      weights.append(SourceWeight(config.ownName(of: tensor.name), tensor, scaling: scaling))
+      return
+    }
+    if let weight = FP8Scales.weightName(ofScale: tensor.name).flatMap({ inventory[$0] }),
+      weight.type == .f8E4M3, FP8Scales(of: weight.name, { inventory[$0] })?.tensor == tensor,
+      !isUsed[weight.index]
+    {
+      return
+    }
+    if let codes = CodeCompanion(tensor, { inventory[$0] }) {
+      if codes.isHarmless {
+        companions.append(tensor)
+      } else {
+        faults[config.ownName(of: codes.weight)] = codes.fault(path(tensor))
+      }
+      return
+    }
     guard let weight = CompressedTensor.weightName(ofPart: tensor.name) else {
       weights.append(SourceWeight(config.ownName(of: tensor.name), tensor))
       return
@@ -52,9 +73,23 @@ package struct CompressedTensorsWeights {
       inventory[weight]?.type.rawValue ?? "nothing")
   }
 
+  private func scaling(of tensor: StoredTensor, _ scales: FP8Scales) -> Scaling? {
+    let blocks = config.compressed?.fp8Blocks.map {
+      ModelConfig.FP8Quantization.Blocks(rows: $0.rows, columns: $0.columns)
+    }
+    return blocks.flatMap { scales.scaling(of: tensor.shape, $0) }
+      ?? scales.scaling(of: tensor.shape, nil)
+  }
+
   /// A weight that should be stored as codes.
   private mutating func add(_ expected: ExpectedTensor, _ scheme: CompressedScheme) {
-    guard let module = expected.module, let parts = scheme.tensors(of: expected.shape) else {
+    let module = expected.module ?? expected.name
+    let hasGroups =
+      inventory[
+        config.storedName(of: "\(module).\(CompressedTensor.columnGroupsName)")] != nil
+    // Whatever the config says: they are there because the codes were made with them.
+    let scheme = hasGroups ? scheme.ordered ?? scheme : scheme
+    guard let parts = scheme.tensors(of: expected.shape) else {
       faults[expected.name] = Fault(
         .malformed, "cannot be stored in groups that do not divide its rows",
         tensor: expected.name, expected: scheme.description, found: "\(expected.shape)")
@@ -63,7 +98,10 @@ package struct CompressedTensorsWeights {
     var stored: [CompressedTensor.Role: StoredTensor] = [:]
     for part in parts {
       let name = config.storedName(of: "\(module).\(part.name)")
-      guard let tensor = inventory[name] else {
+      let other: ExactText? =
+        part.role == .scales ? "\(module).\(CompressedTensor.otherScalesName)" : nil
+      guard let tensor = inventory[name] ?? other.flatMap({ inventory[config.storedName(of: $0)] })
+      else {
         // A layer that is not there at all is for the caller to judge.
         guard part.role != .codes else { return }
         guard part.role.isNeeded else { continue }
@@ -73,7 +111,12 @@ package struct CompressedTensorsWeights {
         return
       }
       isUsed[tensor.index] = true
-      guard tensor.shape == part.shape, part.types.contains(tensor.type) else {
+      guard part.admits(tensor.shape), part.types.contains(tensor.type) else {
+        // What says nothing of the numbers is for `validate` to judge.
+        guard part.role.isNeeded else {
+          companions.append(tensor)
+          continue
+        }
         faults[expected.name] = fault(
           tensor, "is not what quantization_config implies",
           "\(part.shape) of \(part.types.map(\.rawValue).joined(separator: " or "))",
@@ -92,7 +135,7 @@ package struct CompressedTensorsWeights {
     weights.append(SourceWeight(expected.name, expected.shape, weight))
   }
 
-  private func path(_ tensor: StoredTensor) -> String { inventory.shards[tensor.shard].file.path }
+  private func path(_ tensor: StoredTensor) -> String { inventory.path(of: tensor) }
 
   private func fault(
     _ tensor: StoredTensor, _ message: String, _ expected: String, _ found: String
@@ -107,7 +150,7 @@ extension CompressedTensor.Role {
   /// Whether the weight's values depend on it.
   package var isNeeded: Bool {
     switch self {
-    case .codes, .scales, .zeroPoints, .globalScale: true
+    case .codes, .scales, .zeroPoints, .globalScale, .columnGroups: true
     case .shape, .inputs: false
     }
   }
@@ -141,9 +184,12 @@ extension CompressedScheme {
     }
     if let groups {
       guard let codes = codes.seen(as: groups.code, shape) else { return nil }
+      guard let shape = Shape([rows, groups.groups(columns: columns)]),
+        let grid = numbers.seen(as: numbers.type, shape)
+      else { return nil }
       return Scaling(
-        numbers, offsets: stored[.zeroPoints], globalScale: stored[.globalScale], scheme: groups,
-        rows: rows, columns: columns
+        grid, offsets: stored[.zeroPoints], globalScale: stored[.globalScale],
+        columnGroups: stored[.columnGroups], scheme: groups, rows: rows, columns: columns
       ).map { Assembly(codes, scaling: $0) }
     }
     let block = block(of: shape)

@@ -43,6 +43,12 @@ package struct NativePlanner {
     for tensor in planner.tensors {
       let name = source.config.ownName(of: tensor.entry.name)
       guard let native = NativeNames.native(of: name) else {
+        // Without its scales a weight would be another one.
+        guard ExpectedTensor.weightName(ofScale: name) == nil else {
+          throw Fault(
+            .usage, "scales a weight that DeepSeek's code has not in FP8",
+            file: source.checkpoint.folder, tensor: name, expected: "--quant bf16")
+        }
         nameless.append(
           DroppedTensor(
             name: name,

@@ -73,11 +73,13 @@ package struct NativeWeights {
     of piece: StoredTensor, _ scales: StoredTensor?, _ tensor: NativePieces.Tensor
   ) throws(Fault) -> Scaling? {
     guard piece.type == .f8E4M3 else { return nil }
-    guard let fp8 = config.fp8, let scales, fp8.scaleShape(of: piece.shape) != nil else {
+    guard let fp8 = config.fp8, let blocks = fp8.blocks, let scales,
+      fp8.scaleShape(of: piece.shape) != nil
+    else {
       throw fault(
         tensor, "is FP8 without scales in its shard", expected: "scales", found: "nothing")
     }
-    let block = BlockSize(rows: fp8.blockRows, columns: fp8.blockColumns)
+    let block = BlockSize(blocks)
     guard
       let scaling = Scaling(
         scales, block: block, rows: piece.shape.dimensions[0], columns: piece.shape.dimensions[1])

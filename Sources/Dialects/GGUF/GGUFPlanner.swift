@@ -176,6 +176,7 @@ package struct GGUFPlanner {
         "MTP layers count as layers in llama.cpp's mix of types, so that some tensors get other "
           + "types than with --mtp drop")
     }
+    warnings += source.storageNotes
     warnings += LoaderLimit.lines(LoaderLimit.llama, for: target)
   }
 }

@@ -21,7 +21,7 @@ package struct ConfigRewriting {
   package func text() -> [UInt8] {
     guard case .object(let object) = source else { preconditionFailure("a config is an object") }
     // Either level may have the section about storage; a new one stands where loaders look first.
-    let inner = config.section(of: source)["quantization_config"] != nil
+    let inner = ModelConfig.storage(in: config.section(of: source)) != nil
     let changed = config.changing(object) { object, isNetwork in
       change(
         &object, isNetwork: isNetwork, hasSection: isNetwork == inner || config.envelope == nil)
@@ -33,15 +33,13 @@ package struct ConfigRewriting {
     if let weights {
       if let fp8, hasSection {
         // An FP8 source is copied, with its own section.
-        if object["quantization_config"]?["quant_method"] != .string("fp8") {
-          object["quantization_config"] = ConfigRewriting.section(fp8)
-        }
+        if config.fp8 == nil { setStorage(.object(fp8.section), in: &object) }
       } else {
-        object["quantization_config"] = nil
+        setStorage(nil, in: &object)
       }
       if let name = weights.dataTypeName { setDataType(name, in: &object, isNetwork: isNetwork) }
     }
-    if let section { object["quantization_config"] = hasSection ? section : nil }
+    if let section { setStorage(hasSection ? section : nil, in: &object) }
     if dropsMTP { ModelConfig.declare(mtpLayers: 0, in: &object) }
   }
 
@@ -52,14 +50,9 @@ package struct ConfigRewriting {
     for key in present.isEmpty ? missing : present { object[key] = .string(name) }
   }
 
-  /// The section as DeepSeek-V3's and V3.1's configs write it.
-  private static func section(_ fp8: ModelConfig.FP8Quantization) -> JSONValue {
-    var section: JSONObject = [
-      "activation_scheme": .string("dynamic"), "fmt": .string("e4m3"),
-      "quant_method": .string("fp8"),
-    ]
-    if fp8.powerOfTwoScales { section["scale_fmt"] = .string("ue8m0") }
-    section["weight_block_size"] = .array([.integer(fp8.blockRows), .integer(fp8.blockColumns)])
-    return .object(section)
+  /// Sets the section under its usual key, and removes it from all others.
+  private func setStorage(_ section: JSONValue?, in object: inout JSONObject) {
+    for key in ModelConfig.storageKeys.dropFirst() { object[key] = nil }
+    object[ModelConfig.storageKeys[0]] = section
   }
 }

@@ -4,16 +4,22 @@ package import Platform
 internal import Tensors
 package import Weights
 
-/// Reads a Hugging Face checkpoint: every tensor is a weight, but for the grids of scales beside
-/// FP8 ones.
+/// Reads a Hugging Face checkpoint: every tensor is a weight, but for the scales beside FP8 ones and
+/// what else is about codes alone.
 package struct HuggingFaceWeights {
   package let inventory: Inventory
   package let config: ModelConfig
   private var weights: [SourceWeight] = []
   private var faults: [ExactText: Fault] = [:]
+  private var companions: [StoredTensor] = []
   private var grids: [StoredTensor] = []
   /// Tensors, by their index, that scale a weight.
   private var isUsed: [Bool]
+  /// The section of the config that all scales fit, looked for where one does not fit the one that
+  /// is there.
+  private lazy var fittingSection: String? = FP8Scales.fittingSection(
+    inventory.tensors.filter { $0.type == .f8E4M3 }.map { ($0.name, $0.shape) }
+  ) { [inventory] in inventory[$0] }
 
   package static func read(
     _ inventory: Inventory, config: ModelConfig
@@ -22,7 +28,8 @@ package struct HuggingFaceWeights {
     reader.weights.reserveCapacity(inventory.tensors.count)
     for tensor in inventory.tensors { reader.add(tensor) }
     reader.findOrphans()
-    return try SourceWeights(inventory, reader.weights, faults: reader.faults)
+    return try SourceWeights(
+      inventory, reader.weights, faults: reader.faults, companions: reader.companions)
   }
 
   private init(inventory: Inventory, config: ModelConfig) {
@@ -32,48 +39,67 @@ package struct HuggingFaceWeights {
   }
 
   private mutating func add(_ tensor: StoredTensor) {
-    if ExpectedTensor.weightName(ofScale: tensor.name) != nil {
+    if FP8Scales.weightName(ofScale: tensor.name) != nil {
       grids.append(tensor)
       return
     }
-    guard tensor.type == .f8E4M3, let scales = inventory[ExpectedTensor.scaleName(for: tensor.name)]
-    else {
+    if let codes = CodeCompanion(tensor, { inventory[$0] }) {
+      if codes.isHarmless {
+        companions.append(tensor)
+      } else {
+        faults[config.ownName(of: codes.weight)] = codes.fault(inventory.path(of: tensor))
+      }
+      return
+    }
+    guard tensor.type == .f8E4M3, let scales = FP8Scales(of: tensor.name, { inventory[$0] }) else {
       weights.append(SourceWeight(config.ownName(of: tensor.name), tensor))
       return
     }
-    isUsed[scales.index] = true
-    guard let fp8 = config.fp8 else {
-      faults[config.ownName(of: tensor.name)] = fault(
-        tensor, "is FP8 with scales", "a quantization_config in config.json", "none")
-      return
+    isUsed[scales.tensor.index] = true
+    do throws(Fault) {
+      weights.append(
+        SourceWeight(
+          config.ownName(of: tensor.name), tensor, scaling: try scaling(of: tensor, scales)))
+    } catch {
+      faults[config.ownName(of: tensor.name)] = error
     }
-    guard let grid = fp8.scaleShape(of: tensor.shape) else {
-      faults[config.ownName(of: tensor.name)] = fault(
-        tensor, "has scales", "a matrix", "\(tensor.shape)")
-      return
-    }
-    guard
-      let scaling = Scaling(
-        scales, block: BlockSize(fp8), rows: tensor.shape.dimensions[0],
-        columns: tensor.shape.dimensions[1])
-    else {
-      let types = Scaling.types.map(\.rawValue).sorted().joined(separator: ", ")
-      faults[config.ownName(of: tensor.name)] =
-        scales.shape == grid
-        ? fault(scales, "has a type that scales cannot have", types, scales.type.rawValue)
-        : fault(scales, "has the wrong shape", "\(grid)", "\(scales.shape)")
-      return
-    }
-    weights.append(SourceWeight(config.ownName(of: tensor.name), tensor, scaling: scaling))
   }
 
-  /// Grids beside no FP8 weight.
+  private mutating func scaling(
+    of tensor: StoredTensor, _ scales: FP8Scales
+  ) throws(Fault) -> Scaling {
+    guard let fp8 = config.fp8 else {
+      throw fault(
+        tensor, "is FP8 with scales",
+        "a quantization_config in config.json"
+          + (fittingSection.map { ", which \($0) would be" } ?? ""), "none")
+    }
+    guard tensor.shape.dimensions.count == 2 else {
+      throw fault(tensor, "has scales", "a matrix", "\(tensor.shape)")
+    }
+    if let scaling = scales.scaling(of: tensor.shape, fp8.blocks) { return scaling }
+    let stored = scales.tensor
+    guard FP8Scales.types.contains(stored.type) else {
+      let types = FP8Scales.types.map(\.rawValue).joined(separator: ", ")
+      throw fault(stored, "has a type that scales cannot have", types, stored.type.rawValue)
+    }
+    let expected = fp8.scaleShape(of: tensor.shape)?.description
+    throw fault(
+      stored, "has the wrong shape",
+      expected ?? "one scale, or one for each of \(tensor.shape.dimensions[0]) rows",
+      "\(stored.shape)" + (fittingSection.map { "; \($0) in config.json would fit" } ?? ""))
+  }
+
+  /// Grids beside no FP8 weight; one that lies beside other numbers may or may not have been
+  /// multiplied into them.
   private mutating func findOrphans() {
     for tensor in grids where !isUsed[tensor.index] {
-      let name = ExpectedTensor.weightName(ofScale: tensor.name) ?? ""
-      faults[config.ownName(of: tensor.name)] = fault(
-        tensor, "scales no FP8 weight", "\(name) in F8_E4M3",
-        inventory[name]?.type.rawValue ?? "nothing")
+      let name = FP8Scales.weightName(ofScale: tensor.name) ?? ""
+      let type = inventory[name]?.type
+      faults[config.ownName(of: type == nil ? tensor.name : name)] = fault(
+        tensor, type == .f8E4M3 ? "stands beside other scales" : "scales no FP8 weight",
+        type == .f8E4M3 ? "one grid of scales" : "\(name) in F8_E4M3",
+        type == .f8E4M3 ? "two" : type?.rawValue ?? "nothing")
     }
   }
 
@@ -81,14 +107,12 @@ package struct HuggingFaceWeights {
     _ tensor: StoredTensor, _ message: String, _ expected: String, _ found: String
   ) -> Fault {
     Fault(
-      .malformed, message, file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
+      .malformed, message, file: inventory.path(of: tensor), tensor: tensor.name,
       expected: expected, found: found)
   }
 }
 
-extension BlockSize {
-  /// The blocks that a config names.
-  package init(_ fp8: ModelConfig.FP8Quantization) {
-    self.init(rows: fp8.blockRows, columns: fp8.blockColumns)
-  }
+extension Inventory {
+  /// The path of the file that holds a tensor.
+  package func path(of tensor: StoredTensor) -> String { shards[tensor.shard].file.path }
 }

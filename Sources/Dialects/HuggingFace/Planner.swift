@@ -39,6 +39,7 @@ package struct Planner {
       complete.expectedTensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
     for weight in source.weights.all { try decide(weight) }
+    try copyCompanions()
     let written = Set(tensors.map(\.entry.name))
     dropped += source.weights.companions.filter { !written.contains($0.name) }.map {
       DroppedTensor(name: $0.name, reason: "tells loaders about codes that are not there now")
@@ -72,14 +73,15 @@ package struct Planner {
     guard let fp8 = config.fp8 else {
       let block = block ?? config.compressed?.fp8Block ?? .deepSeek
       target.fp8 = ModelConfig.FP8Quantization(
-        blockRows: block.rows, blockColumns: block.columns,
+        blocks: .init(rows: block.rows, columns: block.columns),
         powerOfTwoScales: powerOfTwo ?? false, excludedModules: [])
       return target
     }
-    let sourceBlock = BlockSize(fp8)
-    guard block ?? sourceBlock == sourceBlock,
-      powerOfTwo ?? fp8.powerOfTwoScales == fp8.powerOfTwoScales
-    else {
+    let sourceBlock = fp8.blocks.map { BlockSize($0) }
+    var isKept = block ?? sourceBlock == sourceBlock
+    // DeepSeek's code knows blocks alone.
+    if case .deepSeek = recipe.target, sourceBlock == nil { isKept = false }
+    guard isKept, powerOfTwo ?? fp8.powerOfTwoScales == fp8.powerOfTwoScales else {
       throw Fault(
         .usage, "is FP8 with other blocks or scales and would be quantized twice",
         file: "the source", expected: "a conversion to bf16 first")
@@ -107,7 +109,7 @@ package struct Planner {
     if recipe.weights?.type == .f16 {
       warnings.append("F16 ends at 65504: a larger weight stops the conversion")
     }
-    return warnings + compressedWarnings + source.notes + source.skippedFiles
+    return warnings + compressedWarnings + source.notes + source.storageNotes + source.skippedFiles
   }
 
   private mutating func decide(_ weight: SourceWeight) throws(Fault) {
@@ -180,10 +182,13 @@ package struct Planner {
         expected.map { "\($0.part.rawValue): not stored in FP8 by DeepSeek-V3" }
           ?? "not implied by the config: carried along")
     }
-    guard let fp8 = target.fp8, let grid = fp8.scaleShape(of: weight.shape) else {
-      preconditionFailure("FP8 matrices are implied by a section of the config")
+    guard let fp8 = target.fp8, let blocks = fp8.blocks,
+      let grid = fp8.scaleShape(of: weight.shape)
+    else {
+      return try add(
+        weight, plainType(of: weight), "not in FP8 in the source, whose scales have no blocks")
     }
-    let block = BlockSize(fp8)
+    let block = BlockSize(blocks)
     let powerOfTwo = fp8.powerOfTwoScales
     let quantization = Quantization(.blocks(block, powerOfTwo ? .powerOfTwo : .f32))
     try add(
@@ -208,15 +213,21 @@ package struct Planner {
       try add(weight, .f8E4M3, reason)
       return true
     }
-    guard let block = target.fp8.map({ BlockSize($0) }),
+    if case .huggingFace = recipe.target, source.format == .safetensors,
+      recipe.weights == nil || target.fp8?.blocks == nil
+    {
+      try copyFP8(weight, reason, scaleReason)
+      return true
+    }
+    guard let block = target.fp8?.blocks.map({ BlockSize($0) }),
       let moved = Carrying.parts(of: weight.assembly, as: .blocks(block, .f8E4M3)),
       var scales = moved.scales,
       let grid = Shape([scales.assembly.rows, scales.assembly.columns])
     else { return false }
     try add(SourceWeight(weight.name, weight.shape, moved.codes.assembly), .f8E4M3, reason)
     let stored = scales.type
-    let isKept = source.format == .safetensors || stored == .f8E8M0
-    // Other formats have scales in types that loaders of this one do not expect; F32 holds them.
+    let isKept = [.f32, .f8E8M0].contains(stored)
+    // Loaders of this format do not expect scales in other types; F32 holds them.
     if !isKept { scales = scales.converted(to: .f32) }
     try append(
       OutputLayout.Entry(
@@ -226,10 +237,45 @@ package struct Planner {
     return true
   }
 
+  /// Copies codes and all that stands beside them as a checkpoint of this format has it.
+  private mutating func copyFP8(
+    _ weight: SourceWeight, _ reason: String, _ scaleReason: String
+  ) throws(Fault) {
+    let codes = Assembly(weight.assembly.first.tensor)
+    try add(SourceWeight(weight.name, weight.shape, codes), .f8E4M3, reason)
+    let inventory = source.weights.inventory
+    let scales = weight.assembly.leaves.flatMap { $0.scaling?.stored ?? [] }
+    for stored in scales.map({ inventory.tensors[$0.index] }) {
+      try append(
+        OutputLayout.Entry(
+          name: source.config.ownName(of: stored.name), type: stored.type, shape: stored.shape),
+        Assembly(stored), .copy, scaleReason, of: weight)
+    }
+  }
+
+  /// Copies what says something of codes that stay what they are.
+  mutating func copyCompanions() throws(Fault) {
+    guard case .huggingFace = recipe.target, source.format == .safetensors, target.fp8 != nil else {
+      return
+    }
+    let kept = Set(tensors.lazy.filter { $0.entry.type == .f8E4M3 }.map(\.entry.name))
+    for stored in source.weights.companions {
+      guard let name = CodeCompanion(stored, { source.weights.inventory[$0] })?.weight,
+        kept.contains(name), let weight = source.weights[source.config.ownName(of: name)]
+      else { continue }
+      try append(
+        OutputLayout.Entry(
+          name: source.config.ownName(of: stored.name), type: stored.type, shape: stored.shape),
+        Assembly(stored), .copy, "kept with the codes that it stands beside", of: weight)
+    }
+  }
+
   /// Why codes become plain numbers.
   private func decoding(_ weight: SourceWeight) -> String {
     switch weight.assembly.first.scaling?.kind {
     case nil: "\(weight.type.rawValue) blocks decoded"
+    case .blocks(let block) where block.columns == weight.assembly.columns:
+      block.rows == 1 ? "FP8 × scale per row" : "FP8 × its scale"
     case .blocks(let block): "FP8 × scale per \(block.rows)×\(block.columns) block"
     case .groups(let scheme): "\(scheme) decoded"
     }

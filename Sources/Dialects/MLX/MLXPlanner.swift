@@ -176,6 +176,7 @@ package struct MLXPlanner {
   // MARK: Around the tensors
 
   private mutating func warn() {
+    warnings += source.storageNotes
     warnings += LoaderLimit.lines(LoaderLimit.mlx, for: target)
     if let gguf = source.gguf {
       warnings += gguf.notes

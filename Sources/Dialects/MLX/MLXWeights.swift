@@ -15,6 +15,7 @@ package struct MLXWeights {
   private let columns: [ExactText: Int]
   private var weights: [SourceWeight] = []
   private var faults: [ExactText: Fault] = [:]
+  private var companions: [StoredTensor] = []
   private var halves: [ExactText: (keys: Assembly?, values: Assembly?)] = [:]
 
   package static func read(
@@ -25,7 +26,8 @@ package struct MLXWeights {
       try MLXQuantization(
         config: checkpoint.config, file: Folder.join(checkpoint.folder, "config.json")))
     for tensor in checkpoint.inventory.tensors { reader.add(tensor) }
-    return try SourceWeights(checkpoint.inventory, reader.weights, faults: reader.faults)
+    return try SourceWeights(
+      checkpoint.inventory, reader.weights, faults: reader.faults, companions: reader.companions)
   }
 
   private init(
@@ -52,6 +54,15 @@ package struct MLXWeights {
       }
       return
     }
+    if let codes = CodeCompanion(tensor, { inventory[$0] }) {
+      if codes.isHarmless {
+        companions.append(tensor)
+      } else {
+        let (name, form) = MLXNames.origin(of: config.ownName(of: codes.weight))
+        add(codes.fault(inventory.path(of: tensor)), name, form)
+      }
+      return
+    }
     do throws(Fault) {
       let stack = try Stack(tensor, of: self)
       switch form {
@@ -60,11 +71,16 @@ package struct MLXWeights {
       case .keyHeads, .valueHeads: try addHalf(tensor, stack, name, form)
       }
     } catch {
-      let names =
-        form == .experts
-        ? (0..<config.routedExperts).map { ExpectedTensor.name(name, expert: $0) } : [name]
-      for name in names { faults[name] = error }
+      add(error, name, form)
     }
+  }
+
+  /// What is wrong with a stored tensor is wrong with all weights in it.
+  private mutating func add(_ fault: Fault, _ name: ExactText, _ form: WeightForm) {
+    let names =
+      form == .experts
+      ? (0..<config.routedExperts).map { ExpectedTensor.name(name, expert: $0) } : [name]
+    for name in names { faults[name] = fault }
   }
 
   private mutating func addExperts(

@@ -9,6 +9,8 @@ package enum CodeForm: Hashable {
   case blocks(BlockSize, ElementType)
   /// Codes of groups whose arithmetic a scheme knows.
   case groups(GroupScheme)
+  /// Such codes whose groups are not adjacent columns: only their own format can say so.
+  case ordered(GroupScheme)
   /// ggml's blocks of FP4, which hold codes and scales together.
   case ggml(ElementType)
 }
@@ -39,6 +41,8 @@ package struct CarriedParts {
   package var offsets: Part?
   /// What scales are divided by: nil for one.
   package var globalScale: Part?
+  /// Each column's group; nil where groups are adjacent columns.
+  package var columnGroups: Part?
   /// Whether they come from another form.
   package let isConverted: Bool
   /// Where they come from, for reports.
@@ -113,7 +117,8 @@ package struct Carrying {
       else { return nil }
       var parts = CarriedParts(
         codes: codes, scales: scales, offsets: assembly.moved { $1?.offsets },
-        globalScale: assembly.moved { $1?.globalScale }, isConverted: isConverted, origin: origin)
+        globalScale: assembly.moved { $1?.globalScale },
+        columnGroups: assembly.moved { $1?.columnGroups }, isConverted: isConverted, origin: origin)
       if let factor = table.first(where: { $0.from == own && $0.to == form })?.factor {
         parts.offsets = .init(
           assembly: scales.assembly, operation: .times(factor), type: scales.type)
@@ -129,6 +134,7 @@ extension CodeForm: CustomStringConvertible {
     case .blocks(let block, let type):
       "\(type.rawValue) in blocks of \(block.rows)×\(block.columns)"
     case .groups(let scheme): scheme.description
+    case .ordered(let scheme): "\(scheme) in activation order"
     case .ggml(let type): "ggml's \(type.rawValue)"
     }
   }
@@ -143,7 +149,10 @@ extension Assembly {
       case nil:
         forms.insert(FP4Blocks.table.contains { $0.type == tensor.type } ? .ggml(tensor.type) : nil)
       case .blocks(let block): forms.insert(.blocks(block, tensor.type))
-      case .groups(let scheme): forms.insert(.groups(scheme))
+      case .groups(let scheme):
+        let isOrdered = scaling?.columnGroups != nil
+        // Rows or columns of them would have to be told in the output too.
+        forms.insert(isOrdered ? single.map { _ in .ordered(scheme) } : .groups(scheme))
       }
     }
     return forms.count == 1 ? forms.first ?? nil : nil

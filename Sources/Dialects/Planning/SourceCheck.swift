@@ -43,14 +43,13 @@ package struct SourceCheck {
     guard weight.shape == expected.shape else {
       throw fault(weight, "has the wrong shape", "\(expected.shape)", "\(weight.shape)")
     }
-    let isQuantizable = expected.storage == .fp8 || source.format != .safetensors
     for (tensor, scaling) in weight.assembly.leaves {
-      if tensor.type == .f8E4M3, scaling == nil, isQuantizable {
+      if tensor.type == .f8E4M3, scaling == nil {
         throw fault(
           weight, "has no scales", ExpectedTensor.scaleName(for: expected.name).text, "nothing")
       }
       let isCode = scaling != nil || source.format != .safetensors && tensor.type.isBlock
-      guard SourceWeights.plainTypes.contains(tensor.type) || isCode && isQuantizable else {
+      guard SourceWeights.plainTypes.contains(tensor.type) || isCode else {
         throw fault(
           weight, "has the wrong type",
           SourceWeights.plainTypes.map(\.rawValue).sorted().joined(separator: " or "),

@@ -78,6 +78,8 @@ public struct Inspection: Sendable {
   public private(set) var mtpCopies = 0
   /// Scales of quantized weights: no parameters.
   public private(set) var scales = 0
+  /// Types of the scales of blocks, rows or matrices.
+  private(set) var scaleTypes: Set<ElementType> = []
   /// Weights of the main model that one token multiplies: all but the routed experts it is not sent
   /// to and the embedding table, unless that is the head too.
   public private(set) var activePerToken = 0
@@ -151,6 +153,7 @@ public struct Inspection: Sendable {
     var bytes = 0
     weight.assembly.forEachLeaf { tensor, scaling in
       bytes += tensor.byteCount
+      if let scaling, scaling.scheme == nil { scaleTypes.insert(scaling.scales.type) }
       scaling?.forEachStored {
         scales += $0.shape.elementCount
         bytes += $0.byteCount

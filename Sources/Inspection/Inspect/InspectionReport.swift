@@ -199,8 +199,11 @@ extension Inspection {
       }.joined(separator: ", ")
     }
     guard let fp8 = config.fp8 else { return "none" }
-    return "FP8 E4M3 in blocks of \(fp8.blockRows) × \(fp8.blockColumns), "
-      + (fp8.powerOfTwoScales ? "power-of-two scales" : "F32 scales") + " "
+    let types = scaleTypes.map(\.rawValue).sorted().joined(separator: " and ")
+    return "FP8 E4M3 "
+      + (fp8.blocks.map { "in blocks of \($0.rows) × \($0.columns)" }
+        ?? "with a scale per matrix or row") + ", "
+      + (fp8.powerOfTwoScales ? "power-of-two" : types.isEmpty ? "no" : types) + " scales "
       + "(\(Quantity.count(scales)) of them)"
   }
 

@@ -29,6 +29,8 @@ public struct WeightStatistics: Sendable, Hashable {
   /// Root of the mean square of the finite values.
   public var rootMeanSquare: Double { finite > 0 ? (squares / Double(finite)).squareRoot() : 0 }
   private var finite: Int { elements - nonFinite }
+  /// Whether there is nothing but zeros.
+  var isZero: Bool { elements > 0 && zeros == elements }
 
   mutating func add(_ values: UnsafeBufferPointer<Float>) {
     elements += values.count

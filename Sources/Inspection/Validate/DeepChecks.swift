@@ -10,6 +10,9 @@ struct DeepChecks {
   let tensors: [(expected: ExpectedTensor, stored: StoredTensor)]
   /// Tensors that state a weight's shape, with that shape.
   let statedShapes: [(stored: StoredTensor, shape: Shape)]
+  /// Tensors that name the groups of columns, with the columns of a group, and whether the config
+  /// tells of them.
+  let columnGroups: [(stored: StoredTensor, size: Int, isDeclared: Bool)]
   /// Files by `StoredTensor.shard`, nil where the data is cut short (which has its own finding).
   let shards: [Shard?]
   let threads: Int
@@ -24,14 +27,41 @@ struct DeepChecks {
       let scan = try scan(expected, stored, in: shard.file)
       results.withLock { $0[item] = scan }
     }
+    let scans = results.withLock { $0 }
+    let extents = try zeroExtents(scans)
     var collector = FindingCollector()
-    for (item, scan) in results.withLock({ $0 }).enumerated() {
-      guard let scan, let file = shards[tensors[item].stored.shard]?.name else { continue }
-      report(scan, of: tensors[item].expected, file: file.text, to: &collector)
+    for (item, scan) in scans.enumerated() {
+      let (expected, stored) = tensors[item]
+      guard let scan, let file = shards[stored.shard]?.name,
+        !extents.names.contains(stored.name)
+      else { continue }
+      report(scan, of: expected, file: file.text, to: &collector)
+      guard expected.storage == .scale, scan.zeroScales + scan.negativeScales > 0 else { continue }
+      try report(
+        badScales: scan, expected, stored, file: file.text, weights: scans, extents.names,
+        to: &collector)
     }
-    try compareCopies(&collector)
-    try compareShapes(&collector)
-    return collector.findings
+    try compareCopies(&collector, except: extents.names)
+    try compareShapes(&collector, except: extents.names)
+    try checkColumnGroups(&collector, except: extents.names)
+    return extents.findings.findings + collector.findings
+  }
+
+  private func zeroExtents(_ scans: [WeightScan?]) throws(Fault) -> ZeroExtents {
+    var extents = ZeroExtents()
+    var (byShard, zeros): ([Int: [StoredTensor]], Set<ExactText>) = ([:], [])
+    for (item, scan) in scans.enumerated() {
+      let stored = tensors[item].stored
+      byShard[stored.shard, default: []].append(stored)
+      if scan?.isZero == true { zeros.insert(stored.name) }
+    }
+    for (number, own) in byShard.sorted(by: { $0.key < $1.key }) {
+      guard let shard = shards[number] else { continue }
+      try extents.addTail(
+        of: shard.file, called: shard.name.text, number: number, holding: own)
+      extents.addHoles(in: shard.name.text, number: number, own) { zeros.contains($0.name) }
+    }
+    return extents
   }
 
   private func scan(
@@ -74,20 +104,13 @@ struct DeepChecks {
           found: "\(scan.nonFinite) NaN or Inf, the first at element \(scan.firstNonFinite ?? 0)",
           hint: "one such weight turns every logit into NaN"), pattern: pattern)
     }
-    if scan.badScales > 0 {
-      collector.add(
-        Finding(
-          .badScale, tensor: tensor.name, file: file, expected: "positive scales",
-          found: "\(scan.badScales) that are zero or negative",
-          hint: "their blocks vanish or change sign"), pattern: pattern)
-    }
     if scan.unevenScales > 0 {
       collector.add(
         Finding(
           .badScale, .warning, tensor: tensor.name, file: file,
           expected: "powers of two, since scale_fmt is ue8m0",
           found: "\(scan.unevenScales) that are not",
-          hint: "code that stores scales as E8M0 will round them"), pattern: pattern)
+          hint: "code that stores scales as E8M0 will round them"), pattern: "uneven scales")
     }
     if tensor.shape.dimensions.count == 2, tensor.storage != .scale, scan.zeroRows > 0,
       ![.embedding, .embeddingCopy, .head, .headCopy].contains(tensor.part)
@@ -110,8 +133,10 @@ struct DeepChecks {
   }
 
   /// What the headers of packed codes hide is stated beside them.
-  private func compareShapes(_ collector: inout FindingCollector) throws(Fault) {
-    for (stored, shape) in statedShapes {
+  private func compareShapes(
+    _ collector: inout FindingCollector, except names: Set<ExactText>
+  ) throws(Fault) {
+    for (stored, shape) in statedShapes where !names.contains(stored.name) {
       guard let file = shards[stored.shard] else { continue }
       let buffer = ByteBuffer(count: stored.byteCount)
       try file.file.read(at: stored.offset, into: buffer.bytes)
@@ -130,7 +155,9 @@ struct DeepChecks {
   }
 
   /// An MTP layer's own embedding and head are copies of the main ones (DeepSeek's README_WEIGHTS).
-  private func compareCopies(_ collector: inout FindingCollector) throws(Fault) {
+  private func compareCopies(
+    _ collector: inout FindingCollector, except names: Set<ExactText>
+  ) throws(Fault) {
     let originals: [ExpectedTensor.Part: ExpectedTensor.Part] = [
       .embeddingCopy: .embedding, .headCopy: config.tiedEmbeddings ? .embedding : .head,
     ]
@@ -138,7 +165,8 @@ struct DeepChecks {
       guard let part = originals[copy.part],
         let original = tensors.first(where: { $0.expected.part == part }),
         let file = shards[stored.shard], let other = shards[original.stored.shard],
-        stored.byteCount == original.stored.byteCount
+        stored.byteCount == original.stored.byteCount, !names.contains(stored.name),
+        !names.contains(original.stored.name)
       else { continue }
       guard
         let offset = try Self.firstDifference(

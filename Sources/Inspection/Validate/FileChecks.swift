@@ -17,7 +17,10 @@ struct FileChecks {
   var excused: Set<ExactText> = []
   /// The first file that could not be parsed.
   private(set) var malformation: Fault?
-  private var unreadable: Set<ExactText> = []
+  /// Files of which nothing is known.
+  private(set) var unreadable: Set<ExactText> = []
+  /// Tensors that the index lists and no file holds, each with the file where it should be.
+  private(set) var ghosts: [(tensor: ExactText, file: ExactText)] = []
 
   init(survey: CheckpointSurvey) {
     self.survey = survey
@@ -32,7 +35,13 @@ struct FileChecks {
     }
     tensors.reserveCapacity(survey.tensorCount)
     for (name, state) in survey.shards { try check(name, state) }
-    if let index = survey.index {
+    checkStrays()
+    if let fault = survey.foreignIndexFault {
+      collector.add(
+        Finding(
+          .indexMismatch, file: SafetensorsIndex.fileName.text, expected: fault.expected,
+          found: fault.found, hint: fault.advice), pattern: nil)
+    } else if let index = survey.index {
       check(foreignFilesOf: index)
       for (tensor, file) in index.entries where unreadable.contains(index.files[file]) {
         excused.insert(tensor)
@@ -185,13 +194,15 @@ struct FileChecks {
       }
       let place = tensors[name].map { shardNames[$0.shard] }
       guard place != index.files[file], !excused.contains(name) else { continue }
+      guard let place else {
+        ghosts.append((name, index.files[file]))
+        continue
+      }
       collector.add(
         Finding(
           .indexMismatch, tensor: name, file: SafetensorsIndex.fileName.text,
-          expected: "in \(index.files[file])", found: place.map { "in \($0)" } ?? "nowhere",
-          hint: place == nil
-            ? "the index belongs to other shards than these" : "rebuild the index from the headers"),
-        pattern: place == nil ? "nowhere" : "elsewhere")
+          expected: "in \(index.files[file])", found: "in \(place)",
+          hint: "rebuild the index from the headers"), pattern: "elsewhere")
     }
     let strangers = tensors.values.filter { !named.contains($0.name) }
     for tensor in strangers.sorted(by: { ($0.shard, $0.offset) < ($1.shard, $1.offset) }) {
@@ -201,6 +212,38 @@ struct FileChecks {
           expected: "an entry in \(SafetensorsIndex.fileName)", found: "none",
           hint: "loaders that follow the index will not see it"), pattern: "unlisted")
     }
+  }
+
+  /// Files beside the checkpoint. Loaders differ in what they make of one that is called as the whole
+  /// of a model is.
+  private mutating func checkStrays() {
+    guard let note = survey.straysNote else { return }
+    let whole: ExactText = "model.safetensors"
+    let isTaken = survey.index != nil && survey.strays.contains(whole)
+    var finding = Finding(
+      .strayFile, .warning, file: isTaken ? whole.text : survey.strays[0].text,
+      expected: "the checkpoint's files alone", found: note,
+      hint: isTaken
+        ? "transformers takes \(whole) where it lies beside an index: remove it unless it is the "
+          + "same model"
+        : "an earlier save, a second copy or another model: remove what is not wanted")
+    finding.count = survey.strays.count
+    collector.add(finding, pattern: nil)
+  }
+
+  /// What the index lists and no file holds, without what the network needs, whose absence has its
+  /// own findings.
+  func ghostFindings(except isNeeded: (ExactText) -> Bool) -> [Finding] {
+    var collector = FindingCollector()
+    for (tensor, file) in ghosts where !isNeeded(tensor) {
+      collector.add(
+        Finding(
+          .indexMismatch, .warning, tensor: tensor, file: SafetensorsIndex.fileName.text,
+          expected: "in \(file)", found: "nowhere",
+          hint: "the network has no such tensor: remove the entry, which loaders may look for"),
+        pattern: "nowhere")
+    }
+    return collector.findings
   }
 
   /// `total_size`, which loaders do not need: published checkpoints are known to have it wrong.

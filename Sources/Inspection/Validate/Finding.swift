@@ -16,10 +16,12 @@ public struct Finding: Sendable, Hashable {
     case truncatedShard = "truncated-shard"
     case malformedShard = "malformed-shard"
     case indexMismatch = "index-mismatch"
+    case strayFile = "stray-file"
     case duplicateTensor = "duplicate-tensor"
     case mtpMismatch = "mtp-mismatch"
     case nonFinite = "non-finite"
     case zeroRows = "zero-rows"
+    case zeroExtent = "zero-extent"
     case badScale = "bad-scale"
     case sharedCopyDiffers = "shared-copy-differs"
     case metadataMismatch = "metadata-mismatch"
@@ -147,6 +149,13 @@ package struct FindingCollector {
           finding.rule, finding.severity, tensor: finding.tensor, file: finding.file,
           hint: "not alike, but counted together: there are more than \(Self.mostFindings) findings"
         ))
+    }
+  }
+
+  /// Takes over what was found of zeros.
+  mutating func add(_ extents: ZeroExtents) {
+    for finding in extents.findings.findings where findings.count < Self.mostFindings {
+      findings.append(finding)
     }
   }
 

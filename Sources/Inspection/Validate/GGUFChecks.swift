@@ -66,14 +66,24 @@ struct GGUFChecks {
   /// Reads every weight.
   mutating func runDeep(threads: Int) throws(Fault) {
     let tensors = sound
-    let results = Guarded([(count: Int, first: Int)?](repeating: nil, count: tensors.count))
+    let results = Guarded([Numbers?](repeating: nil, count: tensors.count))
     let inventory = model.files.inventory
     try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
-      let found = try GGUFChecks.nonFinite(in: tensors[item], of: inventory)
+      let found = try GGUFChecks.numbers(in: tensors[item], of: inventory)
       results.withLock { $0[item] = found }
     }
+    var extents = ZeroExtents()
+    try extents.addTails(of: inventory)
     for (item, found) in results.withLock({ $0 }).enumerated() {
-      guard let found, found.count > 0 else { continue }
+      guard let found else { continue }
+      let tensor = tensors[item]
+      if tensor.cannotBeZero, !extents.names.contains(tensor.name) {
+        for matrix in found.zeroMatrices {
+          extents.add(
+            tensor.name, in: file(of: tensor), matrix: found.matrices == 1 ? nil : matrix)
+        }
+      }
+      guard found.count > 0 else { continue }
       collector.add(
         Finding(
           .nonFinite, tensor: tensors[item].name, file: file(of: tensors[item]),
@@ -81,17 +91,34 @@ struct GGUFChecks {
           found: "\(found.count) NaN or Inf, the first at element \(found.first)",
           hint: "one such weight turns every logit into NaN"), pattern: pattern(tensors[item].name))
     }
+    collector.add(extents)
   }
 
-  private static func nonFinite(
+  /// What the numbers of a tensor are like.
+  private struct Numbers {
+    /// Those that are not finite.
+    var count = 0
+    /// The first of them.
+    var first = 0
+    /// Matrices that it stacks.
+    var matrices = 1
+    /// Those that hold a number other than zero.
+    var filled: Set<Int> = []
+
+    var zeroMatrices: [Int] { (0..<matrices).filter { !filled.contains($0) } }
+  }
+
+  private static func numbers(
     in tensor: StoredTensor, of inventory: Inventory
-  ) throws(Fault) -> (count: Int, first: Int) {
+  ) throws(Fault) -> Numbers {
     let columns = max(1, tensor.shape.dimensions.last ?? 1)
     let rows = tensor.shape.elementCount / columns
     // About a million numbers at a time.
     let rowsAtOnce = max(1, (1 << 20) / columns)
     let assembly = Assembly(tensor)
-    var result = (count: 0, first: 0)
+    var result = Numbers()
+    if tensor.shape.dimensions.count > 2 { result.matrices = max(1, tensor.shape.dimensions[0]) }
+    let height = max(1, rows / result.matrices)
     for start in stride(from: 0, to: rows, by: rowsAtOnce) {
       let values = try assembly.values(
         rows: start..<min(rows, start + rowsAtOnce), from: inventory)
@@ -100,6 +127,11 @@ struct GGUFChecks {
         if result.count == 0 { result.first = start * columns + index }
         result.count += 1
       }
+      for row in start..<min(rows, start + rowsAtOnce) where !result.filled.contains(row / height) {
+        let own = numbers[(row - start) * columns..<(row - start + 1) * columns]
+        if own.contains(where: { $0 != 0 }) { result.filled.insert(row / height) }
+      }
+      withExtendedLifetime(values) {}
     }
     return result
   }

@@ -90,7 +90,7 @@ struct NativeChecks {
       ? own.filter { ($0.layer ?? -1) >= config.layers }.map(\.name) : []
     var checks = TensorChecks(
       config: config, found: withoutForeignExperts(found, rank: rank), shardNames: files.shardNames,
-      excused: Set(excused),
+      excused: ExcusedTensors(names: Set(excused)),
       expected: own,
       wholes: Dictionary(
         expected.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first }))
@@ -100,6 +100,7 @@ struct NativeChecks {
     guard deep else { return }
     for finding in try DeepChecks(
       config: config, tensors: checks.sound, statedShapes: checks.statedShapes,
+      columnGroups: checks.columnGroups,
       shards: files.openShards, threads: threads
     ).run() {
       collector.add(

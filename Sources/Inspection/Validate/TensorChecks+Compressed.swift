@@ -9,8 +9,9 @@ extension TensorChecks {
   /// - Parameter isExcused: whether the absence of all of it has been said.
   /// - Returns: the names of what was found.
   mutating func checkParts(
-    of weight: ExpectedTensor, _ scheme: CompressedScheme, isExcused: Bool
+    of weight: ExpectedTensor, _ named: CompressedScheme, isExcused: Bool
   ) -> [ExactText] {
+    let scheme = ordered(named, weight)
     guard let parts = scheme.tensors(of: weight.shape) else {
       collector.add(
         Finding(
@@ -20,7 +21,7 @@ extension TensorChecks {
         pattern: FindingCollector.pattern(of: weight.name, wholeExperts: false))
       return found[weight.name].map { [$0.name] } ?? []
     }
-    let tensors = parts.map { ($0, weight.part($0)) }
+    let tensors = parts.map { ($0, present($0, of: weight)) }
     let there = tensors.compactMap { found[$1.name] }
     // The codes come first, and nothing else is missed without them.
     guard let codes = found[tensors[0].1.name] else {
@@ -76,7 +77,7 @@ extension TensorChecks {
     weight: ExpectedTensor, _ scheme: CompressedScheme
   ) {
     let pattern = FindingCollector.pattern(of: tensor.name, wholeExperts: false)
-    guard stored.shape == part.shape else {
+    guard part.admits(stored.shape) else {
       collector.add(
         Finding(
           tensor.storage == .scale ? .wrongScaleShape : .wrongShape, tensor: tensor.name,
@@ -96,5 +97,45 @@ extension TensorChecks {
     }
     sound.append((tensor, stored))
     if part.role == .shape { statedShapes.append((stored, weight.shape)) }
+  }
+
+  /// The scheme with the order that `weight_g_idx` gives the columns, where that stands there and the
+  /// config says nothing of it: codes are read with it, as they were made.
+  private mutating func ordered(
+    _ scheme: CompressedScheme, _ weight: ExpectedTensor
+  ) -> CompressedScheme {
+    let name: ExactText = "\(weight.module ?? weight.name).\(CompressedTensor.columnGroupsName)"
+    guard let stored = found[name], case .group(let size) = scheme.geometry,
+      let ordered = scheme.ordered
+    else { return scheme }
+    columnGroups.append((stored, size, scheme.isOrdered))
+    guard !scheme.isOrdered else { return scheme }
+    collector.add(
+      Finding(
+        .metadataMismatch, .warning, tensor: name, file: "config.json",
+        expected: "actorder group in quantization_config, since the order is stored", found: "none",
+        hint: "codes are read in that order here; loaders that go by the config pass it over"),
+      pattern: "order without actorder")
+    return ordered
+  }
+
+  /// A part by its name, or scales by the one that DeepSeek's checkpoints have for them.
+  private mutating func present(
+    _ part: CompressedTensor, of weight: ExpectedTensor
+  ) -> ExpectedTensor {
+    let tensor = weight.part(part)
+    let other: ExactText =
+      "\(weight.module ?? weight.name).\(CompressedTensor.otherScalesName)"
+    guard part.role == .scales, found[tensor.name] == nil, let stored = found[other] else {
+      return tensor
+    }
+    collector.add(
+      Finding(
+        .orphanScale, .warning, tensor: other, file: shardNames[stored.shard].text,
+        expected: "\(tensor.name)", found: "\(other)",
+        hint: "read as what it is; loaders look for weight_scale: fathom convert --to "
+          + "compressed-tensors keeps the codes and writes scales under that name"),
+      pattern: "scales under another name")
+    return tensor.scales(named: other, tensor.shape)
   }
 }

@@ -1,32 +1,50 @@
+internal import Dialects
 internal import Formats
 internal import Models
 internal import Platform
 internal import Tensors
+
+/// Tensors whose absence follows from a file that could not be read, which has its finding.
+struct ExcusedTensors {
+  /// Those that the index places there.
+  let names: Set<ExactText>
+  /// Whether nothing says what lay there, so that it may have been any.
+  var all = false
+
+  func contains(_ name: ExactText) -> Bool { all || names.contains(name) }
+}
 
 /// The rules about tensors: what the config implies against what the headers say.
 struct TensorChecks {
   let config: ModelConfig
   let found: [ExactText: StoredTensor]
   let shardNames: [ExactText]
-  let excused: Set<ExactText>
+  let excused: ExcusedTensors
   /// What there should be.
-  private let expected: [ExpectedTensor]
+  let expected: [ExpectedTensor]
   /// Shapes of tensors that files hold a part of each.
-  private let wholes: [ExactText: Shape]
+  let wholes: [ExactText: Shape]
   var collector = FindingCollector()
   /// Expected tensors that are there with the right shape and type: what a deep check may read.
   var sound: [(expected: ExpectedTensor, stored: StoredTensor)] = []
   /// Tensors that state the shape of a weight whose codes are packed, with that shape.
   var statedShapes: [(stored: StoredTensor, shape: Shape)] = []
+  /// Tensors that name the groups of columns, with the columns of a group, and whether the config
+  /// tells of them.
+  var columnGroups: [(stored: StoredTensor, size: Int, isDeclared: Bool)] = []
+  /// Whether all scales have other blocks than the config says, which is one finding.
+  var hasOtherBlocks = false
+  /// Scales that were found with their weights.
+  var foundScales: Set<ExactText> = []
   /// What the weights that are not quantized should be; inferred where the config does not say.
-  private let plainType: ElementType
+  let plainType: ElementType
 
   /// - Parameters:
   ///   - expected: what there should be, where that is not all that the config implies.
   ///   - wholes: shapes of tensors of which only a part is expected.
   init(
     config: ModelConfig, found: [ExactText: StoredTensor], shardNames: [ExactText],
-    excused: Set<ExactText>, expected: [ExpectedTensor]? = nil, wholes: [ExactText: Shape] = [:]
+    excused: ExcusedTensors, expected: [ExpectedTensor]? = nil, wholes: [ExactText: Shape] = [:]
   ) {
     self.config = config
     self.expected = expected ?? config.expectedTensors()
@@ -41,23 +59,29 @@ struct TensorChecks {
     let absentLayers = checkDeclaredMTP(expected)
     let absentCopies = checkCopies(expected, absentLayers: absentLayers)
     let otherStorage = checkStorageKind(expected)
+    if config.compressed == nil, config.fp8 == nil { checkMissingSection() }
+    if config.compressed == nil { hasOtherBlocks = checkBlockSize() }
     var matched = 0
     var parts: [ExactText] = []
     for tensor in expected {
       if case .compressed(let scheme) = tensor.storage {
         let isExcused = tensor.layer.map(absentLayers.contains) == true
         parts += checkParts(of: tensor, scheme, isExcused: isExcused)
+      } else if tensor.storage == .scale {
+        // Scales are looked for where their weight is.
+        continue
       } else if let stored = found[tensor.name] {
         matched += 1
         check(tensor, stored, otherStorage: otherStorage)
       } else if tensor.layer.map(absentLayers.contains) != true,
         !absentCopies.contains(tensor.name)
       {
-        checkAbsence(of: tensor, otherStorage: otherStorage)
+        checkAbsence(of: tensor)
       }
     }
-    if matched + parts.count < found.count {
-      checkUnexpected(Set(expected.map(\.name) + parts))
+    if matched + parts.count + foundScales.count < found.count {
+      let names = expected.lazy.filter { $0.storage != .scale }.map(\.name)
+      checkUnexpected(Set(names).union(parts).union(foundScales))
     }
     if let finding = Finding.scoring(config, file: "config.json", key: "scoring_func") {
       collector.add(finding, pattern: finding.rule.rawValue)
@@ -121,39 +145,26 @@ struct TensorChecks {
   /// Where every quantizable weight is stored alike but not as the config says, the config is what
   /// is wrong: one finding instead of one per weight. Returns that other type.
   private mutating func checkStorageKind(_ expected: [ExpectedTensor]) -> ElementType? {
+    guard config.fp8 != nil else { return nil }
     var types: Set<ElementType> = []
-    let declaresFP8 = config.fp8 != nil
-    guard config.compressed == nil else { return nil }
     var example: StoredTensor?
-    for tensor in expected where tensor.storage == .fp8 || (!declaresFP8 && isProjection(tensor)) {
+    for tensor in expected where tensor.storage == .fp8 {
       guard let stored = found[tensor.name] else { continue }
       types.insert(stored.type)
       if example == nil { example = stored }
     }
-    guard types.count == 1, let type = types.first, let example else { return nil }
-    if declaresFP8, type != .f8E4M3 {
-      collector.add(
-        Finding(
-          .metadataMismatch, tensor: example.name, file: "config.json",
-          expected: "FP8 weights, as quantization_config says", found: "\(type.rawValue) weights",
-          hint: "the weights were dequantized: remove quantization_config from config.json"),
-        pattern: nil)
-      return type
-    }
-    if !declaresFP8, type == .f8E4M3 {
-      collector.add(
-        Finding(
-          .metadataMismatch, tensor: example.name, file: "config.json",
-          expected: "\(plainType.rawValue) weights, since there is no quantization_config",
-          found: "F8_E4M3 weights",
-          hint: "config.json lost its quantization_config (quant_method fp8, weight_block_size)"),
-        pattern: nil)
-      return type
-    }
-    return nil
+    guard types.count == 1, let type = types.first, type != .f8E4M3, let example else { return nil }
+    collector.add(
+      Finding(
+        .metadataMismatch, tensor: example.name, file: "config.json",
+        expected: "FP8 weights, as quantization_config says", found: "\(type.rawValue) weights",
+        hint: "the weights were dequantized: remove quantization_config from config.json; "
+          + "fathom convert --to hf --quant bf16 leaves it out"),
+      pattern: nil)
+    return type
   }
 
-  private func isProjection(_ tensor: ExpectedTensor) -> Bool {
+  func isProjection(_ tensor: ExpectedTensor) -> Bool {
     tensor.shape.dimensions.count == 2
       && [.attention, .mlp, .expert, .sharedExpert].contains(tensor.part)
   }
@@ -164,37 +175,42 @@ struct TensorChecks {
     _ tensor: ExpectedTensor, _ stored: StoredTensor, otherStorage: ElementType?
   ) {
     let file = shardNames[stored.shard]
-    if tensor.storage == .scale, isOrphan(tensor, stored) { return }
     guard stored.shape == tensor.shape else {
-      let isScale = tensor.storage == .scale
+      // Its scales are those of this shape, if of any.
+      if stored.type == .f8E4M3, let scales = FP8Scales(of: tensor.name, { found[$0] }) {
+        foundScales.insert(scales.tensor.name)
+      }
       collector.add(
         Finding(
-          isScale ? .wrongScaleShape : .wrongShape, tensor: tensor.name, file: file.text,
+          .wrongShape, tensor: tensor.name, file: file.text,
           expected: tensor.shape.description, found: stored.shape.description,
           hint: hint(forShape: stored.shape, of: tensor)),
         pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: false))
       return
     }
-    let types = allowedTypes(tensor, otherStorage: otherStorage)
-    guard types.contains(stored.type) else {
+    if stored.type == .f8E4M3, tensor.shape.dimensions.count == 2 {
+      return checkFP8(tensor, stored)
+    }
+    let type = expectedType(of: tensor, otherStorage: otherStorage)
+    guard type == stored.type else {
       collector.add(
         Finding(
-          .wrongType, tensor: tensor.name, file: file.text,
-          expected: types.map(\.rawValue).joined(separator: " or "), found: stored.type.rawValue,
-          hint: tensor.storage == .float32
-            ? "a rounded correction bias changes which experts are chosen" : nil),
+          .wrongType, tensor: tensor.name, file: file.text, expected: type.rawValue,
+          found: stored.type.rawValue, hint: hint(forType: stored.type, of: tensor)),
         pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: false))
       return
     }
     sound.append((tensor, stored))
   }
 
-  /// Scales that the config implies, but whose weight is not there or not FP8.
-  private mutating func isOrphan(_ scale: ExpectedTensor, _ stored: StoredTensor) -> Bool {
-    let weight = ExpectedTensor.weightName(ofScale: scale.name) ?? scale.name
-    guard found[weight]?.type != .f8E4M3, !excused.contains(weight) else { return false }
-    addOrphan(stored, weight: weight)
-    return true
+  private func hint(forType type: ElementType, of tensor: ExpectedTensor) -> String? {
+    switch tensor.storage {
+    case .float32:
+      "a rounded correction bias changes which experts are chosen, and cannot be made whole: take it "
+        + "from the source; fathom convert writes it in F32 as it is"
+    case .fp8: "modules that are not in FP8 belong on modules_to_not_convert"
+    default: nil
+    }
   }
 
   private mutating func addOrphan(_ scale: StoredTensor, weight: ExactText) {
@@ -207,22 +223,22 @@ struct TensorChecks {
       pattern: FindingCollector.pattern(of: scale.name, wholeExperts: true))
   }
 
-  private func allowedTypes(_ tensor: ExpectedTensor, otherStorage: ElementType?) -> [ElementType] {
+  private func expectedType(
+    of tensor: ExpectedTensor, otherStorage: ElementType?
+  ) -> ElementType {
     switch tensor.storage {
-    case .plain where otherStorage != nil && isProjection(tensor): [otherStorage ?? plainType]
-    case .plain: [plainType]
-    case .float32: [.f32]
-    case .fp8: [otherStorage ?? .f8E4M3]
-    case .scale: config.fp8?.powerOfTwoScales == true ? [.f32, .f8E8M0] : [.f32]
-    case .compressed: preconditionFailure("its parts are checked in its place")
+    case .plain: plainType
+    case .float32: .f32
+    case .fp8: otherStorage ?? .f8E4M3
+    case .scale, .compressed: preconditionFailure("parts are checked with their weight")
     }
   }
 
-  private func hint(forShape shape: Shape, of tensor: ExpectedTensor) -> String? {
+  func hint(forShape shape: Shape, of tensor: ExpectedTensor) -> String? {
     if wholes[tensor.name] == shape { return "it is whole, and each shard has a part of it" }
     if shape.dimensions == tensor.shape.dimensions.reversed() { return "it is transposed" }
-    if tensor.storage == .scale, let fp8 = config.fp8 {
-      return "the block size is \(fp8.blockRows) × \(fp8.blockColumns), cut blocks counting whole"
+    if tensor.storage == .scale, let blocks = config.fp8?.blocks {
+      return "the block size is \(blocks.rows) × \(blocks.columns), cut blocks counting whole"
     }
     if shape.elementCount == tensor.shape.elementCount { return "it is reshaped" }
     if [.embedding, .head, .embeddingCopy, .headCopy].contains(tensor.part),
@@ -234,20 +250,8 @@ struct TensorChecks {
     return nil
   }
 
-  private mutating func checkAbsence(of tensor: ExpectedTensor, otherStorage: ElementType?) {
+  private mutating func checkAbsence(of tensor: ExpectedTensor) {
     guard !excused.contains(tensor.name) else { return }
-    if tensor.storage == .scale {
-      // A weight that is absent or not FP8 has its own finding.
-      let weight = ExpectedTensor.weightName(ofScale: tensor.name) ?? tensor.name
-      guard found[weight]?.type == .f8E4M3 else { return }
-      collector.add(
-        Finding(
-          .missingScale, tensor: tensor.name, file: found[weight].map { shardNames[$0.shard].text },
-          expected: "scales \(tensor.shape) of \(weight)", found: "none",
-          hint: "without its scales the weight is off by a factor of hundreds"),
-        pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))
-      return
-    }
     collector.add(
       Finding(
         .missingTensor, tensor: tensor.name, expected: "\(tensor.shape)", found: "none",
@@ -281,23 +285,32 @@ struct TensorChecks {
   }
 
   private mutating func checkStranger(_ tensor: StoredTensor) {
-    if let weight = ExpectedTensor.weightName(ofScale: tensor.name) {
+    let part =
+      config.compressed == nil
+      ? FP8Scales.weightName(ofScale: tensor.name)
+      : CompressedTensor.weightName(ofPart: tensor.name)
+    let codes = CodeCompanion(tensor) { found[$0] }
+    if let part, codes?.isHarmless != true {
       // An FP8 weight where the config has no quantization_config was said once, for all of them.
-      if found[weight]?.type == .f8E4M3, config.fp8 == nil { return }
-      addOrphan(tensor, weight: weight)
-      return
-    }
-    if config.compressed != nil, let weight = CompressedTensor.weightName(ofPart: tensor.name) {
-      addOrphan(tensor, weight: weight)
+      if found[part]?.type == .f8E4M3, config.fp8 == nil, config.compressed == nil { return }
+      if !excused.contains(part) { addOrphan(tensor, weight: part) }
       return
     }
     let kind = TensorKind.of(tensor.name)
+    // Scales of activations are a part of FP8 as it is stored.
+    if kind?.isHarmless == true, codes != nil { return }
+    let isHarmless = kind?.isHarmless == true
     collector.add(
       Finding(
-        .unexpectedTensor, kind?.isHarmless == true ? .warning : .error, tensor: tensor.name,
+        .unexpectedTensor, isHarmless ? .warning : .error, tensor: tensor.name,
         file: shardNames[tensor.shard].text,
-        expected: "no such tensor", found: "\(tensor.shape) of \(tensor.type.rawValue)",
-        hint: kind?.text ?? "config.json implies no tensor of this name"),
-      pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))
+        expected: codes == nil
+          ? "no such tensor" : "codes and scales of \(codes?.weight ?? "") alone",
+        found: "\(tensor.shape) of \(tensor.type.rawValue)",
+        hint: codes == nil
+          ? kind?.text ?? "config.json implies no tensor of this name"
+          : "what stands beside codes may change what they mean: they are not decoded"),
+      pattern: isHarmless
+        ? kind?.text : FindingCollector.pattern(of: tensor.name, wholeExperts: true))
   }
 }

@@ -78,7 +78,7 @@ public struct Validation: Sendable {
     var files = FileChecks(survey: survey)
     try files.run()
     if deep { try files.checkPacking(threads: threads) }
-    var found = files.collector.findings
+    var found = files.collector.findings + files.ghostFindings { _ in false }
     if !found.contains(where: { $0.severity == .error }) {
       let source = try SourceModel(survey)
       var weights = WeightChecks(source)
@@ -135,10 +135,11 @@ public struct Validation: Sendable {
     let view = CanonicalTensors(names: files.tensors.keys, config: config)
     var tensors = TensorChecks(
       config: config, found: Validation.owned(files.tensors, by: config, view),
-      shardNames: files.shardNames,
-      excused: Set(files.excused.map { config.ownName(of: view.name(of: $0)) }))
+      shardNames: files.shardNames, excused: Validation.excused(files, survey, config, view))
     tensors.run()
-    var findings = files.collector.findings + tensors.collector.findings
+    var findings = files.collector.findings + Validation.ghosts(files, config, view)
+    if let finding = Validation.oldSection(survey) { findings.append(finding) }
+    findings += tensors.collector.findings
     if let prefix = view.prefix {
       findings.append(
         Finding(
@@ -152,10 +153,17 @@ public struct Validation: Sendable {
       LoaderLimit.transformersCompressed, of: config, file: "config.json")
     findings += try TokenizerChecks.findings(folder: survey.folder, config)
     if deep {
-      findings += try DeepChecks(
+      let more = try DeepChecks(
         config: config, tensors: tensors.sound, statedShapes: tensors.statedShapes,
+        columnGroups: tensors.columnGroups,
         shards: files.openShards, threads: threads
       ).run()
+      // What the values show says more than what the headers do.
+      let known = Set(more.filter { $0.rule == .metadataMismatch }.compactMap(\.tensor))
+      findings.removeAll { finding in
+        finding.rule == .metadataMismatch && finding.tensor.map(known.contains) == true
+      }
+      findings += more
     }
     if config.envelope != nil {
       findings = findings.map { $0.renamed { config.storedName(of: config.ownName(of: $0)) } }
@@ -163,6 +171,39 @@ public struct Validation: Sendable {
     let own = files.tensors.values.filter { !config.isOther($0.name) }
     self.init(findings, own, deep: deep, malformation: files.malformation)
     uncheckedTensors = files.tensors.count - own.count
+  }
+
+  /// What unreadable files held: as the index says, or anything.
+  private static func excused(
+    _ files: FileChecks, _ survey: CheckpointSurvey, _ config: ModelConfig,
+    _ view: CanonicalTensors
+  ) -> ExcusedTensors {
+    ExcusedTensors(
+      names: Set(files.excused.map { config.ownName(of: view.name(of: $0)) }),
+      all: !files.unreadable.isEmpty && (survey.index == nil || survey.isIndexForeign))
+  }
+
+  /// What the index lists, no file holds and the network does not need.
+  private static func ghosts(
+    _ files: FileChecks, _ config: ModelConfig, _ view: CanonicalTensors
+  ) -> [Finding] {
+    guard !files.ghosts.isEmpty else { return [] }
+    let places = TensorPlaces(config)
+    return files.ghostFindings { name in
+      let own = config.ownName(of: view.name(of: name))
+      let weight =
+        FP8Scales.weightName(ofScale: own) ?? CompressedTensor.weightName(ofPart: own) ?? own
+      return places.place(of: weight) != nil
+    }
+  }
+
+  /// compressed-tensors once had another key for what it says of storage.
+  private static func oldSection(_ survey: CheckpointSurvey) -> Finding? {
+    guard let key = ModelConfig.storage(in: survey.config)?.key, key != ModelConfig.storageKeys[0]
+    else { return nil }
+    return Finding(
+      .metadataMismatch, .warning, file: "config.json", expected: ModelConfig.storageKeys[0],
+      found: key, hint: "transformers does not read the older key: rename it")
   }
 
   /// The tensors of the network by its own names, where it is a part of a larger model.

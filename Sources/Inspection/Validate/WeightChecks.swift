@@ -64,7 +64,14 @@ struct WeightChecks {
       let statistics = try WeightStatistics(chosen[item], of: weights)
       results.withLock { $0[item] = statistics }
     }
-    for (weight, statistics) in zip(chosen, results.withLock { $0 }) {
+    var extents = ZeroExtents()
+    try extents.addTails(of: weights.inventory)
+    let found = zip(chosen, results.withLock { $0 })
+    for (weight, statistics) in found where statistics?.isZero == true {
+      extents.add(weight, in: file(of: weight))
+    }
+    collector.add(extents)
+    for (weight, statistics) in found {
       guard let count = statistics?.nonFinite, count > 0 else { continue }
       collector.add(
         Finding(

@@ -10,8 +10,12 @@ struct WeightScan: Sendable {
   private(set) var zeroRows = 0
   /// FP8 E4M3 elements at the end of the range, ±448.
   private(set) var saturated = 0
-  /// Scales that are zero or negative.
-  private(set) var badScales = 0
+  /// Whether every byte is zero.
+  private(set) var isZero = true
+  /// Scales that are negative.
+  private(set) var negativeScales = 0
+  /// Scales that are zero.
+  private(set) var zeroScales = 0
   /// Scales that are no powers of two though they should be.
   private(set) var unevenScales = 0
   private var elements = 0
@@ -27,6 +31,7 @@ struct WeightScan: Sendable {
 
   /// Looks at whole rows. Types without NaN (integers, FP4, FP6) have nothing to find.
   mutating func add(_ bytes: UnsafeRawBufferPointer, rowBytes: Int) {
+    if isZero { isZero = !bytes.contains { $0 != 0 } }
     switch type {
     case .f8E4M3: scan(bytes, rowBytes, UInt8.self, magnitude: 0x7F) { $0 == 0x7F }
     case .f8E5M2: scan(bytes, rowBytes, UInt8.self, magnitude: 0x7F) { $0 >= 0x7C }
@@ -76,7 +81,7 @@ struct WeightScan: Sendable {
   private mutating func scanScales(_ bytes: UnsafeRawBufferPointer) {
     for bits in bytes.bindMemory(to: UInt32.self) {
       let value = Float(bitPattern: bits)
-      if value <= 0 { badScales += 1 }
+      if value == 0 { zeroScales += 1 } else if value < 0 { negativeScales += 1 }
       if powerOfTwo, value > 0, value.isFinite, value.significand != 1 { unevenScales += 1 }
     }
   }
@@ -85,6 +90,8 @@ struct WeightScan: Sendable {
     _ scales: UnsafeBufferPointer<Bits>
   ) {
     let sign: Bits = 1 << (Bits.bitWidth - 1)
-    for bits in scales where bits == 0 || bits & sign != 0 { badScales += 1 }
+    for bits in scales {
+      if bits & ~sign == 0 { zeroScales += 1 } else if bits & sign != 0 { negativeScales += 1 }
+    }
   }
 }

@@ -73,6 +73,9 @@ public struct CompressedScheme: Sendable, Hashable {
   public var isSymmetric: Bool
   /// What is stored about activations.
   public var inputs: Inputs
+  /// Whether `weight_g_idx` names each column's group, which are then not adjacent: GPTQ's
+  /// activation order.
+  public var isOrdered = false
 
   /// Makes a description; `CompressedTensorsConfig` reads only those that the format allows.
   public init(
@@ -119,7 +122,8 @@ extension CompressedScheme: CustomStringConvertible {
     switch geometry {
     case .tensor: return code + " with one scale"
     case .channel: return code + " with a scale per row"
-    case .group(let size): return code + " in groups of \(size)"
+    case .group(let size):
+      return code + " in groups of \(size)" + (isOrdered ? " in activation order" : "")
     case .block(let rows, let columns): return code + " in blocks of \(rows) × \(columns)"
     }
   }
@@ -146,7 +150,8 @@ extension CompressedScheme.Format {
 extension CompressedScheme {
   /// Whether the format holds such numbers with such scales, as compressed-tensors writes it.
   var isKnown: Bool {
-    switch (format, number, geometry) {
+    if isOrdered, format != .packed || !isGrouped { return false }
+    return switch (format, number, geometry) {
     case (.packed, .integer(4), .channel), (.packed, .integer(4), .group): true
     case (.packed, .integer(8), .channel), (.packed, .integer(8), .group): true
     case (.int8, .integer(8), .block), (.naive, .integer(8), .block): false
@@ -156,5 +161,19 @@ extension CompressedScheme {
     case (.mxfp8, .float8, .group(32)): isSymmetric
     default: false
     }
+  }
+}
+
+extension CompressedScheme {
+  /// Whether columns of a row share scales, but not all of them do.
+  var isGrouped: Bool { if case .group = geometry { true } else { false } }
+
+  /// The same for a weight beside which `weight_g_idx` stands, whatever the config says: codes were
+  /// made with the groups that it names.
+  public var ordered: CompressedScheme? {
+    guard format == .packed, isGrouped else { return nil }
+    var scheme = self
+    scheme.isOrdered = true
+    return scheme
   }
 }

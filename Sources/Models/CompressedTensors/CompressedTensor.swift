@@ -13,6 +13,8 @@ public struct CompressedTensor: Sendable, Hashable {
     case zeroPoints
     /// What all scales are divided by.
     case globalScale
+    /// Each column's group, where groups are not adjacent columns.
+    case columnGroups
     /// The shape of the matrix, which packing hides.
     case shape
     /// What is stored about activations.
@@ -32,9 +34,14 @@ public struct CompressedTensor: Sendable, Hashable {
 extension CompressedTensor {
   /// What follows a module's name where codes and what belongs to them are stored.
   private static let suffixes: [ExactText] = [
-    "weight_packed", "weight_scale", "weight_zero_point", "weight_global_scale", "weight_shape",
-    "input_scale", "input_zero_point", "input_global_scale",
+    "weight_packed", "weight_scale", "weight_scale_inv", "weight_zero_point",
+    "weight_global_scale", "weight_shape", columnGroupsName, "input_scale", "input_zero_point",
+    "input_global_scale",
   ]
+  /// What names each column's group.
+  public static let columnGroupsName: ExactText = "weight_g_idx"
+  /// What DeepSeek's checkpoints, and some quantizers of others, call FP8's scales.
+  public static let otherScalesName: ExactText = "weight_scale_inv"
 
   /// The weight that a tensor of such a name would belong to; nil for other names.
   public static func weightName(ofPart name: ExactText) -> ExactText? {
@@ -58,6 +65,11 @@ extension CompressedScheme {
     guard shape.dimensions.count == 2, fits(columns: shape.dimensions[1]) else { return nil }
     var tensors = [codes(of: shape), scales(of: shape)]
     if !isSymmetric { tensors.append(zeroPoints(of: shape)) }
+    if isOrdered {
+      tensors.append(
+        .init(
+          CompressedTensor.columnGroupsName, .columnGroups, [shape.dimensions[1]], [.i32, .i64]))
+    }
     if format == .packed { tensors.append(.init("weight_shape", .shape, [2], [.i64, .i32])) }
     if format == .nvfp4 {
       tensors.append(.init("weight_global_scale", .globalScale, [1], [.f32]))
@@ -126,6 +138,14 @@ extension CompressedScheme {
 }
 
 extension CompressedTensor {
+  /// Whether a stored shape is this one, however it is written: one number is a scalar as well, and
+  /// a column of them a vector.
+  public func admits(_ stored: Shape) -> Bool {
+    stored == shape
+      || role != .codes && stored.elementCount == shape.elementCount
+        && [stored, shape].allSatisfy { $0.dimensions.count { $0 != 1 } <= 1 }
+  }
+
   /// Nil where the shape's elements overflow, which a config's reader has excluded.
   fileprivate init?(_ name: ExactText, _ role: Role, _ dimensions: [Int], _ types: [ElementType]) {
     guard let shape = Shape(dimensions) else { return nil }

@@ -21,8 +21,8 @@ extension CompressedTensorsConfig {
 
   /// Reads a `quantization_config`.
   ///
-  /// What changes the values of weights and is not known here is refused: sparse storage,
-  /// transforms, and columns in another order. What is about activations, caches and how the scales
+  /// What changes the values of weights and is not known here is refused: sparse storage and
+  /// transforms. What is about activations, caches and how the scales
   /// were found is passed over.
   init(_ section: ConfigReader) throws(Fault) {
     if let sparsity = try section.section("sparsity_config") {
@@ -76,9 +76,10 @@ extension CompressedTensorsConfig {
         "format",
         expected: CompressedScheme.Format.allCases.map(\.rawValue).joined(separator: ", "))
     }
-    let scheme = CompressedScheme(
+    var scheme = CompressedScheme(
       format, number, geometry, isSymmetric: try weights.flag("symmetric") ?? true,
       inputs: try inputs.map(stored) ?? .none)
+    scheme.isOrdered = try isOrdered(weights)
     guard scheme.isKnown else {
       throw group.fault("weights", expected: "what \(format.rawValue) holds")
     }
@@ -89,11 +90,6 @@ extension CompressedTensorsConfig {
     _ weights: ConfigReader
   ) throws(Fault) -> CompressedScheme.Number {
     let bits = try weights.count("num_bits", maximum: 8, default: 8)
-    if let order = weights.object["actorder"], ![.null, .bool(false)].contains(order),
-      try !["weight", "static"].contains(weights.string("actorder"))
-    {
-      throw weights.fault("actorder", expected: "\"weight\", \"static\" or none")
-    }
     if let dynamic = weights.object["dynamic"], dynamic != .null, dynamic != .bool(false) {
       throw weights.fault("dynamic", expected: "false")
     }
@@ -104,6 +100,25 @@ extension CompressedTensorsConfig {
     case ("float", _): throw weights.fault("num_bits", expected: "4 or 8")
     default: throw weights.fault("type", expected: "\"int\" or \"float\"")
     }
+  }
+
+  /// Whether groups are not adjacent columns. Columns that were merely quantized in another order
+  /// (`weight`, `static`) lie where they belong.
+  ///
+  /// Source: compressed-tensors 0.13, `ActivationOrdering` and its aliases; 0.20 refuses the first.
+  private static func isOrdered(_ weights: ConfigReader) throws(Fault) -> Bool {
+    switch weights.object["actorder"] {
+    case nil, .null?, .bool(false)?: return false
+    case .bool(true)?: return true
+    case .string(let order)?:
+      switch order.lowercased() {
+      case "group", "dynamic": return true
+      case "weight", "static": return false
+      default: break
+      }
+    default: break
+    }
+    throw weights.fault("actorder", expected: "\"group\", \"weight\" or none")
   }
 
   private static func geometry(

@@ -51,8 +51,8 @@ public struct NativeDivision: Sendable {
         } else {
           add(size, of: division == .rows ? "rows" : "columns", tensor.name)
         }
-        guard tensor.storage == .fp8, let fp8 = config.fp8 else { continue }
-        let block = division == .rows ? fp8.blockRows : fp8.blockColumns
+        guard tensor.storage == .fp8, let blocks = config.fp8?.blocks else { continue }
+        let block = division == .rows ? blocks.rows : blocks.columns
         add(size, unit: block, of: "blocks", ExpectedTensor.scaleName(for: tensor.name))
       }
     }

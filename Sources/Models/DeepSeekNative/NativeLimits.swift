@@ -43,10 +43,11 @@ extension LoaderLimit {
   /// What the tensors show all the same, and that code has otherwise.
   static let nativeCode: [LoaderLimit] = [
     LoaderLimit { config in
-      let other = [config.fp8?.blockRows, config.fp8?.blockColumns].compactMap { $0 }
-      guard other.contains(where: { $0 != NativeConfig.blockSize }) else { return nil }
-      return "DeepSeek's code has FP8 blocks of \(NativeConfig.blockSize) × "
-        + "\(NativeConfig.blockSize), and these are of \(other[0]) × \(other[1])"
+      let usual = ModelConfig.FP8Quantization.Blocks(
+        rows: NativeConfig.blockSize, columns: NativeConfig.blockSize)
+      guard let blocks = config.fp8?.blocks, blocks != usual else { return nil }
+      return "DeepSeek's code has FP8 blocks of \(usual.rows) × \(usual.columns), and these are of "
+        + "\(blocks.rows) × \(blocks.columns)"
     },
     LoaderLimit { config in
       guard let fp8 = config.fp8, !fp8.excludedModules.isEmpty else { return nil }

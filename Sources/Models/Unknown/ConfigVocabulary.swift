@@ -36,7 +36,7 @@ enum ConfigVocabulary {
     "num_attention_heads", "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim",
     "v_head_dim", "rms_norm_eps", "attention_bias", "tie_word_embeddings", "rope_interleave",
     "max_position_embeddings", "rope_theta", "rope_scaling", "rope_parameters", "torch_dtype",
-    "dtype", "quantization_config", "hidden_act", "moe_intermediate_size",
+    "dtype", "quantization_config", "compression_config", "hidden_act", "moe_intermediate_size",
     "num_nextn_predict_layers", "num_mtp_layers", "first_k_dense_replace", "mlp_layer_types",
     "moe_layer_freq", "n_routed_experts", "num_local_experts", "num_experts", "n_shared_experts",
     "num_experts_per_tok", "n_group", "topk_group", "scoring_func", "topk_method",

@@ -45,7 +45,9 @@ package struct TensorKind: Sendable {
       isHarmless: true,
       ends: [
         ".k_scale", ".v_scale", ".q_scale", ".kv_scale", ".output_scale", ".prob_output_scale",
-        ".input_scale", ".input_global_scale", ".input_zero_point",
+        ".input_scale", ".input_global_scale", ".input_zero_point", ".activation_scale",
+        ".act_scale",
+        ".output_zero_point", ".k_zero_point", ".v_zero_point",
       ]),
     TensorKind(
       "another part of the model, which sees or hears", isHarmless: true,

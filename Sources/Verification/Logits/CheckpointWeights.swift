@@ -74,7 +74,10 @@ extension CheckpointWeights: WeightSource {
     let weight = try weights.weight(ExactText(name))
     let columns = weight.assembly.columns
     // What is in one place stays in the type that it is stored in.
-    guard let (stored, scaling, place) = weight.assembly.stored(rows: rows) else {
+    guard let (stored, scaling, place) = weight.assembly.stored(rows: rows),
+      // A scale for each number would take more than the numbers.
+      scaling?.columnGroups == nil
+    else {
       return WeightMatrix(
         type: .f32, rows: rows.count, columns: columns,
         storage: try weights.values(weight, rows: rows))
