@@ -255,4 +255,24 @@ import Testing
     #expect(validation.status == 1 && validation.output.contains(name), "\(validation.messages)")
     #expect(try FathomProcess("hash", path).status == 0)
   }
+
+  /// Of an architecture that is not read the tensors are shown.
+  @Test func anyArchitecturesTensorsAreShown() throws {
+    let workspace = try Workspace()
+    let path = try convert(workspace, ["--quant", "f32"])
+    let sound = try expectValid(["inspect", path, "--format", "json"], "fathom.inspect.1")
+    var file = try Data(contentsOf: URL(fileURLWithPath: path))
+    let range = try #require(file.range(of: Data("deepseek2".utf8)))
+    file.replaceSubrange(range, with: Data("qwen3next".utf8))
+    try file.write(to: URL(fileURLWithPath: path))
+    let document = try expectValid(
+      ["inspect", path, "--format", "json", "--tensors"], "fathom.inspect.1")
+    #expect(document.string("architecture") == "qwen3next" && document["parameters"] == nil)
+    #expect(document.integer("totals", "bytes") == sound.integer("totals", "bytes"))
+    #expect(document.list("tensors").count == sound.integer("totals", "tensors"))
+    #expect(try FathomProcess("inspect", path).output.contains("qwen3next"))
+    #expect(try FathomProcess("hash", path).status == 0)
+    let refusal = try FathomProcess("validate", path)
+    #expect(refusal.status == 65 && refusal.messages.contains("qwen3next"), "\(refusal.messages)")
+  }
 }

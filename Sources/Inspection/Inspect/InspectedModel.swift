@@ -53,6 +53,7 @@ public struct InspectedModel: Sendable {
       return
     }
     try survey.requireSoundConfig()
+    try survey.requireOneDivision()
     let inventory = try Checkpoint(survey).inventory
     let foreign = try ForeignModel.find(survey)
     var reason = foreign.map { "\($0.name): \($0.fault.advice ?? $0.fault.message)" }
