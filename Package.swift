@@ -138,7 +138,7 @@ let package = Package(
       name: "ConversionTests",
       dependencies: [
         "Support", "Conversion", "Formats", "Models", "Platform", "Tensors", "Weights", "Dialects",
-        "Text",
+        "Text", "Inspection",
       ],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(

@@ -32,7 +32,7 @@ TYPES = {
     "NVFP4": (40, 64, 36, True), "IQ1_S": (19, 256, 50, False), "IQ1_M": (29, 256, 56, False),
     "IQ2_XXS": (16, 256, 66, False), "IQ2_XS": (17, 256, 74, False),
     "IQ2_S": (22, 256, 82, False), "IQ3_XXS": (18, 256, 98, False),
-    "IQ3_S": (21, 256, 110, False),
+    "IQ3_S": (21, 256, 110, False), "Q1_0": (41, 128, 18, False), "Q2_0": (42, 64, 18, False),
 }
 
 

@@ -28,6 +28,7 @@ extension Plan {
       output.warnings += unknowns.lines.map { "not known, and ignored as asked for: \($0)" }
     }
     output.warnings += unknowns.remarks
+    output.warnings += [recipe.unfittingName, output.absence(of: recipe)].compactMap { $0 }
     self.output = output
     manifest =
       recipe.writesManifest
@@ -49,9 +50,48 @@ extension Recipe {
     case .deepSeek, .mlx, .compressedTensors: false
     }
   }
+
+  /// A line where the output's name is not one that programs look for.
+  fileprivate var unfittingName: String? {
+    guard case .gguf = target, !outputName.hasSuffix(".gguf") else { return nil }
+    return
+      "the output's name does not end in .gguf: programs that go by names will not take it for "
+      + "a GGUF file"
+  }
 }
 
 extension PlannedOutput {
+  /// A line where no tensor could be stored in the type that was asked for.
+  fileprivate func absence(of recipe: Recipe) -> String? {
+    let asked: String
+    switch recipe.target {
+    case .gguf(let gguf):
+      let type = gguf.base ?? gguf.fileType?.type
+      guard let type, type.isBlock, !tensors.contains(where: { $0.entry.type == type }) else {
+        return nil
+      }
+      asked = type.rawValue
+    case .huggingFace, .deepSeek:
+      guard recipe.weights?.type == .f8E4M3,
+        !tensors.contains(where: { $0.entry.type == .f8E4M3 })
+      else { return nil }
+      asked = "FP8"
+    case .mlx(let mlx):
+      guard case .groups? = mlx.storage?.kind, !hasCodes else { return nil }
+      asked = mlx.storage?.name ?? "groups"
+    case .compressedTensors(let compressed):
+      guard let compressed, !hasCodes else { return nil }
+      asked = compressed.name
+    }
+    return "no tensor could be stored in \(asked): no row is a whole number of its blocks, or "
+      + "none may be quantized; --dry-run shows the types"
+  }
+
+  /// Whether a weight is stored as codes.
+  private var hasCodes: Bool {
+    tensors.contains { !SourceWeights.plainTypes.contains($0.entry.type) }
+  }
+
   /// A line where weights lose by being quantized anew and yet take more room than before.
   fileprivate func growth(over inventory: Inventory) -> String? {
     guard tensors.contains(where: { $0.treatment == "requantized" }) else { return nil }
@@ -66,7 +106,8 @@ extension PlannedOutput {
       }
     }
     guard layout.totalSize > before else { return nil }
-    return "the model grows from \(before) to \(layout.totalSize) bytes of tensors, although codes "
-      + "are quantized anew: nothing is gained"
+    return
+      "the model grows from \(ByteSize.shown(before)) to \(ByteSize.shown(layout.totalSize)) of "
+      + "tensors, although codes are quantized anew: nothing is gained"
   }
 }

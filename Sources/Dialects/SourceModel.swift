@@ -36,8 +36,11 @@ public struct SourceModel: Sendable {
 
   /// Takes a GGUF file for a checkpoint; nothing lies beside it.
   ///
-  /// - Throws: `.malformed` where its tensors are no weights of the network.
-  public init(_ model: GGUFModel) throws(Fault) {
+  /// - Parameter headersOnly: whether nothing will be decoded, so that types of other programs do no
+  ///   harm.
+  /// - Throws: `.malformed` where its tensors are no weights of the network, or cannot be decoded.
+  public init(_ model: GGUFModel, headersOnly: Bool = false) throws(Fault) {
+    if !headersOnly, let fault = model.files.foreignType() { throw fault }
     format = .gguf
     gguf = model
     checkpoint = model.checkpoint
@@ -57,10 +60,12 @@ public struct SourceModel: Sendable {
   ///   deleted.
   /// - Throws: what opening the format throws.
   public init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
-    if try ModelFormat.isGGUF(path) {
-      try self.init(GGUFModel(path: path))
+    let place = try ModelPlace(path)
+    try place.requireWeights()
+    if place.kind == .gguf {
+      try self.init(GGUFModel(path: place.path))
     } else {
-      try self.init(CheckpointSurvey(path: path, threads: threads, standIns: standIns))
+      try self.init(CheckpointSurvey(path: place.path, threads: threads, standIns: standIns))
     }
   }
 
@@ -68,6 +73,8 @@ public struct SourceModel: Sendable {
   ///
   /// - Throws: `.malformed` where it is no sound checkpoint, or its config is not one of this family.
   public init(_ survey: CheckpointSurvey) throws(Fault) {
+    if let foreign = try ForeignModel.find(survey) { throw foreign.fault }
+    try survey.requireConfig()
     format = ModelFormat(survey)
     gguf = nil
     if format == .native {
@@ -146,8 +153,18 @@ public struct SourceModel: Sendable {
 
   /// What tokenizer there is, without reading it: for people; nil for none.
   package var tokenizerSummary: String? {
-    guard let gguf else { return try? CheckpointTokenizer.summary(in: checkpoint.folder) }
-    let name = gguf.files.metadata["tokenizer.ggml.pre"]?.text
+    guard let gguf else { return SourceModel.tokenizerSummary(in: checkpoint.folder) }
+    return SourceModel.tokenizerSummary(of: gguf.files)
+  }
+
+  /// The same of any folder.
+  package static func tokenizerSummary(in folder: String) -> String? {
+    try? CheckpointTokenizer.summary(in: folder)
+  }
+
+  /// The same of any GGUF file.
+  package static func tokenizerSummary(of files: GGUFFiles) -> String? {
+    let name = files.metadata["tokenizer.ggml.pre"]?.text
     return name.map { "GGUF keys, tokenizer.ggml.pre \($0)" }
   }
 

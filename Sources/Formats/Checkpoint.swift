@@ -7,7 +7,7 @@ public import Platform
 public struct Checkpoint: Sendable {
   /// The folder that holds the files.
   public let folder: String
-  /// `config.json`.
+  /// `config.json`; null where there is none.
   public let config: JSONValue
   /// All tensors.
   public let inventory: Inventory
@@ -45,7 +45,8 @@ public struct Checkpoint: Sendable {
     }
     if let fault = survey.foreignIndexFault { throw fault }
     guard !survey.shards.isEmpty else {
-      throw Fault(.notFound, "holds no safetensors file", file: survey.folder)
+      throw survey.explained(
+        Fault(.notFound, "holds no safetensors file", file: survey.folder))
     }
     var shards: [Shard] = []
     var tensors: [StoredTensor] = []
@@ -75,25 +76,26 @@ public struct Checkpoint: Sendable {
   /// Throws where the index and the headers disagree. A tensor that is nowhere is no place for a
   /// disagreement: whether the network needs it is for others to say.
   private static func check(_ index: SafetensorsIndex, against inventory: Inventory) throws(Fault) {
-    var absent = 0
+    var isNamed = [Bool](repeating: false, count: inventory.tensors.count)
     for (tensor, file) in index.entries {
-      guard let found = inventory[tensor].map({ inventory.shards[$0.shard].name }) else {
-        absent += 1
-        continue
-      }
+      guard let stored = inventory[tensor] else { continue }
+      let found = inventory.shards[stored.shard].name
       if found != index.files[file] {
         throw Fault(
           .malformed, "is not where the index says", file: index.path, tensor: tensor,
           expected: "in \(index.files[file])", found: "in \(found)")
       }
+      if isNamed[stored.index] {
+        throw Fault(
+          .malformed, "is named twice", file: index.path, tensor: tensor,
+          offset: index.repeated.map { UInt64($0.offset) })
+      }
+      isNamed[stored.index] = true
     }
-    guard index.entries.count - absent != inventory.tensors.count else { return }
-    let named = Set(index.entries.map(\.tensor))
-    if let extra = inventory.tensors.first(where: { !named.contains($0.name) }) {
+    if let extra = inventory.tensors.first(where: { !isNamed[$0.index] }) {
       throw Fault(
         .malformed, "is missing from the index", file: index.path, tensor: extra.name,
         found: "in \(inventory.shards[extra.shard].name)")
     }
-    throw Fault(.malformed, "names a tensor twice", file: index.path)
   }
 }

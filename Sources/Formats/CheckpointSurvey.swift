@@ -20,8 +20,9 @@ public struct CheckpointSurvey: Sendable {
   public let files: InputFolder
   /// The file that describes the network.
   public let configFile: String
-  /// What stands in it.
+  /// What stands in it; null where it is missing or no JSON (`requireConfig`).
   public let config: JSONValue
+  private let configFault: Fault?
   /// The index, nil where there is none.
   public let index: SafetensorsIndex?
   /// Whether the index names other files than those that lie here with all of its tensors: it was
@@ -38,8 +39,10 @@ public struct CheckpointSurvey: Sendable {
   ///
   /// - Parameter standIns: a folder with the beginnings of shards that have been deleted since their
   ///   tensors are safe elsewhere; what they held cannot be read.
-  /// - Throws: `.notFound` where there is no such thing, or no `config.json`; `.malformed` where
-  ///   the config or the index is not what it should be, or a link that is not followed.
+  /// A config that is missing or malformed stops nobody who does without: see `requireConfig`.
+  ///
+  /// - Throws: `.notFound` where there is no such thing; `.malformed` where the index is not what it
+  ///   should be, or a link that is not followed.
   public init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
     guard let kind = try Folder.kind(of: path) else {
       throw Fault(.notFound, "no such file or folder", file: path)
@@ -55,9 +58,8 @@ public struct CheckpointSurvey: Sendable {
       isFile ? [Folder.name(of: path)] : try CheckpointSurvey.files(in: files, and: kept)
     let candidates = isFile ? present : ShardNames.candidates(present)
     let name = try CheckpointSurvey.configName(in: files, beside: candidates)
-    let configBytes = try files.open(name).contents(limit: CheckpointSurvey.configLimit)
     configFile = files.place(of: name)
-    config = try JSONValue(parsing: configBytes, file: configFile, limits: .document)
+    (config, configFault) = try CheckpointSurvey.readConfig(name, in: files)
     let budget = ModelBudget()
     try budget.files.take(candidates.count, for: path)
     let reader = ShardReader(
@@ -80,6 +82,39 @@ public struct CheckpointSurvey: Sendable {
     shards = (isIndexForeign ? choice.others : choice.own).sorted { $0.name < $1.name }
     let known = Set(shards.map(\.name))
     strays = present.filter { !known.contains($0) && ShardNames.isUsual($0) }
+  }
+
+  /// Reads the file that describes the network.
+  private static func readConfig(
+    _ name: ExactText, in folder: InputFolder
+  ) throws(Fault) -> (JSONValue, Fault?) {
+    do throws(Fault) {
+      return (try readConfig(folder.open(name)), nil)
+    } catch {
+      guard error.kind == .notFound || error.kind == .malformed else { throw error }
+      return (.null, error)
+    }
+  }
+
+  /// Reads a `config.json`.
+  ///
+  /// - Throws: `.malformed` for what is none, with what it is instead.
+  public static func readConfig(_ file: InputFile) throws(Fault) -> JSONValue {
+    try file.parsed(as: .json) { () throws(Fault) in
+      try JSONValue(
+        parsing: file.contents(limit: configLimit), file: file.path, limits: .document,
+        dialect: .python)
+    }
+  }
+
+  /// Throws `.notFound` or `.malformed` where there is no config that can be read.
+  public func requireConfig() throws(Fault) {
+    if let configFault { throw explained(configFault) }
+  }
+
+  /// Throws `.malformed` where there is a config that cannot be read, for those who do without one.
+  public func requireSoundConfig() throws(Fault) {
+    if let configFault, configFault.kind != .notFound { throw configFault }
   }
 
   /// Whether the files are DeepSeek's model-parallel shards: they are called so, and no tensor has a

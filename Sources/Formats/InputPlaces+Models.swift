@@ -3,7 +3,9 @@ public import Platform
 extension InputPlaces {
   /// Adds what a MODEL argument names: a folder with all of its files, or a file with those that are
   /// read with it. What is not there is left to whoever opens it.
-  public mutating func add(model path: String) {
+  public mutating func add(model argument: String) {
+    let path = (try? ModelPlace(argument))?.path ?? argument
+    if path != argument { add(folder: argument) }
     guard let kind = try? Folder.kind(of: path), kind != .folder else { return add(folder: path) }
     add(file: path)
     let (folder, name) = (Folder.parent(of: path), Folder.name(of: path))

@@ -48,9 +48,11 @@ extension StoredTensor {
   }
 
   /// The same bytes as elements of another type, as where codes of 4 bits stand in U32 words; nil
-  /// where these do not fill them.
+  /// where these do not fill them. Foreign types have no size of their own and can only be shaped
+  /// anew.
   public func seen(as type: ElementType, _ shape: Shape) -> StoredTensor? {
-    guard type.byteCount(elements: shape.elementCount) == byteCount else { return nil }
+    let isSame = type == self.type && shape.elementCount == self.shape.elementCount
+    guard isSame || type.byteCount(elements: shape.elementCount) == byteCount else { return nil }
     return part(named: name, type, shape, from: 0, byteCount: byteCount)
   }
 

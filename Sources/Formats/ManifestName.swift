@@ -28,8 +28,9 @@ public enum ManifestName {
   public static func place(
     forModel path: String
   ) throws(Fault) -> (folder: InputFolder, name: ExactText) {
-    let name = try ModelFormat.isGGUF(path) ? beside(Folder.name(of: path)) : folder
-    let isFile = try Folder.kind(of: path) == .file
-    return (try isFile ? InputFolder(around: path) : InputFolder(path: path), name)
+    let place = try ModelPlace(path)
+    let name = place.kind == .gguf ? beside(Folder.name(of: place.path)) : folder
+    let isFile = try Folder.kind(of: place.path) == .file
+    return (try isFile ? InputFolder(around: place.path) : InputFolder(path: place.path), name)
   }
 }

@@ -63,8 +63,11 @@ extension Inventory {
   ///
   /// - Throws: what opening the format throws.
   public init(model path: String, threads: Int) throws(Fault) {
+    let place = try ModelPlace(path)
+    try place.requireWeights()
     self =
-      try ModelFormat.isGGUF(path)
-      ? GGUFFiles(path: path).inventory : Checkpoint(path: path, threads: threads).inventory
+      try place.kind == .gguf
+      ? GGUFFiles(path: place.path).inventory
+      : Checkpoint(path: place.path, threads: threads).inventory
   }
 }

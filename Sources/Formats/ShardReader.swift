@@ -66,7 +66,7 @@ final class ShardReader: Sendable {
         return .read(Shard(name: name, file: file, metadata: header.metadata), header)
       }
     } catch {
-      return .faulty(error)
+      return .faulty(folder.explained(error, missing: names[item]))
     }
   }
 

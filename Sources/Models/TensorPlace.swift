@@ -12,6 +12,15 @@ public struct TensorPlace: Sendable, Hashable {
   public let expert: Int?
 }
 
+extension TensorPlace {
+  /// The place of a tensor that a config implies.
+  public init(of tensor: ExpectedTensor) {
+    self.init(
+      part: tensor.part, isScale: tensor.storage == .scale, layer: tensor.layer,
+      expert: tensor.expert)
+  }
+}
+
 /// Finds the places of tensors by their names, from the same tables that list what a config implies
 /// but without writing out that list: headers of 92,000 tensors are looked through in milliseconds.
 ///

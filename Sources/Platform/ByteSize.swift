@@ -33,3 +33,21 @@ extension ByteSize: CustomStringConvertible {
     return "\(bytes / unit.size)" + unit.name.replacing("IB", with: "iB")
   }
 }
+
+extension ByteSize {
+  /// A number of bytes for people, in the largest unit that is not above it: `2.44 GiB`.
+  public static func shown(_ bytes: Int) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB"]
+    guard bytes >= 1024 else { return "\(bytes) B" }
+    var size = Double(bytes) / 1024
+    var unit = 0
+    while size >= 1024 && unit < units.count - 1 {
+      size /= 1024
+      unit += 1
+    }
+    // Two digits, half away from zero.
+    let hundredths = Int((size * 100).rounded())
+    let digits = hundredths % 100
+    return "\(hundredths / 100).\(digits < 10 ? "0" : "")\(digits) \(units[unit])"
+  }
+}

@@ -1,3 +1,5 @@
+internal import Platform
+
 /// Numbers as people read them.
 public enum Quantity {
   /// A whole number with thousands apart: `684,531,386,000`.
@@ -13,15 +15,7 @@ public enum Quantity {
 
   /// A number of bytes in binary units: `641.28 GiB`.
   public static func bytes(_ value: Int) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB", "PiB"]
-    guard value >= 1024 else { return "\(value) B" }
-    var size = Double(value) / 1024
-    var unit = 0
-    while size >= 1024 && unit < units.count - 1 {
-      size /= 1024
-      unit += 1
-    }
-    return "\(fixed(size, digits: 2)) \(units[unit])"
+    ByteSize.shown(value)
   }
 
   /// A large number in short scale: `671.03 B`, as parameters are counted.

@@ -59,6 +59,8 @@ extension ElementType {
     .tq20: BlockLayout(id: 35, elements: 256, bytes: 66),
     .mxfp4: BlockLayout(id: 39, elements: 32, bytes: 17),
     .nvfp4: BlockLayout(id: 40, elements: 64, bytes: 36),
+    .q10: BlockLayout(id: 41, elements: 128, bytes: 18),
+    .q20: BlockLayout(id: 42, elements: 64, bytes: 18),
   ]
 
   private static let plainIDs: [ElementType: UInt32] = [

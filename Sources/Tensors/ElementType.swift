@@ -2,7 +2,8 @@
 ///
 /// The raw values are the names that a safetensors header uses (safetensors 0.8, `Dtype`), for the
 /// block types those that llama.cpp prints, and for packed codes names of our own; no safetensors
-/// file may use these two kinds.
+/// file may use these two kinds. Behind them stand foreign types, which GGUF files of other programs
+/// and times have (`ForeignType`): they can be named, and neither measured nor decoded.
 public enum ElementType: String, CaseIterable, Sendable, Hashable {
   case bool = "BOOL"
   case u8 = "U8"
@@ -59,13 +60,82 @@ public enum ElementType: String, CaseIterable, Sendable, Hashable {
   case tq20 = "TQ2_0"
   case mxfp4 = "MXFP4"
   case nvfp4 = "NVFP4"
+  case q10 = "Q1_0"
+  case q20 = "Q2_0"
+  case q42 = "Q4_2"
+  case q43 = "Q4_3"
+  case q40x4x4 = "Q4_0_4_4"
+  case q40x4x8 = "Q4_0_4_8"
+  case q40x8x8 = "Q4_0_8_8"
+  case iq4NLx4x4 = "IQ4_NL_4_4"
+  case iq4NLx4x8 = "IQ4_NL_4_8"
+  case iq4NLx8x8 = "IQ4_NL_8_8"
+  case q81 = "Q8_1"
+  case q8K = "Q8_K"
+  case q60 = "Q6_0"
+  case iq1BN = "IQ1_BN"
+  case iq2BN = "IQ2_BN"
+  case q8K64 = "Q8_K64"
+  case iq2K = "IQ2_K"
+  case iq3K = "IQ3_K"
+  case iq4K = "IQ4_K"
+  case iq5K = "IQ5_K"
+  case iq6K = "IQ6_K"
+  case iq2TN = "IQ2_TN"
+  case iq1TN = "IQ1_TN"
+  case iq4KS = "IQ4_KS"
+  case iq2KS = "IQ2_KS"
+  case iq4KSS = "IQ4_KSS"
+  case q8K16 = "Q8_K16"
+  case q8K32 = "Q8_K32"
+  case q8KRow8 = "Q8_KR8"
+  case q8K128 = "Q8_K128"
+  case q8KV = "Q8_KV"
+  case iq5KS = "IQ5_KS"
+  case iq2KT = "IQ2_KT"
+  case iq3KT = "IQ3_KT"
+  case iq4KT = "IQ4_KT"
+  case iq3KS = "IQ3_KS"
+  case iq2KL = "IQ2_KL"
+  case iq1KT = "IQ1_KT"
+  case q40R8 = "Q4_0_R8"
+  case q50R4 = "Q5_0_R4"
+  case q80R8 = "Q8_0_R8"
+  case q2KR4 = "Q2_K_R4"
+  case q3KR4 = "Q3_K_R4"
+  case q4KR4 = "Q4_K_R4"
+  case q5KR4 = "Q5_K_R4"
+  case q6KR4 = "Q6_K_R4"
+  case iq2XXSR4 = "IQ2_XXS_R4"
+  case iq2XSR4 = "IQ2_XS_R4"
+  case iq3XXSR4 = "IQ3_XXS_R4"
+  case iq1SR4 = "IQ1_S_R4"
+  case iq4NLR4 = "IQ4_NL_R4"
+  case iq3SR4 = "IQ3_S_R4"
+  case iq2SR4 = "IQ2_S_R4"
+  case iq4XSR8 = "IQ4_XS_R8"
+  case iq1MR4 = "IQ1_M_R4"
+  case bf16R16 = "BF16_R16"
+  case q60R4 = "Q6_0_R4"
+  case iq2BNR4 = "IQ2_BN_R4"
+  case iq2KR4 = "IQ2_K_R4"
+  case iq3KR4 = "IQ3_K_R4"
+  case iq4KR4 = "IQ4_K_R4"
+  case iq5KR4 = "IQ5_K_R4"
+  case iq4KSR4 = "IQ4_KS_R4"
+  case iq5KSR4 = "IQ5_KS_R4"
+  case q8KR16 = "Q8_K_R16"
+  case q8KVR8 = "Q8_KV_R8"
+  case q8KR8 = "Q8_K_R8"
+  /// A GGML type whose number is in no table here.
+  case unknown = "unknown"
 
   /// The type that a safetensors header calls so; nil for any other name, those of the block types
   /// and of packed codes included.
   public init?(safetensorsName name: String) {
-    guard let type = ElementType(rawValue: name), !type.isBlock, !type.isPackedCode else {
-      return nil
-    }
+    guard let type = ElementType(rawValue: name), !type.isBlock, !type.isPackedCode,
+      !type.isForeign
+    else { return nil }
     self = type
   }
 
@@ -104,8 +174,10 @@ public enum ElementType: String, CaseIterable, Sendable, Hashable {
 
   /// Bytes that `elements` of this type take.
   ///
-  /// - Returns: nil where the count overflows or does not fill whole bytes, or whole blocks.
+  /// - Returns: nil where the count overflows or does not fill whole bytes, or whole blocks; nil for
+  ///   foreign types.
   public func byteCount(elements: Int) -> Int? {
+    if isForeign { return nil }
     if let block {
       guard elements >= 0, elements % block.elements == 0 else { return nil }
       let (total, overflow) = (elements / block.elements).multipliedReportingOverflow(

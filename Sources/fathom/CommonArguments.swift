@@ -7,7 +7,8 @@ enum ModelArgument {
   static let help: ArgumentHelp =
     """
     A checkpoint folder (config.json and *.safetensors; an MLX model and DeepSeek's shards too), one \
-    .safetensors file in it, or a GGUF file.
+    .safetensors file in it, a GGUF file or a folder of its splits, or a model's root in the Hugging \
+    Face cache.
     """
 
   /// Refuses a number of threads that no machine has.

@@ -134,6 +134,11 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     if scaleFormat != nil && !isFP8 || blockSize != nil && !isFP8 && !isBlocked {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }
+    let name = output.lowercased()
+    if to != .gguf, let ending = [".gguf", ".safetensors"].first(where: name.hasSuffix) {
+      throw ValidationError(
+        "--to \(to.rawValue) writes a folder, and \(ending) is the ending of a file")
+    }
     if embedProvenance, interruptions.freeSource {
       throw ValidationError(
         "--embed-provenance reads the source again with --resume, --free-source deletes it")

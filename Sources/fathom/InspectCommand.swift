@@ -62,28 +62,27 @@ struct InspectCommand: ParsableCommand, ModelReading {
   }
 
   /// Whether a pattern is about any tensor, under the file's names or Hugging Face's.
-  private func matches(_ glob: Glob, _ files: SourceModel) -> Bool {
-    files.checkpoint.inventory.tensors.isEmpty
-      || files.checkpoint.inventory.tensors.contains { glob.matches($0.name.text) }
-      || stats && files.weights.all.contains { glob.matches($0.name.text) }
+  private func matches(_ glob: Glob, _ model: InspectedModel) -> Bool {
+    model.inspection.tensors.isEmpty
+      || model.inspection.tensors.contains { glob.matches($0.name.text) }
+      || stats && (model.weights?.weights.all ?? []).contains { glob.matches($0.name.text) }
   }
 
   func run() throws {
     let destination = try report.destination(sparing: InputPlaces(models: [model]))
-    let files = try SourceModel(path: model, threads: threads)
-    let inventory = files.checkpoint.inventory
-    let inspection = Inspection(files)
+    let opened = try InspectedModel(path: model, threads: threads, decodes: stats)
+    let inspection = opened.inspection
     let glob = tensors.map(Glob.init)
-    if let tensors, let glob, !matches(glob, files) {
+    if let tensors, let glob, !matches(glob, opened) {
       throw Fault(
         .usage, "--tensors matches no tensor", file: model, expected: "a pattern for names",
         found: tensors)
     }
-    let rows =
+    let rows = try opened.weights.flatMap { source throws(Fault) in
       stats
-      ? try WeightStatistics.rows(
-        of: files.weights, matching: glob, threads: threads) : nil
-    let names = inventory.shards.map(\.name)
+        ? try WeightStatistics.rows(of: source.weights, matching: glob, threads: threads) : nil
+    }
+    let names = opened.files
     switch format {
     case .html:
       let page = inspection.page(title: Folder.name(of: model).text)
@@ -102,6 +101,6 @@ struct InspectCommand: ParsableCommand, ModelReading {
     }
     // Ends here while everything is alive: the system frees it at once, where letting go of 92,000
     // names one by one takes a fifth of the whole run.
-    withExtendedLifetime((files, inspection)) { Console.exit(0) }
+    withExtendedLifetime(opened) { Console.exit(0) }
   }
 }

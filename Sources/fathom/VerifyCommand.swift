@@ -158,7 +158,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     for (format, destination) in reports + [(format, destination)] {
       try destination.write(format.text(of: result, clock))
     }
-    if !result.passes { throw ExitCode(1) }
+    if result.verdict == .fail { throw ExitCode(1) }
   }
 
   /// Refuses two reports for one file, however its path is spelled.

@@ -130,9 +130,11 @@ import Testing
     #expect(results[0] == results[1])
   }
 
-  @Test("block types and packed codes are no safetensors types", arguments: ElementType.allCases)
+  @Test(
+    "block types, packed codes and foreign types are no safetensors types",
+    arguments: ElementType.allCases)
   func safetensorsNames(type: ElementType) {
-    let isNone = type.isBlock || type.isPackedCode
+    let isNone = type.isBlock || type.isPackedCode || type.isForeign
     #expect((ElementType(safetensorsName: type.rawValue) == nil) == isNone)
     if let id = type.ggmlID { #expect(ElementType(ggmlID: id) == type) }
   }

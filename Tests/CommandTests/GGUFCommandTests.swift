@@ -30,7 +30,10 @@ import Testing
   @Test(arguments: names)
   func hostileFileIsRefused(name: String) throws {
     let path = "\(GGUFCommandTests.folder)/\(name)"
-    for command in ["inspect", "validate"] {
+    // Of a type that nobody knows the header is sound, and its tensors can be shown.
+    let isShown = ["type-2-32.gguf", "type-unknown.gguf"].contains(name)
+    if isShown { #expect(try FathomProcess("inspect", path).status == 0) }
+    for command in isShown ? ["validate"] : ["inspect", "validate"] {
       let run = try FathomProcess(command, path)
       #expect(run.status == 65, "\(command): \(run.messages)")
       #expect(run.messages.split(separator: "\n").count == 1)
@@ -172,5 +175,104 @@ import Testing
       #expect(run.status == 64, "\(options): \(run.messages)")
     }
     #expect(try workspace.names().isEmpty)
+  }
+
+  /// A folder whose only model is a set of splits stands for it in every command.
+  @Test func aFolderOfSplitsIsAModel() throws {
+    let workspace = try Workspace()
+    let path = try convert(workspace, ["--quant", "f32", "--no-manifest"])
+    let parts = ["--quant", "f32", "--max-shard-size", "200KB", "--no-manifest"]
+    try workspace.write("s/README.md", "x".utf8)
+    let again = try FathomProcess(
+      ["convert", GGUFCommandTests.sample, workspace.path("s/m.gguf"), "--to", "gguf"] + parts)
+    #expect(again.status == 0, "\(again.messages)")
+    #expect(try workspace.names("s").count > 3)
+    for command in ["inspect", "hash"] {
+      let whole = try FathomProcess(command, path, "--format", "json")
+      let split = try FathomProcess(command, workspace.path("s"), "--format", "json")
+      #expect(split.status == 0, "\(split.messages)")
+      let key = command == "hash" ? "checkpoint" : "architecture"
+      #expect(try JSONDocument(split.output).string(key) == JSONDocument(whole.output).string(key))
+    }
+    #expect(try FathomProcess("validate", workspace.path("s"), "--deep").status == 0)
+    let same = try FathomProcess("diff", path, workspace.path("s"), "--max-abs", "0")
+    #expect(same.status == 0, "\(same.messages)")
+    // A second model makes it unclear which one is meant.
+    try workspace.write("s/other.gguf", contents(path))
+    let unclear = try FathomProcess("inspect", workspace.path("s"))
+    #expect(unclear.status == 64 && unclear.messages.contains("other.gguf"), "\(unclear.messages)")
+    // A split that is missing is named.
+    try FileManager.default.removeItem(atPath: workspace.path("s/other.gguf"))
+    let names = try workspace.names("s").filter { $0.hasSuffix(".gguf") }
+    try FileManager.default.removeItem(atPath: workspace.path("s/\(names[1])"))
+    try workspace.write("s/\(names[1]).incomplete", [1])
+    let missing = try FathomProcess("inspect", workspace.path("s"))
+    #expect(missing.status == 66 && missing.messages.contains(names[1]), "\(missing.messages)")
+    #expect(missing.messages.contains("hf download"))
+  }
+
+  private static let foreign: [(UInt32, String, String)] = [
+    (139, "IQ4_K", "ik_llama.cpp"), (212, "Q4_K_R4", "ik_llama.cpp"),
+    (31, "Q4_0_4_4", "removed"), (38, "IQ4_NL_8_8", "removed"), (7777, "number 7777", "not known"),
+  ]
+
+  /// Types of other programs, of other times, and of nobody: everything else is shown.
+  @Test(arguments: foreign)
+  func foreignTypesAreNamed(number: UInt32, name: String, origin: String) throws {
+    let workspace = try Workspace()
+    let path = workspace.path("x.gguf")
+    let sample = Repository.samples + "/tiny-k-quants"
+    let made = try FathomProcess("convert", sample, path, "--to", "gguf", "--quant", "q4_k_m")
+    #expect(made.status == 0, "\(made.messages)")
+    let sound = try JSONDocument(try FathomProcess("inspect", path, "--format", "json").output)
+    var file = try Data(contentsOf: URL(fileURLWithPath: path))
+    let range = try #require(file.range(of: Data("blk.1.ffn_gate_exps.weight".utf8)))
+    // Behind the name stand the number of dimensions, three of them, and the type.
+    let place = range.upperBound + 4 + 3 * 8
+    file.replaceSubrange(
+      place..<place + 4, with: (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) })
+    try file.write(to: URL(fileURLWithPath: path))
+    let document = try expectValid(["inspect", path, "--format", "json"], "fathom.inspect.1")
+    for key in ["total", "main", "activePerToken"] {
+      #expect(document.integer("parameters", key) == sound.integer("parameters", key), "\(key)")
+    }
+    #expect(document.integer("totals", "bytes") == sound.integer("totals", "bytes"))
+    let note = (document["notes"] as? [String])?.first ?? ""
+    #expect(note.contains(name) && note.contains(origin), "\(note)")
+    let text = try FathomProcess("inspect", path, "--tensors", "*ffn_gate_exps*")
+    #expect(text.status == 0 && text.output.contains(number == 7777 ? "unknown" : name))
+    let tokens = try workspace.write("ids.json", "[1,2]".utf8)
+    for arguments in [
+      ["logits", path, "--tokens", tokens, "-o", workspace.path("l")],
+      ["convert", path, workspace.path("out"), "--to", "hf"], ["diff", path, path],
+      ["verify", path, path], ["inspect", path, "--stats"],
+    ] {
+      let run = try FathomProcess(arguments)
+      #expect(run.status == 65 && run.messages.contains(name), "\(arguments): \(run.messages)")
+      #expect(run.messages.contains(origin) && run.messages.contains("ffn_gate_exps"))
+    }
+    let validation = try FathomProcess("validate", path, "--deep")
+    #expect(validation.status == 1 && validation.output.contains(name), "\(validation.messages)")
+    #expect(try FathomProcess("hash", path).status == 0)
+  }
+
+  /// Of an architecture that is not read the tensors are shown.
+  @Test func anyArchitecturesTensorsAreShown() throws {
+    let workspace = try Workspace()
+    let path = try convert(workspace, ["--quant", "f32"])
+    let sound = try expectValid(["inspect", path, "--format", "json"], "fathom.inspect.1")
+    var file = try Data(contentsOf: URL(fileURLWithPath: path))
+    let range = try #require(file.range(of: Data("deepseek2".utf8)))
+    file.replaceSubrange(range, with: Data("qwen3next".utf8))
+    try file.write(to: URL(fileURLWithPath: path))
+    let document = try expectValid(
+      ["inspect", path, "--format", "json", "--tensors"], "fathom.inspect.1")
+    #expect(document.string("architecture") == "qwen3next" && document["parameters"] == nil)
+    #expect(document.integer("totals", "bytes") == sound.integer("totals", "bytes"))
+    #expect(document.list("tensors").count == sound.integer("totals", "tensors"))
+    #expect(try FathomProcess("inspect", path).output.contains("qwen3next"))
+    #expect(try FathomProcess("hash", path).status == 0)
+    let refusal = try FathomProcess("validate", path)
+    #expect(refusal.status == 65 && refusal.messages.contains("qwen3next"), "\(refusal.messages)")
   }
 }

@@ -14,7 +14,7 @@ import Testing
     #expect(lines.allSatisfy { $0.count <= 110 && !$0.hasSuffix(" ") })
     for line in [
       "architecture  deepseek_v3", "layers        4: 1 dense, 3 MoE; plus 1 MTP",
-      "KV cache      1,184 bytes per token in 16 bits; plain multi-head attention: 1,920 (1.6 times)",
+      "KV cache      1.16 KiB per token in 16 bits; plain multi-head attention: 1.88 KiB (1.6 times)",
       "stored        501 tensors, 1,089,526 elements, 1.24 MiB in 3 files",
     ] { #expect(run.output.contains(line + "\n"), "\(line)") }
   }
@@ -28,7 +28,7 @@ import Testing
     #expect(all.output.split(separator: "\n").count == 1 + 501)
     let some = try FathomProcess("inspect", InspectTests.sample, "--tensors", "*.2.*gate.weight")
     #expect(some.output.split(separator: "\n").count == 1 + 1)
-    #expect(some.output.contains("model.layers.2.mlp.gate.weight  BF16  [16, 136]   4352"))
+    #expect(some.output.contains("model.layers.2.mlp.gate.weight  BF16  [16, 136]  4.25 KiB"))
   }
 
   @Test func undeclaredMTPLayersAreCountedAndTold() throws {

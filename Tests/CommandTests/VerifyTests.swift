@@ -124,7 +124,7 @@ import Testing
       #expect(run.status == status && run.output.isEmpty)
     }
     let text = String(decoding: try contents(path), as: UTF8.self)
-    #expect(try JSONDocument(text).string("verdict") == "pass")
+    #expect(try JSONDocument(text).string("verdict") == "measured")
   }
 
   @Test func oneRunMakesSeveralReports() throws {
@@ -159,13 +159,25 @@ import Testing
   @Test(arguments: ["junit", "html", "markdown"]) func everyFormatGoesToOutput(format: String)
     throws
   {
+    for (limits, word) in [([], "measured, no limits given"), (["--max-kl", "0"], "pass ")] {
+      let run = try FathomProcess(["verify", sample, sample, "--format", format] + limits)
+      #expect(run.status == 0, "\(run.messages)")
+      let starts = [
+        "junit": "<?xml", "html": "<!DOCTYPE html>", "markdown": "### fathom verify: \(word)",
+      ]
+      #expect(run.output.hasPrefix(starts[format] ?? "?"))
+      #expect(run.output.hasSuffix("\n"))
+    }
+  }
+
+  /// Nothing passes where nothing was asked, in no form of report.
+  @Test(arguments: ["text", "json", "junit", "html", "markdown"])
+  func withoutLimitsIsMeasured(format: String) throws {
     let run = try FathomProcess("verify", sample, sample, "--format", format)
     #expect(run.status == 0, "\(run.messages)")
-    let starts = [
-      "junit": "<?xml", "html": "<!DOCTYPE html>", "markdown": "### fathom verify: pass",
-    ]
-    #expect(run.output.hasPrefix(starts[format] ?? "?"))
-    #expect(run.output.hasSuffix("\n"))
+    #expect(run.output.contains("measured"))
+    #expect(!run.output.contains("pass"), "\(run.output)")
+    if format == "json" { #expect(try report(sample, sample).string("verdict") == "measured") }
   }
 
   @Test(arguments: [
@@ -180,7 +192,7 @@ import Testing
     let run = try FathomProcess("verify", sample, sample)
     let lines = run.output.split(separator: "\n", omittingEmptySubsequences: false)
     #expect(lines.count <= 40 && lines.allSatisfy { $0.count <= 100 + sample.count })
-    #expect(run.output.contains("pass: "))
+    #expect(run.output.contains("measured, no limits given: "))
   }
 
   @Test(arguments: ["nan", "inf", "x"]) func aLimitIsANumber(value: String) throws {

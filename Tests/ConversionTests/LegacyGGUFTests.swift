@@ -1,6 +1,7 @@
 import Conversion
 import Dialects
 import Formats
+import Inspection
 import Models
 import Platform
 import Support
@@ -10,9 +11,33 @@ import Weights
 
 /// GGUF files as they were before llama.cpp split `kv_b_proj`, and with keys that came later.
 @Suite struct LegacyGGUFTests {
+  /// How `kv_b_proj` stands in a file.
+  enum Layout: String, CaseIterable {
+    /// Whole, as before the split.
+    case whole
+    /// Whole beside its halves, as files for ik_llama.cpp have it.
+    case beside
+    /// In halves with the heads one below the other.
+    case flat
+    /// Whole beside such halves.
+    case flatBeside
+    /// Whole, with the half of the keys alone beside it.
+    case oneHalf
+
+    var hasWhole: Bool { self != .flat }
+    func has(half name: ExactText) -> Bool {
+      switch self {
+      case .whole: false
+      case .oneHalf: name.contains("attn_k_b")
+      default: true
+      }
+    }
+    var isFlat: Bool { self == .flat || self == .flatBeside }
+  }
+
   /// Writes an F32 GGUF file of a sample in the old layout.
   private func writeLegacy(
-    _ name: String, to workspace: Workspace, without keys: [String]
+    _ name: String, to workspace: Workspace, without keys: [String], layout: Layout = .whole
   ) throws -> String {
     let plain = try Conversions(sample(name), Recipe(weights: WeightStorage.named("f32")))
     let gguf = try GGUFModel(
@@ -35,14 +60,22 @@ import Weights
       data.append(bytes)
     }
     let joint = try plain.tensors()
-    for tensor in gguf.files.inventory.tensors where !tensor.name.contains("attn_k_b") {
-      if let layer = DeepSeek2Names.layerIndex(of: tensor.name), tensor.name.contains("attn_v_b") {
+    for var tensor in gguf.files.inventory.tensors {
+      let isValues = tensor.name.contains("attn_v_b")
+      if let layer = DeepSeek2Names.layerIndex(of: tensor.name), isValues, layout.hasWhole {
         let matrix = try #require(joint["model.layers.\(layer).self_attn.kv_b_proj.weight"])
         try add("blk.\(layer).attn_kv_b.weight", matrix.tensor, matrix.bytes)
-      } else {
-        let buffer = try gguf.files.inventory.read(tensor)
-        try add(tensor.name.text, tensor, withExtendedLifetime(buffer) { Array(buffer.bytes) })
       }
+      if isValues || tensor.name.contains("attn_k_b") {
+        guard layout.has(half: tensor.name) else { continue }
+        let dimensions = tensor.shape.dimensions
+        if layout.isFlat {
+          let flat = try #require(Shape([dimensions[0] * dimensions[1], dimensions[2]]))
+          tensor = try #require(tensor.seen(as: tensor.type, flat))
+        }
+      }
+      let buffer = try gguf.files.inventory.read(tensor)
+      try add(tensor.name.text, tensor, withExtendedLifetime(buffer) { Array(buffer.bytes) })
     }
     let file = try GGUFWriterLayout.layout(
       entries, metadata: metadata, name: "old.gguf", division: .limit(.max)
@@ -55,10 +88,10 @@ import Weights
       "old.gguf", bytes + [UInt8](repeating: 0, count: file.byteCount - bytes.count))
   }
 
-  @Test(arguments: ["tiny-fp8", "tiny-no-qlora"])
-  func theOldLayoutIsRead(name: String) throws {
+  @Test(arguments: ["tiny-fp8", "tiny-no-qlora"], Layout.allCases)
+  func theOldLayoutIsRead(name: String, layout: Layout) throws {
     let workspace = try Workspace()
-    let old = try writeLegacy(name, to: workspace, without: [])
+    let old = try writeLegacy(name, to: workspace, without: [], layout: layout)
     let recipe = Recipe(weights: WeightStorage.named("f32"))
     let found = try Conversions(old, recipe)
     let expected = try Conversions(sample(name), recipe).tensors()
@@ -66,6 +99,43 @@ import Weights
     #expect(Set(tensors.keys) == Set(expected.keys))
     for (name, tensor) in expected { #expect(tensors[name]?.bytes == tensor.bytes, "\(name)") }
     #expect(try GGUFModel(path: old).notes.isEmpty)
+    let findings = try Validation(path: old, deep: true, threads: 1).findings
+    #expect(findings.allSatisfy { $0.severity == .warning }, "\(findings)")
+    let hasBoth = layout == .beside || layout == .flatBeside
+    #expect(findings.map(\.rule) == (hasBoth ? [.unexpectedTensor] : []), "\(findings)")
+  }
+
+  /// Values in the types of llama.cpp that have no writer here.
+  @Test(arguments: [(ElementType.q10, 128), (.q20, 64)])
+  func typesThatAreReadAlone(type: ElementType, columns: Int) throws {
+    let workspace = try Workspace()
+    let shape = try #require(Shape([2, columns]))
+    let entry = try #require(OutputLayout.Entry(name: "x", type: type, shape: shape))
+    let file = try GGUFWriterLayout.layout(
+      [entry], metadata: Metadata(), name: "x.gguf", division: .limit(.max)
+    ).files[0]
+    // Scales 2 and −0.5, and every code in its place.
+    let rows: [[UInt8]] = [[0x00, 0x40], [0x00, 0xB8]].map { scale in
+      scale + (0..<16).map { UInt8(truncatingIfNeeded: $0 * 37 + 5) }
+    }
+    let bytes = file.header + [UInt8](repeating: 0, count: file.offsets[0] - file.header.count)
+    let path = try workspace.write(
+      "x.gguf",
+      bytes + rows.joined()
+        + [UInt8](repeating: 0, count: file.byteCount - file.offsets[0] - 36))
+    let inventory = try GGUFFiles(path: path).inventory
+    let values = try Assembly(inventory.tensors[0]).values(rows: 0..<2, from: inventory)
+    let numbers = UnsafeRawBufferPointer(values.bytes).bindMemory(to: Float.self)
+    for (row, scale) in [Float(2), -0.5].enumerated() {
+      for column in 0..<columns {
+        let bits = type == .q10 ? 1 : 2
+        let byte = rows[row][2 + column * bits / 8]
+        let code = Int(byte) >> (column * bits % 8) & (1 << bits - 1)
+        let expected = type == .q10 ? (code == 1 ? scale : -scale) : Float(code - 1) * scale
+        #expect(numbers[row * columns + column] == expected)
+      }
+    }
+    withExtendedLifetime(values) {}
   }
 
   @Test func missingKeysAreNoted() throws {

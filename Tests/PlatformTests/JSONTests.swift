@@ -41,7 +41,7 @@ import Testing
 
   @Test(arguments: [
     ("{\"a\": NaN}", 6), ("{'a': 1}", 1), ("[1.]", 3), ("[1e400]", 1), ("[1] x", 4), ("[1,]", 3),
-    ("{\"a\":1,\"b\":{},\"a\":2}", 0), ("{\"x\":{\"a\":1,\"\\u0061\":2}}", 5), ("[01]", 2),
+    ("{\"a\":1,\"b\":{},\"a\":2}", 14), ("{\"x\":{\"a\":1,\"\\u0061\":2}}", 12), ("[01]", 2),
     ("[\"\u{1}\"]", 2), ("[\"\\ud800x\"]", 8), ("[\"\\udc00\"]", 8), ("", 0), ("[", 1),
     ("[123456789012345678901234567890]", 1), ("[-9223372036854775809]", 1), ("[\"\\x\"]", 3),
     ("[nul]", 4), ("{\"a\" 1}", 5), ("[1 2]", 3), ("\u{FEFF}[]", 0), ("[-]", 2), ("[\"a]", 4),
@@ -55,6 +55,43 @@ import Testing
       #expect(error.file == "x.json")
       #expect(error.offset == offset, "\(text): \(error)")
     }
+  }
+
+  private static let pythons: [(String, JSONValue)] = [
+    ("\u{FEFF}{\"a\":1}", JSONValue.object(["a": .integer(1)])),
+    ("[NaN,1]", .array([.number(.nan, text: "NaN"), .integer(1)])),
+    ("[Infinity]", .array([.number(.infinity, text: "Infinity")])),
+    ("[-Infinity]", .array([.number(-.infinity, text: "-Infinity")])),
+    (
+      "[1000000000000000019884624838656]",
+      .array([.number(1e30, text: "1000000000000000019884624838656e0")])
+    ),
+  ]
+
+  /// What Python writes is read where it was asked for, and nowhere else.
+  @Test(arguments: pythons)
+  func pythonsJSONIsRead(text: String, value: JSONValue) throws {
+    let found = try JSONValue(parsing: Array(text.utf8), file: "x", dialect: .python)
+    #expect("\(found)" == "\(value)")
+    #expect(throws: Fault.self) { try parse(text) }
+  }
+
+  @Test(arguments: ["[nan]", "[+Infinity]", "[Inf]", "[-NaN]", "[NaNx]", "[--Infinity]"])
+  func whatPythonDoesNotReadIsRefused(text: String) {
+    #expect(throws: Fault.self) {
+      try JSONValue(parsing: Array(text.utf8), file: "x", dialect: .python)
+    }
+  }
+
+  /// The key is named, at its second place.
+  @Test(arguments: [
+    (#"{"a":1,"b":{},"a":2}"#, "a", 14), (#"{"x":{"a":1,"\u0061":2}}"#, "a", 12),
+    (#"[{"a":1},{"a":1, "é":2,"é":3}]"#, "é", 24),
+  ])
+  func aKeyThatStandsTwiceIsNamed(text: String, key: String, offset: UInt64) {
+    let fault = #expect(throws: Fault.self) { try parse(text) }
+    #expect(fault?.message == "has the key \"\(key)\" twice in one object")
+    #expect(fault?.offset == offset)
   }
 
   @Test func invalidUTF8IsRefused() {

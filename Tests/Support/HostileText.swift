@@ -14,7 +14,9 @@ public enum HostileText {
   public static let part = "::error::\u{202e}X\n  ::stop-commands::Y\npass ##vso[a]`|<script>\\"
 
   /// Words that begin the lines of verdicts.
-  static let verdicts = ["pass", "fail", "valid", "invalid", "same", "different", "sound"]
+  static let verdicts = [
+    "pass", "fail", "valid", "invalid", "same", "different", "sound", "measured",
+  ]
 
   /// Marks of commands that servers look for at the beginnings of lines, after spaces, or anywhere.
   private static let commands = ["##vso[", "##[", "##teamcity["]

@@ -41,7 +41,7 @@ struct BlockCodec: Sendable {
   /// Every block type, one row each.
   static let table: [BlockCodec] = [
     .q40, .q41, .q50, .q51, .q80, .q2K, .q3K, .q4K, .q5K, .q6K, .iq4NL, .iq4XS, .tq10, .tq20,
-    .mxfp4, .nvfp4, .iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq3XXS, .iq3S,
+    .mxfp4, .nvfp4, .q10, .q20, .iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq3XXS, .iq3S,
   ]
 
   static let byType = Dictionary(uniqueKeysWithValues: table.map { ($0.type, $0) })

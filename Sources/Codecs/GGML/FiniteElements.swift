@@ -19,6 +19,7 @@ private enum ScalePlaces {
     .tq10: .halves([52]), .tq20: .halves([64]), .mxfp4: .exponent, .nvfp4: .none,
     .iq1S: .halves([0]), .iq1M: .spread(48), .iq2XXS: .halves([0]), .iq2XS: .halves([0]),
     .iq2S: .halves([0]), .iq3XXS: .halves([0]), .iq3S: .halves([0]),
+    .q10: .halves([0]), .q20: .halves([0]),
   ]
 }
 

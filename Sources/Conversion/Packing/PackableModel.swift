@@ -28,15 +28,21 @@ public struct PackableModel: Sendable {
   /// - Throws: as opening a checkpoint or GGUF file does; `.usage` where it is packed already.
   public init(path: String, threads: Int) throws(Fault) {
     let inventory: Inventory
-    let isGGUF = try ModelFormat.isGGUF(path)
+    let model = try ModelPlace(path)
+    try model.requireWeights()
+    let isGGUF = model.kind == .gguf
     if isGGUF {
-      let files = try GGUFFiles(path: path)
+      let files = try GGUFFiles(path: model.path)
       (inventory, place) = (files.inventory, files.folder)
     } else {
-      let checkpoint = try Checkpoint(path: path, threads: threads)
+      let survey = try CheckpointSurvey(path: model.path, threads: threads)
+      try survey.requireConfig()
+      let checkpoint = try Checkpoint(survey)
       (inventory, place) = (checkpoint.inventory, checkpoint.folder)
     }
-    isFolder = try Folder.kind(of: path) == .folder || inventory.shards.count > 1
+    // A folder of one GGUF file is packed as that file.
+    let kind = try Folder.kind(of: model.path)
+    isFolder = kind == .folder || inventory.shards.count > 1
     var weights: [Weights] = []
     let tensors = Dictionary(grouping: inventory.tensors, by: \.shard)
     for (number, shard) in inventory.shards.enumerated() {

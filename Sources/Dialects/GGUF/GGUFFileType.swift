@@ -73,6 +73,7 @@ public enum GGUFFileType: String, CaseIterable, Sendable, Hashable {
   /// What llama-quantize offers beyond these. It offers no NVFP4, which is a type of tensors alone.
   private static let readOnly: Set<String> = [
     "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ3_XXS", "IQ3_XS", "IQ3_S", "IQ3_M",
+    "Q1_0", "Q2_0",
   ]
 
   private var row: (id: UInt32, type: ElementType) {

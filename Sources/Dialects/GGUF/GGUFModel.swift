@@ -21,7 +21,15 @@ public struct GGUFModel: Sendable {
   ///
   /// - Throws: what `GGUFFiles` throws; `.malformed` for metadata that is not of this family.
   public init(path: String) throws(Fault) {
-    files = try GGUFFiles(path: path)
+    try self.init(GGUFFiles(path: path), path: path)
+  }
+
+  /// Takes open files.
+  ///
+  /// - Parameter path: the file, for messages.
+  /// - Throws: `.malformed` for metadata that is not of this family.
+  public init(_ files: GGUFFiles, path: String) throws(Fault) {
+    self.files = files
     let names = Set(files.inventory.tensors.map(\.name))
     let read = try DeepSeek2Config(files.metadata, names: names, file: path)
     notes = read.notes

@@ -5,11 +5,13 @@ internal import Tensors
 package import Weights
 
 /// Reads a GGUF file of the architecture `deepseek2`: each expert is a slice of its stack, and
-/// `kv_b_proj` is joined of its halves where the file has it split.
+/// `kv_b_proj` is joined of its halves where the file has both, as llama.cpp reads them; a whole one
+/// beside them repeats it.
 package struct GGUFWeights {
   private let inventory: Inventory
   private let config: ModelConfig
   private var weights: [SourceWeight] = []
+  private var copies: [(weight: ExactText, tensor: StoredTensor)] = []
   private var faults: [ExactText: Fault] = [:]
   private var halves: [ExactText: (keys: StoredTensor?, values: StoredTensor?)] = [:]
 
@@ -18,7 +20,8 @@ package struct GGUFWeights {
   ) throws(Fault) -> SourceWeights {
     var reader = GGUFWeights(inventory: inventory, config: config)
     for tensor in inventory.tensors { try reader.add(tensor) }
-    return try SourceWeights(inventory, reader.weights, faults: reader.faults)
+    return try SourceWeights(
+      inventory, reader.weights, faults: reader.faults, copies: reader.copies)
   }
 
   private init(inventory: Inventory, config: ModelConfig) {
@@ -33,7 +36,13 @@ package struct GGUFWeights {
       return
     }
     switch form {
-    case .whole: weights.append(SourceWeight(name, tensor))
+    case .whole:
+      let half = DeepSeek2Names.halves(ofJoint: tensor.name).map { inventory[$0] }
+      if !half.isEmpty, half.allSatisfy({ $0 != nil }) {
+        copies.append((name, tensor))
+      } else {
+        weights.append(SourceWeight(name, tensor))
+      }
     case .keyHeads:
       halves[name, default: (nil, nil)].keys = tensor
       join(name)
@@ -58,17 +67,28 @@ package struct GGUFWeights {
   private mutating func join(_ name: ExactText) {
     guard let keys = halves[name]?.keys, let values = halves[name]?.values else { return }
     let (heads, latent) = (config.heads, config.keyValueRank)
-    let expected = [
-      (keys, [heads, latent, config.nopeHeadSize]),
-      (values, [heads, config.valueHeadSize, latent]),
-    ]
-    for (half, dimensions) in expected where half.shape.dimensions != dimensions {
-      faults[name] = Fault(
-        .malformed, "has the wrong shape", file: inventory.shards[half.shard].file.path,
-        tensor: half.name, expected: "\(dimensions)", found: "\(half.shape)")
-      return
-    }
+    guard let keys = matrices(of: keys, [heads, latent, config.nopeHeadSize], for: name),
+      let values = matrices(of: values, [heads, config.valueHeadSize, latent], for: name)
+    else { return }
     weights.append(
       SourceWeight(name, .joined(keys: Assembly(keys), values: Assembly(values), heads: heads)))
+  }
+
+  /// A half as a matrix of each head, which some files have one below the other; nil, with a fault,
+  /// for what is none.
+  private mutating func matrices(
+    of half: StoredTensor, _ dimensions: [Int], for name: ExactText
+  ) -> StoredTensor? {
+    let below = [dimensions[0] * dimensions[1], dimensions[2]]
+    if half.shape.dimensions == dimensions { return half }
+    if half.shape.dimensions == below, let shape = Shape(dimensions),
+      let seen = half.seen(as: half.type, shape)
+    {
+      return seen
+    }
+    faults[name] = Fault(
+      .malformed, "has the wrong shape", file: inventory.shards[half.shard].file.path,
+      tensor: half.name, expected: "\(dimensions)", found: "\(half.shape)")
+    return nil
   }
 }

@@ -48,7 +48,8 @@ package struct GeneralMetadata {
       switch generation?[key] {
       case .integer(let count)? where setting.isCount: return .int32(Int32(clamping: count))
       case .integer(let count)?: return .float32(Float(count))
-      case .number(let number, _)? where !setting.isCount: return .float32(Float(number))
+      case .number(let number, _)? where !setting.isCount && number.isFinite:
+        return .float32(Float(number))
       default: continue
       }
     }

@@ -121,7 +121,7 @@ public struct PlannedTensor: Sendable, Hashable {
 
 extension ElementType {
   /// Whether its elements are codes of larger numbers: blocks, and what has 8 bits and less.
-  package var isCode: Bool { isBlock || bits <= 8 }
+  package var isCode: Bool { isBlock || isForeign || bits <= 8 }
 }
 
 /// A tensor of the source that the output does not have.

@@ -47,10 +47,25 @@ public struct SideFile: Sendable {
   ) throws(Fault) -> (files: [SideFile], skipped: [String]) {
     // A manifest and a list of packed files speak of the source alone: the output gets its own
     // manifest, which names that one.
-    try list(in: folder) { name in
+    var (files, skipped) = try list(in: folder) { name in
       name == config || name == PackedFile.listName || ManifestName.isOne(name)
         || weightEndings.contains { ExactText(name.text.lowercased()).hasSuffix($0) }
     }
+    for file in files {
+      guard let nature = try file.placeholder() else { continue }
+      skipped.append("\(file.name) is \(nature.name) and is not copied: \(nature.advice)")
+      files.removeAll { $0.name == file.name }
+    }
+    return (files, skipped)
+  }
+
+  /// What a download has left in place of the file; nil for the file itself. Any text may be a page or
+  /// empty, but for those that programs read.
+  package func placeholder() throws(Fault) -> FileNature? {
+    guard let nature = try FileNature.of(open()), nature.isPlaceholder else { return nil }
+    if case .pointer = nature { return nature }
+    let isRead = ModelFileName.part(RawName(name)) == .companion && !name.hasSuffix(".py")
+    return isRead ? nature : nil
   }
 
   /// Lists the files of a folder, but for hidden ones, in the order of their names.

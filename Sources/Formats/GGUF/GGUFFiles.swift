@@ -11,6 +11,8 @@ public struct GGUFFiles: Sendable {
   public let inventory: Inventory
   /// The metadata of the first split, which alone has all of it, without the keys about splits.
   public let metadata: Metadata
+  /// Numbers of types that are in no table, by the names of tensors that have them.
+  public let unknownTypes: [ExactText: UInt32]
 
   /// Opens a file; any split of a set opens the set.
   ///
@@ -30,6 +32,7 @@ public struct GGUFFiles: Sendable {
     guard let split, split.count > 1 else {
       try header.requireSize(of: file)
       metadata = GGUFFiles.withoutSplitKeys(header.metadata)
+      unknownTypes = header.unknownTypes
       inventory = try Inventory(
         shards: [Shard(name: name, file: file, metadata: [])], tensors: header.tensors)
       return
@@ -45,11 +48,13 @@ public struct GGUFFiles: Sendable {
     var shards: [Shard] = []
     var tensors: [StoredTensor] = []
     var metadata = Metadata()
+    var unknownTypes: [ExactText: UInt32] = [:]
     try budget.files.take(split.count, for: path)
     for number in 1...split.count {
       let name = GGUFSplitName(stem: named.stem, number: number, count: split.count).text
-      let file = try PackedFile.weights(door.open(name), within: budget)
+      let file = try GGUFFiles.split(name, in: door, within: budget)
       let header = try GGUFHeader(file, shard: number - 1)
+      unknownTypes.merge(header.unknownTypes) { first, _ in first }
       try header.requireSize(of: file)
       try GGUFFiles.check(header, of: file, number: number - 1, against: split)
       try budget.tensors.take(header.tensors.count, for: file.path)
@@ -63,7 +68,36 @@ public struct GGUFFiles: Sendable {
         expected: "\(total)", found: "\(tensors.count)")
     }
     self.metadata = GGUFFiles.withoutSplitKeys(metadata)
+    self.unknownTypes = unknownTypes
     inventory = try Inventory(shards: shards, tensors: tensors)
+  }
+
+  /// Opens a split.
+  private static func split(
+    _ name: ExactText, in door: InputFolder, within budget: ModelBudget
+  ) throws(Fault) -> InputFile {
+    do throws(Fault) {
+      return try PackedFile.weights(door.open(name), within: budget)
+    } catch {
+      throw door.explained(error, missing: name)
+    }
+  }
+
+  /// What keeps a tensor from being decoded: the first fault of a type of another program or time;
+  /// nil where every type is known.
+  public func foreignType() -> Fault? {
+    guard let tensor = inventory.tensors.first(where: \.type.isForeign),
+      let origin = tensor.type.foreign
+    else { return nil }
+    let name = unknownTypes[tensor.name].map { "the type of number \($0)" } ?? tensor.type.rawValue
+    let all = inventory.tensors.count { $0.type == tensor.type }
+    var fault = Fault(
+      .malformed, "is stored in \(name), \(origin.origin), and cannot be decoded",
+      file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
+      offset: UInt64(tensor.offset))
+    fault.found = all > 1 ? "\(all) such tensors" : nil
+    fault.advice = origin.advice
+    return fault
   }
 
   private static func check(

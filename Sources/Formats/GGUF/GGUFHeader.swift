@@ -25,6 +25,8 @@ public struct GGUFHeader: Sendable {
   public let metadata: Metadata
   /// Tensors in the order of their bytes; offsets count from the start of the file.
   public let tensors: [StoredTensor]
+  /// Numbers of types that are in no table, by the names of tensors that have them.
+  public let unknownTypes: [ExactText: UInt32]
   /// Sizes that the file may have: up to the end of the last tensor, or of its padding.
   public let possibleSizes: ClosedRange<Int>
 
@@ -40,6 +42,12 @@ public struct GGUFHeader: Sendable {
   /// - Throws: `.malformed` with tensor and offset of what is wrong; `.inputOutput` where reading
   ///   fails.
   public init(_ file: InputFile, shard: Int) throws(Fault) {
+    self = try file.parsed(as: .gguf) { () throws(Fault) in
+      try GGUFHeader(parsing: file, shard: shard)
+    }
+  }
+
+  private init(parsing file: InputFile, shard: Int) throws(Fault) {
     var cursor = GGUFCursor(file)
     version = try GGUFHeader.readVersion(&cursor)
     let tensorCount = try cursor.count(of: "tensors", size: 24)
@@ -67,6 +75,10 @@ public struct GGUFHeader: Sendable {
     guard let start = cursor.position.roundedUp(to: alignment) else {
       throw cursor.fault("has an impossible alignment", found: "\(alignment)")
     }
+    unknownTypes = Dictionary(
+      uniqueKeysWithValues: descriptions.filter { $0.type == .unknown }.map {
+        ($0.name, $0.number)
+      })
     (tensors, possibleSizes) = try GGUFHeader.lay(
       descriptions, from: start, alignment: alignment, headerEnd: cursor.position, file: file,
       shard: shard)
@@ -99,8 +111,11 @@ public struct GGUFHeader: Sendable {
   private struct Description {
     let name: ExactText
     let type: ElementType
+    /// The type's number in the file.
+    let number: UInt32
     let shape: Shape
-    let byteCount: Int
+    /// Nil for a foreign type: its bytes reach up to the next tensor.
+    let byteCount: Int?
     /// Counted from the start of the data.
     let offset: Int
     /// Where the description stands.
@@ -171,13 +186,11 @@ public struct GGUFHeader: Sendable {
     }
     do throws(Fault) {
       let shape = try readShape(&cursor)
-      let typePlace = cursor.position
       let number = try cursor.word()
-      guard let type = ElementType(ggmlID: number) else {
-        throw cursor.fault("has an unknown element type", at: typePlace, found: "\(number)")
-      }
+      let type = ElementType(ggmlID: number) ?? ElementType(foreignID: number)
+      let byteCount = type.byteCount(elements: shape.elementCount)
       guard (shape.dimensions.last ?? 1) % type.blockElements == 0,
-        let byteCount = type.byteCount(elements: shape.elementCount)
+        byteCount != nil || type.isForeign
       else {
         throw cursor.fault(
           "has rows that are no whole number of blocks, or a size that overflows", at: place,
@@ -192,8 +205,8 @@ public struct GGUFHeader: Sendable {
           expected: "a multiple of \(alignment)", found: "\(offset)")
       }
       return Description(
-        name: name, type: type, shape: shape, byteCount: byteCount, offset: Int(offset),
-        place: place)
+        name: name, type: type, number: number, shape: shape, byteCount: byteCount,
+        offset: Int(offset), place: place)
     } catch {
       var fault = error
       fault.tensor = name
@@ -236,8 +249,11 @@ extension GGUFHeader {
     tensors.reserveCapacity(descriptions.count)
     var end = 0
     var next = 0
-    let order = descriptions.sorted { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }
-    for tensor in order {
+    let order = descriptions.sorted {
+      ($0.offset, $0.byteCount ?? .max) < ($1.offset, $1.byteCount ?? .max)
+    }
+    let whole = max(0, file.size - start)
+    for (place, tensor) in order.enumerated() {
       guard tensor.offset == next else {
         throw Fault(
           .malformed,
@@ -245,17 +261,20 @@ extension GGUFHeader {
           file: file.path, tensor: tensor.name, offset: UInt64(tensor.place),
           expected: "data offset \(next)", found: "\(tensor.offset)")
       }
-      let (sum, overflow) = tensor.offset.addingReportingOverflow(tensor.byteCount)
+      // What a foreign type takes, only the next tensor or the end of the file tells.
+      let following = place + 1 < order.count ? order[place + 1].offset : whole
+      let byteCount = tensor.byteCount ?? max(0, following - tensor.offset)
+      let (sum, overflow) = tensor.offset.addingReportingOverflow(byteCount)
       guard !overflow, sum <= ModelBudget.fileBytes, let padded = sum.roundedUp(to: alignment)
       else {
         throw Fault(
           .malformed, "ends beyond any file", file: file.path, tensor: tensor.name,
-          offset: UInt64(tensor.place), found: "\(tensor.byteCount) bytes")
+          offset: UInt64(tensor.place), found: "\(byteCount) bytes")
       }
       tensors.append(
         StoredTensor(
           name: tensor.name, type: tensor.type, shape: tensor.shape, shard: shard,
-          offset: start + tensor.offset, byteCount: tensor.byteCount))
+          offset: start + tensor.offset, byteCount: byteCount))
       (end, next) = (sum + start, padded)
     }
     // A file without tensors may end with its header.

@@ -22,8 +22,10 @@ public struct SafetensorsHeader: Sendable {
 
   /// Tensors in the order of their bytes; offsets count from the start of the file.
   public let tensors: [StoredTensor]
-  /// The `__metadata__` entries in order.
+  /// The `__metadata__` entries in order; what is no string stands as JSON.
   public let metadata: [(key: String, value: String)]
+  /// The first of them that is no string, which safetensors' own readers refuse; nil where all are.
+  public let metadataFault: Fault?
   /// Where the data must end: the size that the file must have.
   public let expectedSize: Int
 
@@ -43,6 +45,14 @@ public struct SafetensorsHeader: Sendable {
   /// - Throws: `.malformed` with the offset of what is wrong; `.inputOutput` where reading fails.
   public static func read(
     _ file: InputFile, shard: Int, within budget: ModelBudget = ModelBudget()
+  ) throws(Fault) -> Reading {
+    try file.parsed(as: .safetensors) { () throws(Fault) in
+      try reading(file, shard: shard, within: budget)
+    }
+  }
+
+  private static func reading(
+    _ file: InputFile, shard: Int, within budget: ModelBudget
   ) throws(Fault) -> Reading {
     guard file.size >= 8 else {
       throw Fault(
@@ -134,6 +144,7 @@ private struct SafetensorsHeaderParser {
   let dataStart: Int
   var tensors: [StoredTensor] = []
   var metadata: [(key: String, value: String)] = []
+  var metadataFault: Fault?
   var names: Set<ExactText> = []
 
   mutating func reserve(_ count: Int) {
@@ -161,7 +172,8 @@ private struct SafetensorsHeaderParser {
       }
       end += tensor.byteCount
     }
-    return SafetensorsHeader(tensors: tensors, metadata: metadata, expectedSize: end)
+    return SafetensorsHeader(
+      tensors: tensors, metadata: metadata, metadataFault: metadataFault, expectedSize: end)
   }
 
   private mutating func entry(_ cursor: inout JSONCursor) throws(Fault) {
@@ -188,9 +200,13 @@ private struct SafetensorsHeaderParser {
 
   private mutating func readMetadata(_ cursor: inout JSONCursor) throws(Fault) {
     var keys: Set<ExactText> = []
+    cursor.skipSpace()
+    // None at all, to safetensors' own readers.
+    if cursor.peek == UInt8(ascii: "n") { return try cursor.expect(literal: "null") }
     try cursor.expect(UInt8(ascii: "{"))
     if cursor.take(UInt8(ascii: "}")) { return }
     repeat {
+      cursor.skipSpace()
       let start = cursor.position
       let key = try cursor.string()
       guard keys.insert(ExactText(key)).inserted else {
@@ -198,7 +214,7 @@ private struct SafetensorsHeaderParser {
           .malformed, "has a metadata key twice", offset: UInt64(start), found: key)
       }
       try cursor.expect(UInt8(ascii: ":"))
-      metadata.append((key, try cursor.string(nulAllowed: true)))
+      metadata.append((key, try value(of: key, &cursor)))
       guard metadata.count <= SafetensorsHeader.metadataLimit else {
         throw Fault(
           .malformed, "has too many metadata", offset: UInt64(start),
@@ -206,6 +222,24 @@ private struct SafetensorsHeaderParser {
       }
     } while cursor.take(UInt8(ascii: ","))
     try cursor.expect(UInt8(ascii: "}"))
+  }
+
+  /// A value of the metadata. Some programs write numbers, null and more, which say nothing of the
+  /// tensors.
+  private mutating func value(
+    of key: String, _ cursor: inout JSONCursor
+  ) throws(Fault) -> String {
+    cursor.skipSpace()
+    if cursor.peek == UInt8(ascii: "\"") { return try cursor.string(nulAllowed: true) }
+    let start = cursor.position
+    try cursor.skipValue()
+    let text = cursor.text(from: start)
+    if metadataFault == nil {
+      metadataFault = Fault(
+        .malformed, "has metadata that is no string", offset: UInt64(start),
+        expected: "a string as \(key)", found: String(text.prefix(60)))
+    }
+    return text
   }
 
   private func tensor(

@@ -18,9 +18,11 @@ public struct SafetensorsIndex: Sendable {
   public private(set) var files: [ExactText] = []
   /// Tensor names with the index of their file in `files`, in order.
   public private(set) var entries: [(tensor: ExactText, file: Int)] = []
+  /// Where each entry stands in the text.
+  private var places: [Int] = []
   /// For each file the first entry that names it.
   private var firstEntries: [Int] = []
-  private var places: [ExactText: Int] = [:]
+  private var fileIndices: [ExactText: Int] = [:]
   /// `metadata.total_size`, nil where absent.
   public private(set) var totalSize: Int?
   /// Where the index was read, as messages name it.
@@ -31,7 +33,11 @@ public struct SafetensorsIndex: Sendable {
   /// - Throws: `.inputOutput` where it cannot be read, `.malformed` with the offset of what is wrong.
   public init(_ file: InputFile) throws(Fault) {
     path = file.path
-    let bytes = try file.contents(limit: SafetensorsIndex.sizeLimit)
+    try file.parsed(as: .json) { () throws(Fault) in try read(file) }
+  }
+
+  private mutating func read(_ file: InputFile) throws(Fault) {
+    let bytes = JSONDialect.withoutMark(try file.contents(limit: SafetensorsIndex.sizeLimit))
     do throws(Fault) {
       try JSONCursor.read(bytes) { cursor throws(Fault) in try read(&cursor) }
     } catch {
@@ -46,11 +52,13 @@ public struct SafetensorsIndex: Sendable {
     try cursor.expect(UInt8(ascii: "{"))
     if !cursor.take(UInt8(ascii: "}")) {
       repeat {
+        cursor.skipSpace()
+        let place = cursor.position
         let key = try cursor.string()
         guard seen.insert(ExactText(key)).inserted, seen.count <= SafetensorsIndex.memberLimit
         else {
           throw Fault(
-            .malformed, "has a key twice, or too many", offset: UInt64(cursor.position),
+            .malformed, "has a key twice, or too many", offset: UInt64(place),
             expected: "at most \(SafetensorsIndex.memberLimit) keys", found: key)
         }
         try cursor.expect(UInt8(ascii: ":"))
@@ -72,6 +80,8 @@ public struct SafetensorsIndex: Sendable {
     try cursor.expect(UInt8(ascii: "{"))
     if cursor.take(UInt8(ascii: "}")) { return }
     repeat {
+      cursor.skipSpace()
+      places.append(cursor.position)
       let tensor = ExactText(try cursor.string())
       try Inventory.requireRoom(for: entries.count + 1)
       try cursor.expect(UInt8(ascii: ":"))
@@ -81,17 +91,17 @@ public struct SafetensorsIndex: Sendable {
         entries.append((tensor, last.file))
         continue
       }
-      if places[file] == nil {
+      if fileIndices[file] == nil {
         guard files.count < SafetensorsIndex.fileLimit else {
           throw Fault(
             .malformed, "names too many files", offset: UInt64(cursor.position),
             expected: "at most \(SafetensorsIndex.fileLimit)")
         }
-        places[file] = files.count
+        fileIndices[file] = files.count
         files.append(file)
         firstEntries.append(entries.count)
       }
-      entries.append((tensor, places[file] ?? 0))
+      entries.append((tensor, fileIndices[file] ?? 0))
     } while cursor.take(UInt8(ascii: ","))
     try cursor.expect(UInt8(ascii: "}"))
   }
@@ -102,11 +112,18 @@ public struct SafetensorsIndex: Sendable {
     try cursor.expect(UInt8(ascii: "{"))
     if cursor.take(UInt8(ascii: "}")) { return }
     repeat {
+      cursor.skipSpace()
+      let place = cursor.position
       let key = try cursor.string()
+      guard key != "total_size" || totalSize == nil else {
+        throw Fault(
+          .malformed, "has the key \"total_size\" twice", offset: UInt64(place),
+          expected: "each key once")
+      }
       try cursor.expect(UInt8(ascii: ":"))
       cursor.skipSpace()
       let isNumber = cursor.peek.map { (0x30...0x39).contains($0) } ?? false
-      if key == "total_size", isNumber, totalSize == nil {
+      if key == "total_size", isNumber {
         totalSize = try cursor.wholeNumber()
       } else {
         try cursor.skipValue()
@@ -115,8 +132,18 @@ public struct SafetensorsIndex: Sendable {
     try cursor.expect(UInt8(ascii: "}"))
   }
 
+  /// The first tensor that has two entries, and where the second one stands in the text; nil where
+  /// each has one. Found only where somebody asks, since a look at every name takes its time.
+  public var repeated: (tensor: ExactText, offset: Int)? {
+    var seen: Set<ExactText> = []
+    for (place, entry) in zip(places, entries) where !seen.insert(entry.tensor).inserted {
+      return (entry.tensor, place)
+    }
+    return nil
+  }
+
   /// The first tensor that the index places in `file`.
   public func firstTensor(in file: ExactText) -> ExactText? {
-    places[file].map { entries[firstEntries[$0]].tensor }
+    fileIndices[file].map { entries[firstEntries[$0]].tensor }
   }
 }

@@ -22,9 +22,13 @@ public struct Inspection: Sendable {
     package init() {}
 
     package mutating func add(_ tensor: StoredTensor) {
+      add(tensor.shape.elementCount, bytes: tensor.byteCount)
+    }
+
+    fileprivate mutating func add(_ elements: Int, bytes: Int) {
       tensors += 1
-      elements += tensor.shape.elementCount
-      bytes += tensor.byteCount
+      self.elements += elements
+      self.bytes += bytes
     }
   }
 
@@ -54,13 +58,20 @@ public struct Inspection: Sendable {
     public var types: [ElementType: Tally] = [:]
   }
 
-  /// The config that the checkpoint declares.
-  public let config: ModelConfig
-  /// `model_type` of the config.
+  /// The config that the checkpoint declares; nil for a network that is not one of this family, of
+  /// which the tensors alone can be shown.
+  public let config: ModelConfig?
+  /// `model_type` of the config, or the architecture of a GGUF file; `unknown` where nothing says.
   public let architecture: String
+  /// Whether parameters and layers are those that the config implies, and not those of the tensors.
+  public private(set) var isImplied = false
+  /// What the weights are quantized by, where that is not decoded.
+  public private(set) var foreignStorage: String?
+  /// Why some of it is not known, a line each.
+  public private(set) var reasons: [String] = []
   /// All tensors.
   public private(set) var total = Tally()
-  /// Number of files.
+  /// Number of files; 0 for a config alone.
   public let shards: Int
   /// Bytes that the files take where they are packed; nil where they are not.
   public let packedBytes: Int?
@@ -94,35 +105,45 @@ public struct Inspection: Sendable {
   /// Tensors in the order of their bytes, for listings.
   public let tensors: [StoredTensor]
 
-  /// What the files are.
-  public let format: ModelFormat
+  /// What the files are: a word of `ModelFormat`, or `config`.
+  public let format: String
   /// What turns texts into token ids, by the names of files and keys alone; nil for nothing.
   public let tokenizer: String?
 
-  /// Looks through a model's headers.
-  public init(_ files: SourceModel) {
-    let inventory = files.checkpoint.inventory
-    config = files.config
-    format = files.format
-    tokenizer = files.tokenizerSummary
-    architecture =
-      format == .gguf
-      ? ModelConfig.deepSeek2Architecture
-      : Inspection.modelType(files.checkpoint.config) ?? config.modelType
-    shards = inventory.shards.count
-    let isPacked = inventory.shards.contains(where: \.file.showsAnother)
-    packedBytes = isPacked ? inventory.shards.reduce(0) { $0 + $1.file.storedSize } : nil
-    unpackedBytes = inventory.shards.reduce(0) { $0 + $1.file.size }
-    tensors = inventory.tensors
+  private init(
+    _ inventory: Inventory?, config: ModelConfig?, architecture: String, format: String,
+    tokenizer: String?
+  ) {
+    self.config = config
+    self.architecture = architecture
+    self.format = format
+    self.tokenizer = tokenizer
+    let files = inventory?.shards.map(\.file) ?? []
+    shards = files.count
+    let isPacked = files.contains(where: \.showsAnother)
+    packedBytes = isPacked ? files.reduce(0) { $0 + $1.storedSize } : nil
+    unpackedBytes = files.reduce(0) { $0 + $1.size }
+    tensors = inventory?.tensors ?? []
     for tensor in tensors {
       total.add(tensor)
       types[tensor.type, default: Tally()].add(tensor)
     }
+  }
+
+  /// Looks through a model's headers.
+  public init(_ files: SourceModel) {
+    let config = files.config
+    self.init(
+      files.checkpoint.inventory, config: config,
+      architecture: files.format == .gguf
+        ? ModelConfig.deepSeek2Architecture
+        : Inspection.modelType(files.checkpoint.config) ?? config.modelType,
+      format: files.format.rawValue, tokenizer: files.tokenizerSummary)
     let places = TensorPlaces(config)
     var isExplained = [Bool](repeating: false, count: tensors.count)
     for weight in files.weights.all {
       guard let place = places.place(of: weight.name) else { continue }
-      add(weight, place)
+      add(weight, place, config)
       weight.assembly.forEachStored { tensor in
         // A stack is one tensor and holds the weights of many.
         guard !isExplained[tensor.index] else { return }
@@ -143,11 +164,77 @@ public struct Inspection: Sendable {
     layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
   }
 
-  private static func modelType(_ config: JSONValue) -> String? {
+  /// Looks through headers of which nobody knows what weights they amount to: of another network, or
+  /// of weights in a storage that is not read.
+  ///
+  /// - Parameters:
+  ///   - config: the config where the network is known: parameters are those that it implies.
+  ///   - storage: what the weights are quantized by.
+  ///   - reasons: why the tensors alone are shown, a line each.
+  init(
+    tensorsOf inventory: Inventory, config: ModelConfig?, architecture: String,
+    format: ModelFormat, tokenizer: String?, storage: String?, reasons: [String]
+  ) {
+    self.init(
+      inventory, config: config, architecture: architecture, format: format.rawValue,
+      tokenizer: tokenizer)
+    foreignStorage = storage
+    self.reasons = reasons
+    guard let config else { return }
+    isImplied = true
+    for tensor in config.expectedTensors() { add(tensor, config) }
+    for tensor in tensors {
+      let name = format == .gguf ? nil : config.ownName(of: tensor.name)
+      guard let layer = name.flatMap(ModelConfig.layer), layer < layers.count else { continue }
+      layers[layer].types[tensor.type, default: Tally()].add(tensor)
+    }
+  }
+
+  /// What a config implies, without any weights.
+  init(config: ModelConfig, architecture: String, tokenizer: String?, reasons: [String]) {
+    self.init(
+      nil, config: config, architecture: architecture, format: "config", tokenizer: tokenizer)
+    isImplied = true
+    self.reasons = reasons
+    for tensor in config.expectedTensors() {
+      add(tensor, config)
+      for (type, shape) in config.storage(of: tensor) { tally(type, shape, tensor.layer) }
+    }
+  }
+
+  /// Adds to why some of it is not known.
+  mutating func add(reasons: [String]) { self.reasons += reasons }
+
+  private mutating func tally(_ type: ElementType, _ shape: Shape, _ layer: Int?) {
+    let bytes = type.byteCount(elements: shape.elementCount) ?? 0
+    func add(to tally: inout Tally) { tally.add(shape.elementCount, bytes: bytes) }
+    add(to: &total)
+    add(to: &types[type, default: Tally()])
+    if let layer { add(to: &layers[layer].types[type, default: Tally()]) }
+  }
+
+  /// Counts a tensor that a config implies.
+  private mutating func add(_ tensor: ExpectedTensor, _ config: ModelConfig) {
+    guard tensor.storage != .scale else {
+      scales += tensor.shape.elementCount
+      return
+    }
+    let place = TensorPlace(of: tensor)
+    let count = tensor.shape.elementCount
+    if let layer = place.layer {
+      while layers.count <= layer { layers.append(Layer(index: layers.count, config: config)) }
+      layers[layer].add(count, place, config)
+    }
+    add(count, place, config)
+  }
+
+  static func modelType(_ config: JSONValue) -> String? {
     if case .string(let type)? = config["model_type"] { type } else { nil }
   }
 
-  private mutating func add(_ weight: SourceWeight, _ place: TensorPlace) {
+  private mutating func add(
+    _ weight: SourceWeight, _ place: TensorPlace, _ config: ModelConfig
+  ) {
     let count = weight.shape.elementCount
     if let scheme = weight.assembly.scheme { schemes[scheme.description, default: 0] += 1 }
     var bytes = 0
@@ -161,8 +248,17 @@ public struct Inspection: Sendable {
     }
     if let layer = place.layer {
       while layers.count <= layer { layers.append(Layer(index: layers.count, config: config)) }
-      layers[layer].add(weight, bytes: bytes, place, config)
+      layers[layer].add(count, place, config)
+      if place.expert != nil {
+        layers[layer].expertBytes += bytes
+        layers[layer].expertTypes.insert(weight.type)
+      }
     }
+    add(count, place, config)
+  }
+
+  /// Counts parameters of the whole.
+  private mutating func add(_ count: Int, _ place: TensorPlace, _ config: ModelConfig) {
     if let layer = place.layer, layer >= config.layers {
       mtpParameters += count
       if place.part == .embeddingCopy || place.part == .headCopy { mtpCopies += count }
@@ -181,11 +277,11 @@ public struct Inspection: Sendable {
   public var denseEquivalentFlopsPerToken: Int { 2 * denseActivePerToken }
   /// Bytes of KV cache per token in 16-bit numbers: the latent vector and the rotary key, per layer.
   public var kvCacheBytesPerToken: Int {
-    config.layers * (config.keyValueRank + config.ropeHeadSize) * 2
+    config.map { $0.layers * ($0.keyValueRank + $0.ropeHeadSize) * 2 } ?? 0
   }
   /// The same if every head's keys and values were kept.
   public var mhaKvCacheBytesPerToken: Int {
-    config.layers * config.heads * (config.queryHeadSize + config.valueHeadSize) * 2
+    config.map { $0.layers * $0.heads * ($0.queryHeadSize + $0.valueHeadSize) * 2 } ?? 0
   }
 }
 
@@ -204,17 +300,12 @@ extension Inspection.Layer {
     kind = index >= config.layers ? .mtp : config.hasExperts(layer: index) ? .moe : .dense
   }
 
-  fileprivate mutating func add(
-    _ weight: SourceWeight, bytes: Int, _ place: TensorPlace, _ config: ModelConfig
-  ) {
-    let count = weight.shape.elementCount
+  fileprivate mutating func add(_ count: Int, _ place: TensorPlace, _ config: ModelConfig) {
     parameters += count
     if place.part != .embeddingCopy { activePerToken += config.activeShare(of: place, count) }
     guard let expert = place.expert else { return }
     knownExperts.insert(expert)
-    expertBytes += bytes
     expertParameters += count
-    expertTypes.insert(weight.type)
   }
 
   /// Bytes stored.

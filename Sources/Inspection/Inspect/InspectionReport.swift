@@ -16,26 +16,22 @@ extension Inspection {
     statistics: [(name: ExactText, statistics: WeightStatistics)]? = nil
   ) -> JSONValue {
     var document: JSONObject = [
-      "schema": .string("fathom.inspect/1"), "format": .string(format.rawValue),
+      "schema": .string("fathom.inspect/1"), "format": .string(format),
       "architecture": .string(architecture),
       "totals": .object([
         "tensors": .integer(total.tensors), "elements": .integer(total.elements),
         "bytes": .integer(total.bytes), "shards": .integer(shards),
       ]),
-      "parameters": .object([
-        "total": .integer(mainParameters + mtpParameters), "main": .integer(mainParameters),
-        "mtp": .integer(mtpParameters), "mtpWithoutCopies": .integer(mtpParameters - mtpCopies),
-        "activePerToken": .integer(activePerToken), "scales": .integer(scales),
-      ]),
-      "cost": .object([
-        "flopsPerToken": .integer(flopsPerToken),
-        "denseEquivalentFlopsPerToken": .integer(denseEquivalentFlopsPerToken),
-        "kvCacheBytesPerToken": .integer(kvCacheBytesPerToken),
-        "mhaKvCacheBytesPerToken": .integer(mhaKvCacheBytesPerToken),
-      ]),
-      "dimensions": dimensions, "types": Inspection.json(types),
-      "layers": .array(layers.map { json($0) }),
+      "types": Inspection.json(types), "layers": .array(layers.map { json($0) }),
     ]
+    if let config {
+      document["parameters"] = parameters
+      document["cost"] = cost
+      document["dimensions"] = Inspection.dimensions(config)
+    }
+    document["quantization"] = .string(quantization)
+    if isImplied { document["implied"] = .bool(true) }
+    if !reasons.isEmpty { document["notes"] = .array(reasons.map { .string($0) }) }
     if let packedBytes, let packingRatio {
       document["packed"] = .object([
         "bytes": .integer(packedBytes), "ratio": .number(packingRatio),
@@ -62,7 +58,24 @@ extension Inspection {
     packedBytes.map { Double(unpackedBytes) / Double(max(1, $0)) }
   }
 
-  private var dimensions: JSONValue {
+  private var parameters: JSONValue {
+    .object([
+      "total": .integer(mainParameters + mtpParameters), "main": .integer(mainParameters),
+      "mtp": .integer(mtpParameters), "mtpWithoutCopies": .integer(mtpParameters - mtpCopies),
+      "activePerToken": .integer(activePerToken), "scales": .integer(scales),
+    ])
+  }
+
+  private var cost: JSONValue {
+    .object([
+      "flopsPerToken": .integer(flopsPerToken),
+      "denseEquivalentFlopsPerToken": .integer(denseEquivalentFlopsPerToken),
+      "kvCacheBytesPerToken": .integer(kvCacheBytesPerToken),
+      "mhaKvCacheBytesPerToken": .integer(mhaKvCacheBytesPerToken),
+    ])
+  }
+
+  private static func dimensions(_ config: ModelConfig) -> JSONValue {
     .object([
       "vocabulary": .integer(config.vocabSize), "hidden": .integer(config.hiddenSize),
       "context": .integer(config.contextLength), "heads": .integer(config.heads),
@@ -123,9 +136,34 @@ extension Inspection {
 
   /// The summary as pairs of what is told and what it is.
   var summaryFacts: [(String, String)] {
-    let count = Quantity.count
+    let known = config.map { architectureFacts($0) + networkFacts } ?? strangerFacts
+    return known + [
+      (
+        "stored",
+        isImplied && shards == 0
+          ? "nothing; the config implies \(sizes)"
+          : "\(sizes) in \(Quantity.plural(shards, "file"))"
+      )
+    ] + packedFacts
+  }
+
+  private var sizes: String {
+    "\(Quantity.plural(total.tensors, "tensor")), \(Quantity.count(total.elements)) elements, "
+      + Quantity.bytes(total.bytes)
+  }
+
+  /// What is known of a network that is not read.
+  private var strangerFacts: [(String, String)] {
+    [
+      ("architecture", "\(architecture), of which the tensors alone are read"),
+      ("quantization", quantization), ("tokenizer", tokenizer ?? "none"),
+    ]
+  }
+
+  private var networkFacts: [(String, String)] {
+    let whole = "\(Quantity.short(mainParameters + mtpParameters)) in all"
     var parameters = [
-      ("parameters", "\(Quantity.short(mainParameters + mtpParameters)) in all"),
+      ("parameters", whole + (isImplied ? ", as the config implies" : "")),
       (
         "  main",
         "\(Quantity.short(mainParameters)), \(Quantity.short(activePerToken)) active per token"
@@ -136,7 +174,7 @@ extension Inspection {
       parameters[2].1 +=
         " (\(Quantity.short(mtpParameters - mtpCopies)) without its copies of embedding and head)"
     }
-    return architectureFacts + parameters + [
+    return parameters + [
       (
         "compute",
         "\(Quantity.short(flopsPerToken)) FLOPs per token; a dense model of the same width: "
@@ -145,16 +183,11 @@ extension Inspection {
       ),
       (
         "KV cache",
-        "\(count(kvCacheBytesPerToken)) bytes per token in 16 bits; plain multi-head attention: "
-          + "\(count(mhaKvCacheBytesPerToken)) "
+        "\(Quantity.bytes(kvCacheBytesPerToken)) per token in 16 bits; plain multi-head attention: "
+          + "\(Quantity.bytes(mhaKvCacheBytesPerToken)) "
           + "(\(ratio(mhaKvCacheBytesPerToken, kvCacheBytesPerToken)) times)"
       ),
-      (
-        "stored",
-        "\(count(total.tensors)) tensors, \(count(total.elements)) elements, "
-          + "\(Quantity.bytes(total.bytes)) in \(Quantity.plural(shards, "file"))"
-      ),
-    ] + packedFacts
+    ]
   }
 
   private var packedFacts: [(String, String)] {
@@ -163,7 +196,7 @@ extension Inspection {
     return [("packed", "\(Quantity.bytes(packedBytes)), \(ratio) times smaller")]
   }
 
-  private var architectureFacts: [(String, String)] {
+  private func architectureFacts(_ config: ModelConfig) -> [(String, String)] {
     let count = Quantity.count
     let kinds = [Layer.Kind.dense, .moe, .mtp].map { kind in layers.count { $0.kind == kind } }
     return [
@@ -193,12 +226,13 @@ extension Inspection {
   }
 
   private var quantization: String {
+    if let foreignStorage { return "\(foreignStorage); not decoded" }
     if !schemes.isEmpty {
       return schemes.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {
         "\($0.key) (\(Quantity.plural($0.value, "weight")))"
       }.joined(separator: ", ")
     }
-    guard let fp8 = config.fp8 else { return "none" }
+    guard let fp8 = config?.fp8 else { return "none" }
     let types = scaleTypes.map(\.rawValue).sorted().joined(separator: " and ")
     return "FP8 E4M3 "
       + (fp8.blocks.map { "in blocks of \($0.rows) × \($0.columns)" }
@@ -228,7 +262,8 @@ extension Inspection {
 
   /// What a reader should know before trusting the numbers above.
   private var notes: [OutputText] {
-    var notes: [OutputText] = []
+    var notes: [OutputText] = reasons.map { "note: \($0)" }
+    guard let config else { return notes.isEmpty ? [] : [""] + notes }
     let mtp = layers.count { $0.kind == .mtp }
     if mtp != config.mtpLayers {
       notes.append(
@@ -276,7 +311,8 @@ extension Inspection {
     for layer in layers where layer.experts > 0 {
       table.add([
         String(layer.index), layer.kind.rawValue, String(layer.experts),
-        String(config.expertsPerToken), Quantity.count(layer.expertParameters / layer.experts),
+        String(config?.expertsPerToken ?? 0),
+        Quantity.count(layer.expertParameters / layer.experts),
         Quantity.bytes(layer.expertBytes / layer.experts), Quantity.bytes(layer.expertBytes),
         layer.expertTypes.map(\.rawValue).sorted().joined(separator: " "),
       ])
@@ -296,7 +332,7 @@ extension Inspection {
     for tensor in tensors where glob.matches(tensor.name.text) {
       table.add([
         tensor.name.text, tensor.type.rawValue, tensor.shape.description,
-        String(tensor.byteCount), files[tensor.shard].text, String(tensor.offset),
+        Quantity.bytes(tensor.byteCount), files[tensor.shard].text, String(tensor.offset),
       ])
     }
     return table.lines.joined(separator: "\n") + "\n"

@@ -45,6 +45,7 @@ extension Validation {
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Fault) -> Validation {
     let inventory: Inventory
+    let place = try ModelPlace(path)
     do throws(Fault) {
       inventory = try Inventory(model: path, threads: threads)
     } catch {
@@ -54,11 +55,11 @@ extension Validation {
     }
     let hashes = try ContentHashes(inventory, threads: threads, progress: progress)
     var checks = ManifestChecks(manifest)
-    let isFile = try Folder.kind(of: path) == .file
+    let isFile = try Folder.kind(of: place.path) == .file
     try checks.run(
       hashes, inventory,
-      folder: isFile ? InputFolder(around: path) : InputFolder(path: path),
-      isFolder: try !ModelFormat.isGGUF(path))
+      folder: isFile ? InputFolder(around: place.path) : InputFolder(path: place.path),
+      isFolder: place.kind != .gguf)
     return adding(checks.collector.findings, ManifestComparison(checks))
   }
 }

@@ -1,3 +1,4 @@
+internal import Dialects
 internal import Formats
 internal import Locks
 internal import Platform
@@ -33,6 +34,7 @@ struct FileChecks {
           .missingShard, file: survey.folder, expected: "at least one safetensors file",
           found: "none"), pattern: nil)
     }
+    try checkCompanions()
     tensors.reserveCapacity(survey.tensorCount)
     for (name, state) in survey.shards { try check(name, state) }
     checkStrays()
@@ -48,6 +50,20 @@ struct FileChecks {
       }
       check(placesIn: index)
       check(sizeIn: index)
+    }
+  }
+
+  /// What lies beside the weights, where a download has left something else in its place.
+  private mutating func checkCompanions() throws(Fault) {
+    let (files, _) = try SideFile.list(in: survey.files) { name in
+      ModelFileName.part(RawName(name)) != .companion
+    }
+    for file in files {
+      guard let nature = try file.placeholder() else { continue }
+      collector.add(
+        Finding(
+          .wrongFile, file: file.name.text, expected: "the file itself", found: nature.name,
+          hint: nature.advice), pattern: nil)
     }
   }
 
@@ -123,6 +139,14 @@ struct FileChecks {
   }
 
   private mutating func check(_ shard: Shard, _ header: SafetensorsHeader) {
+    if let fault = header.metadataFault {
+      collector.add(
+        Finding(
+          .metadataMismatch, file: shard.name.text, expected: fault.expected,
+          found: "\(fault.found ?? "") at byte \((fault.offset ?? 0) + 8)",
+          hint: "safetensors' own readers refuse such a file: fathom convert writes it anew"),
+        pattern: nil)
+    }
     let size = shard.file.size
     let index = shardNames.count
     shardNames.append(shard.name)
@@ -181,6 +205,7 @@ struct FileChecks {
 
   /// Where the index says that tensors are, against where they are.
   private mutating func check(placesIn index: SafetensorsIndex) {
+    let second = index.repeated.map { "two, the second at byte \($0.offset)" }
     var named: Set<ExactText> = []
     named.reserveCapacity(index.entries.count)
     for (name, file) in index.entries {
@@ -189,7 +214,7 @@ struct FileChecks {
           Finding(
             .indexMismatch, tensor: name, file: SafetensorsIndex.fileName.text,
             expected: "one entry",
-            found: "two"), pattern: "twice")
+            found: second), pattern: "twice")
         continue
       }
       let place = tensors[name].map { shardNames[$0.shard] }

@@ -26,6 +26,8 @@ public struct Finding: Sendable, Hashable {
     case sharedCopyDiffers = "shared-copy-differs"
     case metadataMismatch = "metadata-mismatch"
     case manifestMismatch = "manifest-mismatch"
+    case wrongFile = "wrong-file"
+    case foreignModel = "foreign-model"
   }
 
   /// Whether it makes the checkpoint invalid.

@@ -23,6 +23,7 @@ struct GGUFChecks {
           .metadataMismatch, .warning, file: model.files.name.text, found: note,
           hint: "convert the model anew, or add the key"), pattern: nil)
     }
+    checkTypes()
     checkVocabulary()
     let key = ModelConfig.deepSeek2Architecture + ".expert_gating_func"
     if let finding = Finding.scoring(model.config, file: model.files.name.text, key: key) {
@@ -33,11 +34,12 @@ struct GGUFChecks {
     let absentLayers = checkMTP(expected)
     for tensor in expected {
       known.insert(tensor.name)
+      let joint = joint(tensor)
+      if let joint { known.insert(joint) }
       if let stored = model.files.inventory[tensor.name] {
+        if let joint, tensor.form == .keyHeads { report(beside: joint) }
         check(tensor, stored)
-      } else if let joint = joint(tensor) {
-        known.insert(ExactText(joint))
-      } else if tensor.layer.map(absentLayers.contains) != true {
+      } else if joint == nil, tensor.layer.map(absentLayers.contains) != true {
         checkAbsence(of: tensor)
       }
     }
@@ -169,17 +171,46 @@ struct GGUFChecks {
     return absent
   }
 
-  /// The name of the joint matrix that stands for a half, as in files from before the split.
-  private func joint(_ tensor: DialectTensor) -> String? {
+  /// The name of the whole matrix that a file has in place of a half, as from before the split, or
+  /// beside it.
+  private func joint(_ tensor: DialectTensor) -> ExactText? {
     guard tensor.form == .keyHeads || tensor.form == .valueHeads, let layer = tensor.layer else {
       return nil
     }
-    let name = "blk.\(layer).attn_kv_b.weight"
-    return model.files.inventory[ExactText(name)] == nil ? nil : name
+    let name = DeepSeek2Names.jointName(layer: layer)
+    return model.files.inventory[name] == nil ? nil : name
+  }
+
+  private mutating func report(beside joint: ExactText) {
+    guard DeepSeek2Names.halves(ofJoint: joint).allSatisfy({ model.files.inventory[$0] != nil })
+    else { return }
+    collector.add(
+      Finding(
+        .unexpectedTensor, .warning, tensor: joint, file: model.files.name.text,
+        expected: "attn_k_b and attn_v_b alone", found: "attn_kv_b beside them",
+        hint: "the halves count, as in ik_llama.cpp; llama.cpp refuses a file with all three"),
+      pattern: pattern(joint))
+  }
+
+  /// Types that cannot be decoded, one finding each.
+  private mutating func checkTypes() {
+    for stored in model.files.inventory.tensors {
+      guard let origin = stored.type.foreign else { continue }
+      let number = model.files.unknownTypes[stored.name].map { "the type of number \($0)" }
+      let name = number ?? stored.type.rawValue
+      collector.add(
+        Finding(
+          .wrongType, tensor: stored.name, file: file(of: stored), expected: "a type of llama.cpp",
+          found: "\(name), \(origin.origin)", hint: origin.advice), pattern: name)
+    }
   }
 
   private mutating func check(_ tensor: DialectTensor, _ stored: StoredTensor) {
-    guard stored.shape == tensor.shape else {
+    let isHalf = tensor.form == .keyHeads || tensor.form == .valueHeads
+    let dimensions = tensor.shape.dimensions
+    // Some files have the heads of a half one below the other.
+    let below = isHalf ? [dimensions[0] * dimensions[1], dimensions[2]] : []
+    guard stored.shape == tensor.shape || stored.shape.dimensions == below else {
       collector.add(
         Finding(
           .wrongShape, tensor: tensor.name, file: file(of: stored),
@@ -196,7 +227,7 @@ struct GGUFChecks {
         pattern: pattern(tensor.name))
       return
     }
-    sound.append(stored)
+    if !stored.type.isForeign { sound.append(stored) }
   }
 
   private mutating func checkAbsence(of tensor: DialectTensor) {

@@ -55,11 +55,18 @@ public struct Validation: Sendable {
   /// - Throws: what opening the format throws where there is nothing to report on, `.inputOutput`
   ///   where reading fails; other faults of the model are findings.
   public init(path: String, deep: Bool, threads: Int) throws(Fault) {
-    if try ModelFormat.isGGUF(path) {
-      try self.init(GGUFModel(path: path), deep: deep, threads: threads)
+    let place = try ModelPlace(path)
+    try place.requireWeights()
+    if place.kind == .gguf {
+      try self.init(GGUFModel(path: place.path), deep: deep, threads: threads)
       return
     }
-    let survey = try CheckpointSurvey(path: path, threads: threads)
+    let survey = try CheckpointSurvey(path: place.path, threads: threads)
+    if let foreign = try ForeignModel.find(survey) {
+      try self.init(foreign, survey)
+      return
+    }
+    try survey.requireConfig()
     let format = ModelFormat(survey)
     if format == .native {
       try self.init(native: survey, deep: deep, threads: threads)
@@ -71,6 +78,18 @@ public struct Validation: Sendable {
     }
     let config = try ModelConfig(json: survey.config, file: survey.configFile)
     try self.init(survey, config: config, deep: deep, threads: threads)
+  }
+
+  /// Checks the files of what no config describes as it is, and says what it is.
+  private init(_ foreign: ForeignModel, _ survey: CheckpointSurvey) throws(Fault) {
+    var files = FileChecks(survey: survey)
+    try files.run()
+    let finding = Finding(
+      .foreignModel, file: foreign.fault.file, expected: foreign.fault.expected,
+      found: foreign.name, hint: foreign.fault.advice)
+    self.init(
+      files.collector.findings + [finding], files.tensors.values, deep: false,
+      malformation: files.malformation)
   }
 
   /// Checks the files of an MLX model, then the weights that they amount to.

@@ -69,6 +69,15 @@ public enum DeepSeek2Names {
     return ("model.layers.\(layer)." + row.huggingFace, row.form)
   }
 
+  /// The names of the halves that a whole `attn_kv_b` stands for; none for any other tensor.
+  public static func halves(ofJoint gguf: ExactText) -> [ExactText] {
+    guard let layer = layerIndex(of: gguf), gguf == jointName(layer: layer) else { return [] }
+    return ["blk.\(layer).attn_k_b.weight", "blk.\(layer).attn_v_b.weight"]
+  }
+
+  /// The name of a layer's whole `attn_kv_b`.
+  public static func jointName(layer: Int) -> ExactText { "blk.\(layer).attn_kv_b.weight" }
+
   /// The layer that a tensor's name puts it in; nil outside `blk.N.`.
   public static func layerIndex(of gguf: ExactText) -> Int? {
     guard let digits = gguf.without(prefix: "blk.")?.split(separator: ".", maxSplits: 1).first,

@@ -45,6 +45,11 @@ public struct JSONCursor {
     }
   }
 
+  /// The text from an earlier position up to here.
+  public func text(from start: Int) -> String {
+    String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<position]), as: UTF8.self)
+  }
+
   /// Takes `byte` if it comes next after white space.
   public mutating func take(_ byte: UInt8) -> Bool {
     skipSpace()
@@ -209,7 +214,7 @@ public struct JSONCursor {
     return Double(text).flatMap { abs($0) <= 0x1p53 ? Int(exactly: $0) : nil }
   }
 
-  /// Passes over any value.
+  /// Passes over any value; of what nobody reads, Python's numbers that are not finite may be.
   ///
   /// - Parameter depth: levels that the value may nest.
   public mutating func skipValue(depth: Int = 16) throws(Fault) {
@@ -235,8 +240,23 @@ public struct JSONCursor {
     case UInt8(ascii: "t"): try expect(literal: "true")
     case UInt8(ascii: "f"): try expect(literal: "false")
     case UInt8(ascii: "n"): try expect(literal: "null")
-    default: _ = try number()
+    default: if try !skipPythonNumber() { _ = try number() }
     }
+  }
+
+  /// Passes over what Python writes for numbers that are not finite; false where something else
+  /// stands there.
+  mutating func skipPythonNumber() throws(Fault) -> Bool {
+    let isNegative = peek == UInt8(ascii: "-")
+    let next = position + (isNegative ? 1 : 0)
+    guard next < bytes.count else { return false }
+    switch (bytes[next], isNegative) {
+    case (UInt8(ascii: "N"), false): try expect(literal: "NaN")
+    case (UInt8(ascii: "I"), false): try expect(literal: "Infinity")
+    case (UInt8(ascii: "I"), true): try expect(literal: "-Infinity")
+    default: return false
+    }
+    return true
   }
 
   /// Takes an integer that is not negative and fits `Int`.

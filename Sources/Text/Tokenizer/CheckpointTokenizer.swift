@@ -18,20 +18,23 @@ public enum CheckpointTokenizer: Sendable {
     return try KimiTokenizerFiles.read(in: path).map { .kimi($0) }
   }
 
-  /// What a folder has, by the names of its files alone: for people.
+  /// What a folder has, by the names of its files and their first bytes: for people.
   ///
   /// - Returns: nil where it has none that Fathom reads.
   /// - Throws: `.inputOutput` where the folder cannot be read.
   public static func summary(in path: String) throws(Fault) -> String? {
     let folder = try InputFolder(path: path)
-    func has(_ name: ExactText) throws(Fault) -> Bool {
-      if case .file? = try folder.entry(name) { true } else { false }
+    /// What stands behind a file's name: nil for a file that is not there, nothing for a sound one.
+    func note(_ name: ExactText) throws(Fault) -> String? {
+      guard case .file(let file)? = try folder.entry(name) else { return nil }
+      guard let nature = try FileNature.of(file), nature.isPlaceholder else { return "" }
+      return ", which is \(nature.name)"
     }
-    let hasKimi = try has(KimiTokenizerFiles.fileName)
-    guard try has(TokenizerFiles.jsonName) else {
-      return hasKimi ? "tiktoken.model, as Kimi's code reads it" : nil
+    let kimi = try note(KimiTokenizerFiles.fileName)
+    guard let json = try note(TokenizerFiles.jsonName) else {
+      return kimi.map { "tiktoken.model" + ($0.isEmpty ? ", as Kimi's code reads it" : $0) }
     }
-    return hasKimi ? "tokenizer.json; tiktoken.model is not read" : "tokenizer.json"
+    return "tokenizer.json\(json)" + (kimi == nil ? "" : "; tiktoken.model is not read")
   }
 
   /// The tokenizer.

@@ -36,11 +36,12 @@ public struct KimiTokenizerFiles: Sendable {
   ///   what Kimi's code does not do.
   public static func read(in path: String) throws(Fault) -> KimiTokenizerFiles? {
     let folder = try InputFolder(path: path)
-    guard let bytes = try folder.contents(of: fileName, limit: TiktokenRanks.sizeLimit) else {
-      return nil
+    guard let file = try folder.find(fileName) else { return nil }
+    return try file.parsed(as: .text) { () throws(Fault) in
+      try KimiTokenizerFiles(
+        ranks: file.contents(limit: TiktokenRanks.sizeLimit),
+        surroundings: TokenizerFiles(.null, beside: folder), folder: path)
     }
-    return try KimiTokenizerFiles(
-      ranks: bytes, surroundings: TokenizerFiles(.null, beside: folder), folder: path)
   }
 
   /// Takes the contents of the files.
@@ -147,6 +148,7 @@ extension Tokenizer {
     prefix = []
     suffix = []
     chatTemplate = files.surroundings.chatTemplate
+    templateFile = Folder.join(Folder.parent(of: files.file), files.surroundings.templateName)
     specialTexts = files.surroundings.specialTexts
   }
 }

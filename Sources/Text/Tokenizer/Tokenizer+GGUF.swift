@@ -54,6 +54,7 @@ extension Tokenizer {
     prefix = try Tokenizer.surrounding("bos", metadata, texts, file: file)
     suffix = try Tokenizer.surrounding("eos", metadata, texts, file: file)
     chatTemplate = metadata["tokenizer.chat_template"]?.text
+    templateFile = file
     var special: [String: String] = [:]
     for name in SpecialTokens.names {
       guard let id = GGUFVocabulary.specialID(name, metadata, count: words.count) else { continue }

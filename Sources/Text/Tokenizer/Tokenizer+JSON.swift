@@ -28,6 +28,7 @@ extension Tokenizer {
     texts = try Tokenizer.texts(vocabulary, tokens, file: file)
     (prefix, suffix) = try Tokenizer.surroundings(json["post_processor"], texts, file: file)
     chatTemplate = files.chatTemplate
+    templateFile = Folder.join(folder, files.templateName)
     specialTexts = files.specialTexts
   }
 

@@ -9,6 +9,8 @@ public struct Tokenizer: Sendable {
   public let file: String
   /// The chat template, in the language of Jinja; nil where the model has none.
   public let chatTemplate: String?
+  /// The file that the template stands in, for messages.
+  let templateFile: String
   /// Texts of the special tokens that chat templates name: `bos_token`, `eos_token` and so on.
   public let specialTexts: [String: String]
 
@@ -81,7 +83,7 @@ extension Tokenizer {
         .notFound, "has no chat template", file: file,
         expected: "chat_template.jinja, or chat_template in tokenizer_config.json or GGUF metadata")
     }
-    let prompt = try ChatTemplate(chatTemplate, file: file).prompt(
+    let prompt = try ChatTemplate(chatTemplate, file: templateFile).prompt(
       user: message, specialTexts: specialTexts)
     return try encode(prompt, addingSpecialTokens: false)
   }

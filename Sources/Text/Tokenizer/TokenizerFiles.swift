@@ -11,6 +11,7 @@ public struct TokenizerFiles: Sendable {
 
   static let jsonName: ExactText = "tokenizer.json"
   static let settingsName: ExactText = "tokenizer_config.json"
+  private static let templateFile: ExactText = "chat_template.jinja"
 
   /// Largest `tokenizer.json` that is read, in bytes; DeepSeek-V3's has eight million.
   private static let tokenizerSize = 64 << 20
@@ -25,17 +26,16 @@ public struct TokenizerFiles: Sendable {
   public static func read(in path: String) throws(Fault) -> TokenizerFiles? {
     let folder = try InputFolder(path: path)
     let name = jsonName
-    guard let bytes = try folder.contents(of: name, limit: tokenizerSize) else { return nil }
-    let tokenizer = try JSONValue(
-      parsing: bytes, file: folder.place(of: name), limits: .tokenizer)
+    guard let file = try folder.find(name) else { return nil }
+    let tokenizer = try json(file, size: tokenizerSize, limits: .tokenizer)
     return try TokenizerFiles(tokenizer, beside: folder)
   }
 
   /// Reads what lies beside the vocabulary.
   init(_ tokenizer: JSONValue, beside folder: InputFolder) throws(Fault) {
     self.tokenizer = tokenizer
-    settings = try Self.json(Self.settingsName, in: folder, LongIntegers.withExponents)
-    template = try Self.text("chat_template.jinja", in: folder)
+    settings = try Self.json(Self.settingsName, in: folder)
+    template = try Self.text(Self.templateFile, in: folder)
   }
 
   /// Wraps documents.
@@ -77,6 +77,9 @@ public struct TokenizerFiles: Sendable {
     }
   }
 
+  /// The file that the template stands in.
+  var templateName: ExactText { template == nil ? Self.settingsName : Self.templateFile }
+
   /// Texts of the special tokens that `tokenizer_config.json` names: `bos_token` and so on.
   var specialTexts: [String: String] {
     var texts: [String: String] = [:]
@@ -94,14 +97,27 @@ public struct TokenizerFiles: Sendable {
   }
 
   private static func json(
-    _ name: ExactText, in folder: InputFolder, _ change: ([UInt8]) -> [UInt8] = { $0 }
+    _ name: ExactText, in folder: InputFolder
   ) throws(Fault) -> JSONValue? {
-    guard let bytes = try folder.contents(of: name, limit: sizeLimit) else { return nil }
-    return try JSONValue(parsing: change(bytes), file: folder.place(of: name), limits: .document)
+    guard let file = try folder.find(name) else { return nil }
+    return try json(file, size: sizeLimit, limits: .document)
+  }
+
+  private static func json(
+    _ file: InputFile, size: Int, limits: JSONLimits
+  ) throws(Fault) -> JSONValue {
+    try file.parsed(as: .json) { () throws(Fault) in
+      try JSONValue(
+        parsing: file.contents(limit: size), file: file.path, limits: limits, dialect: .python)
+    }
   }
 
   private static func text(_ name: ExactText, in folder: InputFolder) throws(Fault) -> String? {
-    guard let bytes = try folder.contents(of: name, limit: sizeLimit) else { return nil }
+    guard let file = try folder.find(name) else { return nil }
+    // Any text can be a template; a pointer is none.
+    let nature = try FileNature.of(file)
+    if case .pointer? = nature, let nature { throw nature.fault(file: file.path) }
+    let bytes = try file.contents(limit: sizeLimit)
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw Fault(.malformed, "is not UTF-8", file: folder.place(of: name))
     }

@@ -52,8 +52,9 @@ public struct VerifyFixture: Sendable {
     guard try Folder.kind(of: path) == .file else { return false }
     let file = try InputFile(path: path)
     if file.size >= magic.count, try file.read(at: 0, count: magic.count) == magic { return true }
-    if path.hasSuffix(".safetensors") { return false }
+    if path.hasSuffix(".safetensors") || path.hasSuffix(".json") { return false }
     guard try ModelFormat.isGGUF(path) else {
+      if let nature = try FileNature.of(file) { throw nature.fault(file: path) }
       throw Fault(
         .malformed, "is neither a model nor a fixture", file: path,
         expected: "a folder, a .safetensors or GGUF file, or FATHOMFX at the start of a file")

@@ -36,6 +36,7 @@ struct VerifyPage {
   private static let style = """
     .verdict { display: inline-block; padding: .15rem .7rem; border-radius: 4px; font-weight: 600;
       color: var(--back); background: var(--good); } .verdict.bad { background: var(--bad); }
+    .verdict.plain { color: inherit; background: none; padding-left: 0; }
     td.good { color: var(--good); } td.bad { color: var(--bad); font-weight: 600; }
     p, figcaption, .legend { max-width: 52rem; } figcaption, .legend { color: var(--faint); }
     figure { margin: .6rem 0; } code { overflow-wrap: anywhere; }
@@ -90,10 +91,7 @@ struct VerifyPage {
 
 extension VerifyPage {
   private var verdict: String {
-    let word = report.passes ? "pass" : "fail"
-    let limits =
-      report.outcomes.isEmpty
-      ? "no thresholds given" : Quantity.plural(report.outcomes.count, "threshold")
+    let styles: [VerifyReport.Verdict: String] = [.fail: " bad", .measured: " plain"]
     let facts = [
       ("reference", report.reference), ("candidate", report.candidate),
       (
@@ -104,7 +102,8 @@ extension VerifyPage {
     ]
     let notes = report.notes.prefix(VerifyPage.rowLimit).map { "<li>\(HTML.escape($0))</li>" }
     return """
-      <p><span class="verdict\(report.passes ? "" : " bad")">\(word)</span> \(limits)</p>
+      <p><span class="verdict\(styles[report.verdict] ?? "")">\(report.verdict.rawValue)</span> \
+      \(report.limitsText)</p>
       <table class="facts">\(facts.map {
         "<tr><th scope=\"row\">\($0)</th><td class=\"wrap\">\(HTML.escape($1))</td></tr>"
       }.joined())</table>

@@ -7,7 +7,7 @@ extension VerifyReport {
   /// The document of schema `fathom.verify/1`; numbers that do not exist are null.
   public var json: JSONValue {
     var document: JSONObject = [
-      "schema": .string("fathom.verify/1"), "verdict": .string(passes ? "pass" : "fail"),
+      "schema": .string("fathom.verify/1"), "verdict": .string(verdict.rawValue),
       "reference": .string(reference), "candidate": .string(candidate),
     ]
     for head in heads { document[head.name] = head.metrics.json }

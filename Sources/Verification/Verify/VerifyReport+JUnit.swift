@@ -70,7 +70,7 @@ extension VerifyReport {
   /// The measurements with all their digits, under the names of the JSON.
   private var junitProperties: [(name: String, value: String)] {
     var rows = [
-      ("reference", reference), ("candidate", candidate), ("verdict", passes ? "pass" : "fail"),
+      ("reference", reference), ("candidate", candidate), ("verdict", verdict.rawValue),
     ]
     for head in heads {
       let metrics = head.metrics

@@ -13,7 +13,7 @@ extension VerifyReport {
   public var markdown: String {
     let heads = Array(heads.prefix(VerifyReport.markdownLimit))
     var parts = [
-      "### fathom verify: \(passes ? "pass ✅" : "fail ❌")",
+      "### fathom verify: \(markdownVerdict)",
       "\(Markdown.code(candidate)) against \(Markdown.code(reference))",
     ]
     if !thresholdRows.isEmpty {
@@ -32,6 +32,14 @@ extension VerifyReport {
     parts += [markdownLayers, markdownBlame, markdownTypes].compactMap { $0 }
     parts += notes.prefix(VerifyReport.markdownLimit).map { "Note: \(Markdown.code($0))" }
     return parts.joined(separator: "\n\n") + "\n"
+  }
+
+  private var markdownVerdict: String {
+    switch verdict {
+    case .pass: "pass ✅"
+    case .fail: "fail ❌"
+    case .measured: "measured, \(limitsText)"
+    }
   }
 
   private var thresholdRows: [[String]] {

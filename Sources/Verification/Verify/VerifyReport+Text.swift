@@ -27,8 +27,10 @@ extension VerifyReport {
       let name = head.name == "main" ? "" : " of \(head.name)"
       lines.append("FAILS: \(Quantity.plural(head.metrics.nonFinite, "logit"))\(name) not finite")
     }
-    let limits = outcomes.isEmpty ? "no thresholds given" : "\(outcomes.count) thresholds"
-    lines.append("\(passes ? "pass" : "fail"): \(candidate) against \(reference) (\(limits))")
+    lines.append(
+      verdict == .measured
+        ? "measured, \(limitsText): \(candidate) against \(reference)"
+        : "\(verdict.rawValue): \(candidate) against \(reference) (\(limitsText))")
     return lines.joined(separator: "\n") + "\n"
   }
 

@@ -61,10 +61,28 @@ public struct VerifyReport: Sendable {
     }
   }
 
-  /// Whether every threshold holds and every logit is finite. Without thresholds the numbers speak
-  /// for themselves, and only logits that are not finite fail.
-  public var passes: Bool {
-    outcomes.allSatisfy(\.holds) && heads.allSatisfy { $0.metrics.nonFinite == 0 }
+  /// What the comparison comes to; raw values are the words of reports.
+  public enum Verdict: String, Sendable {
+    /// Every threshold holds and every logit is finite.
+    case pass
+    /// A threshold does not hold, or a logit is not finite.
+    case fail
+    /// No thresholds were given: the numbers speak for themselves.
+    case measured
+  }
+
+  /// What the comparison comes to. Without thresholds nothing passes, since nothing was asked; logits
+  /// that are not finite fail all the same.
+  public var verdict: Verdict {
+    guard outcomes.allSatisfy(\.holds), heads.allSatisfy({ $0.metrics.nonFinite == 0 }) else {
+      return .fail
+    }
+    return outcomes.isEmpty ? .measured : .pass
+  }
+
+  /// The verdict with what it rests on.
+  var limitsText: String {
+    outcomes.isEmpty ? "no limits given" : Quantity.plural(outcomes.count, "limit")
   }
 
   /// All logits that were compared, under the names of the JSON: `main`, `mtp`, `mtp_2` and so on.

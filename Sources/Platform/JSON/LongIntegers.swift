@@ -1,5 +1,5 @@
-/// Integers beyond 64 bits, which Fathom's JSON refuses and `tokenizer_config.json` has: transformers
-/// writes 10³⁰ as an integer of 31 digits where a tokenizer has no `model_max_length`.
+/// Integers beyond 64 bits, which json-c cuts off and Python writes: transformers' settings of a
+/// tokenizer without `model_max_length` have 10³⁰ as an integer of 31 digits.
 enum LongIntegers {
   /// A document in which each of them is written as a number with an exponent.
   static func withExponents(_ bytes: [UInt8]) -> [UInt8] {
@@ -33,7 +33,8 @@ enum LongIntegers {
     }
   }
 
-  private static func isLong(_ number: ArraySlice<UInt8>) -> Bool {
+  /// Whether a number is such an integer.
+  static func isLong(_ number: ArraySlice<UInt8>) -> Bool {
     let digits = number.first == UInt8(ascii: "-") ? number.dropFirst() : number
     // Fewer fit; more than 300 are no number that a Double holds.
     return (19...300).contains(digits.count)

@@ -1,0 +1,42 @@
+import Support
+import Testing
+
+/// What was asked for and cannot be is said.
+@Suite struct AskedAndStoredTests {
+  private let workspace: Workspace
+  private let sample = Repository.samples + "/tiny-bf16"
+
+  init() throws { workspace = try Workspace() }
+
+  @Test(arguments: ["hf", "mlx", "deepseek", "compressed-tensors"], [".gguf", ".safetensors"])
+  func aFolderIsNotNamedLikeAFile(target: String, ending: String) throws {
+    let run = try FathomProcess("convert", sample, workspace.path("x" + ending), "--to", target)
+    #expect(run.status == 64 && run.messages.contains(ending), "\(run.messages)")
+    #expect(try workspace.names().isEmpty)
+  }
+
+  @Test func aGGUFFileOfAnotherNameIsWarnedOf() throws {
+    for (name, isWarned) in [("x", true), ("y.gguf", false)] {
+      let run = try FathomProcess(
+        "convert", sample, workspace.path(name), "--to", "gguf", "--quant", "f16")
+      #expect(run.status == 0, "\(run.messages)")
+      #expect(run.messages.contains("does not end in .gguf") == isWarned, "\(run.messages)")
+    }
+  }
+
+  /// The rows of one sample are no whole number of blocks, those of the other are.
+  @Test(arguments: [
+    ("gguf", "q4_k_m", "Q4_K"), ("mlx", "4bit", "4bit"),
+    ("compressed-tensors", "int4-g128", "int4-g128"),
+  ])
+  func aTypeThatNothingCouldTakeIsNamed(target: String, quant: String, type: String) throws {
+    for (name, isWarned) in [("tiny-bf16", true), ("tiny-k-quants", false)] {
+      let run = try FathomProcess(
+        "convert", "\(Repository.samples)/\(name)", workspace.path("x.y"), "--to", target,
+        "--quant", quant, "--mtp", "drop", "--dry-run")
+      #expect(run.status == 0, "\(run.messages)")
+      let words = "no tensor could be stored in \(type):"
+      #expect(run.output.contains(words) == isWarned, "\(name) \(run.output.suffix(600))")
+    }
+  }
+}
