@@ -68,7 +68,7 @@ SOUND = one()
 
 # name → (what is wrong in a word or two, bytes)
 FILES = {
-    "empty": ("not a GGUF file", b""),
+    "empty": ("is empty", b""),
     "magic": ("not a GGUF file", file(magic=b"GGML")),
     "only-magic": ("ends inside its header", b"GGUF"),
     "version-1": ("another version", file(version=1)),

@@ -28,6 +28,7 @@ extension Plan {
       output.warnings += unknowns.lines.map { "not known, and ignored as asked for: \($0)" }
     }
     output.warnings += unknowns.remarks
+    for note in source.notes where !output.warnings.contains(note) { output.warnings.append(note) }
     output.warnings += [recipe.unfittingName, output.absence(of: recipe)].compactMap { $0 }
     self.output = output
     manifest =

@@ -1,4 +1,5 @@
 public import Formats
+internal import Models
 public import Platform
 internal import Tensors
 
@@ -80,13 +81,12 @@ public struct ForeignModel: Sendable {
   private typealias Method = (method: String, details: [String], file: String)
 
   private static func method(_ survey: CheckpointSurvey) throws(Fault) -> Method? {
-    let known = ["fp8", "compressed-tensors"]
     for section in [survey.config, survey.config["text_config"] ?? .null] {
-      let settings = section["quantization_config"]
-      guard case .string(let method)? = settings?["quant_method"], !known.contains(method) else {
-        continue
-      }
-      return (title(method), details(settings ?? .null), survey.configFile)
+      guard let settings = ModelConfig.storage(in: section)?.section,
+        case .string(let method)? = settings["quant_method"],
+        !ModelConfig.reads(storage: settings)
+      else { continue }
+      return (title(method), details(.object(settings)), survey.configFile)
     }
     let declares = survey.config["quantization_config"] ?? .null != .null
     if !declares, ModelFormat(survey) == .safetensors, let found = try beside(survey) {

@@ -32,6 +32,16 @@ extension ModelConfig {
     return nil
   }
 
+  /// Whether the storage that a section names is one that is read.
+  public static func reads(storage section: JSONObject) -> Bool {
+    guard case .string(let method)? = section["quant_method"] else { return false }
+    switch method.lowercased() {
+    case "fp8", "fbgemm_fp8", CompressedTensorsConfig.method: return true
+    case "modelopt": return section["quant_algo"] == .string("FP8")
+    default: return false
+    }
+  }
+
   static func readDataType(_ top: ConfigReader) throws(Fault) -> ElementType? {
     guard let name = try top.string("dtype", "torch_dtype") else { return nil }
     let plain = name.hasPrefix("torch.") ? String(name.dropFirst("torch.".count)) : name

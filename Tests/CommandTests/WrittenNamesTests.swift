@@ -95,7 +95,7 @@ import Testing
     #expect(found.contains { $0.string("rule") == "mtp-mismatch" })
     for arguments in [
       ["logits", folder, "--tokens", tokens, "-o", workspace.path("l")],
-      ["convert", folder, workspace.path("o"), "--to", "gguf", "--quant", "f16"],
+      ["convert", folder, workspace.path("o.gguf"), "--to", "gguf", "--quant", "f16"],
       ["convert", folder, workspace.path("hf"), "--to", "hf", "--quant", "f32"],
     ] {
       let run = try FathomProcess(arguments)

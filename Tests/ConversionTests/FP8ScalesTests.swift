@@ -147,7 +147,8 @@ import Weights
     #expect(try decoded(own, name) == decoded(path, name))
     let other = try FathomProcess("validate", own, "--format", "json")
     #expect(other.status == 0, "\(other.output)")
-    #expect(try JSONDocument(other.output).list("findings").count == 1)
+    // The other one is about what transformers makes of block FP8.
+    #expect(try JSONDocument(other.output).list("findings").count == 2)
   }
 
   @Test func modulesOutsideTheUsualOnesAreReadOffTheTensors() throws {

@@ -102,7 +102,9 @@ import Weights
     let findings = try Validation(path: old, deep: true, threads: 1).findings
     #expect(findings.allSatisfy { $0.severity == .warning }, "\(findings)")
     let hasBoth = layout == .beside || layout == .flatBeside
-    #expect(findings.map(\.rule) == (hasBoth ? [.unexpectedTensor] : []), "\(findings)")
+    // What llama.cpp cannot load is another matter.
+    let ofTensors = findings.filter { $0.rule != .metadataMismatch }
+    #expect(ofTensors.map(\.rule) == (hasBoth ? [.unexpectedTensor] : []), "\(findings)")
   }
 
   /// Values in the types of llama.cpp that have no writer here.

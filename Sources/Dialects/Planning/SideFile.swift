@@ -64,6 +64,8 @@ public struct SideFile: Sendable {
   package func placeholder() throws(Fault) -> FileNature? {
     guard let nature = try FileNature.of(open()), nature.isPlaceholder else { return nil }
     if case .pointer = nature { return nature }
+    // An empty template is one that says nothing.
+    if case .empty = nature, name.hasSuffix(".jinja") { return nil }
     let isRead = ModelFileName.part(RawName(name)) == .companion && !name.hasSuffix(".py")
     return isRead ? nature : nil
   }
