@@ -17,7 +17,7 @@ SAMPLES_READ = ["tiny-int4", "tiny-mixed"]
 
 # Every row is whole groups of 128.
 SIZES = dict(
-    vocab_size=160, hidden_size=256, intermediate_size=384, moe_intermediate_size=128,
+    vocab_size=320, hidden_size=256, intermediate_size=384, moe_intermediate_size=128,
     num_hidden_layers=2, first_k_dense_replace=1, num_attention_heads=4, q_lora_rank=128,
     kv_lora_rank=128, qk_nope_head_dim=40, qk_rope_head_dim=16, v_head_dim=32,
     n_routed_experts=4, n_group=2, topk_group=1, num_experts_per_tok=2)
