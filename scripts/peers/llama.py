@@ -108,16 +108,22 @@ def perplexity_base(model, text, output, context):
 
 def perplexity_statistics(model, base, context):
     """llama-perplexity --kl-divergence: what it says of a candidate, as it prints it."""
-    output = run([ROOT / "bin" / "llama-perplexity", "-m", model, "--kl-divergence",
-                  "--kl-divergence-base", base, *EXACT, "-c", context, "-t", 1])
     number = r" *: +([0-9.]+)"
     patterns = {
         "kl": "Mean +KLD", "klMax": "Maximum KLD", "same": "Same top p",
         "perplexity": r"Mean PPL\(Q\)", "perplexityBase": r"Mean PPL\(base\)",
         "ratio": r"Mean PPL\(Q\)/PPL\(base\)",
     }
-    return {key: float(re.search(pattern + number, output).group(1))
-            for key, pattern in patterns.items()}
+    # A thread of its own prints, and on a busy machine the program has been seen to end with 0
+    # before the last lines were out.
+    for _ in range(3):
+        output = run([ROOT / "bin" / "llama-perplexity", "-m", model, "--kl-divergence",
+                      "--kl-divergence-base", base, *EXACT, "-c", context, "-t", 1])
+        found = {key: re.search(pattern + number, output) for key, pattern in patterns.items()}
+        if all(found.values()):
+            return {key: float(match.group(1)) for key, match in found.items()}
+    raise PeerRefused(f"llama-perplexity printed no {[k for k in found if not found[k]]}: "
+                      f"{output[-800:]}")
 
 
 def runner():
