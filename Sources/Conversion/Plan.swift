@@ -20,9 +20,7 @@ public struct Plan: Sendable {
   /// Tensors of the source that are left out.
   public var dropped: [DroppedTensor] { output.dropped }
   /// What the user should know, that which is lost included.
-  public var warnings: [String] {
-    output.warnings + unheeded + lost.map { "lost: " + $0 }
-  }
+  public var warnings: [String] { output.notices }
   /// What of the recipe no tensor heeds, a line each: patterns that match nothing.
   public var unheeded: [String] { output.unheeded }
   /// What the source says and the output cannot, a line each.

@@ -32,14 +32,34 @@ final class ZeroWatch: Sendable {
     }
   }
 
-  /// Matrices and norms that were read wholly and are zero, in the order of their bytes.
+  /// Matrices and norms that were read wholly and are zero, and scales that are zero beside codes
+  /// which are not, in the order of their bytes.
   var found: [ExactText] {
-    state.withLock { state in
-      state.zeroBytes.keys.sorted().filter { index in
-        let tensor = inventory.tensors[index]
-        return !state.isFilled[index] && tensor.cannotBeZero
-          && state.zeroBytes[index, default: 0] >= tensor.byteCount
-      }.map { inventory.tensors[$0].name }
+    let (isFilled, zeros) = state.withLock { state in
+      (
+        state.isFilled,
+        state.zeroBytes.keys.sorted().filter {
+          !state.isFilled[$0]
+            && state.zeroBytes[$0, default: 0] >= inventory.tensors[$0].byteCount
+        }
+      )
+    }
+    guard !zeros.isEmpty else { return [] }
+    let filled = Set(inventory.tensors.filter { isFilled[$0.index] }.map(\.name))
+    return zeros.map { inventory.tensors[$0] }.filter { tensor in
+      tensor.cannotBeZero || tensor.name.codes.contains { filled.contains($0) }
+    }.map(\.name)
+  }
+}
+
+extension ExactText {
+  /// Names of the codes that this would be the scales of; empty for names of other tensors.
+  fileprivate var codes: [ExactText] {
+    let endings: [(scales: ExactText, codes: [ExactText])] = [
+      ("_scale_inv", [""]), ("_scale", ["", "_packed"]), (".scales", [".weight"]),
+    ]
+    return endings.flatMap { ending in
+      without(suffix: ending.scales).map { stem in ending.codes.map { stem + $0 } } ?? []
     }
   }
 }

@@ -12,7 +12,7 @@ public struct ZeroTail: Sendable {
   public let tensors: [StoredTensor]
 
   /// Zeros within one matrix that are no chance: a page of a file system.
-  private static let leastBytes = 4096
+  fileprivate static let leastBytes = 4096
   /// Bytes that are read at a time.
   private static let window = 1 << 20
 
@@ -78,6 +78,9 @@ extension StoredTensor {
   /// Whether it is a matrix or a norm's vector, which no network has wholly zero; biases may be, and
   /// numbers that are added to codes.
   public var cannotBeZero: Bool {
+    // No network of this family has one: kernels of a convolution are of other parts, of which a few
+    // zeros say nothing.
+    if shape.dimensions.count > 3 { return byteCount >= ZeroTail.leastBytes }
     if shape.dimensions.count < 2 { return name.hasSuffix("norm.weight") }
     return !StoredTensor.zeroable.contains { name.hasSuffix($0) }
   }

@@ -108,6 +108,24 @@ public struct Architecture: Sendable, Hashable {
   /// Whether its layers have routed experts.
   public var hasExperts: Bool { !selections.isEmpty }
 
+  /// Keys that a config lacks and that change the network, for which transformers' class and mlx-lm's
+  /// module take different values: `topk_group, for which transformers takes 4, mlx-lm 1`.
+  func ambiguities(of config: JSONObject) -> [String] {
+    Architecture.deciding.compactMap { key in
+      guard config[key] == nil, let theirs = defaults[key], let other = mlx.defaults[key],
+        theirs.number != other.number || theirs.number == nil && theirs != other
+      else { return nil }
+      return "\(key), for which transformers takes \(theirs.text(indent: nil)), mlx-lm "
+        + other.text(indent: nil)
+    }
+  }
+
+  /// Keys that change what is computed, but for those that the shapes of tensors contradict.
+  private static let deciding = [
+    "n_group", "topk_group", "routed_scaling_factor", "norm_topk_prob", "n_shared_experts",
+    "first_k_dense_replace", "num_experts_per_tok", "rms_norm_eps",
+  ]
+
   /// The row of a `model_type`; nil where no network is called so.
   public static func named(_ modelType: String) -> Architecture? { byName[ExactText(modelType)] }
 

@@ -19,6 +19,35 @@ import Testing
     ] { #expect(run.output.contains(line + "\n"), "\(line)") }
   }
 
+  /// Positions as they are read, whichever way the config spells them.
+  @Test func positionsAreShown() throws {
+    let workspace = try Workspace()
+    var model = try SampleTensors("tiny-bf16")
+    model.config["rope_theta"] = nil
+    model.config["rope_scaling"] = nil
+    model.config["rope_parameters"] = [
+      "rope_type": "yarn", "rope_theta": 50000.5, "factor": 8, "beta_fast": 4, "mscale": 0.707,
+      "mscale_all_dim": 0.5, "original_max_position_embeddings": 2048, "truncate": false,
+    ]
+    let path = try model.write(to: workspace)
+    let run = try FathomProcess("inspect", path)
+    #expect(
+      run.output.contains(
+        "positions     base 50000.5; YaRN 8 times 2,048, betas 4 and 1, mscale 0.707, "
+          + "mscale_all_dim 0.5, not truncated\n"), "\(run.output)")
+    let document = try JSONDocument(
+      printedBy: ["inspect", path, "--format", "json"], schema: "fathom.inspect.1")
+    #expect(document.number("positions", "ropeTheta") == 50000.5)
+    #expect(document.number("positions", "yarn", "factor") == 8)
+    #expect(document.number("positions", "yarn", "betaSlow") == 1)
+    model.config["rope_parameters"] = ["rope_type": "default", "rope_theta": 1_000_000]
+    model.config["rope_interleave"] = false
+    let plain = try FathomProcess("inspect", model.write(to: workspace, as: "plain"))
+    #expect(
+      plain.output.contains("positions     base 1,000,000, half-split; no extension\n"),
+      "\(plain.output)")
+  }
+
   @Test func tablesHaveALinePerThing() throws {
     let layers = try FathomProcess("inspect", InspectTests.sample, "--layers")
     #expect(layers.output.split(separator: "\n").count == 1 + 5)

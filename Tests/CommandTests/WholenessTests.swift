@@ -85,6 +85,45 @@ import Testing
     #expect(run.output.contains("3 weights of the source hold nothing but zeros"))
   }
 
+  /// The weight is nothing but zeros then, whatever its codes say.
+  @Test(arguments: ["tiny-fp8", "tiny-int4", "mlx"])
+  func conversionsNameScalesOfZeroBesideCodes(sample: String) throws {
+    let workspace = try Workspace()
+    var source = Repository.samples + "/" + sample
+    if sample == "mlx" {
+      source = workspace.path("mlx")
+      let run = try FathomProcess(
+        "convert", Repository.samples + "/tiny-bf16", source, "--to", "mlx", "--quant", "4bit",
+        "--group-size", "32", "--mtp", "drop")
+      #expect(run.status == 0, "\(run.messages)")
+    }
+    var model = try SampleTensors(folder: source)
+    let endings = ["o_proj.weight_scale_inv", "o_proj.weight_scale", "o_proj.scales"]
+    let name = try #require(endings.flatMap { model.names(endingWith: $0) }.first)
+    model[name] = model[name].zeroed
+    let path = try model.write(to: workspace)
+    let run = try FathomProcess(
+      "convert", path, workspace.path("out"), "--to", "hf", "--quant", "f32")
+    #expect(run.status == 0, "\(run.messages)")
+    #expect(run.messages.contains("1 weight of the source"), "\(run.messages)")
+    #expect(run.messages.contains(name), "\(run.messages)")
+  }
+
+  /// A few zeros at the end that are a vision tower's kernel are no interrupted download; a page of
+  /// them is.
+  @Test(arguments: [(192, 0), (8192, 1)])
+  func aKernelOfAnotherPartMayBeZero(bytes: Int, status: Int32) throws {
+    let workspace = try Workspace()
+    var model = try SampleTensors("tiny-kimi-k25")
+    let name = "vision_tower.patch_embed.proj.weight"
+    model[name] = .init("BF16", [bytes / 24, 3, 2, 2], [UInt8](repeating: 0, count: bytes))
+    let path = try model.write(to: workspace, last: [name])
+    let (found, findings) = try findings(path, deep: true)
+    #expect(found == status, "\(findings)")
+    let run = try FathomProcess("convert", path, workspace.path("out.gguf"), "--to", "gguf")
+    #expect(run.status == (status == 0 ? 0 : 65), "\(run.messages)")
+  }
+
   @Test func normsOfZerosAreErrorsAndBiasesAreNot() throws {
     let workspace = try Workspace()
     var model = try SampleTensors("tiny-bf16")

@@ -55,6 +55,34 @@ import Testing
     try expectTheSame(folder)
   }
 
+  /// What is wrong is named as the file has it, or would.
+  @Test(arguments: [
+    ("module.model.", "module."), ("", ""), ("model.language_model.", ""),
+  ])
+  func findingsHaveTheNamesOfTheFiles(front: String, head: String) throws {
+    let gone = "layers.1.self_attn.o_proj.weight"
+    let wrong = "layers.0.input_layernorm.weight"
+    let folder = try changed { file in
+      for name in file.names {
+        if name.hasPrefix("model.") {
+          file.rename(name, to: front + name.dropFirst("model.".count))
+        } else {
+          file.rename(name, to: head + name)
+        }
+      }
+      file.remove(front + gone)
+      file.remove(front + wrong)
+      file.close()
+      file.add(front + wrong, "BF16", count: 2, [0, 0, 0, 0])
+    }
+    let found = try findings(folder, status: 1)
+    let tensors = Dictionary(
+      uniqueKeysWithValues: found.compactMap { finding in
+        finding.string("tensor").map { (finding.string("rule") ?? "", $0) }
+      })
+    #expect(tensors == ["missing-tensor": front + gone, "wrong-shape": front + wrong], "\(found)")
+  }
+
   @Test func namesWithoutModelInFront() throws {
     let folder = try changed { file in
       for name in file.names where name.hasPrefix("model.") {

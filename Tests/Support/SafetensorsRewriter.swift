@@ -23,6 +23,12 @@ public struct SafetensorsRewriter {
     header[other] = entry
   }
 
+  /// Takes a tensor out; `close` then closes the hole.
+  public mutating func remove(_ name: String) {
+    let entry = header.removeValue(forKey: name)
+    precondition(entry != nil)
+  }
+
   /// Names of all tensors, sorted.
   public var names: [String] { header.keys.filter { $0 != "__metadata__" }.sorted() }
 

@@ -148,6 +148,26 @@ import Weights
     #expect(try ModelFiles(path: folder, threads: 1).notes.isEmpty)
   }
 
+  /// transformers' value is taken, and said where mlx-lm would take another.
+  @Test(arguments: [
+    ("topk_group", "topk_group, for which transformers takes 4, mlx-lm 1"),
+    ("n_shared_experts", "n_shared_experts, for which transformers takes 1, mlx-lm null"),
+    ("routed_scaling_factor", "routed_scaling_factor, for which transformers takes 2.5, mlx-lm 1"),
+    ("norm_topk_prob", nil),
+  ])
+  func aKeyThatLoadersReadDifferentlyIsNamedWhereItIsAbsent(key: String, line: String?) throws {
+    let (folder, _) = try copy("tiny-bf16")
+    let file = URL(fileURLWithPath: folder + "/config.json")
+    var config = try #require(
+      try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+    config["n_group"] = 4
+    try #require(config.removeValue(forKey: key) != nil)
+    try JSONSerialization.data(withJSONObject: config).write(to: file)
+    let notes = try ModelFiles(path: folder, threads: 1).notes
+    #expect(notes.count == (line == nil ? 0 : 1), "\(notes)")
+    if let line { #expect(notes.first?.contains("config.json has no \(line)") == true, "\(notes)") }
+  }
+
   @Test func aKeyOfWhichNothingIsKnownIsNamed() throws {
     let editor = try SampleEditor("tiny-bf16", in: workspace)
     try editor.set("some_new_key", 3)

@@ -21,6 +21,8 @@ MIXES = [
     "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k_s", "q3_k_m", "q3_k_l", "q4_k_s",
     "q4_k_m", "q5_k_s", "q5_k_m", "q6_k", "iq4_nl", "iq4_xs", "tq1_0", "tq2_0", "mxfp4_moe",
 ]
+# Those that give some layers more bits than others.
+BY_LAYER = ["q2_k", "q3_k_m", "q3_k_l", "q4_k_s", "q4_k_m", "q5_k_m", "iq4_nl", "iq4_xs"]
 FLAGS = [
     ["--pure"], ["--leave-output-tensor"], ["--output-tensor-type", "q5_k"],
     ["--token-embedding-type", "q8_0"],
@@ -29,7 +31,7 @@ FLAGS = [
 ]
 BASE = dict(
     vocab_size=320, hidden_size=256, intermediate_size=512, moe_intermediate_size=256,
-    num_hidden_layers=9, first_k_dense_replace=2, num_attention_heads=2, q_lora_rank=256,
+    num_hidden_layers=6, first_k_dense_replace=2, num_attention_heads=2, q_lora_rank=256,
     kv_lora_rank=256, qk_nope_head_dim=128, qk_rope_head_dim=32, v_head_dim=128,
     n_routed_experts=4, n_group=1, topk_group=1, num_experts_per_tok=2, n_shared_experts=1,
     block=(128, 128),
@@ -133,7 +135,7 @@ def run(report, folder):
         path = make_model(model, folder)
         source = folder / f"{model}-f32.gguf"
         llama.convert(path, source)
-        for file_type in PLAIN + MIXES:
+        for file_type in BY_LAYER if model == "many-layers" else PLAIN + MIXES:
             report.attempt(f"{model} {file_type}", check_mix, report, path, source, file_type, [],
                            folder)
         for flags in FLAGS if model in ("whole-blocks", "tied-bf16") else []:

@@ -11,7 +11,7 @@ from make_kimi_fixtures import (
 from make_samples import SAMPLES
 from make_tokenizer_fixtures import KIMI_K2
 from peers.folder import write_json
-from peers.texts import random_texts
+from peers.texts import random_texts, rows_of_characters
 
 from .text import compare, ids_of
 
@@ -39,10 +39,8 @@ def folder_with(folder, ranks):
 def check_ids(report, name, ranks, folder):
     """Random texts, every character alone between others, and runs that are cut."""
     encoding, _ = folder_with(folder, ranks)
-    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     given = texts(1000, []) + random_texts(1001, COUNT, [*encoding.special_tokens_set][:20])
-    for start in range(0, len(characters), 512):
-        row = characters[start:start + 512]
+    for row in rows_of_characters():
         given += [" ".join(row), "a".join(row), "A'".join(row)]
     given += [part * count for part in ["a", " ", "深", "ab ", "\n", "\x1d"]
               for count in (24_999, 25_000, 25_001, 50_001)] + ["ab " * 140_000]

@@ -101,3 +101,17 @@ def any_character(source):
         code = source.randrange(source.choice([0x80, 0x800, 0x3100, 0x10000, 0x20000, 0x110000]))
         if not 0xD800 <= code < 0xE000:
             return chr(code)
+
+
+def rows_of_characters(width=512):
+    """Every character that Unicode 17 assigns, and every 61st of the others, in rows.
+
+    Assigned are planes 0 to 3 and tags and selectors in plane 14; elsewhere all characters of a
+    plane have the same properties.
+    """
+    codes = [code for code in range(0x110000)
+             if not 0xD800 <= code < 0xE000
+             and (code < 0x34000 or 0xE0000 <= code < 0xE1000 or code % 61 == 0
+                  or code & 0xFFFF in (0, 1, 0xFFFD, 0xFFFE, 0xFFFF))]
+    return [[chr(code) for code in codes[start:start + width]]
+            for start in range(0, len(codes), width)]

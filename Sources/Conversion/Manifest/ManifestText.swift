@@ -51,6 +51,9 @@ struct ManifestText {
       JSONValue.object(["name": .string("fathom"), "version": .string(FathomVersion.text)])
         .printed(indent: nil))
     try write(",\n  \"recipe\": " + JSONValue.object(recipeJSON(hashes)).printed(indent: nil))
+    try write(
+      ",\n  \"notices\": "
+        + JSONValue.array(output.notices.map { .string($0) }).printed(indent: nil))
     let isWhole = !source.isUsed.contains(false)
     let checkpoint = hashes.map { _ in ContentHashes(stored.compactMap { $0 ?? nil }).checkpoint }
     try write(

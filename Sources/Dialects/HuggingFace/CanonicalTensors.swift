@@ -26,6 +26,12 @@ package struct CanonicalTensors: Sendable {
       guard let rest = name.without(prefix: text) else { return name }
       return !replacesModel || rest.hasPrefix("lm_head.") ? rest : "model." + rest
     }
+
+    /// What a tensor of a published name is called, or would be; a name that is so already stays.
+    package func stored(_ name: ExactText) -> ExactText {
+      if replacesModel, let rest = name.without(prefix: "model.") { return text + rest }
+      return !text.isEmpty && name.hasPrefix(text) ? name : text + name
+    }
   }
 
   /// What stands before all names; nil where these are the published ones.

@@ -185,6 +185,8 @@ package struct PlannedOutput: Sendable {
   package var lost: [String] = []
   /// What of the recipe no tensor heeds, a line each.
   package var unheeded: [String] = []
+  /// What the user should know of the output, that which is lost included, a line each.
+  package var notices: [String] { warnings + unheeded + lost.map { "lost: " + $0 } }
   /// Whether the files stand in a folder of their own.
   package var isFolder = true
   /// Whether weights that are NaN or infinite are refused.

@@ -7,14 +7,17 @@ internal import Weights
 extension Recipe {
   /// The `recipe` of a plan's document: what was asked for, in the words of the command line.
   public var json: JSONObject {
-    switch target {
-    case .huggingFace: json(to: "hf", quant: weights?.name)
-    case .deepSeek(let shards): json(shards: shards)
-    case .compressedTensors(let compressed):
-      json(to: "compressed-tensors", quant: compressed?.name)
-    case .gguf(let gguf): gguf.json(self)
-    case .mlx(let mlx): mlx.json(self)
-    }
+    var recipe =
+      switch target {
+      case .huggingFace: json(to: "hf", quant: weights?.name)
+      case .deepSeek(let shards): json(shards: shards)
+      case .compressedTensors(let compressed):
+        json(to: "compressed-tensors", quant: compressed?.name)
+      case .gguf(let gguf): gguf.json(self)
+      case .mlx(let mlx): mlx.json(self)
+      }
+    if ignoresUnknown { recipe["ignoreUnknown"] = true }
+    return recipe
   }
 
   /// The same without paths of the machine.

@@ -28,6 +28,7 @@ extension Inspection {
       document["parameters"] = parameters
       document["cost"] = cost
       document["dimensions"] = Inspection.dimensions(config)
+      document["positions"] = config.positions
     }
     document["quantization"] = .string(quantization)
     if isImplied { document["implied"] = .bool(true) }
@@ -213,6 +214,7 @@ extension Inspection {
           + "key-value rank \(count(config.keyValueRank)), head \(config.nopeHeadSize) + "
           + "\(config.ropeHeadSize) rotary, value \(config.valueHeadSize)"
       ),
+      ("positions", config.positionsText),
       (
         "experts",
         !config.architecture.hasExperts

@@ -35,5 +35,12 @@ extension Unknowns {
       + contradictions.map {
         Finding(.metadataMismatch, .warning, file: file, expected: $0.counts, found: $0.other)
       }
+      + ambiguous.map {
+        Finding(
+          .metadataMismatch, .warning, file: file,
+          expected: "a value for what loaders take differently", found: "no \($0)",
+          hint: "the value that the model was trained with belongs there; Fathom takes that of "
+            + "transformers")
+      }
   }
 }

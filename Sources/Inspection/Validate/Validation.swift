@@ -187,6 +187,11 @@ public struct Validation: Sendable {
     if config.envelope != nil {
       findings = findings.map { $0.renamed { config.storedName(of: config.ownName(of: $0)) } }
     }
+    if let prefix = view.prefix {
+      findings = findings.map { finding in
+        finding.renamed { files.tensors[$0] == nil ? prefix.stored($0) : $0 }
+      }
+    }
     let own = files.tensors.values.filter { !config.isOther($0.name) }
     self.init(findings, own, deep: deep, malformation: files.malformation)
     uncheckedTensors = files.tensors.count - own.count

@@ -41,6 +41,9 @@ public struct Unknowns: Sendable, Hashable {
     public let other: String
   }
 
+  /// Keys that are absent and for which transformers and mlx-lm take different values, a line each.
+  public private(set) var ambiguous: [String] = []
+
   /// Makes an empty list.
   public init() {}
 
@@ -78,6 +81,7 @@ public struct Unknowns: Sendable, Hashable {
       add("norm_topk_prob", .bool(true), "DeepSeek's code divides by the sum, other loaders do not")
     }
     addContradictions(in: object)
+    ambiguous += config.architecture.ambiguities(of: object)
     for rope in ["rope_scaling", "rope_parameters"] {
       guard case .object(let positions)? = object[rope] else { continue }
       for name in positions.keys where !ConfigVocabulary.readOfPositions.contains(name) {
@@ -168,6 +172,7 @@ extension Unknowns {
   public var remarks: [String] {
     var lines = harmless.map { "left out: \($0.line)" }
     lines += contradictions.map { "config.json says \($0.counts), and \($0.other)" }
+    lines += ambiguous.map { "config.json has no \($0)" }
     if !unfamiliar.isEmpty {
       lines.append(
         "config keys of which nothing is known, taken for harmless: "

@@ -172,7 +172,8 @@ extension JSONValue {
       let character = characters[place]
       // Some CI servers look for commands anywhere in a line: `##vso[`.
       if character.hidesOrSpaces || (character == "#" && last == "#") {
-        text.unicodeScalars += characters[start..<place]
+        // A view of scalars would copy all of the text to append to it.
+        text += quoted[start..<place]
         for unit in String(character).utf16 {
           let digits = String(unit, radix: 16)
           text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
@@ -181,6 +182,6 @@ extension JSONValue {
       }
       last = character
     }
-    text.unicodeScalars += characters[start...]
+    text += quoted[start...]
   }
 }
