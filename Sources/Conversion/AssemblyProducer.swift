@@ -22,6 +22,8 @@ struct AssemblyProducer {
   var isChecked = false
   /// What values are multiplied by; nil for nothing.
   var factor: Float?
+  /// Told where values are NaN or infinite, and not refused for it.
+  var sawNotFinite: (() -> Void)?
 
   private var columns: Int { assembly.columns }
 

@@ -9,8 +9,7 @@ internal import Weights
 extension AssemblyProducer {
   /// Whether a finite number may lie beyond the range of the type.
   private var mayOverflow: Bool {
-    guard [.f16, .bf16, .f32].contains(type) else { return false }
-    return factor != nil
+    factor != nil
       || !assembly.allLeaves { $1 == nil && AssemblyProducer.fits($0.type, in: type) }
   }
 
@@ -24,14 +23,16 @@ extension AssemblyProducer {
   }
 
   /// Throws where an element is infinite and what it was made from is not; what is stored as infinite
-  /// stays so. Uses the memory for values.
+  /// or NaN stays so, and is told to `sawNotFinite`. Uses the memory for values.
   ///
   /// - Parameter bytes: what rows and columns of the assembly have become.
   func checkRange(
     _ bytes: UnsafeRawBufferPointer, rows: Range<Int>, columns: Range<Int>
   ) throws(Fault) {
     let codec = AssemblyReader.codec(type)
-    guard mayOverflow, codec.firstNotFinite(bytes) != nil else { return }
+    guard [.f16, .bf16, .f32].contains(type), codec.firstNotFinite(bytes) != nil else { return }
+    sawNotFinite?()
+    guard mayOverflow else { return }
     let isPlain = assembly.allLeaves { $1 == nil && $0.isWhole }
     // Half of the memory for what is stored, half for what has become of it.
     let most = values.count / 2

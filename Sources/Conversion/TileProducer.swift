@@ -18,6 +18,8 @@ final class TileProducer: Sendable {
   private let read = Atomic<Int>(0)
   /// Which tensors of the source turn out to be zero.
   private let zeros: ZeroWatch
+  /// Which tensors of the output hold numbers that are not finite.
+  private let notFinite = Guarded<Set<Int>>([])
   private let globalScales = Guarded<[GlobalScaleKey: Float]>([:])
 
   /// Values that are quantized at a time: a part of the second-level cache of most processors.
@@ -27,6 +29,11 @@ final class TileProducer: Sendable {
   var bytesRead: Int { read.load(ordering: .relaxed) }
   /// Weights that were read wholly and hold nothing but zeros.
   var zeroWeights: [ExactText] { zeros.found }
+
+  /// Tensors of the output that were converted and hold NaN or infinity, as the source does.
+  var tensorsNotFinite: [ExactText] {
+    notFinite.withLock { $0.sorted() }.map { plan.tensors[$0].entry.name }
+  }
 
   init(_ plan: Plan, inventory: Inventory) {
     self.plan = plan
@@ -119,7 +126,7 @@ final class TileProducer: Sendable {
     try AssemblyProducer(
       assembly: tensor.assembly, type: tensor.entry.type, name: tensor.entry.name, reader: reader,
       values: values, importance: tensor.importance, isChecked: plan.output.refusesNonFinite,
-      factor: factor
+      factor: factor, sawNotFinite: { self.notFinite.withLock { _ = $0.insert(tile.tensor) } }
     ).produce(
       rows: tile.rows, columns: tile.columns,
       into: UnsafeMutableRawBufferPointer(rebasing: slot[..<size]))

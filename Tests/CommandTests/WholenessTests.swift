@@ -109,6 +109,22 @@ import Testing
     #expect(run.messages.contains(name), "\(run.messages)")
   }
 
+  /// They stay what they are, in plain numbers; whoever converts hears of it.
+  @Test(arguments: [("tiny-fp8", "bf16"), ("tiny-bf16", "f32")])
+  func conversionsNameWhatIsNotFinite(sample: String, quant: String) throws {
+    let workspace = try Workspace()
+    var model = try SampleTensors(sample)
+    let name = "model.layers.1.self_attn.o_proj.weight"
+    for index in sample == "tiny-fp8" ? 7..<8 : 14..<16 { model[name].bytes[index] = 0x7F }
+    if sample == "tiny-bf16" { model[name].bytes[14] = 0xC0 }
+    let path = try model.write(to: workspace)
+    let run = try FathomProcess(
+      "convert", path, workspace.path("out"), "--to", "hf", "--quant", quant)
+    #expect(run.status == 0, "\(run.messages)")
+    #expect(run.messages.contains("1 weight of the output holds NaN"), "\(run.messages)")
+    #expect(run.messages.contains(name), "\(run.messages)")
+  }
+
   /// A few zeros at the end that are a vision tower's kernel are no interrupted download; a page of
   /// them is.
   @Test(arguments: [(192, 0), (8192, 1)])

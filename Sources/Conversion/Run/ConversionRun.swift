@@ -183,19 +183,25 @@ struct ConversionRun {
       bytesKept: kept.byteCount, isResumed: isResumed, bytesCompared: nil,
       deletedSourceFiles: log.deletedCount, seconds: seconds, manifestHash: writer.manifestHash,
       warnings: plan.warnings + kept.warnings
-        + [zeroWarning(writer.zeroWeights), log.remainder, leftover.map(ConversionRun.left)]
-        .compactMap { $0 })
+        + [
+          ConversionRun.warning(
+            "of the source", "nothing but zeros, as where a file has a hole", writer.zeroWeights),
+          ConversionRun.warning(
+            "of the output",
+            "NaN or infinity, as the source does, and may turn all logits into NaN",
+            writer.tensorsNotFinite),
+          log.remainder, leftover.map(ConversionRun.left),
+        ].compactMap { $0 })
   }
 
-  /// Says which weights are zero, which nobody should find out later.
-  private func zeroWarning(_ names: [ExactText]) -> String? {
+  /// Says which weights cannot be meant so, which nobody should find out later.
+  private static func warning(_ whose: String, _ what: String, _ names: [ExactText]) -> String? {
     guard !names.isEmpty else { return nil }
     let first = names.prefix(3).map(\.text).joined(separator: ", ")
     let subject =
-      names.count == 1
-      ? "1 weight of the source holds" : "\(names.count) weights of the source hold"
-    return "\(subject) nothing but zeros, as where a file has a hole: "
-      + first + (names.count > 3 ? ", …" : "") + "; fathom validate --deep says where they lie"
+      names.count == 1 ? "1 weight \(whose) holds" : "\(names.count) weights \(whose) hold"
+    return "\(subject) \(what): \(first)\(names.count > 3 ? ", …" : "")"
+      + "; fathom validate --deep says where they lie"
   }
 
   /// Decides what a failure leaves: what is worth it and can be trusted stays.

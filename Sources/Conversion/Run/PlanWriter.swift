@@ -26,6 +26,8 @@ struct PlanWriter {
   private(set) var bytesRead = 0
   /// Weights of the source that hold nothing but zeros.
   private(set) var zeroWeights: [ExactText] = []
+  /// Tensors of the output that hold NaN or infinity.
+  private(set) var tensorsNotFinite: [ExactText] = []
 
   init(
     _ plan: Plan, source: SourceModel, work: WorkFolder, log: ConversionLog, kept: [Int],
@@ -59,6 +61,7 @@ struct PlanWriter {
     defer {
       bytesRead += producer.bytesRead
       zeroWeights = producer.zeroWeights
+      tensorsNotFinite = producer.tensorsNotFinite
     }
     try OrderedPipeline.run(
       threads: plan.buffers.threads, count: queue.items.count, slots: plan.buffers.slots,
