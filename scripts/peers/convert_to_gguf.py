@@ -20,7 +20,7 @@ import traceback
 from pathlib import Path
 
 SPLITTERS = {
-    "deepseek_v2": "deepseek-llm", "glm4_moe_lite": "glm4", "joyai_llm_flash": "joyai-llm",
+    "deepseek_v2": "deepseek-llm", "glm4_moe_lite": "glm4", "glm_moe_dsa": "glm4", "joyai_llm_flash": "joyai-llm",
     "kimi_k2": "kimi-k2", "kimi_k25": "kimi-k2", "youtu": "youtu",
 }
 TIMEOUT = 900

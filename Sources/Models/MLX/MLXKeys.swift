@@ -26,6 +26,10 @@ public enum MLXKeys {
   private static func completePositions(
     _ document: inout JSONObject, _ config: ModelConfig, _ module: Architecture.MLXModule
   ) {
+    guard !module.readsRopeParameters else {
+      document["rope_parameters"] = .object(config.ropeParameters)
+      return
+    }
     // transformers 5 has the base inside of its section, and takes that one.
     let written = document["rope_theta"] ?? module.defaults["rope_theta"]
     if written?.number != config.ropeTheta {
@@ -43,5 +47,16 @@ public enum MLXKeys {
         "type": "yarn",
       ])
     }
+  }
+}
+
+extension ModelConfig {
+  /// The section about positions in the spelling of transformers 5.
+  fileprivate var ropeParameters: JSONObject {
+    var object = yarn?.document ?? JSONObject()
+    object["rope_theta"] = .number(ropeTheta)
+    object["type"] = nil
+    object["rope_type"] = yarn == nil ? "default" : "yarn"
+    return object
   }
 }
