@@ -45,8 +45,7 @@ def sizes(**overrides):
 
 SMALL_LATENTS = {"q_a_proj": 0.02, "kv_a_proj_with_mqa": 0.02}
 
-FP8_32 = {**DEEPSEEK_V3["quantization_config"], "weight_block_size": [32, 32],
-          "scale_fmt": "ue8m0"}
+FP8_POWERS = {**DEEPSEEK_V3["quantization_config"], "scale_fmt": "ue8m0"}
 
 POWERS_OF_TWO = make_config(
     block=(128, 128), scale_fmt="ue8m0", num_nextn_predict_layers=0, **sizes())
@@ -138,9 +137,9 @@ SAMPLE_TABLE = {
         qk_rope_head_dim=12, v_head_dim=26)),
     # Queries see 7 of up to 40 keys. Many heads: with few the scores of some keys are all 0.
     "tiny-v32": dict(seed=17, shards=2, tokens=(1, 40), gains=CALM, config=make_family(
-        V32, quantization_config=FP8_32, **sizes(
+        V32, quantization_config=FP8_POWERS, **sizes(
             hidden_size=48, intermediate_size=72, moe_intermediate_size=16, num_hidden_layers=3,
-            num_attention_heads=3, n_routed_experts=6, q_lora_rank=40, kv_lora_rank=40, qk_nope_head_dim=20,
+            num_attention_heads=3, n_routed_experts=6, n_group=1, topk_group=1, q_lora_rank=40, kv_lora_rank=40, qk_nope_head_dim=20,
             qk_rope_head_dim=12, v_head_dim=24, index_n_heads=32, index_head_dim=16,
             index_topk=7))),
     # Every layer chooses by itself, as in GLM-5 and 5.1.

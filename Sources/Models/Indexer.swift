@@ -20,8 +20,6 @@ extension ModelConfig {
     /// By decoder layer whether it has an indexer ("full"); the others ("shared") see the keys that
     /// the nearest before them has chosen. The first is full.
     public var isFull: [Bool]
-    /// Whether the config lists them (`indexer_types`).
-    public var listsKinds = true
 
     /// The ε of the norm of its key: that of transformers' classes, which no key of a config names.
     public static let normEpsilon: Float = 1e-6
@@ -42,9 +40,6 @@ extension ModelConfig {
 }
 
 extension ModelConfig.Indexer {
-  /// `indexer_types`, as GLM's configs list them.
-  var types: JSONValue { .array(isFull.map { .string($0 ? "full" : "shared") }) }
-
   /// Reads the keys about it.
   init(_ top: ConfigReader, layers: Int, kind: Architecture.Indexing) throws(Fault) {
     heads = try top.count("index_n_heads")
@@ -52,8 +47,6 @@ extension ModelConfig.Indexer {
     topK = try top.count("index_topk", maximum: Int(Int32.max))
     ropeInterleaved = try top.flag("indexer_rope_interleave") ?? kind.isInterleaved
     isFull = try Self.kinds(top, layers: layers, kind: kind)
-    let listed = try top.array("indexer_types")
-    listsKinds = kind.canShare && listed != nil
   }
 
   /// Which layers have one: a list, a pattern of F and S, or every so many-th from an offset on, as

@@ -141,13 +141,13 @@ public final class KeySets: @unchecked Sendable {
 }
 
 /// Finds the largest of many scores without sorting them.
-enum TopKeys {
+package enum TopKeys {
   /// Sets the bits of the `count` largest scores; of equal ones those of the lower index, which torch
   /// leaves open: its `topk` on a processor is a partial sort by values alone. NaN counts as the
   /// largest, as there.
   ///
   /// - Returns: whether one was left out that is equal to one that was not.
-  static func choose(
+  package static func choose(
     _ count: Int, of scores: UnsafeBufferPointer<Float>,
     into bits: UnsafeMutableBufferPointer<UInt64>
   ) -> Bool {

@@ -63,6 +63,11 @@ extension LoaderLimit {
         + "keys there"
     },
     LoaderLimit { config in
+      config.yarn != nil && config.architecture.ggufName == Architecture.glmMoeDSA.ggufName
+        ? "llama.cpp does not read yarn_log_multiplier for glm-dsa: attention is not as sharp there, "
+          + "and logits differ" : nil
+    },
+    LoaderLimit { config in
       guard let size = config.indexer?.headSize, size % 64 != 0 else { return nil }
       return "llama.cpp turns the indexer's keys by a matrix of 64 × 64 and more, and stops where "
         + "index_head_dim is no multiple of 64, as \(size)"

@@ -119,13 +119,11 @@ extension DeepSeek2Key {
     DeepSeek2Key("attention.indexer.head_count", count: { $0.indexer?.heads }),
     DeepSeek2Key("attention.indexer.key_length", count: { $0.indexer?.headSize }),
     DeepSeek2Key("attention.indexer.top_k", count: { $0.indexer?.topK }),
-    // Without it llama.cpp takes all layers for full below a context of GLM-5.2's, and those of
-    // GLM-5.2 from there on.
+    // transformers' class lists them whatever the config says, and so does the converter.
     DeepSeek2Key("attention.indexer.types") { config in
-      guard let indexer = config.indexer, config.architecture.indexing?.canShare == true,
-        indexer.listsKinds || indexer.isFull.contains(false)
-          || config.contextLength >= glm52Context
-      else { return nil }
+      guard let indexer = config.indexer, config.architecture.indexing?.canShare == true else {
+        return nil
+      }
       return .array(MetadataArray(.fixed(.bool, indexer.isFull.map { $0 ? 1 : 0 })))
     },
   ]
