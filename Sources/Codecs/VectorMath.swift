@@ -105,6 +105,19 @@ public enum VectorMath {
     for index in 0..<x.count { y[index] += factor * x[index] }
   }
 
+  /// y (n) += factor · max(x (n), 0), rounded after the product and after the sum on every level.
+  public static func addPositive(
+    _ x: UnsafeBufferPointer<Float>, times factor: Float,
+    to y: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
+  ) {
+    precondition(x.count == y.count)
+    if let kernels = level.kernels, let base = x.baseAddress {
+      kernels.pointee.add_positive(base, factor, y.baseAddress!, x.count)
+      return
+    }
+    for index in 0..<x.count { y[index] += factor * (x[index] > 0 ? x[index] : 0) }
+  }
+
   /// Σ a·b; a, b (n). Error at most n · 2⁻²³ · Σ|a·b|.
   public static func dot(
     _ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>, level: KernelLevel = .best

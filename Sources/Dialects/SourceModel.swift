@@ -122,7 +122,7 @@ public struct SourceModel: Sendable {
     let known = Set(complete.expectedTensors().map(\.name))
     var unknowns = unknownKeys
     for weight in weights.all where !known.contains(weight.name) && !config.isOther(weight.name) {
-      unknowns.add(tensor: weight.name)
+      unknowns.add(tensor: weight.name, of: config)
     }
     return unknowns
   }

@@ -68,14 +68,16 @@ public struct Architecture: Sendable, Hashable {
     var ignoresTemperature = false
     /// Whether `rope_interleave` is not read.
     var ignoresRopeLayout = true
+    /// Whether positions are read from `rope_parameters` alone, and it cannot be built without.
+    var readsRopeParameters = false
   }
 
   /// Values of `model_type`, the one of its class in transformers first.
   public internal(set) var modelTypes: [String]
   /// What `architectures` names.
-  public let className: String
+  public internal(set) var className: String
   /// What transformers' class takes for keys that a config lacks.
-  let defaults: JSONObject
+  var defaults: JSONObject
   /// How its router scores experts.
   public let scoring: ModelConfig.Scoring
   /// How experts may be chosen, that of a config without `topk_method` first; none in a network
@@ -87,10 +89,12 @@ public struct Architecture: Sendable, Hashable {
   var readsLayerTypes = false
   /// Whether layers that predict further tokens have a dense MLP, wherever they stand.
   public var hasDensePredictors = false
+  /// Whether layers that predict further tokens come with copies of embedding and head.
+  public internal(set) var hasCopies = true
   /// Whether the weights of chosen experts can be divided by their sum.
   public let canNormalize: Bool
   /// Its module in mlx-lm.
-  public let mlx: MLXModule
+  public internal(set) var mlx: MLXModule
   /// What splits a text before byte-pair encoding, by llama.cpp's name for it: no file of a
   /// checkpoint has that name.
   public internal(set) var preTokenizer: String
@@ -98,12 +102,25 @@ public struct Architecture: Sendable, Hashable {
   /// Whether transformers' class adds `head_dim` to the config, by which llama.cpp's converter writes
   /// the widths of heads before its other keys.
   var hasHeadSize = true
+  /// The architecture under which llama.cpp runs it.
+  public internal(set) var ggufName = "deepseek2"
   /// Tokens that its vocabulary in a GGUF file names beside those of the tokenizer's own settings, by
   /// the name that llama.cpp's converter gives each.
   public var namedTokens: [String: String] = [:]
   /// Names of other splittings that some of its members have: which one a model has shows in its
   /// tokenizer alone.
   public var otherPreTokenizers: [String] = []
+
+  /// How a lightning indexer chooses the keys that queries see; nil where they see all of them.
+  public internal(set) var indexing: Indexing?
+
+  /// What is a network's own of its indexer.
+  public struct Indexing: Sendable, Hashable {
+    /// Whether pairs that are rotated are (2i, 2i + 1) where the config does not say.
+    let isInterleaved: Bool
+    /// Whether layers may take over the keys that one before them has chosen.
+    public let canShare: Bool
+  }
 
   /// Whether its layers have routed experts.
   public var hasExperts: Bool { !selections.isEmpty }
@@ -134,6 +151,11 @@ public struct Architecture: Sendable, Hashable {
     for row in all { for name in row.modelTypes { rows[ExactText(name)] = row } }
     return rows
   }()
+
+  /// llama.cpp's architectures that run networks of the family.
+  static let ggufNames = all.map(\.ggufName).reduce(into: [String]()) {
+    if !$0.contains($1) { $0.append($1) }
+  }
 
   /// Every `model_type` that is known.
   public static let modelTypes = all.flatMap(\.modelTypes) + Envelope.all.map(\.modelType)

@@ -21,11 +21,20 @@ struct ConfigKey: Sendable {
     self.init(name) { $0.architecture.hasExperts ? experts($0) : nil }
   }
 
+  /// A key that only networks with an indexer have.
+  private init(_ name: String, indexer: @escaping @Sendable (ModelConfig.Indexer) -> JSONValue?) {
+    self.init(name) { $0.indexer.flatMap(indexer) }
+  }
+
   /// The keys, in the order of their names, but for those about positions and storage.
   static let all: [ConfigKey] = [
     ConfigKey("attention_bias") { .bool($0.attentionBias) },
     ConfigKey("first_k_dense_replace", experts: { .integer($0.firstDenseLayers) }),
     ConfigKey("hidden_size", count: \.hiddenSize),
+    ConfigKey("index_head_dim", indexer: { .integer($0.headSize) }),
+    ConfigKey("index_n_heads", indexer: { .integer($0.heads) }),
+    ConfigKey("index_topk", indexer: { .integer($0.topK) }),
+    ConfigKey("indexer_rope_interleave", indexer: { .bool($0.ropeInterleaved) }),
     ConfigKey("intermediate_size", count: \.intermediateSize),
     ConfigKey("kv_lora_rank", count: \.keyValueRank),
     ConfigKey("max_position_embeddings", count: \.contextLength),
@@ -48,6 +57,9 @@ struct ConfigKey: Sendable {
       "routed_scaling_factor",
       experts: { .number(Double($0.routedScalingFactor.description) ?? 1) }),
     ConfigKey("tie_word_embeddings") { .bool($0.tiedEmbeddings) },
+    ConfigKey("scoring_func") {
+      $0.indexer == nil ? nil : .string($0.scoring.rawValue)
+    },
     ConfigKey("topk_group", experts: { .integer($0.chosenGroups) }),
     ConfigKey("topk_method", experts: { .string($0.selection.rawValue) }),
     ConfigKey("v_head_dim", count: \.valueHeadSize),

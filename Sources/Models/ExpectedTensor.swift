@@ -9,6 +9,8 @@ public struct ExpectedTensor: Sendable, Hashable {
     case plain
     /// In F32 whatever the checkpoint's type.
     case float32
+    /// In the checkpoint's own type or in F32: published checkpoints have it in either.
+    case plainOrFloat32
     /// As FP8 E4M3 with a grid of scales beside it, named `scaleName(for:)`.
     case fp8
     /// As the grid of scales of the FP8 weight before it: F32, or E8M0 where powers of two suffice.
@@ -16,6 +18,9 @@ public struct ExpectedTensor: Sendable, Hashable {
     /// As codes in a format of compressed-tensors: what stands in the files in place of the weight
     /// is `CompressedScheme.tensors(of:)`.
     case compressed(CompressedScheme)
+
+    /// Whether it has the type of the weights that are not quantized.
+    public var isPlain: Bool { self == .plain || self == .plainOrFloat32 }
   }
 
   /// What the tensor is part of.
@@ -28,6 +33,8 @@ public struct ExpectedTensor: Sendable, Hashable {
     case norm
     /// Multi-head latent attention.
     case attention
+    /// What chooses the keys that queries see.
+    case indexer
     /// A dense layer's MLP.
     case mlp
     /// The router's matrix and correction bias.
@@ -80,6 +87,8 @@ public struct ExpectedTensor: Sendable, Hashable {
     switch part {
     case .embedding, .embeddingCopy: return .embedding
     case .head, .headCopy, .attention, .mlp, .expert, .sharedExpert, .mtpInput: return .linear
+    // Loaders quantize no weights of its heads, whatever a checkpoint says.
+    case .indexer: return name.hasSuffix(".weights_proj.weight") ? nil : .linear
     // A class of its own, which no loader quantizes.
     case .router, .norm: return nil
     }

@@ -25,6 +25,7 @@ extension ModelConfig {
       let prefix: ExactText = "model.layers.\(layer)."
       if layer >= layers { builder.add(Self.mtp, prefix: prefix, layer: layer) }
       builder.add(Self.block, prefix: prefix, layer: layer)
+      if hasIndexer(layer: layer) { builder.add(Self.indexer, prefix: prefix, layer: layer) }
       if hasExperts(layer: layer) {
         builder.add(Self.router, prefix: prefix + "mlp.", layer: layer)
         for expert in 0..<routedExperts {
@@ -54,9 +55,9 @@ extension ModelConfig {
   ]
 
   static let mtp: [TensorRow] = [
-    TensorRow(suffix: "embed_tokens.weight", part: .embeddingCopy, quantized: false) {
-      [$0.vocabSize, $0.hiddenSize]
-    },
+    TensorRow(
+      suffix: "embed_tokens.weight", part: .embeddingCopy, quantized: false,
+      shape: { [$0.vocabSize, $0.hiddenSize] }, isPresent: { $0.architecture.hasCopies }),
     TensorRow(suffix: "enorm.weight", part: .mtpInput, quantized: false) { [$0.hiddenSize] },
     TensorRow(suffix: "hnorm.weight", part: .mtpInput, quantized: false) { [$0.hiddenSize] },
     TensorRow(suffix: "eh_proj.weight", part: .mtpInput, quantized: false) {
@@ -65,9 +66,9 @@ extension ModelConfig {
     TensorRow(suffix: "shared_head.norm.weight", part: .norm, quantized: false) {
       [$0.hiddenSize]
     },
-    TensorRow(suffix: "shared_head.head.weight", part: .headCopy, quantized: false) {
-      [$0.vocabSize, $0.hiddenSize]
-    },
+    TensorRow(
+      suffix: "shared_head.head.weight", part: .headCopy, quantized: false,
+      shape: { [$0.vocabSize, $0.hiddenSize] }, isPresent: { $0.architecture.hasCopies }),
   ]
 
   static let block: [TensorRow] =

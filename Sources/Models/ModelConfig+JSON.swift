@@ -68,6 +68,9 @@ extension ModelConfig {
     }
     compressed?.prefix = envelope?.prefix ?? ""
     if architecture.hasExperts { try readExperts(top) }
+    indexer = try architecture.indexing.map { kind throws(Fault) in
+      try Indexer(top, layers: layers, kind: kind)
+    }
     try requireConsistency(top)
     try requireQuickMatching(whole)
   }
@@ -238,6 +241,14 @@ extension ModelConfig {
     }
     guard ropeHeadSize % 2 == 0 else {
       throw top.fault("qk_rope_head_dim", expected: "an even number")
+    }
+    if let indexer {
+      guard indexer.headSize >= ropeHeadSize else {
+        throw top.fault("index_head_dim", expected: "at least qk_rope_head_dim, \(ropeHeadSize)")
+      }
+      guard queryRank != nil else {
+        throw top.fault("q_lora_rank", expected: "a rank, whose latent the indexer's queries need")
+      }
     }
     guard routedExperts % expertGroups == 0 else {
       throw top.fault("n_group", expected: "a divisor of n_routed_experts, \(routedExperts)")

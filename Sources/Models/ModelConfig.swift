@@ -73,6 +73,8 @@ public struct ModelConfig: Sendable, Hashable {
   public var contextLength: Int
   /// Whether projections of the attention carry biases (`q_a_proj`, `kv_a_proj_with_mqa`, `o_proj`).
   public var attentionBias: Bool
+  /// What chooses the keys that queries see; nil where they see all before them.
+  public var indexer: Indexer?
   /// Whether the head is the embedding table.
   public var tiedEmbeddings: Bool
   /// Type of the weights that are not quantized, nil where the config does not say.

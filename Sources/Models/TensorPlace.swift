@@ -33,6 +33,7 @@ public struct TensorPlaces: Sendable {
   private let outside: Rows
   private let mtp: Rows
   private let block: Rows
+  private let indexer: Rows
   private let dense: Rows
   private let sparse: Rows
   private let expert: Rows
@@ -55,6 +56,7 @@ public struct TensorPlaces: Sendable {
     outside = rows([("model.", ModelConfig.embedding), ("", ModelConfig.output)])
     mtp = rows([("", ModelConfig.mtp)])
     block = rows([("", ModelConfig.block)])
+    indexer = rows([("", ModelConfig.indexer)])
     dense = rows([("mlp.", ModelConfig.dense)])
     sparse = rows([
       ("mlp.", ModelConfig.router), ("mlp.shared_experts.", ModelConfig.shared),
@@ -75,7 +77,8 @@ public struct TensorPlaces: Sendable {
       return expert[end].map { TensorPlace($0, layer: layer, expert: index) }
     }
     let row = block[rest] ?? (isSparse ? sparse : dense)[rest]
-    return (row ?? (layer >= config.layers ? mtp[rest] : nil)).map {
+    let own = row ?? (config.hasIndexer(layer: layer) ? indexer[rest] : nil)
+    return (own ?? (layer >= config.layers ? mtp[rest] : nil)).map {
       TensorPlace($0, layer: layer, expert: nil)
     }
   }

@@ -11,6 +11,9 @@ public final class Activations: @unchecked Sendable {
   /// Values of a token.
   public let columns: Int
   private let buffer: ByteBuffer
+  /// Of a residual stream, the keys that its tokens see in the last layer it went through; nil where
+  /// they see all before them.
+  public var chosenKeys: KeySets?
 
   /// Allocates (rows, columns) values, all zero.
   public convenience init(rows: Int, columns: Int) {

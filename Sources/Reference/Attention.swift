@@ -17,6 +17,9 @@ struct Attention: Sendable {
   let rotary: Rotary
   /// `model.layers.N.self_attn.`
   let prefix: String
+  /// What chooses the keys that queries see; nil in layers that see all of them, or those that one
+  /// before them has chosen.
+  var choice: KeyChoice?
   /// ε of the two inner norms: transformers leaves it at its default whatever `rms_norm_eps` says.
   static let innerEpsilon: Float = 1e-6
 
@@ -26,7 +29,11 @@ struct Attention: Sendable {
     _ x: NormedRows, rows: Range<Int>, lengths: [Int], depth: Int, addedTo hidden: Activations
   ) throws(Fault) {
     let latents = try latents(x, rows, positions: lengths.flatMap { depth..<depth + $0 })
-    let mixed = try mixed(latents, lengths: lengths)
+    if let choice, let sets = hidden.chosenKeys {
+      try choice(x, rows: rows, lengths: lengths, latents, into: sets)
+    }
+    let mixed = try mixed(
+      latents, lengths: lengths, seen: hidden.chosenKeys.map { ($0, rows.lowerBound) })
     for block in linear.blocks(of: rows.count) {
       let part = try linear.project(
         mixed.view(block), prefix + "o_proj.weight", outputs: config.hiddenSize,
@@ -104,7 +111,9 @@ struct Attention: Sendable {
   }
 
   /// What the heads see: (tokens, heads · value).
-  private func mixed(_ latents: Latents, lengths: [Int]) throws(Fault) -> Activations {
+  private func mixed(
+    _ latents: Latents, lengths: [Int], seen: (sets: KeySets, first: Int)?
+  ) throws(Fault) -> Activations {
     try linear.weights.require(
       queryName, rows: config.heads * config.queryHeadSize, columns: latents.query.columns)
     try linear.weights.require(
@@ -116,7 +125,7 @@ struct Attention: Sendable {
       HeadAttention(self, tokens: tokens, worker: $0)
     }
     try Workers.run(threads: workers.count, count: config.heads) { worker, head throws(Fault) in
-      try workers[worker].run(head: head, latents, lengths: lengths, into: mixed)
+      try workers[worker].run(head: head, latents, lengths: lengths, seen: seen, into: mixed)
     }
     return mixed
   }

@@ -58,8 +58,13 @@ struct MemoryUse {
     return threads * MemoryUse.perWorker + max(layer, head, predictor)
   }
 
-  /// Hidden states: (rows, hidden).
-  func states(_ rows: Int) -> Int { rows * config.hiddenSize * MemoryUse.float }
+  /// Hidden states, (rows, hidden), with the keys that an indexer has chosen for them.
+  func states(_ rows: Int) -> Int { rows * MemoryUse.stateBytes(config, longest: longest) }
+
+  static func stateBytes(_ config: ModelConfig, longest: Int) -> Int {
+    let chooses = config.indexer.map { longest > $0.topK } ?? false
+    return config.hiddenSize * float + (chooses ? KeySets.bytesPerRow(longest: longest) : 0)
+  }
 
   /// Scratch memory of products, a thread's stack, and what the allocator keeps for it.
   static var perWorker: Int { ProductScratch.byteCount + (1 << 19) }
@@ -86,7 +91,9 @@ struct MemoryUse {
     let mixed = rows * c.heads * c.valueHeadSize
     let joint = (c.nopeHeadSize + c.valueHeadSize) * c.keyValueRank * MemoryUse.float
     let heads = threads * (HeadAttention.bytes(tokens: rows, c) + joint)
-    let before = block * (c.hiddenSize + low) * MemoryUse.float
+    let choice = KeyChoice.bytes(
+      tokens: rows, longest: min(longest, rows), c, threads: threads, plan: plan)
+    let before = choice + block * (c.hiddenSize + low) * MemoryUse.float
     let after = block * c.hiddenSize * MemoryUse.float
     return latents * MemoryUse.float
       + threads * tile(columns: max(c.hiddenSize, c.heads * c.valueHeadSize))

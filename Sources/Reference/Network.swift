@@ -40,7 +40,9 @@ public struct Network {
     return result
   }
 
-  /// Runs decoder layer `index` on the residual stream (tokens, hidden), in place.
+  /// Runs decoder layer `index` on the residual stream (tokens, hidden), in place. Where an indexer
+  /// chooses the keys that queries see, they are the stream's `chosenKeys` afterwards, and what a layer
+  /// without one goes by.
   ///
   /// - Returns: the router's choices, nil for a dense layer.
   /// - Throws: `.malformed` for weights that are missing or have the wrong shape.
@@ -70,6 +72,10 @@ public struct Network {
   /// As in transformers, embedding and head are the main model's: a layer's own
   /// `embed_tokens.weight` and `shared_head.head.weight` are copies of them that `validate`
   /// compares. A row's rotary position is that of the token whose embedding joins.
+  ///
+  /// Of networks with an indexer it chooses keys by its own, as DeepSeek's and vLLM's code do; that
+  /// is held to nothing, since transformers has no predictor of these networks and llama.cpp's sees
+  /// all keys.
   ///
   /// - Parameter previous: hidden states after the `finalNorm` of the main model, or of the predictor
   ///   before: (rows of depth `index`, hidden).
@@ -179,6 +185,12 @@ public struct Network {
     }
   }
 
+  /// Bytes of the residual stream of a token, no sequence being longer than `longest`, with the keys
+  /// that an indexer has chosen for it.
+  public static func stateBytes(_ config: ModelConfig, longest: Int) -> Int {
+    MemoryUse.stateBytes(config, longest: longest)
+  }
+
   /// Bytes that a network takes while it does nothing.
   public static func restingBytes(threads: Int) -> Int { threads * MemoryUse.perWorker }
 
@@ -201,11 +213,20 @@ public struct Network {
   }
 
   /// The matrices of a layer's attention, in the order of their use.
-  private func attentionNames(of layer: Int) -> [String] {
+  private func attentionNames(of layer: Int, longest: Int) -> [String] {
     let query = config.queryRank == nil ? ["q_proj"] : ["q_a_proj", "q_b_proj"]
+    let indexer = chooses(layer, longest) ? ModelConfig.indexerMatrices(of: layer) : []
     // A head's part of q_b_proj is read with its part of kv_b_proj.
-    return (query.prefix(1) + ["kv_a_proj_with_mqa"] + query.dropFirst() + ["kv_b_proj", "o_proj"])
-      .map { "model.layers.\(layer).self_attn.\($0).weight" }
+    func names(_ modules: [String]) -> [String] {
+      modules.map { "model.layers.\(layer).self_attn.\($0).weight" }
+    }
+    return names(query.prefix(1) + ["kv_a_proj_with_mqa"]) + indexer
+      + names(query.dropFirst() + ["kv_b_proj", "o_proj"])
+  }
+
+  /// Whether a layer chooses keys: with no more tokens than it would choose it need not.
+  private func chooses(_ layer: Int, _ longest: Int) -> Bool {
+    config.hasIndexer(layer: layer) && longest > config.indexer?.topK ?? .max
   }
 
   /// A decoder layer on rows of `depth`: attention and feed-forward, each on a normed copy.
@@ -213,20 +234,29 @@ public struct Network {
     _ index: Int, hidden: Activations, batch: TokenBatch, depth: Int
   ) throws(Fault) -> Routing? {
     let prefix = "model.layers.\(index)."
+    let lengths = batch.lengths(depth: depth)
+    let longest = lengths.max() ?? 0
     let following =
-      index + 1 < config.layers ? attentionNames(of: index + 1) : [Network.headName(config)]
+      index + 1 < config.layers
+      ? attentionNames(of: index + 1, longest: longest) : [Network.headName(config)]
     let dense =
       config.hasExperts(layer: index)
       ? ["gate.weight"] : FeedForward.parts
     linear.weights.expect(
-      attentionNames(of: index) + dense.map { prefix + "mlp." + $0 } + following)
-    let lengths = batch.lengths(depth: depth)
+      attentionNames(of: index, longest: longest) + dense.map { prefix + "mlp." + $0 } + following)
     func normed(_ name: String) throws(Fault) -> NormedRows {
       try NormedRows(
         hidden, weight: prefix + name, epsilon: config.rmsNormEpsilon, linear: linear)
     }
-    let attention = Attention(
+    var attention = Attention(
       config: config, linear: linear, rotary: rotary, prefix: prefix + "self_attn.")
+    if let indexer = config.indexer, config.hasIndexer(layer: index) {
+      attention.choice = KeyChoice(
+        config: config, indexer: indexer, linear: linear, rotary: rotary,
+        prefix: prefix + "self_attn.indexer.")
+      hidden.chosenKeys =
+        chooses(index, longest) ? KeySets(rows: hidden.rows, longest: longest) : nil
+    }
     let input = try normed("input_layernorm.weight")
     for (rows, lengths) in linear.groups(of: lengths) {
       try attention(input, rows: rows, lengths: lengths, depth: depth, addedTo: hidden)

@@ -84,12 +84,14 @@ package struct Rotary: Sendable {
 
   /// Rotates a vector (rope) in place by one row of the table.
   ///
+  /// An indexer may pair the dimensions otherwise than the attention beside it: `isInterleaved`.
   /// Interleaved pairs stay where they are; transformers moves them to halves, which changes no
   /// product of a query and a key since it does so to both.
   package func rotate(
     _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafeMutableBufferPointer<Float>,
-    _ sines: UnsafeMutableBufferPointer<Float>
+    _ sines: UnsafeMutableBufferPointer<Float>, isInterleaved: Bool? = nil
   ) {
+    let isInterleaved = isInterleaved ?? self.isInterleaved
     let pairs = frequencies.count
     for pair in 0..<pairs {
       let first = isInterleaved ? 2 * pair : pair

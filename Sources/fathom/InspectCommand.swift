@@ -37,6 +37,12 @@ struct InspectCommand: ParsableCommand, ModelReading {
       """)
   var stats = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Say what one more token costs after so many: operations, those of an indexer, cache.",
+      valueName: "tokens"))
+  var context: Int?
+
   @Option(help: "Threads to read with.")
   var threads = Workers.available
 
@@ -56,6 +62,9 @@ struct InspectCommand: ParsableCommand, ModelReading {
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
+    if let context, !(1...1 << 30).contains(context) {
+      throw ValidationError("--context is a number of tokens from 1 to \(1 << 30)")
+    }
     if format == .html, layers || experts || stats || tensors != nil {
       throw ValidationError("--layers, --experts, --tensors and --stats go with text and json")
     }
@@ -71,7 +80,8 @@ struct InspectCommand: ParsableCommand, ModelReading {
   func run() throws {
     let destination = try report.destination(sparing: InputPlaces(models: [model]))
     let opened = try InspectedModel(path: model, threads: threads, decodes: stats)
-    let inspection = opened.inspection
+    var inspection = opened.inspection
+    inspection.context = context
     let glob = tensors.map(Glob.init)
     if let tensors, let glob, !matches(glob, opened) {
       throw Fault(

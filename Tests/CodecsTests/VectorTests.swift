@@ -113,6 +113,17 @@ private func distance(_ value: Float, _ expected: Double) -> Double {
     }
   }
 
+  @Test("y + factor · max(x, 0) is plain Swift's, bit for bit", arguments: KernelLevel.available)
+  func addsPositiveParts(level: KernelLevel) {
+    var random = Random(seed: 26)
+    for count in lengths {
+      let (x, y) = (random.units(count), random.units(count))
+      let sum = copy(y)
+      VectorMath.addPositive(UnsafeBufferPointer(copy(x)), times: -0.3, to: sum, level: level)
+      for index in 0..<count { #expect(sum[index] == y[index] + -0.3 * max(x[index], 0)) }
+    }
+  }
+
   @Test("dot products", arguments: KernelLevel.available)
   func dots(level: KernelLevel) {
     var random = Random(seed: 25)

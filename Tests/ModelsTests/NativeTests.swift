@@ -46,7 +46,7 @@ import Testing
     config.expectedTensors().map { tensor in
       let type: ElementType =
         switch tensor.storage {
-        case .plain: config.dataType ?? .bf16
+        case .plain, .plainOrFloat32: config.dataType ?? .bf16
         case .float32, .scale: .f32
         case .fp8: .f8E4M3
         case .compressed: preconditionFailure("DeepSeek's shards hold none")

@@ -10,7 +10,7 @@ import Verification
 /// A checkpoint of `Samples/` with what transformers made of it.
 struct Sample {
   let files: ModelFiles
-  let config: ModelConfig
+  var config: ModelConfig
   let tokens: [[Int]]
   /// Logits of the main model, then of each MTP layer: (batch · tokens, vocab) flattened.
   let expected: [[Float]]

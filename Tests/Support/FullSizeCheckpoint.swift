@@ -39,7 +39,7 @@ extension ExpectedTensor {
   /// The type that DeepSeek's published checkpoint stores it in.
   public var publishedType: ElementType {
     switch storage {
-    case .plain: .bf16
+    case .plain, .plainOrFloat32: .bf16
     case .float32, .scale: .f32
     case .fp8: .f8E4M3
     case .compressed: preconditionFailure("DeepSeek publishes none")

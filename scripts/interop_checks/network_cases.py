@@ -3,7 +3,9 @@
 `differs` names the peers that compute something else, or cannot load it: then they are not asked.
 """
 
-from peers.families import GLM_LITE, V2, V2_LITE, YOUTU, make_family, make_kimi_k25
+from peers.families import (
+    GLM5, GLM52, GLM_LITE, V2, V2_LITE, V32, YOUTU, make_family, make_kimi_k25,
+)
 from peers.folder import store, write_checkpoint, write_json
 from peers.network import make_config
 from peers.oracle import saved_config
@@ -34,7 +36,51 @@ def moe(base, **changes):
     return make_family(base, **{**SIZES, **EXPERTS, **changes})
 
 
+# Queries see 7 of 26 keys.
+CHOICE = {"index_n_heads": 32, "index_head_dim": 64, "index_topk": 7}
+# GLM-5.2 in six layers; with DeepSeek's epsilon all peers' inner norms are the same.
+SHARED = {**CHOICE, "rms_norm_eps": 1e-6, "num_hidden_layers": 6, "n_routed_experts": 4,
+          "indexer_types": ["full", "full", "shared", "shared", "full", "shared"]}
+YARN_PARAMETERS = {
+    "rope_type": "yarn", "rope_theta": 1000000, "factor": 40, "beta_fast": 32, "beta_slow": 1,
+    "mscale": 1.0, "mscale_all_dim": 1.0, "original_max_position_embeddings": 4096,
+}
+
+
 CASES = {
+    "v32": case(318, moe(V32, **CHOICE, n_group=4, topk_group=2)),
+    # As many keys as there are tokens, or more: plain attention.
+    "v32-all-keys": case(319, moe(V32, **{**CHOICE, "index_topk": 26}, rope_scaling=None,
+                                  num_nextn_predict_layers=0)),
+    "v32-saved": case(
+        320, saved_config(moe(V32, **CHOICE, num_nextn_predict_layers=0)),
+        differs=("mlx-lm's converter",)),
+    "v32-defaults": case(
+        321, moe(V32, **{**CHOICE, "index_topk": 2048, "index_n_heads": 64, "index_head_dim": 128},
+                 n_routed_experts=32, n_group=8, topk_group=4, num_experts_per_tok=8,
+                 first_k_dense_replace=3, num_hidden_layers=4, num_nextn_predict_layers=0,
+                 rope_scaling=None),
+        absent=("index_topk", "index_n_heads", "index_head_dim", "n_group", "topk_group",
+                "num_experts_per_tok", "first_k_dense_replace", "routed_scaling_factor",
+                "n_shared_experts", "rope_theta", "rope_scaling", "scoring_func", "topk_method",
+                "moe_layer_freq", "norm_topk_prob", "rms_norm_eps", "num_nextn_predict_layers"),
+        differs=("converter", "mlx-lm's converter")),
+    "glm5": case(322, moe(GLM5, **CHOICE, rms_norm_eps=1e-6)),
+    "glm5-yarn": case(323, moe(GLM5, **CHOICE, rms_norm_eps=1e-6, num_nextn_predict_layers=0,
+                               rope_parameters=YARN_PARAMETERS),
+                      differs=("llama.cpp",), warning="yarn_log_multiplier"),
+    "glm5-saved": case(
+        324, saved_config(moe(GLM5, **CHOICE, rms_norm_eps=1e-6, num_nextn_predict_layers=0)),
+        differs=("mlx-lm's converter",)),
+    # mlx-lm refuses layers without an indexer.
+    "glm52": case(325, moe(GLM52, **SHARED), differs=("mlx-lm", "mlx-lm's converter")),
+    # What is shared by two numbers.
+    "glm52-numbers": case(
+        326, moe(GLM52, **{**SHARED, "index_topk_freq": 2, "index_skip_topk_offset": 2,
+                           "max_position_embeddings": 4096, "num_nextn_predict_layers": 0,
+                           "indexer_types": [["full", "shared"][max(i - 1, 0) % 2]
+                                             for i in range(6)]}),
+        absent=("indexer_types",), differs=("mlx-lm", "mlx-lm's converter")),
     # With DeepSeek's epsilon all peers' inner norms are the same.
     "glm": case(301, moe(GLM_LITE, rms_norm_eps=1e-6)),
     "glm-dense-ends": case(

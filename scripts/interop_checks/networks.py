@@ -1,4 +1,4 @@
-"""GLM-4.7-Flash, Kimi-K2.5, DeepSeek-V2 and Youtu-LLM in every format, beside their peers."""
+"""The networks beside DeepSeek-V3 in every format, beside their peers."""
 
 import json
 import shutil
@@ -23,10 +23,19 @@ from .outputs import check_tensors, check_valid
 # Two F32 implementations that add in different orders.
 LARGEST_DIFFERENCE = 2e-4
 # llama.cpp rounds activations as it does weights: mean KL from the same file's exact logits.
+# Networks that DeepSeek's shards are checked of here.
+NATIVE = ("deepseek_v2", "deepseek_v32")
 ROUNDED = {"bf16": 1e-3, "q8_0": 1e-2}
+# The same where the choice of keys depends on it too: another key changes more than rounding does.
+ROUNDED_CHOICE = {"bf16": 0.1, "q8_0": 0.1}
 # Sample → peers that compute something else or cannot load it, and what the dry run says of that.
 SAMPLE_CASES = {
     "tiny-glm-lite": dict(differs=("llama.cpp", "mlx-lm"), warning="epsilon"),
+    # llama.cpp wants heads of the indexer that are 64 wide or a multiple.
+    "tiny-glm5": dict(differs=("llama.cpp",), warning="index_head_dim"),
+    "tiny-glm52": dict(differs=("llama.cpp", "mlx-lm", "mlx-lm's converter"),
+                       warning="index_head_dim"),
+    "tiny-v32": dict(differs=("llama.cpp",), warning="index_head_dim", shards=(1,)),
     "tiny-kimi-k25": dict(differs=("llama.cpp",), warning="epsilon"),
     "tiny-v2-lite": dict(differs=("llama.cpp",), warning="layers", shards=(1,)),
     "tiny-v2": dict(differs=("llama.cpp",), warning="group", shards=(1, 2)),
@@ -130,7 +139,8 @@ def check_gguf_rounded(report, network, folder):
     """BF16 and Q8_0: llama.cpp computes from the file what its rounding of activations allows."""
     if not network.agrees("llama.cpp"):
         return
-    for file_type, limit in ROUNDED.items():
+    chooses = network.config.get("index_topk", network.ids.shape[1]) < network.ids.shape[1]
+    for file_type, limit in (ROUNDED_CHOICE if chooses else ROUNDED).items():
         model = fresh(folder / f"{file_type}.gguf")
         report.run("convert", network.path, model, "--to", "gguf", "--quant", file_type, "--mtp",
                    "drop")
@@ -147,7 +157,7 @@ def check_gguf_mtp(report, network, folder):
         return
     model, theirs = fresh(folder / "mtp.gguf"), folder / "theirs-mtp.gguf"
     report.run("convert", network.path, model, "--to", "gguf", "--quant", "f32")
-    if network.config["model_type"] == "glm4_moe_lite" and network.agrees("converter"):
+    if network.config["model_type"] in llama.KEEPS_MTP and network.agrees("converter"):
         llama.convert(network.path, theirs, mtp=True)
         words = differences(model, theirs, orders=False)
         report.check(f"{network.name} → gguf with MTP: metadata and tensors are the converter's",
@@ -244,31 +254,32 @@ def check_kept(report, name, network, config, stored, quant):
 
 
 def check_native(report, network, folder):
-    """DeepSeek's shards of V2: the files are convert.py's, and come back."""
-    if network.config["model_type"] != "deepseek_v2":
+    """DeepSeek's shards of V2 and V3.2: the files are convert.py's, and come back."""
+    if network.config["model_type"] not in NATIVE:
         return
     for count in network.case.get("shards", (1, 2)):
         name = f"{network.name} → {count} shards"
         output, theirs = fresh(folder / "shards"), fresh(folder / "their-shards")
-        report.run("convert", network.path, output, "--to", "deepseek", "--mp", count)
+        report.run("convert", network.path, output, "--to", "deepseek", "--mp", count, "--mtp",
+                   "drop")
         native.convert(network.path, theirs, count)
         differing = [path.name for path in theirs.glob("*.safetensors")
                      if path.read_bytes() != (output / path.name).read_bytes()]
         report.check(f"{name}: the files are convert.py's", not differing, ", ".join(differing))
         section = json.loads((output / "config.json").read_text())
-        report.check(f"{name}: scores are a softmax, groups are V2's",
-                     section.get("score_func", "softmax") == "softmax"
+        report.check(f"{name}: scores and groups are the network's",
+                     section.get("score_func", "softmax") == network.config["scoring_func"]
                      and section.get("n_expert_groups", 1) == native_groups(network.config),
                      str(section)[:200])
         check_outputs(report, name, network.main, fathom_logits(report, network, output, folder))
         back = fresh(folder / "shards-back")
         report.run("convert", output, back, "--to", "hf")
-        check_tensors(report, f"{name} → hf", back, network.stored)
+        check_tensors(report, f"{name} → hf", back, main_weights(network.config, network.stored))
 
 
 def native_groups(config):
     """Groups are chosen by one of V2's methods alone; the shards have no key for the method."""
-    limited = config["topk_method"] == "group_limited_greedy"
+    limited = config["topk_method"] != "greedy"
     return config["n_group"] if limited else 1
 
 
@@ -276,7 +287,7 @@ def check_pairs(report, network, folder):
     """Each lossless form against each other with `fathom verify`: no difference but of rounding."""
     forms = {"hf": network.path}
     targets = {"gguf": ["--quant", "f32"], "mlx": [], "deepseek": ["--mp", 1]}
-    if network.config["model_type"] != "deepseek_v2":
+    if network.config["model_type"] not in NATIVE:
         del targets["deepseek"]
     for target, options in targets.items():
         forms[target] = fresh(folder / ("pair.gguf" if target == "gguf" else f"pair-{target}"))

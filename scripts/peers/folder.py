@@ -30,7 +30,10 @@ def store(config, values, scale_type=torch.float32):
     stored = {}
     for tensor in expected_tensors(config):
         value = torch.from_numpy(values[tensor.name])
-        if tensor.kind == "bias":
+        if ".k_norm." in tensor.name and config["model_type"] == "deepseek_v32":
+            # DeepSeek has the norm of the indexer's key in F32, GLM in BF16, which loses nothing here.
+            stored[tensor.name] = value.to(plain).float()
+        elif tensor.kind == "bias":
             stored[tensor.name] = value
         elif tensor.kind == "linear" and quantization:
             block = quantization["weight_block_size"]

@@ -19,6 +19,8 @@ EXACT = ["-ctk", "f32", "-ctv", "f32", "-fa", "off"]
 # Samples that the converter cannot read: a model_type that transformers has no class for, and more
 # than one group of compressed-tensors. What Fathom makes of both is for other checks.
 UNREAD = {"tiny-int4", "tiny-mixed"}
+# Networks whose MTP layers the converter keeps unless told otherwise.
+KEEPS_MTP = ("deepseek_v32", "glm4_moe_lite", "glm_moe_dsa")
 CONVERTER = Path(__file__).with_name("convert_to_gguf.py")
 
 
@@ -57,13 +59,13 @@ CONVERTERS = Converter()
 
 
 def convert(model, output, outtype="f32", *flags, mtp=False):
-    """convert_hf_to_gguf.py; MTP layers are kept if asked for, which it can for GLM alone.
+    """convert_hf_to_gguf.py; MTP layers are kept if asked for, which it can for some networks alone.
 
     GLM's configuration names no function of scores, and llama.cpp knows GLM-4.7-Flash by its number
     of layers alone. The converter is shown a configuration that does.
     """
     config = json.loads((Path(model) / "config.json").read_text())
-    if config["model_type"] != "glm4_moe_lite":
+    if config["model_type"] not in KEEPS_MTP:
         return convert_as_is(model, output, outtype, *flags)
     with tempfile.TemporaryDirectory() as folder:
         # The name of the folder goes into the metadata.

@@ -9,7 +9,7 @@ from .compressed import section_in
 from .folder import read_checkpoint
 
 # Networks that DeepSeek's inference code computes.
-NETWORKS = ("deepseek_v2", "deepseek_v3", "kimi_k2")
+NETWORKS = ("deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2")
 
 # Module in Hugging Face's names → (module in DeepSeek's, the dimension that shards divide).
 MODULES = {
@@ -18,6 +18,8 @@ MODULES = {
     "q_proj": ("wq", 0), "q_a_proj": ("wq_a", None), "q_a_layernorm": ("q_norm", None),
     "q_b_proj": ("wq_b", 0), "kv_a_proj_with_mqa": ("wkv_a", None),
     "kv_a_layernorm": ("kv_norm", None), "kv_b_proj": ("wkv_b", 0), "o_proj": ("wo", 1),
+    # Of DeepSeek-V3.2's script alone.
+    "wk": ("wk", None), "k_norm": ("k_norm", None), "weights_proj": ("weights_proj", None),
     "gate": ("gate", None), "gate_proj": ("w1", 0), "down_proj": ("w2", 1), "up_proj": ("w3", 0),
 }
 # What the script has no names for: the parts of an MTP layer, by its rule for all others.
@@ -33,6 +35,9 @@ def translate(name, modules=MODULES):
     for old, new in PARTS:
         name = name.replace(old, new)
     module = name.split(".")[-2]
+    if module == "wq_b":
+        # The indexer's has its name already, and is not divided.
+        return name, None
     new, dimension = modules[module]
     return name.replace(module, new), dimension
 
@@ -90,6 +95,8 @@ def plain_samples(folder):
 
 def dimension(native):
     """The dimension that is divided, by the name of a tensor in shards."""
+    if ".indexer." in native:
+        return None
     sides = {new: side for new, side in [*MODULES.values(), *MTP_MODULES.values()]}
     return sides[native.split(".")[-2]]
 

@@ -72,7 +72,7 @@ class Expected(NamedTuple):
 
     name: str
     shape: tuple
-    kind: str  # linear, norm, table, head, router, bias, join, vision
+    kind: str  # linear, norm, table, head, router, bias, join, vision, shift
 
 
 def make_config(block=None, scale_fmt=None, **overrides):
@@ -105,12 +105,43 @@ def mtp_layers(config):
     return text_of(config).get("num_nextn_predict_layers", 0)
 
 
+# Networks that name each layer's kind of MLP; those whose queries see chosen keys alone.
+KINDS_OF_MLP = ("glm4_moe_lite", "deepseek_v32", "glm_moe_dsa")
+SPARSE_ATTENTION = ("deepseek_v32", "glm_moe_dsa")
+
+
+def has_indexer(config, layer):
+    """Whether a layer chooses keys by itself: by its word, or by its place; MTP layers do."""
+    if config["model_type"] not in SPARSE_ATTENTION:
+        return False
+    if config["model_type"] == "deepseek_v32" or layer >= config["num_hidden_layers"]:
+        return True
+    words = config.get("indexer_types")
+    if words:
+        return words[layer] == "full"
+    every, offset = config.get("index_topk_freq", 1), config.get("index_skip_topk_offset", 2)
+    return max(layer - offset + 1, 0) % every == 0
+
+
+def indexer(config, prefix):
+    """What chooses keys; FP8 checkpoints quantize two of its three matrices."""
+    heads, size = config["index_n_heads"], config["index_head_dim"]
+    hidden = config["hidden_size"]
+    return [
+        Expected(f"{prefix}.wq_b.weight", (heads * size, config["q_lora_rank"]), "linear"),
+        Expected(f"{prefix}.wk.weight", (size, hidden), "linear"),
+        Expected(f"{prefix}.k_norm.weight", (size,), "norm"),
+        Expected(f"{prefix}.k_norm.bias", (size,), "shift"),
+        Expected(f"{prefix}.weights_proj.weight", (heads, hidden), "join"),
+    ]
+
+
 def is_sparse(config, layer):
     """Whether a layer has experts: by its word in `mlp_layer_types`, which GLM has, or its place.
 
     MTP layers have no word there, and always experts.
     """
-    words = config.get("mlp_layer_types") if config["model_type"] == "glm4_moe_lite" else None
+    words = config.get("mlp_layer_types") if config["model_type"] in KINDS_OF_MLP else None
     if words and layer < len(words):
         return words[layer] == "sparse"
     return "n_routed_experts" in config and layer >= config["first_k_dense_replace"]
@@ -163,6 +194,8 @@ def block(config, prefix, layer):
     hidden = config["hidden_size"]
     tensors = [Expected(f"{prefix}.input_layernorm.weight", (hidden,), "norm")]
     tensors += attention(config, f"{prefix}.self_attn")
+    if has_indexer(config, layer):
+        tensors += indexer(config, f"{prefix}.self_attn.indexer")
     tensors += [Expected(f"{prefix}.post_attention_layernorm.weight", (hidden,), "norm")]
     if is_sparse(config, layer):
         return tensors + experts(config, f"{prefix}.mlp")
@@ -176,19 +209,21 @@ def text_tensors(config):
     tensors = [Expected("model.embed_tokens.weight", table, "table")]
     for layer in range(layers + mtp_layers(config)):
         prefix = f"model.layers.{layer}"
+        # GLM-5.2's MTP layer has no copies of embedding and head.
+        copies = layer >= layers and config["model_type"] != "glm_moe_dsa"
+        if copies:
+            tensors += [Expected(f"{prefix}.embed_tokens.weight", table, "table")]
         if layer >= layers:
             tensors += [
-                Expected(f"{prefix}.embed_tokens.weight", table, "table"),
                 Expected(f"{prefix}.enorm.weight", (hidden,), "norm"),
                 Expected(f"{prefix}.hnorm.weight", (hidden,), "norm"),
                 Expected(f"{prefix}.eh_proj.weight", (hidden, 2 * hidden), "join"),
             ]
         tensors += block(config, prefix, layer)
         if layer >= layers:
-            tensors += [
-                Expected(f"{prefix}.shared_head.norm.weight", (hidden,), "norm"),
-                Expected(f"{prefix}.shared_head.head.weight", table, "head"),
-            ]
+            tensors += [Expected(f"{prefix}.shared_head.norm.weight", (hidden,), "norm")]
+        if copies:
+            tensors += [Expected(f"{prefix}.shared_head.head.weight", table, "head")]
     tensors += [Expected("model.norm.weight", (hidden,), "norm")]
     if not config["tie_word_embeddings"]:
         tensors += [Expected("lm_head.weight", table, "head")]

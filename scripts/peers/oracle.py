@@ -8,12 +8,19 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from transformers import (
-    DeepseekV2ForCausalLM, DeepseekV3ForCausalLM, Glm4MoeLiteForCausalLM, YoutuForCausalLM,
+    DeepseekV2ForCausalLM, DeepseekV3ForCausalLM, DeepseekV32ForCausalLM, Glm4MoeLiteForCausalLM,
+    GlmMoeDsaForCausalLM, YoutuForCausalLM,
 )
 from transformers.modeling_layers import MtpModel
 from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2TopkRouter
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3TopkRouter
 from transformers.models.glm4_moe_lite.modeling_glm4_moe_lite import Glm4MoeLiteTopkRouter
+from transformers.models.deepseek_v32.modeling_deepseek_v32 import (
+    DeepseekV32Indexer, DeepseekV32TopkRouter,
+)
+from transformers.models.glm_moe_dsa.modeling_glm_moe_dsa import (
+    GlmMoeDsaIndexer, GlmMoeDsaTopkRouter,
+)
 from transformers.utils import logging
 
 from .compressed import with_section
@@ -26,10 +33,14 @@ logging.disable_progress_bar()
 CLASSES = {
     "deepseek_v2": DeepseekV2ForCausalLM,
     "deepseek_v3": DeepseekV3ForCausalLM,
+    "deepseek_v32": DeepseekV32ForCausalLM,
     "glm4_moe_lite": Glm4MoeLiteForCausalLM,
+    "glm_moe_dsa": GlmMoeDsaForCausalLM,
     "youtu": YoutuForCausalLM,
 }
-ROUTERS = (DeepseekV2TopkRouter, DeepseekV3TopkRouter, Glm4MoeLiteTopkRouter)
+ROUTERS = (DeepseekV2TopkRouter, DeepseekV3TopkRouter, DeepseekV32TopkRouter,
+           Glm4MoeLiteTopkRouter, GlmMoeDsaTopkRouter)
+INDEXERS = (DeepseekV32Indexer, GlmMoeDsaIndexer)
 
 
 def plain_config(config):
@@ -66,11 +77,21 @@ def load_models(folder, config):
     ).eval()
     if not extra:
         return model, None
-    # GLM's class knows of no MTP layers; told of them it has DeepSeek-V3's.
+    # GLM's class knows of no MTP layers; told of them it has DeepSeek-V3's. Those of DeepSeek-V3.2
+    # and GLM-5 know of none either: they get a layer of the class with an indexer of its own.
     model.config.num_mtp_layers = extra
     model.config.mtp_mlp_layer_types = ["sparse"] * extra
+    model.config.mtp_layer_types = ["full_attention"] * extra
     # MtpModel takes the attention and expert implementations from the main model's config.
-    return model, MtpModel.from_pretrained(model).eval()
+    predictor = MtpModel.from_pretrained(model).eval()
+    for layer in predictor.layers:
+        layer.mtp_block.register_forward_hook(lambda _, inputs, output: stream_of(output))
+    return model, predictor
+
+
+def stream_of(output):
+    """The residual stream of what a layer gives: GLM-5's gives the chosen keys beside it."""
+    return output[0] if isinstance(output, tuple) else output
 
 
 def load_from_stored(config, stored):
@@ -122,7 +143,7 @@ def trace(models, input_ids):
     hooks = []
     for found, layer in zip(layers, layer_modules(models)):
         hooks.append(layer.register_forward_hook(
-            lambda _, inputs, output, found=found: found.update(hidden=output)))
+            lambda _, inputs, output, found=found: found.update(hidden=stream_of(output))))
         for module in layer.modules():
             if isinstance(module, ROUTERS):
                 hooks.append(module.register_forward_hook(
@@ -150,7 +171,7 @@ def isolated(reference, candidate, input_ids):
     with torch.no_grad():
         for found, layer, (positional, named) in zip(
                 expected, candidate[0].model.layers, inputs):
-            pairs.append((found["hidden"], layer(*positional, **named)))
+            pairs.append((found["hidden"], stream_of(layer(*positional, **named))))
         (model, mtp), other = reference, candidate[1]
         hidden = model.model(input_ids, use_cache=False).last_hidden_state
         for depth in range(mtp.num_mtp_layers if mtp else 0):
@@ -210,3 +231,37 @@ def router_margins(models, input_ids):
     for hook in hooks:
         hook.remove()
     return min((float((pair[:, 0] - pair[:, 1]).min()) for pair in margins), default=float("inf"))
+
+
+def indexer_margins(models, input_ids):
+    """How far the choices of keys are from changing, smallest over all tokens and layers.
+
+    The scores are computed anew from what an indexer is given; infinite where all keys are seen.
+    """
+    margins = []
+    topk = torch.Tensor.topk
+
+    def observe(scores, count, dim=-1, **rest):
+        if scores.dim() == 3 and count < scores.shape[-1]:
+            best = scores.sort(dim=-1, descending=True).values[..., count - 1 : count + 1]
+            # What is hidden has the least finite number.
+            margins.append(best[(best > -1e30).all(-1)])
+        return topk(scores, count, dim=dim, **rest)
+
+    def enter(*_):
+        torch.Tensor.topk = observe
+
+    def leave(*_):
+        torch.Tensor.topk = topk
+
+    hooks = []
+    for model in models:
+        for module in model.modules() if model is not None else ():
+            if isinstance(module, INDEXERS):
+                hooks += [module.register_forward_pre_hook(enter),
+                          module.register_forward_hook(leave)]
+    outputs_of(models, input_ids)
+    for hook in hooks:
+        hook.remove()
+    return min((float((pair[:, 0] - pair[:, 1]).min()) for pair in margins if len(pair)),
+               default=float("inf"))

@@ -22,7 +22,7 @@ SIZE = 280
 
 def special_of(config):
     """A network's special tokens; the first two are begin and end."""
-    return GLM_SPECIAL if config["model_type"] == "glm4_moe_lite" else SPECIAL
+    return GLM_SPECIAL if config["model_type"].startswith("glm") else SPECIAL
 
 
 def write_tokenizer(folder, special=SPECIAL):

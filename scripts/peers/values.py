@@ -23,6 +23,7 @@ def value_of(tensor, seed):
         "head": lambda: noise * np.float32(2) / fan_in,
         "table": lambda: noise,
         "norm": lambda: 1 + noise * np.float32(0.2),
+        "shift": lambda: noise * np.float32(0.3),
         "bias": lambda: noise * np.float32(0.15),
         "vision": lambda: noise * np.float32(0.1),
     }[tensor.kind]()

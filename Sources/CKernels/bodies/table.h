@@ -27,6 +27,7 @@ const struct fathom_kernels NAME(fathom_kernels) = {
     .gate = NAME(gate),
     .sigmoid = NAME(sigmoid),
     .add = NAME(add),
+    .add_positive = NAME(add_positive),
     .dot = NAME(dot),
     .exponential = NAME(exponential),
 };

@@ -103,6 +103,10 @@ static void NAME(sigmoid)(float *values, size_t n) {
   for (size_t i = 0; i < n; i++) values[i] = 1.0f / (1.0f + exponential_one(-values[i]));
 }
 
+static void NAME(add_positive)(const float *x, float factor, float *y, size_t n) {
+  for (size_t i = 0; i < n; i++) y[i] += factor * (x[i] > 0 ? x[i] : 0);
+}
+
 static void NAME(add)(const float *x, float factor, float *y, size_t n) {
   for (size_t i = 0; i < n; i++) y[i] += factor * x[i];
 }

@@ -75,6 +75,8 @@ struct fathom_kernels {
   void (*gate)(float *gate, const float *up, size_t n);
   void (*sigmoid)(float *values, size_t n);
   void (*add)(const float *x, float factor, float *y, size_t n);
+  // y += factor · max(x, 0)
+  void (*add_positive)(const float *x, float factor, float *y, size_t n);
   float (*dot)(const float *a, const float *b, size_t n);
   void (*exponential)(float *values, size_t n);
 };

@@ -83,7 +83,7 @@ extension Planner {
         }
         try quantize(weight, scheme, as: weight.plainType ?? source.config.dataType ?? .bf16)
       }
-    case .plain, .fp8, .scale:
+    case .plain, .plainOrFloat32, .fp8, .scale:
       let reason =
         expected.moduleClass == nil
         ? "\(expected.part.rawValue): loaders quantize no such module"

@@ -78,6 +78,8 @@ extension CompressedRecipe {
   /// The modules of a network that stay as they are.
   package func ignored(in config: ModelConfig) -> [String] {
     var ignored = CompressedRecipe.always
+    // vLLM keeps it plain too.
+    if config.indexer != nil { ignored.append(#"re:.*indexer\.weights_proj$"#) }
     if isForExperts { ignored += CompressedRecipe.allButExperts }
     for tensor in config.expectedTensors() {
       guard !(isForExperts && tensor.expert == nil), let pattern = tensor.modulePattern,

@@ -36,6 +36,15 @@ package struct NativePlanner {
         .usage, "has dense layers alone, and DeepSeek's code has experts after the first ones",
         file: source.checkpoint.folder, found: "model_type \(source.config.modelType)")
     }
+    if let indexer = source.config.indexer,
+      indexer.ropeInterleaved || indexer.isFull.contains(false)
+    {
+      throw Fault(
+        .usage, "has an indexer that DeepSeek's code computes otherwise",
+        file: source.checkpoint.folder,
+        expected: "one in every layer, with positions on pairs (i, i + d / 2)",
+        found: "model_type \(source.config.modelType)")
+    }
     planner = try Planner(source, recipe: recipe)
     self.count = count
     try NativeDivision(planner.target).require(count)

@@ -99,7 +99,7 @@ package struct GGUFPlanner {
     for key in rest.keys { metadata[key] = rest[key] }
     try gguf.requireKinds(metadata)
     metadata.override(gguf.overrides)
-    return TypeMix.Model(metadata)
+    return TypeMix.Model(metadata, architecture: target.architecture.ggufName)
   }
 
   /// What the source has and the output has not.
@@ -120,6 +120,7 @@ package struct GGUFPlanner {
   private mutating func describe() throws(Fault) {
     let folder = source.checkpoint.folder
     let general = GeneralMetadata(
+      architecture: target.architecture.ggufName,
       folderName: Folder.name(of: Folder.resolved(folder)).text, config: source.checkpoint.config,
       generation: try TokenizerFiles.json("generation_config.json", in: folder),
       tensors: tensors.map { ($0.entry.name, $0.entry.shape) })

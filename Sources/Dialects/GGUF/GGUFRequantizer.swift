@@ -86,7 +86,9 @@ package struct GGUFRequantizer {
           TypeMix.Tensor(
             name: tensor.name, extents: tensor.shape.dimensions.reversed(), type: tensor.type)
         },
-        model: TypeMix.Model(metadata), importance: gguf.importance?.names)
+        model: TypeMix.Model(
+          metadata, architecture: model.config.architecture.ggufName),
+        importance: gguf.importance?.names)
     } catch {
       var fault = error
       if let tensor = error.tensor.flatMap({ inventory[$0] }) {

@@ -1,9 +1,10 @@
-internal import Models
 package import Platform
 package import Tensors
 
 /// Metadata about a model as a whole, as llama.cpp's converter writes it: `general.*`.
 package struct GeneralMetadata {
+  /// llama.cpp's architecture.
+  package let architecture: String
   /// Name of the model's folder.
   package let folderName: String
   /// `config.json`
@@ -16,7 +17,7 @@ package struct GeneralMetadata {
   /// The keys in the converter's order.
   package var metadata: Metadata {
     var metadata = Metadata()
-    metadata["general.architecture"] = .string(ModelConfig.deepSeek2Architecture)
+    metadata["general.architecture"] = .string(architecture)
     metadata["general.type"] = .string("model")
     for setting in SamplingSetting.all {
       metadata[setting.key] = value(of: setting)

@@ -1,4 +1,3 @@
-internal import Models
 public import Platform
 public import Tensors
 
@@ -49,9 +48,9 @@ extension TypeMix {
     }
 
     /// Takes the counts from a file's metadata, keys that are absent counting as 0.
-    package init(_ metadata: Metadata) {
+    package init(_ metadata: Metadata, architecture: String) {
       func count(_ key: String) -> Int {
-        metadata["\(ModelConfig.deepSeek2Architecture).\(key)"]?.integer ?? 0
+        metadata["\(architecture).\(key)"]?.integer ?? 0
       }
       self.init(
         blockCount: count("block_count"), expertCount: count("expert_count"),

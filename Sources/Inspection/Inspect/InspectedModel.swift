@@ -156,7 +156,7 @@ extension ModelConfig {
   /// The tensors that hold what a config implies, by type and shape.
   func storage(of tensor: ExpectedTensor) -> [(ElementType, Shape)] {
     switch tensor.storage {
-    case .plain: [(dataType ?? .bf16, tensor.shape)]
+    case .plain, .plainOrFloat32: [(dataType ?? .bf16, tensor.shape)]
     case .float32: [(.f32, tensor.shape)]
     case .fp8: [(.f8E4M3, tensor.shape)]
     case .scale: [(.f32, tensor.shape)]

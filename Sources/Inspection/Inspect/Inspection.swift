@@ -105,6 +105,8 @@ public struct Inspection: Sendable {
   /// Tensors in the order of their bytes, for listings.
   public let tensors: [StoredTensor]
 
+  /// Tokens at which the cost of one more is told; nil where that was not asked.
+  public var context: Int?
   /// What the files are: a word of `ModelFormat`, or `config`.
   public let format: String
   /// What turns texts into token ids, by the names of files and keys alone; nil for nothing.
@@ -136,7 +138,7 @@ public struct Inspection: Sendable {
     self.init(
       files.checkpoint.inventory, config: config,
       architecture: files.format == .gguf
-        ? ModelConfig.deepSeek2Architecture
+        ? config.architecture.ggufName
         : Inspection.modelType(files.checkpoint.config) ?? config.modelType,
       format: files.format.rawValue, tokenizer: files.tokenizerSummary)
     let places = TensorPlaces(config)
@@ -276,6 +278,7 @@ public struct Inspection: Sendable {
   /// The same for a dense model as wide as all experts together.
   public var denseEquivalentFlopsPerToken: Int { 2 * denseActivePerToken }
   /// Bytes of KV cache per token in 16-bit numbers: the latent vector and the rotary key, per layer.
+  /// What an indexer keeps comes on top.
   public var kvCacheBytesPerToken: Int {
     config.map { $0.layers * ($0.keyValueRank + $0.ropeHeadSize) * 2 } ?? 0
   }

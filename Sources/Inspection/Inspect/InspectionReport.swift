@@ -68,12 +68,16 @@ extension Inspection {
   }
 
   private var cost: JSONValue {
-    .object([
+    var object: JSONObject = [
       "flopsPerToken": .integer(flopsPerToken),
       "denseEquivalentFlopsPerToken": .integer(denseEquivalentFlopsPerToken),
       "kvCacheBytesPerToken": .integer(kvCacheBytesPerToken),
       "mhaKvCacheBytesPerToken": .integer(mhaKvCacheBytesPerToken),
-    ])
+    ]
+    guard let config else { return .object(object) }
+    if config.indexer != nil { object["indexKeyBytesPerToken"] = .integer(indexKeyBytesPerToken) }
+    object["atContext"] = context.map { ContextCost(self, config, tokens: $0).json }
+    return .object(object)
   }
 
   private static func dimensions(_ config: ModelConfig) -> JSONValue {
@@ -137,7 +141,7 @@ extension Inspection {
 
   /// The summary as pairs of what is told and what it is.
   var summaryFacts: [(String, String)] {
-    let known = config.map { architectureFacts($0) + networkFacts } ?? strangerFacts
+    let known = config.map { architectureFacts($0) + networkFacts + contextFacts } ?? strangerFacts
     return known + [
       (
         "stored",
@@ -187,6 +191,8 @@ extension Inspection {
         "\(Quantity.bytes(kvCacheBytesPerToken)) per token in 16 bits; plain multi-head attention: "
           + "\(Quantity.bytes(mhaKvCacheBytesPerToken)) "
           + "(\(ratio(mhaKvCacheBytesPerToken, kvCacheBytesPerToken)) times)"
+          + (indexKeyBytesPerToken > 0
+            ? "; the indexer's keys: \(Quantity.bytes(indexKeyBytesPerToken)) more" : "")
       ),
     ]
   }
@@ -214,6 +220,7 @@ extension Inspection {
           + "key-value rank \(count(config.keyValueRank)), head \(config.nopeHeadSize) + "
           + "\(config.ropeHeadSize) rotary, value \(config.valueHeadSize)"
       ),
+    ] + indexerFacts(config) + [
       ("positions", config.positionsText),
       (
         "experts",

@@ -25,7 +25,7 @@ struct GGUFChecks {
     }
     checkTypes()
     checkVocabulary()
-    let key = ModelConfig.deepSeek2Architecture + ".expert_gating_func"
+    let key = model.config.architecture.ggufName + ".expert_gating_func"
     if let finding = Finding.scoring(model.config, file: model.files.name.text, key: key) {
       collector.add(finding, pattern: nil)
     }
@@ -49,18 +49,23 @@ struct GGUFChecks {
       collector.add(finding, pattern: nil)
     }
     for finding in model.unknowns.findings(
-      file: model.files.name.text, type: ModelConfig.deepSeek2Architecture)
+      file: model.files.name.text, type: model.config.architecture.ggufName)
     {
       collector.add(finding, pattern: nil)
     }
     for stored in model.files.inventory.tensors where !known.contains(stored.name) {
-      let kind = TensorKind.of(stored.name)
+      let name = DeepSeek2Names.origin(of: stored.name)?.name ?? stored.name
+      let isUnused = TensorKind.spare(name, in: model.config) != nil
+      let kind = TensorKind.of(name, in: model.config)
       collector.add(
         Finding(
-          .unexpectedTensor, tensor: stored.name, file: file(of: stored),
+          .unexpectedTensor, isUnused ? .warning : .error, tensor: stored.name,
+          file: file(of: stored),
           expected: "no such tensor", found: "\(stored.shape) of \(stored.type.rawValue)",
-          hint: (kind.map { "\($0.text); " } ?? "")
-            + "llama.cpp refuses a file with tensors that it does not use"),
+          hint: isUnused
+            ? kind?.text
+            : (kind.map { "\($0.text); " } ?? "")
+              + "llama.cpp refuses a file with tensors that it does not use"),
         pattern: pattern(stored.name))
     }
   }

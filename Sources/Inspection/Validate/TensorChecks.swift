@@ -191,7 +191,7 @@ struct TensorChecks {
     if stored.type == .f8E4M3, tensor.shape.dimensions.count == 2 {
       return checkFP8(tensor, stored)
     }
-    let type = expectedType(of: tensor, otherStorage: otherStorage)
+    let type = expectedType(of: tensor, stored.type, otherStorage: otherStorage)
     guard type == stored.type else {
       collector.add(
         Finding(
@@ -224,10 +224,11 @@ struct TensorChecks {
   }
 
   private func expectedType(
-    of tensor: ExpectedTensor, otherStorage: ElementType?
+    of tensor: ExpectedTensor, _ stored: ElementType, otherStorage: ElementType?
   ) -> ElementType {
     switch tensor.storage {
     case .plain: plainType
+    case .plainOrFloat32: stored == .f32 ? .f32 : plainType
     case .float32: .f32
     case .fp8: otherStorage ?? .f8E4M3
     case .scale, .compressed: preconditionFailure("parts are checked with their weight")
@@ -296,7 +297,7 @@ struct TensorChecks {
       if !excused.contains(part) { addOrphan(tensor, weight: part) }
       return
     }
-    let kind = TensorKind.of(tensor.name)
+    let kind = TensorKind.of(tensor.name, in: config)
     // Scales of activations are a part of FP8 as it is stored.
     if kind?.isHarmless == true, codes != nil { return }
     let isHarmless = kind?.isHarmless == true

@@ -60,8 +60,9 @@ extension Validation {
     if let manifest { lines.append(manifest.line) }
     if uncheckedTensors > 0 {
       lines.append(
-        "\(Quantity.plural(uncheckedTensors, "tensor")) of other parts of the model (vision) \(uncheckedTensors == 1 ? "is" : "are") "
-          + "not checked: neither names and shapes nor values")
+        "\(Quantity.plural(uncheckedTensors, "tensor")) of other parts of the model (vision) "
+          + "\(uncheckedTensors == 1 ? "is" : "are") not checked: neither names and shapes nor values"
+      )
     }
     let read = isDeep ? "every weight read" : "headers only; --deep reads the weights"
     lines.append(

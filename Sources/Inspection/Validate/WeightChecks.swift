@@ -44,7 +44,7 @@ struct WeightChecks {
       report(fault, of: name)
     }
     for weight in weights.all where !known.contains(weight.name) {
-      let kind = TensorKind.of(weight.name)
+      let kind = TensorKind.of(weight.name, in: config)
       collector.add(
         Finding(
           .unexpectedTensor, tensor: weight.name, file: file(of: weight),

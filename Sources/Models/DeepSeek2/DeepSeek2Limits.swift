@@ -16,7 +16,7 @@ extension LoaderLimit {
         + "128256 tokens, not \(config.layers)"
     },
     LoaderLimit { config in
-      guard config.queryRank != nil, isLite(config) else { return nil }
+      guard config.queryRank != nil, isLite(config), config.indexer == nil else { return nil }
       return "llama.cpp takes a model of \(config.layers) layers for one without q_lora_rank and "
         + "will not load this"
     },
@@ -53,6 +53,30 @@ extension LoaderLimit {
     LoaderLimit { config in
       config.architecture.hasDensePredictors && config.mtpLayers > 0
         ? "llama.cpp runs no MTP layer without experts: use --mtp drop" : nil
+    },
+    LoaderLimit { config in
+      guard let indexer = config.indexer,
+        indexer.ropeInterleaved != config.architecture.indexing?.isInterleaved
+      else { return nil }
+      return "llama.cpp does not read indexer_rope_interleave \(indexer.ropeInterleaved) and "
+        + "rotates the indexer the other way for \(config.architecture.ggufName): queries see other "
+        + "keys there"
+    },
+    LoaderLimit { config in
+      config.yarn != nil && config.architecture.ggufName == Architecture.glmMoeDSA.ggufName
+        ? "llama.cpp does not read yarn_log_multiplier for glm-dsa: attention is not as sharp there, "
+          + "and logits differ" : nil
+    },
+    LoaderLimit { config in
+      guard let size = config.indexer?.headSize, size % 64 != 0 else { return nil }
+      return "llama.cpp turns the indexer's keys by a matrix of 64 × 64 and more, and stops where "
+        + "index_head_dim is no multiple of 64, as \(size)"
+    },
+    LoaderLimit { config in
+      guard let indexer = config.indexer, config.mtpLayers > 0 else { return nil }
+      return
+        "llama.cpp's MTP layer sees all keys, the model's the \(indexer.topK) that its indexer "
+        + "chooses: guesses differ beyond so many tokens"
     },
   ]
 

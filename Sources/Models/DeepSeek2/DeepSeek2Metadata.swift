@@ -1,9 +1,9 @@
 internal import Platform
 public import Tensors
 
-/// A metadata key of llama.cpp's `deepseek2` and what a config says there.
+/// A metadata key of llama.cpp's `deepseek2`, `deepseek32` and `glm-dsa`, and what a config says there.
 struct DeepSeek2Key: Sendable {
-  /// The key without `deepseek2.`.
+  /// The key without the architecture in front.
   let name: String
   /// The value; nil where the key is left out.
   let value: @Sendable (ModelConfig) -> MetadataValue?
@@ -30,20 +30,17 @@ struct DeepSeek2Key: Sendable {
 }
 
 extension ModelConfig {
-  /// The architecture under which llama.cpp runs this family.
-  public static let deepSeek2Architecture = "deepseek2"
-
   /// The metadata about the network that llama.cpp's converter writes, in its order.
   ///
   /// The keys up to the value's length come before `general.file_type` there, the others after it.
   public var deepSeek2Metadata: (before: Metadata, after: Metadata) {
-    (metadata(DeepSeek2Key.shared), metadata(DeepSeek2Key.own))
+    (metadata(DeepSeek2Key.shared), metadata(DeepSeek2Key.own + DeepSeek2Key.indexer))
   }
 
   private func metadata(_ keys: [DeepSeek2Key]) -> Metadata {
     var metadata = Metadata()
     for key in keys {
-      metadata["\(Self.deepSeek2Architecture).\(key.name)"] = key.value(self)
+      metadata["\(architecture.ggufName).\(key.name)"] = key.value(self)
     }
     return metadata
   }
@@ -117,6 +114,23 @@ extension DeepSeek2Key {
     DeepSeek2Key("nextn_predict_layers", count: { $0.mtpLayers > 0 ? $0.mtpLayers : nil }),
   ]
 
+  /// Keys about what chooses the keys that queries see.
+  static let indexer: [DeepSeek2Key] = [
+    DeepSeek2Key("attention.indexer.head_count", count: { $0.indexer?.heads }),
+    DeepSeek2Key("attention.indexer.key_length", count: { $0.indexer?.headSize }),
+    DeepSeek2Key("attention.indexer.top_k", count: { $0.indexer?.topK }),
+    // transformers' class lists them whatever the config says, and so does the converter.
+    DeepSeek2Key("attention.indexer.types") { config in
+      guard let indexer = config.indexer, config.architecture.indexing?.canShare == true else {
+        return nil
+      }
+      return .array(MetadataArray(.fixed(.bool, indexer.isFull.map { $0 ? 1 : 0 })))
+    },
+  ]
+
+  /// The context from which on llama.cpp takes a file that names no kinds of layers for GLM-5.2.
+  static let glm52Context = 1_048_576
+
   /// `expert_gating_func` of a router that takes sigmoids.
   static let sigmoidGating = 2
   /// The same of a softmax, as DeepSeek-V2 has it.
@@ -152,11 +166,15 @@ extension DeepSeek2Key {
   ]
 
   private static let known = Set((shared + own).map(\.name)).union(harmless)
+  private static let knownOfIndexer = Set(indexer.map(\.name))
 
   /// Keys under the architecture's name that its reader passes over: llama.cpp gives each of them a
   /// meaning there, or in another architecture.
   static func unknown(in metadata: Metadata) -> [Unknowns.Key] {
-    let prefix = "\(ModelConfig.deepSeek2Architecture)."
+    let architecture = metadata["general.architecture"]?.text ?? ""
+    let prefix = "\(architecture)."
+    let known =
+      architecture == Architecture.deepSeekV3.ggufName ? known : known.union(knownOfIndexer)
     return metadata.keys.compactMap { key in
       guard let name = ExactText(key).without(prefix: ExactText(prefix))?.text,
         !known.contains(name), let value = metadata[key]

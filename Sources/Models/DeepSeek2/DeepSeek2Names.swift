@@ -1,6 +1,7 @@
 public import Platform
 
-/// llama.cpp's names for the tensors of DeepSeek-V3-family models: its architecture `deepseek2`.
+/// llama.cpp's names for the tensors of DeepSeek-V3-family models: its architectures `deepseek2`,
+/// `deepseek32` and `glm-dsa`.
 public enum DeepSeek2Names {
   /// Tensors outside the layers.
   static let outer: [NameRow] = [
@@ -30,6 +31,11 @@ public enum DeepSeek2Names {
     NameRow(huggingFace: "self_attn.kv_b_proj.weight", own: "attn_kv_b.weight"),
     NameRow(huggingFace: "self_attn.o_proj.weight", own: "attn_output.weight"),
     NameRow(huggingFace: "self_attn.o_proj.bias", own: "attn_output.bias"),
+    NameRow(huggingFace: "self_attn.indexer.wq_b.weight", own: "indexer.attn_q_b.weight"),
+    NameRow(huggingFace: "self_attn.indexer.wk.weight", own: "indexer.attn_k.weight"),
+    NameRow(huggingFace: "self_attn.indexer.k_norm.weight", own: "indexer.k_norm.weight"),
+    NameRow(huggingFace: "self_attn.indexer.k_norm.bias", own: "indexer.k_norm.bias"),
+    NameRow(huggingFace: "self_attn.indexer.weights_proj.weight", own: "indexer.proj.weight"),
     NameRow(huggingFace: "mlp.gate_proj.weight", own: "ffn_gate.weight"),
     NameRow(huggingFace: "mlp.up_proj.weight", own: "ffn_up.weight"),
     NameRow(huggingFace: "mlp.down_proj.weight", own: "ffn_down.weight"),

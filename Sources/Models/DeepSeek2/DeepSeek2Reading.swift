@@ -2,7 +2,7 @@ public import Platform
 public import Tensors
 internal import Text
 
-/// The `config.json` that the metadata of a `deepseek2` GGUF file amounts to, with notes about what
+/// The `config.json` that the metadata of a GGUF file of the family amounts to, with notes about what
 /// had to be assumed.
 public struct DeepSeek2Config: Sendable {
   /// The document, as Hugging Face checkpoints of this family have it.
@@ -33,6 +33,7 @@ private struct DeepSeek2Reader {
   let metadata: Metadata
   let file: String
   private(set) var notes: [String] = []
+  private var architecture: String { metadata["general.architecture"]?.text ?? "" }
 
   init(metadata: Metadata, file: String) {
     self.metadata = metadata
@@ -41,10 +42,11 @@ private struct DeepSeek2Reader {
 
   func requireArchitecture() throws(Fault) {
     let found = metadata["general.architecture"]?.text
-    guard found == ModelConfig.deepSeek2Architecture else {
+    guard Architecture.ggufNames.contains(architecture) else {
+      let names = Architecture.ggufNames.map { "\"\($0)\"" }.joined(separator: ", ")
       throw Fault(
         .malformed, "holds another architecture", file: file,
-        expected: "general.architecture \"\(ModelConfig.deepSeek2Architecture)\"",
+        expected: "general.architecture \(names)",
         found: found.map { "\"\($0)\"" } ?? "none")
     }
   }
@@ -102,10 +104,13 @@ private struct DeepSeek2Reader {
     let pre = metadata["tokenizer.ggml.pre"]?.text
     let hasBias = names.contains { $0.hasSuffix(".exp_probs_b.bias") }
     let normalizes = try flag("expert_weights_norm") ?? false
-    let isV2 = groups.scoring == .softmax && !hasBias && !normalizes
+    let isV2 =
+      groups.scoring == .softmax && !hasBias && !normalizes
+      && self.architecture == Architecture.deepSeekV2.ggufName
     // The splitter of texts is all that tells these from DeepSeek-V3.
     let named = [Architecture.glm4MoeLite, .kimiK2].first { $0.preTokenizer == pre }
-    let architecture = isV2 ? Architecture.deepSeekV2 : named ?? .deepSeekV3
+    let sparse = [Architecture.deepSeekV32, .glmMoeDSA].first { $0.ggufName == self.architecture }
+    let architecture = sparse ?? (isV2 ? .deepSeekV2 : named ?? .deepSeekV3)
     let dense = try count("leading_dense_block_count") ?? 0
     config["first_k_dense_replace"] = .integer(dense)
     config["moe_intermediate_size"] = .integer(try required("expert_feed_forward_length"))
@@ -125,8 +130,34 @@ private struct DeepSeek2Reader {
     if architecture.readsLayerTypes, case .integer(let layers)? = config["num_hidden_layers"] {
       config["mlp_layer_types"] = .array(
         (0..<layers).map { $0 < dense ? "dense" : "sparse" })
+      if let kind = sparse?.indexing { try addIndexer(&config, kind, layers: layers) }
     }
     return architecture
+  }
+
+  /// Adds the keys about what chooses the keys that queries see.
+  private mutating func addIndexer(
+    _ config: inout JSONObject, _ kind: Architecture.Indexing, layers: Int
+  ) throws(Fault) {
+    config["index_n_heads"] = .integer(try required("attention.indexer.head_count"))
+    config["index_head_dim"] = .integer(try required("attention.indexer.key_length"))
+    config["index_topk"] = .integer(try required("attention.indexer.top_k"))
+    config["indexer_rope_interleave"] = .bool(kind.isInterleaved)
+    guard kind.canShare else { return }
+    let name = "attention.indexer.types"
+    var isFull = [Bool](repeating: true, count: layers)
+    if let value = metadata[key(name)] {
+      guard case .fixed(.bool, let flags)? = value.array?.elements, flags.count >= layers else {
+        throw fault(name, expected: "true or false for each of \(layers) layers")
+      }
+      isFull = flags.prefix(layers).map { $0 != 0 }
+    } else if try required("context_length") >= DeepSeek2Key.glm52Context {
+      isFull = (0..<layers).map { max($0 - 2, 0) % 4 == 0 }
+      notes.append(
+        "the file lacks attention.indexer.types: layers share keys as in GLM-5.2, which llama.cpp "
+          + "takes a file of this context for")
+    }
+    config["indexer_types"] = .array(isFull.map { $0 ? "full" : "shared" })
   }
 
   /// A head's width without position in keys, and in values. Files from before the latent layout
@@ -150,7 +181,9 @@ private struct DeepSeek2Reader {
     // Files from before the key are DeepSeek-V2's, or GLM-4.7-Flash's, whose sizes llama.cpp knows.
     if gating == 0 {
       let (layers, vocabulary) = (try layers(), try vocabulary())
-      let isGLM = DeepSeek2Reader.glmLayers.contains(layers) && vocabulary == 154_880
+      let isGLM =
+        architecture == Architecture.glmMoeDSA.ggufName
+        || DeepSeek2Reader.glmLayers.contains(layers) && vocabulary == 154_880
       gating = isGLM ? DeepSeek2Key.sigmoidGating : hasBias ? 0 : DeepSeek2Key.softmaxGating
     }
     if gating == 0 {
@@ -225,7 +258,7 @@ private struct DeepSeek2Reader {
   // MARK: Keys
 
   private func key(_ name: String) -> String {
-    "\(ModelConfig.deepSeek2Architecture).\(name)"
+    "\(architecture).\(name)"
   }
 
   private func count(_ name: String) throws(Fault) -> Int? {

@@ -34,7 +34,9 @@ extension LoaderLimit {
         + "\(yarn.tableFactor): its code computes with 1"
     },
     LoaderLimit { config in
-      let read = NativeSource.network(hasCorrectionBias: config.architecture.hasCorrectionBias)
+      let read = NativeSource.network(
+        hasCorrectionBias: config.architecture.hasCorrectionBias,
+        hasIndexer: config.indexer != nil)
       guard config.modelType != read.modelTypes[0] else { return nil }
       return "DeepSeek's config has no key for model_type \(config.modelType)"
     },

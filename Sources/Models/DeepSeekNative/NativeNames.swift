@@ -4,7 +4,7 @@ public import Tensors
 /// Names of tensors in DeepSeek's own model-parallel shards, `model{i}-mp{n}.safetensors`, and how
 /// each tensor is divided among the shards.
 ///
-/// Source: DeepSeek-V3's `inference/convert.py`. It has no names for what joins an MTP layer to the
+/// Source: DeepSeek-V3's and DeepSeek-V3.2-Exp's `inference/convert.py`. It has no names for what joins an MTP layer to the
 /// stream; those follow the same rule: `model.` goes, and what its table does not list stays.
 public enum NativeNames {
   /// How a tensor is divided among shards; the scales of an FP8 weight go with it.
@@ -44,8 +44,11 @@ public enum NativeNames {
 
   /// A matrix, or the weight of a norm, which has no scales.
   static let matrix: [Ending] = [("weight", "weight"), ("weight_scale_inv", "scale")]
-  /// The router has a bias of its own; no other module of the dialect has one.
+  /// The router has a bias of its own.
   static let router: [Ending] = [("weight", "weight"), ("e_score_correction_bias", "bias")]
+
+  /// A norm that subtracts the mean has a bias too.
+  static let shiftedNorm: [Ending] = [("weight", "weight"), ("bias", "bias")]
 
   /// What `{e}` stands for in the names of experts.
   static let expertMark: ExactText = "{e}"
@@ -70,6 +73,13 @@ public enum NativeNames {
       Row(huggingFace: "self_attn.kv_a_layernorm", native: "attn.kv_norm"),
       Row(huggingFace: "self_attn.kv_b_proj", native: "attn.wkv_b", division: .rows),
       Row(huggingFace: "self_attn.o_proj", native: "attn.wo", division: .columns),
+      // Of DeepSeek-V3.2, which no shard has a part of.
+      Row(huggingFace: "self_attn.indexer.wq_b", native: "attn.indexer.wq_b"),
+      Row(huggingFace: "self_attn.indexer.wk", native: "attn.indexer.wk"),
+      Row(
+        huggingFace: "self_attn.indexer.k_norm", native: "attn.indexer.k_norm",
+        endings: shiftedNorm),
+      Row(huggingFace: "self_attn.indexer.weights_proj", native: "attn.indexer.weights_proj"),
       Row(huggingFace: "mlp.gate", native: "ffn.gate", endings: router),
     ] + projections("mlp.", "ffn.") + projections("mlp.shared_experts.", "ffn.shared_experts.")
     + projections("mlp.experts.{e}.", "ffn.experts.{e}.").map {

@@ -26,8 +26,8 @@ public struct NativeSource: Sendable {
   public let notes: [String]
 
   /// The network that DeepSeek's shards are taken for, whose config names none.
-  static func network(hasCorrectionBias: Bool) -> Architecture {
-    hasCorrectionBias ? .deepSeekV3 : .deepSeekV2
+  static func network(hasCorrectionBias: Bool, hasIndexer: Bool) -> Architecture {
+    hasIndexer ? .deepSeekV32 : hasCorrectionBias ? .deepSeekV3 : .deepSeekV2
   }
 
   /// Whether a document has DeepSeek's keys rather than Hugging Face's.
@@ -88,7 +88,10 @@ private struct NativeReader {
     let rank = try keys.count("q_lora_rank", minimum: 0, default: 0)
     let scoring = try keys.string("score_func") ?? "softmax"
     let isV2 = scoring == "softmax" && !names.contains { $0.hasSuffix(".e_score_correction_bias") }
-    let network = NativeSource.network(hasCorrectionBias: !isV2)
+    let hasIndexer =
+      keys.object["index_topk"] != nil
+      || names.contains { $0.contains(".self_attn.indexer.") }
+    let network = NativeSource.network(hasCorrectionBias: !isV2, hasIndexer: hasIndexer)
     let groups = try keys.count("n_expert_groups", default: 1)
     let isPlain = isV2 && groups == 1
     var config: JSONObject = [
@@ -105,7 +108,9 @@ private struct NativeReader {
       "torch_dtype": .string(dataType),
     ]
     for row in NativeKey.rows {
-      guard let key = row.huggingFace else { continue }
+      guard let key = row.huggingFace,
+        hasIndexer || !NativeKey.indexer.contains(where: { $0.name == row.name })
+      else { continue }
       config[key] = try keys.value(row.name, usual: row.usual)
     }
     try addPositions(to: &config)

@@ -26,6 +26,12 @@ public enum MLXKeys {
   private static func completePositions(
     _ document: inout JSONObject, _ config: ModelConfig, _ module: Architecture.MLXModule
   ) {
+    guard !module.readsRopeParameters else {
+      if !config.isWritten(in: document) {
+        document["rope_parameters"] = .object(config.ropeParameters)
+      }
+      return
+    }
     // transformers 5 has the base inside of its section, and takes that one.
     let written = document["rope_theta"] ?? module.defaults["rope_theta"]
     if written?.number != config.ropeTheta {
@@ -43,5 +49,25 @@ public enum MLXKeys {
         "type": "yarn",
       ])
     }
+  }
+}
+
+extension ModelConfig {
+  /// Whether `rope_parameters` says all about positions already.
+  fileprivate func isWritten(in document: JSONObject) -> Bool {
+    guard case .object(let section)? = document["rope_parameters"],
+      section["rope_theta"]?.number == ropeTheta, section["rope_type"] != nil
+    else { return false }
+    if case .object(let old)? = document["rope_scaling"] { return old.keys.isEmpty }
+    return true
+  }
+
+  /// The section about positions in the spelling of transformers 5.
+  fileprivate var ropeParameters: JSONObject {
+    var object = yarn?.document ?? JSONObject()
+    object["rope_theta"] = .number(ropeTheta)
+    object["type"] = nil
+    object["rope_type"] = yarn == nil ? "default" : "yarn"
+    return object
   }
 }

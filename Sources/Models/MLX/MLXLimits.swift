@@ -31,6 +31,17 @@ extension LoaderLimit {
       return "mlx-lm ignores mscale_all_dim for this model: attention is not as sharp there"
     },
     LoaderLimit { config in
+      config.indexer?.isFull.contains(false) == true
+        ? "mlx-lm wants an indexer in every layer and refuses layers that share keys, as these do"
+        : nil
+    },
+    LoaderLimit { config in
+      config.indexer == nil
+        ? nil
+        : "mlx-lm computes indexer.k_norm with an epsilon of 1e-05, and the model has 1e-06 there: "
+          + "of keys with nearly the same score it may choose others"
+    },
+    LoaderLimit { config in
       config.ropeInterleaved || !config.architecture.mlx.ignoresRopeLayout
         ? nil : "mlx-lm does not read rope_interleave false, and takes pairs (2i, 2i + 1)"
     },

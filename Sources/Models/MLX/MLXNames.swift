@@ -40,6 +40,10 @@ public enum MLXNames {
       "self_attn.kv_a_proj_with_mqa.weight", "self_attn.kv_a_proj_with_mqa.bias",
       "self_attn.kv_a_layernorm.weight",
     ]) + halves + [joint] + same(["self_attn.o_proj.weight", "self_attn.o_proj.bias"])
+    + same(
+      ["wq_b.weight", "wk.weight", "k_norm.weight", "k_norm.bias", "weights_proj.weight"].map {
+        "self_attn.indexer." + $0
+      })
 
   private static let joint = NameRow(
     huggingFace: "self_attn.kv_b_proj.weight", own: "self_attn.kv_b_proj.weight")

@@ -43,6 +43,18 @@ enum ConfigVocabulary {
     "norm_topk_prob", "routed_scaling_factor",
   ]
 
+  /// Keys that `ModelConfig` reads of networks with an indexer.
+  static func readOfIndexer(_ kind: Architecture.Indexing?) -> Set<String> {
+    guard let kind else { return [] }
+    let own: Set<String> = [
+      "index_n_heads", "index_head_dim", "index_topk", "indexer_rope_interleave",
+    ]
+    return kind.canShare
+      ? own.union([
+        "indexer_types", "index_topk_pattern", "index_topk_freq", "index_skip_topk_offset",
+      ]) : own
+  }
+
   /// Keys of the section about positions that are read, or that no loader computes with.
   static let readOfPositions: Set<String> = [
     "rope_type", "type", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow",

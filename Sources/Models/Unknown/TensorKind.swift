@@ -30,6 +30,33 @@ package struct TensorKind: Sendable {
   /// The kind of a name; nil for one that says nothing.
   package static func of(_ name: ExactText) -> TensorKind? { all.first { $0.matches(name) } }
 
+  /// The kind of a name that the config does not imply.
+  package static func of(_ name: ExactText, in config: ModelConfig) -> TensorKind? {
+    spare(name, in: config) ?? of(name)
+  }
+
+  /// The kind of what some files of a network have and no loader of it asks for; nil for others.
+  package static func spare(_ name: ExactText, in config: ModelConfig) -> TensorKind? {
+    guard let layer = ModelConfig.layer(of: name) else { return nil }
+    let rest = name.without(prefix: "model.layers.\(layer).")
+    if layer >= config.layers, !config.architecture.hasCopies,
+      rest == "embed_tokens.weight" || rest == "shared_head.head.weight"
+    {
+      return spareCopy
+    }
+    let isIndexer = rest?.hasPrefix("self_attn.indexer.") == true
+    return isIndexer && config.indexer != nil && !config.hasIndexer(layer: layer)
+      ? unusedIndexer : nil
+  }
+
+  private static let spareCopy = TensorKind(
+    "a copy of the embedding table or the head, in place of which loaders take the main model's",
+    isHarmless: true)
+
+  private static let unusedIndexer = TensorKind(
+    "an indexer in a layer that takes over the keys of the one before it, where no loader runs it",
+    isHarmless: true)
+
   private func matches(_ name: ExactText) -> Bool {
     parts.contains(where: name.contains) || ends.contains(where: name.hasSuffix)
       || beginnings.contains(where: name.hasPrefix)

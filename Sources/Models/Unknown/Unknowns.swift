@@ -51,8 +51,8 @@ public struct Unknowns: Sendable, Hashable {
   public var isEmpty: Bool { tensors.isEmpty && keys.isEmpty }
 
   /// Adds a tensor that no config implies.
-  public mutating func add(tensor name: ExactText) {
-    let kind = TensorKind.of(name)
+  public mutating func add(tensor name: ExactText, of config: ModelConfig) {
+    let kind = TensorKind.of(name, in: config)
     let text = kind?.text
     let path: WritableKeyPath<Unknowns, [Tensors]> =
       kind?.isHarmless == true ? \.harmless : \.tensors
@@ -66,8 +66,11 @@ public struct Unknowns: Sendable, Hashable {
   /// Adds what the network's part of a `config.json` says in keys that it is not built from.
   private mutating func add(section: JSONValue, _ config: ModelConfig) {
     guard case .object(let object) = section else { return }
+    let read = ConfigVocabulary.read.union(
+      ConfigVocabulary.readOfIndexer(config.architecture.indexing))
     for name in object.keys {
-      guard let value = object[name], !ConfigVocabulary.read.contains(name) else { continue }
+      guard let value = object[name], !read.contains(name), !config.isUnused(name, value)
+      else { continue }
       if let foreign = ConfigVocabulary.foreign(name) {
         if !foreign.isNeutral(value, in: object) { add(name, value, foreign.meaning) }
       } else if !ConfigVocabulary.isHarmless(name) {
@@ -210,5 +213,25 @@ extension Unknowns.Key {
   /// The key with what it says and is about.
   public var line: String {
     "key \(name) \(value)" + (meaning.map { " (\($0))" } ?? " (not known)")
+  }
+}
+
+extension ModelConfig {
+  /// Whether what a key says changes nothing of this network, and would of another.
+  fileprivate func isUnused(_ name: String, _ value: JSONValue) -> Bool {
+    guard indexer != nil else { return false }
+    switch name {
+    // What transformers calls layers with an indexer, as it saves them.
+    case "layer_types":
+      if case .array(let kinds) = value { return kinds.allSatisfy { $0 == "indexed_attention" } }
+      return false
+    // Whether a predictor that runs again keeps the keys of its first time: here each runs once.
+    case "index_share_for_mtp_iteration": return mtpLayers <= 1
+    case "index_topk_freq": return value == 1
+    case "indexer_types":
+      if case .array(let kinds) = value { return kinds.allSatisfy { $0 == "full" } }
+      return false
+    default: return false
+    }
   }
 }

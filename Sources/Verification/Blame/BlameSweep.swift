@@ -148,8 +148,15 @@ struct BlameSweep {
 }
 
 extension Activations {
-  /// Whether all values are the same numbers.
+  /// Whether all values are the same numbers, and the same keys are seen.
   func equals(_ other: Activations) -> Bool {
-    rows == other.rows && columns == other.columns && values.elementsEqual(other.values)
+    let sameKeys =
+      switch (chosenKeys, other.chosenKeys) {
+      case (nil, nil): true
+      case (let one?, let two?): one.equals(two)
+      default: false
+      }
+    return sameKeys && rows == other.rows && columns == other.columns
+      && values.elementsEqual(other.values)
   }
 }

@@ -104,6 +104,12 @@ public struct Forecast: Sendable {
     }
     let perPair = config.heads * (config.queryHeadSize + config.valueHeadSize)
     for length in lengths {
+      if let indexer = config.indexer, length > indexer.topK {
+        let layers = (0..<config.layers + mtpLayers).count(where: config.hasIndexer)
+        products +=
+          Double(length) * Double(length) / 2 * Double(indexer.heads * indexer.headSize)
+          * Double(layers)
+      }
       products +=
         Double(length) * Double(length) / 2 * Double(perPair)
         * Double(config.layers + mtpLayers)

@@ -4,7 +4,11 @@ internal import Reference
 
 extension Activations {
   /// A copy.
-  var copy: Activations { rows(0..<rows) }
+  var copy: Activations {
+    let result = rows(0..<rows)
+    result.chosenKeys = chosenKeys?.rows(0..<rows)
+    return result
+  }
 
   /// All rows of some activations of one width, one after the other.
   ///
@@ -18,12 +22,18 @@ extension Activations {
       for row in 0..<part.rows { _ = self[start + row].update(fromContentsOf: part[row]) }
       start += part.rows
     }
+    chosenKeys = KeySets.joined(parts.map { ($0.chosenKeys, $0.rows) })
   }
 
   /// Cuts what was joined of `count` equally long parts.
   func split(_ count: Int) -> [Activations] {
     let size = rows / count
-    return (0..<count).map { rows($0 * size..<($0 + 1) * size) }
+    return (0..<count).map {
+      let range = $0 * size..<($0 + 1) * size
+      let part = rows(range)
+      part.chosenKeys = chosenKeys?.rows(range)
+      return part
+    }
   }
 
   /// Σ x², in double precision.

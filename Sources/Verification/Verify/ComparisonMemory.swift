@@ -63,7 +63,10 @@ struct ComparisonMemory {
   }
 
   private func states(_ rows: Int) -> Int {
-    rows * reference.hiddenSize * ComparisonMemory.float
+    rows
+      * max(
+        Network.stateBytes(reference, longest: longest),
+        Network.stateBytes(candidate, longest: longest))
   }
 
   /// What is kept of each token until the end.

@@ -60,6 +60,30 @@ struct RouterSums {
   var weightDifference: Double? { choices > 0 ? difference / Double(tokens) : nil }
 }
 
+/// How far the keys that two models' queries see are the same.
+struct KeySums {
+  private var common = 0
+  private var all = 0
+  /// Queries of either model for which a key was left out that scored as one that was chosen.
+  private(set) var ties = 0
+
+  /// Takes the keys that travel with states; nothing where both see all.
+  mutating func add(
+    _ states: (reference: Activations, candidate: Activations), lengths: [Int]
+  ) {
+    let keys = (states.reference.chosenKeys, states.candidate.chosenKeys)
+    guard
+      let found = KeySets.overlap(reference: keys.0, candidate: keys.1, lengths: lengths)
+    else { return }
+    common += found.common
+    all += found.all
+    ties += (keys.0?.ties ?? 0) + (keys.1?.ties ?? 0)
+  }
+
+  /// Share of the reference's keys that the candidate sees too; nil without a choice.
+  var agreement: Double? { all > 0 ? Double(common) / Double(all) : nil }
+}
+
 /// How many tokens each expert gets.
 struct ExpertCounts {
   private var counts: [Int: (uses: Int, candidateUses: Int)] = [:]
@@ -83,6 +107,7 @@ struct ExpertCounts {
 struct LayerSums {
   var states = SquaredError()
   var router = RouterSums()
+  var keys = KeySums()
   var experts = ExpertCounts()
   /// Nil where the layers are not isolated.
   var own: OwnSums?
@@ -90,8 +115,11 @@ struct LayerSums {
   init(own: OwnSums?) { self.own = own }
 
   /// Takes states (tokens, hidden) and choices after the layer.
-  mutating func add(_ states: (Activations, Activations), _ routing: (Routing?, Routing?)) {
+  mutating func add(
+    _ states: (Activations, Activations), _ routing: (Routing?, Routing?), lengths: [Int]
+  ) {
     self.states.add(states)
+    keys.add(states, lengths: lengths)
     router.add(routing)
     experts.add(routing.0?.experts ?? [], routing.1?.experts ?? [])
   }
@@ -101,14 +129,18 @@ struct LayerSums {
 struct OwnSums {
   private(set) var states = SquaredError()
   private(set) var router = RouterSums()
+  private(set) var keys = KeySums()
   /// By token Σ (candidate − reference)² and Σ reference².
   private(set) var tokens: [SquaredError] = []
   /// Choices of both for all tokens; nil for a dense layer.
   private(set) var choices: (reference: Routing, candidate: Routing)?
 
   /// Takes outputs (tokens, hidden) and choices.
-  mutating func add(_ output: (Activations, Activations), _ routing: (Routing?, Routing?)) {
+  mutating func add(
+    _ output: (Activations, Activations), _ routing: (Routing?, Routing?), lengths: [Int]
+  ) {
     states.add(output)
+    keys.add(output, lengths: lengths)
     router.add(routing)
     guard let reference = routing.0, let candidate = routing.1,
       reference.choices == candidate.choices

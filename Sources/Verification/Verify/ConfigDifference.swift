@@ -22,6 +22,7 @@ public struct ConfigDifference: Sendable {
     let isGGUF = candidate.gguf != nil
     let (a, b) = (reference, candidate.config)
     var rows = ConfigKey.scalars + ConfigKey.routing
+    if a.indexer != nil, b.indexer != nil { rows += ConfigKey.indexer }
     if a.yarn != nil, b.yarn != nil {
       rows +=
         isGGUF ? ConfigKey.yarn + [ConfigKey.yarnMultiplier] : ConfigKey.yarn + ConfigKey.mscales
@@ -34,7 +35,7 @@ public struct ConfigDifference: Sendable {
       guard values.0 != values.1 else { return nil }
       var name = row.name
       if isGGUF, let key = row.gguf {
-        name = "\(ModelConfig.deepSeek2Architecture).\(key)"
+        name = "\(b.architecture.ggufName).\(key)"
       } else if let section, row.name.hasPrefix(ConfigKey.section) {
         name = section + row.name.dropFirst(ConfigKey.section.count)
       }
@@ -108,6 +109,17 @@ private struct ConfigKey: Sendable {
     ConfigKey("num_experts_per_tok", "expert_used_count", \.expertsPerToken),
     ConfigKey("n_group", "expert_group_count", \.expertGroups),
     ConfigKey("topk_group", "expert_group_used_count", \.chosenGroups),
+  ]
+
+  /// Where both choose keys.
+  static let indexer: [ConfigKey] = [
+    ConfigKey("index_topk", "attention.indexer.top_k", \.indexer!.topK),
+    ConfigKey("indexer_rope_interleave", nil, \.indexer!.ropeInterleaved),
+    ConfigKey(
+      "indexer_types", "attention.indexer.types",
+      // F for full and S for shared, as index_topk_pattern has them.
+      value: { String($0.indexer?.isFull.map { $0 ? "F" : "S" } ?? []) },
+      copy: { if let kinds = $0.indexer?.isFull { $1.indexer?.isFull = kinds } }),
   ]
 
   /// Where one model has YaRN and the other does not.

@@ -13,6 +13,12 @@ extension LogitsComparison {
     /// Mean over the tokens of Σ |difference of an expert's weight| / Σ weight, from 0 to 2; nil for
     /// a dense layer, and where the reference is a fixture.
     public let routerWeightDifference: Double?
+    /// Share of the keys that the reference's queries see which the candidate's see too; nil where both
+    /// see all keys, and where the reference is a fixture.
+    public var keyAgreement: Double?
+    /// Queries of either model that left out a key with the score of one that they chose, where which
+    /// one it is was settled by its place alone; nil as `keyAgreement`.
+    public var keyTies: Int?
     /// How often the experts are used, each model on its own hidden states: of the watched tokens
     /// where the reference is a fixture. Empty for a dense layer.
     public let experts: [ExpertCount]
@@ -43,6 +49,8 @@ extension LogitsComparison {
     public let routerAgreement: Double?
     /// As `Layer.routerWeightDifference`.
     public let routerWeightDifference: Double?
+    /// As `Layer.keyAgreement`, by choices from the reference's states.
+    public var keyAgreement: Double?
     /// Experts that at least one of the models uses, in order; empty for a dense layer.
     public let experts: [ExpertUse]
   }
@@ -93,6 +101,8 @@ extension LogitsComparison.Layer {
     hiddenNmse = sums.states.nmse
     routerAgreement = sums.router.agreement
     routerWeightDifference = sums.router.weightDifference
+    keyAgreement = sums.keys.agreement
+    keyTies = keyAgreement.map { _ in sums.keys.ties }
     experts = sums.experts.all
     own = sums.own.map { LogitsComparison.Own($0) }
   }
@@ -121,6 +131,7 @@ extension LogitsComparison.Own {
     nmse = sums.states.nmse
     routerAgreement = sums.router.agreement
     routerWeightDifference = sums.router.weightDifference
+    keyAgreement = sums.keys.agreement
     experts = sums.choices.map { LogitsComparison.Own.experts(sums.tokens, $0) } ?? []
   }
 

@@ -155,7 +155,7 @@ private struct NetworkPair {
         try reference.layer(index, hidden: states.0, batch: batch),
         try candidate.layer(index, hidden: states.1, batch: batch)
       )
-      return sums.add(states, routing)
+      return sums.add(states, routing, lengths: batch.lengths())
     }
     // The candidate's stream beside the reference's: each weight is read once for both.
     states.1 = Activations(joining: [states.1, states.0])
@@ -164,8 +164,8 @@ private struct NetworkPair {
     let routing = try reference.layer(index, hidden: states.0, batch: batch)
     let outputs = states.1.split(2)
     states.1 = outputs[0]
-    sums.add(states, (routing, routings?[0]))
-    sums.own?.add((states.0, outputs[1]), (routing, routings?[1]))
+    sums.add(states, (routing, routings?[0]), lengths: batch.lengths())
+    sums.own?.add((states.0, outputs[1]), (routing, routings?[1]), lengths: batch.lengths())
   }
 
   /// MTP layer `index` of both on their own normed states (rows, hidden), which its output replaces.
@@ -173,6 +173,7 @@ private struct NetworkPair {
     _ index: Int, _ states: inout (Activations, Activations), into sums: inout LayerSums
   ) throws(Fault) {
     let isolates = sums.own != nil
+    let lengths = batch.lengths(depth: index + 1)
     if isolates { states.1 = Activations(joining: [states.1, states.0]) }
     let expected = try reference.predictor(index, previous: states.0, batch: batch)
     states.0 = expected.hidden
@@ -180,11 +181,11 @@ private struct NetworkPair {
       index, previous: states.1, batch: try batch.times(isolates ? 2 : 1))
     guard isolates else {
       states.1 = found.hidden
-      return sums.add(states, (expected.routing, found.routing))
+      return sums.add(states, (expected.routing, found.routing), lengths: lengths)
     }
     let (outputs, routings) = (found.hidden.split(2), found.routing?.split(2))
     states.1 = outputs[0]
-    sums.add(states, (expected.routing, routings?[0]))
-    sums.own?.add((states.0, outputs[1]), (expected.routing, routings?[1]))
+    sums.add(states, (expected.routing, routings?[0]), lengths: lengths)
+    sums.own?.add((states.0, outputs[1]), (expected.routing, routings?[1]), lengths: lengths)
   }
 }

@@ -134,35 +134,59 @@ extension VerifyPage {
 
   /// Share of expert choices in common, for each layer with experts.
   var routerPlot: String {
-    let layers = report.comparison.layers.indices.filter {
-      report.comparison.layers[$0].routerAgreement != nil
-    }
-    guard !layers.isEmpty else { return "" }
-    func agreement(_ place: Int) -> (all: Double, own: Double?) {
-      let layer = report.comparison.layers[layers[place]]
-      return (layer.routerAgreement ?? .nan, layer.own?.routerAgreement)
-    }
-    let values = layers.indices.map { min(agreement($0).all, agreement($0).own ?? 1) }
-    var plot = Plot(places: layers.count, axis: .shares(of: values), hangs: true)
-    for (column, places) in plot.columns.enumerated() {
-      guard let worst = places.min(by: { agreement($0).all < agreement($1).all }) else { continue }
-      let (all, own) = agreement(worst)
-      var bars = [Plot.Bar(value: all, style: "total")]
-      if let own { bars.append(Plot.Bar(value: own, style: "own", width: 0.5)) }
-      plot.add(
-        column: column, bars,
-        title: "layer \(name(ofLayer: layers[worst])): \(Quantity.percent(all)) of the choices in "
-          + "common" + (own.map { ", \(Quantity.percent($0)) on the reference's states" } ?? ""))
-    }
-    addLimits(["min-router-agreement"], to: &plot)
-    return section(
-      "router", "Router agreement",
+    agreement(
+      "router", "Router agreement", of: "choices",
       "Share of the reference's expert choices that the candidate makes too. Bars hang from 100 %: "
         + "a long one is a layer whose router chooses other experts.",
-      "<figure id=\"router-agreement\">"
+      layers: "layers with experts", place: "layer with experts", limit: "min-router-agreement",
+      all: \.routerAgreement, own: \.routerAgreement)
+  }
+
+  /// Share of chosen keys in common, for each layer that sees chosen keys.
+  var keyPlot: String {
+    agreement(
+      "keys", "Key agreement", of: "keys",
+      "Share of the keys that the reference's queries see which the candidate's see too. Bars hang "
+        + "from 100 %: a long one is a layer whose indexer, or that of the layer it shares, chooses "
+        + "other keys.",
+      layers: "layers that see chosen keys", place: "layer", limit: nil, all: \.keyAgreement,
+      own: \.keyAgreement)
+  }
+
+  /// A section with a bar for each layer that has such a share.
+  private func agreement(
+    _ id: String, _ title: String, of choices: String, _ text: String, layers: String,
+    place: String, limit: String?, all: KeyPath<LogitsComparison.Layer, Double?>,
+    own: KeyPath<LogitsComparison.Own, Double?>
+  ) -> String {
+    let found = report.comparison.layers.indices.filter {
+      report.comparison.layers[$0][keyPath: all] != nil
+    }
+    guard !found.isEmpty else { return "" }
+    func share(_ place: Int) -> (all: Double, own: Double?) {
+      let layer = report.comparison.layers[found[place]]
+      return (layer[keyPath: all] ?? .nan, layer.own?[keyPath: own])
+    }
+    let values = found.indices.map { min(share($0).all, share($0).own ?? 1) }
+    var plot = Plot(places: found.count, axis: .shares(of: values), hangs: true)
+    for (column, places) in plot.columns.enumerated() {
+      guard let worst = places.min(by: { share($0).all < share($1).all }) else { continue }
+      let (whole, part) = share(worst)
+      var bars = [Plot.Bar(value: whole, style: "total")]
+      if let part { bars.append(Plot.Bar(value: part, style: "own", width: 0.5)) }
+      plot.add(
+        column: column, bars,
+        title: "layer \(name(ofLayer: found[worst])): \(Quantity.percent(whole)) of the "
+          + "\(choices) in common"
+          + (part.map { ", \(Quantity.percent($0)) on the reference's states" } ?? ""))
+    }
+    if let limit { addLimits([limit], to: &plot) }
+    return section(
+      id, title, text,
+      "<figure id=\"\(id)-agreement\">"
         + plot.svg(
-          label: "Router agreement of \(layers.count) layers with experts",
-          places: "layer with experts", name: { name(ofLayer: layers[$0]) })
+          label: "\(title) of \(found.count) \(layers)", places: place,
+          name: { name(ofLayer: found[$0]) })
         + "</figure>")
   }
 }

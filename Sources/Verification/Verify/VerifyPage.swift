@@ -24,6 +24,7 @@ struct VerifyPage {
   var text: String {
     let sections = [
       thresholds, logits, differences, divergencePlots, positions, layerPlot, routerPlot,
+      keyPlot,
       expertMaps, blame, typeMap,
     ]
     return HTML.page(

@@ -71,10 +71,13 @@ extension LogitsComparison.Layer {
     var object: JSONObject = ["index": .integer(index), "hiddenNmse": .number(hiddenNmse)]
     object["routerAgreement"] = routerAgreement.map { .number($0) }
     object["routerWeightDifference"] = routerWeightDifference.map { .number($0) }
+    object["keyAgreement"] = keyAgreement.map { .number($0) }
+    object["keyTies"] = keyTies.map { .integer($0) }
     guard let own else { return .object(object) }
     object["ownNmse"] = .number(own.nmse)
     object["ownRouterAgreement"] = own.routerAgreement.map { .number($0) }
     object["ownRouterWeightDifference"] = own.routerWeightDifference.map { .number($0) }
+    object["ownKeyAgreement"] = own.keyAgreement.map { .number($0) }
     guard own.routerAgreement != nil else { return .object(object) }
     object["experts"] = .array(
       own.experts.map {

@@ -61,12 +61,15 @@ extension VerifyReport {
     }.prefix(VerifyReport.markdownRows)
     guard !worst.isEmpty else { return nil }
     let isolated = worst.contains { $0.own != nil }
+    let chooses = worst.contains { $0.keyAgreement != nil }
     return Markdown.table(
-      ["worst layers", "hidden-state NMSE"] + (isolated ? ["own NMSE"] : []) + ["same experts"],
+      ["worst layers", "hidden-state NMSE"] + (isolated ? ["own NMSE"] : []) + ["same experts"]
+        + (chooses ? ["same keys"] : []),
       worst.map { layer in
         ["\(layer.index)", Quantity.significant(layer.hiddenNmse)]
           + (isolated ? [layer.own.map { Quantity.significant($0.nmse) } ?? "–"] : [])
           + [layer.routerAgreement.map(Quantity.percent) ?? "–"]
+          + (chooses ? [layer.keyAgreement.map(Quantity.percent) ?? "–"] : [])
       })
   }
 

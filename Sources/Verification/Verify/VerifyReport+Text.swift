@@ -72,7 +72,10 @@ extension VerifyReport {
       ("layer", .right), ("hidden-state NMSE", .right), ("same experts", .right),
       ("weights off by", .right),
     ]
+    let chooses = all.contains { $0.keyAgreement != nil }
+    if chooses { columns.append(("same keys", .right)) }
     if isolated { columns += [("own NMSE", .right), ("own experts", .right)] }
+    if isolated, chooses { columns.append(("own keys", .right)) }
     var table = TextTable(columns)
     func badness(_ layer: LogitsComparison.Layer) -> Double {
       max(layer.hiddenNmse.badness, layer.own?.nmse.badness ?? 0)
@@ -86,15 +89,24 @@ extension VerifyReport {
         "\(layer.index)", Quantity.significant(layer.hiddenNmse), share(layer.routerAgreement),
         share(layer.routerWeightDifference),
       ]
+      if chooses { cells.append(share(layer.keyAgreement)) }
       if isolated {
         cells += [
           layer.own.map { Quantity.significant($0.nmse) } ?? "–", share(layer.own?.routerAgreement),
         ]
+        if chooses { cells.append(share(layer.own?.keyAgreement)) }
       }
       table.add(cells)
     }
-    guard all.count > worst.count else { return table.lines }
-    return table.lines + ["(the \(worst.count) with the largest NMSE of \(all.count) layers)"]
+    let ties = all.reduce(0) { $0 + ($1.keyTies ?? 0) }
+    let settled: [OutputText] =
+      ties == 0
+      ? []
+      : ["(\(Quantity.plural(ties, "choice")) between keys of equal scores went by their places)"]
+    guard all.count > worst.count else { return table.lines + settled }
+    return table.lines + settled + [
+      "(the \(worst.count) with the largest NMSE of \(all.count) layers)"
+    ]
   }
 
   private var positionTable: [OutputText] {
