@@ -146,7 +146,7 @@ import Testing
       let run = try FathomProcess(
         "logits", editor.path, "--tokens", tokens, "-o", workspace.path("l.safetensors"))
       #expect(run.status == 65)
-      #expect(run.messages.contains("lightning indexer") && run.messages.contains("index_topk"))
+      #expect(run.messages.contains("lightning indexer") && run.messages.contains("key index"))
     }
   }
 
