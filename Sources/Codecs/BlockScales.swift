@@ -60,6 +60,13 @@ public struct BlockScales: Sendable {
       blockColumns: blockColumns, firstRow: firstRow)
   }
 
+  /// The same grid with each scale multiplied by a number, rounded: ModelOpt's NVFP4.
+  public func multiplied(by factor: Float) -> BlockScales {
+    BlockScales(
+      values: values.map { $0 * factor }, offset: offset, blockRows: blockRows,
+      blockColumns: blockColumns, firstRow: firstRow)
+  }
+
   /// A grid of one row of blocks for each row, with a block of its own for each column.
   ///
   /// - Parameter groups: the block that each column has had, in any order.

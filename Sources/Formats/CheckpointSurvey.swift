@@ -59,7 +59,8 @@ public struct CheckpointSurvey: Sendable {
     let candidates = isFile ? present : ShardNames.candidates(present)
     let name = try CheckpointSurvey.configName(in: files, beside: candidates)
     configFile = files.place(of: name)
-    (config, configFault) = try CheckpointSurvey.readConfig(name, in: files)
+    let (stated, fault) = try CheckpointSurvey.readConfig(name, in: files)
+    (config, configFault) = (try CheckpointSurvey.withStorage(stated, in: files), fault)
     let budget = ModelBudget()
     try budget.files.take(candidates.count, for: path)
     let reader = ShardReader(

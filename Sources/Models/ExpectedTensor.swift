@@ -103,6 +103,9 @@ public struct ExpectedTensor: Sendable, Hashable {
       name: name, shape: shape, storage: storage, part: part, layer: layer, expert: expert)
   }
 
+  /// The same as plain numbers.
+  public var asPlain: ExpectedTensor { stored(as: .plain) }
+
   /// The same as FP8 codes.
   public var inFP8: ExpectedTensor { stored(as: .fp8) }
 

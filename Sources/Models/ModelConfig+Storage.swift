@@ -37,7 +37,8 @@ extension ModelConfig {
     guard case .string(let method)? = section["quant_method"] else { return false }
     switch method.lowercased() {
     case "fp8", "fbgemm_fp8", CompressedTensorsConfig.method: return true
-    case "modelopt": return section["quant_algo"] == .string("FP8")
+    case "modelopt":
+      return ["FP8", nvfp4].contains { section["quant_algo"] == .string($0) }
     default: return false
     }
   }
@@ -65,10 +66,11 @@ extension ModelConfig {
     switch try section.string("quant_method")?.lowercased() {
     case "fp8", "fbgemm_fp8": return (try readFP8(section), nil)
     case "modelopt":
-      guard try section.string("quant_algo") == "FP8" else {
-        throw section.fault("quant_algo", expected: "\"FP8\"")
+      switch try section.string("quant_algo") {
+      case "FP8": return (try readFP8(section), nil)
+      case nvfp4: return (nil, try readNVFP4(section))
+      default: throw section.fault("quant_algo", expected: "\"FP8\" or \"\(nvfp4)\"")
       }
-      return (try readFP8(section), nil)
     case CompressedTensorsConfig.method: return (nil, try CompressedTensorsConfig(section))
     default:
       throw section.fault(
@@ -85,6 +87,39 @@ extension ModelConfig {
     guard [nil, "ue8m0", "float", "float32", "fp32"].contains(format) else {
       throw section.fault("scale_fmt", expected: "\"ue8m0\" or none")
     }
+    return FP8Quantization(
+      blocks: try readBlocks(section), powerOfTwoScales: format == "ue8m0",
+      excludedModules: try excluded(section))
+  }
+
+  /// ModelOpt's name of a way to store weights: FP4 with two levels of scales.
+  private static let nvfp4 = "NVFP4"
+
+  /// ModelOpt's NVFP4: groups of 16, named in the section or in its groups, where newer versions also
+  /// say whether activations are quantized.
+  ///
+  /// Source: ModelOpt's `convert_hf_quant_config_format`, vLLM's `ModelOptNvFp4Config`.
+  private static func readNVFP4(_ section: ConfigReader) throws(Fault) -> CompressedTensorsConfig {
+    var places = [section]
+    var inputs = CompressedScheme.Inputs.scale(isSymmetric: true)
+    if let groups = try section.section("config_groups"), case .object(let object) = groups.object {
+      guard object.keys.count == 1, let group = try groups.section(object.keys[0]) else {
+        throw section.fault("config_groups", expected: "one group, for all modules")
+      }
+      places += try [group.section("weights")].compactMap { $0 }
+      if try group.section("input_activations") == nil { inputs = .none }
+    }
+    for place in places {
+      guard try place.count("group_size", default: 16) == 16 else {
+        throw place.fault("group_size", expected: "16")
+      }
+    }
+    return try CompressedTensorsConfig(
+      modelOptNVFP4Except: excluded(section), inputs: inputs)
+  }
+
+  /// Modules that a section leaves as they are.
+  private static func excluded(_ section: ConfigReader) throws(Fault) -> [String] {
     var excluded: [String] = []
     for key in exclusionKeys {
       for name in try section.array(key) ?? [] {
@@ -98,9 +133,7 @@ extension ModelConfig {
       throw section.fault(
         exclusionKeys[0], expected: "at most \(patternLimit) patterns, each tried on all modules")
     }
-    return FP8Quantization(
-      blocks: try readBlocks(section), powerOfTwoScales: format == "ue8m0",
-      excludedModules: excluded)
+    return excluded
   }
 
   /// Tiles; nil where the section names none.
@@ -134,7 +167,7 @@ extension ModelConfig.FP8Quantization {
 ///
 /// An entry names the module, one that it lies in, or the end of its path; one with an asterisk is a
 /// pattern as of file names, which ModelOpt writes.
-struct ExcludedModules {
+struct ExcludedModules: Sendable, Hashable {
   private let names: Set<ExactText>
   private let globs: [Glob]
 

@@ -1,5 +1,5 @@
 /// A pattern for names: `*` matches any run of characters (dots included), `?` exactly one.
-public struct Glob: Sendable {
+public struct Glob: Sendable, Hashable {
   private let pattern: [UInt8]
 
   /// Makes a pattern; every text is one.

@@ -18,7 +18,8 @@ public struct Scaling: Sendable, Hashable {
   public let scales: StoredTensor
   /// Biases, of the scales' shape and type, or words of zero points; nil where the scheme has none.
   public let offsets: StoredTensor?
-  /// NVFP4's one number that scales are divided by; nil where there is none.
+  /// NVFP4's one number that scales are divided by, or multiplied as the scheme has it; nil where
+  /// there is none.
   public let globalScale: StoredTensor?
   /// Each column's group, where groups are not adjacent columns; nil where they are.
   public let columnGroups: StoredTensor?

@@ -236,9 +236,9 @@ import Testing
   /// Files that quantizers leave beside a config that says nothing.
   @Test func aFileOfAQuantizerCounts() throws {
     let model = try workspace.copy(sample: "tiny-bf16")
-    let settings = #"{"producer":{"name":"modelopt"},"quantization":{"quant_algo":"NVFP4"}}"#
+    let settings = #"{"producer":{"name":"modelopt"},"quantization":{"quant_algo":"W4A8_AWQ"}}"#
     try workspace.write("tiny-bf16/hf_quant_config.json", settings.utf8)
-    #expect(try inspection(model).string("quantization")?.hasPrefix("ModelOpt, NVFP4") == true)
+    #expect(try inspection(model).string("quantization")?.hasPrefix("ModelOpt, W4A8_AWQ") == true)
     #expect(try FathomProcess("diff", model, model).status == 65)
     let plain = #"{"producer":{"name":"modelopt"},"quantization":{"quant_algo":null}}"#
     try workspace.write("tiny-bf16/hf_quant_config.json", plain.utf8)

@@ -8,7 +8,7 @@ extension GroupScheme {
   ///   - offsets: biases (rows, groups) of the same type, or words of zero points that begin with
   ///     row `firstZeroPoint` of their first word; nil where the scheme has none.
   ///   - firstZeroPoint: where a band starts inside a word of zero points.
-  ///   - globalScale: what scales are divided by: NVFP4's, 1 elsewhere.
+  ///   - globalScale: what scales are divided or multiplied by: NVFP4's, 1 elsewhere.
   public func blockScales(
     _ scales: UnsafeRawBufferPointer, scaleType: ElementType,
     offsets: UnsafeRawBufferPointer? = nil, firstZeroPoint: Int = 0, rows: Int, columns: Int,
@@ -27,7 +27,9 @@ extension GroupScheme {
       }
     let grid = BlockScales(
       values: values, offset: offset, blockRows: 1, blockColumns: group ?? columns)
-    return globalScale == 1 ? grid : grid.divided(by: globalScale)
+    if globalScale == 1 { return grid }
+    return multipliesGlobalScale
+      ? grid.multiplied(by: globalScale) : grid.divided(by: globalScale)
   }
 
   private static func numbers(

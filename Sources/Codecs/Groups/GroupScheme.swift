@@ -42,6 +42,8 @@ public struct GroupScheme: Hashable, Sendable {
   public let code: ElementType
   /// Columns that share a scale; nil for whole rows.
   public let group: Int?
+  /// Whether scales are multiplied by the global scale, where others divide by it.
+  public private(set) var multipliesGlobalScale = false
 
   private init(_ method: Method, _ code: ElementType, group: Int?) {
     self.method = method
@@ -74,6 +76,13 @@ public struct GroupScheme: Hashable, Sendable {
   public static let mxfp4 = GroupScheme(.powerOfTwo, .f4, group: 32)
   /// compressed-tensors' `nvfp4-pack-quantized`.
   public static let nvfp4 = GroupScheme(.e4m3, .f4, group: 16)
+  /// ModelOpt's NVFP4, which is read: the same but for `weight_scale_2`, by which scales are
+  /// multiplied (`NVFP4QTensor.dequantize`).
+  public static let modelOptNVFP4: GroupScheme = {
+    var scheme = nvfp4
+    scheme.multipliesGlobalScale = true
+    return scheme
+  }()
 
   /// The schemes that formats name, one row each.
   public static let table: [GroupScheme] =
@@ -102,7 +111,7 @@ extension GroupScheme: CustomStringConvertible {
     case .symmetric: "int\(code.bits)-\(size)"
     case .asymmetric: "int\(code.bits)-\(size)-asymmetric"
     case .powerOfTwo: "mxfp4"
-    case .e4m3: "nvfp4"
+    case .e4m3: multipliesGlobalScale ? "modelopt-nvfp4" : "nvfp4"
     }
   }
 }

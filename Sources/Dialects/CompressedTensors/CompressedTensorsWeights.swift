@@ -2,7 +2,7 @@ package import Codecs
 package import Formats
 package import Models
 package import Platform
-internal import Tensors
+package import Tensors
 package import Weights
 
 /// Reads a checkpoint in compressed-tensors' formats: codes stand in place of the weights of those
@@ -110,6 +110,8 @@ package struct CompressedTensorsWeights {
           tensor: expected.name, expected: name.text, found: "nothing")
         return
       }
+      // Its codes have the weight's own name: what stands there tells.
+      if scheme.isModelOpt, part.role == .codes, tensor.isPlain(expected.shape) { return }
       isUsed[tensor.index] = true
       guard part.admits(tensor.shape), part.types.contains(tensor.type) else {
         // What says nothing of the numbers is for `validate` to judge.
@@ -146,6 +148,13 @@ package struct CompressedTensorsWeights {
   }
 }
 
+extension StoredTensor {
+  /// Whether it is a matrix of plain numbers.
+  package func isPlain(_ shape: Shape) -> Bool {
+    self.shape == shape && SourceWeights.plainTypes.contains(type)
+  }
+}
+
 extension CompressedTensor.Role {
   /// Whether the weight's values depend on it.
   package var isNeeded: Bool {
@@ -164,7 +173,7 @@ extension CompressedScheme {
       .integers(bits: bits, group: size, symmetric: isSymmetric)
     case (.packed, _, .integer(let bits)):
       .integers(bits: bits, group: nil, symmetric: isSymmetric)
-    case (.nvfp4, _, _): .nvfp4
+    case (.nvfp4, _, _): isModelOpt ? .modelOptNVFP4 : .nvfp4
     case (.mxfp4, _, _): .mxfp4
     // Codes of E4M3 and powers of two are the same in both.
     case (.mxfp8, _, _): .mlxMXFP8

@@ -1,3 +1,4 @@
+internal import Dialects
 internal import Formats
 internal import Models
 internal import Platform
@@ -12,6 +13,16 @@ extension TensorChecks {
     of weight: ExpectedTensor, _ named: CompressedScheme, isExcused: Bool
   ) -> [ExactText] {
     let scheme = ordered(named, weight)
+    if scheme.isModelOpt, let plain = found[weight.name], plain.isPlain(weight.shape) {
+      collector.add(
+        Finding(
+          .metadataMismatch, .warning, tensor: weight.name, file: shardNames[plain.shard].text,
+          expected: "\(scheme), as quantization_config says", found: plain.type.rawValue,
+          hint: "read as it is; loaders that go by the config need its module among those that are "
+            + "left out"), pattern: "plain where ModelOpt's codes were expected")
+      sound.append((weight.asPlain, plain))
+      return [weight.name]
+    }
     guard let parts = scheme.tensors(of: weight.shape) else {
       collector.add(
         Finding(

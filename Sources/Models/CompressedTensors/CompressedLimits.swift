@@ -3,9 +3,14 @@ extension LoaderLimit {
   /// together before it restores them.
   public static let transformersCompressed: [LoaderLimit] = [
     LoaderLimit { config in
-      expertScheme(config)?.format == .nvfp4
+      let scheme = expertScheme(config)
+      return scheme?.format == .nvfp4 && scheme?.isModelOpt == false
         ? "transformers 5.23 does not apply weight_global_scale to routed experts: their weights come "
           + "out thousands of times too large there; vLLM applies it" : nil
+    },
+    LoaderLimit { config in
+      expertScheme(config)?.isModelOpt == true
+        ? "transformers 5.23 does not read ModelOpt's NVFP4; vLLM, SGLang and TensorRT-LLM do" : nil
     },
     LoaderLimit { config in
       guard case .block? = expertScheme(config)?.geometry else { return nil }

@@ -76,6 +76,9 @@ public struct CompressedScheme: Sendable, Hashable {
   /// Whether `weight_g_idx` names each column's group, which are then not adjacent: GPTQ's
   /// activation order.
   public var isOrdered = false
+  /// Whether the tensors are called as ModelOpt calls them, and scales multiplied by what stands for
+  /// the global scale: NVFP4 alone.
+  public var isModelOpt = false
 
   /// Makes a description; `CompressedTensorsConfig` reads only those that the format allows.
   public init(
@@ -112,7 +115,7 @@ extension CompressedScheme: CustomStringConvertible {
   public var description: String {
     let code =
       switch (format, number) {
-      case (.nvfp4, _): "NVFP4"
+      case (.nvfp4, _): isModelOpt ? "ModelOpt's NVFP4" : "NVFP4"
       case (.mxfp4, _): "MXFP4"
       case (.mxfp8, _): "MXFP8"
       case (_, .integer(let bits)): "INT\(bits)" + (isSymmetric ? "" : " with zero points")

@@ -11,7 +11,7 @@ public struct CompressedTensor: Sendable, Hashable {
     case scales
     /// The codes that stand for zero.
     case zeroPoints
-    /// What all scales are divided by.
+    /// What all scales are divided by, or in ModelOpt's files multiplied.
     case globalScale
     /// Each column's group, where groups are not adjacent columns.
     case columnGroups
@@ -35,9 +35,11 @@ extension CompressedTensor {
   /// What follows a module's name where codes and what belongs to them are stored.
   private static let suffixes: [ExactText] = [
     "weight_packed", "weight_scale", "weight_scale_inv", "weight_zero_point",
-    "weight_global_scale", "weight_shape", columnGroupsName, "input_scale", "input_zero_point",
-    "input_global_scale",
+    "weight_global_scale", modelOptGlobalScaleName, "weight_shape", columnGroupsName, "input_scale",
+    "input_zero_point", "input_global_scale",
   ]
+  /// What ModelOpt calls the number that all scales of a matrix are multiplied by.
+  static let modelOptGlobalScaleName: ExactText = "weight_scale_2"
   /// What names each column's group.
   public static let columnGroupsName: ExactText = "weight_g_idx"
   /// What DeepSeek's checkpoints, and some quantizers of others, call FP8's scales.
@@ -72,7 +74,10 @@ extension CompressedScheme {
     }
     if format == .packed { tensors.append(.init("weight_shape", .shape, [2], [.i64, .i32])) }
     if format == .nvfp4 {
-      tensors.append(.init("weight_global_scale", .globalScale, [1], [.f32]))
+      tensors.append(
+        .init(
+          isModelOpt ? CompressedTensor.modelOptGlobalScaleName : "weight_global_scale",
+          .globalScale, [1], [.f32]))
     }
     switch inputs {
     case .none: break
@@ -88,6 +93,7 @@ extension CompressedScheme {
   /// The name of the tensor that holds the codes.
   public var codesName: ExactText {
     switch format {
+    case .nvfp4 where isModelOpt: "weight"
     case .packed, .nvfp4, .mxfp4: "weight_packed"
     case .int8, .float8, .naive, .mxfp8: "weight"
     }

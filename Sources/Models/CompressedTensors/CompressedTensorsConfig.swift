@@ -30,6 +30,8 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   /// What stands before a module's path in the checkpoint, where the network is a part of a larger
   /// model; targets may leave it out.
   var prefix: ExactText = ""
+  /// Modules that no group is for, as ModelOpt names them; nil for a config of compressed-tensors.
+  private(set) var excluded: ExcludedModules?
 
   /// Sorts the targets; where one stands twice the last group has it.
   public init(groups: [Group], ignored: [ModuleTarget]) {
@@ -38,6 +40,18 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
     targets = TargetTable(
       groups.enumerated().flatMap { index, group in group.targets.map { ($0, index) } })
     exceptions = TargetTable(ignored.map { ($0, 0) })
+  }
+
+  /// All linear modules in NVFP4 as ModelOpt stores it, but for some.
+  ///
+  /// - Parameter excluded: names, or patterns as of file names.
+  init(modelOptNVFP4Except excluded: [String], inputs: CompressedScheme.Inputs) throws(Fault) {
+    var scheme = CompressedScheme(.nvfp4, .float4, .group(16), inputs: inputs)
+    scheme.isModelOpt = true
+    let linear = try ModuleTarget(ModuleTarget.Class.linear.rawValue)
+    self.init(
+      groups: [Group(name: "group_0", targets: [linear], scheme: scheme)], ignored: [])
+    self.excluded = ExcludedModules(excluded)
   }
 
   /// How the weight of a module is stored, nil where it is stored as it is.
@@ -52,7 +66,9 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   public func scheme(
     ofModule name: ExactText, moduleClass: ModuleTarget.Class, steps: inout Int
   ) throws(Fault) -> CompressedScheme? {
-    guard try exceptions.first(for: name, moduleClass, steps: &steps) == nil else { return nil }
+    guard try exceptions.first(for: name, moduleClass, steps: &steps) == nil,
+      excluded?.contains(module: name) != true
+    else { return nil }
     return try targets.first(for: name, moduleClass, steps: &steps).flatMap { groups[$0].scheme }
   }
 
@@ -73,7 +89,9 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
       return try scheme(ofModule: module, moduleClass: moduleClass, steps: &steps)
     }
     for name in [prefix + module, module] {
-      guard try exceptions.first(for: name, moduleClass, steps: &steps) == nil else { return nil }
+      guard try exceptions.first(for: name, moduleClass, steps: &steps) == nil,
+        excluded?.contains(module: name) != true
+      else { return nil }
     }
     for name in [prefix + module, module] {
       if let group = try targets.first(for: name, moduleClass, steps: &steps) {
@@ -86,12 +104,14 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   /// Whether both say the same.
   public static func == (left: Self, right: Self) -> Bool {
     left.groups == right.groups && left.ignored == right.ignored && left.prefix == right.prefix
+      && left.excluded == right.excluded
   }
 
   /// Hashes what equality is about.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(groups)
     hasher.combine(ignored)
+    hasher.combine(excluded)
   }
 }
 

@@ -1,0 +1,142 @@
+import Foundation
+import Support
+import Testing
+
+/// NVFP4 as NVIDIA's ModelOpt publishes it: codes under the weight's own name, scales in E4M3, and
+/// `weight_scale_2`, by which scales are multiplied.
+@Suite struct ModelOptTests {
+  let workspace: Workspace
+
+  init() throws { workspace = try Workspace() }
+
+  private static let numbers: [Float] = [0, 0.5, 1, 1.5, 2, 3, 4, 6]
+
+  /// A code: three bits of magnitude below a sign.
+  private static func fp4(_ code: UInt8) -> Float {
+    (code & 8 == 0 ? 1 : -1) * numbers[Int(code & 7)]
+  }
+
+  /// A positive number of E4M3 that is not subnormal.
+  private static func e4m3(_ code: UInt8) -> Float {
+    Float(sign: .plus, exponent: Int(code >> 3) - 7, significand: 1 + Float(code & 7) / 8)
+  }
+
+  /// Names of matrices that are stored as codes.
+  private static func isQuantized(_ name: String, _ tensor: SampleTensors.Tensor) -> Bool {
+    name.contains(".mlp.") && name.hasSuffix("_proj.weight") && tensor.shape[1] % 16 == 0
+  }
+
+  /// A sample whose MLPs are NVFP4, and its weights' true numbers.
+  private func model() throws -> (SampleTensors, expected: [String: [Float]]) {
+    var model = try SampleTensors("tiny-bf16")
+    var expected: [String: [Float]] = [:]
+    var state: UInt64 = 27
+    func byte() -> UInt8 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return UInt8(truncatingIfNeeded: state >> 33)
+    }
+    for (name, tensor) in model.tensors where ModelOptTests.isQuantized(name, tensor) {
+      let (rows, columns) = (tensor.shape[0], tensor.shape[1])
+      let codes = (0..<rows * columns / 2).map { _ in byte() }
+      let scales = (0..<rows * columns / 16).map { _ in 8 + byte() % 119 }
+      let global = Float(1 + byte()) / 2999
+      model[name] = .init("U8", [rows, columns / 2], codes)
+      let module = name.dropLast("weight".count)
+      model["\(module)weight_scale"] = .init("F8_E4M3", [rows, columns / 16], scales)
+      model["\(module)weight_scale_2"] = .init("F32", [], bytes(of: global))
+      model["\(module)input_scale"] = .init("F32", [], bytes(of: 0.02))
+      expected[name] = (0..<rows * columns).map { index in
+        let code = codes[index / 2] >> UInt8(index % 2 * 4) & 15
+        return ModelOptTests.fp4(code) * (ModelOptTests.e4m3(scales[index / 16]) * global)
+      }
+    }
+    try #require(expected.count > 20)
+    return (model, expected)
+  }
+
+  private func bytes(of value: Float) -> [UInt8] {
+    withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) }
+  }
+
+  /// The modules that stay as they are, as ModelOpt lists them.
+  private static func excluded(_ model: SampleTensors) -> [String] {
+    ["lm_head", "*self_attn*"]
+      + model.tensors.filter {
+        $0.key.contains(".mlp.") && $0.key.hasSuffix("_proj.weight") && $0.value.type == "BF16"
+      }.keys.map { String($0.dropLast(".weight".count)) }.sorted()
+  }
+
+  /// The numbers are the definition's, bit for bit, whichever file says what they are.
+  @Test(arguments: ["config.json", "hf_quant_config.json"])
+  func numbersAreThoseOfTheDefinition(place: String) throws {
+    var (model, expected) = try model()
+    let excluded = ModelOptTests.excluded(model)
+    let group: [String: Any] = ["num_bits": 4, "type": "float", "group_size": 16]
+    if place == "config.json" {
+      model.config["quantization_config"] = [
+        "quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": excluded,
+        "config_groups": [
+          "group_0": ["weights": group, "input_activations": group, "targets": ["Linear"]]
+        ],
+      ]
+    }
+    let path = try model.write(to: workspace)
+    if place != "config.json" {
+      let settings: [String: Any] = [
+        "quant_algo": "NVFP4", "group_size": 16, "exclude_modules": excluded,
+        "kv_cache_quant_algo": "FP8",
+      ]
+      try workspace.write(
+        "model/hf_quant_config.json",
+        JSONSerialization.data(withJSONObject: ["quantization": settings]))
+    }
+    let validation = try FathomProcess("validate", path, "--deep")
+    #expect(validation.status == 0, "\(validation.output)\(validation.messages)")
+    #expect(validation.output.contains("0 errors, 0 warnings"), "\(validation.output)")
+    let inspection = try FathomProcess("inspect", path)
+    #expect(inspection.output.contains("ModelOpt's NVFP4 in groups of 16"), "\(inspection.output)")
+    let output = workspace.path("out")
+    let run = try FathomProcess("convert", path, output, "--to", "hf", "--quant", "f32")
+    #expect(run.status == 0, "\(run.messages)")
+    let written = try SampleTensors(folder: output)
+    #expect(written.tensors.keys.allSatisfy { !$0.hasSuffix("_scale_2") })
+    for (name, values) in expected {
+      #expect(
+        written[name].type == "F32" && written[name].bytes == values.flatMap(bytes), "\(name)")
+    }
+    #expect(written.config["quantization_config"] == nil)
+    let verdict = try FathomProcess(
+      "verify", path, output, "--tokens", workspace.write("t.json", "[[1,5,9,200,3]]".utf8),
+      "--max-kl", "0")
+    #expect(verdict.status == 0, "\(verdict.messages)")
+  }
+
+  /// What belongs to codes is missed, and what is plain is said to be.
+  @Test(arguments: ["weight_scale_2", "weight_scale", "plain"])
+  func whatIsNotThereIsNamed(what: String) throws {
+    var (model, expected) = try model()
+    model.config["quantization_config"] = [
+      "quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 16,
+      "exclude_modules": ModelOptTests.excluded(model),
+    ]
+    let name = try #require(expected.keys.min())
+    let module = name.dropLast("weight".count)
+    if what == "plain" {
+      model[name] = try SampleTensors("tiny-bf16")[name]
+      for part in ["weight_scale", "weight_scale_2", "input_scale"] {
+        model.tensors["\(module)\(part)"] = nil
+      }
+    } else {
+      model.tensors["\(module)\(what)"] = nil
+    }
+    let path = try model.write(to: workspace)
+    let run = try FathomProcess("validate", path, "--format", "json")
+    #expect(run.status == (what == "plain" ? 0 : 1), "\(run.output)")
+    let found = try JSONDocument(run.output).list("findings")
+    #expect(found.count == 1, "\(found)")
+    #expect(found.first?.string("tensor") == (what == "plain" ? name : "\(module)\(what)"))
+    let conversion = try FathomProcess(
+      "convert", path, workspace.path("out"), "--to", "hf", "--quant", "bf16")
+    #expect(conversion.status == (what == "plain" ? 0 : 65), "\(conversion.messages)")
+  }
+}
