@@ -39,7 +39,7 @@ import Testing
       let (rows, columns) = (tensor.shape[0], tensor.shape[1])
       let codes = (0..<rows * columns / 2).map { _ in byte() }
       let scales = (0..<rows * columns / 16).map { _ in 8 + byte() % 119 }
-      let global = Float(1 + byte()) / 2999
+      let global = (1 + Float(byte())) / 2999
       model[name] = .init("U8", [rows, columns / 2], codes)
       let module = name.dropLast("weight".count)
       model["\(module)weight_scale"] = .init("F8_E4M3", [rows, columns / 16], scales)
