@@ -31,7 +31,10 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
       // two names.
       [$0.config, $0.config["text_config"]].contains { document in
         ["quantization_config", "compression_config"].contains {
-          document?[$0]?["quant_method"] == .string("compressed-tensors")
+          let section = document?[$0]
+          // ModelOpt's NVFP4 is its scheme under other names.
+          return section?["quant_method"] == "compressed-tensors"
+            || section?["quant_method"] == "modelopt" && section?["quant_algo"] == "NVFP4"
         }
       }
     },

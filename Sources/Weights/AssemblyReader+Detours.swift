@@ -1,5 +1,7 @@
 package import Codecs
+package import Formats
 package import Platform
+internal import Tensors
 
 // MARK: - Detours over memory of their own
 
@@ -60,6 +62,32 @@ extension AssemblyReader {
             square.base + line * square.stride + wanted.lowerBound - piece.lowerBound, row, wanted)
         }
       }
+    }
+  }
+}
+
+extension AssemblyReader {
+  /// Elements of a plain tensor as F32.
+  package static func numbers(
+    _ range: Range<Int>, of tensor: StoredTensor, from inventory: Inventory
+  ) throws(Fault) -> [Float] {
+    let (from, to) = (
+      tensor.type.byteOffset(of: range.lowerBound), tensor.type.byteOffset(of: range.upperBound)
+    )
+    let stored = ByteBuffer(count: to - from)
+    try inventory.read(tensor, from: from, into: stored.bytes)
+    return numbers(stored, tensor.type, count: range.count)
+  }
+
+  /// Stored elements as F32.
+  static func numbers(
+    _ stored: ByteBuffer, _ type: ElementType, count: Int
+  ) -> [Float] {
+    [Float](unsafeUninitializedCapacity: count) { buffer, used in
+      codec(type).decode(
+        UnsafeRawBufferPointer(stored.bytes),
+        into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
+      used = count
     }
   }
 }

@@ -226,25 +226,9 @@ package struct AssemblyReader {
 
   /// Elements of a plain tensor as F32.
   private func numbers(_ range: Range<Int>, of tensor: StoredTensor) throws(Fault) -> [Float] {
-    count(tensor.type.byteOffset(of: range.count))
-    return try AssemblyReader.numbers(range, of: tensor, from: inventory)
-  }
-
-  /// Elements of a plain tensor as F32.
-  package static func numbers(
-    _ range: Range<Int>, of tensor: StoredTensor, from inventory: Inventory
-  ) throws(Fault) -> [Float] {
-    let (from, to) = (
-      tensor.type.byteOffset(of: range.lowerBound), tensor.type.byteOffset(of: range.upperBound)
-    )
-    let stored = ByteBuffer(count: to - from)
-    try inventory.read(tensor, from: from, into: stored.bytes)
-    return [Float](unsafeUninitializedCapacity: range.count) { buffer, count in
-      AssemblyReader.codec(tensor.type).decode(
-        UnsafeRawBufferPointer(stored.bytes),
-        into: UnsafeMutableBufferPointer(rebasing: buffer[..<range.count]))
-      count = range.count
-    }
+    let stored = ByteBuffer(count: tensor.type.byteOffset(of: range.count))
+    try read(tensor, from: tensor.type.byteOffset(of: range.lowerBound), into: stored.bytes)
+    return AssemblyReader.numbers(stored, tensor.type, count: range.count)
   }
 
   /// A scale that one of the homes of FP4 reads as another number.

@@ -61,9 +61,8 @@ import Testing
   /// The modules that stay as they are, as ModelOpt lists them.
   private static func excluded(_ model: SampleTensors) -> [String] {
     ["lm_head", "*self_attn*"]
-      + model.tensors.filter {
-        $0.key.contains(".mlp.") && $0.key.hasSuffix("_proj.weight") && $0.value.type == "BF16"
-      }.keys.map { String($0.dropLast(".weight".count)) }.sorted()
+      + model.tensors.filter { $0.value.type == "BF16" && $0.value.shape.count == 2 }
+      .keys.map { String($0.dropLast(".weight".count)) }.sorted()
   }
 
   /// The numbers are the definition's, bit for bit, whichever file says what they are.
@@ -92,9 +91,11 @@ import Testing
     }
     let validation = try FathomProcess("validate", path, "--deep")
     #expect(validation.status == 0, "\(validation.output)\(validation.messages)")
-    #expect(validation.output.contains("0 errors, 0 warnings"), "\(validation.output)")
+    // Who loads it.
+    #expect(validation.output.contains("0 errors, 1 warning "), "\(validation.output)")
+    #expect(validation.output.contains("transformers 5.23 does not read ModelOpt's NVFP4"))
     let inspection = try FathomProcess("inspect", path)
-    #expect(inspection.output.contains("ModelOpt's NVFP4 in groups of 16"), "\(inspection.output)")
+    #expect(inspection.output.contains("quantization  modelopt-nvfp4 ("), "\(inspection.output)")
     let output = workspace.path("out")
     let run = try FathomProcess("convert", path, output, "--to", "hf", "--quant", "f32")
     #expect(run.status == 0, "\(run.messages)")
@@ -132,7 +133,8 @@ import Testing
     let path = try model.write(to: workspace)
     let run = try FathomProcess("validate", path, "--format", "json")
     #expect(run.status == (what == "plain" ? 0 : 1), "\(run.output)")
-    let found = try JSONDocument(run.output).list("findings")
+    // One finding says that transformers does not read such files.
+    let found = try JSONDocument(run.output).list("findings").filter { $0.string("tensor") != nil }
     #expect(found.count == 1, "\(found)")
     #expect(found.first?.string("tensor") == (what == "plain" ? name : "\(module)\(what)"))
     let conversion = try FathomProcess(
