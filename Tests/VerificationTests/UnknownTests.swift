@@ -169,7 +169,8 @@ import Weights
     let file = URL(fileURLWithPath: folder + "/config.json")
     var config = try #require(
       try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
-    config["n_group"] = 4
+    // As many groups as transformers would choose from.
+    if key == "topk_group" { config["n_group"] = 4 }
     try #require(config.removeValue(forKey: key) != nil)
     try JSONSerialization.data(withJSONObject: config).write(to: file)
     let notes = try ModelFiles(path: folder, threads: 1).notes
