@@ -20,6 +20,7 @@ extension Plan {
       try unknowns.requireNone(for: "the output", file: source.checkpoint.folder)
     }
     var output = try recipe.target.output(of: source, recipe)
+    output.leaveOutStorageFile(unless: recipe.keepsStorage)
     try output.layout.requireReadable()
     if let growth = output.growth(over: source.checkpoint.inventory) {
       output.warnings.append(growth)
@@ -52,6 +53,12 @@ extension Recipe {
     }
   }
 
+  /// Whether weights stay stored as they are, so that what tells of their storage still holds.
+  fileprivate var keepsStorage: Bool {
+    if case .huggingFace = target { return weights == nil }
+    return false
+  }
+
   /// A line where the output's name is not one that programs look for.
   fileprivate var unfittingName: String? {
     guard case .gguf = target, !outputName.hasSuffix(".gguf") else { return nil }
@@ -62,6 +69,15 @@ extension Recipe {
 }
 
 extension PlannedOutput {
+  /// Leaves out the file that tells how the source's weights are stored, by which loaders would take
+  /// the output's for codes.
+  fileprivate mutating func leaveOutStorageFile(unless isKept: Bool) {
+    let name = CheckpointSurvey.storageFile
+    guard !isKept, sideFiles.contains(where: { $0.name == name }) else { return }
+    sideFiles.removeAll { $0.name == name }
+    warnings.append("\(name) is not copied: it tells how the source's weights are stored")
+  }
+
   /// A line where no tensor could be stored in the type that was asked for.
   fileprivate func absence(of recipe: Recipe) -> String? {
     let asked: String

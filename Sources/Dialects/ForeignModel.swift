@@ -106,7 +106,7 @@ public struct ForeignModel: Sendable {
   /// What files beside the config say that quantizers have written.
   private static func beside(_ survey: CheckpointSurvey) throws(Fault) -> Method? {
     for (name, method) in [
-      ("hf_quant_config.json", "modelopt"), ("quantize_config.json", "gptq"),
+      (CheckpointSurvey.storageFile, "modelopt"), ("quantize_config.json", "gptq"),
       ("quant_config.json", "awq"),
     ] as [(ExactText, String)] {
       guard let document = (try? document(name, survey.files)) ?? nil else { continue }

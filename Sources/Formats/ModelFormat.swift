@@ -27,15 +27,10 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
         || survey.headers.contains { $0.metadata.contains { $0 == ("format", "mlx") } }
     },
     Row(format: .compressedTensors) {
-      // A network in a larger model has its config, storage included, in a section, which has had
-      // two names.
-      [$0.config, $0.config["text_config"]].contains { document in
-        ["quantization_config", "compression_config"].contains {
-          let section = document?[$0]
-          // ModelOpt's NVFP4 is its scheme under other names.
-          return section?["quant_method"] == "compressed-tensors"
-            || section?["quant_method"] == "modelopt" && section?["quant_algo"] == "NVFP4"
-        }
+      CheckpointSurvey.storageSections(of: $0.config).contains { section in
+        // ModelOpt's NVFP4 is its scheme under other names.
+        section["quant_method"] == "compressed-tensors"
+          || section["quant_method"] == "modelopt" && section["quant_algo"] == "NVFP4"
       }
     },
     Row(format: .safetensors) { _ in true },

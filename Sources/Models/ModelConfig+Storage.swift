@@ -43,6 +43,11 @@ extension ModelConfig {
     }
   }
 
+  /// Whether weights are stored as ModelOpt stores NVFP4.
+  package var storesAsModelOpt: Bool {
+    compressed?.groups.contains { $0.scheme?.isModelOpt == true } == true
+  }
+
   static func readDataType(_ top: ConfigReader) throws(Fault) -> ElementType? {
     guard let name = try top.string("dtype", "torch_dtype") else { return nil }
     let plain = name.hasPrefix("torch.") ? String(name.dropFirst("torch.".count)) : name

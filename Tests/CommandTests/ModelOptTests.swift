@@ -106,10 +106,40 @@ import Testing
         written[name].type == "F32" && written[name].bytes == values.flatMap(bytes), "\(name)")
     }
     #expect(written.config["quantization_config"] == nil)
+    // Loaders would take the numbers for codes by it.
+    #expect(try !workspace.names("out").contains("hf_quant_config.json"))
+    #expect(run.messages.contains("hf_quant_config.json is not copied") == (place != "config.json"))
     let verdict = try FathomProcess(
       "verify", path, output, "--tokens", workspace.write("t.json", "[[1,5,9,200,3]]".utf8),
       "--max-kl", "0")
     #expect(verdict.status == 0, "\(verdict.messages)")
+  }
+
+  /// What is written for one loader's arithmetic is wrong in the other's: nothing is kept as it is.
+  @Test func itIsNotWritten() throws {
+    var (model, _) = try model()
+    // Modules that are plain and not left out would be quantized by the section.
+    model.config["quantization_config"] = [
+      "quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": ["lm_head"],
+    ]
+    let path = try model.write(to: workspace)
+    for target in ["compressed-tensors", "hf"] {
+      let run = try FathomProcess("convert", path, workspace.path("out"), "--to", target)
+      #expect(run.status == 64, "\(target): \(run.messages)")
+      #expect(run.messages.contains("--quant"), "\(run.messages)")
+    }
+    #expect(try workspace.names() == ["model"])
+    let output = workspace.path("out")
+    let run = try FathomProcess(
+      "convert", path, output, "--to", "compressed-tensors", "--quant", "nvfp4", "--mtp", "drop")
+    #expect(run.status == 0, "\(run.messages)")
+    let difference = try JSONDocument(
+      FathomProcess("diff", path, output, "--format", "json").output)
+    for tensor in difference.list("tensors") {
+      let noise = tensor.number("sqnrDb") ?? .infinity
+      #expect(noise > 15, "\(tensor.string("name") ?? "") \(noise)")
+    }
+    #expect(difference.integer("totals", "compared") ?? 0 > 20)
   }
 
   /// What belongs to codes is missed, and what is plain is said to be.

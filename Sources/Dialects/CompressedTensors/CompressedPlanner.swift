@@ -20,6 +20,13 @@ extension Planner {
           file: source.checkpoint.folder,
           expected: "--quant \(CompressedRecipe.names.joined(separator: ", "))")
       }
+      // Its scales are multiplied by what this would write to divide by.
+      guard !target.storesAsModelOpt else {
+        throw Fault(
+          .usage, "is stored in ModelOpt's NVFP4, which is read and not written",
+          file: source.checkpoint.folder,
+          expected: "--quant \(CompressedRecipe.names.joined(separator: ", "))")
+      }
       return (target, nil)
     }
     // What is FP8 already keeps its blocks, and so its codes.

@@ -83,6 +83,12 @@ package struct CompressedTensorsWeights {
 
   /// A weight that should be stored as codes.
   private mutating func add(_ expected: ExpectedTensor, _ scheme: CompressedScheme) {
+    // Its codes have the weight's own name: what stands there tells.
+    if scheme.isModelOpt,
+      inventory[config.storedName(of: expected.name)]?.isPlain(expected.shape) == true
+    {
+      return
+    }
     let module = expected.module ?? expected.name
     let hasGroups =
       inventory[
@@ -110,8 +116,6 @@ package struct CompressedTensorsWeights {
           tensor: expected.name, expected: name.text, found: "nothing")
         return
       }
-      // Its codes have the weight's own name: what stands there tells.
-      if scheme.isModelOpt, part.role == .codes, tensor.isPlain(expected.shape) { return }
       isUsed[tensor.index] = true
       guard part.admits(tensor.shape), part.types.contains(tensor.type) else {
         // What says nothing of the numbers is for `validate` to judge.
