@@ -30,7 +30,9 @@ extension AssemblyProducer {
     _ bytes: UnsafeRawBufferPointer, rows: Range<Int>, columns: Range<Int>
   ) throws(Fault) {
     let codec = AssemblyReader.codec(type)
-    guard [.f16, .bf16, .f32].contains(type), codec.firstNotFinite(bytes) != nil else { return }
+    guard SourceWeights.plainTypes.contains(type), sawNotFinite != nil || mayOverflow,
+      codec.firstNotFinite(bytes) != nil
+    else { return }
     sawNotFinite?()
     guard mayOverflow else { return }
     let isPlain = assembly.allLeaves { $1 == nil && $0.isWhole }

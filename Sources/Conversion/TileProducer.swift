@@ -27,8 +27,8 @@ final class TileProducer: Sendable {
 
   /// Bytes read from the source so far.
   var bytesRead: Int { read.load(ordering: .relaxed) }
-  /// Weights that were read wholly and hold nothing but zeros.
-  var zeroWeights: [ExactText] { zeros.found }
+  /// Weights of the source that were read wholly and hold nothing but zeros, and such scales.
+  func zeroWeights(of source: SourceWeights) -> [ExactText] { zeros.found(in: source) }
 
   /// Tensors of the output that were converted and hold NaN or infinity, as the source does.
   var tensorsNotFinite: [ExactText] {

@@ -1,6 +1,7 @@
 internal import Formats
 internal import Locks
 internal import Platform
+internal import Weights
 
 /// Looks at what a conversion reads of its source, and remembers which tensors hold a number other
 /// than zero: a weight of zeros alone was never written, or lies in a hole of its file.
@@ -34,33 +35,29 @@ final class ZeroWatch: Sendable {
 
   /// Matrices and norms that were read wholly and are zero, and scales that are zero beside codes
   /// which are not, in the order of their bytes.
-  var found: [ExactText] {
+  ///
+  /// - Parameter weights: those of the source: they tell which scales are whose.
+  func found(in weights: SourceWeights) -> [ExactText] {
     let (isFilled, zeros) = state.withLock { state in
       (
         state.isFilled,
-        state.zeroBytes.keys.sorted().filter {
-          !state.isFilled[$0]
-            && state.zeroBytes[$0, default: 0] >= inventory.tensors[$0].byteCount
-        }
+        Set(
+          state.zeroBytes.keys.filter {
+            !state.isFilled[$0]
+              && state.zeroBytes[$0, default: 0] >= inventory.tensors[$0].byteCount
+          })
       )
     }
     guard !zeros.isEmpty else { return [] }
-    let filled = Set(inventory.tensors.filter { isFilled[$0.index] }.map(\.name))
-    return zeros.map { inventory.tensors[$0] }.filter { tensor in
-      tensor.cannotBeZero || tensor.name.codes.contains { filled.contains($0) }
-    }.map(\.name)
-  }
-}
-
-extension ExactText {
-  /// Names of the codes that this would be the scales of; empty for names of other tensors.
-  fileprivate var codes: [ExactText] {
-    let endings: [(scales: ExactText, codes: [ExactText])] = [
-      ("_scale_inv", [""]), ("_scale", ["", "_packed"]), (".scales", [".weight"]),
-    ]
-    return endings.flatMap { ending in
-      without(suffix: ending.scales).map { stem in ending.codes.map { stem + $0 } } ?? []
+    var found = zeros.filter { inventory.tensors[$0].cannotBeZero }
+    for weight in weights.all {
+      weight.assembly.forEachLeaf { codes, scaling in
+        guard let scales = scaling?.scales.index, isFilled[codes.index], zeros.contains(scales)
+        else { return }
+        found.insert(scales)
+      }
     }
+    return found.sorted().map { inventory.tensors[$0].name }
   }
 }
 

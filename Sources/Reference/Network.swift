@@ -73,9 +73,9 @@ public struct Network {
   /// `embed_tokens.weight` and `shared_head.head.weight` are copies of them that `validate`
   /// compares. A row's rotary position is that of the token whose embedding joins.
   ///
-  /// Of networks with an indexer it chooses keys by its own, as DeepSeek's and vLLM's code do; that
-  /// is held to nothing, since transformers has no predictor of these networks and llama.cpp's sees
-  /// all keys.
+  /// Of networks with an indexer it chooses keys by its own, as DeepSeek's and vLLM's code do. It is
+  /// held to transformers' layer of these networks run as a predictor, since transformers has none of
+  /// them, and llama.cpp's sees all keys.
   ///
   /// - Parameter previous: hidden states after the `finalNorm` of the main model, or of the predictor
   ///   before: (rows of depth `index`, hidden).

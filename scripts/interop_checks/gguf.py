@@ -99,16 +99,17 @@ def check_plain(report, path, outtype, folder):
     found, expected = folder / "found.gguf", folder / "expected.gguf"
     report.run("convert", path, found, "--to", "gguf", "--quant", outtype, "--mtp", "drop",
                "--overwrite")
+    peer = "the converter's"
     if outtype != "f32" and "index_topk" in (path / "config.json").read_text():
         # The converter keeps weights_proj of an indexer in F32, llama-quantize does not: a file type
         # is the latter's.
-        plain = folder / "plain.gguf"
+        peer, plain = "llama-quantize's", folder / "plain.gguf"
         llama.convert(path, plain, "f32")
         llama.quantize(plain, expected, outtype)
     else:
         llama.convert(path, expected, outtype)
     words = differences(found, expected, orders=False)
-    report.check(f"{name}: metadata and tensors are the converter's", not words,
+    report.check(f"{name}: metadata and tensors are {peer}", not words,
                  "; ".join(words[:3]))
 
 

@@ -22,9 +22,9 @@ from .outputs import check_tensors, check_valid
 
 # Two F32 implementations that add in different orders.
 LARGEST_DIFFERENCE = 2e-4
-# llama.cpp rounds activations as it does weights: mean KL from the same file's exact logits.
 # Networks that DeepSeek's shards are checked of here.
 NATIVE = ("deepseek_v2", "deepseek_v32")
+# llama.cpp rounds activations as it does weights: mean KL from the same file's exact logits.
 ROUNDED = {"bf16": 1e-3, "q8_0": 1e-2}
 # The same where the choice of keys depends on it too: another key changes more than rounding does.
 ROUNDED_CHOICE = {"bf16": 0.1, "q8_0": 0.1}
@@ -94,7 +94,8 @@ def check_source(report, network, folder):
     # Keys that transformers and mlx-lm take differently are named where they are absent.
     named = [found["found"].removeprefix("no ").split(",")[0] for found in verdict["findings"]]
     report.check(f"{network.name}: validates", verdict["verdict"] == "valid"
-                 and set(named) <= set(network.case.get("absent", ())), json.dumps(verdict["findings"])[:400])
+                 and set(named) <= set(network.case.get("absent", ())),
+                 json.dumps(verdict["findings"])[:400])
     check_outputs(report, network.name, network.expected,
                   fathom_logits(report, network, network.path, folder))
 

@@ -60,7 +60,7 @@ struct PlanWriter {
     let tileBytes = plan.buffers.tileBytes
     defer {
       bytesRead += producer.bytesRead
-      zeroWeights = producer.zeroWeights
+      zeroWeights = producer.zeroWeights(of: source.weights)
       tensorsNotFinite = producer.tensorsNotFinite
     }
     try OrderedPipeline.run(

@@ -66,9 +66,7 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   public func scheme(
     ofModule name: ExactText, moduleClass: ModuleTarget.Class, steps: inout Int
   ) throws(Fault) -> CompressedScheme? {
-    guard try exceptions.first(for: name, moduleClass, steps: &steps) == nil,
-      excluded?.contains(module: name) != true
-    else { return nil }
+    if try isLeftOut(name, moduleClass, steps: &steps) { return nil }
     return try targets.first(for: name, moduleClass, steps: &steps).flatMap { groups[$0].scheme }
   }
 
@@ -89,9 +87,7 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
       return try scheme(ofModule: module, moduleClass: moduleClass, steps: &steps)
     }
     for name in [prefix + module, module] {
-      guard try exceptions.first(for: name, moduleClass, steps: &steps) == nil,
-        excluded?.contains(module: name) != true
-      else { return nil }
+      if try isLeftOut(name, moduleClass, steps: &steps) { return nil }
     }
     for name in [prefix + module, module] {
       if let group = try targets.first(for: name, moduleClass, steps: &steps) {
@@ -99,6 +95,14 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
       }
     }
     return nil
+  }
+
+  /// Whether no group is for a module of that path, whatever its targets.
+  private func isLeftOut(
+    _ name: ExactText, _ moduleClass: ModuleTarget.Class, steps: inout Int
+  ) throws(Fault) -> Bool {
+    try exceptions.first(for: name, moduleClass, steps: &steps) != nil
+      || excluded?.contains(module: name) == true
   }
 
   /// Whether both say the same.

@@ -70,60 +70,61 @@ struct NativeKey: Sendable {
     NativeKey(name, huggingFace, usual: .integer(usual)) { .integer(value($0)) }
   }
 
+  private static func ofIndexer(
+    _ name: String, usual: Int, _ value: @escaping @Sendable (ModelConfig.Indexer) -> Int
+  ) -> NativeKey {
+    NativeKey(name, name, usual: .integer(usual)) { $0.indexer.map { .integer(value($0)) } }
+  }
+
   /// The keys in the order of DeepSeek's own files.
-  static let rows: [NativeKey] =
-    [
-      NativeKey("max_seq_len", usual: .integer(NativeConfig.usualLength)) { $0.nativeLength },
-      count("vocab_size", "vocab_size", usual: 102_400) { $0.vocabSize },
-      count("dim", "hidden_size", usual: 2048) { $0.hiddenSize },
-      count("inter_dim", "intermediate_size", usual: 10_944) { $0.intermediateSize },
-      count("moe_inter_dim", "moe_intermediate_size", usual: 1408) { $0.moeIntermediateSize },
-      count("n_layers", "num_hidden_layers", usual: 27) { $0.layers },
-      count("n_dense_layers", "first_k_dense_replace", usual: 1) { $0.firstDenseLayers },
-      count("n_heads", "num_attention_heads", usual: 16) { $0.heads },
-      count("n_routed_experts", "n_routed_experts", usual: 64) { $0.routedExperts },
-      count("n_shared_experts", "n_shared_experts", usual: 2) { $0.sharedExperts },
-      count("n_activated_experts", "num_experts_per_tok", usual: 6) { $0.expertsPerToken },
-      count("n_expert_groups", "n_group", usual: 1) { $0.expertGroups },
-      count("n_limited_groups", "topk_group", usual: 1) { $0.chosenGroups },
-      NativeKey("route_scale", "routed_scaling_factor", usual: .number(1)) {
-        .number(Double($0.routedScalingFactor.description) ?? Double($0.routedScalingFactor))
-      },
-      NativeKey("score_func", "scoring_func", usual: .string("softmax")) {
-        .string($0.scoring.rawValue)
-      },
-      NativeKey("q_lora_rank", usual: .integer(0)) { .integer($0.queryRank ?? 0) },
-      count("kv_lora_rank", "kv_lora_rank", usual: 512) { $0.keyValueRank },
-      count("qk_nope_head_dim", "qk_nope_head_dim", usual: 128) { $0.nopeHeadSize },
-      count("qk_rope_head_dim", "qk_rope_head_dim", usual: 64) { $0.ropeHeadSize },
-      count("v_head_dim", "v_head_dim", usual: 128) { $0.valueHeadSize },
-      NativeKey("original_seq_len", usual: .integer(4096)) {
-        .integer($0.yarn?.originalContextLength ?? $0.contextLength)
-      },
-      NativeKey("rope_theta", "rope_theta", usual: .number(10_000)) { .number($0.ropeTheta) },
-      NativeKey("rope_factor", usual: .integer(40)) { $0.yarn.map { .shortest($0.factor) } },
-      NativeKey("beta_fast", usual: .integer(32)) { $0.yarn.map { .shortest($0.betaFast) } },
-      NativeKey("beta_slow", usual: .integer(1)) { $0.yarn.map { .shortest($0.betaSlow) } },
-      NativeKey("mscale", usual: .number(1)) {
-        $0.yarn.map { .number($0.mscaleAllDimensions ?? 0) }
-      },
-      NativeKey("dtype", usual: .string("bf16")) { .string($0.fp8 == nil ? "bf16" : "fp8") },
-      NativeKey("scale_fmt", usual: .null) {
-        $0.fp8?.powerOfTwoScales == true ? .string("ue8m0") : nil
-      },
-    ] + indexer
+  static let rows = shared + indexer
+
+  private static let shared: [NativeKey] = [
+    NativeKey("max_seq_len", usual: .integer(NativeConfig.usualLength)) { $0.nativeLength },
+    count("vocab_size", "vocab_size", usual: 102_400) { $0.vocabSize },
+    count("dim", "hidden_size", usual: 2048) { $0.hiddenSize },
+    count("inter_dim", "intermediate_size", usual: 10_944) { $0.intermediateSize },
+    count("moe_inter_dim", "moe_intermediate_size", usual: 1408) { $0.moeIntermediateSize },
+    count("n_layers", "num_hidden_layers", usual: 27) { $0.layers },
+    count("n_dense_layers", "first_k_dense_replace", usual: 1) { $0.firstDenseLayers },
+    count("n_heads", "num_attention_heads", usual: 16) { $0.heads },
+    count("n_routed_experts", "n_routed_experts", usual: 64) { $0.routedExperts },
+    count("n_shared_experts", "n_shared_experts", usual: 2) { $0.sharedExperts },
+    count("n_activated_experts", "num_experts_per_tok", usual: 6) { $0.expertsPerToken },
+    count("n_expert_groups", "n_group", usual: 1) { $0.expertGroups },
+    count("n_limited_groups", "topk_group", usual: 1) { $0.chosenGroups },
+    NativeKey("route_scale", "routed_scaling_factor", usual: .number(1)) {
+      .number(Double($0.routedScalingFactor.description) ?? Double($0.routedScalingFactor))
+    },
+    NativeKey("score_func", "scoring_func", usual: .string("softmax")) {
+      .string($0.scoring.rawValue)
+    },
+    NativeKey("q_lora_rank", usual: .integer(0)) { .integer($0.queryRank ?? 0) },
+    count("kv_lora_rank", "kv_lora_rank", usual: 512) { $0.keyValueRank },
+    count("qk_nope_head_dim", "qk_nope_head_dim", usual: 128) { $0.nopeHeadSize },
+    count("qk_rope_head_dim", "qk_rope_head_dim", usual: 64) { $0.ropeHeadSize },
+    count("v_head_dim", "v_head_dim", usual: 128) { $0.valueHeadSize },
+    NativeKey("original_seq_len", usual: .integer(4096)) {
+      .integer($0.yarn?.originalContextLength ?? $0.contextLength)
+    },
+    NativeKey("rope_theta", "rope_theta", usual: .number(10_000)) { .number($0.ropeTheta) },
+    NativeKey("rope_factor", usual: .integer(40)) { $0.yarn.map { .shortest($0.factor) } },
+    NativeKey("beta_fast", usual: .integer(32)) { $0.yarn.map { .shortest($0.betaFast) } },
+    NativeKey("beta_slow", usual: .integer(1)) { $0.yarn.map { .shortest($0.betaSlow) } },
+    NativeKey("mscale", usual: .number(1)) {
+      $0.yarn.map { .number($0.mscaleAllDimensions ?? 0) }
+    },
+    NativeKey("dtype", usual: .string("bf16")) { .string($0.fp8 == nil ? "bf16" : "fp8") },
+    NativeKey("scale_fmt", usual: .null) {
+      $0.fp8?.powerOfTwoScales == true ? .string("ue8m0") : nil
+    },
+  ]
 
   /// Keys that the code of DeepSeek-V3.2 has beside those.
   static let indexer: [NativeKey] = [
-    NativeKey("index_n_heads", "index_n_heads", usual: .integer(64)) {
-      $0.indexer.map { .integer($0.heads) }
-    },
-    NativeKey("index_head_dim", "index_head_dim", usual: .integer(128)) {
-      $0.indexer.map { .integer($0.headSize) }
-    },
-    NativeKey("index_topk", "index_topk", usual: .integer(2048)) {
-      $0.indexer.map { .integer($0.topK) }
-    },
+    ofIndexer("index_n_heads", usual: 64, \.heads),
+    ofIndexer("index_head_dim", usual: 128, \.headSize),
+    ofIndexer("index_topk", usual: 2048, \.topK),
   ]
 }
 
