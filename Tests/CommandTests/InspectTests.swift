@@ -70,7 +70,7 @@ import Testing
 
   @Test func statisticsAreThoseOfTheScaledNumbers() throws {
     let workspace = try Workspace()
-    try workspace.write("config.json", contents(HostileTests.sound + "/config.json"))
+    try workspace.write("config.json", contents(Repository.samples + "/malformed/none/config.json"))
     // Codes 1.0, −2.0, 0, NaN, 448, 0.5 in two rows, in blocks of 16 × 16: one scale, 0.25.
     let fixture = SafetensorsFixture([
       ("w.weight", .f8E4M3, [2, 3]), ("w.weight_scale_inv", .f32, [1, 1]), ("x", .bf16, [2]),
