@@ -18,7 +18,7 @@ import torch
 
 from interop_checks import (
     compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
-    hashes, interruptions, kimi, loaders, mlx, native, networks, quantization, reports, text,
+    hashes, integers, interruptions, kimi, loaders, mlx, native, networks, quantization, reports, text,
     verification, weights,
 )
 from interop_checks.report import Report
@@ -34,6 +34,7 @@ PARTS = {
     "quantization": quantization.run,
     "groups": groups.run,
     "compressed": compressed.run,
+    "integers": integers.run,
     "gguf": gguf.run,
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,

@@ -69,13 +69,15 @@ extension Recipe {
 }
 
 extension PlannedOutput {
-  /// Leaves out the file that tells how the source's weights are stored, by which loaders would take
-  /// the output's for codes.
+  /// Leaves out files that tell how the source's weights are stored, by which loaders would take the
+  /// output's for codes.
   fileprivate mutating func leaveOutStorageFile(unless isKept: Bool) {
-    let name = CheckpointSurvey.storageFile
-    guard !isKept, sideFiles.contains(where: { $0.name == name }) else { return }
-    sideFiles.removeAll { $0.name == name }
-    warnings.append("\(name) is not copied: it tells how the source's weights are stored")
+    guard !isKept else { return }
+    for (name, _) in CheckpointSurvey.storageFiles
+    where sideFiles.contains(where: { $0.name == name }) {
+      sideFiles.removeAll { $0.name == name }
+      warnings.append("\(name) is not copied: it tells how the source's weights are stored")
+    }
   }
 
   /// A line where no tensor could be stored in the type that was asked for.

@@ -80,7 +80,7 @@ extension AssemblyProducer {
     ) { piece in
       guard let tensor = piece.weight.single?.tensor else { return }
       let element = piece.rows.lowerBound * piece.weight.columns + piece.columns.lowerBound
-      place = UInt64(tensor.offset + tensor.type.byteOffset(of: element))
+      place = UInt64(tensor.place(ofByte: tensor.type.byteOffset(of: element)))
     }
     return place
   }

@@ -82,7 +82,8 @@ final class TileProducer: Sendable {
     throw Fault(
       .malformed, "is not finite", file: inventory.shards[tensor.source.shard].file.path,
       tensor: tensor.entry.name,
-      offset: UInt64(tensor.source.offset + start + tensor.entry.type.byteOffset(of: element)),
+      offset: UInt64(
+        tensor.source.place(ofByte: start + tensor.entry.type.byteOffset(of: element))),
       expected: "finite weights")
   }
 

@@ -63,10 +63,12 @@ public struct ForeignModel: Sendable {
     let name = ([method] + details).joined(separator: ", ")
     var fault = Fault(
       .malformed, "says that the weights are quantized by \(name), which is not decoded",
-      file: file, expected: "plain weights, fp8 or compressed-tensors",
+      file: file,
+      expected:
+        "plain weights, fp8, compressed-tensors, NVFP4, GPTQ, AWQ (GEMM) or 8-bit bitsandbytes",
       found: method)
     fault.advice =
-      "take the original checkpoint, or one of fp8, compressed-tensors, MLX or GGUF; "
+      "take the original checkpoint, or one of those, MLX or GGUF; "
       + "\"fathom inspect\" shows what is in this one"
     return ForeignModel(name: name, isModel: true, fault: fault)
   }
@@ -92,6 +94,8 @@ public struct ForeignModel: Sendable {
     if !declares, ModelFormat(survey) == .safetensors, let found = try beside(survey) {
       return found
     }
+    // A section that is read tells what such names mean.
+    guard ModelFormat(survey) != .compressedTensors else { return nil }
     let names = survey.headers.lazy.flatMap(\.tensors).map(\.name)
     let file = survey.headers.count == 1 ? survey.folder : survey.configFile
     for name in names {
@@ -105,10 +109,7 @@ public struct ForeignModel: Sendable {
 
   /// What files beside the config say that quantizers have written.
   private static func beside(_ survey: CheckpointSurvey) throws(Fault) -> Method? {
-    for (name, method) in [
-      (CheckpointSurvey.storageFile, "modelopt"), ("quantize_config.json", "gptq"),
-      ("quant_config.json", "awq"),
-    ] as [(ExactText, String)] {
+    for (name, method) in CheckpointSurvey.storageFiles {
       guard let document = (try? document(name, survey.files)) ?? nil else { continue }
       let settings = document["quantization"] ?? document
       let details = details(settings)
@@ -138,6 +139,9 @@ public struct ForeignModel: Sendable {
     for (key, bits) in [("load_in_8bit", 8), ("load_in_4bit", 4)]
     where settings[key] == .bool(true) {
       details.append("\(bits) bits")
+    }
+    if case .string(let version)? = settings["version"], version.lowercased() != "gemm" {
+      details.append("version \(version)")
     }
     for key in ["group_size", "q_group_size"] {
       if case .integer(let size)? = settings[key], size > 0 { details.append("groups of \(size)") }

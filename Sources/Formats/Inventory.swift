@@ -17,6 +17,8 @@ public struct StoredTensor: Sendable, Hashable {
   public let byteCount: Int
   /// Index in `Inventory.tensors`, once it is in one; a slice has the index of the whole.
   public internal(set) var index = 0
+  /// How its bytes lie in the file; nil where they lie there as they are seen.
+  public private(set) var arrangement: Arrangement?
 
   /// Makes a record; a parser has checked that the range lies inside the file.
   public init(
@@ -44,7 +46,24 @@ extension StoredTensor {
       name: name, type: type, shape: shape, shard: shard, offset: offset + start,
       byteCount: byteCount)
     part.index = index
+    precondition(arrangement == nil || byteCount == self.byteCount, "parts of it lie apart")
+    part.arrangement = arrangement
     return part
+  }
+
+  /// The same bytes as a matrix of another type whose columns are the file's lines; nil where they do
+  /// not fill it.
+  public func seen(
+    as type: ElementType, _ shape: Shape, _ arrangement: Arrangement
+  ) -> StoredTensor? {
+    guard arrangement.byteCount == byteCount, var tensor = seen(as: type, shape) else { return nil }
+    tensor.arrangement = arrangement
+    return tensor
+  }
+
+  /// Where in its file a byte of it stands, as it is seen.
+  public func place(ofByte byte: Int) -> Int {
+    offset + (arrangement?.place(ofByte: byte) ?? byte)
   }
 
   /// The same bytes as elements of another type, as where codes of 4 bits stand in U32 words; nil
@@ -59,7 +78,8 @@ extension StoredTensor {
   /// Equal numbers of rows of a matrix, one below the other, all under its name; nil where it cannot
   /// be divided so.
   public func rowParts(_ count: Int) -> [StoredTensor]? {
-    guard shape.dimensions.count == 2, count > 0, shape.dimensions[0] % count == 0,
+    guard arrangement == nil, shape.dimensions.count == 2, count > 0,
+      shape.dimensions[0] % count == 0,
       let inner = Shape([shape.dimensions[0] / count, shape.dimensions[1]]), byteCount % count == 0
     else { return nil }
     let size = byteCount / count
@@ -68,7 +88,7 @@ extension StoredTensor {
 
   /// The tensors that one of (count, …) stacks, all under its name; nil where it is none of such.
   public func slices(_ count: Int) -> [StoredTensor]? {
-    guard shape.dimensions.count > 1, shape.dimensions[0] == count, count > 0,
+    guard arrangement == nil, shape.dimensions.count > 1, shape.dimensions[0] == count, count > 0,
       let inner = Shape(Array(shape.dimensions.dropFirst())), byteCount % count == 0
     else { return nil }
     let size = byteCount / count
@@ -137,13 +157,19 @@ public struct Inventory: Sendable {
   /// The tensor of that name, nil where there is none.
   public subscript(name: ExactText) -> StoredTensor? { indices[name].map { tensors[$0] } }
 
-  /// Reads bytes `range` of a tensor, counted from its own start.
+  /// Reads bytes of a tensor, as it is seen, counted from its own start.
   public func read(
     _ tensor: StoredTensor, from start: Int = 0, into buffer: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
     precondition(start >= 0 && start + buffer.count <= tensor.byteCount)
     do throws(Fault) {
-      try shards[tensor.shard].file.read(at: tensor.offset + start, into: buffer)
+      let file = shards[tensor.shard].file
+      guard let arrangement = tensor.arrangement else {
+        return try file.read(at: tensor.offset + start, into: buffer)
+      }
+      try arrangement.read(from: start, into: buffer) { place, bytes throws(Fault) in
+        try file.read(at: tensor.offset + place, into: bytes)
+      }
     } catch {
       var fault = error
       fault.tensor = tensor.name

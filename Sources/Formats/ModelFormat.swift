@@ -8,7 +8,8 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   case gguf
   /// A folder of mlx-lm or mlx-swift-lm.
   case mlx
-  /// A folder whose config says that compressed-tensors stores some of its weights as codes.
+  /// A folder whose config says that compressed-tensors, or a program that stores the same numbers
+  /// under other names, keeps some of its weights as codes.
   case compressedTensors = "compressed-tensors"
   /// DeepSeek's own model-parallel shards.
   case native = "deepseek"
@@ -28,8 +29,8 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
     },
     Row(format: .compressedTensors) {
       CheckpointSurvey.storageSections(of: $0.config).contains { section in
-        // ModelOpt's NVFP4 is its scheme under other names.
-        section["quant_method"] == "compressed-tensors"
+        // What other programs store is one of its schemes under other names.
+        ["compressed-tensors", "gptq", "awq", "bitsandbytes"].contains(section["quant_method"])
           || section["quant_method"] == "modelopt" && section["quant_algo"] == "NVFP4"
       }
     },

@@ -1,8 +1,11 @@
 public import Platform
 
 extension CheckpointSurvey {
-  /// The file in which ModelOpt's older versions say how weights are stored.
-  public static let storageFile: ExactText = "hf_quant_config.json"
+  /// The files in which older programs say how weights are stored: ModelOpt, AutoGPTQ, AutoAWQ.
+  public static let storageFiles: [(name: ExactText, method: String)] = [
+    ("hf_quant_config.json", "modelopt"), ("quantize_config.json", "gptq"),
+    ("quant_config.json", "awq"),
+  ]
 
   /// What a config says of how weights are stored: a network in a larger model has its config, storage
   /// included, in a section, and compressed-tensors has called its own by two names.
@@ -12,32 +15,45 @@ extension CheckpointSurvey {
     }.filter { $0 != .null }
   }
 
-  /// A config with what ModelOpt's older versions say of storage in a file of its own,
-  /// `hf_quant_config.json`, under the key that its newer ones have for it in `config.json`; the same
-  /// config where it has a section of its own, or the other is of no storage that is read.
+  /// A config with what older programs say of storage in a file of their own, under the key that newer
+  /// ones have for it in `config.json`; the same config where it has a section of its own, or the
+  /// other is of no storage that is read.
   ///
-  /// Source: ModelOpt's `convert_hf_quant_config_format`, which moves the settings so.
+  /// Source: ModelOpt's `convert_hf_quant_config_format`, which moves the settings so; vLLM's
+  /// `get_config_filenames` of GPTQ and AWQ.
   ///
-  /// - Throws: what opening that file throws but `.malformed`: a file that is none says nothing.
+  /// - Throws: what opening such a file throws but `.malformed`: a file that is none says nothing.
   static func withStorage(
     _ config: JSONValue, in folder: InputFolder
   ) throws(Fault) -> JSONValue {
     guard case .object(var object) = config, storageSections(of: config).isEmpty else {
       return config
     }
-    let document: JSONValue
-    do throws(Fault) {
-      guard let file = try folder.find(storageFile) else { return config }
-      document = try readConfig(file)
-    } catch {
-      guard error.kind == .malformed else { throw error }
-      return config
+    for (name, method) in storageFiles {
+      let document: JSONValue
+      do throws(Fault) {
+        guard let file = try folder.find(name) else { continue }
+        document = try readConfig(file)
+      } catch {
+        guard error.kind == .malformed else { throw error }
+        continue
+      }
+      guard case .object(var settings) = document["quantization"] ?? document,
+        isReadable(settings, method)
+      else { continue }
+      settings["quant_method"] = .string(method)
+      object["quantization_config"] = .object(settings)
+      return .object(object)
     }
-    guard case .object(var settings)? = document["quantization"],
-      case .string(let name)? = settings["quant_algo"], ["FP8", "NVFP4"].contains(name)
-    else { return config }
-    settings["quant_method"] = "modelopt"
-    object["quantization_config"] = .object(settings)
-    return .object(object)
+    return config
+  }
+
+  /// Whether settings are of a storage that is read.
+  private static func isReadable(_ settings: JSONObject, _ method: String) -> Bool {
+    switch method {
+    case "modelopt": ["FP8", "NVFP4"].contains(settings["quant_algo"])
+    case "gptq": [.integer(4), .integer(8)].contains(settings["bits"])
+    default: settings["w_bit"] ?? settings["bits"] == .integer(4)
+    }
   }
 }

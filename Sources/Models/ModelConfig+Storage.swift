@@ -19,6 +19,7 @@ extension ModelConfig {
   /// vLLM, ModelOpt.
   private static let exclusionKeys = [
     "modules_to_not_convert", "ignored_layers", "exclude_modules", "ignore",
+    "llm_int8_skip_modules",
   ]
 
   /// Patterns among them that are tried on each module.
@@ -37,15 +38,20 @@ extension ModelConfig {
     guard case .string(let method)? = section["quant_method"] else { return false }
     switch method.lowercased() {
     case "fp8", "fbgemm_fp8", CompressedTensorsConfig.method: return true
+    case "gptq": return IntegerStorage.gptqBits.contains { section["bits"] == .integer($0) }
+    case "awq": return IntegerStorage.isReadableAWQ(section)
+    case "bitsandbytes": return IntegerStorage.isReadableBitsandbytes(section)
     case "modelopt":
       return ["FP8", nvfp4].contains { section["quant_algo"] == .string($0) }
     default: return false
     }
   }
 
-  /// Whether weights are stored as ModelOpt stores NVFP4.
-  package var storesAsModelOpt: Bool {
-    compressed?.groups.contains { $0.scheme?.isModelOpt == true } == true
+  /// The program other than compressed-tensors in whose form weights are stored; nil where there is
+  /// none.
+  package var otherMaker: CompressedScheme.Maker? {
+    let maker = compressed?.groups.lazy.compactMap { $0.scheme?.maker }.first
+    return maker == .compressedTensors ? nil : maker
   }
 
   static func readDataType(_ top: ConfigReader) throws(Fault) -> ElementType? {
@@ -76,10 +82,15 @@ extension ModelConfig {
       case nvfp4: return (nil, try readNVFP4(section))
       default: throw section.fault("quant_algo", expected: "\"FP8\" or \"\(nvfp4)\"")
       }
+    case "gptq": return (nil, try IntegerStorage.readGPTQ(section))
+    case "awq": return (nil, try IntegerStorage.readAWQ(section, except: excluded(section)))
+    case "bitsandbytes":
+      return (nil, try IntegerStorage.readBitsandbytes(section, except: excluded(section)))
     case CompressedTensorsConfig.method: return (nil, try CompressedTensorsConfig(section))
     default:
       throw section.fault(
-        "quant_method", expected: "\"fp8\" or \"\(CompressedTensorsConfig.method)\"")
+        "quant_method",
+        expected: "fp8, \(CompressedTensorsConfig.method), modelopt, gptq, awq or bitsandbytes")
     }
   }
 
@@ -120,7 +131,8 @@ extension ModelConfig {
       }
     }
     return try CompressedTensorsConfig(
-      modelOptNVFP4Except: excluded(section), inputs: inputs)
+      CompressedScheme(.nvfp4, .float4, .group(16), inputs: inputs), by: .modelOpt,
+      except: excluded(section))
   }
 
   /// Modules that a section leaves as they are.

@@ -160,11 +160,12 @@ package struct AssemblyReader {
     case .blocks(let block):
       let gridWidth = scaling.scales.shape.dimensions[1]
       let bands = rows.lowerBound / block.rows..<(rows.upperBound - 1) / block.rows + 1
-      return BlockScales(
+      let scales = BlockScales(
         values: try numbers(
           bands.lowerBound * gridWidth..<bands.upperBound * gridWidth, of: scaling.scales),
         blockRows: block.rows, blockColumns: block.columns,
         firstRow: rows.lowerBound % block.rows)
+      return scaling.factor == 1 ? scales : scales.multiplied(by: scaling.factor)
     case .groups(let scheme): return try scales(scaling, scheme, rows: rows, width: width)
     }
   }
@@ -236,7 +237,7 @@ package struct AssemblyReader {
     Fault(
       .malformed, "holds a scale that is not positive and finite in every format",
       file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
-      offset: UInt64(tensor.offset + byte), expected: "a scale that can be moved")
+      offset: UInt64(tensor.place(ofByte: byte)), expected: "a scale that can be moved")
   }
 
   package static func codec(_ type: ElementType) -> Codec {

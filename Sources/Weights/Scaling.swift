@@ -23,12 +23,17 @@ public struct Scaling: Sendable, Hashable {
   public let globalScale: StoredTensor?
   /// Each column's group, where groups are not adjacent columns; nil where they are.
   public let columnGroups: StoredTensor?
+  /// What every scale of a block is multiplied by: 1 but for formats that store a block's largest
+  /// magnitude.
+  public let factor: Float
 
   /// Element types that a grid of scales may have.
   public static let types: Set<ElementType> = [.f32, .bf16, .f16, .f8E8M0, .f8E4M3]
 
   /// Blocks; nil where the grid is not that of a matrix (rows, columns), or has no numbers for scales.
-  public init?(_ scales: StoredTensor, block: BlockSize, rows: Int, columns: Int) {
+  public init?(
+    _ scales: StoredTensor, block: BlockSize, rows: Int, columns: Int, factor: Float = 1
+  ) {
     guard Scaling.types.contains(scales.type),
       scales.shape.dimensions == Scaling.grid(block, rows: rows, columns: columns)
     else { return nil }
@@ -37,6 +42,7 @@ public struct Scaling: Sendable, Hashable {
     offsets = nil
     globalScale = nil
     columnGroups = nil
+    self.factor = factor
   }
 
   /// Groups; nil where the grids are not those of a matrix (rows, columns), or have no numbers for
@@ -67,6 +73,7 @@ public struct Scaling: Sendable, Hashable {
       else { return nil }
     }
     kind = .groups(scheme)
+    factor = 1
     self.columnGroups = columnGroups
     self.scales = scales
     self.offsets = offsets

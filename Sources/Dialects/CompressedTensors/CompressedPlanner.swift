@@ -13,6 +13,7 @@ extension Planner {
     of source: SourceModel, _ compressed: CompressedRecipe?, _ recipe: Recipe
   ) throws(Fault) -> (ModelConfig, JSONValue?) {
     var target = source.config
+    let isKept = compressed == nil
     guard var compressed = compressed ?? CompressedRecipe(keeping: source) else {
       guard target.compressed != nil else {
         throw Fault(
@@ -20,10 +21,14 @@ extension Planner {
           file: source.checkpoint.folder,
           expected: "--quant \(CompressedRecipe.names.joined(separator: ", "))")
       }
-      // Its scales are multiplied by what this would write to divide by.
-      guard !target.storesAsModelOpt else {
+      // ModelOpt's scales are multiplied by what this would write to divide by.
+      if let maker = target.otherMaker?.title {
         throw Fault(
-          .usage, "is stored in ModelOpt's NVFP4, which is read and not written",
+          .usage,
+          "is stored in the form of \(maker)"
+            + (source.isInActivationOrder
+              ? " and in activation order, which compressed-tensors 0.20 reads no more"
+              : ", which is read and not written"),
           file: source.checkpoint.folder,
           expected: "--quant \(CompressedRecipe.names.joined(separator: ", "))")
       }
@@ -35,10 +40,25 @@ extension Planner {
     if let block = recipe.blockSize ?? own {
       compressed = compressed.with(block)
     }
-    let section = compressed.scheme.section(ignored: compressed.ignored(in: source.config))
+    var ignored = compressed.ignored(in: source.config)
+    if case .integer = compressed.scheme.number, source.config.otherMaker != nil, isKept {
+      ignored += plainModules(of: source)
+    }
+    let section = compressed.scheme.section(ignored: ignored)
     target.fp8 = nil
     target.compressed = try CompressedTensorsConfig(json: section, file: "config.json")
     return (target, section)
+  }
+
+  /// Modules whose weights could be codes and are none, by their paths.
+  private static func plainModules(of source: SourceModel) -> [String] {
+    source.config.expectedTensors().compactMap { tensor in
+      guard tensor.moduleClass == .linear, let module = tensor.module,
+        ![.head, .headCopy, .mtpInput].contains(tensor.part),
+        source.weights[tensor.name]?.isCode == false
+      else { return nil }
+      return source.config.storedName(of: module).text
+    }
   }
 
   /// What loaders will do with the output, where that is not plain.
@@ -232,6 +252,13 @@ extension CompressedScheme {
   /// The type of a code.
   package var codeType: ElementType {
     groups?.code ?? (number == .float8 ? .f8E4M3 : .i8)
+  }
+}
+
+extension SourceModel {
+  /// Whether columns of a weight that share a scale are not adjacent.
+  package var isInActivationOrder: Bool {
+    weights.all.contains { $0.assembly.first.scaling?.columnGroups != nil }
   }
 }
 

@@ -27,8 +27,13 @@ public struct CompressedRecipe: Sendable, Hashable {
     scheme = row.scheme
   }
 
-  /// What keeps the codes of an FP8 checkpoint; nil for others.
+  /// What keeps the codes of an FP8 checkpoint, or of integers that another program stores; nil for
+  /// others.
   package init?(keeping source: SourceModel) {
+    if let scheme = CompressedRecipe.moved(from: source) {
+      self.init("\(scheme)", scheme, isForExperts: false)
+      return
+    }
     guard let fp8 = source.config.fp8 else { return nil }
     guard fp8.blocks == nil else {
       self.init(named: "fp8-block")
@@ -42,6 +47,17 @@ public struct CompressedRecipe: Sendable, Hashable {
       self.init(
         "fp8-tensor", CompressedScheme(.float8, .float8, .tensor), isForExperts: false)
     }
+  }
+
+  /// The library's own scheme for the integers of GPTQ and AWQ; nil where there are none, or they are
+  /// in activation order: compressed-tensors 0.20 reads it no more.
+  private static func moved(from source: SourceModel) -> CompressedScheme? {
+    guard var scheme = source.config.compressed?.groups.lazy.compactMap(\.scheme).first,
+      scheme.maker != .compressedTensors, scheme.format == .packed,
+      !source.isInActivationOrder
+    else { return nil }
+    scheme.maker = .compressedTensors
+    return scheme
   }
 
   private init(_ name: String, _ scheme: CompressedScheme, isForExperts: Bool) {

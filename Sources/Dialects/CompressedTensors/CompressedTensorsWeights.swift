@@ -27,7 +27,7 @@ package struct CompressedTensorsWeights {
         after: config.layers, in: inventory.tensors.lazy.map { config.ownName(of: $0.name) }))
     var reader = CompressedTensorsWeights(inventory, config)
     for tensor in config.expectedTensors() {
-      if case .compressed(let scheme) = tensor.storage { reader.add(tensor, scheme) }
+      if case .compressed(let scheme) = tensor.storage { try reader.add(tensor, scheme) }
     }
     for tensor in inventory.tensors where !reader.isUsed[tensor.index] { reader.add(tensor) }
     reader.weights.sort { $0.assembly.first.tensor.index < $1.assembly.first.tensor.index }
@@ -82,9 +82,13 @@ package struct CompressedTensorsWeights {
   }
 
   /// A weight that should be stored as codes.
-  private mutating func add(_ expected: ExpectedTensor, _ scheme: CompressedScheme) {
-    // Its codes have the weight's own name: what stands there tells.
-    if scheme.isModelOpt,
+  ///
+  /// - Throws: `.inputOutput` where GPTQ's order of columns cannot be read.
+  private mutating func add(
+    _ expected: ExpectedTensor, _ scheme: CompressedScheme
+  ) throws(Fault) {
+    // What stands there tells, not what the config expects.
+    if scheme.maker.isToldByTensors,
       inventory[config.storedName(of: expected.name)]?.isPlain(expected.shape) == true
     {
       return
@@ -92,7 +96,7 @@ package struct CompressedTensorsWeights {
     let module = expected.module ?? expected.name
     let hasGroups =
       inventory[
-        config.storedName(of: "\(module).\(CompressedTensor.columnGroupsName)")] != nil
+        config.storedName(of: "\(module).\(scheme.maker.columnGroupsName)")] != nil
     // Whatever the config says: they are there because the codes were made with them.
     let scheme = hasGroups ? scheme.ordered ?? scheme : scheme
     guard let parts = scheme.tensors(of: expected.shape) else {
@@ -131,6 +135,14 @@ package struct CompressedTensorsWeights {
       }
       stored[part.role] = tensor
       if !part.role.isNeeded { companions.append(tensor) }
+    }
+    // GPTQ names each column's group even where they follow each other.
+    if scheme.maker != .compressedTensors, let groups = stored[.columnGroups],
+      ColumnGroups(try inventory.read(groups), type: groups.type)
+        .isInOrder(size: scheme.block(of: expected.shape).columns)
+    {
+      stored[.columnGroups] = nil
+      companions.append(groups)
     }
     guard let weight = scheme.assembly(of: expected.shape, stored) else {
       faults[expected.name] = Fault(
@@ -177,7 +189,7 @@ extension CompressedScheme {
       .integers(bits: bits, group: size, symmetric: isSymmetric)
     case (.packed, _, .integer(let bits)):
       .integers(bits: bits, group: nil, symmetric: isSymmetric)
-    case (.nvfp4, _, _): isModelOpt ? .modelOptNVFP4 : .nvfp4
+    case (.nvfp4, _, _): maker == .modelOpt ? .modelOptNVFP4 : .nvfp4
     case (.mxfp4, _, _): .mxfp4
     // Codes of E4M3 and powers of two are the same in both.
     case (.mxfp8, _, _): .mlxMXFP8
@@ -185,11 +197,50 @@ extension CompressedScheme {
     }
   }
 
+  /// What is stored by the inputs of a matrix (outputs, inputs), seen as compressed-tensors has it.
+  private func arranged(
+    _ stored: [CompressedTensor.Role: StoredTensor], of shape: Shape
+  ) -> [CompressedTensor.Role: StoredTensor] {
+    let (rows, columns) = (shape.dimensions[0], shape.dimensions[1])
+    let perWord = 32 / number.bits
+    let (codes, zeros): (Arrangement, Arrangement.Element)
+    switch maker {
+    case .compressedTensors, .modelOpt, .bitsandbytes: return stored
+    case .gptq(let lessOne):
+      codes = Arrangement(.bytes(4), rows: rows, columns: columns / perWord)
+      // A one in each code.
+      let ones = UInt32.max / ((1 << UInt32(number.bits)) - 1)
+      zeros = lessOne ? .wordsLessOne(ones) : .bytes(4)
+    case .awq:
+      codes = Arrangement(.interleavedCodes, rows: rows, columns: columns)
+      zeros = .interleavedWords
+    }
+    let groups = columns / block(of: shape).columns
+    var result = stored
+    for (role, tensor) in stored {
+      let dimensions: [Int]
+      let arrangement: Arrangement
+      switch role {
+      case .codes: (dimensions, arrangement) = ([rows, columns / perWord], codes)
+      case .zeroPoints:
+        dimensions = [rows / perWord, groups]
+        arrangement = Arrangement(zeros, rows: rows / perWord, columns: groups)
+      case .scales:
+        dimensions = [rows, groups]
+        arrangement = Arrangement(.bytes(tensor.type.bits / 8), rows: rows, columns: groups)
+      case .globalScale, .columnGroups, .shape, .inputs: continue
+      }
+      result[role] = Shape(dimensions).flatMap { tensor.seen(as: tensor.type, $0, arrangement) }
+    }
+    return result
+  }
+
   /// A matrix put together from what is stored of it; nil where its rows do not fill whole words.
   fileprivate func assembly(
     of shape: Shape, _ stored: [CompressedTensor.Role: StoredTensor]
   ) -> Assembly? {
     let (rows, columns) = (shape.dimensions[0], shape.dimensions[1])
+    let stored = arranged(stored, of: shape)
     guard let codes = stored[.codes], let scales = stored[.scales] else { return nil }
     // Powers of two are bytes in files from before there was a type for them.
     guard let numbers = scales.type == .u8 ? scales.seen(as: .f8E8M0, scales.shape) : scales else {
@@ -202,7 +253,8 @@ extension CompressedScheme {
       else { return nil }
       return Scaling(
         grid, offsets: stored[.zeroPoints], globalScale: stored[.globalScale],
-        columnGroups: stored[.columnGroups], scheme: groups, rows: rows, columns: columns
+        columnGroups: stored[.columnGroups], scheme: groups, rows: rows,
+        columns: columns
       ).map { Assembly(codes, scaling: $0) }
     }
     let block = block(of: shape)
@@ -215,7 +267,7 @@ extension CompressedScheme {
     else { return nil }
     return Scaling(
       grid, block: BlockSize(rows: block.rows, columns: block.columns), rows: rows,
-      columns: columns
+      columns: columns, factor: maker == .bitsandbytes ? 1 / 127 : 1
     ).map { Assembly(codes, scaling: $0) }
   }
 }

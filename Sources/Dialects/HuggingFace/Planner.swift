@@ -276,7 +276,8 @@ package struct Planner {
     switch weight.assembly.first.scaling?.kind {
     case nil: "\(weight.type.rawValue) blocks decoded"
     case .blocks(let block) where block.columns == weight.assembly.columns:
-      block.rows == 1 ? "FP8 × scale per row" : "FP8 × its scale"
+      (weight.type == .i8 ? "INT8" : "FP8")
+        + (block.rows == 1 ? " × scale per row" : " × its scale")
     case .blocks(let block): "FP8 × scale per \(block.rows)×\(block.columns) block"
     case .groups(let scheme): "\(scheme) decoded"
     }

@@ -148,7 +148,9 @@ extension Assembly {
       switch scaling?.kind {
       case nil:
         forms.insert(FP4Blocks.table.contains { $0.type == tensor.type } ? .ggml(tensor.type) : nil)
-      case .blocks(let block): forms.insert(.blocks(block, tensor.type))
+      case .blocks(let block):
+        // No other format has a factor for them.
+        forms.insert(scaling?.factor == 1 ? .blocks(block, tensor.type) : nil)
       case .groups(let scheme):
         let isOrdered = scaling?.columnGroups != nil
         // Rows or columns of them would have to be told in the output too.

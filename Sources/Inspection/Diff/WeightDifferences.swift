@@ -166,7 +166,9 @@ public struct WeightDifferences: Sendable {
     var (count, all) = (0, true)
     for (x, y) in zip(one, other) {
       guard x.tensor.type == y.tensor.type, x.tensor.byteCount == y.tensor.byteCount,
-        x.scaling?.kind == y.scaling?.kind, x.scaling?.scales.type == y.scaling?.scales.type
+        x.scaling?.kind == y.scaling?.kind, x.scaling?.scales.type == y.scaling?.scales.type,
+        x.scaling?.factor == y.scaling?.factor,
+        x.scaling?.stored.count == y.scaling?.stored.count
       else { return nil }
       count += try equalBytes(x.tensor, y.tensor, left, right)
       for (scales, others) in zip(x.scaling?.stored ?? [], y.scaling?.stored ?? []) {

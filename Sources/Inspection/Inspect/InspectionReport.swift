@@ -234,22 +234,6 @@ extension Inspection {
     ]
   }
 
-  private var quantization: String {
-    if let foreignStorage { return "\(foreignStorage); not decoded" }
-    if !schemes.isEmpty {
-      return schemes.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {
-        "\($0.key) (\(Quantity.plural($0.value, "weight")))"
-      }.joined(separator: ", ")
-    }
-    guard let fp8 = config?.fp8 else { return "none" }
-    let types = scaleTypes.map(\.rawValue).sorted().joined(separator: " and ")
-    return "FP8 E4M3 "
-      + (fp8.blocks.map { "in blocks of \($0.rows) × \($0.columns)" }
-        ?? "with a scale per matrix or row") + ", "
-      + (fp8.powerOfTwoScales ? "power-of-two" : types.isEmpty ? "no" : types) + " scales "
-      + "(\(Quantity.count(scales)) of them)"
-  }
-
   private func ratio(_ a: Int, _ b: Int) -> String {
     b > 0 ? Quantity.fixed(Double(a) / Double(b), digits: 1) : "?"
   }

@@ -88,13 +88,16 @@ extension DeepChecks {
             expected: "\(size) columns in each group", found: "\(count) in group \(group)",
             hint: "columns whose group is wrong have the scales of others"), pattern: pattern)
       } else if !isDeclared {
+        let key =
+          config.compressed?.groups.first?.scheme?.maker == .compressedTensors
+          ? "actorder group" : "desc_act true"
         collector.add(
           Finding(
             .metadataMismatch, tensor: stored.name, file: "config.json",
-            expected: "actorder group, since these columns are not in the order of their groups",
+            expected: "\(key), since these columns are not in the order of their groups",
             found: "none",
-            hint: "loaders that go by the config compute with the scales of other columns: set "
-              + "actorder to group"), pattern: pattern)
+            hint: "loaders that go by the config compute with the scales of other columns: set it"),
+          pattern: pattern)
       }
     }
   }

@@ -13,14 +13,16 @@ extension TensorChecks {
     of weight: ExpectedTensor, _ named: CompressedScheme, isExcused: Bool
   ) -> [ExactText] {
     let scheme = ordered(named, weight)
-    if scheme.isModelOpt, let plain = found[weight.name], plain.isPlain(weight.shape) {
+    if scheme.maker.isToldByTensors, let plain = found[weight.name], plain.isPlain(weight.shape) {
+      sound.append((weight.asPlain, plain))
+      // What joins an MTP layer to the stream is plain to loaders, whatever the config lists.
+      if weight.part == .mtpInput || weight.part == .headCopy { return [weight.name] }
       collector.add(
         Finding(
           .metadataMismatch, .warning, tensor: weight.name, file: shardNames[plain.shard].text,
           expected: "\(scheme), as quantization_config says", found: plain.type.rawValue,
           hint: "read as it is; loaders that go by the config need its module among those that are "
-            + "left out"), pattern: "plain where ModelOpt's codes were expected")
-      sound.append((weight.asPlain, plain))
+            + "left out"), pattern: "plain where codes were expected")
       return [weight.name]
     }
     guard let parts = scheme.tensors(of: weight.shape) else {
@@ -115,12 +117,11 @@ extension TensorChecks {
   private mutating func ordered(
     _ scheme: CompressedScheme, _ weight: ExpectedTensor
   ) -> CompressedScheme {
-    let name: ExactText = "\(weight.module ?? weight.name).\(CompressedTensor.columnGroupsName)"
-    guard let stored = found[name], case .group(let size) = scheme.geometry,
-      let ordered = scheme.ordered
-    else { return scheme }
-    columnGroups.append((stored, size, scheme.isOrdered))
-    guard !scheme.isOrdered else { return scheme }
+    let name: ExactText = "\(weight.module ?? weight.name).\(scheme.maker.columnGroupsName)"
+    guard let stored = found[name], let ordered = scheme.ordered else { return scheme }
+    columnGroups.append((stored, scheme.block(of: weight.shape).columns, scheme.isOrdered))
+    // GPTQ stores the order whether or not there is one.
+    guard !scheme.isOrdered, scheme.maker == .compressedTensors else { return ordered }
     collector.add(
       Finding(
         .metadataMismatch, .warning, tensor: name, file: "config.json",

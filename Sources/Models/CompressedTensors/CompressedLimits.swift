@@ -4,12 +4,12 @@ extension LoaderLimit {
   public static let transformersCompressed: [LoaderLimit] = [
     LoaderLimit { config in
       let scheme = expertScheme(config)
-      return scheme?.format == .nvfp4 && scheme?.isModelOpt == false
+      return scheme?.format == .nvfp4 && scheme?.maker == .compressedTensors
         ? "transformers 5.23 does not apply weight_global_scale to routed experts: their weights come "
           + "out thousands of times too large there; vLLM applies it" : nil
     },
     LoaderLimit { config in
-      expertScheme(config)?.isModelOpt == true
+      expertScheme(config)?.maker == .modelOpt
         ? "transformers 5.23 does not read ModelOpt's NVFP4; vLLM, SGLang and TensorRT-LLM do" : nil
     },
     LoaderLimit { config in

@@ -1,3 +1,4 @@
+public import Platform
 public import Tensors
 
 /// How compressed-tensors stores the weight of a module.
@@ -63,6 +64,20 @@ public struct CompressedScheme: Sendable, Hashable {
     case globalScale
   }
 
+  /// Programs that store the same numbers under other names, or in another order.
+  public enum Maker: Sendable, Hashable {
+    /// The library itself.
+    case compressedTensors
+    /// ModelOpt's NVFP4: scales are multiplied by what stands for the global scale.
+    case modelOpt
+    /// GPTQ's integers, by inputs; zero points are stored less one in its first format.
+    case gptq(lessOne: Bool)
+    /// AWQ's integers of 4 bits, by inputs, for its GEMM kernels.
+    case awq
+    /// Rows of integers of 8 bits with the largest magnitude of each, as bitsandbytes has them.
+    case bitsandbytes
+  }
+
   /// How the tensors are laid out.
   public var format: Format
   /// What a code is.
@@ -76,9 +91,8 @@ public struct CompressedScheme: Sendable, Hashable {
   /// Whether `weight_g_idx` names each column's group, which are then not adjacent: GPTQ's
   /// activation order.
   public var isOrdered = false
-  /// Whether the tensors are called as ModelOpt calls them, and scales multiplied by what stands for
-  /// the global scale: NVFP4 alone.
-  public var isModelOpt = false
+  /// Whose names the tensors have, and whose way to lay them out.
+  public var maker = Maker.compressedTensors
 
   /// Makes a description; `CompressedTensorsConfig` reads only those that the format allows.
   public init(
@@ -115,10 +129,12 @@ extension CompressedScheme: CustomStringConvertible {
   public var description: String {
     let code =
       switch (format, number) {
-      case (.nvfp4, _): isModelOpt ? "ModelOpt's NVFP4" : "NVFP4"
+      case (.nvfp4, _): maker == .modelOpt ? "ModelOpt's NVFP4" : "NVFP4"
       case (.mxfp4, _): "MXFP4"
       case (.mxfp8, _): "MXFP8"
-      case (_, .integer(let bits)): "INT\(bits)" + (isSymmetric ? "" : " with zero points")
+      case (_, .integer(let bits)):
+        (maker.title.map { "\($0) " } ?? "") + "INT\(bits)"
+          + (isSymmetric ? "" : " with zero points")
       case (_, .float8): "FP8 E4M3"
       case (_, .float4): "FP4"
       }
@@ -174,9 +190,31 @@ extension CompressedScheme {
   /// The same for a weight beside which `weight_g_idx` stands, whatever the config says: codes were
   /// made with the groups that it names.
   public var ordered: CompressedScheme? {
-    guard format == .packed, isGrouped else { return nil }
+    guard format == .packed, isGrouped || maker != .compressedTensors else { return nil }
     var scheme = self
     scheme.isOrdered = true
     return scheme
+  }
+}
+
+extension CompressedScheme.Maker {
+  /// What it is called; nil for the library itself.
+  public var title: String? {
+    switch self {
+    case .compressedTensors: nil
+    case .modelOpt: "ModelOpt"
+    case .gptq: "GPTQ"
+    case .awq: "AWQ"
+    case .bitsandbytes: "bitsandbytes"
+    }
+  }
+
+  /// Whether the tensors that are there tell which modules are stored so, and the config at most which
+  /// may be.
+  public var isToldByTensors: Bool { self != .compressedTensors }
+
+  /// What follows a module's name where each column's group is named.
+  public var columnGroupsName: ExactText {
+    if case .gptq = self { "g_idx" } else { CompressedTensor.columnGroupsName }
   }
 }

@@ -36,7 +36,8 @@ extension CompressedTensor {
   private static let suffixes: [ExactText] = [
     "weight_packed", "weight_scale", "weight_scale_inv", "weight_zero_point",
     "weight_global_scale", modelOptGlobalScaleName, "weight_shape", columnGroupsName, "input_scale",
-    "input_zero_point", "input_global_scale",
+    "input_zero_point", "input_global_scale", "qweight", "qzeros", "scales", "g_idx", "SCB",
+    "weight_format",
   ]
   /// What ModelOpt calls the number that all scales of a matrix are multiplied by.
   static let modelOptGlobalScaleName: ExactText = "weight_scale_2"
@@ -65,6 +66,16 @@ extension CompressedScheme {
   ///   no whole groups.
   public func tensors(of shape: Shape) -> [CompressedTensor]? {
     guard shape.dimensions.count == 2, fits(columns: shape.dimensions[1]) else { return nil }
+    switch maker {
+    case .gptq, .awq: return transposedTensors(of: shape)
+    case .bitsandbytes:
+      let codes = codes(of: shape)
+      return [
+        codes, .init("SCB", .scales, [shape.dimensions[0]], [.f32]),
+        .init("weight_format", .inputs, [1], [.u8]),
+      ].compactMap { $0 }
+    case .compressedTensors, .modelOpt: break
+    }
     var tensors = [codes(of: shape), scales(of: shape)]
     if !isSymmetric { tensors.append(zeroPoints(of: shape)) }
     if isOrdered {
@@ -76,7 +87,7 @@ extension CompressedScheme {
     if format == .nvfp4 {
       tensors.append(
         .init(
-          isModelOpt ? CompressedTensor.modelOptGlobalScaleName : "weight_global_scale",
+          maker == .modelOpt ? CompressedTensor.modelOptGlobalScaleName : "weight_global_scale",
           .globalScale, [1], [.f32]))
     }
     switch inputs {
@@ -92,8 +103,12 @@ extension CompressedScheme {
 
   /// The name of the tensor that holds the codes.
   public var codesName: ExactText {
-    switch format {
-    case .nvfp4 where isModelOpt: "weight"
+    switch (format, maker) {
+    case (_, .gptq), (_, .awq): return "qweight"
+    case (_, .modelOpt): return "weight"
+    default: break
+    }
+    return switch format {
     case .packed, .nvfp4, .mxfp4: "weight_packed"
     case .int8, .float8, .naive, .mxfp8: "weight"
     }
@@ -137,6 +152,27 @@ extension CompressedScheme {
       (shape.dimensions[0] + block.rows - 1) / block.rows,
       (shape.dimensions[1] + block.columns - 1) / block.columns,
     ]
+  }
+
+  /// What GPTQ and AWQ hold of a matrix (outputs, inputs), by its inputs; nil where codes do not fill
+  /// whole words.
+  ///
+  /// Source: GPTQModel's and AutoAWQ's `QuantLinear`, `WQLinear_GEMM`.
+  private func transposedTensors(of shape: Shape) -> [CompressedTensor]? {
+    let (outputs, inputs) = (shape.dimensions[0], shape.dimensions[1])
+    let perWord = 32 / number.bits
+    guard outputs % perWord == 0, inputs % perWord == 0 else { return nil }
+    let groups = grid(of: shape)[1]
+    let codes = maker == .awq ? [inputs, words(outputs)] : [words(inputs), outputs]
+    var tensors: [CompressedTensor?] = [
+      .init(codesName, .codes, codes, [.i32]),
+      .init("scales", .scales, [groups, outputs], [.f16, .bf16, .f32]),
+      .init("qzeros", .zeroPoints, [groups, words(outputs)], [.i32]),
+    ]
+    if isOrdered {
+      tensors.append(.init(maker.columnGroupsName, .columnGroups, [inputs], [.i32, .i64]))
+    }
+    return tensors.compactMap { $0 }
   }
 
   /// 32-bit words that so many codes fill.

@@ -30,7 +30,7 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   /// What stands before a module's path in the checkpoint, where the network is a part of a larger
   /// model; targets may leave it out.
   var prefix: ExactText = ""
-  /// Modules that no group is for, as ModelOpt names them; nil for a config of compressed-tensors.
+  /// Modules that no group is for, as other programs name them; nil for a config of the library.
   private(set) var excluded: ExcludedModules?
 
   /// Sorts the targets; where one stands twice the last group has it.
@@ -42,12 +42,14 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
     exceptions = TargetTable(ignored.map { ($0, 0) })
   }
 
-  /// All linear modules in NVFP4 as ModelOpt stores it, but for some.
+  /// All linear modules as another program than the library stores them, but for some.
   ///
   /// - Parameter excluded: names, or patterns as of file names.
-  init(modelOptNVFP4Except excluded: [String], inputs: CompressedScheme.Inputs) throws(Fault) {
-    var scheme = CompressedScheme(.nvfp4, .float4, .group(16), inputs: inputs)
-    scheme.isModelOpt = true
+  init(
+    _ scheme: CompressedScheme, by maker: CompressedScheme.Maker, except excluded: [String]
+  ) throws(Fault) {
+    var scheme = scheme
+    scheme.maker = maker
     let linear = try ModuleTarget(ModuleTarget.Class.linear.rawValue)
     self.init(
       groups: [Group(name: "group_0", targets: [linear], scheme: scheme)], ignored: [])

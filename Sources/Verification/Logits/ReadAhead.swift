@@ -60,7 +60,8 @@ final class ReadAhead: Sendable {
   func haveRead(
     _ tensor: StoredTensor, from start: Int, count: Int, in duration: Duration
   ) {
-    if isStreaming {
+    // Other rows of the same pages are still to come where columns are the file's lines.
+    if isStreaming, tensor.arrangement == nil {
       inventory.shards[tensor.shard].file.dropCache(at: tensor.offset + start, count: count)
     }
     // Short reads say nothing about where they came from.

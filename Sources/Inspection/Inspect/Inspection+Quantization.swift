@@ -1,0 +1,30 @@
+internal import Codecs
+internal import Models
+internal import Reports
+internal import Tensors
+
+extension Inspection {
+  /// How weights are stored that are not plain, for people.
+  var quantization: String {
+    if let foreignStorage { return "\(foreignStorage); not decoded" }
+    let maker = config?.otherMaker.flatMap(\.title)
+    if !schemes.isEmpty {
+      // ModelOpt's has a name of its own.
+      let isNamed = maker == nil || schemes.keys.contains(GroupScheme.modelOptNVFP4.description)
+      return (isNamed ? "" : "\(maker ?? ""), ")
+        + schemes.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {
+          "\($0.key) (\(Quantity.plural($0.value, "weight")))"
+        }.joined(separator: ", ")
+    }
+    if let stored = config?.compressed?.groups.compactMap(\.scheme), !stored.isEmpty {
+      return Set(stored.map(\.description)).sorted().joined(separator: ", ")
+    }
+    guard let fp8 = config?.fp8 else { return "none" }
+    let types = scaleTypes.map(\.rawValue).sorted().joined(separator: " and ")
+    return "FP8 E4M3 "
+      + (fp8.blocks.map { "in blocks of \($0.rows) × \($0.columns)" }
+        ?? "with a scale per matrix or row") + ", "
+      + (fp8.powerOfTwoScales ? "power-of-two" : types.isEmpty ? "no" : types) + " scales "
+      + "(\(Quantity.count(scales)) of them)"
+  }
+}
