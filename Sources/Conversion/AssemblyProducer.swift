@@ -20,8 +20,8 @@ struct AssemblyProducer {
   var importance: ImportanceColumns?
   /// Whether values that are not finite are refused, before and after they are encoded.
   var isChecked = false
-  /// What values are multiplied by; nil for nothing.
-  var factor: Float?
+  /// What becomes of values before they are rounded; nil for nothing.
+  var change: Operation.Change?
   /// Told where values are NaN or infinite, and not refused for it.
   var sawNotFinite: (() -> Void)?
 
@@ -35,7 +35,7 @@ struct AssemblyProducer {
     let blocks = assembly.packing(into: type)
     let isMoved =
       blocks != nil || assembly.isCarried(as: type) || !isChecked && assembly.isMoved(to: type)
-    if isMoved, factor == nil {
+    if isMoved, change == nil {
       return try move(rows, columns, blocks, into: slot)
     }
     let codec = AssemblyReader.codec(type)
@@ -52,7 +52,11 @@ struct AssemblyProducer {
         try reader.decode(
           assembly, rows: group, columns: piece,
           into: MutableFloatMatrix(part.baseAddress!, rows: group.count, columns: piece.count))
-        if let factor { for index in part.indices { part[index] *= factor } }
+        switch change {
+        case nil: break
+        case .times(let factor): for index in part.indices { part[index] *= factor }
+        case .reciprocal: for index in part.indices { part[index] = 1 / part[index] }
+        }
         if isChecked {
           try check(UnsafeRawBufferPointer(part), .f32, rows: group, columns: piece)
         }

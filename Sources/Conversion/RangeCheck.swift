@@ -9,7 +9,7 @@ internal import Weights
 extension AssemblyProducer {
   /// Whether a finite number may lie beyond the range of the type.
   private var mayOverflow: Bool {
-    factor != nil
+    change != nil
       || !assembly.allLeaves { $1 == nil && AssemblyProducer.fits($0.type, in: type) }
   }
 

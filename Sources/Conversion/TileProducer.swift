@@ -61,7 +61,7 @@ final class TileProducer: Sendable {
       if plan.output.refusesNonFinite { try check(tensor, part, from: tile.columns.lowerBound) }
       return part.count
     case .convert: return try convert(tensor, tile, worker, slot)
-    case .times(let factor): return try convert(tensor, tile, worker, slot, factor: factor)
+    case .change(let change): return try convert(tensor, tile, worker, slot, change: change)
     case .quantize(let quantization, let part):
       return try quantize(tensor, quantization, part, tile, worker, slot)
     case .unpack(let part): return try unpack(tensor, part, tile, worker, slot)
@@ -120,14 +120,14 @@ final class TileProducer: Sendable {
   // assembly (rows, columns) → slot (rows, columns)
   private func convert(
     _ tensor: PlannedTensor, _ tile: Tile, _ worker: Int, _ slot: UnsafeMutableRawBufferPointer,
-    factor: Float? = nil
+    change: Operation.Change? = nil
   ) throws(Fault) -> Int {
     let size = tensor.entry.type.byteOffset(of: tile.rows.count * tile.columns.count)
     let (reader, values) = reader(of: tensor, worker, after: 0)
     try AssemblyProducer(
       assembly: tensor.assembly, type: tensor.entry.type, name: tensor.entry.name, reader: reader,
       values: values, importance: tensor.importance, isChecked: plan.output.refusesNonFinite,
-      factor: factor, sawNotFinite: { self.notFinite.withLock { _ = $0.insert(tile.tensor) } }
+      change: change, sawNotFinite: { self.notFinite.withLock { _ = $0.insert(tile.tensor) } }
     ).produce(
       rows: tile.rows, columns: tile.columns,
       into: UnsafeMutableRawBufferPointer(rebasing: slot[..<size]))

@@ -66,7 +66,7 @@ struct TileGrid {
       let band = min(quantization.bandRows, max(1, rows))
       rowsPerTile = max(1, elements / max(1, columns) / band) * band
       columnsPerTile = max(1, columns)
-    case .convert, .times:
+    case .convert, .change:
       rows = tensor.assembly.rows
       columns = tensor.assembly.columns
       rowsPerTile = max(1, elements / max(1, columns))
@@ -91,7 +91,7 @@ extension PlannedTensor {
     switch operation {
     case .copy, .constant, .unpack: bytes
     // A multiple of every block; F32 is the widest type on the way, or what is stored.
-    case .convert, .times:
+    case .convert, .change:
       max(256, bytes * 8 / max(32, source.type.isBlock ? 0 : source.type.bits) / 256 * 256)
     case .quantize(let quantization, _):
       max(
@@ -104,7 +104,7 @@ extension PlannedTensor {
   fileprivate func bytes(before row: Int, _ column: Int, in grid: TileGrid) -> Int {
     switch operation {
     case .copy, .constant: column
-    case .convert, .times: entry.type.byteOffset(of: row * grid.columns + column)
+    case .convert, .change: entry.type.byteOffset(of: row * grid.columns + column)
     case .unpack: entry.byteCount / max(1, grid.rows) * row
     // Rows are counted in what is quantized, and tiles are bands of whole rows.
     case .quantize(let quantization, let part):
@@ -157,7 +157,7 @@ extension PlannedTensor {
     case .copy, .constant: 0
     // A row of codes, which has more bytes than one of scales.
     case .unpack: 2 * assembly.columns
-    case .convert, .times: (weighedRow + 255) / 256 * 256 * areas * 4
+    case .convert, .change: (weighedRow + 255) / 256 * 256 * areas * 4
     case .quantize(let quantization, let part):
       // Read as one piece; and what it becomes, which for tiny blocks may take more.
       max(

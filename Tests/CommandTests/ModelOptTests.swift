@@ -115,20 +115,58 @@ import Testing
     #expect(verdict.status == 0, "\(verdict.messages)")
   }
 
-  /// What is written for one loader's arithmetic is wrong in the other's: nothing is kept as it is.
-  @Test func itIsNotWritten() throws {
-    var (model, _) = try model()
-    // Modules that are plain and not left out would be quantized by the section.
+  /// Codes and scales are moved, and what scales were multiplied by becomes what they are divided by;
+  /// modules that are plain stay so, whether or not the section lists them.
+  @Test func codesAreMoved() throws {
+    var (model, expected) = try model()
     model.config["quantization_config"] = [
       "quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": ["lm_head"],
     ]
     let path = try model.write(to: workspace)
-    for target in ["compressed-tensors", "hf"] {
-      let run = try FathomProcess("convert", path, workspace.path("out"), "--to", target)
-      #expect(run.status == 64, "\(target): \(run.messages)")
-      #expect(run.messages.contains("--quant"), "\(run.messages)")
-    }
+    let refused = try FathomProcess("convert", path, workspace.path("out"), "--to", "hf")
+    #expect(refused.status == 64 && refused.messages.contains("--quant"), "\(refused.messages)")
     #expect(try workspace.names() == ["model"])
+    let output = workspace.path("out")
+    let run = try FathomProcess("convert", path, output, "--to", "compressed-tensors")
+    #expect(run.status == 0, "\(run.messages)")
+    let moved = try SampleTensors(folder: output)
+    for name in expected.keys {
+      let module = name.dropLast("weight".count)
+      #expect(moved["\(module)weight_packed"].bytes == model[name].bytes, "\(name)")
+      #expect(moved["\(module)weight_scale"].bytes == model["\(module)weight_scale"].bytes)
+      let factor = float(model["\(module)weight_scale_2"].bytes)
+      #expect(float(moved["\(module)weight_global_scale"].bytes) == 1 / factor)
+    }
+    for (name, tensor) in model.tensors where tensor.type == "BF16" {
+      #expect(moved[name].type == "BF16" && moved[name].bytes == tensor.bytes, "\(name)")
+    }
+    #expect(
+      !moved.tensors.keys.contains { $0.hasSuffix("_scale_2") || $0.hasSuffix("input_scale") })
+    let back = workspace.path("back")
+    try #require(
+      FathomProcess("convert", output, back, "--to", "hf", "--quant", "f32").status == 0)
+    let written = try SampleTensors(folder: back)
+    for (name, values) in expected {
+      let found = stride(from: 0, to: written[name].bytes.count, by: 4).map {
+        float(Array(written[name].bytes[$0..<$0 + 4]))
+      }
+      // Two roundings more: of the reciprocal, and of the division by it.
+      let isNear = zip(found, values).allSatisfy { abs($0 - $1) <= abs($1) * 0x1p-22 }
+      #expect(found.count == values.count && isNear, "\(name)")
+    }
+  }
+
+  private func float(_ bytes: [UInt8]) -> Float {
+    Float(bitPattern: bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) })
+  }
+
+  /// Quantizing anew is for who asks for it.
+  @Test func itIsQuantizedAnewWhereAsked() throws {
+    var (model, _) = try model()
+    model.config["quantization_config"] = [
+      "quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": ["lm_head"],
+    ]
+    let path = try model.write(to: workspace)
     let output = workspace.path("out")
     let run = try FathomProcess(
       "convert", path, output, "--to", "compressed-tensors", "--quant", "nvfp4", "--mtp", "drop")

@@ -208,9 +208,12 @@ import Testing
   /// Weights in a quantization that is not read: named, with the sizes of the files, and parameters as
   /// the config implies them.
   @Test(arguments: [
-    ("awq", #"{"quant_method":"awq","bits":4,"group_size":128}"#, "AWQ, 4 bits, groups of 128"),
-    ("gptq", #"{"quant_method":"gptq","bits":8,"group_size":32}"#, "GPTQ, 8 bits, groups of 32"),
-    ("bnb", #"{"quant_method":"bitsandbytes","load_in_8bit":true}"#, "bitsandbytes, 8 bits"),
+    (
+      "awq", #"{"quant_method":"awq","bits":4,"group_size":128,"version":"gemv"}"#,
+      "AWQ, 4 bits, version gemv, groups of 128"
+    ),
+    ("gptq", #"{"quant_method":"gptq","bits":3,"group_size":32}"#, "GPTQ, 3 bits, groups of 32"),
+    ("bnb", #"{"quant_method":"bitsandbytes","load_in_4bit":true}"#, "bitsandbytes, 4 bits"),
     ("new", #"{"quant_method":"brand-new"}"#, "brand-new"),
   ])
   func aStorageThatIsNotReadIsNamed(name: String, section: String, words: String) throws {

@@ -21,7 +21,6 @@ extension Planner {
           file: source.checkpoint.folder,
           expected: "--quant \(CompressedRecipe.names.joined(separator: ", "))")
       }
-      // ModelOpt's scales are multiplied by what this would write to divide by.
       if let maker = target.otherMaker?.title {
         throw Fault(
           .usage,
@@ -40,10 +39,11 @@ extension Planner {
     if let block = recipe.blockSize ?? own {
       compressed = compressed.with(block)
     }
-    var ignored = compressed.ignored(in: source.config)
-    if case .integer = compressed.scheme.number, source.config.otherMaker != nil, isKept {
-      ignored += plainModules(of: source)
-    }
+    // What another program stores as codes stays so, and what it left plain too.
+    let ignored =
+      source.config.otherMaker != nil && isKept
+      ? CompressedRecipe.always(in: source.config) + plainModules(of: source)
+      : compressed.ignored(in: source.config)
     let section = compressed.scheme.section(ignored: ignored)
     target.fp8 = nil
     target.compressed = try CompressedTensorsConfig(json: section, file: "config.json")

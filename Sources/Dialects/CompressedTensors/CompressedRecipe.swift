@@ -49,14 +49,16 @@ public struct CompressedRecipe: Sendable, Hashable {
     }
   }
 
-  /// The library's own scheme for the integers of GPTQ and AWQ; nil where there are none, or they are
-  /// in activation order: compressed-tensors 0.20 reads it no more.
+  /// The library's own scheme for the integers of GPTQ and AWQ and for ModelOpt's NVFP4, activations
+  /// left as they are; nil where there are none, or they are in activation order, which
+  /// compressed-tensors 0.20 reads no more.
   private static func moved(from source: SourceModel) -> CompressedScheme? {
     guard var scheme = source.config.compressed?.groups.lazy.compactMap(\.scheme).first,
-      scheme.maker != .compressedTensors, scheme.format == .packed,
+      scheme.maker != .compressedTensors, scheme.maker != .bitsandbytes,
       !source.isInActivationOrder
     else { return nil }
     scheme.maker = .compressedTensors
+    scheme.inputs = .none
     return scheme
   }
 
@@ -91,11 +93,15 @@ extension CompressedRecipe {
     "re:.*self_attn.*", "re:.*shared_experts.*", #"re:.*mlp\.(gate|up|gate_up|down)_proj.*"#,
   ]
 
+  /// The modules of a network that no recipe quantizes.
+  package static func always(in config: ModelConfig) -> [String] {
+    // vLLM keeps the indexer's plain too.
+    always + (config.indexer == nil ? [] : [#"re:.*indexer\.weights_proj$"#])
+  }
+
   /// The modules of a network that stay as they are.
   package func ignored(in config: ModelConfig) -> [String] {
-    var ignored = CompressedRecipe.always
-    // vLLM keeps it plain too.
-    if config.indexer != nil { ignored.append(#"re:.*indexer\.weights_proj$"#) }
+    var ignored = CompressedRecipe.always(in: config)
     if isForExperts { ignored += CompressedRecipe.allButExperts }
     for tensor in config.expectedTensors() {
       guard !(isForExperts && tensor.expert == nil), let pattern = tensor.modulePattern,

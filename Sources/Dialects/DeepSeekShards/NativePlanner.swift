@@ -128,7 +128,7 @@ package struct NativePlanner {
     let operation: Operation =
       switch tensor.operation {
       case .copy, .convert: assembly.operation(to: entry.type)
-      case .times, .quantize, .unpack, .constant: tensor.operation
+      case .change, .quantize, .unpack, .constant: tensor.operation
       }
     return PlannedTensor(
       entry: entry, assembly: assembly, operation: operation, reason: tensor.reason,

@@ -57,8 +57,13 @@ package struct Carrying {
   package let to: CodeForm
   /// What scales are multiplied by to give the target's biases.
   package let factor: Float?
+  /// Whether the target divides scales by what they are multiplied by here.
+  package let turnsGlobalScale: Bool
 
-  private init(_ from: CodeForm, _ to: CodeForm, factor: Float? = nil) {
+  private init(
+    _ from: CodeForm, _ to: CodeForm, factor: Float? = nil, turnsGlobalScale: Bool = false
+  ) {
+    self.turnsGlobalScale = turnsGlobalScale
     self.from = from
     self.to = to
     self.factor = factor
@@ -68,6 +73,8 @@ package struct Carrying {
   ///   scales, which every floating-point type holds.
   /// - FP4 with powers of two is the same in compressed-tensors, MLX and ggml's blocks.
   /// - MLX' NVFP4 is ggml's, and compressed-tensors' with a global scale of one.
+  /// - ModelOpt's NVFP4 is compressed-tensors' with the reciprocal of the global scale, which is
+  ///   rounded: numbers are the same but for the last bits of F32.
   ///
   /// A way is closed where the target has no place for what a weight has. NVFP4 with a global scale
   /// of its own is such: E4M3 scales do not hold the quotients, MLX' files keep no such number, and
@@ -85,6 +92,7 @@ package struct Carrying {
     + everyWay([.groups(.mlxNVFP4), .ggml(.nvfp4)])
     + [
       Carrying(.groups(.mlxNVFP4), .groups(.nvfp4)), Carrying(.ggml(.nvfp4), .groups(.nvfp4)),
+      Carrying(.groups(.modelOptNVFP4), .groups(.nvfp4), turnsGlobalScale: true),
     ]
 
   private static func everyWay(_ forms: [CodeForm]) -> [Carrying] {
@@ -119,9 +127,14 @@ package struct Carrying {
         codes: codes, scales: scales, offsets: assembly.moved { $1?.offsets },
         globalScale: assembly.moved { $1?.globalScale },
         columnGroups: assembly.moved { $1?.columnGroups }, isConverted: isConverted, origin: origin)
-      if let factor = table.first(where: { $0.from == own && $0.to == form })?.factor {
+      let row = table.first { $0.from == own && $0.to == form }
+      if let factor = row?.factor {
         parts.offsets = .init(
-          assembly: scales.assembly, operation: .times(factor), type: scales.type)
+          assembly: scales.assembly, operation: .change(.times(factor)), type: scales.type)
+      }
+      if row?.turnsGlobalScale == true, let global = parts.globalScale {
+        parts.globalScale = .init(
+          assembly: global.assembly, operation: .change(.reciprocal), type: global.type)
       }
       return parts
     }

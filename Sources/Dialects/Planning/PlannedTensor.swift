@@ -10,8 +10,8 @@ public enum Operation: Sendable, Hashable {
   case copy
   /// Each value in F32, rounded once; or bytes, where nothing changes but the place.
   case convert
-  /// Each value times a number, in F32, rounded once: biases that stand for a zero point.
-  case times(Float)
+  /// Each value in F32 made another number, rounded once.
+  case change(Change)
   /// A part of what quantizing the rows gives. Each can be computed apart, so that every tensor is
   /// a function of the source alone and can be written in any order.
   case quantize(Quantization, Part)
@@ -19,6 +19,14 @@ public enum Operation: Sendable, Hashable {
   case unpack(Part)
   /// Bytes that follow from the plan alone.
   case constant([UInt8])
+
+  /// What numbers become on their way to a format that keeps others in their place.
+  public enum Change: Sendable, Hashable {
+    /// Their product with a number: biases that stand for a zero point.
+    case times(Float)
+    /// One divided by them: what scales are divided by, of what they were multiplied by.
+    case reciprocal
+  }
 
   /// What quantizing gives.
   public enum Part: Sendable, Hashable {
@@ -100,7 +108,7 @@ public struct PlannedTensor: Sendable, Hashable {
     switch operation {
     case .copy: return "copied"
     case .quantize: return isCode ? "requantized" : "quantized"
-    case .times, .unpack: return "carried"
+    case .change, .unpack: return "carried"
     case .constant: return "stated"
     case .convert where isCarried || assembly.packing(into: entry.type) != nil: return "carried"
     case .convert:
