@@ -18,7 +18,7 @@ import torch
 
 from interop_checks import (
     compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
-    hashes, interruptions, kimi, loaders, mlx, native, networks, quantization, reports, text,
+    hashes, interruptions, kimi, loaders, mistral, mlx, native, networks, quantization, reports, text,
     verification, weights,
 )
 from interop_checks.report import Report
@@ -40,6 +40,7 @@ PARTS = {
     "mlx": mlx.run,
     "native": native.run,
     "networks": networks.run,
+    "mistral": mistral.run,
     "loaders": loaders.run,
     "verification": verification.run,
     "reports": reports.run,

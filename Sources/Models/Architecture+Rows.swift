@@ -7,6 +7,7 @@ extension Architecture {
   /// `mlx`, llama.cpp's converter for `preTokenizer`.
   public static let all: [Architecture] = [
     deepSeekV3, kimiK2, joyAI, deepSeekV2, glm4MoeLite, youtu, deepSeekV32, glmMoeDSA,
+    mistral4,
   ]
 
   /// DeepSeek-V3, R1 and V3.1; Moonlight, GigaChat 3, Kanana 2.
@@ -143,6 +144,14 @@ extension Architecture.Envelope {
       others: [
         "vision_tower.", "mm_projector.", "vision_model.", "multi_modal_projector.",
         "model.vision_tower.", "model.mm_projector.",
-      ], othersName: "vision tensors")
+      ], othersName: "vision tensors", usualType: Architecture.deepSeekV3.modelTypes[0]),
+    // Mistral-Small-4: mistral4 with eyes; others of this kind hold networks of another family.
+    Architecture.Envelope(
+      modelType: "mistral3", key: "text_config", prefix: "language_model.",
+      otherPrefixes: [Prefix(stored: "model.language_model.", own: "model.")],
+      others: [
+        "vision_tower.", "multi_modal_projector.", "model.vision_tower.",
+        "model.multi_modal_projector.",
+      ], othersName: "vision tensors", usualType: "mistral"),
   ]
 }

@@ -31,11 +31,14 @@ import Testing
     let document = try JSONDocument(run.output)
     #expect(document.list("findings").isEmpty)
     #expect(try JSONSchema(named: "fathom.validate.1").faults(in: document).isEmpty)
-    #expect(document.integer("unchecked") == (sample == "tiny-kimi-k25" ? 23 : nil))
+    let others = ["tiny-kimi-k25": 23, "tiny-mistral4": 2]
+    #expect(document.integer("unchecked") == others[sample])
   }
 
   /// Networks that DeepSeek's own code does not compute.
-  private static let notOfDeepSeeksCode = ["tiny-youtu", "tiny-glm5", "tiny-glm52"]
+  private static let notOfDeepSeeksCode = [
+    "tiny-youtu", "tiny-glm5", "tiny-glm52", "tiny-mistral4",
+  ]
 
   /// Weights that are stored in BF16 are the same in every format; Kimi's codes are rounded once.
   @Test(
@@ -68,8 +71,9 @@ import Testing
     let config = try json(workspace.path("back/config.json"))
     let expected = [
       "tiny-glm5": "glm_moe_dsa", "tiny-glm52": "glm_moe_dsa", "tiny-v32": "deepseek_v32",
-      "tiny-glm-lite": "glm4_moe_lite", "tiny-kimi-k25": "kimi_k2", "tiny-v2": "deepseek_v2",
-      "tiny-v2-lite": "deepseek_v2", "tiny-v5": "deepseek_v3", "tiny-youtu": "youtu",
+      "tiny-glm-lite": "glm4_moe_lite", "tiny-kimi-k25": "kimi_k2", "tiny-mistral4": "mistral4",
+      "tiny-v2": "deepseek_v2", "tiny-v2-lite": "deepseek_v2", "tiny-v5": "deepseek_v3",
+      "tiny-youtu": "youtu",
     ]
     #expect(config.string("model_type") == expected[sample])
     let verdict = try FathomProcess(
@@ -110,6 +114,9 @@ import Testing
     let sparse = try convert("tiny-glm5", "s", "--to", "deepseek")
     #expect(sparse.status == 64)
     #expect(sparse.messages.contains("indexer"))
+    let scaled = try convert("tiny-mistral4", "q", "--to", "deepseek")
+    #expect(scaled.status == 64)
+    #expect(scaled.messages.contains("scaled by their positions"))
     #expect(
       try warnings("tiny-glm52", "--to", "mlx", "--quant", "bf16").contains("layers that share"))
   }

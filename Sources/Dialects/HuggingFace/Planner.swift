@@ -16,7 +16,7 @@ package struct Planner {
   /// What the output's config implies, by name, for the MTP layers that are there.
   private let implied: [ExactText: ExpectedTensor]
   private(set) var tensors: [PlannedTensor] = []
-  private(set) var dropped: [DroppedTensor] = []
+  var dropped: [DroppedTensor] = []
   private var unexpected: [String] = []
 
   /// Checks the source against its config and decides every tensor.
@@ -38,7 +38,9 @@ package struct Planner {
     implied = Dictionary(
       complete.expectedTensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
-    for weight in source.weights.all { try decide(weight) }
+    for (weight, stack) in stackedWeights() {
+      if let stack { try decide(weight, stack: stack) } else { try decide(weight) }
+    }
     try copyCompanions()
     let written = Set(tensors.map(\.entry.name))
     dropped += source.weights.companions.filter { !written.contains($0.name) }.map {
@@ -121,6 +123,7 @@ package struct Planner {
     }
     let expected = implied[weight.name]
     let isOther = source.config.isOther(weight.name)
+    if isOther, source.config.envelope?.leavesOthers == true { return leave(weight) }
     if expected == nil, !isOther { unexpected.append(weight.name.text) }
     if isOther { return try add(weight, weight.type, "another part of the model: kept as it is") }
     if case .compressedTensors = recipe.target { return try decideCompressed(weight, expected) }
