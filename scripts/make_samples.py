@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from peers import compressed, mistral
 from peers.families import (
-    GLM5, GLM52, GLM_LITE, V2, V2_LITE, V32, YOUTU, make_family, make_kimi_k25, make_mistral3,
+    AXK1, GLM5, GLM52, GLM_LITE, V2, V2_LITE, V32, YOUTU, make_family, make_kimi_k25, make_mistral3,
     make_mistral4,
 )
 from peers.folder import read_checkpoint, store, write_checkpoint, write_json
@@ -170,11 +170,17 @@ SAMPLE_TABLE = {
         num_experts_per_tok=2)),
     # Mistral-Large-3 in Mistral's own form: YaRN that changes frequencies alone.
     "mistral-large3": dict(seed=21, shards=1, tokens=(1, 13), gains=CALM, own_form=True,
-                                config=make_mistral4(
-        original=5, vocab_size=256, hidden_size=16, intermediate_size=28, moe_intermediate_size=6,
+                           config=make_mistral4(
+        original=5, vocab_size=128, hidden_size=16, intermediate_size=28, moe_intermediate_size=6,
         num_hidden_layers=2, first_k_dense_replace=1, num_attention_heads=2, q_lora_rank=14,
         kv_lora_rank=12, qk_nope_head_dim=10, qk_rope_head_dim=6, v_head_dim=9,
         n_routed_experts=4, num_experts_per_tok=2, rope_parameters=FREQUENCIES_ALONE)),
+    # A.X-K1: what the experts give is normed. Too small a vocabulary for a tokenizer.
+    "axk1": dict(seed=22, shards=1, tokens=(1, 11), plain_text=True, config=make_family(
+        AXK1, vocab_size=96, hidden_size=16, intermediate_size=28, moe_intermediate_size=6,
+        num_hidden_layers=2, num_attention_heads=2, q_lora_rank=14, kv_lora_rank=12,
+        qk_nope_head_dim=10, qk_rope_head_dim=6, v_head_dim=9, n_routed_experts=6, n_group=3,
+        topk_group=2, num_experts_per_tok=2)),
     # DeepSeek-V3 with the configuration that transformers 5 saves.
     "tiny-v5": dict(seed=16, shards=1, tokens=(1, 23), config=saved_config(make_config(
         num_nextn_predict_layers=0, rope_scaling=YARN_0707, **sizes(
@@ -209,7 +215,8 @@ def make_sample(name):
         models = load_from_stored(config, stored)
     else:
         write_checkpoint(folder, config, stored, row["shards"])
-        write_tokenizer(folder, special_of(config))
+        if not row.get("plain_text"):
+            write_tokenizer(folder, special_of(config))
         # From the files, not from memory: what is compared is what a reader finds.
         models = load_from_stored(*read_checkpoint(folder))
     input_ids = make_tokens(row["seed"], row["tokens"], text_of(config)["vocab_size"])

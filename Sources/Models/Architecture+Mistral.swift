@@ -22,8 +22,10 @@ extension Architecture {
       canNormalize: true,
       mlx: MLXModule(
         modelType: nil, hasJointKeysAndValues: false,
+        // It has no keys for what the first two say, and no other way.
         defaults: [
-          "rope_theta": 10000, "tie_word_embeddings": false, "attention_bias": false,
+          "moe_layer_freq": 1, "topk_method": "noaux_tc", "rope_theta": 10000,
+          "tie_word_embeddings": false, "attention_bias": false,
         ],
         mtp: .refused, ties: true, ignoresRopeLayout: false, readsRopeParameters: true),
       preTokenizer: "tekken")

@@ -125,6 +125,9 @@ public struct Architecture: Sendable, Hashable {
   var hasRotaryShare: Bool { positions != nil }
   /// Whether its checkpoints have the experts of a layer in two stacks, gates above ups.
   public internal(set) var hasStackedExperts = false
+  /// Whether what the experts of a layer give is normed before it joins the residual stream; neither
+  /// llama.cpp nor mlx-lm nor DeepSeek's code knows such a network.
+  public internal(set) var normsExperts = false
   /// Whether llama.cpp's files have gates and ups of a layer's experts in one tensor.
   public internal(set) var hasFusedGGUFExperts = false
 

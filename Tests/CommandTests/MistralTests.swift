@@ -21,9 +21,8 @@ import Testing
     try JSONDocument(String(decoding: contents(path), as: UTF8.self))
   }
 
-  private func tensors(_ folder: String, _ glob: String) throws -> [String] {
-    try FathomProcess("inspect", folder, "--tensors", glob).output.split(separator: "\n")
-      .compactMap { $0.split(separator: " ").first.map(String.init) }.filter { $0.contains(".") }
+  private func tensors(_ folder: String) throws -> [String] {
+    try SafetensorsView(folder + "/model.safetensors").header.keys.sorted()
   }
 
   private func expectSame(_ reference: String, _ candidate: String, within kl: String) throws {
@@ -78,7 +77,7 @@ import Testing
   @Test func expertsStayInStacks() throws {
     let output = workspace.path("hf")
     _ = try run("convert", Self.small, output, "--to", "hf", "--quant", "f32")
-    let stored = try tensors(output, "*experts*")
+    let stored = try tensors(output)
     #expect(stored.contains("language_model.model.layers.0.mlp.experts.gate_up_proj"))
     #expect(stored.contains("language_model.model.layers.1.mlp.experts.down_proj"))
     #expect(!stored.contains { $0.contains(".experts.0.") })
@@ -86,7 +85,7 @@ import Testing
     _ = try run(
       "convert", Self.small, coded, "--to", "hf", "--quant", "fp8", "--block-size", "10x10")
     #expect(
-      try tensors(coded, "*experts*").contains(
+      try tensors(coded).contains(
         "language_model.model.layers.0.mlp.experts.gate_up_proj_scale_inv"))
     _ = try run("validate", "--deep", coded)
     let plain = workspace.path("plain")
@@ -155,14 +154,25 @@ import Testing
       let config = try json(output + "/config.json")
       #expect(config.string("model_type") == "mistral4")
       #expect(config.number("rope_parameters", "attention_factor") == 1)
-      #expect(try tensors(output, "*experts*").contains("model.layers.1.mlp.experts.gate_up_proj"))
-      #expect(try tensors(output, "*vision*").isEmpty)
+      #expect(try tensors(output).contains("model.layers.1.mlp.experts.gate_up_proj"))
+      #expect(try !tensors(output).contains { $0.contains("vision") })
     }
     guard format[0] == "gguf" else { return }
     let back = workspace.path("back")
     _ = try run("convert", output, back, "--to", "hf")
     try expectSame(Self.large, back, within: "1e-9")
     #expect(try json(back + "/config.json").string("model_type") == "mistral4")
+  }
+
+  /// Published folders have a config.json beside, of a class that no loader of these files reads.
+  @Test func paramsCountBesideMistralsFiles() throws {
+    let path = workspace.path("both")
+    try FileManager.default.copyItem(atPath: Self.large, toPath: path)
+    try Data(#"{"architectures": ["Mistral3ForConditionalGeneration"]}"#.utf8)
+      .write(to: URL(fileURLWithPath: path + "/config.json"))
+    try expectSame(Self.large, path, within: "0")
+    try FileManager.default.removeItem(atPath: path + "/params.json")
+    #expect(try FathomProcess("validate", path).status == 65)
   }
 
   @Test func whatIsMissingHasMistralsName() throws {

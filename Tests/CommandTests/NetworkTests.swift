@@ -121,6 +121,34 @@ import Testing
       try warnings("tiny-glm52", "--to", "mlx", "--quant", "bf16").contains("layers that share"))
   }
 
+  /// A.X-K1 has a norm more than DeepSeek-V3: in layers with experts it is run, in others stored alone.
+  @Test func aNetworkThatFewLoadersKnowGoesToThoseAlone() throws {
+    let check = try FathomProcess(
+      "validate", "--deep", "--format", "json", Repository.samples + "/axk1")
+    #expect(check.status == 0 && (try JSONDocument(check.output).list("findings").isEmpty))
+    let editor = try SampleEditor("axk1", in: workspace)
+    let tokens = Repository.samples + "/axk1/expected.safetensors"
+    for (quant, limit) in [("f32", "1e-9"), ("bf16", "1e-9"), ("fp8", "1")] {
+      let run = try convert("axk1", quant, "--to", "hf", "--quant", quant)
+      #expect(run.status == 0, "\(run.messages)")
+      #expect(try FathomProcess("validate", workspace.path(quant)).status == 0)
+      let verdict = try FathomProcess(
+        "verify", editor.path, workspace.path(quant), "--tokens", tokens, "--max-kl", limit)
+      #expect(verdict.status == 0, "\(verdict.messages)")
+    }
+    for (target, loader) in [("gguf", "llama.cpp"), ("mlx", "mlx-lm"), ("deepseek", "DeepSeek")] {
+      let options = target == "gguf" ? ["--quant", "f32"] : []
+      let run = try FathomProcess(
+        ["convert", editor.path, workspace.path("x"), "--to", target] + options)
+      #expect(run.status == 64 && run.messages.contains(loader), "\(run.messages)")
+    }
+    // Called DeepSeek-V3 it stops.
+    try editor.set("model_type", "deepseek_v3")
+    let run = try FathomProcess(
+      "logits", editor.path, "--tokens", tokens, "-o", workspace.path("l.safetensors"))
+    #expect(run.status == 65 && run.messages.contains("axk1"), "\(run.messages)")
+  }
+
   /// mlx-lm reads `rope_theta` and `rope_scaling`; transformers 5 writes neither.
   @Test func mlxGetsTheKeysThatItReads() throws {
     #expect(try convert("tiny-v5", "v5", "--to", "mlx", "--quant", "bf16").status == 0)

@@ -4,7 +4,7 @@
 """
 
 from peers.families import (
-    GLM5, GLM52, GLM_LITE, V2, V2_LITE, V32, YOUTU, make_family, make_kimi_k25, make_mistral3,
+    AXK1, GLM5, GLM52, GLM_LITE, V2, V2_LITE, V32, YOUTU, make_family, make_kimi_k25, make_mistral3,
     make_mistral4,
 )
 from peers.folder import store, write_checkpoint, write_json
@@ -53,6 +53,10 @@ FURTHER = ("attention.temperature_scale", "attention.temperature_length", "exper
 
 
 CASES = {
+    # transformers alone has it; every layer's norm is stored, and those of dense ones not run.
+    "axk1": case(340, moe(AXK1, n_group=4, topk_group=2), alone=True),
+    "axk1-saved": case(341, saved_config(moe(AXK1, n_group=2, topk_group=1, num_hidden_layers=4,
+                                             first_k_dense_replace=2)), alone=True),
     # Queries are scaled from position 7 on.
     "mistral4": case(327, make_mistral3(original=7, **SIZES, **EXPERTS), further=FURTHER,
                      block="32x32"),

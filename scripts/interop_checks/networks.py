@@ -339,6 +339,17 @@ CHECKS = (check_source, check_gguf, check_gguf_rounded, check_gguf_mtp, check_gg
           check_mlx_quantized, check_hf, check_native, check_pairs, check_name)
 
 
+def check_refused(report, network, folder):
+    """Loaders that do not know it get no files."""
+    for target, options in {"gguf": ["--quant", "f32"], "mlx": [], "deepseek": []}.items():
+        report.run("convert", network.path, fresh(folder / "refused"), "--to", target, *options,
+                   expect=64)
+
+
+# Networks that transformers alone has.
+ALONE = (check_source, check_hf, check_refused)
+
+
 def sample_network(name):
     """A sample with its own ids."""
     path = SAMPLES / name
@@ -356,7 +367,7 @@ def case_network(name, folder):
 def check_network(report, make, folder):
     """All checks of one network; one that raises is one failure."""
     network = make()
-    for check in CHECKS:
+    for check in ALONE if network.case.get("alone") else CHECKS:
         report.attempt(f"{network.name} {check.__name__}", check, report, network, folder)
 
 

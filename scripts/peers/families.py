@@ -287,6 +287,22 @@ MISTRAL4 = {
 del MISTRAL4["torch_dtype"]
 
 
+# A.X-K1: DeepSeek-V3's network with a norm of what the experts give.
+AXK1 = {
+    **DEEPSEEK_V3,
+    "architectures": ["AXK1ForCausalLM"],
+    "first_k_dense_replace": 1,
+    "max_position_embeddings": 131072,
+    "model_type": "axk1",
+    "n_routed_experts": 192,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 64,
+    "num_nextn_predict_layers": 0,
+    "vocab_size": 163840,
+}
+del AXK1["quantization_config"]
+
+
 def make_mistral4(original=8, beta=0.1, **overrides):
     """mistral4 with other sizes, whose queries are scaled from position `original` on."""
     changes = overrides.pop("rope_parameters", {})

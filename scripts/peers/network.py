@@ -106,12 +106,12 @@ def mtp_layers(config):
 
 
 # Networks that name each layer's kind of MLP; those whose queries see chosen keys alone.
-KINDS_OF_MLP = ("glm4_moe_lite", "deepseek_v32", "glm_moe_dsa")
+KINDS_OF_MLP = ("axk1", "glm4_moe_lite", "deepseek_v32", "glm_moe_dsa")
 SPARSE_ATTENTION = ("deepseek_v32", "glm_moe_dsa")
 
 
 # Networks whose routers have no bias.
-UNBIASED = ("deepseek_v2", "mistral4")
+UNBIASED = ("axk1", "deepseek_v2", "mistral4")
 
 
 def is_stacked(config):
@@ -212,6 +212,9 @@ def block(config, prefix, layer):
     if has_indexer(config, layer):
         tensors += indexer(config, f"{prefix}.self_attn.indexer")
     tensors += [Expected(f"{prefix}.post_attention_layernorm.weight", (hidden,), "norm")]
+    if config["model_type"] == "axk1":
+        # Every layer has it, and those with experts run it.
+        tensors += [Expected(f"{prefix}.post_mlp_layernorm.weight", (hidden,), "norm")]
     if is_sparse(config, layer):
         return tensors + experts(config, f"{prefix}.mlp")
     return tensors + mlp(f"{prefix}.mlp", hidden, config["intermediate_size"])

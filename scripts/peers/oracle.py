@@ -8,10 +8,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from transformers import (
+    AXK1ForCausalLM,
     DeepseekV2ForCausalLM, DeepseekV3ForCausalLM, DeepseekV32ForCausalLM, Glm4MoeLiteForCausalLM,
     GlmMoeDsaForCausalLM, Mistral4ForCausalLM, YoutuForCausalLM,
 )
 from transformers.modeling_layers import MtpModel
+from transformers.models.axk1.modeling_axk1 import AXK1TopkRouter
 from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2TopkRouter
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3TopkRouter
 from transformers.models.glm4_moe_lite.modeling_glm4_moe_lite import Glm4MoeLiteTopkRouter
@@ -32,6 +34,7 @@ logging.set_verbosity_error()
 logging.disable_progress_bar()
 
 CLASSES = {
+    "axk1": AXK1ForCausalLM,
     "deepseek_v2": DeepseekV2ForCausalLM,
     "deepseek_v3": DeepseekV3ForCausalLM,
     "deepseek_v32": DeepseekV32ForCausalLM,
@@ -40,7 +43,7 @@ CLASSES = {
     "mistral4": Mistral4ForCausalLM,
     "youtu": YoutuForCausalLM,
 }
-ROUTERS = (DeepseekV2TopkRouter, DeepseekV3TopkRouter, DeepseekV32TopkRouter,
+ROUTERS = (AXK1TopkRouter, DeepseekV2TopkRouter, DeepseekV3TopkRouter, DeepseekV32TopkRouter,
            Glm4MoeLiteTopkRouter, GlmMoeDsaTopkRouter, Mistral4TopkRouter)
 INDEXERS = (DeepseekV32Indexer, GlmMoeDsaIndexer)
 

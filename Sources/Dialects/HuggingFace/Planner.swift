@@ -52,10 +52,10 @@ package struct Planner {
   private static func target(
     of source: SourceModel, recipe: Recipe
   ) throws(Fault) -> (ModelConfig, JSONValue?) {
-    guard case .compressedTensors(let compressed) = recipe.target else {
-      return (try target(of: source.config, recipe: recipe), nil)
+    if case .compressedTensors(let compressed) = recipe.target {
+      return try compressedTarget(of: source, compressed, recipe)
     }
-    return try compressedTarget(of: source, compressed, recipe)
+    return (try target(of: source.config, recipe: recipe), nil)
   }
 
   /// The source's config with what the recipe changes about storage in a Hugging Face checkpoint.

@@ -3,6 +3,7 @@ public import Dialects
 public import Formats
 public import Models
 public import Platform
+internal import Weights
 
 /// What `fathom validate` says of a checkpoint (schema `fathom.validate/1`).
 public struct Validation: Sendable {

@@ -30,7 +30,8 @@ public struct ConfigDifference: Sendable {
     } else {
       rows.append(ConfigKey.scaling)
     }
-    let section = candidate.checkpoint.config["rope_parameters"] == nil ? nil : "rope_parameters"
+    let document = b.section(of: candidate.checkpoint.config)
+    let section = document["rope_parameters"] == nil ? nil : "rope_parameters"
     return rows.compactMap { row in
       let values = (row.value(a), row.value(b))
       guard values.0 != values.1 else { return nil }
