@@ -4,12 +4,13 @@ import json
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from make_samples import SAMPLES, make_tokens
 from peers import llama, mistral, mlx_models
 from peers.families import make_mistral4
-from peers.folder import read_checkpoint, store, write_json
+from peers.folder import read_checkpoint, store, write_checkpoint, write_json
+from peers.network import make_config
 from peers.oracle import load_from_stored, outputs_of
 from peers.values import make_values
 
@@ -147,8 +148,6 @@ def check_relabelled(report, folder):
         "architectures": ["MistralLarge3ForCausalLM"], "model_type": "deepseek_v3",
         "scoring_func": "softmax", "topk_method": None, "rope_parameters": rope,
         "llama_4_scaling": {"beta": 0.1, "original_max_position_embeddings": 7}}
-    from safetensors.torch import save_file
-
     save_file(plain, str(output / "model.safetensors"), metadata={"format": "pt"})
     write_json(output / "config.json", relabelled)
     wanted = outputs_of(load_from_stored(config, stored), ids)["logits"]
@@ -165,6 +164,29 @@ def check_relabelled(report, folder):
                  float(np.abs(found - wanted.numpy()).max()) < LARGEST_DIFFERENCE)
 
 
+def check_multiplier(report, folder):
+    """DeepSeek-V3 whose YaRN changes frequencies alone; and one whose file has no multiplier."""
+    yarn = {"type": "yarn", "factor": 36.0, "beta_fast": 32, "beta_slow": 1,
+            "original_max_position_embeddings": 7}
+    for name, rope in {"alone": {**yarn, "attention_factor": 1.0}, "unsaid": yarn}.items():
+        path, output = fresh(folder / f"v3-{name}"), fresh(folder / "v3.gguf")
+        config = make_config(**{**SIZES, **EXPERTS}, num_nextn_predict_layers=0, rope_scaling=rope)
+        stored = store(config, make_values(config, 334, CALM))
+        write_checkpoint(path, config, stored)
+        ids = make_tokens(334, (1, 26), config["vocab_size"])
+        tokens = folder / "v3-ids.json"
+        tokens.write_text(json.dumps(ids.tolist()))
+        report.run("convert", path, output, "--to", "gguf", "--quant", "f32")
+        found = np.stack([llama.logits(output, row.numpy(), folder) for row in ids])
+        own = own_logits(report, output, tokens, folder)["logits"].numpy()
+        report.check(f"YaRN {name} → gguf: Fathom computes the file as llama.cpp does",
+                     float(np.abs(found - own).max()) < LARGEST_DIFFERENCE)
+        if name == "alone":
+            wanted = outputs_of(load_from_stored(config, stored), ids)["logits"].numpy()
+            report.check("YaRN alone → gguf: llama.cpp computes transformers' network",
+                         float(np.abs(found - wanted).max()) < LARGEST_DIFFERENCE)
+
+
 def run(report, folder):
     """The sample first."""
     sample = SAMPLES / "mistral-large3"
@@ -173,3 +195,4 @@ def run(report, folder):
     for name in CASES:
         report.attempt(f"large3 {name}", check_case, report, name, folder)
     report.attempt("large3 relabelled", check_relabelled, report, folder)
+    report.attempt("YaRN without magnitudes", check_multiplier, report, folder)
