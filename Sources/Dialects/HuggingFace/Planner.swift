@@ -95,10 +95,9 @@ package struct Planner {
   package var warnings: [String] {
     var warnings: [String] = []
     if !unexpected.isEmpty {
-      let names = unexpected.prefix(3).joined(separator: ", ")
+      let names = unexpected.prefix(3).joined(separator: ", ") + (unexpected.count > 3 ? ", …" : "")
       warnings.append(
-        "\(unexpected.count) tensors that the config does not imply are carried along: \(names)"
-          + (unexpected.count > 3 ? ", …" : ""))
+        "\(unexpected.count) tensors that the config does not imply are carried along: \(names)")
     }
     let present = source.presentMTPLayers()
     if present != source.config.mtpLayers, recipe.mtp != .drop {
