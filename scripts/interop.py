@@ -18,8 +18,8 @@ import torch
 
 from interop_checks import (
     compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
-    hashes, integers, interruptions, kimi, loaders, mlx, native, networks, quantization, reports, text,
-    verification, weights,
+    hashes, integers, interruptions, kimi, loaders, mistral, mlx, native, networks, quantization,
+    reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -41,6 +41,7 @@ PARTS = {
     "mlx": mlx.run,
     "native": native.run,
     "networks": networks.run,
+    "mistral": mistral.run,
     "loaders": loaders.run,
     "verification": verification.run,
     "reports": reports.run,

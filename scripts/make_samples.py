@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from peers import compressed
+from peers import compressed, mistral
 from peers.families import (
-    GLM5, GLM52, GLM_LITE, V2, V2_LITE, V32, YOUTU, make_family, make_kimi_k25,
+    AXK1, GLM5, GLM52, GLM_LITE, V2, V2_LITE, V32, YOUTU, make_family, make_kimi_k25, make_mistral3,
+    make_mistral4,
 )
 from peers.folder import read_checkpoint, store, write_checkpoint, write_json
 from peers.network import DEEPSEEK_V3, make_config, text_of
@@ -53,6 +54,9 @@ POWERS_OF_TWO = make_config(
 # In a random network a layer changes the stream as much as all before it, and a router whose scores
 # are close flips an expert when weights are rounded. Trained networks are calmer; so is this one.
 CALM = {"down_proj": 0.3, "e_score_correction_bias": 3}
+
+# As Mistral-Large-3 has YaRN: sines, cosines and the softmax are not scaled.
+FREQUENCIES_ALONE = {"attention_factor": 1.0, "mscale": 0.0, "mscale_all_dim": 0.0, "factor": 36.0}
 
 # Kimi-K2-Thinking in small: routed experts in INT4, all else in BF16, shapes in 32 bits.
 INT4_EXPERTS = {"scheme": compressed.SCHEMES["int4-g32"], "ignored": compressed.EXPERTS_ONLY,
@@ -158,6 +162,25 @@ SAMPLE_TABLE = {
             num_experts_per_tok=2, index_n_heads=32, index_head_dim=16, index_topk=5,
             index_topk_freq=2, index_skip_topk_offset=2,
             indexer_types=["full", "full", "shared", "full", "shared", "shared"]))),
+    # Mistral-Small-4: queries are scaled from position 5 on, experts stand in stacks.
+    "tiny-mistral4": dict(seed=20, shards=1, tokens=(1, 13), gains=CALM, config=make_mistral3(
+        original=5, vocab_size=288, hidden_size=20, intermediate_size=40, moe_intermediate_size=10,
+        num_hidden_layers=2, num_attention_heads=2, q_lora_rank=14, kv_lora_rank=12,
+        qk_nope_head_dim=10, qk_rope_head_dim=6, v_head_dim=9, n_routed_experts=4,
+        num_experts_per_tok=2)),
+    # Mistral-Large-3 in Mistral's own form: YaRN that changes frequencies alone.
+    "mistral-large3": dict(seed=21, shards=1, tokens=(1, 13), gains=CALM, own_form=True,
+                           config=make_mistral4(
+        original=5, vocab_size=128, hidden_size=16, intermediate_size=28, moe_intermediate_size=6,
+        num_hidden_layers=2, first_k_dense_replace=1, num_attention_heads=2, q_lora_rank=14,
+        kv_lora_rank=12, qk_nope_head_dim=10, qk_rope_head_dim=6, v_head_dim=9,
+        n_routed_experts=4, num_experts_per_tok=2, rope_parameters=FREQUENCIES_ALONE)),
+    # A.X-K1: what the experts give is normed. Too small a vocabulary for a tokenizer.
+    "axk1": dict(seed=22, shards=1, tokens=(1, 11), plain_text=True, config=make_family(
+        AXK1, vocab_size=96, hidden_size=16, intermediate_size=28, moe_intermediate_size=6,
+        num_hidden_layers=2, num_attention_heads=2, q_lora_rank=14, kv_lora_rank=12,
+        qk_nope_head_dim=10, qk_rope_head_dim=6, v_head_dim=9, n_routed_experts=6, n_group=3,
+        topk_group=2, num_experts_per_tok=2)),
     # DeepSeek-V3 with the configuration that transformers 5 saves.
     "tiny-v5": dict(seed=16, shards=1, tokens=(1, 23), config=saved_config(make_config(
         num_nextn_predict_layers=0, rope_scaling=YARN_0707, **sizes(
@@ -187,10 +210,15 @@ def make_sample(name):
     """One folder: checkpoint, tokenizer and expected logits."""
     row, folder = SAMPLE_TABLE[name], SAMPLES / name
     config, stored = make_stored(row)
-    write_checkpoint(folder, config, stored, row["shards"])
-    write_tokenizer(folder, special_of(config))
-    # From the files, not from memory: what is compared is what a reader finds.
-    models = load_from_stored(*read_checkpoint(folder))
+    if row.get("own_form"):
+        mistral.write(folder, config, stored)
+        models = load_from_stored(config, stored)
+    else:
+        write_checkpoint(folder, config, stored, row["shards"])
+        if not row.get("plain_text"):
+            write_tokenizer(folder, special_of(config))
+        # From the files, not from memory: what is compared is what a reader finds.
+        models = load_from_stored(*read_checkpoint(folder))
     input_ids = make_tokens(row["seed"], row["tokens"], text_of(config)["vocab_size"])
     outputs = outputs_of(models, input_ids)
     save_file({"input_ids": input_ids, **outputs}, str(folder / "expected.safetensors"))

@@ -89,9 +89,15 @@ public struct SourceModel: Sendable {
       let stored = try Checkpoint(survey)
       networkConfig = format == .mlx ? stored.config.withoutStorage : stored.config
       config = try ModelConfig(json: networkConfig, file: survey.configFile)
+      if config.hasMistralNames {
+        networkConfig = try MistralConfig(networkConfig, file: survey.configFile).json
+      }
       declaredConfig = config
       (checkpoint, notes) =
-        format == .mlx ? (stored, []) : try CanonicalTensors.read(stored, config: config)
+        format == .mlx
+        ? (stored, [])
+        : try CanonicalTensors.read(
+          stored, config: config, document: networkConfig)
       guard let read = SourceModel.readers[format] else {
         preconditionFailure("\(format.rawValue) has no reader of folders")
       }

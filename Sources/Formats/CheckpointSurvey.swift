@@ -159,12 +159,17 @@ public struct CheckpointSurvey: Sendable {
     return names.filter { $0.hasSuffix(".safetensors") }.sorted()
   }
 
-  /// `config.json`; beside DeepSeek's own shards, which come without one, the only file that is
-  /// called like those of its repository: `config_671B.json`.
+  /// `config.json`; beside Mistral's own files alone `params.json`, whatever else is there; beside
+  /// DeepSeek's own shards, which come without one, the only file that is called like those of its
+  /// repository: `config_671B.json`.
   private static func configName(
     in folder: InputFolder, beside shards: [ExactText]
   ) throws(Fault) -> ExactText {
     let usual: ExactText = "config.json"
+    let mistral: ExactText = "params.json"
+    if !shards.isEmpty, shards.allSatisfy({ $0.hasPrefix("consolidated") }) {
+      return try folder.listing().names.contains(mistral) ? mistral : usual
+    }
     guard shards.contains(where: { NativeShardName($0) != nil }) else { return usual }
     let names = try folder.listing().names
     guard !names.contains(usual) else { return usual }

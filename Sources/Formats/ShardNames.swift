@@ -34,13 +34,15 @@ enum ShardNames {
   }
 
   /// Files that belong to a checkpoint without asking an index: numbered shards; else DeepSeek's
-  /// model-parallel ones; else `model.safetensors`; else every safetensors file.
+  /// model-parallel ones; else `model.safetensors`, or Mistral's `consolidated.safetensors`; else
+  /// every safetensors file.
   static func candidates(_ names: [ExactText]) -> [ExactText] {
     let numbered = names.filter { Numbered($0) != nil }
     if !numbered.isEmpty { return numbered }
     let native = names.filter { NativeShardName($0) != nil }
     if !native.isEmpty { return native }
-    if names.contains("model.safetensors") { return ["model.safetensors"] }
+    for name in ["model.safetensors", "consolidated.safetensors"] as [ExactText]
+    where names.contains(name) { return [name] }
     return names.filter { $0.hasSuffix(".safetensors") }
   }
 

@@ -7,6 +7,7 @@ extension Architecture {
   /// `mlx`, llama.cpp's converter for `preTokenizer`.
   public static let all: [Architecture] = [
     deepSeekV3, kimiK2, joyAI, deepSeekV2, glm4MoeLite, youtu, deepSeekV32, glmMoeDSA,
+    mistral4, axk1,
   ]
 
   /// DeepSeek-V3, R1 and V3.1; Moonlight, GigaChat 3, Kanana 2.
@@ -113,6 +114,29 @@ extension Architecture {
       "bos": "[gMASK]", "eot": "<|user|>", "unk": "<|endoftext|>", "eom": "<|observation|>",
     ])
 
+  /// A.X-K1: DeepSeek-V3's network with one more norm, and without the bias of its routers: the class
+  /// of transformers has one, zero in every published checkpoint, which lacks it.
+  static let axk1: Architecture = {
+    var row = Architecture(
+      modelTypes: ["axk1"], className: "AXK1ForCausalLM",
+      defaults: [
+        "vocab_size": 163840, "hidden_size": 7168, "intermediate_size": 18432,
+        "moe_intermediate_size": 2048, "num_hidden_layers": 61, "num_attention_heads": 64,
+        "n_shared_experts": 1, "n_routed_experts": 192, "routed_scaling_factor": 2.5,
+        "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_rope_head_dim": 64, "v_head_dim": 128,
+        "qk_nope_head_dim": 128, "n_group": 8, "topk_group": 4, "num_experts_per_tok": 8,
+        "first_k_dense_replace": 1, "norm_topk_prob": true, "max_position_embeddings": 32768,
+        "rms_norm_eps": 1e-6,
+      ],
+      scoring: .sigmoid, selections: [.groupsByTwoBest], hasCorrectionBias: false,
+      readsLayerTypes: true, canNormalize: true,
+      mlx: MLXModule(
+        modelType: nil, hasJointKeysAndValues: false, defaults: [:], mtp: .refused, ties: false),
+      preTokenizer: deepSeekV3.preTokenizer)
+    row.normsExperts = true
+    return row
+  }()
+
   /// Youtu-LLM: the attention of DeepSeek-V3 with dense layers alone.
   static let youtu = Architecture(
     modelTypes: ["youtu", "youtu_llm"], className: "YoutuForCausalLM",
@@ -143,6 +167,14 @@ extension Architecture.Envelope {
       others: [
         "vision_tower.", "mm_projector.", "vision_model.", "multi_modal_projector.",
         "model.vision_tower.", "model.mm_projector.",
-      ], othersName: "vision tensors")
+      ], othersName: "vision tensors", usualType: Architecture.deepSeekV3.modelTypes[0]),
+    // Mistral-Small-4: mistral4 with eyes; others of this kind hold networks of another family.
+    Architecture.Envelope(
+      modelType: "mistral3", key: "text_config", prefix: "language_model.",
+      otherPrefixes: [Prefix(stored: "model.language_model.", own: "model.")],
+      others: [
+        "vision_tower.", "multi_modal_projector.", "model.vision_tower.",
+        "model.multi_modal_projector.",
+      ], othersName: "vision tensors", usualType: "mistral"),
   ]
 }

@@ -30,6 +30,10 @@ public struct Architecture: Sendable, Hashable {
     let others: [ExactText]
     /// What those parts are.
     public let othersName: String
+    /// `model_type` of the network where its section does not say.
+    let usualType: String
+    /// Whether other formats have no names for the other parts, so that these stay behind.
+    public var leavesOthers = false
 
     /// A beginning of names in the envelope, and what it stands for.
     struct Prefix: Sendable, Hashable {
@@ -51,7 +55,7 @@ public struct Architecture: Sendable, Hashable {
     }
 
     /// The `model_type` that names the module; nil where it is that of the checkpoint.
-    public let modelType: String?
+    public internal(set) var modelType: String?
     /// Whether it has `kv_b_proj` whole, where others have the halves apart.
     public let hasJointKeysAndValues: Bool
     /// What the module takes for keys that its config lacks.
@@ -82,7 +86,7 @@ public struct Architecture: Sendable, Hashable {
   public let scoring: ModelConfig.Scoring
   /// How experts may be chosen, that of a config without `topk_method` first; none in a network
   /// without experts.
-  public let selections: [Selection]
+  public internal(set) var selections: [Selection]
   /// Whether its routers have a bias that corrects the choice.
   public let hasCorrectionBias: Bool
   /// Whether `mlp_layer_types` says which layers have experts, rather than `first_k_dense_replace`.
@@ -110,6 +114,22 @@ public struct Architecture: Sendable, Hashable {
   /// Names of other splittings that some of its members have: which one a model has shows in its
   /// tokenizer alone.
   public var otherPreTokenizers: [String] = []
+
+  /// Whether queries are scaled by their positions.
+  public internal(set) var hasQueryTemperature = false
+  /// Whether a section of its own says how, rather than a key of the one about positions.
+  var hasTemperatureSection = false
+  /// What transformers' class says of positions where a config does not; nil for nothing.
+  var positions: JSONObject?
+  /// Whether `partial_rotary_factor` is the rotary share of a head, which the class derives.
+  var hasRotaryShare: Bool { positions != nil }
+  /// Whether its checkpoints have the experts of a layer in two stacks, gates above ups.
+  public internal(set) var hasStackedExperts = false
+  /// Whether what the experts of a layer give is normed before it joins the residual stream; neither
+  /// llama.cpp nor mlx-lm nor DeepSeek's code knows such a network.
+  public internal(set) var normsExperts = false
+  /// Whether llama.cpp's files have gates and ups of a layer's experts in one tensor.
+  public internal(set) var hasFusedGGUFExperts = false
 
   /// How a lightning indexer chooses the keys that queries see; nil where they see all of them.
   public internal(set) var indexing: Indexing?

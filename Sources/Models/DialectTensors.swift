@@ -7,6 +7,8 @@ public enum WeightForm: Sendable, Hashable, CaseIterable {
   case whole
   /// It stacks one matrix of every routed expert: (experts, rows, columns).
   case experts
+  /// It stacks two matrices of every routed expert, one below the other: (experts, 2 · rows, columns).
+  case expertPairs
   /// The key half of `kv_b_proj`, each head transposed: (heads, latent, nope).
   case keyHeads
   /// The value half of `kv_b_proj`: (heads, value, latent).
@@ -18,6 +20,8 @@ struct NameRow: Sendable {
   let huggingFace: ExactText
   let own: ExactText
   var form = WeightForm.whole
+  /// The second matrix of each expert in a stack of pairs.
+  var second: ExactText?
 
   /// What `{e}` stands for in the names of experts.
   static let expertMark: ExactText = "{e}"
@@ -31,7 +35,8 @@ public struct DialectTensor: Sendable, Hashable {
   public let shape: Shape
   /// How it relates to its sources.
   public let form: WeightForm
-  /// Names of its sources: the experts in order for a stack, one name for all else.
+  /// Names of its sources: the experts in order for a stack, pair after pair where it has two of each,
+  /// one name for all else.
   public let sources: [ExactText]
   /// What it is part of.
   public let part: ExpectedTensor.Part
@@ -77,8 +82,11 @@ extension ModelConfig {
   }
 
   private func sourceNames(_ row: NameRow) -> [ExactText] {
-    guard row.form == .experts else { return [row.huggingFace] }
-    return (0..<routedExperts).map { ExpectedTensor.name(row.huggingFace, expert: $0) }
+    guard row.form == .experts || row.form == .expertPairs else { return [row.huggingFace] }
+    let patterns = [row.huggingFace] + (row.second.map { [$0] } ?? [])
+    return (0..<routedExperts).flatMap { expert in
+      patterns.map { ExpectedTensor.name($0, expert: expert) }
+    }
   }
 
   /// The shape of a tensor made of sources of the given shape.
@@ -86,6 +94,8 @@ extension ModelConfig {
     switch form {
     case .whole: source
     case .experts: Shape([routedExperts] + source.dimensions)
+    case .expertPairs:
+      Shape([routedExperts, 2 * source.dimensions[0]] + source.dimensions.dropFirst())
     case .keyHeads: Shape([heads, keyValueRank, nopeHeadSize])
     case .valueHeads: Shape([heads, valueHeadSize, keyValueRank])
     }

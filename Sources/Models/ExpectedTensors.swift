@@ -33,6 +33,7 @@ extension ModelConfig {
             Self.expert, prefix: prefix + "mlp.experts.\(expert).", layer: layer, expert: expert)
         }
         builder.add(Self.shared, prefix: prefix + "mlp.shared_experts.", layer: layer)
+        builder.add(Self.expertNorm, prefix: prefix, layer: layer)
       } else {
         builder.add(Self.dense, prefix: prefix + "mlp.", layer: layer)
       }
@@ -130,6 +131,12 @@ extension ModelConfig {
       suffix: "gate.e_score_correction_bias", part: .router, quantized: false,
       shape: { [$0.routedExperts] }, isPresent: { $0.architecture.hasCorrectionBias },
       storage: .float32),
+  ]
+
+  static let expertNorm: [TensorRow] = [
+    TensorRow(
+      suffix: "post_mlp_layernorm.weight", part: .norm, quantized: false,
+      shape: { [$0.hiddenSize] }, isPresent: { $0.architecture.normsExperts })
   ]
 
   static let dense = projections(.mlp) { $0.intermediateSize }

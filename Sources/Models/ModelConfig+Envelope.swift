@@ -5,12 +5,16 @@ extension ModelConfig {
   /// network in an envelope.
   public func ownName(of stored: ExactText) -> ExactText {
     guard let envelope else { return stored }
+    if hasMistralNames { return MistralNames.own(of: stored) }
     if let name = stored.without(prefix: envelope.prefix) { return name }
     for prefix in envelope.otherPrefixes {
       if let rest = stored.without(prefix: prefix.stored) { return prefix.own + rest }
     }
     return stored
   }
+
+  /// Whether the files are Mistral's own, with names of theirs; what is written has Hugging Face's.
+  public var hasMistralNames: Bool { envelope == .mistral }
 
   /// The name that published checkpoints have for a tensor of the network.
   public func storedName(of own: ExactText) -> ExactText {

@@ -19,6 +19,8 @@ extension ModelConfig {
 
   /// Reads a Hugging Face `config.json`.
   ///
+  /// Mistral's `params.json` is read as the config that it amounts to (`MistralConfig`).
+  ///
   /// Both spellings of transformers are read: `rope_theta` + `rope_scaling` (4.x, and what DeepSeek
   /// publishes; it counts where both are there) and `rope_parameters` (5.x); `torch_dtype` and `dtype`. A key that is absent has the
   /// value that the class of transformers gives it. Where that counts MTP layers (`declaresMTP`),
@@ -30,10 +32,12 @@ extension ModelConfig {
     guard case .object = json else {
       throw Fault(.malformed, "is not a JSON object", file: file)
     }
+    let isMistral = MistralConfig.isMistral(json)
+    let json = isMistral ? try MistralConfig(json, file: file).json : json
     let whole = ConfigReader(object: json, prefix: "", file: file)
     let (architecture, envelope, top) = try ModelConfig.readArchitecture(whole)
-    self.architecture = architecture
-    self.envelope = envelope
+    self.architecture = isMistral ? .mistralLarge3 : architecture
+    self.envelope = isMistral ? .mistral : envelope
     modelType = try top.string("model_type") ?? architecture.modelTypes[0]
     vocabSize = try top.count("vocab_size", maximum: ModelConfig.vocabularyLimit)
     hiddenSize = try top.count("hidden_size")
@@ -56,10 +60,16 @@ extension ModelConfig {
     ropeInterleaved = try top.flag("rope_interleave") ?? true
     contextLength = try top.count(
       "max_position_embeddings", maximum: Int(Int32.max), default: 4096)
-    let rope = try ModelConfig.readRope(top)
+    let rope = try ModelConfig.readRope(top, usual: architecture.positions)
     let outerTheta = try top.number("rope_theta")
     ropeTheta = try rope?.number("rope_theta") ?? outerTheta ?? 10_000
     yarn = try ModelConfig.readYaRN(rope, contextLength: contextLength)
+    if architecture.hasTemperatureSection {
+      queryTemperature = try top.section(QueryTemperature.sectionKey)
+        .map { section throws(Fault) in try QueryTemperature(section: section) }
+    } else if architecture.hasQueryTemperature, let rope {
+      queryTemperature = try QueryTemperature(rope: rope, contextLength: contextLength)
+    }
     dataType = try ModelConfig.readDataType(whole)
     if let own = try ModelConfig.readDataType(top) { dataType = own }
     (fp8, compressed) = try ModelConfig.readQuantization(top)
@@ -140,12 +150,18 @@ extension ModelConfig {
       section = text
       section.defaults["tie_word_embeddings"] = top.object["tie_word_embeddings"]
       // As transformers' composed configs have it where their part does not say.
-      name = try text.string("model_type") ?? Architecture.deepSeekV3.modelTypes[0]
+      name = try text.string("model_type") ?? envelope.usualType
     }
-    guard let network = name.flatMap(Architecture.named) else {
+    guard var network = name.flatMap(Architecture.named) else {
       throw envelope == nil
         ? top.fault("model_type", expected: Architecture.modelTypes.joined(separator: ", "))
         : section.fault("model_type", expected: "that of a text network")
+    }
+    // DeepSeek-V3's own code and classes scale no queries.
+    if network == .deepSeekV3,
+      case .object? = section.object[QueryTemperature.sectionKey]
+    {
+      network = .relabelledMistralLarge3
     }
     for key in network.defaults.keys where section.defaults[key] == nil {
       section.defaults[key] = network.defaults[key]
@@ -179,13 +195,20 @@ extension ModelConfig {
 
   /// The section about positions: in transformers `rope_scaling`, unless it is empty, takes the place
   /// of `rope_parameters`.
-  private static func readRope(_ top: ConfigReader) throws(Fault) -> ConfigReader? {
+  ///
+  /// - Parameter usual: what the class of transformers takes where neither is there.
+  private static func readRope(
+    _ top: ConfigReader, usual: JSONObject?
+  ) throws(Fault) -> ConfigReader? {
     if let old = try top.section("rope_scaling"), case .object(let object) = old.object,
       !object.keys.isEmpty
     {
       return old
     }
-    return try top.section("rope_parameters")
+    if let section = try top.section("rope_parameters") { return section }
+    return usual.map {
+      ConfigReader(object: .object($0), prefix: "rope_parameters.", file: top.file)
+    }
   }
 
   private static func readYaRN(

@@ -75,6 +75,8 @@ public struct ModelConfig: Sendable, Hashable {
   public var attentionBias: Bool
   /// What chooses the keys that queries see; nil where they see all before them.
   public var indexer: Indexer?
+  /// How queries are scaled by their positions; nil where they are not.
+  public var queryTemperature: QueryTemperature?
   /// Whether the head is the embedding table.
   public var tiedEmbeddings: Bool
   /// Type of the weights that are not quantized, nil where the config does not say.

@@ -60,6 +60,7 @@ public struct TensorPlaces: Sendable {
     dense = rows([("mlp.", ModelConfig.dense)])
     sparse = rows([
       ("mlp.", ModelConfig.router), ("mlp.shared_experts.", ModelConfig.shared),
+      ("", ModelConfig.expertNorm),
     ])
     expert = rows([("", ModelConfig.expert)])
   }

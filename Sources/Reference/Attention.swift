@@ -56,6 +56,8 @@ struct Attention: Sendable {
     let sharedKey: Activations
     /// (tokens, rope / 2) each.
     let table: (cosines: Activations, sines: Activations)
+    /// Factor on each token's query.
+    let queryScales: [Float]
   }
 
   private func latents(
@@ -66,7 +68,8 @@ struct Attention: Sendable {
     }
     let latents = Latents(
       query: tokens(config.queryRank ?? config.hiddenSize), keyValue: tokens(config.keyValueRank),
-      sharedKey: tokens(config.ropeHeadSize), table: rotary.table(positions: positions))
+      sharedKey: tokens(config.ropeHeadSize), table: rotary.table(positions: positions),
+      queryScales: rotary.queryScales(positions: positions))
     for block in linear.blocks(of: rows.count) {
       let part = try x.rows(
         rows.lowerBound + block.lowerBound..<rows.lowerBound + block.upperBound)

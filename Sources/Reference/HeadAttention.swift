@@ -105,7 +105,8 @@ struct HeadAttention {
       attention.rotary.rotate(
         q.baseAddress! + config.nopeHeadSize, latents.table.cosines[token],
         latents.table.sines[token])
-      for index in 0..<width { q[index] *= attention.rotary.softmaxScale }
+      let scale = latents.queryScales[token]
+      for index in 0..<width { q[index] *= scale }
     }
   }
 

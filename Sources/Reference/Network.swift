@@ -270,6 +270,16 @@ public struct Network {
       return nil
     }
     let (output, routing) = try feedForward.experts(attended)
+    if config.architecture.normsExperts {
+      for rows in linear.blocks(of: output.rows) {
+        let part = Activations(unwrittenRows: rows.count, columns: output.columns)
+        try linear.norm(
+          output.view(rows), prefix + "post_mlp_layernorm.weight", epsilon: config.rmsNormEpsilon,
+          into: part.mutableView)
+        try linear.add(part, to: hidden, from: rows.lowerBound)
+      }
+      return routing
+    }
     try linear.add(output, to: hidden)
     return routing
   }

@@ -14,9 +14,12 @@ package struct Rotary: Sendable {
   package let softmaxScale: Float
   /// Whether pairs are (2i, 2i + 1) rather than (i, i + d / 2).
   package let isInterleaved: Bool
+  /// How queries are scaled by their positions.
+  private let temperature: ModelConfig.QueryTemperature?
 
   package init(_ config: ModelConfig) {
     isInterleaved = config.ropeInterleaved
+    temperature = config.queryTemperature
     let scale = Mathematics.pow(Double(config.queryHeadSize), -0.5)
     guard let yarn = config.yarn else {
       frequencies = Rotary.periods(config).map { 1 / $0 }
@@ -80,6 +83,12 @@ package struct Rotary: Sendable {
       }
     }
     return (cosines, sines)
+  }
+
+  /// What queries at some positions are multiplied by before the softmax: its scale, and their
+  /// temperature.
+  package func queryScales(positions: [Int]) -> [Float] {
+    positions.map { softmaxScale * Float(temperature?.factor(at: $0) ?? 1) }
   }
 
   /// Rotates a vector (rope) in place by one row of the table.

@@ -31,11 +31,14 @@ import Testing
     let document = try JSONDocument(run.output)
     #expect(document.list("findings").isEmpty)
     #expect(try JSONSchema(named: "fathom.validate.1").faults(in: document).isEmpty)
-    #expect(document.integer("unchecked") == (sample == "tiny-kimi-k25" ? 23 : nil))
+    let others = ["tiny-kimi-k25": 23, "tiny-mistral4": 2]
+    #expect(document.integer("unchecked") == others[sample])
   }
 
   /// Networks that DeepSeek's own code does not compute.
-  private static let notOfDeepSeeksCode = ["tiny-youtu", "tiny-glm5", "tiny-glm52"]
+  private static let notOfDeepSeeksCode = [
+    "tiny-youtu", "tiny-glm5", "tiny-glm52", "tiny-mistral4",
+  ]
 
   /// Weights that are stored in BF16 are the same in every format; Kimi's codes are rounded once.
   @Test(
@@ -68,8 +71,9 @@ import Testing
     let config = try json(workspace.path("back/config.json"))
     let expected = [
       "tiny-glm5": "glm_moe_dsa", "tiny-glm52": "glm_moe_dsa", "tiny-v32": "deepseek_v32",
-      "tiny-glm-lite": "glm4_moe_lite", "tiny-kimi-k25": "kimi_k2", "tiny-v2": "deepseek_v2",
-      "tiny-v2-lite": "deepseek_v2", "tiny-v5": "deepseek_v3", "tiny-youtu": "youtu",
+      "tiny-glm-lite": "glm4_moe_lite", "tiny-kimi-k25": "kimi_k2", "tiny-mistral4": "mistral4",
+      "tiny-v2": "deepseek_v2", "tiny-v2-lite": "deepseek_v2", "tiny-v5": "deepseek_v3",
+      "tiny-youtu": "youtu",
     ]
     #expect(config.string("model_type") == expected[sample])
     let verdict = try FathomProcess(
@@ -110,8 +114,40 @@ import Testing
     let sparse = try convert("tiny-glm5", "s", "--to", "deepseek")
     #expect(sparse.status == 64)
     #expect(sparse.messages.contains("indexer"))
+    let scaled = try convert("tiny-mistral4", "q", "--to", "deepseek")
+    #expect(scaled.status == 64)
+    #expect(scaled.messages.contains("scaled by their positions"))
     #expect(
       try warnings("tiny-glm52", "--to", "mlx", "--quant", "bf16").contains("layers that share"))
+  }
+
+  /// A.X-K1 has a norm more than DeepSeek-V3: in layers with experts it is run, in others stored alone.
+  @Test func aNetworkThatFewLoadersKnowGoesToThoseAlone() throws {
+    let check = try FathomProcess(
+      "validate", "--deep", "--format", "json", Repository.samples + "/axk1")
+    #expect(check.status == 0)
+    #expect(try JSONDocument(check.output).list("findings").isEmpty)
+    let editor = try SampleEditor("axk1", in: workspace)
+    let tokens = Repository.samples + "/axk1/expected.safetensors"
+    for (quant, limit) in [("f32", "1e-9"), ("bf16", "1e-9"), ("fp8", "1")] {
+      let run = try convert("axk1", quant, "--to", "hf", "--quant", quant)
+      #expect(run.status == 0, "\(run.messages)")
+      #expect(try FathomProcess("validate", workspace.path(quant)).status == 0)
+      let verdict = try FathomProcess(
+        "verify", editor.path, workspace.path(quant), "--tokens", tokens, "--max-kl", limit)
+      #expect(verdict.status == 0, "\(verdict.messages)")
+    }
+    for (target, loader) in [("gguf", "llama.cpp"), ("mlx", "mlx-lm"), ("deepseek", "DeepSeek")] {
+      let options = target == "gguf" ? ["--quant", "f32"] : []
+      let run = try FathomProcess(
+        ["convert", editor.path, workspace.path("x"), "--to", target] + options)
+      #expect(run.status == 64 && run.messages.contains(loader), "\(run.messages)")
+    }
+    // Called DeepSeek-V3 it stops.
+    try editor.set("model_type", "deepseek_v3")
+    let run = try FathomProcess(
+      "logits", editor.path, "--tokens", tokens, "-o", workspace.path("l.safetensors"))
+    #expect(run.status == 65 && run.messages.contains("axk1"), "\(run.messages)")
   }
 
   /// mlx-lm reads `rope_theta` and `rope_scaling`; transformers 5 writes neither.

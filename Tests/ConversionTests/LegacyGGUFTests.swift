@@ -178,7 +178,8 @@ import Weights
       $0.yarn?.betaSlow == 1
     },
     OptionalKey(name: "rope.scaling.yarn_log_multiplier", other: .float32(0.07)) {
-      $0.yarn?.attentionFactor == 1 && $0.yarn?.mscaleAllDimensions == nil
+      $0.yarn?.attentionFactor == nil && $0.yarn?.mscaleAllDimensions == 1
+        && $0.yarn?.mscale == nil
     },
     OptionalKey(name: "rope.scaling.original_context_length", other: .uint32(77)) {
       $0.yarn?.originalContextLength == $0.contextLength

@@ -61,12 +61,35 @@ import Testing
     let read = try DeepSeek2Config(metadata, names: [], file: name)
     let yarn = try #require(try ModelConfig(json: read.json, file: name).yarn)
     let expected = try #require(config.yarn)
-    #expect(yarn.mscaleAllDimensions == expected.mscaleAllDimensions)
+    // Without the key llama.cpp scales sines and cosines as YaRN does, and the softmax as well.
+    #expect(yarn.mscaleAllDimensions == expected.mscaleAllDimensions ?? 1)
     #expect(yarn.mscale == expected.mscaleAllDimensions)
-    #expect(yarn.attentionFactor == (expected.mscaleAllDimensions == nil ? 1 : nil))
+    #expect(yarn.attentionFactor == nil)
     #expect(
       (yarn.factor, yarn.betaFast, yarn.betaSlow) as (Double, Double, Double)
         == (expected.factor, expected.betaFast, expected.betaSlow))
     #expect(yarn.originalContextLength == expected.originalContextLength)
+  }
+
+  /// YaRN that changes frequencies alone, as Mistral-Large-3 has it: for 0, and without the key,
+  /// llama.cpp would scale sines, cosines and the softmax.
+  @Test func frequenciesAloneAreChanged() throws {
+    let base = try config(#require(YaRNKeyTests.cases.first)).config
+    let usual = try #require(base.yarn)
+    for multiplier in [0, nil] as [Double?] {
+      var config = base
+      config.yarn = ModelConfig.YaRN(
+        factor: 36, originalContextLength: 8192, betaFast: 32, betaSlow: 1, mscale: multiplier,
+        mscaleAllDimensions: multiplier, attentionFactor: 1, truncate: true)
+      let key = "deepseek2.rope.scaling.yarn_log_multiplier"
+      var metadata = metadata(config)
+      #expect(metadata[key]?.number.map { $0 > 0 && $0 < 1e-9 } == true)
+      metadata["general.architecture"] = .string("deepseek2")
+      let json = try DeepSeek2Config(metadata, names: [], file: "x").json
+      let yarn = try #require(try ModelConfig(json: json, file: "x").yarn)
+      #expect(yarn.tableFactor == 1 && yarn.mscaleAllDimensions == 0)
+      config.yarn = usual
+      #expect(self.metadata(config)[key] != metadata[key])
+    }
   }
 }

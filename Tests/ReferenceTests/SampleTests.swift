@@ -12,7 +12,7 @@ import Verification
 /// The tolerance, 2e-4 for logits with a standard deviation of about 2, is several times what two
 /// correct F32 implementations differ by, and far below what any wrong step causes.
 @Suite struct SampleTests {
-  @Test(arguments: Repository.sampleNames, KernelLevel.available)
+  @Test(arguments: Repository.sampleNames + ["axk1", "mistral-large3"], KernelLevel.available)
   func logitsEqualThoseOfTransformers(name: String, level: KernelLevel) throws {
     let sample = try Sample(name)
     let heads = try sample.logits(threads: 2, level: level)

@@ -55,15 +55,21 @@ public struct SampleEditor {
     let file = URL(fileURLWithPath: path + "/config.json")
     let root = try JSONSerialization.jsonObject(with: Data(contentsOf: file))
     var object = root as? [String: Any] ?? [:]
-    let parts = key.split(separator: ".").map(String.init)
-    if parts.count == 2 {
-      var section = object[parts[0]] as? [String: Any] ?? [:]
-      section[parts[1]] = value
-      object[parts[0]] = section
-    } else {
-      object[key] = value
-    }
+    SampleEditor.set(key.split(separator: ".").map(String.init)[...], value, in: &object)
     try JSONSerialization.data(withJSONObject: object).write(to: file)
+  }
+
+  private static func set(
+    _ path: ArraySlice<String>, _ value: Any, in object: inout [String: Any]
+  ) {
+    guard let key = path.first else { return }
+    guard path.count > 1 else {
+      object[key] = value
+      return
+    }
+    var section = object[key] as? [String: Any] ?? [:]
+    set(path.dropFirst(), value, in: &section)
+    object[key] = section
   }
 }
 

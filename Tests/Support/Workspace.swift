@@ -53,7 +53,8 @@ public enum Repository {
   /// Samples of other networks than DeepSeek-V3's own, and of other spellings of its config; what
   /// peers made of the others is checked in.
   public static let networkSamples = [
-    "tiny-glm-lite", "tiny-glm5", "tiny-glm52", "tiny-kimi-k25", "tiny-v2", "tiny-v2-lite",
+    "tiny-glm-lite", "tiny-glm5", "tiny-glm52", "tiny-kimi-k25", "tiny-mistral4", "tiny-v2",
+    "tiny-v2-lite",
     "tiny-v32", "tiny-v5", "tiny-youtu",
   ]
 

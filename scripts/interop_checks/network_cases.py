@@ -4,7 +4,8 @@
 """
 
 from peers.families import (
-    GLM5, GLM52, GLM_LITE, V2, V2_LITE, V32, YOUTU, make_family, make_kimi_k25,
+    AXK1, GLM5, GLM52, GLM_LITE, V2, V2_LITE, V32, YOUTU, make_family, make_kimi_k25, make_mistral3,
+    make_mistral4,
 )
 from peers.folder import store, write_checkpoint, write_json
 from peers.network import make_config
@@ -47,7 +48,32 @@ YARN_PARAMETERS = {
 }
 
 
+# Keys that llama.cpp's loader of mistral4 reads and its converter leaves out.
+FURTHER = ("attention.temperature_scale", "attention.temperature_length", "expert_gating_func")
+
+
 CASES = {
+    # transformers alone has it; every layer's norm is stored, and those of dense ones not run.
+    "axk1": case(340, moe(AXK1, n_group=4, topk_group=2), alone=True),
+    "axk1-saved": case(341, saved_config(moe(AXK1, n_group=2, topk_group=1, num_hidden_layers=4,
+                                             first_k_dense_replace=2)), alone=True),
+    # Queries are scaled from position 7 on.
+    "mistral4": case(327, make_mistral3(original=7, **SIZES, **EXPERTS), further=FURTHER,
+                     block="32x32"),
+    # llama.cpp's converter knows it in its envelope alone.
+    "mistral4-alone": case(
+        328, make_mistral4(original=3, beta=0.4, **{**SIZES, **EXPERTS, "n_group": 4,
+                                                    "topk_group": 2, "n_shared_experts": 2}),
+        differs=("converter",), further=FURTHER, block="32x32"),
+    "mistral4-saved": case(
+        329, saved_config(make_mistral4(original=5, **SIZES, **EXPERTS)),
+        differs=("converter",), further=FURTHER, block="32x32"),
+    "mistral4-defaults": case(
+        330, make_mistral4(original=8192, **{**SIZES, **EXPERTS, "first_k_dense_replace": 0}),
+        absent=("n_group", "topk_group", "routed_scaling_factor", "norm_topk_prob",
+                "n_shared_experts", "rms_norm_eps", "first_k_dense_replace",
+                "num_experts_per_tok", "rope_parameters", "rope_interleave"),
+        differs=("converter", "mlx-lm's converter"), further=FURTHER, block="32x32"),
     "v32": case(318, moe(V32, **CHOICE, n_group=4, topk_group=2)),
     # As many keys as there are tokens, or more: plain attention.
     "v32-all-keys": case(319, moe(V32, **{**CHOICE, "index_topk": 26}, rope_scaling=None,

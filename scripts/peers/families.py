@@ -232,6 +232,110 @@ VISION = {
 }
 
 
+# Mistral-Small-4's text network, with the values of transformers' class.
+MISTRAL4 = {
+    **COMMON,
+    "architectures": ["Mistral4ForCausalLM"],
+    "bos_token_id": 1,
+    "dtype": "bfloat16",
+    "eos_token_id": 2,
+    "first_k_dense_replace": 0,
+    "head_dim": 128,
+    "hidden_size": 4096,
+    "intermediate_size": 12288,
+    "kv_lora_rank": 256,
+    "max_position_embeddings": 1048576,
+    "model_type": "mistral4",
+    "moe_intermediate_size": 2048,
+    "n_group": 1,
+    "n_routed_experts": 128,
+    "n_shared_experts": 1,
+    "norm_topk_prob": True,
+    "num_attention_heads": 32,
+    "num_experts_per_tok": 4,
+    "num_hidden_layers": 36,
+    "num_key_value_heads": 32,
+    "output_router_logits": False,
+    "pad_token_id": 11,
+    "pretraining_tp": 1,
+    "q_lora_rank": 1024,
+    "qk_head_dim": 128,
+    "qk_nope_head_dim": 64,
+    "qk_rope_head_dim": 64,
+    "rms_norm_eps": 1e-06,
+    "rope_interleave": True,
+    "rope_parameters": {
+        "beta_fast": 32.0,
+        "beta_slow": 1.0,
+        "factor": 128.0,
+        "llama_4_scaling_beta": 0.1,
+        "max_position_embeddings": 1048576,
+        "mscale": 1.0,
+        "mscale_all_dim": 1.0,
+        "original_max_position_embeddings": 8192,
+        "partial_rotary_factor": 0.5,
+        "rope_theta": 10000.0,
+        "rope_type": "yarn",
+        "type": "yarn",
+    },
+    "routed_scaling_factor": 1.0,
+    "tie_word_embeddings": False,
+    "topk_group": 1,
+    "v_head_dim": 128,
+    "vocab_size": 131072,
+}
+del MISTRAL4["torch_dtype"]
+
+
+# A.X-K1: DeepSeek-V3's network with a norm of what the experts give.
+AXK1 = {
+    **DEEPSEEK_V3,
+    "architectures": ["AXK1ForCausalLM"],
+    "first_k_dense_replace": 1,
+    "max_position_embeddings": 131072,
+    "model_type": "axk1",
+    "n_routed_experts": 192,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 64,
+    "num_nextn_predict_layers": 0,
+    "vocab_size": 163840,
+}
+del AXK1["quantization_config"]
+
+
+def make_mistral4(original=8, beta=0.1, **overrides):
+    """mistral4 with other sizes, whose queries are scaled from position `original` on."""
+    changes = overrides.pop("rope_parameters", {})
+    config = make_family(MISTRAL4, **overrides)
+    nope, rope = config["qk_nope_head_dim"], config["qk_rope_head_dim"]
+    config["head_dim"] = config["qk_head_dim"] = nope + rope
+    config["rope_parameters"] |= {
+        "llama_4_scaling_beta": beta, "original_max_position_embeddings": original,
+        "partial_rotary_factor": rope / (nope + rope), **changes}
+    return config
+
+
+def make_mistral3(**overrides):
+    """A whole `mistral3`: mistral4 with other sizes, and the names of a vision tower."""
+    text = make_mistral4(**overrides)
+    del text["architectures"]
+    return {
+        "architectures": ["Mistral3ForConditionalGeneration"],
+        "bos_token_id": text["bos_token_id"],
+        "dtype": text["dtype"],
+        "eos_token_id": text["eos_token_id"],
+        "image_token_index": 10,
+        "model_type": "mistral3",
+        "multimodal_projector_bias": False,
+        "projector_hidden_act": "gelu",
+        "spatial_merge_size": 2,
+        "text_config": text,
+        "tie_word_embeddings": False,
+        "vision_config": {"hidden_size": 8, "model_type": "pixtral"},
+        "vision_feature_layer": -1,
+    }
+
+
 def make_family(base, **overrides):
     """One of the configurations above with other sizes."""
     config = copy.deepcopy({**base, **overrides})

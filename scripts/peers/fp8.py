@@ -44,5 +44,10 @@ def quantize(weight, block, power_of_two=False):
 
 
 def dequantize(codes, scales, block):
-    """F32 values: each code times its block's scale ("inv" in the name notwithstanding)."""
+    """F32 values: each code times its block's scale ("inv" in the name notwithstanding).
+
+    Experts that stand in a stack have blocks of their own each.
+    """
+    if codes.dim() == 3:
+        return torch.stack([dequantize(*pair, block) for pair in zip(codes, scales)])
     return codes.float() * spread(scales, codes.shape, block)

@@ -106,8 +106,17 @@ def mtp_layers(config):
 
 
 # Networks that name each layer's kind of MLP; those whose queries see chosen keys alone.
-KINDS_OF_MLP = ("glm4_moe_lite", "deepseek_v32", "glm_moe_dsa")
+KINDS_OF_MLP = ("axk1", "glm4_moe_lite", "deepseek_v32", "glm_moe_dsa")
 SPARSE_ATTENTION = ("deepseek_v32", "glm_moe_dsa")
+
+
+# Networks whose routers have no bias.
+UNBIASED = ("axk1", "deepseek_v2", "mistral4")
+
+
+def is_stacked(config):
+    """Whether a layer's experts stand in two stacks, gates above ups."""
+    return config["model_type"] == "mistral4"
 
 
 def has_indexer(config, layer):
@@ -182,10 +191,16 @@ def experts(config, prefix):
     hidden, width = config["hidden_size"], config["moe_intermediate_size"]
     count = config["n_routed_experts"]
     tensors = [Expected(f"{prefix}.gate.weight", (count, hidden), "router")]
-    if config["model_type"] != "deepseek_v2":
+    if config["model_type"] not in UNBIASED:
         tensors.append(Expected(f"{prefix}.gate.e_score_correction_bias", (count,), "bias"))
-    for expert in range(count):
-        tensors += mlp(f"{prefix}.experts.{expert}", hidden, width)
+    if is_stacked(config):
+        tensors += [
+            Expected(f"{prefix}.experts.gate_up_proj", (count, 2 * width, hidden), "linear"),
+            Expected(f"{prefix}.experts.down_proj", (count, hidden, width), "linear"),
+        ]
+    else:
+        for expert in range(count):
+            tensors += mlp(f"{prefix}.experts.{expert}", hidden, width)
     return tensors + mlp(f"{prefix}.shared_experts", hidden, width * config["n_shared_experts"])
 
 
@@ -197,6 +212,9 @@ def block(config, prefix, layer):
     if has_indexer(config, layer):
         tensors += indexer(config, f"{prefix}.self_attn.indexer")
     tensors += [Expected(f"{prefix}.post_attention_layernorm.weight", (hidden,), "norm")]
+    if config["model_type"] == "axk1":
+        # Every layer has it, and those with experts run it.
+        tensors += [Expected(f"{prefix}.post_mlp_layernorm.weight", (hidden,), "norm")]
     if is_sparse(config, layer):
         return tensors + experts(config, f"{prefix}.mlp")
     return tensors + mlp(f"{prefix}.mlp", hidden, config["intermediate_size"])
@@ -230,8 +248,17 @@ def text_tensors(config):
     return tensors
 
 
+def pixtral_tensors(config):
+    """A part of the vision tower of a `mistral3`: text networks are not asked for it."""
+    width, hidden = config["vision_config"]["hidden_size"], config["text_config"]["hidden_size"]
+    return [Expected("vision_tower.ln_pre.weight", (width,), "vision"),
+            Expected("multi_modal_projector.linear_1.weight", (hidden, width), "vision")]
+
+
 def vision_tensors(config):
     """Kimi-K2.5's vision tower and projector; every one has a bias."""
+    if config["model_type"] == "mistral3":
+        return pixtral_tensors(config)
     vision, hidden = config["vision_config"], config["text_config"]["hidden_size"]
     width, inner, patch = (vision[key] for key in
                            ("hidden_size", "intermediate_size", "patch_size"))

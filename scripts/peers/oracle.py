@@ -8,10 +8,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from transformers import (
+    AXK1ForCausalLM,
     DeepseekV2ForCausalLM, DeepseekV3ForCausalLM, DeepseekV32ForCausalLM, Glm4MoeLiteForCausalLM,
-    GlmMoeDsaForCausalLM, YoutuForCausalLM,
+    GlmMoeDsaForCausalLM, Mistral4ForCausalLM, YoutuForCausalLM,
 )
 from transformers.modeling_layers import MtpModel
+from transformers.models.axk1.modeling_axk1 import AXK1TopkRouter
 from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2TopkRouter
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3TopkRouter
 from transformers.models.glm4_moe_lite.modeling_glm4_moe_lite import Glm4MoeLiteTopkRouter
@@ -21,6 +23,7 @@ from transformers.models.deepseek_v32.modeling_deepseek_v32 import (
 from transformers.models.glm_moe_dsa.modeling_glm_moe_dsa import (
     GlmMoeDsaIndexer, GlmMoeDsaTopkRouter,
 )
+from transformers.models.mistral4.modeling_mistral4 import Mistral4TopkRouter
 from transformers.utils import logging
 
 from .compressed import with_section
@@ -31,15 +34,17 @@ logging.set_verbosity_error()
 logging.disable_progress_bar()
 
 CLASSES = {
+    "axk1": AXK1ForCausalLM,
     "deepseek_v2": DeepseekV2ForCausalLM,
     "deepseek_v3": DeepseekV3ForCausalLM,
     "deepseek_v32": DeepseekV32ForCausalLM,
     "glm4_moe_lite": Glm4MoeLiteForCausalLM,
     "glm_moe_dsa": GlmMoeDsaForCausalLM,
+    "mistral4": Mistral4ForCausalLM,
     "youtu": YoutuForCausalLM,
 }
-ROUTERS = (DeepseekV2TopkRouter, DeepseekV3TopkRouter, DeepseekV32TopkRouter,
-           Glm4MoeLiteTopkRouter, GlmMoeDsaTopkRouter)
+ROUTERS = (AXK1TopkRouter, DeepseekV2TopkRouter, DeepseekV3TopkRouter, DeepseekV32TopkRouter,
+           Glm4MoeLiteTopkRouter, GlmMoeDsaTopkRouter, Mistral4TopkRouter)
 INDEXERS = (DeepseekV32Indexer, GlmMoeDsaIndexer)
 
 
@@ -197,7 +202,10 @@ def choice_scores(router, hidden):
         if router.topk_method == "greedy":
             return scores, None
         return scores, scores.view(len(scores), router.num_group, -1).amax(-1)
-    scores = logits.sigmoid() + router.e_score_correction_bias
+    if isinstance(router, Mistral4TopkRouter):
+        scores = logits.softmax(-1)
+    else:
+        scores = logits.sigmoid() + router.e_score_correction_bias
     groups = scores.view(len(scores), router.num_group, -1)
     return scores, groups.topk(2, dim=-1).values.sum(-1)
 

@@ -36,6 +36,12 @@ package struct NativePlanner {
         .usage, "has dense layers alone, and DeepSeek's code has experts after the first ones",
         file: source.checkpoint.folder, found: "model_type \(source.config.modelType)")
     }
+    try SourceCheck.requireUsualLayers(source, of: "DeepSeek's code")
+    if source.config.queryTemperature != nil {
+      throw Fault(
+        .usage, "has queries that are scaled by their positions, which DeepSeek's code does not do",
+        file: source.checkpoint.folder, found: "model_type \(source.config.modelType)")
+    }
     if let indexer = source.config.indexer,
       indexer.ropeInterleaved || indexer.isFull.contains(false)
     {

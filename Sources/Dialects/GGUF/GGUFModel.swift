@@ -40,7 +40,11 @@ public struct GGUFModel: Sendable {
     if let name = GGUFModel.dataTypeName(of: files.inventory) {
       json["torch_dtype"] = .string(name)
     }
-    config = try ModelConfig(json: .object(json), file: path)
+    var config = try ModelConfig(json: .object(json), file: path)
+    if let name = files.metadata["general.architecture"]?.text {
+      config.architecture = config.architecture.running(as: name)
+    }
+    self.config = config
     checkpoint = Checkpoint(
       folder: files.folder, config: .object(json), inventory: files.inventory)
   }

@@ -43,6 +43,7 @@ package struct GGUFPlanner {
     guard recipe.mtp != .only else {
       throw Fault(.usage, "--mtp only goes with --to hf: llama.cpp runs no MTP layers alone")
     }
+    try SourceCheck.requireUsualLayers(source, of: "llama.cpp")
     let present = source.presentMTPLayers()
     var target = source.config
     target.mtpLayers = recipe.mtp == .drop ? 0 : present

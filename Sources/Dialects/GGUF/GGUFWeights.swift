@@ -31,7 +31,7 @@ package struct GGUFWeights {
 
   private mutating func add(_ tensor: StoredTensor) throws(Fault) {
     // Names that the architecture does not have stay.
-    guard let (name, form) = DeepSeek2Names.origin(of: tensor.name) else {
+    guard let (name, form, second) = DeepSeek2Names.origin(of: tensor.name) else {
       weights.append(SourceWeight(tensor.name, tensor))
       return
     }
@@ -49,7 +49,7 @@ package struct GGUFWeights {
     case .valueHeads:
       halves[name, default: (nil, nil)].values = tensor
       join(name)
-    case .experts:
+    case .experts, .expertPairs:
       guard tensor.shape.dimensions.count == 3, let slices = tensor.slices(config.routedExperts)
       else {
         throw Fault(
@@ -57,8 +57,16 @@ package struct GGUFWeights {
           file: inventory.shards[tensor.shard].file.path, tensor: tensor.name,
           expected: "\(config.routedExperts)", found: "\(tensor.shape)")
       }
+      let names = [name] + (second.map { [$0] } ?? [])
       for (expert, slice) in slices.enumerated() {
-        weights.append(SourceWeight(ExpectedTensor.name(name, expert: expert), slice))
+        guard let parts = slice.rowParts(names.count) else {
+          throw Fault(
+            .malformed, "has an odd number of rows", file: inventory.shards[tensor.shard].file.path,
+            tensor: tensor.name, expected: "gates and ups of each expert", found: "\(tensor.shape)")
+        }
+        for (name, part) in zip(names, parts) {
+          weights.append(SourceWeight(ExpectedTensor.name(name, expert: expert), part))
+        }
       }
     }
   }

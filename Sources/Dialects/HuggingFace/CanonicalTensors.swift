@@ -63,7 +63,9 @@ package struct CanonicalTensors: Sendable {
   }
 
   /// The published name of a tensor.
-  package func name(of stored: ExactText) -> ExactText { prefix?.canonical(stored) ?? stored }
+  package func name(of stored: ExactText) -> ExactText {
+    config.hasMistralNames ? MistralNames.own(of: stored) : prefix?.canonical(stored) ?? stored
+  }
 
   /// What a stored tensor is: itself under its published name, or those of all experts.
   package func tensors(of stored: StoredTensor) -> [StoredTensor] {
@@ -77,23 +79,29 @@ package struct CanonicalTensors: Sendable {
   private static let stacks: [(end: ExactText, projections: [ExactText], part: ExactText)] =
     ["", ".weight"].map { ("gate_up_proj" + $0, ["gate_proj", "up_proj"], "weight") }
     + ["", ".weight"].map { ("down_proj" + $0, ["down_proj"], "weight") }
-    + ["_scale_inv", ".weight_scale_inv"].flatMap { end -> [(ExactText, [ExactText], ExactText)] in
+    + [
+      ("_scale_inv", "weight_scale_inv"), (".weight_scale_inv", "weight_scale_inv"),
+      ("_activation_scale", "activation_scale"), (".activation_scale", "activation_scale"),
+    ].flatMap { end, part -> [(ExactText, [ExactText], ExactText)] in
       [
-        ("gate_up_proj" + end, ["gate_proj", "up_proj"], "weight_scale_inv"),
-        ("down_proj" + end, ["down_proj"], "weight_scale_inv"),
+        ("gate_up_proj" + end, ["gate_proj", "up_proj"], part),
+        ("down_proj" + end, ["down_proj"], part),
       ]
     }
 
   /// The experts of a stack; nil where it is none, or not of so many.
   private func experts(in stored: StoredTensor, named name: ExactText) -> [StoredTensor]? {
-    guard stored.shape.dimensions.count == 3, name.contains(".mlp.experts.") else { return nil }
+    guard name.contains(".mlp.experts.") else { return nil }
     for (end, projections, part) in CanonicalTensors.stacks {
       guard let module = name.without(suffix: ".mlp.experts." + end),
-        let slices = stored.slices(config.routedExperts)
+        let slices = slices(of: stored, isScale: part != "weight")
       else { continue }
       var result: [StoredTensor] = []
       for (expert, slice) in slices.enumerated() {
-        guard let parts = slice.rowParts(projections.count) else { return nil }
+        guard
+          let parts = part == "weight"
+            ? slice.rowParts(projections.count) : scales(slice, of: projections.count)
+        else { return nil }
         for (projection, part_) in zip(projections, parts) {
           let own: ExactText = module + ".mlp.experts.\(expert)." + projection + "." + part
           result.append(part_.renamed(config.storedName(of: own)))
@@ -106,26 +114,49 @@ package struct CanonicalTensors: Sendable {
 }
 
 extension CanonicalTensors {
+  /// What a stack has of each expert; of scales each may have one number.
+  private func slices(of stored: StoredTensor, isScale: Bool) -> [StoredTensor]? {
+    let dimensions = stored.shape.dimensions
+    if isScale, dimensions.count == 1, let column = Shape(dimensions + [1]) {
+      return stored.seen(as: stored.type, column)?.slices(config.routedExperts)
+    }
+    return dimensions.count == 3 ? stored.slices(config.routedExperts) : nil
+  }
+
+  /// The scales of so many projections that one grid covers, each with its own rows, or with the only
+  /// row; nil where a block lies in two of them.
+  private func scales(_ grid: StoredTensor, of count: Int) -> [StoredTensor]? {
+    if grid.shape.dimensions[0] == 1 { return Array(repeating: grid, count: count) }
+    let rows = config.fp8?.blocks?.rows ?? 1
+    return count == 1 || config.moeIntermediateSize % rows == 0 ? grid.rowParts(count) : nil
+  }
+
   /// A checkpoint with its tensors under their published names, and what to say of it.
   ///
+  /// - Parameter document: its config in Hugging Face's keys.
   /// - Throws: `.malformed` where two tensors have one published name.
   package static func read(
-    _ checkpoint: Checkpoint, config: ModelConfig
+    _ checkpoint: Checkpoint, config: ModelConfig, document: JSONValue
   ) throws(Fault) -> (checkpoint: Checkpoint, notes: [String]) {
     let inventory = checkpoint.inventory
     let view = CanonicalTensors(names: inventory.tensors.lazy.map(\.name), config: config)
     let hasStacks = inventory.tensors.contains {
       $0.shape.dimensions.count == 3 && $0.name.contains(".mlp.experts.")
     }
-    guard view.prefix != nil || hasStacks else { return (checkpoint, []) }
+    let isUsual = config.storesStackedExperts
+    guard view.prefix != nil || hasStacks || config.hasMistralNames else { return (checkpoint, []) }
     let tensors = inventory.tensors.flatMap(view.tensors)
     var notes = view.prefix.map { ["\($0.line): it is read, and written, without that"] } ?? []
-    if tensors.count > inventory.tensors.count {
+    if config.hasMistralNames {
+      notes.append(
+        "the files are Mistral's own, params.json and its names: they are read, and written, as "
+          + "mistral4, which transformers, vLLM and mlx-lm load")
+    } else if tensors.count > inventory.tensors.count, !isUsual {
       notes.append("the experts of a layer stand in stacks: each is read, and written, for itself")
     }
     return (
       Checkpoint(
-        folder: checkpoint.folder, config: checkpoint.config,
+        folder: checkpoint.folder, config: document,
         inventory: try Inventory(shards: inventory.shards, tensors: tensors)), notes
     )
   }

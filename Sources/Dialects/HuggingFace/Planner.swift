@@ -16,7 +16,7 @@ package struct Planner {
   /// What the output's config implies, by name, for the MTP layers that are there.
   private let implied: [ExactText: ExpectedTensor]
   private(set) var tensors: [PlannedTensor] = []
-  private(set) var dropped: [DroppedTensor] = []
+  var dropped: [DroppedTensor] = []
   private var unexpected: [String] = []
 
   /// Checks the source against its config and decides every tensor.
@@ -38,7 +38,9 @@ package struct Planner {
     implied = Dictionary(
       complete.expectedTensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
-    for weight in source.weights.all { try decide(weight) }
+    for (weight, stack) in stackedWeights() {
+      if let stack { try decide(weight, stack: stack) } else { try decide(weight) }
+    }
     try copyCompanions()
     let written = Set(tensors.map(\.entry.name))
     dropped += source.weights.companions.filter { !written.contains($0.name) }.map {
@@ -50,10 +52,10 @@ package struct Planner {
   private static func target(
     of source: SourceModel, recipe: Recipe
   ) throws(Fault) -> (ModelConfig, JSONValue?) {
-    guard case .compressedTensors(let compressed) = recipe.target else {
-      return (try target(of: source.config, recipe: recipe), nil)
+    if case .compressedTensors(let compressed) = recipe.target {
+      return try compressedTarget(of: source, compressed, recipe)
     }
-    return try compressedTarget(of: source, compressed, recipe)
+    return (try target(of: source.config, recipe: recipe), nil)
   }
 
   /// The source's config with what the recipe changes about storage in a Hugging Face checkpoint.
@@ -93,10 +95,9 @@ package struct Planner {
   package var warnings: [String] {
     var warnings: [String] = []
     if !unexpected.isEmpty {
-      let names = unexpected.prefix(3).joined(separator: ", ")
+      let names = unexpected.prefix(3).joined(separator: ", ") + (unexpected.count > 3 ? ", …" : "")
       warnings.append(
-        "\(unexpected.count) tensors that the config does not imply are carried along: \(names)"
-          + (unexpected.count > 3 ? ", …" : ""))
+        "\(unexpected.count) tensors that the config does not imply are carried along: \(names)")
     }
     let present = source.presentMTPLayers()
     if present != source.config.mtpLayers, recipe.mtp != .drop {
@@ -121,6 +122,7 @@ package struct Planner {
     }
     let expected = implied[weight.name]
     let isOther = source.config.isOther(weight.name)
+    if isOther, source.config.envelope?.leavesOthers == true { return leave(weight) }
     if expected == nil, !isOther { unexpected.append(weight.name.text) }
     if isOther { return try add(weight, weight.type, "another part of the model: kept as it is") }
     if case .compressedTensors = recipe.target { return try decideCompressed(weight, expected) }

@@ -35,6 +35,7 @@ package struct MLXPlanner {
     guard recipe.mtp != .only else {
       throw Fault(.usage, "--mtp only goes with --to hf: mlx-lm runs no MTP layers alone")
     }
+    try SourceCheck.requireUsualLayers(source, of: "mlx-lm")
     let present = source.presentMTPLayers()
     var target = source.config
     target.mtpLayers = recipe.mtp == .drop ? 0 : present

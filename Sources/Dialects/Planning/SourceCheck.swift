@@ -13,6 +13,17 @@ package struct SourceCheck {
 
   private static let hint = "fathom validate lists everything that is wrong"
 
+  /// Throws `.usage` where a network has what no other loader of the family than transformers' knows.
+  package static func requireUsualLayers(
+    _ source: SourceModel, of loader: String
+  ) throws(Fault) {
+    guard source.config.architecture.normsExperts else { return }
+    throw Fault(
+      .usage, "norms what its experts give, which \(loader) does not know",
+      file: source.checkpoint.folder, expected: "--to hf or --to compressed-tensors",
+      found: "model_type \(source.config.modelType)")
+  }
+
   /// Throws `.malformed` for the first weight that is missing or is not what the config implies.
   package func run() throws(Fault) {
     var config = source.config

@@ -3,6 +3,7 @@ internal import Formats
 internal import Models
 internal import Platform
 internal import Tensors
+internal import Weights
 
 /// FP8 weights, wherever they are, with the scales that stand beside them.
 extension TensorChecks {

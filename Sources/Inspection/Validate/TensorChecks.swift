@@ -3,6 +3,7 @@ internal import Formats
 internal import Models
 internal import Platform
 internal import Tensors
+internal import Weights
 
 /// Tensors whose absence follows from a file that could not be read, which has its finding.
 struct ExcusedTensors {
@@ -300,6 +301,7 @@ struct TensorChecks {
     let kind = TensorKind.of(tensor.name, in: config)
     // Scales of activations are a part of FP8 as it is stored.
     if kind?.isHarmless == true, codes != nil { return }
+    if kind?.isPublished == true { return }
     let isHarmless = kind?.isHarmless == true
     collector.add(
       Finding(

@@ -7,7 +7,8 @@ extension Unknowns {
   static func findings(_ document: JSONValue, _ config: ModelConfig) -> [Finding] {
     var unknowns = Unknowns()
     unknowns.add(keysOf: document, config: config)
-    return unknowns.findings(file: "config.json", type: config.modelType)
+    return unknowns.findings(
+      file: config.hasMistralNames ? "params.json" : "config.json", type: config.modelType)
   }
 
   /// The keys as findings.

@@ -3,6 +3,7 @@ public import Dialects
 public import Formats
 public import Models
 public import Platform
+internal import Weights
 
 /// What `fathom validate` says of a checkpoint (schema `fathom.validate/1`).
 public struct Validation: Sendable {
@@ -186,6 +187,11 @@ public struct Validation: Sendable {
     }
     if config.envelope != nil {
       findings = findings.map { $0.renamed { config.storedName(of: config.ownName(of: $0)) } }
+    }
+    if config.hasMistralNames {
+      findings = findings.map { finding in
+        finding.renamed { files.tensors[$0] == nil ? MistralNames.stored(of: $0) : $0 }
+      }
     }
     if let prefix = view.prefix {
       findings = findings.map { finding in

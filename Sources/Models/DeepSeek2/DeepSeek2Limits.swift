@@ -27,6 +27,15 @@ extension LoaderLimit {
         + "differ"
     },
     LoaderLimit { config in
+      // Of these llama.cpp takes mscale for 1.
+      guard let yarn = config.yarn, yarn.mscaleAllDimensions ?? 0 != 1,
+        config.architecture.ggufName != Architecture.deepSeekV3.ggufName
+      else { return nil }
+      return "llama.cpp takes mscale for 1 for \(config.architecture.ggufName), and the model's "
+        + "mscale_all_dim is \(yarn.mscaleAllDimensions ?? 0): sines and cosines are scaled there, "
+        + "and logits differ"
+    },
+    LoaderLimit { config in
       guard let yarn = config.yarn, yarn.betaFast != 32 || yarn.betaSlow != 1 else { return nil }
       return "llama.cpp does not read yarn_beta_fast and yarn_beta_slow for deepseek2 and takes 32 "
         + "and 1, the model has \(yarn.betaFast) and \(yarn.betaSlow): positions are rotated "

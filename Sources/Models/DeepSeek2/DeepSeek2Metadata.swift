@@ -34,7 +34,10 @@ extension ModelConfig {
   ///
   /// The keys up to the value's length come before `general.file_type` there, the others after it.
   public var deepSeek2Metadata: (before: Metadata, after: Metadata) {
-    (metadata(DeepSeek2Key.shared), metadata(DeepSeek2Key.own + DeepSeek2Key.indexer))
+    (
+      metadata(DeepSeek2Key.shared),
+      metadata(DeepSeek2Key.own + DeepSeek2Key.temperature + DeepSeek2Key.indexer)
+    )
   }
 
   private func metadata(_ keys: [DeepSeek2Key]) -> Metadata {
@@ -108,10 +111,16 @@ extension DeepSeek2Key {
     },
     DeepSeek2Key("rope.dimension_count", count: { $0.ropeHeadSize }),
     // The tenth is historical: llama.cpp's loader takes it out again.
-    DeepSeek2Key(
-      "rope.scaling.yarn_log_multiplier", number: { $0.yarn?.mscaleAllDimensions.map { 0.1 * $0 } }),
+    DeepSeek2Key("rope.scaling.yarn_log_multiplier", number: { $0.yarnMultiplier }),
     // The converter itself leaves MTP layers out; this is how its loader wants them announced.
     DeepSeek2Key("nextn_predict_layers", count: { $0.mtpLayers > 0 ? $0.mtpLayers : nil }),
+  ]
+
+  /// Keys about how queries are scaled by their positions, which llama.cpp's converter writes for
+  /// Mistral's own checkpoints alone and its loader reads for all.
+  static let temperature: [DeepSeek2Key] = [
+    DeepSeek2Key("attention.temperature_scale", number: { $0.scaledQueries?.beta }),
+    DeepSeek2Key("attention.temperature_length", count: { $0.scaledQueries?.length }),
   ]
 
   /// Keys about what chooses the keys that queries see.
@@ -149,8 +158,6 @@ extension DeepSeek2Key {
 
   /// Keys that other architectures have, what they are about, and the numbers that switch them off.
   private static let foreign: [String: (meaning: String, neutral: [Double])] = [
-    "attention.temperature_scale": ("the query temperature of Mistral-Large-3", [0]),
-    "attention.temperature_length": ("the query temperature of Mistral-Large-3", [0]),
     "attention.sliding_window": ("attention to a sliding window", [0]),
     "rope.scaling.attn_factor": ("another factor on sines and cosines", [0, 1]),
     "attention.layer_norm_epsilon": ("norms of another kind", []),
@@ -165,7 +172,7 @@ extension DeepSeek2Key {
     "interleave_moe_layer_step": ("layers without experts between those with", [0, 1]),
   ]
 
-  private static let known = Set((shared + own).map(\.name)).union(harmless)
+  private static let known = Set((shared + own + temperature).map(\.name)).union(harmless)
   private static let knownOfIndexer = Set(indexer.map(\.name))
 
   /// Keys under the architecture's name that its reader passes over: llama.cpp gives each of them a

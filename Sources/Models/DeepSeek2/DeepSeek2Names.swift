@@ -1,7 +1,7 @@
 public import Platform
 
 /// llama.cpp's names for the tensors of DeepSeek-V3-family models: its architectures `deepseek2`,
-/// `deepseek32` and `glm-dsa`.
+/// `deepseek32`, `glm-dsa` and `mistral4`.
 public enum DeepSeek2Names {
   /// Tensors outside the layers.
   static let outer: [NameRow] = [
@@ -52,6 +52,9 @@ public enum DeepSeek2Names {
     NameRow(
       huggingFace: "mlp.experts.{e}.down_proj.weight", own: "ffn_down_exps.weight",
       form: .experts),
+    NameRow(
+      huggingFace: "mlp.experts.{e}.gate_proj.weight", own: fusedName, form: .expertPairs,
+      second: "mlp.experts.{e}.up_proj.weight"),
     NameRow(huggingFace: "eh_proj.weight", own: "nextn.eh_proj.weight"),
     NameRow(huggingFace: "enorm.weight", own: "nextn.enorm.weight"),
     NameRow(huggingFace: "hnorm.weight", own: "nextn.hnorm.weight"),
@@ -60,19 +63,35 @@ public enum DeepSeek2Names {
     NameRow(huggingFace: "shared_head.head.weight", own: "nextn.shared_head_head.weight"),
   ]
 
+  /// Gates and ups of a layer's experts in one tensor, which llama.cpp's loader takes for any of these
+  /// architectures.
+  private static let fusedName: ExactText = "ffn_gate_up_exps.weight"
+
+  /// Names that files of a network are not written with.
+  static func unwritten(_ architecture: Architecture) -> Set<ExactText> {
+    // Files from before the split have the joint matrix whole.
+    let experts: Set<ExactText> =
+      architecture.hasFusedGGUFExperts
+      ? ["ffn_gate_exps.weight", "ffn_up_exps.weight"] : [fusedName]
+    return experts.union(["attn_kv_b.weight"])
+  }
+
   private static let layerByGGUF = Dictionary(uniqueKeysWithValues: layer.map { ($0.own, $0) })
   private static let outerByGGUF = Dictionary(uniqueKeysWithValues: outer.map { ($0.own, $0) })
 
   /// What a tensor of a GGUF file is; nil for names that the architecture does not have.
   ///
-  /// - Returns: the Hugging Face name, with `{e}` for the expert in the name of a stack, and the
-  ///   form.
-  public static func origin(of gguf: ExactText) -> (name: ExactText, form: WeightForm)? {
-    if let row = outerByGGUF[gguf] { return (row.huggingFace, row.form) }
+  /// - Returns: the Hugging Face name, with `{e}` for the expert in the name of a stack, the form, and
+  ///   in a stack of pairs the name of the second.
+  public static func origin(
+    of gguf: ExactText
+  ) -> (name: ExactText, form: WeightForm, second: ExactText?)? {
+    if let row = outerByGGUF[gguf] { return (row.huggingFace, row.form, nil) }
     guard let layer = layerIndex(of: gguf) else { return nil }
     let own = gguf.without(prefix: "blk.\(layer).")
     guard let row = own.flatMap({ layerByGGUF[$0] }) else { return nil }
-    return ("model.layers.\(layer)." + row.huggingFace, row.form)
+    let prefix: ExactText = "model.layers.\(layer)."
+    return (prefix + row.huggingFace, row.form, row.second.map { prefix + $0 })
   }
 
   /// The names of the halves that a whole `attn_kv_b` stands for; none for any other tensor.

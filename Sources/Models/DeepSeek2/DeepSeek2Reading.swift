@@ -84,7 +84,11 @@ private struct DeepSeek2Reader {
     config["architectures"] = .array([.string(architecture.className)])
     config["model_type"] = .string(architecture.modelTypes[0])
     config = config.sorted
-    if let yarn = try yarn() { config["rope_scaling"] = .object(yarn) }
+    if architecture.hasQueryTemperature {
+      try addPositions(&config)
+    } else if let yarn = try yarn() {
+      config["rope_scaling"] = .object(yarn)
+    }
     for name in ["bos", "eos", "pad"] {
       guard let key = TokenizerFiles.idKeys[name],
         let id = metadata["tokenizer.ggml.\(key)"]?.integer
@@ -110,7 +114,10 @@ private struct DeepSeek2Reader {
     // The splitter of texts is all that tells these from DeepSeek-V3.
     let named = [Architecture.glm4MoeLite, .kimiK2].first { $0.preTokenizer == pre }
     let sparse = [Architecture.deepSeekV32, .glmMoeDSA].first { $0.ggufName == self.architecture }
-    let architecture = sparse ?? (isV2 ? .deepSeekV2 : named ?? .deepSeekV3)
+    let temperature = try number("attention.temperature_scale") ?? 0
+    let scalesQueries = self.architecture == Architecture.mistral4.ggufName || temperature != 0
+    let architecture =
+      sparse ?? (scalesQueries ? .mistral4 : isV2 ? .deepSeekV2 : named ?? .deepSeekV3)
     let dense = try count("leading_dense_block_count") ?? 0
     config["first_k_dense_replace"] = .integer(dense)
     config["moe_intermediate_size"] = .integer(try required("expert_feed_forward_length"))
@@ -133,6 +140,37 @@ private struct DeepSeek2Reader {
       if let kind = sparse?.indexing { try addIndexer(&config, kind, layers: layers) }
     }
     return architecture
+  }
+
+  /// Adds all about positions in the section that networks have whose queries are scaled by them.
+  private mutating func addPositions(_ config: inout JSONObject) throws(Fault) {
+    var section = try yarn() ?? ["type": "default"]
+    let beta = try number("attention.temperature_scale") ?? 0
+    let length = try count("attention.temperature_length")
+    section["rope_type"] = section["type"]
+    section["type"] = nil
+    section["rope_theta"] = config["rope_theta"]
+    config["rope_theta"] = nil
+    section[ModelConfig.QueryTemperature.betaKey] = .number(beta)
+    if beta == 0 {
+      notes.append(
+        "the file lacks attention.temperature_scale: queries are not scaled by their positions, as "
+          + "in llama.cpp, whose converter leaves the key out; the model's are, from its original "
+          + "context on")
+    } else {
+      let key = "original_max_position_embeddings"
+      guard let length, length > 0 else {
+        throw fault("attention.temperature_length", expected: "a positive count")
+      }
+      guard section[key] == nil || section[key] == .integer(length) else {
+        throw fault(
+          "attention.temperature_length",
+          expected: "the \((section[key] ?? .null).text(indent: nil)) of "
+            + "rope.scaling.original_context_length")
+      }
+      section[key] = .integer(length)
+    }
+    config["rope_parameters"] = .object(section.sorted)
   }
 
   /// Adds the keys about what chooses the keys that queries see.
@@ -240,13 +278,20 @@ private struct DeepSeek2Reader {
       "beta_slow": .number(try number("rope.scaling.yarn_beta_slow") ?? 1),
       "factor": .number(factor),
     ]
-    if let multiplier = try number("rope.scaling.yarn_log_multiplier"), multiplier != 0 {
-      let mscale = DeepSeek2Reader.shortest(Float(multiplier * 10))
-      yarn["mscale"] = .number(mscale)
-      yarn["mscale_all_dim"] = .number(mscale)
-    } else {
-      // llama.cpp leaves sines, cosines and the softmax alone then.
+    let multiplier = try number("rope.scaling.yarn_log_multiplier") ?? 0
+    if multiplier == 0 {
+      // llama.cpp scales sines and cosines then, and the softmax as if it were 0.1.
+      yarn["mscale_all_dim"] = .number(1)
+    } else if abs(multiplier) < 1e-9 {
       yarn["attention_factor"] = .number(1)
+      yarn["mscale"] = .number(0)
+      yarn["mscale_all_dim"] = .number(0)
+    } else {
+      let mscale = DeepSeek2Reader.shortest(Float(multiplier * 10))
+      // Of other architectures it takes mscale for 1.
+      let isSame = architecture == Architecture.deepSeekV3.ggufName
+      yarn["mscale"] = .number(isSame ? mscale : 1)
+      yarn["mscale_all_dim"] = .number(mscale)
     }
     if let original = try count("rope.scaling.original_context_length") {
       yarn["original_max_position_embeddings"] = .integer(original)

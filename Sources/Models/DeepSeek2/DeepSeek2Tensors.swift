@@ -14,10 +14,10 @@ extension ModelConfig {
   ///
   /// Copies of embedding and head in MTP layers are included; llama.cpp can do without them.
   public func deepSeek2Tensors() -> [DialectTensor] {
+    let unwritten = DeepSeek2Names.unwritten(architecture)
     let table = NameTable(
       before: DeepSeek2Names.outer,
-      // Files from before the split have the joint matrix whole, which is never written.
-      layer: DeepSeek2Names.layer.filter { $0.own != "attn_kv_b.weight" }
+      layer: DeepSeek2Names.layer.filter { !unwritten.contains($0.own) }
     ) { "blk.\($0)." }
     return tensors(table).sorted { DeepSeek2Names.precedes($0.name, $1.name) }
   }

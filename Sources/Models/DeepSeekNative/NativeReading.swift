@@ -33,6 +33,7 @@ public struct NativeSource: Sendable {
   /// Whether a document has DeepSeek's keys rather than Hugging Face's.
   public static func isNative(_ json: JSONValue) -> Bool {
     json["dim"] != nil && json["n_layers"] != nil && json["model_type"] == nil
+      && !MistralConfig.isMistral(json)
   }
 
   /// Reads a config.

@@ -56,7 +56,8 @@ extension ModelConfig {
   /// Whether `rope_parameters` says all about positions already.
   fileprivate func isWritten(in document: JSONObject) -> Bool {
     guard case .object(let section)? = document["rope_parameters"],
-      section["rope_theta"]?.number == ropeTheta, section["rope_type"] != nil
+      section["rope_theta"]?.number == ropeTheta, section["rope_type"] != nil,
+      section[QueryTemperature.betaKey]?.number == queryTemperature?.beta
     else { return false }
     if case .object(let old)? = document["rope_scaling"] { return old.keys.isEmpty }
     return true
@@ -68,6 +69,10 @@ extension ModelConfig {
     object["rope_theta"] = .number(ropeTheta)
     object["type"] = nil
     object["rope_type"] = yarn == nil ? "default" : "yarn"
+    if let queryTemperature {
+      object[QueryTemperature.betaKey] = .number(queryTemperature.beta)
+      object["original_max_position_embeddings"] = .integer(queryTemperature.length)
+    }
     return object
   }
 }

@@ -9,6 +9,8 @@ package struct TensorKind: Sendable {
   package let text: String
   /// Whether every loader of the network computes the same without it.
   package let isHarmless: Bool
+  /// Whether every published checkpoint of the network has it, so that there is nothing to say.
+  package let isPublished: Bool
   /// Parts of a name, one of which is there.
   private let parts: [ExactText]
   /// Ends of a name, one of which is there.
@@ -17,9 +19,10 @@ package struct TensorKind: Sendable {
   private let beginnings: [ExactText]
 
   private init(
-    _ text: String, isHarmless: Bool = false, parts: [ExactText] = [], ends: [ExactText] = [],
-    beginnings: [ExactText] = []
+    _ text: String, isHarmless: Bool = false, isPublished: Bool = false, parts: [ExactText] = [],
+    ends: [ExactText] = [], beginnings: [ExactText] = []
   ) {
+    self.isPublished = isPublished
     self.text = text
     self.isHarmless = isHarmless
     self.parts = parts
@@ -44,6 +47,11 @@ package struct TensorKind: Sendable {
     {
       return spareCopy
     }
+    if config.architecture.normsExperts, !config.hasExperts(layer: layer),
+      rest == "post_mlp_layernorm.weight"
+    {
+      return unusedNorm
+    }
     let isIndexer = rest?.hasPrefix("self_attn.indexer.") == true
     return isIndexer && config.indexer != nil && !config.hasIndexer(layer: layer)
       ? unusedIndexer : nil
@@ -52,6 +60,11 @@ package struct TensorKind: Sendable {
   private static let spareCopy = TensorKind(
     "a copy of the embedding table or the head, in place of which loaders take the main model's",
     isHarmless: true)
+
+  private static let unusedNorm = TensorKind(
+    "the norm of what experts give in a layer without experts, which published checkpoints have and "
+      + "no loader runs",
+    isHarmless: true, isPublished: true)
 
   private static let unusedIndexer = TensorKind(
     "an indexer in a layer that takes over the keys of the one before it, where no loader runs it",

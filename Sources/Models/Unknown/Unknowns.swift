@@ -88,7 +88,7 @@ public struct Unknowns: Sendable, Hashable {
     for rope in ["rope_scaling", "rope_parameters"] {
       guard case .object(let positions)? = object[rope] else { continue }
       for name in positions.keys where !ConfigVocabulary.readOfPositions.contains(name) {
-        guard let value = positions[name],
+        guard let value = positions[name], !config.isReadOfPositions(name, value),
           !(ConfigVocabulary.foreign(name) ?? .nothing).isNeutral(value, in: positions)
         else { continue }
         add("\(rope).\(name)", value, ConfigVocabulary.foreign(name)?.meaning ?? "positions")
@@ -105,7 +105,9 @@ public struct Unknowns: Sendable, Hashable {
   ///   - document: all of it.
   ///   - config: what was read from it.
   public mutating func add(keysOf document: JSONValue, config: ModelConfig) {
-    if NativeSource.isNative(document) {
+    if MistralConfig.isMistral(document) {
+      keys += MistralConfig.unknown(in: document)
+    } else if NativeSource.isNative(document) {
       keys += NativeConfig.unknown(in: document)
     } else {
       add(section: config.section(of: document), config)
@@ -217,8 +219,21 @@ extension Unknowns.Key {
 }
 
 extension ModelConfig {
+  /// Whether a key about positions is one that this network has, or says what follows from others.
+  fileprivate func isReadOfPositions(_ name: String, _ value: JSONValue) -> Bool {
+    switch name {
+    case QueryTemperature.betaKey:
+      return architecture.hasQueryTemperature && !architecture.hasTemperatureSection
+    case "partial_rotary_factor":
+      guard architecture.hasRotaryShare, let share = value.number else { return false }
+      return Int((share * Double(queryHeadSize)).rounded(.towardZero)) == ropeHeadSize
+    default: return false
+    }
+  }
+
   /// Whether what a key says changes nothing of this network, and would of another.
   fileprivate func isUnused(_ name: String, _ value: JSONValue) -> Bool {
+    if name == QueryTemperature.sectionKey { return architecture.hasTemperatureSection }
     guard indexer != nil else { return false }
     switch name {
     // What transformers calls layers with an indexer, as it saves them.

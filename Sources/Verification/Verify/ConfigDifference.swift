@@ -23,13 +23,15 @@ public struct ConfigDifference: Sendable {
     let (a, b) = (reference, candidate.config)
     var rows = ConfigKey.scalars + ConfigKey.routing
     if a.indexer != nil, b.indexer != nil { rows += ConfigKey.indexer }
+    if a.queryTemperature != nil, b.queryTemperature != nil { rows.append(ConfigKey.temperature) }
     if a.yarn != nil, b.yarn != nil {
       rows +=
         isGGUF ? ConfigKey.yarn + [ConfigKey.yarnMultiplier] : ConfigKey.yarn + ConfigKey.mscales
     } else {
       rows.append(ConfigKey.scaling)
     }
-    let section = candidate.checkpoint.config["rope_parameters"] == nil ? nil : "rope_parameters"
+    let document = b.section(of: candidate.checkpoint.config)
+    let section = document["rope_parameters"] == nil ? nil : "rope_parameters"
     return rows.compactMap { row in
       let values = (row.value(a), row.value(b))
       guard values.0 != values.1 else { return nil }
@@ -103,6 +105,11 @@ private struct ConfigKey: Sendable {
     ConfigKey("rope_interleave", nil, \.ropeInterleaved),
     ConfigKey("attention_bias", nil, \.attentionBias),
     ConfigKey("tie_word_embeddings", nil, \.tiedEmbeddings),
+    ConfigKey(
+      "rope_scaling.llama_4_scaling_beta", "attention.temperature_scale",
+      // Queries that are not scaled are those with a factor of 0.
+      value: { "\($0.queryTemperature?.beta ?? 0)" },
+      copy: { $1.queryTemperature = $0.queryTemperature }),
   ]
 
   static let routing: [ConfigKey] = [
@@ -110,6 +117,11 @@ private struct ConfigKey: Sendable {
     ConfigKey("n_group", "expert_group_count", \.expertGroups),
     ConfigKey("topk_group", "expert_group_used_count", \.chosenGroups),
   ]
+
+  /// Where both scale queries.
+  static let temperature = ConfigKey(
+    "llama_4_scaling.original_max_position_embeddings", "attention.temperature_length",
+    \.queryTemperature!.length)
 
   /// Where both choose keys.
   static let indexer: [ConfigKey] = [

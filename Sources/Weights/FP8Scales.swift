@@ -2,7 +2,6 @@ package import Formats
 package import Models
 package import Platform
 package import Tensors
-package import Weights
 
 /// The scales of an FP8 weight in a Hugging Face checkpoint, read off the tensors: whichever module
 /// it is of, whatever of the usual names they have, and for blocks, rows or the whole matrix.
