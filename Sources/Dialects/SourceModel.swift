@@ -128,7 +128,9 @@ public struct SourceModel: Sendable {
     let known = Set(complete.expectedTensors().map(\.name))
     var unknowns = unknownKeys
     for weight in weights.all where !known.contains(weight.name) && !config.isOther(weight.name) {
-      unknowns.add(tensor: weight.name, of: config)
+      let kind = TensorKind.of(weight.name, in: config)
+      unknowns.add(
+        tensor: weight.name, kind: kind?.text, isHarmless: kind?.isHarmless == true)
     }
     return unknowns
   }

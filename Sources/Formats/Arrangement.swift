@@ -76,8 +76,10 @@ public struct Arrangement: Sendable, Hashable {
 
   /// Most bytes of the file that are read at a time.
   private static let pieceBytes = 1 << 18
-  /// A line of which less than this part is wanted is read for itself.
+  /// A line of which less than this part is wanted is read for itself, unless it is shorter than what
+  /// a call of the system costs.
   private static let leastPart = 8
+  private static let shortLine = 1 << 13
 
   /// Puts bytes, as they are seen, into memory.
   ///
@@ -108,11 +110,11 @@ public struct Arrangement: Sendable, Hashable {
     // Rows of a word are read with it.
     let units = rows.lowerBound / unit.rows..<(rows.upperBound + unit.rows - 1) / unit.rows
     let wanted = units.count * unit.bytes
-    let isWhole = wanted * Arrangement.leastPart >= lineBytes
+    let isWhole = lineBytes <= max(Arrangement.shortLine, wanted * Arrangement.leastPart)
     let length = isWhole ? lineBytes : wanted
     let skip = isWhole ? units.lowerBound * unit.bytes : 0
-    // Two columns of codes share a byte.
-    let linesAtOnce = isWhole ? max(2, Arrangement.pieceBytes / lineBytes / 2 * 2) : 2
+    // Eight columns of codes share a word.
+    let linesAtOnce = isWhole ? max(8, Arrangement.pieceBytes / lineBytes / 8 * 8) : 8
     let piece = ByteBuffer(count: min(columns, linesAtOnce) * length)
     for column in stride(from: 0, to: columns, by: linesAtOnce) {
       let lines = column..<min(columns, column + linesAtOnce)
@@ -166,20 +168,51 @@ public struct Arrangement: Sendable, Hashable {
     case .wordsLessOne(let ones): words { $0 &+ ones }
     case .interleavedWords: words(Arrangement.inOrder)
     case .interleavedCodes:
-      let top = rows.lowerBound / 8 * 8
-      for index in stride(from: 0, to: lines.count, by: 2) {
-        let byte = (lines.lowerBound + index) / 2
-        for row in rows {
-          let (word, place) = (row - top).quotientAndRemainder(dividingBy: 8)
-          let shift = 4 * Arrangement.interleaving[place]
-          let start = index * lineBytes + skip + word * 4
-          let low = piece.loadUnaligned(fromByteOffset: start, as: UInt32.self)
-          let high = piece.loadUnaligned(fromByteOffset: start + lineBytes, as: UInt32.self)
-          target[(row - rows.lowerBound) * rowBytes + byte] = UInt8(
-            truncatingIfNeeded: UInt32(littleEndian: low) >> shift & 15
-              | (UInt32(littleEndian: high) >> shift & 15) << 4)
+      for index in stride(from: 0, to: lines.count, by: 8) {
+        for unit in rows.lowerBound / 8..<(rows.upperBound + 7) / 8 {
+          let start = index * lineBytes + skip + (unit - rows.lowerBound / 8) * 4
+          let block = Arrangement.exchanged { line in
+            UInt32(
+              littleEndian: piece.loadUnaligned(
+                fromByteOffset: start + line * lineBytes, as: UInt32.self))
+          }
+          for place in 0..<8 where rows.contains(unit * 8 + place) {
+            target.storeBytes(
+              of: block[Arrangement.places[place]].littleEndian,
+              toByteOffset: (unit * 8 + place - rows.lowerBound) * rowBytes
+                + (lines.lowerBound + index) / 2,
+              as: UInt32.self)
+          }
         }
       }
+    }
+  }
+
+  /// The same order as where in a word each of eight rows stands.
+  private static let places = SIMD8<Int>(interleaving.map { Int($0) })
+
+  /// Eight words of eight codes → eight words of which the first has all first codes.
+  ///
+  /// Halves of words change places, then bytes of them, then codes.
+  @inline(__always)
+  private static func exchanged(_ word: (Int) -> UInt32) -> SIMD8<UInt32> {
+    var words = SIMD8<UInt32>()
+    for line in 0..<8 { words[line] = word(line) }
+    exchange(&words, distance: 4, shift: 16, mask: 0x0000_FFFF)
+    exchange(&words, distance: 2, shift: 8, mask: 0x00FF_00FF)
+    exchange(&words, distance: 1, shift: 4, mask: 0x0F0F_0F0F)
+    return words
+  }
+
+  /// The upper parts of words change places with the lower ones of those at a distance.
+  @inline(__always)
+  private static func exchange(
+    _ words: inout SIMD8<UInt32>, distance: Int, shift: UInt32, mask: UInt32
+  ) {
+    for first in 0..<8 where first & distance == 0 {
+      let change = (words[first] &>> shift ^ words[first + distance]) & mask
+      words[first + distance] ^= change
+      words[first] ^= change &<< shift
     }
   }
 

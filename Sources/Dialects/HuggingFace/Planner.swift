@@ -316,14 +316,6 @@ package struct Planner {
   }
 }
 
-extension Assembly {
-  /// A copy where a stored tensor stays what it is.
-  package func operation(to type: ElementType) -> Operation {
-    guard let (tensor, scaling) = single else { return .convert }
-    return tensor.type == type && scaling == nil ? .copy : .convert
-  }
-}
-
 extension SourceWeight {
   /// Why it is put together; nil where it is one stored tensor.
   fileprivate var arrangement: String? {

@@ -207,3 +207,11 @@ package struct PlannedOutput: Sendable {
       + sideFiles.map { PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .side) }
   }
 }
+
+extension Assembly {
+  /// A copy where a stored tensor stays what it is.
+  package func operation(to type: ElementType) -> Operation {
+    guard let (tensor, scaling) = single else { return .convert }
+    return tensor.type == type && scaling == nil ? .copy : .convert
+  }
+}

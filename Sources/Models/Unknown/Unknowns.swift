@@ -50,16 +50,14 @@ public struct Unknowns: Sendable, Hashable {
   /// Whether all is known that may matter.
   public var isEmpty: Bool { tensors.isEmpty && keys.isEmpty }
 
-  /// Adds a tensor that no config implies.
-  public mutating func add(tensor name: ExactText, of config: ModelConfig) {
-    let kind = TensorKind.of(name, in: config)
-    let text = kind?.text
-    let path: WritableKeyPath<Unknowns, [Tensors]> =
-      kind?.isHarmless == true ? \.harmless : \.tensors
-    if let index = self[keyPath: path].firstIndex(where: { $0.kind == text }) {
+  /// Adds a tensor that no config implies, by what it is where its name tells, and whether any pass
+  /// may need it.
+  public mutating func add(tensor name: ExactText, kind: String?, isHarmless: Bool) {
+    let path: WritableKeyPath<Unknowns, [Tensors]> = isHarmless ? \.harmless : \.tensors
+    if let index = self[keyPath: path].firstIndex(where: { $0.kind == kind }) {
       self[keyPath: path][index].names.append(name)
     } else {
-      self[keyPath: path].append(Tensors(kind: text, names: [name]))
+      self[keyPath: path].append(Tensors(kind: kind, names: [name]))
     }
   }
 

@@ -1,5 +1,4 @@
 package import Formats
-internal import Models
 package import Platform
 internal import Tensors
 

@@ -1,3 +1,4 @@
+package import Models
 package import Platform
 
 /// What a tensor may be that the config does not imply, told by its name: parts of networks that are
