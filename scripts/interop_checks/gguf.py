@@ -11,6 +11,8 @@ from peers.network import make_config
 from peers.tokenizer import write_tokenizer
 from peers.values import make_values
 
+from .network_cases import FURTHER
+
 sys.path.insert(0, str(llama.ROOT / "src" / "gguf-py"))
 # Newer than the package from PyPI, and what the peers here use themselves.
 os.environ.pop("NO_LOCAL_GGUF", None)
@@ -86,6 +88,11 @@ def differences(found, expected, orders=True):
     return words
 
 
+def is_further(word, keys):
+    """Whether a difference is a key that llama.cpp reads and its converter leaves out."""
+    return word.endswith(" for absent") and any(f".{key}: " in word for key in keys)
+
+
 def compare(report, name, found, expected):
     """The same file, byte for byte."""
     same = filecmp.cmp(found, expected, shallow=False)
@@ -108,7 +115,8 @@ def check_plain(report, path, outtype, folder):
         llama.quantize(plain, expected, outtype)
     else:
         llama.convert(path, expected, outtype)
-    words = differences(found, expected, orders=False)
+    words = [word for word in differences(found, expected, orders=False)
+             if not is_further(word, FURTHER if "mistral4" in path.name else ())]
     report.check(f"{name}: metadata and tensors are {peer}", not words,
                  "; ".join(words[:3]))
 

@@ -15,7 +15,7 @@ from peers.oracle import load_from_stored, outputs_of
 from .compare import divergences, largest_difference, same_bits
 from .conversion import main_weights, plain_weights
 from .forward import check_outputs
-from .gguf import differences
+from .gguf import differences, is_further
 from .mlx import check_same
 from .network_cases import CASES, FURTHER, make_case
 from .outputs import check_tensors, check_valid
@@ -120,7 +120,7 @@ def check_gguf(report, network, folder):
     if network.agrees("converter"):
         llama.convert(network.path, theirs)
         words = [word for word in differences(model, theirs, orders=False)
-                 if not is_further(word, network)]
+                 if not is_further(word, network.case.get("further", ()))]
         report.check(f"{name}: metadata and tensors are the converter's", not words,
                      "; ".join(words[:4]))
     if network.agrees("llama.cpp"):
@@ -129,12 +129,6 @@ def check_gguf(report, network, folder):
     else:
         check_warning(report, network)
     check_outputs(report, name, network.main, fathom_logits(report, network, model, folder))
-
-
-def is_further(word, network):
-    """Whether it is a key that the loader reads and the converter leaves out."""
-    return word.endswith(" for absent") and any(
-        f".{key}: " in word for key in network.case.get("further", ()))
 
 
 def check_warning(report, network):
