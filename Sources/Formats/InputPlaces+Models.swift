@@ -5,7 +5,7 @@ extension InputPlaces {
   /// read with it. What is not there is left to whoever opens it.
   public mutating func add(model argument: String) {
     let path = (try? ModelPlace(argument))?.path ?? argument
-    if path != argument { add(folder: argument) }
+    if ExactText(path) != ExactText(argument) { add(folder: argument) }
     guard let kind = try? Folder.kind(of: path), kind != .folder else { return add(folder: path) }
     add(file: path)
     let (folder, name) = (Folder.parent(of: path), Folder.name(of: path))

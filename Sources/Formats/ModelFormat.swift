@@ -43,7 +43,7 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   /// - Throws: `.notFound` and `.inputOutput` where it cannot be read.
   public static func isGGUF(_ path: String) throws(Fault) -> Bool {
     guard try Folder.kind(of: path) == .file else { return false }
-    if path.hasSuffix(".gguf") { return true }
+    if Folder.name(of: path).hasSuffix(".gguf") { return true }
     // A packed file that is damaged is for opening to refuse.
     return try GGUFHeader.isGGUF(PackedFile.weights(InputFile(path: path)))
   }

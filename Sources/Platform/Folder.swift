@@ -53,9 +53,9 @@ public enum Folder {
   public static func parent(of path: String) -> String {
     let bytes = trimmed(path)
     guard let place = bytes.lastIndex(of: slash) else { return "." }
-    let folder = bytes[..<place]
-    let end = folder.lastIndex { $0 != slash }.map { $0 + 1 } ?? 0
-    return end == 0 ? "/" : String(decoding: folder[..<end], as: UTF8.self)
+    let rest = bytes[..<place]
+    let end = rest.lastIndex { $0 != slash }.map { $0 + 1 } ?? 0
+    return end == 0 ? "/" : String(decoding: rest[..<end], as: UTF8.self)
   }
 
   /// The last component of `path`; `/` for the root.

@@ -88,7 +88,7 @@ extension Folder {
   static func above(_ path: String) -> [String] {
     var folders: [String] = []
     var path = path
-    while path != "/", path != "." {
+    while ExactText(path) != "/", ExactText(path) != "." {
       path = parent(of: path)
       folders.append(path)
     }

@@ -103,16 +103,7 @@ import Testing
   @Test func validateFindsWhatIsWrongOfAStack() throws {
     func findings(_ name: String, _ change: (inout SafetensorsRewriter) -> Void) throws -> [String]
     {
-      let path = workspace.path(name)
-      try FileManager.default.copyItem(atPath: Self.small, toPath: path)
-      var file = try SafetensorsRewriter(path + "/model.safetensors")
-      change(&file)
-      file.close()
-      try file.write()
-      let run = try FathomProcess("validate", path, "--format", "json")
-      return try JSONDocument(run.output).list("findings").compactMap {
-        "\($0.string("severity") ?? "") \($0.string("rule") ?? "")"
-      }
+      try workspace.findings(in: Self.small, as: name, change)
     }
     let stack = "language_model.model.layers.1.mlp.experts.down_proj"
     // All three of each of four experts, or those of one projection.

@@ -1,4 +1,3 @@
-import Foundation
 import Support
 import Testing
 
@@ -100,16 +99,7 @@ import Testing
   @Test func validateFindsWhatIsWrongOfAnIndexer() throws {
     func findings(_ name: String, _ change: (inout SafetensorsRewriter) -> Void) throws -> [String]
     {
-      let path = workspace.path(name)
-      try FileManager.default.copyItem(atPath: reference, toPath: path)
-      var file = try SafetensorsRewriter(path + "/model.safetensors")
-      change(&file)
-      file.close()
-      try file.write()
-      let run = try FathomProcess("validate", path, "--format", "json")
-      return try JSONDocument(run.output).list("findings").compactMap {
-        "\($0.string("severity") ?? "") \($0.string("rule") ?? "")"
-      }
+      try workspace.findings(in: reference, as: name, change)
     }
     let (here, shared) = (Self.indexer, "model.layers.4.self_attn.indexer.")
     #expect(

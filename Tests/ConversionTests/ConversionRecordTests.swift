@@ -34,4 +34,17 @@ import Testing
       #expect(fault?.kind == .cannotCreate)
     }
   }
+
+  /// A line has no more hashes than a document may have values; none is lost between two lines.
+  @Test func manyHashes() throws {
+    let hashes = (0..<25_001).map { tensor in
+      ContentLedger.Record(
+        isSource: tensor % 3 == 0, tensor: tensor,
+        hash: BLAKE3Value((0..<32).map { UInt8(truncatingIfNeeded: tensor >> ($0 % 16)) }))
+    }
+    let lines = ContentLedger.Record.lines(hashes)
+    #expect(lines.count == 3)
+    #expect(try records(lines).hashes == hashes)
+    #expect(ContentLedger.Record.lines([]) == [])
+  }
 }

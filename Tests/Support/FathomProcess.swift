@@ -79,14 +79,23 @@ public struct FathomProcess {
 
   /// Looks until the end, and returns the largest peak that was seen: what the system tells of a
   /// child that has ended begins with the memory of the process that started it.
+  ///
+  /// Nor does a look count while the child still runs in this process's memory: `vfork` lets the
+  /// parent go on a moment before the child has its own.
   private static func watch(_ process: Process) -> Int {
-    let path = "/proc/\(process.processIdentifier)/status"
+    let folder = "/proc/\(process.processIdentifier)"
+    func program(_ folder: String) -> String? {
+      try? FileManager.default.destinationOfSymbolicLink(atPath: folder + "/exe")
+    }
+    let own = program("/proc/self")
     var peak = 0
     while process.isRunning {
-      let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
-      let line = text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
-      let number = line?.split(separator: "\t").last?.split(separator: " ").first
-      peak = max(peak, (number.flatMap { Int($0) } ?? 0) << 10)
+      if let running = program(folder), running != own {
+        let text = (try? String(contentsOfFile: folder + "/status", encoding: .utf8)) ?? ""
+        let line = text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        let number = line?.split(separator: "\t").last?.split(separator: " ").first
+        peak = max(peak, (number.flatMap { Int($0) } ?? 0) << 10)
+      }
       usleep(3000)
     }
     return peak

@@ -104,4 +104,33 @@ import Testing
     #expect(run.messages.contains("cannot go on"))
     #expect(try workspace.names(hidden) == ["journal", "output"])
   }
+
+  @Test func whatAFinishedConversionLeavesIsSaid() throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-fp8")
+    let arguments = ["convert", model, workspace.path("out"), "--to", "hf", "--resume"]
+    #expect(try FathomProcess(arguments).status == 0)
+    try workspace.write(hidden + "/note", [1, 2, 3])
+    let run = try FathomProcess(arguments)
+    #expect(run.status == 0, "\(run.messages)")
+    #expect(
+      run.messages.contains(
+        "the folder of unfinished work was not removed: \(workspace.path(hidden))"))
+    #expect(run.messages.contains("fathom resume --status \(workspace.path(hidden))"))
+    #expect(try contents(workspace.path(hidden + "/note")) == [1, 2, 3])
+    try FileManager.default.removeItem(atPath: workspace.path(hidden))
+    #expect(try FathomProcess(arguments).messages.isEmpty)
+  }
+
+  @Test func aJournalThatWouldBeTooLongIsRefusedAtOnce() throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-fp8")
+    let run = try FathomProcess([
+      "convert", model, workspace.path("out"), "--to", "hf", "--flush-every", "1",
+    ])
+    #expect(run.status == 73)
+    #expect(run.messages.contains("journal: would become too long: expected 67108864 bytes"))
+    #expect(run.messages.contains("a larger --flush-every"))
+    #expect(try workspace.names() == ["tiny-fp8"])
+  }
 }

@@ -1,18 +1,23 @@
 internal import Dialects
 internal import Formats
-internal import Platform
+package import Platform
 internal import Weights
 
 /// Hashes of the bytes of stored tensors and of the output's, as they become known in a run.
-struct ContentLedger {
+package struct ContentLedger {
   /// A hash that a journal keeps.
-  struct Record: Sendable, Hashable {
+  package struct Record: Sendable, Hashable {
     /// Whether the tensor is one of the source.
     let isSource: Bool
     /// Index in the inventory, or in the plan.
     let tensor: Int
     /// Of the bytes alone.
     let hash: BLAKE3Value
+
+    /// Notes a hash.
+    package init(isSource: Bool, tensor: Int, hash: BLAKE3Value) {
+      (self.isSource, self.tensor, self.hash) = (isSource, tensor, hash)
+    }
   }
 
   private let sizes: (source: [Int], output: [Int])
@@ -131,7 +136,7 @@ extension ContentLedger.Record {
   private static let perLine = 10_000
 
   /// Lines of a journal with some of them.
-  static func lines(_ records: [ContentLedger.Record]) -> [String] {
+  package static func lines(_ records: [ContentLedger.Record]) -> [String] {
     stride(from: 0, to: records.count, by: perLine).map { start in
       let items = records[start..<min(records.count, start + perLine)].map {
         "[\"\($0.isSource ? "source" : "output")\",\($0.tensor),\"\($0.hash.text)\"]"

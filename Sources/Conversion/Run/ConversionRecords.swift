@@ -25,7 +25,7 @@ public struct ConversionRecords: Sendable {
   /// Names of source files that have been, or may have been, deleted.
   private(set) var deleted: Set<ExactText> = []
   /// Hashes of tensors that passed by.
-  private(set) var hashes: [ContentLedger.Record] = []
+  package private(set) var hashes: [ContentLedger.Record] = []
   /// Whether files may have their final names already.
   private(set) var isPlacing = false
   /// Whether nothing of the work is needed any more.

@@ -27,7 +27,7 @@ public struct CompressedRecipe: Sendable, Hashable {
     scheme = row.scheme
   }
 
-  /// What keeps the codes of an FP8 checkpoint, or of integers that another program stores; nil for
+  /// What keeps the codes of an FP8 checkpoint, or of one that another program has stored; nil for
   /// others.
   package init?(keeping source: SourceModel) {
     if let scheme = CompressedRecipe.moved(from: source) {

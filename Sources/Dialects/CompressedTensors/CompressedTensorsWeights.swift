@@ -253,8 +253,7 @@ extension CompressedScheme {
       else { return nil }
       return Scaling(
         grid, offsets: stored[.zeroPoints], globalScale: stored[.globalScale],
-        columnGroups: stored[.columnGroups], scheme: groups, rows: rows,
-        columns: columns
+        columnGroups: stored[.columnGroups], scheme: groups, rows: rows, columns: columns
       ).map { Assembly(codes, scaling: $0) }
     }
     let block = block(of: shape)

@@ -142,7 +142,8 @@ public struct ImportanceColumns: Sendable, Hashable {
   /// Equal where they are the same numbers of the same file.
   public static func == (one: ImportanceColumns, other: ImportanceColumns) -> Bool {
     one.tensor == other.tensor && one.count == other.count && one.matrices == other.matrices
-      && one.entry.offset == other.entry.offset && one.file.path == other.file.path
+      && one.entry.offset == other.entry.offset
+      && ExactText(one.file.path) == ExactText(other.file.path)
   }
 
   /// Hashes what equality looks at first.

@@ -88,9 +88,7 @@ extension DeepChecks {
             expected: "\(size) columns in each group", found: "\(count) in group \(group)",
             hint: "columns whose group is wrong have the scales of others"), pattern: pattern)
       } else if !isDeclared {
-        let key =
-          config.compressed?.groups.first?.scheme?.maker == .compressedTensors
-          ? "actorder group" : "desc_act true"
+        let key = config.otherMaker == nil ? "actorder group" : "desc_act true"
         collector.add(
           Finding(
             .metadataMismatch, tensor: stored.name, file: "config.json",

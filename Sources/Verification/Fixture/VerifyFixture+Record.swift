@@ -82,7 +82,7 @@ extension VerifyFixture {
       try record(depth: index + 1)
     }
     self.init(
-      reference: request.reference.split(separator: "/").last.map(String.init) ?? "",
+      reference: Folder.name(of: request.reference).text,
       config: model.checkpoint.config, network: model.config, sequences: sequences, heads: heads,
       embedding: embedding, layers: layers, measured: try MeasuredFiles.json(model))
   }

@@ -52,7 +52,8 @@ public struct VerifyFixture: Sendable {
     guard try Folder.kind(of: path) == .file else { return false }
     let file = try InputFile(path: path)
     if file.size >= magic.count, try file.read(at: 0, count: magic.count) == magic { return true }
-    if path.hasSuffix(".safetensors") || path.hasSuffix(".json") { return false }
+    let name = Folder.name(of: path)
+    if name.hasSuffix(".safetensors") || name.hasSuffix(".json") { return false }
     guard try ModelFormat.isGGUF(path) else {
       if let nature = try FileNature.of(file) { throw nature.fault(file: path) }
       throw Fault(
