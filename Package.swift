@@ -75,7 +75,7 @@ let package = Package(
     .executableTarget(
       name: "fathom",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion",
+        "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Conversion",
         "Reports", "Inspection", "Verification", arguments,
       ],
       swiftSettings: strict),

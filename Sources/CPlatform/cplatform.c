@@ -9,6 +9,17 @@
 #include <malloc.h>
 #endif
 
+#define TEXT_OF(word) #word
+#define TEXT(word) TEXT_OF(word)
+
+const char *fathom_commit(void) {
+#ifdef FATHOM_COMMIT
+  return TEXT(FATHOM_COMMIT);
+#else
+  return NULL;
+#endif
+}
+
 int fathom_write_behind(int descriptor, int64_t offset, int64_t count, int wait) {
 #ifdef __linux__
   unsigned int flags = SYNC_FILE_RANGE_WRITE;

@@ -6,6 +6,7 @@ struct FathomCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fathom",
     abstract: "Inspect, validate, convert, verify and compare DeepSeek-V3-family checkpoints.",
+    discussion: "fathom --version --verbose names the commit, the kernels and the libraries, too.",
     version: FathomVersion.text,
     subcommands: [
       InspectCommand.self, ValidateCommand.self, ConvertCommand.self, ResumeCommand.self,
@@ -22,6 +23,9 @@ struct FathomCommand: ParsableCommand {
     Descriptors.raiseLimit()
     do {
       try Launch.requireReadableArguments()
+      if VersionFacts.areAsked(by: CommandLine.arguments.dropFirst()) {
+        return try Console.write(VersionFacts.text)
+      }
       var command = try parseAsRoot()
       let links = (command as? any ModelReading)?.links.rule ?? .withinFolder
       try LinkRule.$current.withValue(links) { try command.run() }

@@ -28,7 +28,7 @@ import Testing
       "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Synchronization",
     ],
     "fathom": [
-      "ArgumentParser", "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects",
+      "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects",
       "Conversion", "Reports", "Inspection", "Verification",
     ],
   ]

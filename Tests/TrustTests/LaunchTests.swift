@@ -66,8 +66,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ["--help"], ["--version"], ["help"], ["convert", "--help"], ["help", "verify"],
-    ["--generate-completion-script", "bash"],
+    ["--help"], ["--version"], ["--version", "--verbose"], ["help"], ["convert", "--help"],
+    ["help", "verify"], ["--generate-completion-script", "bash"],
   ])
   func helpThatCannotBeWrittenIsNotGiven(arguments: [String]) throws {
     #expect(try FathomProcess.toFullDevice(arguments).status == 74)

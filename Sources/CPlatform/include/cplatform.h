@@ -7,6 +7,10 @@
 #include "blake3.h"
 #include "planes.h"
 
+/// The commit that the program was made from, which a release is compiled with as FATHOM_COMMIT; null
+/// without it.
+const char *fathom_commit(void);
+
 /// Starts writing back a window of a file, or waits for it, so that a long sequential write
 /// never leaves gigabytes of dirty pages to a last fsync. Returns 0 or an errno value.
 /// Glibc's Swift module does not export sync_file_range, hence this wrapper.
