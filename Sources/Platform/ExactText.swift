@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A name or another text that is the bytes it is written with, and equals only the same bytes.
 ///
 /// Swift's strings are equal where a reader would find them so, composed letters and decomposed
@@ -20,13 +22,26 @@ public struct ExactText: Hashable, Sendable {
 
   /// Whether both have the same bytes.
   public static func == (one: ExactText, other: ExactText) -> Bool {
-    one.text.utf8.elementsEqual(other.text.utf8)
+    one.withBytes { bytes in other.withBytes { bytes.count == $0.count && bytes.begins(with: $0) } }
+  }
+
+  /// Hands the bytes out, where they lie.
+  private func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+    var text = text
+    return text.withUTF8(body)
   }
 
   /// Hashes the bytes.
   public func hash(into hasher: inout Hasher) {
-    var text = text
-    text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    withBytes { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+  }
+}
+
+extension UnsafeBufferPointer<UInt8> {
+  /// Whether these bytes begin with others.
+  fileprivate func begins(with others: UnsafeBufferPointer<UInt8>) -> Bool {
+    guard let start = others.baseAddress, let bytes = baseAddress else { return others.isEmpty }
+    return others.count <= count && memcmp(bytes, start, others.count) == 0
   }
 }
 
@@ -53,12 +68,18 @@ extension ExactText {
   public var isEmpty: Bool { text.utf8.isEmpty }
 
   /// Whether the bytes begin with those of another text.
-  public func hasPrefix(_ prefix: ExactText) -> Bool { text.utf8.starts(with: prefix.text.utf8) }
+  public func hasPrefix(_ prefix: ExactText) -> Bool {
+    withBytes { bytes in prefix.withBytes { bytes.begins(with: $0) } }
+  }
 
   /// Whether the bytes end with those of another text.
   public func hasSuffix(_ suffix: ExactText) -> Bool {
-    text.utf8.count >= suffix.text.utf8.count
-      && text.utf8.suffix(suffix.text.utf8.count).elementsEqual(suffix.text.utf8)
+    withBytes { bytes in
+      suffix.withBytes { end in
+        end.count <= bytes.count
+          && UnsafeBufferPointer(rebasing: bytes[(bytes.count - end.count)...]).begins(with: end)
+      }
+    }
   }
 
   /// Whether the bytes of another text stand in it.

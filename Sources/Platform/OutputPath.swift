@@ -76,23 +76,32 @@ public struct OutputPath: Sendable {
     }
   }
 
+  /// Bytes that are free where something of that path would be written; nil where that cannot be
+  /// told.
+  public static func freeBytes(beside path: String) -> Int? {
+    var status = statvfs()
+    guard statvfs(Folder.parent(of: path), &status) == 0 else { return nil }
+    let free = Int(clamping: status.f_bavail).multipliedReportingOverflow(
+      by: Int(clamping: status.f_frsize))
+    return free.overflow ? nil : free.partialValue
+  }
+
   /// Throws `.cannotCreate` where the file system has no room for files of so many bytes in all,
   /// and for what it needs itself to keep them.
   public func requireSpace(_ bytes: Int, files: Int = 1) throws(Fault) {
     var status = statvfs()
     // A file system that does not tell is no reason to stop.
-    guard statvfs(Folder.parent(of: path), &status) == 0 else { return }
+    guard let free = OutputPath.freeBytes(beside: path),
+      statvfs(Folder.parent(of: path), &status) == 0
+    else { return }
     let block = Int(clamping: status.f_frsize)
-    let free = Int(clamping: status.f_bavail).multipliedReportingOverflow(by: block)
     // The last block of each file is not full; maps of blocks and checksums take 0.2 % in btrfs.
     let needed = bytes.addingReportingOverflow(bytes / 500 + 2 * files * block)
-    guard !free.overflow, needed.overflow || free.partialValue < needed.partialValue else {
-      return
-    }
+    guard needed.overflow || free < needed.partialValue else { return }
     throw Fault(
       .cannotCreate, "does not fit on its file system", file: path,
       expected: "\(needed.overflow ? bytes : needed.partialValue) bytes free",
-      found: "\(free.partialValue)")
+      found: "\(free)")
   }
 
   /// The hidden name beside the final one that unfinished work has, the same in every run.

@@ -81,8 +81,15 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   @Option(help: "Most memory for buffers.")
   var memory = ByteSize(bytes: Resources.defaultMemory)
 
-  @Flag(help: "Show every tensor, file and byte that would be written, and write nothing.")
+  @Flag(
+    help: """
+      Show what would be written, tensors that are alike in one row, and write nothing; the JSON \
+      document has every tensor.
+      """)
   var dryRun = false
+
+  @Flag(help: "With --dry-run: a row for every tensor, and every file.")
+  var all = false
 
   @Flag(
     inversion: .prefixedNo,
@@ -134,6 +141,7 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     if scaleFormat != nil && !isFP8 || blockSize != nil && !isFP8 && !isBlocked {
       throw ValidationError("--block-size and --scale-format go with --quant fp8")
     }
+    if all, !dryRun { throw ValidationError("--all goes with --dry-run") }
     let name = output.lowercased()
     if to != .gguf, let ending = [".gguf", ".safetensors"].first(where: name.hasSuffix) {
       throw ValidationError(
@@ -210,7 +218,7 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       if maxShardSize != nil, gguf.keepSplit {
         throw ValidationError("--keep-split and --max-shard-size do not go together")
       }
-      return .gguf(gguf.recipe(try quant.map(GGUFFileType.init(named:))))
+      return .gguf(gguf.recipe(try quant.map(fileType)))
     }
   }
 
@@ -238,15 +246,28 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     return .gguf(target)
   }
 
+  /// The file type with a name.
+  private func fileType(named quant: String) throws -> GGUFFileType {
+    do {
+      return try GGUFFileType(named: quant)
+    } catch {
+      let names = GGUFFileType.allCases.map { $0.name.lowercased() }
+      guard Suggestion.nearest(to: quant, in: names) != nil else { throw error }
+      throw unknown(quant, names)
+    }
+  }
+
   private func unknown(_ quant: String, _ names: [String]) -> ValidationError {
-    ValidationError(
-      "'\(quant)' is no type for --to \(to.rawValue): \(names.joined(separator: ", "))")
+    let meant = Suggestion.nearest(to: quant, in: names).map { "did you mean \($0)? There are " }
+    return ValidationError(
+      "'\(quant)' is no type for --to \(to.rawValue): "
+        + "\(meant ?? "")\(names.joined(separator: ", "))")
   }
 
   private func show(_ plan: Plan) throws {
     let report = PlanReport(plan, source: model, output: output)
     try ReportDestination(file: nil).write { piece throws(Fault) in
-      try format == .json ? report.writeJSON(piece) : report.writeText(piece)
+      try format == .json ? report.writeJSON(piece) : report.writeText(everyTensor: all, piece)
     }
   }
 }

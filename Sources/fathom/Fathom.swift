@@ -26,6 +26,7 @@ struct FathomCommand: ParsableCommand {
       if VersionFacts.areAsked(by: CommandLine.arguments.dropFirst()) {
         return try Console.write(VersionFacts.text)
       }
+      try requireCommand(CommandLine.arguments.dropFirst().first)
       var command = try parseAsRoot()
       let links = (command as? any ModelReading)?.links.rule ?? .withinFolder
       try LinkRule.$current.withValue(links) { try command.run() }
@@ -36,6 +37,13 @@ struct FathomCommand: ParsableCommand {
     } catch {
       end(with: error)
     }
+  }
+
+  /// Throws `.usage` where the first argument is a command with a slip in it.
+  private static func requireCommand(_ word: String?) throws(Fault) {
+    let names = configuration.subcommands.compactMap { $0.configuration.commandName }
+    guard let word, let meant = Suggestion.nearest(to: word, in: names) else { return }
+    throw Fault(.usage, "there is no command '\(word)': did you mean fathom \(meant)?")
   }
 
   /// Ends as ArgumentParser would, whose messages repeat arguments as they are: here they are

@@ -8,13 +8,12 @@ import Testing
   private static let (rows, columns) = (6, 192)
 
   private func decode(
-    _ scheme: GroupScheme, _ codes: ByteBuffer, _ scales: ByteBuffer, offsets: ByteBuffer? = nil,
-    scaleType: ElementType
+    _ scheme: GroupScheme, _ codes: ByteBuffer, _ scales: ByteBuffer, scaleType: ElementType
   ) -> [Float] {
     let (rows, columns) = (CarryingTests.rows, CarryingTests.columns)
     let grid = scheme.blockScales(
       UnsafeRawBufferPointer(scales.bytes), scaleType: scaleType,
-      offsets: offsets.map { UnsafeRawBufferPointer($0.bytes) }, rows: rows, columns: columns)
+      offsets: nil, rows: rows, columns: columns)
     let values = memory(4 * rows * columns)
     grid.decode(
       UnsafeRawBufferPointer(codes.bytes), type: scheme.code,
@@ -72,56 +71,5 @@ import Testing
     let values = memory(4 * blocks.type.blockElements).mutableFloats
     Codec.codec(for: blocks.type)!.decode(UnsafeRawBufferPointer(packed.bytes), into: values)
     return Array(values)
-  }
-
-  @Test("symmetric integers become MLX' affine mode", arguments: [4, 8], [32, 64, 128])
-  func carriesIntegers(bits: Int, group: Int) throws {
-    guard CarryingTests.columns % group == 0 else { return }
-    let integers = try #require(GroupScheme.integers(bits: bits, group: group, symmetric: true))
-    let affine = try #require(GroupScheme.mlxAffine(bits: bits, group: group))
-    let count = CarryingTests.rows * CarryingTests.columns
-    let codes = memory(MadeUpGroups.bytes(count * bits / 8, seed: 3))
-    for type in [ElementType.bf16, .f16] {
-      let scales = stored(NumberSet.scaled.values(count: count / group, seed: 9), type)
-      let biases = memory(scales.count)
-      let overflow = CarriedScales.mlxBiases(
-        bits: bits, scales: UnsafeRawBufferPointer(scales.bytes), type: type, into: biases.bytes)
-      #expect(overflow == nil)
-      let (one, two) = (
-        decode(integers, codes, scales, scaleType: type),
-        decode(affine, codes, scales, offsets: biases, scaleType: type)
-      )
-      #expect(one == two)
-    }
-    let large = stored([1, 9000, 1], .f16)
-    let biases = memory(6)
-    let place = CarriedScales.mlxBiases(
-      bits: 4, scales: UnsafeRawBufferPointer(large.bytes), type: .f16, into: biases.bytes)
-    #expect(place == 1)
-  }
-
-  @Test("a global scale is folded where that is exact")
-  func folds() {
-    let scales = memory((0...0x7E).map { UInt8($0) })
-    let folded = memory(scales.count)
-    func fold(_ global: Float, _ range: Range<Int>) -> Bool {
-      CarriedScales.fold(
-        globalScale: global, into: UnsafeRawBufferPointer(rebasing: scales.bytes[range]),
-        giving: UnsafeMutableRawBufferPointer(rebasing: folded.bytes[range]))
-    }
-    #expect(fold(1, 0..<127))
-    #expect(difference(folded, scales) == nil)
-    // Normal numbers in the middle of the range may be halved and doubled, the ends may not.
-    #expect(fold(8, 0x30..<0x60))
-    for code in 0x30..<0x60 {
-      let (was, now) = (UInt32(scales.bytes[code]), UInt32(folded.bytes[code]))
-      #expect(SmallFloat.e4m3.decode(was) == 8 * SmallFloat.e4m3.decode(now))
-    }
-    #expect(!fold(0.5, 0..<127))
-    #expect(!fold(2, 0..<127))
-    #expect(!fold(1000, 0x30..<0x60))
-    #expect(!fold(1.1, 0x38..<0x40))
-    // 3 · 2ⁿ divided by 3.
-    #expect(fold(3, 0x3C..<0x3D) && folded.bytes[0x3C] == 0x30)
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Platform
 import Support
 import Testing
 
@@ -90,6 +91,52 @@ import Testing
     let result = try run(inputs.merging([input: workspace.path("none")]) { $1 })
     #expect(result.codes[step] == 66, "\(result)")
     #expect(result.outputs["steps.verify.outputs.verdict"] == nil)
+  }
+
+  /// The step that installs, with a `curl` that copies.
+  @Test func aReleaseIsFetchedAndItsChecksumHeld() throws {
+    let release = workspace.path("release")
+    let folder = release + "/fathom-1/bin"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(atPath: FathomProcess.path, toPath: folder + "/fathom")
+    let tool = try workspace.write(
+      "bin/curl",
+      Array(
+        """
+        #!/bin/bash
+        while [ $# -gt 1 ]; do [ "$1" = --output ] && to=$2; shift; done
+        cp "$1" "$to"
+        """.utf8))
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: tool)
+    let made = try FathomProcess(
+      program: "/bin/bash",
+      ["-ec", "tar -C release -cf archive fathom-1; sha256sum archive | cut -d' ' -f1"],
+      environment: [:], folder: workspace.path)
+    let sum = made.output.trimmingCharacters(in: .whitespacesAndNewlines)
+    #expect(sum.count == 64, "\(made.messages)")
+    let step = try #require(action.steps.first { $0.id == "install" })
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+    func install(_ sum: String) throws -> (run: FathomProcess, output: String) {
+      let output = try workspace.write("output", [])
+      let run = try FathomProcess(
+        program: "/bin/bash",
+        [
+          "--noprofile", "--norc", "-eo", "pipefail",
+          try workspace.write("step.sh", step.script.utf8),
+        ],
+        environment: [
+          "FATHOM": "", "ARCHIVE": workspace.path("archive"), "SHA256": sum,
+          "SOURCE": "/nowhere", "GITHUB_OUTPUT": output, "PATH": "\(workspace.path("bin")):\(path)",
+          "TMPDIR": workspace.path,
+        ], folder: workspace.path)
+      return (run, String(decoding: try contents(output), as: UTF8.self))
+    }
+    let good = try install(sum)
+    #expect(good.run.status == 0 && good.run.output == FathomVersion.text + "\n", "\(good)")
+    #expect(good.output.hasPrefix("fathom=\(workspace.path)"))
+    #expect(good.output.hasSuffix("/fathom-1/bin/fathom\n"))
+    let other = try install(String(sum.reversed()))
+    #expect(other.run.status == 1 && other.output.isEmpty, "\(other)")
   }
 
   /// The step that builds, with a compiler that only says where the program would be.

@@ -83,6 +83,24 @@ import Testing
     #expect(run.messages.hasPrefix("Error: "))
   }
 
+  @Test func aSlipIsNamed() throws {
+    func said(_ arguments: String...) throws -> String {
+      let run = try FathomProcess(arguments)
+      #expect(run.status == 64 && run.output.isEmpty, "\(run.messages)")
+      return run.messages
+    }
+    #expect(try said("valdiate", model).contains("did you mean fathom validate?"))
+    #expect(try said("Inspct", model).contains("did you mean fathom inspect?"))
+    #expect(try !said("quantize", model).contains("did you mean"))
+    func quant(_ type: String, to target: String) throws -> String {
+      try said("convert", model, workspace.path("x"), "--to", target, "--quant", type)
+    }
+    #expect(try quant("q4km", to: "gguf").contains("did you mean q4_k_m? There are f32, "))
+    #expect(try quant("bf61", to: "hf").contains("did you mean bf16? There are "))
+    #expect(try quant("int4-g23", to: "compressed-tensors").contains("did you mean int4-g32? "))
+    #expect(try !quant("nothing", to: "gguf").contains("did you mean"))
+  }
+
   @Test(arguments: [5, 6, 7, 8, 9, 10, 11, 12])
   func tooFewOpenFilesLeaveNothingBehind(limit: Int) throws {
     let line = "fathom convert tiny-bf16 out \(LaunchTests.toHF.joined(separator: " "))"

@@ -19,8 +19,52 @@ public struct PlanReport {
     self.output = output
   }
 
+  /// Tensors that are listed one by one without being asked for.
+  private static let screen = 100
+  /// Files that are.
+  private static let fileLines = 12
+
   /// Writes the table of tensors, the files and the totals.
-  public func writeText(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
+  ///
+  /// - Parameter everyTensor: whether each tensor has a row, however many there are; otherwise those
+  ///   of a large model that are alike share one.
+  public func writeText(
+    everyTensor: Bool = false, _ write: (OutputText) throws(Fault) -> Void
+  ) throws(Fault) {
+    if everyTensor || plan.tensors.count <= Self.screen {
+      try writeTensors(write)
+    } else {
+      try writeRows(write)
+    }
+    try write("\n")
+    for (reason, count) in droppedReasons { try write("left out: \(count) × \(reason)\n") }
+    for warning in plan.warnings { try write("warning: \(warning)\n") }
+    try writeFiles(isCut: !everyTensor && plan.files.count > Self.fileLines, write)
+    try write("\n")
+    for line in TypeTable.lines(types) { try write(line + "\n") }
+    try write(
+      """
+
+      \(Quantity.plural(plan.tensors.count, "tensor")), \
+      \(Quantity.bytes(plan.layout.totalSize)) of tensors; \
+      \(bits(storedBytes)) bits per weight before, \(bits(plan.layout.totalSize)) after
+      \(Quantity.plural(plan.files.count, "file")), \(Quantity.count(plan.byteCount)) bytes \
+      (\(Quantity.bytes(plan.byteCount))) will be written to \(output)
+
+      """)
+    if let free = OutputPath.freeBytes(beside: output) {
+      try write("\(Quantity.bytes(free)) are free there\n")
+    }
+    try write(
+      """
+      peak memory \(Quantity.bytes(plan.peakMemory)) on \
+      \(Quantity.plural(plan.buffers.threads, "thread"))
+
+      """)
+  }
+
+  /// A row for each tensor, with its file.
+  private func writeTensors(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     var table = TextTable(
       [
         ("TENSOR", .left), ("TYPE", .left), ("SHAPE", .left), ("BYTES", .right), ("FILE", .left),
@@ -31,30 +75,82 @@ public struct PlanReport {
     for (file, index, _) in placed {
       try write(table.line(cells(plan.tensors[index], file: file)) + "\n")
     }
-    try write("\n")
-    for (reason, count) in droppedReasons { try write("left out: \(count) × \(reason)\n") }
-    for warning in plan.warnings { try write("warning: \(warning)\n") }
+  }
+
+  /// A row for all tensors that are alike but for the numbers in their names.
+  private func writeRows(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
+    var rows = PlanRows()
+    for (_, index, _) in placed {
+      rows.add(plan.tensors[index], treatment: treatment(of: plan.tensors[index]))
+    }
+    var table = TextTable(
+      [
+        ("TENSORS", .left), ("COUNT", .right), ("TYPE", .left), ("SHAPE OF EACH", .left),
+        ("BYTES OF ALL", .right), ("REASON", .left),
+      ], namesFirst: true)
+    for row in rows.rows {
+      table.add([
+        row.name, Quantity.count(row.count), change(row.first), "\(row.first.entry.shape)",
+        Quantity.count(row.bytes), "\(treatment(of: row.first)): \(row.first.reason)",
+      ])
+    }
+    for line in table.lines { try write(line + "\n") }
+    try write("\nTensors that are alike share a row: --all gives each its own.\n")
+  }
+
+  /// The files; of many the first and the last.
+  private func writeFiles(
+    isCut: Bool, _ write: (OutputText) throws(Fault) -> Void
+  ) throws(Fault) {
     var files = TextTable([("FILE", .left), ("BYTES", .right)], namesFirst: true)
-    for file in plan.files { files.add([file.name.text, Quantity.count(file.byteCount)]) }
-    for line in files.lines { try write(line + "\n") }
-    try write(
-      """
+    let shown = isCut ? plan.files.prefix(Self.fileLines / 2) : plan.files[...]
+    let rest = isCut ? plan.files.suffix(Self.fileLines / 2) : []
+    for file in shown + rest { files.add([file.name.text, Quantity.count(file.byteCount)]) }
+    for (index, line) in files.lines.enumerated() {
+      if isCut, index == shown.count + 1 {
+        try write("  … \(plan.files.count - shown.count - rest.count) files more\n")
+      }
+      try write(line + "\n")
+    }
+  }
 
-      \(Quantity.plural(plan.tensors.count, "tensor")), \
-      \(Quantity.bytes(plan.layout.totalSize)) of tensors
-      \(Quantity.plural(plan.files.count, "file")), \(Quantity.count(plan.byteCount)) bytes \
-      (\(Quantity.bytes(plan.byteCount))) will be written to \(output)
-      peak memory \(Quantity.bytes(plan.peakMemory)) on \
-      \(Quantity.plural(plan.buffers.threads, "thread"))
+  /// Tensors and bytes by type, the most bytes first.
+  private var types: [TypeTable.Row] {
+    var rows: [ElementType: TypeTable.Row] = [:]
+    for tensor in plan.tensors {
+      let type = tensor.entry.type
+      var row = rows[type] ?? (type.rawValue, 0, 0, 0)
+      row.tensors += 1
+      row.elements += tensor.entry.shape.elementCount
+      row.bytes += tensor.entry.byteCount
+      rows[type] = row
+    }
+    return rows.values.sorted { ($1.bytes, $0.type) < ($0.bytes, $1.type) }
+  }
 
-      """)
+  /// Bytes of the stored tensors that the output is made from.
+  private var storedBytes: Int {
+    var sizes: [ExactText: Int] = [:]
+    for tensor in plan.tensors {
+      for source in tensor.sources { sizes[source.name] = source.byteCount }
+    }
+    return sizes.values.reduce(0, +)
+  }
+
+  /// Bits that so many bytes are for each number of a weight.
+  private func bits(_ bytes: Int) -> String {
+    let weights = plan.tensors.reduce(0) { $0 + $1.entry.shape.elementCount }
+    return Quantity.fixed(8 * Double(bytes) / Double(max(weights, 1)), digits: 2)
+  }
+
+  private func change(_ tensor: PlannedTensor) -> String {
+    let (from, type) = (tensor.source.type.rawValue, tensor.entry.type.rawValue)
+    return from == type ? type : "\(from) → \(type)"
   }
 
   private func cells(_ tensor: PlannedTensor, file: Int) -> [String] {
-    let from = tensor.source.type.rawValue
-    let type = tensor.entry.type.rawValue
-    return [
-      tensor.entry.name.text, from == type ? type : "\(from) → \(type)",
+    [
+      tensor.entry.name.text, change(tensor),
       "\(tensor.entry.shape)", Quantity.count(tensor.entry.byteCount),
       plan.layout.files[file].name.text, "\(treatment(of: tensor)): \(tensor.reason)",
     ]
@@ -98,14 +194,10 @@ public struct PlanReport {
   private var droppedReasons: [(reason: String, count: Int)] {
     var counts: [(reason: String, count: Int)] = []
     for tensor in plan.dropped {
-      // Scales differ in the name of their weight only.
-      let reason =
-        tensor.reason.hasPrefix("multiplied into")
-        ? "scales, multiplied into their weights" : tensor.reason
-      if let index = counts.firstIndex(where: { $0.reason == reason }) {
+      if let index = counts.firstIndex(where: { $0.reason == tensor.reason }) {
         counts[index].count += 1
       } else {
-        counts.append((reason, 1))
+        counts.append((tensor.reason, 1))
       }
     }
     return counts

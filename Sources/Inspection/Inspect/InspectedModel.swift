@@ -7,7 +7,7 @@ internal import Tensors
 /// A MODEL argument as `inspect` opens it: from its headers, whatever else of it can be read.
 public struct InspectedModel: Sendable {
   /// What is in it.
-  public let inspection: Inspection
+  public private(set) var inspection: Inspection
   /// The weights, where they are those of a network that is read; nil where the tensors alone are.
   public let weights: SourceModel?
   /// Names of the files by `StoredTensor.shard`.
@@ -78,6 +78,11 @@ public struct InspectedModel: Sendable {
 
   /// A GGUF file of any architecture, in any types.
   private init(_ files: GGUFFiles, path: String) throws(Fault) {
+    try self.init(anyTypes: files, path: path)
+    inspection.fileType = GGUFFileType(metadata: files.metadata)
+  }
+
+  private init(anyTypes files: GGUFFiles, path: String) throws(Fault) {
     var reasons = files.foreignType().map { [$0.description] } ?? []
     do throws(Fault) {
       let model = try SourceModel(GGUFModel(files, path: path), headersOnly: true)

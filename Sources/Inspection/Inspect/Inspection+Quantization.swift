@@ -1,4 +1,6 @@
 internal import Codecs
+internal import Dialects
+internal import Formats
 internal import Models
 internal import Reports
 internal import Tensors
@@ -6,6 +8,7 @@ internal import Tensors
 extension Inspection {
   /// How weights are stored that are not plain, for people.
   var quantization: String {
+    if let mix { return mix }
     if let foreignStorage { return "\(foreignStorage); not decoded" }
     let maker = config?.otherMaker.flatMap(\.title)
     if !schemes.isEmpty {
@@ -26,5 +29,28 @@ extension Inspection {
         ?? "with a scale per matrix or row") + ", "
       + (fp8.powerOfTwoScales ? "power-of-two" : types.isEmpty ? "no" : types) + " scales "
       + "(\(Quantity.count(scales)) of them)"
+  }
+
+  /// The mix of a GGUF file with quantized tensors, and the bits that a weight takes in all.
+  private var mix: String? {
+    let blocks = types.filter(\.key.isBlock)
+    guard format == ModelFormat.gguf.rawValue, let most = Inspection.sorted(blocks).first else {
+      return nil
+    }
+    // A file whose types were chosen one by one has the number of another mix, or none.
+    let name =
+      fileType.flatMap { blocks[$0.type] == nil ? nil : $0.name } ?? "mostly \(most.type.rawValue)"
+    let bits = 8 * Double(total.bytes) / Double(max(total.elements, 1))
+    return "\(name), \(Quantity.fixed(bits, digits: 2)) bits per weight"
+  }
+}
+
+extension GGUFFileType {
+  /// The file type that a file's metadata states; nil for none, and for one that is not known.
+  init?(metadata: Metadata) {
+    guard let id = metadata["general.file_type"]?.integer,
+      let type = GGUFFileType.allCases.first(where: { Int($0.id) == id })
+    else { return nil }
+    self = type
   }
 }

@@ -105,6 +105,8 @@ public struct Inspection: Sendable {
   /// Tensors in the order of their bytes, for listings.
   public let tensors: [StoredTensor]
 
+  /// What a GGUF file says that it was quantized as; nil where it says nothing, and for others.
+  var fileType: GGUFFileType?
   /// Tokens at which the cost of one more is told; nil where that was not asked.
   public var context: Int?
   /// What the files are: a word of `ModelFormat`, or `config`.

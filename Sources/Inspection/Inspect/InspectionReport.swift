@@ -239,18 +239,10 @@ extension Inspection {
   }
 
   private var typeTable: [OutputText] {
-    var table = TextTable([
-      ("type", .left), ("tensors", .right), ("elements", .right), ("bytes", .right),
-      ("share", .right),
-    ])
-    for (type, tally) in Inspection.sorted(types) {
-      let share = 100 * Double(tally.bytes) / Double(max(total.bytes, 1))
-      table.add([
-        type.rawValue, Quantity.count(tally.tensors), Quantity.count(tally.elements),
-        Quantity.bytes(tally.bytes), Quantity.fixed(share, digits: 1) + " %",
-      ])
-    }
-    return table.lines
+    TypeTable.lines(
+      Inspection.sorted(types).map { type, tally in
+        (type.rawValue, tally.tensors, tally.elements, tally.bytes)
+      })
   }
 
   /// What a reader should know before trusting the numbers above.
