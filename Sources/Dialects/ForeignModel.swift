@@ -100,7 +100,7 @@ public struct ForeignModel: Sendable {
     let file = survey.headers.count == 1 ? survey.folder : survey.configFile
     for name in names {
       if name.hasSuffix(".qweight") { return ("GPTQ or AWQ", [], file) }
-      if name.hasSuffix(".SCB") || name.text.contains(".quant_state.bitsandbytes__") {
+      if name.hasSuffix(".SCB") || name.contains(".quant_state.bitsandbytes__") {
         return ("bitsandbytes", [], file)
       }
     }

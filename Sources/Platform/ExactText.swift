@@ -84,13 +84,15 @@ extension ExactText {
 
   /// Whether the bytes of another text stand in it.
   public func contains(_ part: ExactText) -> Bool {
-    let (bytes, wanted) = (text.utf8, part.text.utf8)
-    var start = bytes.startIndex
-    while bytes.distance(from: start, to: bytes.endIndex) >= wanted.count {
-      if bytes[start...].starts(with: wanted) { return true }
-      start = bytes.index(after: start)
+    withBytes { bytes in
+      part.withBytes { wanted in
+        guard let first = wanted.first else { return true }
+        return (0..<max(0, bytes.count - wanted.count + 1)).contains { place in
+          bytes[place] == first
+            && UnsafeBufferPointer(rebasing: bytes[place...]).begins(with: wanted)
+        }
+      }
     }
-    return false
   }
 
   /// What is left without a beginning; nil where it begins otherwise.

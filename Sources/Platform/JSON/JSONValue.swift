@@ -139,10 +139,23 @@ extension JSONValue {
     text += close
   }
 
+  /// Whether a text is made of characters of ASCII that show and stand for themselves in a JSON
+  /// string, as nearly all are: those are appended as a whole.
+  private static func isPlain(_ value: String) -> Bool {
+    value.utf8.allSatisfy {
+      (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+    }
+  }
+
   /// Appends `value` as a JSON string, with all that could leave the string escaped: for files,
   /// whose bytes are those that other programs would write.
   public static func quote(_ value: String, to text: inout String) {
     text += "\""
+    if isPlain(value) {
+      text += value
+      text += "\""
+      return
+    }
     for scalar in value.unicodeScalars {
       switch scalar {
       case "\"": text += "\\\""
@@ -163,6 +176,7 @@ extension JSONValue {
   /// Appends `value` as a JSON string of characters that show, for documents that are printed. It is
   /// parsed back to the same value.
   static func quotePrintable(_ value: String, to text: inout String) {
+    if isPlain(value), !value.utf8.contains(UInt8(ascii: "#")) { return quote(value, to: &text) }
     var quoted = ""
     quote(value, to: &quoted)
     let characters = quoted.unicodeScalars
