@@ -175,8 +175,10 @@ BODY void NAME(grid_sweep)(
   }
   for (int at = 0; at < steps; at += LANES) {
     vf scale = load(scales + at), best = endless, second = endless, found = {0};
-    for (int i = 0; i < count; i += 4) {
-      UNROLL for (int j = i; j < i + 4; j++) {
+    // Lists of groups of 4 are short.
+    const int together = elements == 4 ? 2 : 4;
+    for (int i = 0; i < count; i += together) {
+      UNROLL for (int j = i; j < i + together; j++) {
         vf sum = __builtin_elementwise_fma(
             scale, NAME(in_all)(squares[j]), NAME(in_all)(products[j]));
         found = choose(sum < best, NAME(in_all)(points[j]), found);
