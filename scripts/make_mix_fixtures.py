@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Records which type llama-quantize gives to every tensor of small deepseek2 models.
 
-    scripts/peers-python scripts/make_mix_fixtures.py    (any Python with numpy and gguf)
+    scripts/peers-python scripts/make_mix_fixtures.py    (any Python with numpy)
 
-Builds llama-quantize with scripts/build-llama, quantizes seeded random models for every file type
+Builds llama-quantize with scripts/build-llama, which brings the gguf package that knows all of its
+types, quantizes seeded random models for every file type
 and a number of options, and reads the types back with gguf's own reader. Writes
 Tests/ConversionTests/Fixtures/mix-NAME.json:
 
@@ -26,15 +27,22 @@ import subprocess
 import sys
 import tempfile
 
-import gguf
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILT = subprocess.run([ROOT / "scripts/build-llama", "llama-quantize"], check=True, text=True,
+                       stdout=subprocess.PIPE).stdout.strip()
+sys.path.insert(0, BUILT + "/src/gguf-py")
+import gguf  # noqa: E402
+
 FIXTURES = ROOT / "Tests/ConversionTests/Fixtures"
 FILE_TYPES = ("F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q2_K_S Q3_K Q3_K_S Q3_K_M Q3_K_L Q4_K "
-              "Q4_K_S Q4_K_M Q5_K Q5_K_S Q5_K_M Q6_K IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4_MOE").split()
-WEIGHED = "Q4_0 Q5_0 Q2_K_S Q2_K IQ4_NL IQ4_XS Q4_K_M".split()
-MIXED = "Q4_0 Q2_K Q3_K_M Q4_K_M Q8_0 IQ4_XS TQ1_0 MXFP4_MOE F16".split()
+              "Q4_K_S Q4_K_M Q5_K Q5_K_S Q5_K_M Q6_K IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4_MOE "
+              "IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M Q1_0 Q2_0").split()
+# ggml takes seconds to make the tables of a grid, for IQ1 a quarter of a minute.
+WEIGHED = ("Q4_0 Q5_0 Q2_K_S Q2_K IQ4_NL IQ4_XS Q4_K_M IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M "
+           "IQ3_XXS IQ3_XS IQ3_S IQ3_M").split()
+MIXED = "Q4_0 Q2_K Q3_K_M Q4_K_M Q8_0 IQ4_XS TQ1_0 MXFP4_MOE F16 IQ3_S Q2_0".split()
 Types = gguf.GGMLQuantizationType
 
 
@@ -207,9 +215,7 @@ def packed(values):
 
 class Peer:
     def __init__(self, folder):
-        built = subprocess.run([ROOT / "scripts/build-llama", "llama-quantize"], check=True,
-                               text=True, stdout=subprocess.PIPE).stdout.strip()
-        self.program, self.folder = built + "/bin/llama-quantize", pathlib.Path(folder)
+        self.program, self.folder = BUILT + "/bin/llama-quantize", pathlib.Path(folder)
 
     def run(self, source, file_type, options=()):
         """The words of its refusal, or readers of the output files."""
@@ -309,7 +315,13 @@ def optional(peer, folder, name, source, imatrix):
         part = folder / "part-imatrix.gguf"
         write_imatrix(part, name, skip=("token_embd.weight", "blk.1.attn_q_a.weight"))
         every.append(record(peer, source, name, "Q2_K_S", ["--imatrix", part]))
-        every.append(record(peer, source, name, "Q2_K", ["--imatrix", part]))
+        every += [record(peer, source, name, t, ["--imatrix", part, *more]) for t, more in (
+            ("Q2_K", []), ("IQ2_XXS", []), ("IQ3_S", []), ("IQ2_XXS", ["--pure"]),
+            ("Q4_K_M", ["--tensor-type", "attn_q_a=iq3_xxs"]),
+            ("Q4_K_M", ["--token-embedding-type", "iq2_xs"]),
+            ("Q4_K_M", ["--token-embedding-type", "iq2_s", "--tensor-type", "down=iq3_xxs"]))]
+        every.append(record(peer, source, name, "Q4_K_M", ["--token-embedding-type", "iq2_xxs"]))
+        every.append(record(peer, source, name, "IQ2_XS", ["--imatrix", imatrix, "--pure"]))
     if name in ("lite", "narrow"):
         # Aborts: an explicit type has no fallback.
         for flag in ("--token-embedding-type", "--output-tensor-type"):

@@ -29,6 +29,10 @@ struct KernelBench {
         let rate = quantize(scheme, level)
         report("BF16 → \(scheme)", rate, "G elements/s, decoded \(round(decode(scheme, level)))")
       }
+      for codec in Codec.table where codec.type.isBlock && codec.isWritable {
+        let rate = encode(codec, level)
+        report("F32 → \(codec.type.rawValue) with importance", 1000 * rate, "M elements/s")
+      }
       let peak = peakRate(level)
       report("480 rows × packed (256, 256)", peak, "GFLOP/s")
       for type in [ElementType.f32, .bf16, .f8E4M3, .u4, .q4K, .q6K, .q80, .iq4XS] {

@@ -16,6 +16,21 @@
   ((vf)_mm512_permutexvar_ps((__m512i)(index), _mm512_loadu_ps(table)))
 #define LOOK_UP(table, index, upper) LOOK_UP_16(table, index)
 
+// The lanes of a table by the low 4 bits of the index.
+#define PERMUTE(table, index) ((vf)_mm512_permutexvar_ps((__m512i)(index), (__m512)(table)))
+#define PERMUTE_16(table, index) PERMUTE((table)[0], index)
+// 16-bit numbers, one to a lane.
+#define WIDEN(at) ((vi)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(at))))
+// x < y ? x : y and x > y ? x : y, NaN and zeros as there.
+#define LESSER(x, y) ((vf)_mm512_min_ps((__m512)(x), (__m512)(y)))
+#define GREATER(x, y) ((vf)_mm512_max_ps((__m512)(x), (__m512)(y)))
+#define BITS_AT_MOST(x, y) \
+  ((uint32_t)_mm512_cmp_ps_mask((__m512)(x), (__m512)(y), _CMP_LE_OQ))
+// 1 / x, wrong by at most 2⁻¹¹ of it where x is neither very small nor very large.
+#define NEAR_INVERSE(x) ((vf)_mm512_rcp14_ps((__m512)(x)))
+// The least lane of a vector without NaN.
+#define LEAST(x) _mm512_reduce_min_ps((__m512)(x))
+
 #pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), \
     apply_to = function)

@@ -36,6 +36,20 @@ fathom_ggml_encode fathom_ggml_encoder(uint32_t type, int level, bool weighted) 
   return !row ? NULL : weighted ? row->weigh : row->encode;
 }
 
+fathom_grid_encode fathom_grid_encoder(uint32_t type, int level) {
+#if defined(__x86_64__)
+  const struct grid_row *rows = level == FATHOM_AVX2     ? grid_rows_avx2
+                                : level == FATHOM_AVX512 ? grid_rows_avx512
+                                                         : NULL;
+  for (int i = 0; rows && i < GRID_ROWS; i++) {
+    if (rows[i].type == type) return rows[i].encode;
+  }
+#else
+  (void)type, (void)level;
+#endif
+  return NULL;
+}
+
 fathom_ggml_decode fathom_ggml_decoder(uint32_t type, int level) {
   const struct ggml_row *row = row_of(type, level);
   return row ? row->decode : NULL;

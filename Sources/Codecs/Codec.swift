@@ -31,6 +31,11 @@ public struct Codec: Sendable {
   /// Whether `encode` may be called: a type that can be named is not yet one that is written.
   public var isWritable: Bool { encoding != nil }
 
+  /// Whether elements are written only with an importance for every column, as llama.cpp has it.
+  public var needsImportance: Bool { Codec.importanceTypes.contains(type) }
+
+  static let importanceTypes: Set<ElementType> = [.iq1S, .iq2XXS, .iq2XS]
+
   /// bytes (n elements of `type`) → values (n)
   public func decode(
     _ bytes: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>,
@@ -51,13 +56,15 @@ public struct Codec: Sendable {
 
   /// values (n) → bytes (n elements of `type`), rounded to nearest, ties to even.
   ///
-  /// Callable only where `isWritable`. Overflow becomes infinity, or the largest number in a type
+  /// Callable only where `isWritable` and not `needsImportance`. Overflow becomes infinity, or the largest number in a type
   /// without one.
   public func encode(
     _ values: UnsafeBufferPointer<Float>, into bytes: UnsafeMutableRawBufferPointer,
     level: KernelLevel = .best
   ) {
-    guard let encoding else { preconditionFailure("\(type.rawValue) is not written") }
+    guard let encoding, !needsImportance else {
+      preconditionFailure("\(type.rawValue) is not written without importance")
+    }
     precondition(type.byteCount(elements: values.count) == bytes.count)
     guard !values.isEmpty else { return }
     encoding(values, bytes, level)

@@ -65,7 +65,9 @@ import Testing
     let encoded = HashedAnswer.read("ggml-encoded").map { $0.words.joined(separator: " ") }
     let wanted = blocks.filter(\.isWritable).flatMap { codec in
       NumberSet.allCases.flatMap { set in
-        ["plain", "weighted"].map { "\(codec.type.rawValue) \(set) \($0)" }
+        (codec.needsImportance ? ["weighted"] : ["plain", "weighted"]).map {
+          "\(codec.type.rawValue) \(set) \($0)"
+        }
       }
     }
     #expect(Set(encoded) == Set(wanted))
@@ -80,7 +82,8 @@ import Testing
     // Odd numbers of blocks, so that groups of lanes are left half empty.
     for (columns, rows) in [(256 * 7, 9), (256, 1), (256 * 3, 2)] {
       let values = set.values(count: columns * rows, seed: UInt64(columns))
-      for importance in [nil, NumberSet.importance(count: columns, seed: 3)] {
+      let weights = NumberSet.importance(count: columns, seed: 3)
+      for importance in codec.needsImportance ? [weights] : [nil, weights] {
         let plain = try GGMLTests.encode(codec, values, importance, .plain, columns: columns)
         for level in KernelLevel.available {
           let bytes = try GGMLTests.encode(codec, values, importance, level, columns: columns)

@@ -25,6 +25,7 @@ import Testing
       for (flag, word) in zip(options, options.dropFirst()) where flag.hasPrefix("--") {
         switch flag {
         case "--imatrix": recipe.importance = try GGUFOptionsTests.matrix(word)
+        case "--tensor-type": recipe.tensorTypes.append(try TensorTypeRule(parsing: word))
         case "--override-kv": recipe.overrides.append(try MetadataOverride(parsing: word))
         default:
           parts.append(word)
@@ -85,7 +86,7 @@ import Testing
 
   @Test func thereAreRunsWithEveryOption() throws {
     let runs = try Self.runs.get()
-    #expect(runs.count >= 26)
+    #expect(runs.count >= 40)
     // Each with a result of its own, but for an override that changes no type.
     #expect(Set(runs.map(\.tensors)).count >= runs.count - 1)
   }
@@ -101,6 +102,55 @@ import Testing
     #expect(metadata["quantize.imatrix.chunks_count"] == .uint32(11))
     #expect(metadata["quantize.imatrix.dataset"] == .string("some text.txt"))
     #expect(small.plan.warnings.contains { $0.contains("no entry in the importance matrix") })
+  }
+
+  @Test(arguments: [
+    GGUFFileType.iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq2M, .iq3XXS, .q2KS,
+  ])
+  func typesThatNeedAMatrixAreRefusedWithoutOne(type: GGUFFileType) throws {
+    // The matrix of the fixtures has no entry for attn_q_a.
+    for matrix in [nil, try Self.matrix("matrix.gguf")] {
+      let fault = try #require(throws: Fault.self) {
+        _ = try convert(sample("tiny-k-quants"), GGUFRecipe(type, importance: matrix))
+      }
+      let isThere = matrix != nil
+      #expect(fault.kind == .usage && fault.tensor != nil)
+      #expect(fault.message.contains("needs an importance matrix as"))
+      #expect(fault.found == (isThere ? "one without an entry for it" : "none"))
+      #expect(fault.advice?.contains("--imatrix") == true)
+      #expect(!isThere || fault.tensor?.text.contains("attn_q_a") == true)
+    }
+  }
+
+  /// llama-quantize lets the embedding pass, and ends where it cannot quantize it.
+  @Test(arguments: [ElementType.iq1S, .iq2XXS, .iq2XS, .iq2S, .iq3XXS, .iq1M])
+  func anEmbeddingThatNeedsAMatrixIsRefusedWithoutOne(type: ElementType) throws {
+    let recipe = GGUFRecipe(.q80, embeddingType: type)
+    if [.iq1S, .iq2XXS, .iq2XS].contains(type) {
+      let fault = try #require(throws: Fault.self) {
+        _ = try convert(sample("tiny-k-quants"), recipe)
+      }
+      #expect(fault.kind == .usage && fault.tensor == "token_embd.weight")
+    } else {
+      let conversion = try convert(sample("tiny-k-quants"), recipe)
+      let files = try withExtendedLifetime(conversion) { try GGUFFiles(path: conversion.output) }
+      #expect(files.inventory["token_embd.weight"]?.type == type)
+    }
+  }
+
+  @Test func aRecipeFileMayAskForTypesThatNeedAMatrix() throws {
+    let rule = try TensorTypeRule(.glob("*ffn_down_exps*"), .iq2XXS)
+    let recipe = GGUFRecipe(.q80, base: .q80, tensorTypes: [rule])
+    let fault = try #require(throws: Fault.self) {
+      _ = try convert(sample("tiny-k-quants"), recipe)
+    }
+    #expect(fault.kind == .usage && fault.tensor?.text.contains("ffn_down_exps") == true)
+    var weighed = recipe
+    weighed.importance = try Self.matrix("matrix.gguf")
+    let conversion = try convert(sample("tiny-k-quants"), weighed)
+    let files = try withExtendedLifetime(conversion) { try GGUFFiles(path: conversion.output) }
+    let types = files.inventory.tensors.filter { $0.name.contains("ffn_down_exps") }.map(\.type)
+    #expect(!types.isEmpty && Set(types) == [.iq2XXS])
   }
 
   @Test func aMatrixOfAnotherModelIsRefused() throws {

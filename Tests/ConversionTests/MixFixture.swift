@@ -1,5 +1,6 @@
 import Conversion
 import Dialects
+import Formats
 import Foundation
 import Platform
 import Support

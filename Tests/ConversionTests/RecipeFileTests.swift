@@ -96,7 +96,7 @@ import Testing
     #"{"schema": "fathom.recipe/1", "rules": {}}"#,
     #"{"schema": "fathom.recipe/1", "rules": [{"type": "q4_0"}]}"#,
     #"{"schema": "fathom.recipe/1", "rules": [{"match": "*"}]}"#,
-    #"{"schema": "fathom.recipe/1", "rules": [{"match": "*", "type": "iq1_s"}]}"#,
+    #"{"schema": "fathom.recipe/1", "rules": [{"match": "*", "type": "iq2_k"}]}"#,
     #"{"schema": "fathom.recipe/1", "rules": [{"layers": "61", "type": "q4_0"}]}"#,
     #"{"schema": "fathom.recipe/1", "rules": [{"match": "*", "type": "q4_0", "layer": "mtp"}]}"#,
   ])

@@ -22,6 +22,7 @@ PLAIN = ["f32", "f16", "bf16"]
 MIXES = [
     "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k_s", "q3_k_m", "q3_k_l", "q4_k_s",
     "q4_k_m", "q5_k_s", "q5_k_m", "q6_k", "iq4_nl", "iq4_xs", "tq1_0", "tq2_0", "mxfp4_moe",
+    "iq3_s", "iq3_m", "q2_0",
 ]
 # Those that give some layers more bits than others.
 BY_LAYER = ["q2_k", "q3_k_m", "q3_k_l", "q4_k_s", "q4_k_m", "q5_k_m", "iq4_nl", "iq4_xs"]

@@ -11,8 +11,9 @@ from peers import llama
 
 from .gguf import GGUFReader, MIXES, compare, make_model
 
-# What an importance matrix changes; Q2_K_S cannot do without one.
-WEIGHED = [name for name in MIXES if name not in ("q8_0", "tq1_0", "tq2_0")] + ["q2_k_s"]
+# Those that cannot do without an importance matrix, and those that it changes.
+NEEDY = ["q2_k_s", "iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "iq3_xxs", "iq3_xs"]
+WEIGHED = [name for name in MIXES if name not in ("q8_0", "tq1_0", "tq2_0", "q2_0")]
 OVERRIDES = [
     "--override-kv", "general.name=str:another name",
     "--override-kv", "deepseek2.rope.freq_base=float:5000.5",
@@ -66,6 +67,21 @@ def check(report, name, path, source, file_type, flags, folder, mtp="drop"):
                "--overwrite", *flags)
     llama.quantize(source, expected, file_type, *flags)
     compare(report, f"{name} → gguf {file_type} {flags[0]}", found, expected)
+
+
+def check_refusal(report, path, source, file_type, flags, folder):
+    """A matrix that is missing, or has no entry for a tensor, ends both."""
+    found = folder / "found.gguf"
+    found.unlink(missing_ok=True)
+    report.run("convert", path, found, "--to", "gguf", "--quant", file_type, "--mtp", "drop",
+               *flags, expect=64)
+    refused = False
+    try:
+        llama.quantize(source, folder / "expected.gguf", file_type, *flags)
+    except llama.PeerRefused:
+        refused = True
+    report.check(f"{file_type} with{'' if flags else 'out'} a matrix: refused, as by the peer",
+                 refused and not found.exists())
 
 
 def check_splits(report, path, folder):
@@ -133,14 +149,21 @@ def check_hostile(report, path, folder):
 
 def run(report, folder):
     """Every type that importance changes, in both formats of the matrix."""
-    for model, types in (("whole-blocks", WEIGHED), ("fallbacks", WEIGHED[::2])):
+    for model, types in (("whole-blocks", WEIGHED + NEEDY), ("fallbacks", WEIGHED[::2] + NEEDY[::2])):
         path, source = make_model(model, folder), folder / f"{model}-f32.gguf"
         llama.convert(path, source)
         matrices = write_matrix(source, folder)
-        # Without a weight for every tensor Q2_K_S is refused, here as there.
+        # Without a weight for every tensor these are refused, here as there.
         whole = write_matrix(source, folder, "whole", "token_embd")
+        for file_type in NEEDY if model == "whole-blocks" else []:
+            for flags in ([], ["--imatrix", matrices[0]]):
+                report.attempt(f"{file_type} {flags}", check_refusal, report, path, source,
+                               file_type, flags, folder)
+        if model == "whole-blocks":
+            report.attempt(f"{model} q1_0", check, report, model, path, source, "q1_0", ["--pure"],
+                           folder)
         for file_type in types:
-            for matrix in whole if file_type == "q2_k_s" else matrices:
+            for matrix in whole if file_type in NEEDY else matrices:
                 name = f"{model} with {matrix.name}"
                 report.attempt(name, check, report, name, path, source, file_type,
                                ["--imatrix", matrix], folder)

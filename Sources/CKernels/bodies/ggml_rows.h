@@ -13,7 +13,18 @@ struct ggml_row {
 
 #define GGML_ROWS 32
 
+// One type whose codes are points of a grid.
+struct grid_row {
+  uint32_t type;
+  fathom_grid_encode encode;
+};
+
+#define GRID_ROWS 8
+
 extern const struct ggml_row ggml_rows_avx2[GGML_ROWS];
 extern const struct ggml_row ggml_rows_avx512[GGML_ROWS];
+
+extern const struct grid_row grid_rows_avx2[GRID_ROWS];
+extern const struct grid_row grid_rows_avx512[GRID_ROWS];
 
 #endif

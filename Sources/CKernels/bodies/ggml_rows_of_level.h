@@ -17,3 +17,9 @@ const struct ggml_row NAME(ggml_rows)[GGML_ROWS] = {
     {39, NAME(encode_mxfp4), NAME(encode_mxfp4), NAME(decode_mxfp4)},
     {40, NAME(encode_nvfp4), NAME(encode_nvfp4), NULL},
 };
+
+const struct grid_row NAME(grid_rows)[GRID_ROWS] = {
+    {16, NAME(encode_iq2_xxs)}, {17, NAME(encode_iq2_xs)}, {18, NAME(encode_iq3_xxs)},
+    {19, NAME(encode_iq1_s)},   {21, NAME(encode_iq3_s)},  {22, NAME(encode_iq2_s)},
+    {29, NAME(encode_iq1_m)},
+};

@@ -16,6 +16,25 @@ typedef void (*fathom_ggml_encode)(const float *_Nonnull x,
 typedef void (*fathom_ggml_decode)(const uint8_t *_Nonnull in, size_t blocks,
                                    float *_Nonnull x);
 
+/// The points of a grid, as PointGrid.swift has them.
+struct fathom_grid {
+  const uint32_t *_Nonnull cells;
+  const uint16_t *_Nonnull lists;
+  const uint16_t *_Nonnull indices;
+};
+
+/// As fathom_ggml_encode, for a type whose codes are points of a grid.
+///
+/// Returns how many blocks were done. The one behind them, if any, has numbers so large, so small or
+/// so strange that the twin must do it.
+typedef size_t (*fathom_grid_encode)(const float *_Nonnull x,
+                                     const float *_Nullable importance, size_t blocks,
+                                     const struct fathom_grid *_Nonnull grid,
+                                     uint8_t *_Nonnull out);
+
+/// The kernel for such a type at a level; NULL where there is none and the twin must do.
+fathom_grid_encode _Nullable fathom_grid_encoder(uint32_t type, int level);
+
 /// The kernel for a GGML type at a level; NULL where there is none and the twin must do.
 fathom_ggml_encode _Nullable fathom_ggml_encoder(uint32_t type, int level, bool weighted);
 

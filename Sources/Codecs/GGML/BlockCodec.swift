@@ -77,10 +77,15 @@ struct BlockCodec: Sendable {
     into bytes: UnsafeMutableRawBufferPointer, _ level: KernelLevel
   ) {
     guard let encode else { preconditionFailure("\(type.rawValue) is not written") }
+    precondition(importance != nil || !Codec.importanceTypes.contains(type))
     let target = bytes.bindMemory(to: UInt8.self).baseAddress!
     let (count, source) = (values.count / layout.elements, values.baseAddress!)
     if let kernel = fathom_ggml_encoder(layout.id, level.rawValue, importance != nil) {
       kernel(source, importance, count, target)
+      return
+    }
+    if let grid, let kernel = fathom_grid_encoder(layout.id, level.rawValue) {
+      encodeRow(source, importance, count, into: target, grid, kernel)
       return
     }
     var meanSquare: Float = 0
@@ -94,6 +99,45 @@ struct BlockCodec: Sendable {
         source + start,
         importance.map { BlockImportance(weights: $0 + start, rowMeanSquare: meanSquare) },
         target + block * layout.bytes)
+    }
+  }
+}
+
+extension BlockCodec {
+  /// The points that the codes of a type are taken from.
+  private var grid: PointGrid? {
+    switch type {
+    case .iq1S, .iq1M: .iq1
+    case .iq2XXS: .iq2XXS
+    case .iq2XS: .iq2XS
+    case .iq2S: .iq2S
+    case .iq3XXS: .iq3XXS
+    case .iq3S: .iq3S
+    default: nil
+    }
+  }
+
+  /// By a kernel, and by the plain twin what the kernel leaves to it. Types with a grid do not look
+  /// beyond the block.
+  private func encodeRow(
+    _ source: UnsafePointer<Float>, _ importance: UnsafePointer<Float>?, _ count: Int,
+    into target: UnsafeMutablePointer<UInt8>, _ grid: PointGrid, _ kernel: fathom_grid_encode
+  ) {
+    grid.withPointers { grid in
+      var done = 0
+      while done < count {
+        let start = done * layout.elements
+        done += kernel(
+          source + start, importance.map { $0 + start }, count - done, grid,
+          target + done * layout.bytes)
+        guard done < count else { return }
+        let left = done * layout.elements
+        encode?(
+          source + left,
+          importance.map { BlockImportance(weights: $0 + left, rowMeanSquare: 0) },
+          target + done * layout.bytes)
+        done += 1
+      }
     }
   }
 }

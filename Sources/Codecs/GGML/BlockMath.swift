@@ -83,6 +83,12 @@ enum BlockMath {
 
   /// Stores a number, little-endian.
   @inline(__always)
+  static func store16(_ value: UInt16, _ bytes: UnsafeMutablePointer<UInt8>) {
+    (bytes[0], bytes[1]) = (UInt8(truncatingIfNeeded: value), UInt8(value >> 8))
+  }
+
+  /// Stores a number, little-endian.
+  @inline(__always)
   static func store32(_ value: UInt32, _ bytes: UnsafeMutablePointer<UInt8>) {
     for index in 0..<4 { bytes[index] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(index))) }
   }

@@ -12,6 +12,32 @@ extension BlockCodec {
         Int(bytes[2 + group]) | high << 8, step: scale * Float(2 * (bits >> 12 & 7) + 1),
         isLower: bits & 0x8000 != 0, values + 8 * group)
     }
+  } encode: { x, importance, bytes in
+    let search = TernarySearch(count: 32, tiny: 1e-12)
+    // Of each sub-block, and stored only where the block has a scale.
+    var lower: UInt8 = 0
+    search.encode(x, importance, bytes, size: 50) { block, s in
+      var high: UInt16 = 0
+      for group in 0..<4 {
+        let index = PointGrid.iq1.indices[Int(s.words[group])]
+        bytes[2 + 4 * block + group] = UInt8(truncatingIfNeeded: index)
+        high |= (index >> 8) << UInt16(3 * group)
+      }
+      BlockMath.store16(high, bytes + 34 + 2 * block)
+      if s.shift == 1 { lower |= 1 << UInt8(block) }
+    } finish: { most, scales in
+      guard !most.isNaN else {
+        BlockMath.storeHalf(.nan, bytes)
+        return
+      }
+      let scale = most / 15
+      BlockMath.storeHalf(scale * 1.125, bytes)
+      for block in 0..<8 {
+        let code = BlockMath.nearest(0.5 * (1 / scale * scales[block] - 1), 0, 7)
+        let sign = (lower >> UInt8(block)) << 7
+        bytes[35 + 2 * block] |= BlockMath.byte(code) << 4 | sign
+      }
+    }
   }
 
   /// 32 bytes of grid indices, 16 of two times 3 high bits and 1 for the sign of the shift, 4 × 16
@@ -28,6 +54,32 @@ extension BlockCodec {
       IQ1.store(
         Int(bytes[group]) | Int(bits & 7) << 8, step: scale * Float(2 * code + 1),
         isLower: bits & 8 != 0, values + 8 * group)
+    }
+  } encode: { x, importance, bytes in
+    let search = TernarySearch(count: 16, tiny: 1e-7)
+    // Of each sub-block, four bits, and stored only where the block has a scale.
+    var shifts: UInt64 = 0
+    search.encode(x, importance, bytes, size: 56) { block, s in
+      let (one, other) = (
+        PointGrid.iq1.indices[Int(s.words[0])], PointGrid.iq1.indices[Int(s.words[1])]
+      )
+      bytes[2 * block] = UInt8(truncatingIfNeeded: one)
+      bytes[2 * block + 1] = UInt8(truncatingIfNeeded: other)
+      bytes[32 + block] = UInt8(one >> 8 | (other >> 8) << 4)
+      shifts |= UInt64(s.shift) << UInt64(4 * block)
+    } finish: { most, scales in
+      var half: UInt16 = 0x7E00
+      if !most.isNaN {
+        for block in 0..<16 {
+          let shift = shifts >> UInt64(4 * block)
+          bytes[32 + block] |= UInt8(shift & 1) << 7 | UInt8(shift >> 1 & 1) << 3
+        }
+        half = BlockMath.half(
+          search.finalScale(x, importance, bytes, most / 15, scales) * 1.1125)
+      }
+      for word in 0..<4 {
+        bytes[49 + 2 * word] |= UInt8(half >> UInt16(4 * word) & 15) << 4
+      }
     }
   }
 }

@@ -15,6 +15,18 @@ extension BlockCodec {
           values + 32 * block + 8 * group)
       }
     }
+  } encode: { x, importance, bytes in
+    GridSearch.iq2XXS.encode(x, importance, bytes, size: 66, clears: 64) { block, s in
+      let part = bytes + 2 + 8 * block
+      var signs: UInt32 = 0
+      for group in 0..<4 {
+        part[group] = UInt8(PointGrid.iq2XXS.indices[Int(s.words[group])])
+        signs |= UInt32(s.signs[group]) << UInt32(7 * group)
+      }
+      BlockMath.store32(signs, part + 4)
+    } storeScale: { block, code in
+      bytes[9 + 8 * block] |= code << 4
+    }
   }
 
   /// F16 scale, 32 × 16 bits of grid index (9) and signs (7), 8 bytes of two 4-bit scales.
@@ -26,6 +38,16 @@ extension BlockCodec {
       Grid.store(
         BlockGrid.iq2xs, Int(bits & 511), signs: Grid.signs(UInt32(bits >> 9)),
         scale * (0.5 + Float(code)) * 0.25, values + 8 * group)
+    }
+  } encode: { x, importance, bytes in
+    GridSearch.iq2XS.encode(x, importance, bytes, size: 74, clears: 64) { block, s in
+      for group in 0..<2 {
+        let index = PointGrid.iq2XS.indices[Int(s.words[group])]
+        BlockMath.store16(
+          index | UInt16(s.signs[group]) << 9, bytes + 2 + 4 * block + 2 * group)
+      }
+    } storeScale: { block, code in
+      bytes[66 + block / 2] |= code << UInt8(block % 2 * 4)
     }
   }
 
@@ -40,7 +62,28 @@ extension BlockCodec {
         BlockGrid.iq2s, Int(bytes[2 + group]) | high << 8, signs: bytes[34 + group],
         scale * (0.5 + Float(code)) * 0.25, values + 8 * group)
     }
+  } encode: { x, importance, bytes in
+    GridSearch.iq2S.encode(x, importance, bytes, size: 82, clears: 0) { block, s in
+      for group in 0..<2 {
+        let (index, place) = (PointGrid.iq2S.indices[Int(s.words[group])], 2 * block + group)
+        bytes[2 + place] = UInt8(truncatingIfNeeded: index)
+        bytes[34 + place] = s.signs[group]
+        bytes[66 + place / 4] |= UInt8(index >> 8) << UInt8(place % 4 * 2)
+      }
+    } storeScale: { block, code in
+      bytes[74 + block / 2] |= code << UInt8(block % 2 * 4)
+    }
   }
+}
+
+extension GridSearch {
+  fileprivate static let iq2XXS = GridSearch(
+    grid: .iq2XXS, count: 32, last: 6, step: 0.1, renewal: .every, fitsRange: true)
+  fileprivate static let iq2XS = GridSearch(
+    grid: .iq2XS, count: 16, last: 9, step: 0.1, renewal: .moved)
+  fileprivate static let iq2S = GridSearch(
+    grid: .iq2S, count: 16, last: 9, step: 0.1, renewal: .moved, isEven: false, tiny: 1e-8,
+    spread: 2, addsMean: true, stretch: 0.9875)
 }
 
 /// How the types with grids store a group of 8 elements.

@@ -14,6 +14,17 @@ extension BlockCodec {
           count: 4, values + 8 * group + 4 * half)
       }
     }
+  } encode: { x, importance, bytes in
+    GridSearch.iq3XXS.encode(x, importance, bytes, size: 98, clears: 96) { block, s in
+      var signs: UInt32 = 0
+      for group in 0..<8 {
+        bytes[2 + 8 * block + group] = UInt8(PointGrid.iq3XXS.indices[Int(s.words[group])])
+      }
+      for group in 0..<4 { signs |= UInt32(s.signs[group]) << UInt32(7 * group) }
+      BlockMath.store32(signs, bytes + 66 + 4 * block)
+    } storeScale: { block, code in
+      bytes[69 + 4 * block] |= code << 4
+    }
   }
 
   /// F16 scale, 64 bytes of grid indices for 4 elements each, 8 of their high bits, 32 of signs, 4 of
@@ -28,5 +39,30 @@ extension BlockCodec {
         signs: bytes[74 + group / 2] >> UInt8(group % 2 * 4), scale * Float(1 + 2 * code), count: 4,
         values + 4 * group)
     }
+  } encode: { x, importance, bytes in
+    // As llama.cpp has it, indices and signs are stored without a gap for a sub-block of zeros, so
+    // that the ones behind it are read in its place; high bits and scales are stored where they belong.
+    var stored = 0
+    GridSearch.iq3S.encode(x, importance, bytes, size: 110, clears: 0) { block, s in
+      for group in 0..<8 {
+        let index = PointGrid.iq3S.indices[Int(s.words[group])]
+        bytes[2 + 8 * stored + group] = UInt8(truncatingIfNeeded: index)
+        bytes[66 + block] |= UInt8(index >> 8) << UInt8(group)
+      }
+      for group in 0..<4 { bytes[74 + 4 * stored + group] = s.signs[group] }
+      stored += 1
+    } storeScale: { block, code in
+      bytes[106 + block / 2] |= code << UInt8(block % 2 * 4)
+    }
   }
+}
+
+extension GridSearch {
+  fileprivate static let iq3XXS = GridSearch(
+    grid: .iq3XXS, count: 32, last: 15, step: 0.2, renewal: .moved, tiny: 1e-8, spread: 2,
+    stretch: 1.0125)
+  // Zero alone is tiny.
+  fileprivate static let iq3S = GridSearch(
+    grid: .iq3S, count: 32, last: 9, step: 0.2, renewal: .everyIfOneWasMoved, isEven: false,
+    tiny: .leastNonzeroMagnitude, spread: 2, stretch: 1.033)
 }

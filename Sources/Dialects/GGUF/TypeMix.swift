@@ -1,3 +1,5 @@
+internal import Codecs
+internal import Formats
 public import Platform
 public import Tensors
 
@@ -190,7 +192,7 @@ private struct Chooser {
     case .feedForwardUp, .feedForwardGate, .feedForwardDown: break
     default: return (0, 0)
     }
-    guard model.expertCount > 1 else { return (counted, model.blockCount) }
+    guard model.expertCount > 1, !MixRule.counts(file) else { return (counted, model.blockCount) }
     let layer = TypeMix.layer(of: tensor.name)
     guard let layer, layer < model.blockCount else {
       throw Fault(
@@ -219,18 +221,37 @@ private struct Chooser {
     )
   }
 
-  /// Q2_K without importance is refused in a Q2_K_S file, but not in others.
+  /// Types that are worth nothing without importance are refused; Q2_K is in a Q2_K_S file alone.
+  ///
+  /// llama-quantize lets embedding and head pass, and ends without a word where it cannot do them.
   private func checkImportance(_ choice: TypeMix.Choice) throws(Fault) {
-    let name = choice.tensor.name
-    guard isMix, file == .q2KS, choice.type == .q2K, name != "output.weight",
-      name != "token_embd.weight"
-    else { return }
-    if let importance, importance.contains(name) || choice.type == choice.tensor.type { return }
-    throw Fault(
-      .usage, "needs an importance matrix in a Q2_K_S file", tensor: name,
+    let (name, type) = (choice.tensor.name, choice.type)
+    if importance?.contains(name) == true { return }
+    if type == choice.tensor.type, importance != nil || !isMix { return }
+    let isExempt: Bool = name == "output.weight" || name == "token_embd.weight"
+    if isExempt {
+      guard type != choice.tensor.type, Codec.codec(for: type)?.needsImportance == true else {
+        return
+      }
+    } else if !Chooser.weighed.contains(type) {
+      guard isMix, file == .q2KS, type == .q2K else { return }
+    }
+    var fault = Fault(
+      .usage,
+      "needs an importance matrix as \(type.rawValue)"
+        + (type == .q2K ? " in a Q2_K_S file" : ""), tensor: name,
       expected: "an importance matrix with an entry for it",
       found: importance == nil ? "none" : "one without an entry for it")
+    fault.advice =
+      "Give --imatrix a file of llama-imatrix that has seen this tensor, or another type for it with "
+      + "--tensor-type."
+    throw fault
   }
+
+  /// The types for which llama-quantize demands importance.
+  private static let weighed: Set<ElementType> = [
+    .iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq3XXS,
+  ]
 
   private func checkSource(_ choice: TypeMix.Choice) throws(Fault) {
     let (tensor, type) = (choice.tensor, choice.tensor.type)

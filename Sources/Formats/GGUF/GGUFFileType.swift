@@ -28,6 +28,18 @@ public enum GGUFFileType: String, CaseIterable, Sendable, Hashable {
   case tq10 = "TQ1_0"
   case tq20 = "TQ2_0"
   case mxfp4MoE = "MXFP4_MOE"
+  case iq1S = "IQ1_S"
+  case iq1M = "IQ1_M"
+  case iq2XXS = "IQ2_XXS"
+  case iq2XS = "IQ2_XS"
+  case iq2S = "IQ2_S"
+  case iq2M = "IQ2_M"
+  case iq3XXS = "IQ3_XXS"
+  case iq3XS = "IQ3_XS"
+  case iq3S = "IQ3_S"
+  case iq3M = "IQ3_M"
+  case q10 = "Q1_0"
+  case q20 = "Q2_0"
 
   /// llama-quantize's name.
   public var name: String { rawValue }
@@ -43,37 +55,31 @@ public enum GGUFFileType: String, CaseIterable, Sendable, Hashable {
 
   /// The file type with that name, in any case; `Q3_K`, `Q4_K` and `Q5_K` mean the medium ones.
   ///
-  /// - Throws: `.usage` for a name that is none, or one whose types Fathom does not write.
-  public init(named name: String) throws(Fault) {
-    let upper = name.uppercased()
+  /// - Throws: `.usage` for a name that is none. llama-quantize has no NVFP4, a type of tensors alone.
+  public init(named text: String) throws(Fault) {
+    let upper = text.uppercased()
     if let type = GGUFFileType.aliases[upper] ?? GGUFFileType(rawValue: upper) {
       self = type
       return
     }
-    let message =
-      GGUFFileType.readOnly.contains(upper)
-      ? "the types of this file type are read, not written" : "there is no such GGUF file type"
     throw Fault(
-      .usage, message,
+      .usage, "there is no such GGUF file type",
       expected: GGUFFileType.allCases.map { $0.rawValue.lowercased() }.joined(separator: ", "),
-      found: name)
+      found: text)
   }
 
   /// The file type that llama.cpp takes a file for whose tensors are mostly of that type; nil for
   /// types that are not written.
   package static func mostly(_ type: ElementType) -> GGUFFileType? {
-    let medium: [ElementType: GGUFFileType] = [.q2K: .q2K, .q3K: .q3KM, .q4K: .q4KM, .q5K: .q5KM]
-    return medium[type] ?? allCases.first { $0.type == type }
+    let several: [ElementType: GGUFFileType] = [
+      .q2K: .q2K, .q3K: .q3KM, .q4K: .q4KM, .q5K: .q5KM, .iq2XS: .iq2XS, .iq2S: .iq2S,
+      .iq3S: .iq3S,
+    ]
+    return several[type] ?? allCases.first { $0.type == type }
   }
 
   private static let aliases: [String: GGUFFileType] = [
     "Q3_K": .q3KM, "Q4_K": .q4KM, "Q5_K": .q5KM,
-  ]
-
-  /// What llama-quantize offers beyond these. It offers no NVFP4, which is a type of tensors alone.
-  private static let readOnly: Set<String> = [
-    "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ3_XXS", "IQ3_XS", "IQ3_S", "IQ3_M",
-    "Q1_0", "Q2_0",
   ]
 
   private var row: (id: UInt32, type: ElementType) {
@@ -94,13 +100,25 @@ public enum GGUFFileType: String, CaseIterable, Sendable, Hashable {
     case .q5KS: (16, .q5K)
     case .q5KM: (17, .q5K)
     case .q6K: (18, .q6K)
+    case .iq2XXS: (19, .iq2XXS)
+    case .iq2XS: (20, .iq2XS)
     case .q2KS: (21, .q2K)
+    case .iq3XS: (22, .iq3S)
+    case .iq3XXS: (23, .iq3XXS)
+    case .iq1S: (24, .iq1S)
     case .iq4NL: (25, .iq4NL)
+    case .iq3S: (26, .iq3S)
+    case .iq3M: (27, .iq3S)
+    case .iq2S: (28, .iq2XS)
+    case .iq2M: (29, .iq2S)
     case .iq4XS: (30, .iq4XS)
+    case .iq1M: (31, .iq1M)
     case .bf16: (32, .bf16)
     case .tq10: (36, .tq10)
     case .tq20: (37, .tq20)
     case .mxfp4MoE: (38, .mxfp4)
+    case .q10: (40, .q10)
+    case .q20: (41, .q20)
     }
   }
 }
