@@ -34,6 +34,7 @@ public struct Codec: Sendable {
   /// Whether elements are written only with an importance for every column, as llama.cpp has it.
   public var needsImportance: Bool { Codec.importanceTypes.contains(type) }
 
+  /// Those types: ggml ends the process without one.
   static let importanceTypes: Set<ElementType> = [.iq1S, .iq2XXS, .iq2XS]
 
   /// bytes (n elements of `type`) → values (n)
@@ -56,8 +57,8 @@ public struct Codec: Sendable {
 
   /// values (n) → bytes (n elements of `type`), rounded to nearest, ties to even.
   ///
-  /// Callable only where `isWritable` and not `needsImportance`. Overflow becomes infinity, or the largest number in a type
-  /// without one.
+  /// Callable only where `isWritable` and not `needsImportance`. Overflow becomes infinity, or the
+  /// largest number in a type without one.
   public func encode(
     _ values: UnsafeBufferPointer<Float>, into bytes: UnsafeMutableRawBufferPointer,
     level: KernelLevel = .best
