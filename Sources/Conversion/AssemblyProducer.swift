@@ -24,6 +24,8 @@ struct AssemblyProducer {
   var change: Operation.Change?
   /// Told where values are NaN or infinite, and not refused for it.
   var sawNotFinite: (() -> Void)?
+  /// Told where codes are put where no reader looks for them.
+  var movedCodes: (() -> Void)?
 
   private var columns: Int { assembly.columns }
 
@@ -67,6 +69,7 @@ struct AssemblyProducer {
         try check(
           UnsafeRawBufferPointer(rebasing: slot[from..<to]), type, rows: group,
           columns: piece)
+        if codec.movesCodes(of: UnsafeBufferPointer(part)) { movedCodes?() }
         done += size
       }
     }

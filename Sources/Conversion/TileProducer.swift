@@ -20,6 +20,8 @@ final class TileProducer: Sendable {
   private let zeros: ZeroWatch
   /// Which tensors of the output hold numbers that are not finite.
   private let notFinite = Guarded<Set<Int>>([])
+  /// Which tensors of the output have codes where no reader looks for them.
+  private let moved = Guarded<Set<Int>>([])
   private let globalScales = Guarded<[GlobalScaleKey: Float]>([:])
 
   /// Values that are quantized at a time: a part of the second-level cache of most processors.
@@ -32,7 +34,14 @@ final class TileProducer: Sendable {
 
   /// Tensors of the output that were converted and hold NaN or infinity, as the source does.
   var tensorsNotFinite: [ExactText] {
-    notFinite.withLock { $0.sorted() }.map { plan.tensors[$0].entry.name }
+    names(notFinite)
+  }
+
+  /// Tensors of the output that have codes where no reader looks for them.
+  var tensorsWithMovedCodes: [ExactText] { names(moved) }
+
+  private func names(_ found: borrowing Guarded<Set<Int>>) -> [ExactText] {
+    found.withLock { $0.sorted() }.map { plan.tensors[$0].entry.name }
   }
 
   init(_ plan: Plan, inventory: Inventory) {
@@ -127,7 +136,8 @@ final class TileProducer: Sendable {
     try AssemblyProducer(
       assembly: tensor.assembly, type: tensor.entry.type, name: tensor.entry.name, reader: reader,
       values: values, importance: tensor.importance, isChecked: plan.output.refusesNonFinite,
-      change: change, sawNotFinite: { self.notFinite.withLock { _ = $0.insert(tile.tensor) } }
+      change: change, sawNotFinite: { self.notFinite.withLock { _ = $0.insert(tile.tensor) } },
+      movedCodes: { self.moved.withLock { _ = $0.insert(tile.tensor) } }
     ).produce(
       rows: tile.rows, columns: tile.columns,
       into: UnsafeMutableRawBufferPointer(rebasing: slot[..<size]))

@@ -275,4 +275,36 @@ import Testing
     let refusal = try FathomProcess("validate", path)
     #expect(refusal.status == 65 && refusal.messages.contains("qwen3next"), "\(refusal.messages)")
   }
+
+  /// IQ3_S of llama.cpp, and so ours, loses the places behind zeros in the middle of a block.
+  @Test func anEncoderThatMovesCodesIsNamed() throws {
+    let workspace = try Workspace()
+    let (plain, name) = (workspace.path("plain"), "model.layers.0.mlp.gate_proj.weight")
+    let copy = try FathomProcess(
+      "convert", Repository.samples + "/tiny-k-quants", plain, "--to", "hf", "--quant", "bf16")
+    #expect(copy.status == 0, "\(copy.messages)")
+    func warnings(zeroing columns: Range<Int>, as type: String) throws -> String {
+      let view = try SafetensorsView(plain + "/model.safetensors")
+      let whole = try view.bytes(of: name)
+      let row = 3 * 256
+      var bytes = whole
+      for column in columns { (bytes[2 * (row + column)], bytes[2 * (row + column) + 1]) = (0, 0) }
+      try view.overwrite(name, with: bytes)
+      let run = try FathomProcess(
+        "convert", plain, workspace.path("out.gguf"), "--to", "gguf", "--quant", type,
+        "--overwrite")
+      #expect(run.status == 0, "\(run.messages)")
+      try view.overwrite(name, with: whole)
+      return run.output + run.messages
+    }
+    let word = "IQ3_S leaves no room for 32 zeros in a row"
+    let said = try warnings(zeroing: 0..<32, as: "iq3_s")
+    #expect(said.contains(word) && said.contains("in 1 tensor, "), "\(said)")
+    #expect(said.contains(": blk.0.ffn_gate.weight; "))
+    #expect(try warnings(zeroing: 64..<128, as: "iq3_s").contains(word))
+    // Nothing stands behind these; a sub-block with one number is none of zeros.
+    #expect(try !warnings(zeroing: 224..<256, as: "iq3_s").contains(word))
+    #expect(try !warnings(zeroing: 0..<31, as: "iq3_s").contains(word))
+    #expect(try !warnings(zeroing: 0..<32, as: "iq4_xs").contains(word))
+  }
 }

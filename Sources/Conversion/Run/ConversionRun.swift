@@ -1,6 +1,7 @@
 internal import Dialects
 internal import Formats
 internal import Platform
+internal import Reports
 
 /// One run of a conversion, from what an earlier one left to the output under its name.
 struct ConversionRun {
@@ -190,6 +191,7 @@ struct ConversionRun {
             "of the output",
             "NaN or infinity, as the source does, and may turn all logits into NaN",
             writer.tensorsNotFinite),
+          ConversionRun.movedCodes(in: writer.tensorsWithMovedCodes),
           log.remainder, leftover.map(ConversionRun.left),
         ].compactMap { $0 })
   }
@@ -197,11 +199,21 @@ struct ConversionRun {
   /// Says which weights cannot be meant so, which nobody should find out later.
   private static func warning(_ whose: String, _ what: String, _ names: [ExactText]) -> String? {
     guard !names.isEmpty else { return nil }
-    let first = names.prefix(3).map(\.text).joined(separator: ", ")
     let subject =
       names.count == 1 ? "1 weight \(whose) holds" : "\(names.count) weights \(whose) hold"
-    return "\(subject) \(what): \(first)\(names.count > 3 ? ", …" : "")"
-      + "; fathom validate --deep says where they lie"
+    return "\(subject) \(what): \(list(names)); fathom validate --deep says where they lie"
+  }
+
+  /// Says which weights an encoder spoils that must be as it is, to the byte.
+  private static func movedCodes(in names: [ExactText]) -> String? {
+    guard !names.isEmpty else { return nil }
+    return "llama.cpp's encoder of IQ3_S leaves no room for 32 zeros in a row, so that other "
+      + "numbers stand behind them in \(Quantity.plural(names.count, "tensor")), here as in its own files: "
+      + "\(list(names)); --tensor-type gives them another type"
+  }
+
+  private static func list(_ names: [ExactText]) -> String {
+    names.prefix(3).map(\.text).joined(separator: ", ") + (names.count > 3 ? ", …" : "")
   }
 
   /// Decides what a failure leaves: what is worth it and can be trusted stays.

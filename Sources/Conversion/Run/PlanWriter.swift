@@ -28,6 +28,8 @@ struct PlanWriter {
   private(set) var zeroWeights: [ExactText] = []
   /// Tensors of the output that hold NaN or infinity.
   private(set) var tensorsNotFinite: [ExactText] = []
+  /// Tensors of the output that have codes where no reader looks for them.
+  private(set) var tensorsWithMovedCodes: [ExactText] = []
 
   init(
     _ plan: Plan, source: SourceModel, work: WorkFolder, log: ConversionLog, kept: [Int],
@@ -62,6 +64,7 @@ struct PlanWriter {
       bytesRead += producer.bytesRead
       zeroWeights = producer.zeroWeights(of: source.weights)
       tensorsNotFinite = producer.tensorsNotFinite
+      tensorsWithMovedCodes = producer.tensorsWithMovedCodes
     }
     try OrderedPipeline.run(
       threads: plan.buffers.threads, count: queue.items.count, slots: plan.buffers.slots,
