@@ -156,14 +156,16 @@ def run(report, folder):
         # Without a weight for every tensor these are refused, here as there.
         whole = write_matrix(source, folder, "whole", "token_embd")
         for file_type in NEEDY if model == "whole-blocks" else []:
-            for flags in ([], ["--imatrix", matrices[0]]):
+            # What needs one in an IQ3_XS file is in this matrix.
+            partial = [["--imatrix", matrices[0]]] if file_type != "iq3_xs" else []
+            for flags in ([], *partial):
                 report.attempt(f"{file_type} {flags}", check_refusal, report, path, source,
                                file_type, flags, folder)
         if model == "whole-blocks":
             report.attempt(f"{model} q1_0", check, report, model, path, source, "q1_0", ["--pure"],
                            folder)
         for file_type in types:
-            for matrix in whole if file_type in NEEDY else matrices:
+            for matrix in whole if file_type in NEEDY and file_type != "iq3_xs" else matrices:
                 name = f"{model} with {matrix.name}"
                 report.attempt(name, check, report, name, path, source, file_type,
                                ["--imatrix", matrix], folder)
