@@ -34,23 +34,6 @@ public struct Codec: Sendable {
   /// Whether elements are written only with an importance for every column, as llama.cpp has it.
   public var needsImportance: Bool { Codec.importanceTypes.contains(type) }
 
-  /// Whether ggml's encoder, and so this one, puts codes where no reader looks for them: IQ3_S keeps
-  /// 32 zeros without a code, and the codes of the numbers behind them in the block move up.
-  ///
-  /// - Parameter values: whole blocks.
-  public func movesCodes(of values: UnsafeBufferPointer<Float>) -> Bool {
-    guard type == .iq3S else { return false }
-    return stride(from: 0, to: values.count, by: type.blockElements).contains { start in
-      var wasZero = false
-      for first in stride(from: start, to: start + type.blockElements, by: 32) {
-        let isZero = values[first..<first + 32].allSatisfy { $0 == 0 }
-        if wasZero, !isZero { return true }
-        wasZero = wasZero || isZero
-      }
-      return false
-    }
-  }
-
   /// Those types: ggml ends the process without one.
   static let importanceTypes: Set<ElementType> = [.iq1S, .iq2XXS, .iq2XS]
 

@@ -67,6 +67,12 @@ extension ExactText {
   /// Whether there are none.
   public var isEmpty: Bool { text.utf8.isEmpty }
 
+  /// Whether it is a number as names have them: up to nine digits, and no zero before others.
+  public var isNumber: Bool {
+    (1...9).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+      && (text.utf8.first != 0x30 || text.utf8.count == 1)
+  }
+
   /// Whether the bytes begin with those of another text.
   public func hasPrefix(_ prefix: ExactText) -> Bool {
     withBytes { bytes in prefix.withBytes { bytes.begins(with: $0) } }

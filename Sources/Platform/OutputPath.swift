@@ -78,23 +78,22 @@ public struct OutputPath: Sendable {
 
   /// Bytes that are free where something of that path would be written; nil where that cannot be
   /// told.
-  public static func freeBytes(beside path: String) -> Int? {
+  public static func freeBytes(beside path: String) -> Int? { space(beside: path)?.free }
+
+  /// Bytes that are free there, and those of a block of the file system.
+  private static func space(beside path: String) -> (free: Int, block: Int)? {
     var status = statvfs()
     guard statvfs(Folder.parent(of: path), &status) == 0 else { return nil }
-    let free = Int(clamping: status.f_bavail).multipliedReportingOverflow(
-      by: Int(clamping: status.f_frsize))
-    return free.overflow ? nil : free.partialValue
+    let block = Int(clamping: status.f_frsize)
+    let free = Int(clamping: status.f_bavail).multipliedReportingOverflow(by: block)
+    return free.overflow ? nil : (free.partialValue, block)
   }
 
   /// Throws `.cannotCreate` where the file system has no room for files of so many bytes in all,
   /// and for what it needs itself to keep them.
   public func requireSpace(_ bytes: Int, files: Int = 1) throws(Fault) {
-    var status = statvfs()
     // A file system that does not tell is no reason to stop.
-    guard let free = OutputPath.freeBytes(beside: path),
-      statvfs(Folder.parent(of: path), &status) == 0
-    else { return }
-    let block = Int(clamping: status.f_frsize)
+    guard let (free, block) = OutputPath.space(beside: path) else { return }
     // The last block of each file is not full; maps of blocks and checksums take 0.2 % in btrfs.
     let needed = bytes.addingReportingOverflow(bytes / 500 + 2 * files * block)
     guard needed.overflow || free < needed.partialValue else { return }

@@ -41,6 +41,11 @@ public enum Quantity {
     return "\(sign)\(whole).\(zeros)\(fraction)"
   }
 
+  /// Bits that so many bytes are for each of the numbers that they stand for: `4.89`.
+  public static func bits(_ bytes: Int, per elements: Int) -> String {
+    fixed(8 * Double(bytes) / Double(max(elements, 1)), digits: 2)
+  }
+
   /// `1 error`, `2 errors`.
   public static func plural(_ value: Int, _ noun: String) -> String {
     "\(count(value)) \(noun)\(value == 1 ? "" : "s")"

@@ -38,11 +38,7 @@ import Testing
         let filled: String = try #require(CompositeAction.filled(value, values), "\(value)")
         environment[key] = filled
       }
-      let script = try workspace.write("step.sh", step.script.utf8)
-      // As the documentation of GitHub's `shell: bash` gives it.
-      let run = try FathomProcess(
-        program: "/bin/bash", ["--noprofile", "--norc", "-eo", "pipefail", script],
-        environment: environment, folder: workspace.path)
+      let run = try shell(step.script, environment)
       codes[step.name] = run.status
       messages += run.output + run.messages
       for line in String(decoding: try contents(output), as: UTF8.self).split(separator: "\n") {
@@ -52,6 +48,32 @@ import Testing
       if run.status != 0 { break }
     }
     return (codes, values, messages)
+  }
+
+  /// Runs a script as the documentation of GitHub's `shell: bash` gives it.
+  private func shell(_ script: String, _ environment: [String: String]) throws -> FathomProcess {
+    let path = try workspace.write("step.sh", script.utf8)
+    return try FathomProcess(
+      program: "/bin/bash", ["--noprofile", "--norc", "-eo", "pipefail", path],
+      environment: environment, folder: workspace.path)
+  }
+
+  /// Runs the step that installs, which finds a script of ours under the name of a tool; returns what
+  /// it hands on too.
+  private func install(
+    with tool: String, doing script: String, _ environment: [String: String]
+  ) throws -> (run: FathomProcess, output: String) {
+    let tool = try workspace.write("bin/" + tool, script.utf8)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: tool)
+    let step = try #require(action.steps.first { $0.id == "install" })
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+    let output = try workspace.write("output", [])
+    let run = try shell(
+      step.script,
+      environment.merging([
+        "PATH": workspace.path("bin") + ":" + path, "GITHUB_OUTPUT": output, "FATHOM": "",
+      ]) { $1 })
+    return (run, String(decoding: try contents(output), as: UTF8.self))
   }
 
   private var inputs: [String: String] {
@@ -99,37 +121,24 @@ import Testing
     let folder = release + "/fathom-1/bin"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try FileManager.default.copyItem(atPath: FathomProcess.path, toPath: folder + "/fathom")
-    let tool = try workspace.write(
-      "bin/curl",
-      Array(
-        """
-        #!/bin/bash
-        while [ $# -gt 1 ]; do [ "$1" = --output ] && to=$2; shift; done
-        cp "$1" "$to"
-        """.utf8))
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: tool)
     let made = try FathomProcess(
       program: "/bin/bash",
       ["-ec", "tar -C release -cf archive fathom-1; sha256sum archive | cut -d' ' -f1"],
       environment: [:], folder: workspace.path)
     let sum = made.output.trimmingCharacters(in: .whitespacesAndNewlines)
     #expect(sum.count == 64, "\(made.messages)")
-    let step = try #require(action.steps.first { $0.id == "install" })
-    let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+    let copies = """
+      #!/bin/bash
+      while [ $# -gt 1 ]; do [ "$1" = --output ] && to=$2; shift; done
+      cp "$1" "$to"
+      """
     func install(_ sum: String) throws -> (run: FathomProcess, output: String) {
-      let output = try workspace.write("output", [])
-      let run = try FathomProcess(
-        program: "/bin/bash",
+      try self.install(
+        with: "curl", doing: copies,
         [
-          "--noprofile", "--norc", "-eo", "pipefail",
-          try workspace.write("step.sh", step.script.utf8),
-        ],
-        environment: [
-          "FATHOM": "", "ARCHIVE": workspace.path("archive"), "SHA256": sum,
-          "SOURCE": "/nowhere", "GITHUB_OUTPUT": output, "PATH": "\(workspace.path("bin")):\(path)",
+          "ARCHIVE": workspace.path("archive"), "SHA256": sum, "SOURCE": "/nowhere",
           "TMPDIR": workspace.path,
-        ], folder: workspace.path)
-      return (run, String(decoding: try contents(output), as: UTF8.self))
+        ])
     }
     let good = try install(sum)
     #expect(good.run.status == 0 && good.run.output == FathomVersion.text + "\n", "\(good)")
@@ -147,23 +156,9 @@ import Testing
       echo "$@" >> '\(log)'
       case "$*" in *--show-bin-path*) dirname '\(FathomProcess.path)' ;; esac
       """
-    let tool = try workspace.write("bin/swift", script.utf8)
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: tool)
-    let step = try #require(action.steps.first { $0.id == "install" })
-    let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-    let output = try workspace.write("output", [])
-    let run = try FathomProcess(
-      program: "/bin/bash",
-      [
-        "--noprofile", "--norc", "-eo", "pipefail",
-        try workspace.write("step.sh", step.script.utf8),
-      ],
-      environment: [
-        "PATH": workspace.path("bin") + ":" + path, "GITHUB_OUTPUT": output, "FATHOM": "",
-        "SOURCE": CIExampleTests.folder + "/../..",
-      ], folder: workspace.path)
+    let (run, found) = try install(
+      with: "swift", doing: script, ["SOURCE": CIExampleTests.folder + "/../.."])
     #expect(run.status == 0 && run.output.contains("0.1.0"), "\(run.output) \(run.messages)")
-    let found = String(decoding: try contents(output), as: UTF8.self)
     #expect(found == "fathom=\(FathomProcess.path)\n")
     let calls = String(decoding: try contents(log), as: UTF8.self)
     #expect(calls.contains("build -c release") && calls.contains("--product fathom"))

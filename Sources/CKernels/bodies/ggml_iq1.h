@@ -145,11 +145,8 @@ BODY size_t NAME(split_encode)(
   float means[LANES] = {0};
   int each = 256 / n;
   for (size_t done = 0; done < blocks;) {
-    int count = blocks - done < LANES ? (int)(blocks - done) : LANES, sound = 0;
-    while (sound < count &&
-           NAME(grid_ordinary)(x + 256 * sound, importance ? importance + 256 * sound : 0)) {
-      sound++;
-    }
+    int count = blocks - done < LANES ? (int)(blocks - done) : LANES;
+    int sound = NAME(grid_sound)(x, importance, blocks - done);
     if (sound == 0) return done;
     NAME(split_chunk)(x, importance, sound, n, tiny, grid, means, &f);
     for (int block = 0; block < sound; block++, done++, x += 256) {

@@ -36,6 +36,16 @@ BODY int NAME(grid_ordinary)(const float *x, const float *importance) {
   return most <= bits_of(GRID_LARGEST) && heaviest <= bits_of(GRID_HEAVIEST);
 }
 
+// How many of the first blocks are such, LANES at most.
+BODY int NAME(grid_sound)(const float *x, const float *importance, size_t blocks) {
+  int sound = 0;
+  while (sound < LANES && (size_t)sound < blocks &&
+         NAME(grid_ordinary)(x + 256 * sound, importance ? importance + 256 * sound : 0)) {
+    sound++;
+  }
+  return sound;
+}
+
 BODY void NAME(grid_keep)(
     const NAME(grid_batch) *b, int first, const uint16_t *indices, NAME(grid_found) *f,
     const NAME(grid_kind) k) {
@@ -88,11 +98,8 @@ BODY size_t NAME(grid_encode)(
   float squares[LANES] = {0};
   int each = 256 / k.count;
   for (size_t done = 0; done < blocks;) {
-    int count = blocks - done < LANES ? (int)(blocks - done) : LANES, sound = 0;
-    while (sound < count &&
-           NAME(grid_ordinary)(x + 256 * sound, importance ? importance + 256 * sound : 0)) {
-      sound++;
-    }
+    int count = blocks - done < LANES ? (int)(blocks - done) : LANES;
+    int sound = NAME(grid_sound)(x, importance, blocks - done);
     if (sound == 0) return done;
     sums_of_squares(x, 256, sound, squares);
     for (int first = 0; first < each * sound; first += LANES) {

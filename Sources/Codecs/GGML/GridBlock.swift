@@ -85,6 +85,11 @@ extension GridSearch {
 }
 
 extension GridSearch.Scratch {
+  /// The signs of 32 elements as seven bits for each 8 of them.
+  var packedSigns: UInt32 {
+    (0..<4).reduce(0) { bits, group in bits | UInt32(signs[group]) << UInt32(7 * group) }
+  }
+
   /// Takes elements and weights of a sub-block.
   ///
   /// Where the number of signs of 8 must be even and is odd, the sign that matters least turns.

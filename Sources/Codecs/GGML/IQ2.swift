@@ -18,12 +18,10 @@ extension BlockCodec {
   } encode: { x, importance, bytes in
     GridSearch.iq2XXS.encode(x, importance, bytes, size: 66, clears: 64) { block, s in
       let part = bytes + 2 + 8 * block
-      var signs: UInt32 = 0
       for group in 0..<4 {
         part[group] = UInt8(PointGrid.iq2XXS.indices[Int(s.words[group])])
-        signs |= UInt32(s.signs[group]) << UInt32(7 * group)
       }
-      BlockMath.store32(signs, part + 4)
+      BlockMath.store32(s.packedSigns, part + 4)
     } storeScale: { block, code in
       bytes[9 + 8 * block] |= code << 4
     }

@@ -16,12 +16,10 @@ extension BlockCodec {
     }
   } encode: { x, importance, bytes in
     GridSearch.iq3XXS.encode(x, importance, bytes, size: 98, clears: 96) { block, s in
-      var signs: UInt32 = 0
       for group in 0..<8 {
         bytes[2 + 8 * block + group] = UInt8(PointGrid.iq3XXS.indices[Int(s.words[group])])
       }
-      for group in 0..<4 { signs |= UInt32(s.signs[group]) << UInt32(7 * group) }
-      BlockMath.store32(signs, bytes + 66 + 4 * block)
+      BlockMath.store32(s.packedSigns, bytes + 66 + 4 * block)
     } storeScale: { block, code in
       bytes[69 + 4 * block] |= code << 4
     }
@@ -65,4 +63,23 @@ extension GridSearch {
   fileprivate static let iq3S = GridSearch(
     grid: .iq3S, count: 32, last: 9, step: 0.2, renewal: .everyIfOneWasMoved, isEven: false,
     tiny: .leastNonzeroMagnitude, spread: 2, stretch: 1.033)
+}
+
+extension Codec {
+  /// Whether ggml's encoder, and so this one, puts codes where no reader looks for them: IQ3_S keeps
+  /// 32 zeros without a code, and the codes of the numbers behind them in the block move up.
+  ///
+  /// - Parameter values: whole blocks.
+  public func movesCodes(of values: UnsafeBufferPointer<Float>) -> Bool {
+    guard type == .iq3S else { return false }
+    return stride(from: 0, to: values.count, by: type.blockElements).contains { start in
+      var wasZero = false
+      for first in stride(from: start, to: start + type.blockElements, by: 32) {
+        let isZero = values[first..<first + 32].allSatisfy { $0 == 0 }
+        if wasZero, !isZero { return true }
+        wasZero = wasZero || isZero
+      }
+      return false
+    }
+  }
 }

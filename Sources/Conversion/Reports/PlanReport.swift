@@ -47,7 +47,8 @@ public struct PlanReport {
 
       \(Quantity.plural(plan.tensors.count, "tensor")), \
       \(Quantity.bytes(plan.layout.totalSize)) of tensors; \
-      \(bits(storedBytes)) bits per weight before, \(bits(plan.layout.totalSize)) after
+      \(Quantity.bits(storedBytes, per: elements)) bits per weight before, \
+      \(Quantity.bits(plan.layout.totalSize, per: elements)) after
       \(Quantity.plural(plan.files.count, "file")), \(Quantity.count(plan.byteCount)) bytes \
       (\(Quantity.bytes(plan.byteCount))) will be written to \(output)
 
@@ -137,11 +138,7 @@ public struct PlanReport {
     return sizes.values.reduce(0, +)
   }
 
-  /// Bits that so many bytes are for each number of a weight.
-  private func bits(_ bytes: Int) -> String {
-    let weights = plan.tensors.reduce(0) { $0 + $1.entry.shape.elementCount }
-    return Quantity.fixed(8 * Double(bytes) / Double(max(weights, 1)), digits: 2)
-  }
+  private var elements: Int { plan.tensors.reduce(0) { $0 + $1.entry.shape.elementCount } }
 
   private func change(_ tensor: PlannedTensor) -> String {
     let (from, type) = (tensor.source.type.rawValue, tensor.entry.type.rawValue)
@@ -206,7 +203,7 @@ public struct PlanReport {
   private var totals: JSONValue {
     .object([
       "tensors": .integer(plan.tensors.count),
-      "elements": .integer(plan.tensors.reduce(0) { $0 + $1.entry.shape.elementCount }),
+      "elements": .integer(elements),
       "tensorBytes": .integer(plan.layout.totalSize), "files": .integer(plan.files.count),
       "bytes": .integer(plan.byteCount),
     ])

@@ -66,13 +66,7 @@ struct PlanRows {
   }
 
   private static func part(_ text: ExactText) -> Part {
-    let isNumber =
-      (1...9).contains(text.utf8.count)
-      && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-    // `01` is another name than `1`.
-    guard isNumber, let number = Int(text.text), "\(number)".utf8.count == text.utf8.count else {
-      return .word(text)
-    }
+    guard text.isNumber, let number = Int(text.text) else { return .word(text) }
     return .numbers([number])
   }
 }

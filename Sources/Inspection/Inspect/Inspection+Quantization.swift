@@ -40,8 +40,7 @@ extension Inspection {
     // A file whose types were chosen one by one has the number of another mix, or none.
     let name =
       fileType.flatMap { blocks[$0.type] == nil ? nil : $0.name } ?? "mostly \(most.type.rawValue)"
-    let bits = 8 * Double(total.bytes) / Double(max(total.elements, 1))
-    return "\(name), \(Quantity.fixed(bits, digits: 2)) bits per weight"
+    return "\(name), \(Quantity.bits(total.bytes, per: total.elements)) bits per weight"
   }
 }
 

@@ -152,14 +152,14 @@ public enum NativeNames {
 
     init(_ name: ExactText, layers: ExactText) {
       var parts = (name.without(prefix: layers) ?? name).split(separator: ".")
-      if name.hasPrefix(layers), parts.count > 1, Place.isNumber(parts[0]) {
+      if name.hasPrefix(layers), parts.count > 1, parts[0].isNumber {
         layer = parts.removeFirst()
       } else {
         parts = name.split(separator: ".")
       }
       ending = parts.popLast() ?? ""
       if let place = parts.firstIndex(of: "experts"), place + 1 < parts.count,
-        Place.isNumber(parts[place + 1])
+        parts[place + 1].isNumber
       {
         expert = parts[place + 1]
         parts[place + 1] = NativeNames.expertMark
@@ -170,11 +170,6 @@ public enum NativeNames {
     func name(_ module: ExactText, ending: ExactText, layers: ExactText) -> ExactText {
       let filled = module.replacing(NativeNames.expertMark, with: expert ?? "")
       return "\(layer.map { "\(layers)\($0)." } ?? "")\(filled).\(ending)"
-    }
-
-    private static func isNumber(_ text: ExactText) -> Bool {
-      (1...9).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
-        && (text.utf8.first != 0x30 || text.utf8.count == 1)
     }
   }
 }
