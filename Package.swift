@@ -56,7 +56,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
-      name: "Reference", dependencies: ["Tensors", "Platform", "Codecs", "Models"],
+      name: "Reference", dependencies: ["Locks", "Tensors", "Platform", "Codecs", "Models"],
       swiftSettings: strict),
     .target(
       name: "Inspection",
@@ -66,17 +66,31 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
+      name: "Passes",
+      dependencies: [
+        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
+        "Dialects", "Reference", "Reports",
+      ],
+      swiftSettings: strict),
+    .target(
       name: "Verification",
       dependencies: [
         "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
-        "Dialects", "Conversion", "Reference", "Reports", "Inspection",
+        "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Passes",
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Calibration",
+      dependencies: [
+        "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
+        "Conversion", "Reference", "Reports", "Passes", "Verification",
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "fathom",
       dependencies: [
         "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Conversion",
-        "Reports", "Inspection", "Verification", arguments,
+        "Reports", "Inspection", "Passes", "Calibration", "Verification", arguments,
       ],
       swiftSettings: strict),
     .target(
@@ -85,7 +99,7 @@ let package = Package(
       name: "ParserEntries",
       dependencies: [
         "Tensors", "Platform", "Formats", "Models", "Conversion", "Verification", "Text",
-        "Dialects", "Inspection", "Weights",
+        "Dialects", "Inspection", "Weights", "Passes",
       ],
       path: "Fuzz/Entries", swiftSettings: strict),
     .executableTarget(
@@ -127,8 +141,8 @@ let package = Package(
     .testTarget(
       name: "VerificationTests",
       dependencies: [
-        "Support", "Locks", "Verification", "Reference", "Models", "Formats", "Platform", "Tensors",
-        "Reports", "Inspection", "Dialects", "Weights",
+        "Support", "Locks", "Verification", "Passes", "Reference", "Models", "Formats", "Platform",
+        "Tensors", "Reports", "Inspection", "Dialects", "Weights", "Calibration",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -149,7 +163,7 @@ let package = Package(
       name: "ReferenceTests",
       dependencies: [
         "Support", "Tensors", "Platform", "Formats", "Codecs", "Models", "Reference",
-        "Verification", "Dialects", "Weights", "Text",
+        "Passes", "Dialects", "Weights", "Text", "Calibration",
       ],
       exclude: ["Fixtures"],
       swiftSettings: strict),

@@ -18,8 +18,8 @@ import torch
 
 from interop_checks import (
     compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
-    hashes, integers, interruptions, kimi, loaders, mistral, mlx, native, networks, quantization,
-    reports, text, verification, weights,
+    hashes, imatrix, integers, interruptions, kimi, loaders, mistral, mlx, native, networks,
+    quantization, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -38,6 +38,7 @@ PARTS = {
     "gguf": gguf.run,
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,
+    "imatrix": imatrix.run,
     "mlx": mlx.run,
     "native": native.run,
     "networks": networks.run,

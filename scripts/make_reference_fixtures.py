@@ -113,7 +113,21 @@ def metrics_case(name, tokens, vocab, spread, noise):
     kl = torch.nn.functional.kl_div(q, p, reduction="none", log_target=True).sum(-1)
     x, y = a.double(), b.double()
     loss = torch.nn.functional.nll_loss
+    losses = [loss(z, targets, reduction="none") for z in (p, q)]
+    change = (losses[1].neg().exp() - losses[0].neg().exp()) ** 2
+    covariance = torch.cov(torch.stack(losses))
+    same = (x.argmax(-1) == y.argmax(-1)).double().mean()
+    ratio, rms = (losses[1].mean() - losses[0].mean()).exp(), change.mean().sqrt()
+    spread = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     return {
+        "percentiles": torch.quantile(
+            kl, torch.tensor([0.5, 0.9, 0.95, 0.99, 0.999, 1], dtype=kl.dtype)).tolist(),
+        "klError": (kl.std() / tokens**0.5).item(),
+        "top1Error": (same * (1 - same) / (tokens - 1)).sqrt().item(),
+        "ratioError": (ratio * (spread / tokens).sqrt()).item(),
+        "lossCorrelation": (covariance[0, 1] / (covariance[0, 0] * covariance[1, 1]).sqrt()).item(),
+        "probabilityRms": rms.item(),
+        "probabilityRmsError": (change.std() / tokens**0.5 / (2 * rms)).item(),
         "name": name, "reference": a.tolist(), "candidate": b.tolist(),
         "targets": targets.tolist(), "klMean": kl.mean().item(), "klMax": kl.max().item(),
         "top1Agreement": (x.argmax(-1) == y.argmax(-1)).double().mean().item(),

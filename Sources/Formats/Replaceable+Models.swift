@@ -79,6 +79,15 @@ extension Replaceable {
     return areLogits ? nil : "another file"
   }
 
+  /// An importance matrix in either of its formats.
+  public static let importance = Replaceable(
+    "an importance matrix", refusal: "is no importance matrix and is not replaced"
+  ) { standing throws(Fault) in
+    guard standing.kind == .file else { return "a folder" }
+    if standing.byteCount == 0 { return nil }
+    return try Beginning(standing).isImportance ? nil : "another file"
+  }
+
   /// A file whose first bytes are those of its format.
   public static func file(beginningWith magic: [UInt8], called name: String) -> Replaceable {
     Replaceable(name, refusal: "is not \(name) and is not replaced") { standing throws(Fault) in
@@ -104,6 +113,16 @@ private struct Beginning {
 
   /// Whether it is weights in one of the formats that are read.
   var isModel: Bool { isGGUF || headerSize != nil }
+
+  /// Whether it has the key of an importance matrix, or a first entry as the older format has it.
+  var isImportance: Bool {
+    if isGGUF {
+      var key: [UInt8] = []
+      key.appendString(ImportanceOutput.chunkCountKey)
+      return bytes.contains(key)
+    }
+    return bytes.count > 12 && bytes[8...].starts(with: "blk.".utf8)
+  }
 
   var isModelOrEmpty: Bool { size == 0 || isModel }
 

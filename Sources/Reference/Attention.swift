@@ -35,6 +35,7 @@ struct Attention: Sendable {
     let mixed = try mixed(
       latents, lengths: lengths, seen: hidden.chosenKeys.map { ($0, rows.lowerBound) })
     for block in linear.blocks(of: rows.count) {
+      try linear.note(mixed.view(block), for: [prefix + "o_proj.weight"])
       let part = try linear.project(
         mixed.view(block), prefix + "o_proj.weight", outputs: config.hiddenSize,
         bias: config.attentionBias ? prefix + "o_proj.bias" : nil)
@@ -75,8 +76,21 @@ struct Attention: Sendable {
         rows.lowerBound + block.lowerBound..<rows.lowerBound + block.upperBound)
       try makeQueryInputs(part, into: latents.query.mutableView(block))
       try makeKeyValues(part, block, latents)
+      try note(part, latents.query.view(block))
     }
     return latents
+  }
+
+  /// Takes note of x and the queries' latents, some rows of both, as what this layer's matrices and
+  /// its indexer's are multiplied with, whether or not the indexer has anything to choose.
+  private func note(_ x: Activations, _ query: FloatMatrix) throws(Fault) {
+    let first = config.queryRank == nil ? queryName : prefix + "q_a_proj.weight"
+    let own = ["wk.weight", "weights_proj.weight"].map { (choice?.prefix ?? "") + $0 }
+    try linear.note(
+      x.view,
+      for: [first, prefix + "kv_a_proj_with_mqa.weight"] + (choice == nil ? [] : own))
+    let chosen = choice.map { [$0.prefix + "wq_b.weight"] } ?? []
+    try linear.note(query, for: (config.queryRank == nil ? [] : [queryName]) + chosen)
   }
 
   /// What the heads' query weights multiply, for some rows of x.

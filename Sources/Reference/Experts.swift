@@ -1,4 +1,5 @@
 internal import Codecs
+internal import Locks
 internal import Models
 internal import Platform
 internal import Tensors
@@ -21,9 +22,12 @@ struct FeedForward: Sendable {
       let part = try x.rows(rows)
       let gate = Activations(unwrittenRows: rows.count, columns: width)
       let up = Activations(unwrittenRows: rows.count, columns: width)
+      try linear.note(
+        part.view, for: [prefix + "gate_proj.weight", prefix + "up_proj.weight"])
       try linear.project(part.view, prefix + "gate_proj.weight", into: gate.mutableView)
       try linear.project(part.view, prefix + "up_proj.weight", into: up.mutableView)
       try linear.forRows(rows.count) { linear.gate(gate, up: up, rows: $0) }
+      try linear.note(gate.view, for: [prefix + "down_proj.weight"])
       try linear.project(gate.view, prefix + "down_proj.weight", into: part.mutableView)
       try linear.add(part, to: output, from: rows.lowerBound)
     }
@@ -38,6 +42,7 @@ struct FeedForward: Sendable {
       for (row, token) in rows.enumerated() {
         isSound[token] = part[row].allSatisfy(\.isFinite)
       }
+      try linear.note(part.view, for: [prefix + "gate.weight"])
       try linear.project(part.view, prefix + "gate.weight", into: logits.mutableView(rows))
     }
     let bias =
@@ -160,13 +165,25 @@ struct FeedForward: Sendable {
       Inner(most: most, width: config.moeIntermediateSize)
     }
     let order = group.indices.sorted { (group[$0].uses.count, $1) > (group[$1].uses.count, $0) }
+    let noted = Guarded([InputSums.ExpertPart?](repeating: nil, count: group.count))
     try Workers.run(threads: linear.threads, count: order.count) {
       [starts] worker, place throws(Fault) in
       try Interruption.check()
       let (item, start) = (group[order[place]], starts[order[place]])
       let rows = start..<start + item.uses.count
       x.gather(item.uses.map(\.token), into: waiting.mutableView(rows))
-      try expert(item.expert, waiting, rows, inner[worker], worker: worker)
+      let input = linear.inputs.map { _ in InputSums.squares(waiting.view(rows)) }
+      let part = inner[worker]
+      try expert(item.expert, waiting, rows, part, worker: worker)
+      guard let input else { return }
+      let own = InputSums.squares(part.gate.view(0..<rows.count))
+      noted.withLock { $0[order[place]] = InputSums.ExpertPart(input: input, inner: own) }
+    }
+    // In the items' order, whichever thread was done first.
+    for (item, part) in zip(group, noted.withLock({ $0 })) {
+      guard let part else { continue }
+      linear.inputs?.add(
+        part, rows: item.uses.count, to: "\(prefix)experts.\(item.expert).")
     }
     try linear.forRows(output.rows) { [starts] tokens in
       for (item, start) in zip(group, starts) {

@@ -29,6 +29,10 @@ struct HeadAttention {
   private let scores: Activations
   private let keys: PackedMatrix
   private let values: PackedMatrix
+  /// What `attn_v_b` is multiplied with where the values are made after the mixing, as llama.cpp does
+  /// it: for each token the mixed latents, (tokens, rank). Nil where nobody asks.
+  private let mixedLatents: Activations?
+  private let packedLatents: PackedMatrix?
   private var config: ModelConfig { attention.config }
   private var linear: Linear { attention.linear }
 
@@ -50,6 +54,14 @@ struct HeadAttention {
     values = PackedMatrix(
       mostDepth: block, mostColumns: config.valueHeadSize, scratch: scratch,
       level: attention.linear.level)
+    let isNoted = attention.linear.inputs != nil
+    mixedLatents =
+      isNoted ? Activations(unwrittenRows: tokens, columns: config.keyValueRank) : nil
+    packedLatents =
+      isNoted
+      ? PackedMatrix(
+        mostDepth: block, mostColumns: config.keyValueRank, scratch: scratch,
+        level: attention.linear.level) : nil
   }
 
   /// Bytes that this takes for so many tokens, weights apart.
@@ -62,6 +74,13 @@ struct HeadAttention {
     return floats * MemoryLayout<Float>.stride
       + PackedMatrix.byteCount(mostDepth: config.queryHeadSize, mostColumns: block)
       + PackedMatrix.byteCount(mostDepth: block, mostColumns: config.valueHeadSize)
+  }
+
+  /// Bytes that it takes more where inputs are noted.
+  static func notingBytes(tokens: Int, _ config: ModelConfig) -> Int {
+    tokens * config.keyValueRank * MemoryLayout<Float>.stride
+      + PackedMatrix.byteCount(
+        mostDepth: min(keyBlock, tokens), mostColumns: config.keyValueRank)
   }
 
   /// The head's columns of `mixed` (tokens, heads · value).
@@ -78,19 +97,39 @@ struct HeadAttention {
     for length in lengths {
       var largest = [Float](repeating: -.infinity, count: length)
       var sums = [Float](repeating: 0, count: length)
-      let target = mixed.mutableView(start..<start + length, columns: columns)
+      let rows = start..<start + length
+      var mixes = [Mix(packed: values, target: mixed.mutableView(rows, columns: columns))]
+      if let packedLatents, let mixedLatents {
+        mixes.append(Mix(packed: packedLatents, target: mixedLatents.mutableView(rows)))
+      }
       for first in stride(from: 0, to: length, by: HeadAttention.keyBlock) {
         try Interruption.check()
         let count = min(HeadAttention.keyBlock, length - first)
         makeKeys(start + first..<start + first + count, latents, weight)
         attend(
-          queries: start..<start + length, keys: first..<first + count,
-          seen: seen.map { ($0.sets, $0.first + start) }, &largest, &sums, into: target)
+          queries: rows, keys: first..<first + count,
+          seen: seen.map { ($0.sets, $0.first + start) }, &largest, &sums, into: mixes)
       }
-      for row in 0..<length {
-        for column in 0..<target.columns { target.base[row * target.stride + column] /= sums[row] }
+      for mix in mixes {
+        for row in 0..<length { mix.scale(row) { $0 / sums[row] } }
       }
       start += length
+    }
+    if let mixedLatents {
+      linear.inputs?.add(
+        InputSums.squares(mixedLatents.view), rows: query.rows,
+        to: InputSums.Key(attention.keyValueName, .valueHead(head)))
+    }
+  }
+
+  /// What the weights of a softmax mix: a block of it, and where the sums are.
+  private struct Mix {
+    let packed: PackedMatrix
+    let target: MutableFloatMatrix
+
+    func scale(_ row: Int, _ change: (Float) -> Float) {
+      let values = target.base + row * target.stride
+      for column in 0..<target.columns { values[column] = change(values[column]) }
     }
   }
 
@@ -100,6 +139,9 @@ struct HeadAttention {
     try linear.projectAlone(
       latents.query.view, attention.queryName, rows: head * width..<(head + 1) * width,
       into: query.mutableView, worker: worker)
+    linear.inputs?.add(
+      InputSums.squares(query.view(0..<query.rows, columns: 0..<config.nopeHeadSize)),
+      rows: query.rows, to: InputSums.Key(attention.keyValueName, .keyHead(head)))
     for token in 0..<query.rows {
       let q = query[token]
       attention.rotary.rotate(
@@ -127,12 +169,13 @@ struct HeadAttention {
     }
     keys.pack(transposed: key.view(rows))
     values.pack(keyValue.view(rows, columns: config.nopeHeadSize..<keyValue.columns))
+    packedLatents?.pack(latents.keyValue.view(tokens))
   }
 
   /// Lets the queries of a sequence see a block of its keys: those before each and its own.
   private func attend(
     queries: Range<Int>, keys block: Range<Int>, seen chosen: (sets: KeySets, first: Int)?,
-    _ largest: inout [Float], _ sums: inout [Float], into mixed: MutableFloatMatrix
+    _ largest: inout [Float], _ sums: inout [Float], into mixes: [Mix]
   ) {
     for first in stride(from: block.lowerBound, to: queries.count, by: HeadAttention.queryBlock) {
       let rows = first..<min(first + HeadAttention.queryBlock, queries.count)
@@ -161,12 +204,13 @@ struct HeadAttention {
         sums[row] = sums[row] * kept + sum
         largest[row] = top
         guard block.lowerBound > 0, kept != 1 else { continue }
-        let values = mixed.base + row * mixed.stride
-        for column in 0..<mixed.columns { values[column] *= kept }
+        for mix in mixes { mix.scale(row) { $0 * kept } }
       }
-      values.multiply(
-        scores.view(0..<rows.count, columns: 0..<count), into: mixed.rows(rows),
-        adding: block.lowerBound > 0)
+      for mix in mixes {
+        mix.packed.multiply(
+          scores.view(0..<rows.count, columns: 0..<count), into: mix.target.rows(rows),
+          adding: block.lowerBound > 0)
+      }
     }
   }
 

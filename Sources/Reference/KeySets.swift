@@ -10,7 +10,7 @@ public final class KeySets: @unchecked Sendable {
   /// Tokens.
   public let rows: Int
   /// 64-bit words that hold the bits of a row.
-  let words: Int
+  package let words: Int
   /// For each row its words, and one that is not 0 where a key was left out whose score is that of
   /// one that was chosen.
   private let buffer: ByteBuffer
@@ -23,7 +23,8 @@ public final class KeySets: @unchecked Sendable {
     buffer = ByteBuffer(count: rows * KeySets.bytesPerRow(longest: longest))
   }
 
-  private init(rows: Int, words: Int) {
+  /// Makes room for rows of so many words, as `words` of another says.
+  package init(rows: Int, words: Int) {
     self.rows = rows
     self.words = words
     buffer = ByteBuffer(count: rows * (words + 1) * MemoryLayout<UInt64>.stride)
@@ -33,6 +34,9 @@ public final class KeySets: @unchecked Sendable {
   static func bytesPerRow(longest: Int) -> Int {
     ((longest + 63) / 64 + 1) * MemoryLayout<UInt64>.stride
   }
+
+  /// All of it, for whoever keeps it elsewhere for a while; valid while this object is held.
+  package var bytes: UnsafeMutableRawBufferPointer { buffer.bytes }
 
   private func line(_ row: Int) -> UnsafeMutableBufferPointer<UInt64> {
     precondition(row >= 0 && row < rows)

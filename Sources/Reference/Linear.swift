@@ -14,9 +14,15 @@ struct Linear: Sendable {
   let threads: Int
   let level: KernelLevel
   let plan: MemoryPlan
+  /// Takes note of what weights are multiplied with; nil where nobody asks.
+  let inputs: InputSums?
   private let scratches: [ProductScratch]
 
-  init(weights: any WeightSource, threads: Int, level: KernelLevel, plan: MemoryPlan) {
+  init(
+    weights: any WeightSource, threads: Int, level: KernelLevel, plan: MemoryPlan,
+    inputs: InputSums? = nil
+  ) {
+    self.inputs = inputs
     self.weights = weights
     self.threads = threads
     self.level = level

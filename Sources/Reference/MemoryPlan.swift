@@ -40,6 +40,8 @@ struct MemoryUse {
   let mtpLayers: Int
   let threads: Int
   let plan: MemoryPlan
+  /// Whether what weights are multiplied with is noted.
+  var notesInputs = false
 
   private static let float = MemoryLayout<Float>.stride
 
@@ -55,7 +57,8 @@ struct MemoryUse {
     let head = states(rows) + logits(rows)
     // A predictor's block has the states that it was made from beside it.
     let predictor = mtpLayers > 0 ? states(rows) + max(layer, joined(rows)) : 0
-    return threads * MemoryUse.perWorker + max(layer, head, predictor)
+    let sums = notesInputs ? InputSums.mostBytes(config) : 0
+    return threads * MemoryUse.perWorker + max(layer, head, predictor) + sums
   }
 
   /// Hidden states, (rows, hidden), with the keys that an indexer has chosen for them.
@@ -90,7 +93,8 @@ struct MemoryUse {
     let low = max(c.queryRank ?? 0, 2 * c.keyValueRank + c.ropeHeadSize)
     let mixed = rows * c.heads * c.valueHeadSize
     let joint = (c.nopeHeadSize + c.valueHeadSize) * c.keyValueRank * MemoryUse.float
-    let heads = threads * (HeadAttention.bytes(tokens: rows, c) + joint)
+    let noted = notesInputs ? HeadAttention.notingBytes(tokens: rows, c) : 0
+    let heads = threads * (HeadAttention.bytes(tokens: rows, c) + noted + joint)
     let choice = KeyChoice.bytes(
       tokens: rows, longest: min(longest, rows), c, threads: threads, plan: plan)
     let before = choice + block * (c.hiddenSize + low) * MemoryUse.float

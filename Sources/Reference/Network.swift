@@ -20,12 +20,15 @@ public struct Network {
   private let rotary: Rotary
 
   /// Prepares the tables that follow from the config; no weight is read.
+  ///
+  /// - Parameter inputs: takes note of what each weight is multiplied with.
   public init(
     config: ModelConfig, weights: any WeightSource, threads: Int = Workers.available,
-    level: KernelLevel = .best, plan: MemoryPlan = .generous
+    level: KernelLevel = .best, plan: MemoryPlan = .generous, inputs: InputSums? = nil
   ) {
     self.config = config
-    linear = Linear(weights: weights, threads: threads, level: level, plan: plan)
+    linear = Linear(
+      weights: weights, threads: threads, level: level, plan: plan, inputs: inputs)
     rotary = Rotary(config)
   }
 
@@ -114,6 +117,7 @@ public struct Network {
         epsilon: config.rmsNormEpsilon, into: token)
       state.gather(
         rows[part], into: pair.mutableView(0..<part.count, columns: size..<2 * size))
+      try linear.note(pair.view, for: [prefix + "eh_proj.weight"])
       try linear.project(
         pair.view, prefix + "eh_proj.weight", into: hidden.mutableView(part))
     }
@@ -148,6 +152,14 @@ public struct Network {
     try linear.project(
       normed.view(rows), name, rows: vocabulary,
       into: result.mutableView(0..<rows.count, columns: 0..<vocabulary.count))
+  }
+
+  /// Takes note of normed (tokens, hidden) as what the head is multiplied with, where `inputs` were
+  /// given.
+  ///
+  /// - Throws: `.interrupted`.
+  public func noteHeadInputs(_ normed: Activations) throws(Fault) {
+    try linear.note(normed.view, for: [Network.headName(config)])
   }
 
   /// Rows whose logits are computed together by `eachLogits`.
@@ -196,13 +208,14 @@ public struct Network {
 
   /// The most bytes that a pass of `rows` tokens takes on some threads, no sequence being longer than
   /// `longest`: hidden states, all that is made of them, the weights in use, and what the network
-  /// takes while it does nothing.
+  /// takes while it does nothing; with the sums of a layer's inputs where they are noted.
   public static func bytes(
     rows: Int, longest: Int, config: ModelConfig, mtpLayers: Int, threads: Int,
-    plan: MemoryPlan
+    plan: MemoryPlan, notesInputs: Bool = false
   ) -> Int {
     MemoryUse(
-      config: config, longest: longest, mtpLayers: mtpLayers, threads: threads, plan: plan
+      config: config, longest: longest, mtpLayers: mtpLayers, threads: threads, plan: plan,
+      notesInputs: notesInputs
     ).peak(rows: rows)
   }
 

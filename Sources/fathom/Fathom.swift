@@ -10,9 +10,8 @@ struct FathomCommand: ParsableCommand {
     version: FathomVersion.text,
     subcommands: [
       InspectCommand.self, ValidateCommand.self, ConvertCommand.self, ResumeCommand.self,
-      LogitsCommand.self,
-      VerifyCommand.self, DiffCommand.self, HashCommand.self,
-      PackCommand.self, UnpackCommand.self,
+      LogitsCommand.self, VerifyCommand.self, ImatrixCommand.self, RecipeCommand.self,
+      DiffCommand.self, HashCommand.self, PackCommand.self, UnpackCommand.self,
     ])
 
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.

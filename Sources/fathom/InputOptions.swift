@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Passes
 internal import Verification
 
 /// What a model is run on: tokens or a text.

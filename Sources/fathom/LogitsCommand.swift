@@ -1,8 +1,9 @@
 internal import ArgumentParser
 internal import Formats
 internal import Models
+internal import Passes
 internal import Platform
-internal import Verification
+internal import Reports
 
 struct LogitsCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
@@ -72,7 +73,13 @@ struct LogitsCommand: ParsableCommand, ModelReading {
     let written = try run.write(to: destination) { line.show($0, of: $1) }
     line.clear()
     for note in files.notes + notes { try Console.write("note: \(note)\n") }
-    let shapes = written.map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
+    for (index, draft) in written.drafts.enumerated() where draft.positions > 0 {
+      let share = Quantity.percent(Double(draft.kept) / Double(draft.positions))
+      try Console.write(
+        "drafts of MTP layer \(index + 1) that the main model would choose: \(share) of "
+          + "\(Quantity.count(draft.positions))\n")
+    }
+    let shapes = written.tensors.map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
     try Console.write("output \(output): \(shapes)\n")
   }
 }

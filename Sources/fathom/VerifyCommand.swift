@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Passes
 internal import Platform
 internal import Reports
 internal import Verification
@@ -11,7 +12,9 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       Runs both models in F32 on the same tokens, in lock step, and compares logits, hidden states \
       and the router's choices; MTP layers apart, as far as both models have them. Limits hold for \
       the main model and for every MTP layer that is compared. Exit code 0: all limits hold; 1: \
-      one does not, or a logit is not finite. Without limits only logits that are not finite fail.
+      one does not, or a logit is not finite. Without limits only logits that are not finite fail. \
+      Several candidates are held to the same limits, and the report shows what each loses for its \
+      size.
       """)
 
   @Argument(
@@ -21,8 +24,12 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       """)
   var reference: String
 
-  @Argument(help: "The model that is measured against it; none with --record.")
-  var candidate: String?
+  @Argument(
+    help: """
+      The model that is measured against it, or several, for which the reference is run once; none \
+      with --record.
+      """)
+  var candidates: [String] = []
 
   @Flag(
     help: """
@@ -120,12 +127,15 @@ struct VerifyCommand: ParsableCommand, ModelReading {
 
   private func checkRecording() throws {
     guard record else {
-      guard candidate != nil else {
-        throw ValidationError("Missing expected argument '<candidate>'")
+      guard !candidates.isEmpty else {
+        throw ValidationError("Missing expected argument '<candidates>'")
+      }
+      if blame, candidates.count > 1 {
+        throw ValidationError("--blame takes one candidate at a time")
       }
       return
     }
-    guard candidate == nil else { throw ValidationError("--record takes a reference alone") }
+    guard candidates.isEmpty else { throw ValidationError("--record takes a reference alone") }
     guard input.chosen != nil, output.output != nil else {
       throw ValidationError("--record needs --tokens or --text, and -o")
     }
@@ -140,8 +150,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   func run() throws {
     if record { return try recordFixture() }
     let clock = Stopwatch()
-    let candidate = self.candidate ?? ""
-    let inputs = InputPlaces(models: [reference, candidate], files: input.files + [thresholds])
+    let inputs = InputPlaces(models: [reference] + candidates, files: input.files + [thresholds])
     let destination = try output.destination(sparing: inputs)
     let reports = try report.map { file throws(Fault) in
       let path = try OutputPath.report(
@@ -153,7 +162,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
     let request = try request()
-    let result = try VerifyReport(request, forecast: announce) { line.show($0, of: $1) }
+    let result = try VerifyReports(request, forecast: announce) { line.show($0, of: $1) }
     line.clear()
     for (format, destination) in reports + [(format, destination)] {
       try destination.write(format.text(of: result, clock))
@@ -195,7 +204,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   }
 
   private func request() throws(Fault) -> VerifyRequest {
-    var request = VerifyRequest(reference: reference, candidate: candidate ?? "")
+    var request = VerifyRequest(reference: reference, candidates: candidates)
     request.input = input.chosen
     let file = try thresholds.map(ThresholdFile.read) ?? []
     request.thresholds = Threshold.merged(file, overriddenBy: limitOptions)
@@ -220,6 +229,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       (.maxLayerNMSE, .layers, limits.maxLayerNmse),
       (.maxLayerOwnNMSE, .layers, limits.maxLayerOwnNmse),
       (.minRouterAgreement, .layers, limits.minRouterAgreement),
+      (.minMTPAcceptance, .drafts, mtpLimits.minMtpAcceptance),
     ]
     return given.compactMap { measure, scope, limit in
       limit.map { Threshold(measure, scope, limit: $0) }
@@ -265,5 +275,12 @@ extension VerifyCommand {
 
     @Option(help: "As --max-perplexity-ratio.")
     var mtpMaxPerplexityRatio: Double?
+
+    @Option(
+      help: """
+        Least share of an MTP layer's first choices that are the main model's too, from 0 to 1: what \
+        speculative decoding keeps of its drafts.
+        """)
+    var minMtpAcceptance: Double?
   }
 }

@@ -6,13 +6,13 @@ internal import Verification
 enum VerifyFormat: String, ExpressibleByArgument, CaseIterable {
   case text, json, junit, html, markdown
 
-  func text(of report: VerifyReport, _ clock: Stopwatch) -> OutputText {
+  func text(of reports: VerifyReports, _ clock: Stopwatch) -> OutputText {
     switch self {
-    case .text: report.text
-    case .json: report.json.printed() + "\n"
-    case .junit: OutputText(document: report.junit(clock))
-    case .html: OutputText(document: report.page)
-    case .markdown: OutputText(document: report.markdown)
+    case .text: reports.text
+    case .json: reports.json.printed() + "\n"
+    case .junit: OutputText(document: reports.junit(clock))
+    case .html: OutputText(document: reports.page)
+    case .markdown: OutputText(document: reports.markdown)
     }
   }
 }

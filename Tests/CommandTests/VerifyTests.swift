@@ -198,4 +198,38 @@ import Testing
   @Test(arguments: ["nan", "inf", "x"]) func aLimitIsANumber(value: String) throws {
     #expect(try FathomProcess("verify", sample, sample, "--max-kl", value).status == 64)
   }
+
+  /// What speculative decoding keeps of an MTP layer's drafts, on both sides of a limit.
+  @Test func draftsAreHeldToALimit() throws {
+    let copy = try changed("model.layers.2.eh_proj.weight", 40)
+    let found = try report(sample, copy)
+    let share = try #require(found.number("mtp", "acceptance", "candidate"))
+    #expect(found.integer("mtp", "acceptance", "positions") == 63)
+    for (limit, holds) in [(share, true), (share + 0.001, false)] {
+      let limited = try report(
+        sample, copy, "--min-mtp-acceptance", "\(limit)", status: holds ? 0 : 1)
+      #expect(limited.list("thresholds").map { $0.string("name") } == ["min-mtp-acceptance"])
+      #expect(limited.string("verdict") == (holds ? "pass" : "fail"))
+    }
+    let file = try workspace.write("limits.json", #"{"drafts": {"min-acceptance": 1.5}}"#.utf8)
+    #expect(try report(sample, copy, "--thresholds", file, status: 1).string("verdict") == "fail")
+  }
+
+  /// Each of several candidates has the report that it has alone.
+  @Test func severalCandidatesAreMeasuredAtOnce() throws {
+    let copy = try changed("model.layers.1.self_attn.o_proj.weight", 9)
+    let together = try report(sample, sample, copy, "--isolate", "--max-kl", "1e-9", status: 1)
+    let reports = together.list("candidates")
+    #expect(together.string("verdict") == "fail" && reports.count == 2)
+    for (candidate, own) in zip([sample, copy], reports) {
+      let alone = try report(
+        sample, candidate, "--isolate", "--max-kl", "1e-9", status: candidate == copy ? 1 : 0)
+      #expect((alone.root as? NSDictionary) == (own.root as? NSDictionary))
+    }
+    let text = try FathomProcess(["verify", sample, sample, copy, "--max-kl", "1e-9"])
+    #expect(text.output.contains("fail: 1 of 2 candidates"))
+    let page = try FathomProcess(["verify", sample, sample, copy, "--format", "html"])
+    #expect(page.output.contains("id=\"c1-logits\"") && page.output.contains("size of the weights"))
+    #expect(try FathomProcess(["verify", sample, sample, copy, "--blame"]).status == 64)
+  }
 }

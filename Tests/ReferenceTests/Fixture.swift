@@ -26,6 +26,15 @@ struct Fixture: CustomStringConvertible, Sendable {
 
   func number(_ key: String) -> Double { Fixture.number(json[key]) }
 
+  func text(_ key: String) -> String {
+    if case .string(let text)? = json[key] { text } else { "" }
+  }
+
+  func integer(_ key: String) -> Int { Int(number(key)) }
+
+  /// The objects of a list, each as a fixture.
+  func objects(_ key: String) -> [Fixture] { Fixture.elements(json[key]).map(Fixture.init) }
+
   func numbers(_ key: String) -> [Double] { Fixture.elements(json[key]).map(Fixture.number) }
 
   func integers(_ key: String) -> [Int] { numbers(key).map { Int($0) } }

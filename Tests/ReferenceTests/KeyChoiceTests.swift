@@ -1,5 +1,6 @@
 import Codecs
 import Models
+import Passes
 import Platform
 import Reference
 import Support

@@ -31,7 +31,17 @@ import Verification
       ("nmse", found.nmse), ("maxAbsDifference", found.maxAbsDifference),
       ("perplexityReference", found.perplexityReference),
       ("perplexityCandidate", found.perplexityCandidate),
+      ("klError", found.statistics.klError), ("top1Error", found.statistics.top1Error),
+      ("ratioError", found.statistics.perplexityRatioError),
+      ("lossCorrelation", found.statistics.lossCorrelation),
+      ("probabilityRms", found.statistics.probabilityRms),
+      ("probabilityRmsError", found.statistics.probabilityRmsError),
     ]
+    let percentiles = zip(found.statistics.klPercentiles, fixture.numbers("percentiles"))
+    #expect(found.statistics.klPercentiles.map(\.name) == ["50", "90", "95", "99", "99.9", "max"])
+    for (percentile, expected) in percentiles {
+      #expect(abs(percentile.value - expected) <= 1e-9 * expected + 1e-14, "\(percentile.name)")
+    }
     for (name, value) in measures {
       let expected = fixture.number(name)
       // A divergence of 10⁻¹³ is a difference of sums of about 1: torch's own error is as large.
@@ -46,6 +56,8 @@ import Verification
     let found = metrics(logits, logits, targets: [nil], tile: 2)
     #expect(found.klMax == 0 && found.nmse == 0 && found.top1Agreement == 1)
     #expect(found.perplexityReference.isNaN, "no token follows")
+    #expect(found.statistics.klError.isNaN, "one position has no spread")
+    #expect(found.statistics.lossCorrelation.isNaN && found.statistics.probabilityRms.isNaN)
   }
 
   @Test(arguments: [Float.nan, .infinity, -.infinity], [0, 1])
@@ -56,7 +68,9 @@ import Verification
     #expect(found.nonFinite == 1)
     let measures = [
       found.klMean, found.klMax, found.nmse, found.top1Agreement, found.maxAbsDifference,
-      found.perplexityRatio,
+      found.perplexityRatio, found.statistics.klError, found.statistics.top1Error,
+      found.statistics.perplexityRatioError, found.statistics.probabilityRms,
+      found.statistics.klPercentiles[5].value,
     ]
     #expect(measures.filter(\.isNaN).count == measures.count)
   }

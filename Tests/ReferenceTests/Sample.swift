@@ -1,6 +1,7 @@
 import Codecs
 import Formats
 import Models
+import Passes
 import Platform
 import Reference
 import Support

@@ -97,6 +97,7 @@ public struct JSONSchema {
   }
 
   private func resolve(_ reference: Any) -> [String: Any] {
+    if reference as? String == "#" { return root }
     let name = (reference as? String ?? "").replacingOccurrences(of: "#/$defs/", with: "")
     return (root["$defs"] as? [String: Any])?[name] as? [String: Any] ?? ["unresolved": name]
   }

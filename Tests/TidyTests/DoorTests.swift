@@ -18,8 +18,8 @@ import Testing
     "Sources/Verification/Fixture/VerifyFixture.swift": "a fixture or MODEL that was named",
     "Sources/Verification/Fixture/VerifyFixture+Coding.swift": "a fixture that was named",
     "Sources/Inspection/Hash/HashList.swift": "--check",
-    "Sources/Verification/Logits/ModelInput.swift": "--text",
-    "Sources/Verification/Logits/TokenInput.swift": "--tokens",
+    "Sources/Passes/ModelInput.swift": "--text",
+    "Sources/Passes/TokenInput.swift": "--tokens",
     "Sources/Inspection/Manifest/ManifestFile.swift": "--manifest-file",
     "Sources/Verification/Verify/ThresholdFile.swift": "--thresholds",
   ]

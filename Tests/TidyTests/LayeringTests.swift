@@ -18,18 +18,27 @@ import Testing
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
       "Reports", "Synchronization",
     ],
-    "Reference": ["Tensors", "Platform", "Codecs", "Models", "Synchronization"],
+    "Reference": ["Locks", "Tensors", "Platform", "Codecs", "Models", "Synchronization"],
     "Inspection": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights", "Dialects",
       "Conversion", "Reports",
     ],
+    "Passes": [
+      "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
+      "Dialects", "Reference", "Reports", "Synchronization",
+    ],
     "Verification": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
-      "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Synchronization",
+      "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Passes",
+      "Synchronization",
+    ],
+    "Calibration": [
+      "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Conversion",
+      "Reference", "Reports", "Passes", "Verification",
     ],
     "fathom": [
       "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects",
-      "Conversion", "Reports", "Inspection", "Verification",
+      "Conversion", "Reports", "Inspection", "Passes", "Calibration", "Verification",
     ],
   ]
 

@@ -1,4 +1,5 @@
 import Models
+import Passes
 import Platform
 import Support
 import Testing

@@ -65,7 +65,7 @@ import Verification
       #expect((240...480).contains(columns))
     }
     #expect(large.markdown.utf8.count < 20_000)
-    #expect(large.junit(Stopwatch()).utf8.count < 100_000)
+    #expect(VerifyReports([large]).junit(Stopwatch()).utf8.count < 100_000)
   }
 
   @Test(arguments: [0, 1e-300, 1, Double.nan, .infinity])
@@ -91,7 +91,7 @@ import Verification
   @Test(arguments: [true, false]) func junitIsValid(passes: Bool) throws {
     let report = try SyntheticReport.make(passes: passes)
     #expect(report.verdict == (passes ? .pass : .fail))
-    let text = report.junit(Stopwatch())
+    let text = VerifyReports([report]).junit(Stopwatch())
     #expect(try XMLSchema(named: "junit").faults(in: text) == [])
     let root = try XMLSchema.parse(Data(text.utf8))
     // A limit for the main model, one that follows for MTP, one for layers; two heads.
@@ -104,14 +104,15 @@ import Verification
   }
 
   @Test func aFailureHasItsLimitAndValue() throws {
-    let text = try SyntheticReport.make().junit(Stopwatch())
+    let text = VerifyReports([try SyntheticReport.make()]).junit(Stopwatch())
     let root = try XMLSchema.parse(Data(text.utf8))
     let message = try root.nodes(forXPath: "//testcase[@name='max-kl']/failure/@message").first
     #expect(message?.stringValue == "measured 0.005000, at most 0.0001000 is asked for")
   }
 
   @Test func logitsThatAreNotFiniteFail() throws {
-    let text = try SyntheticReport.make(value: .nan, passes: true).junit(Stopwatch())
+    let text = VerifyReports([try SyntheticReport.make(value: .nan, passes: true)]).junit(
+      Stopwatch())
     #expect(try XMLSchema(named: "junit").faults(in: text) == [])
     let root = try XMLSchema.parse(Data(text.utf8))
     #expect(try count("//testcase[starts-with(@name, 'every logit')]/failure", in: root) == 2)
@@ -123,7 +124,7 @@ import Verification
 
   @Test func theCheckerSeesFaults() throws {
     let schema = try XMLSchema(named: "junit")
-    let sound = try SyntheticReport.make().junit(Stopwatch())
+    let sound = VerifyReports([try SyntheticReport.make()]).junit(Stopwatch())
     for (part, other) in [
       ("tests=\"5\"", "tests=\"-5\""), ("id=\"0\"", ""), ("hostname=", "host="),
       ("<system-err></system-err>", ""), ("</testsuites>", "<x/></testsuites>"),

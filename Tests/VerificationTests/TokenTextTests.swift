@@ -10,9 +10,9 @@ import Verification
     let editor = try SampleEditor("tiny-tied", in: workspace)
     try editor.set("routed_scaling_factor", 1.0)
     var request = VerifyRequest(
-      reference: Repository.samples + "/tiny-tied", candidate: editor.path)
+      reference: Repository.samples + "/tiny-tied", candidates: [editor.path])
     request.tokenText = { $0[0] % 2 == 0 ? "<\($0[0])\u{1b}>" : nil }
-    let report = try VerifyReport(request) { _, _ in }
+    let report = try VerifyReports(request) { _, _ in }.reports[0]
     let document = try JSONDocument(report.json.text())
     #expect(try JSONSchema(named: "fathom.verify.1").faults(in: document).isEmpty)
     let rows = document.list("worstPositions")

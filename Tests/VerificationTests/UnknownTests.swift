@@ -1,6 +1,7 @@
 import Conversion
 import Dialects
 import Foundation
+import Passes
 import Platform
 import Support
 import Testing

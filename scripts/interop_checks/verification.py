@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import subprocess
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 
@@ -13,8 +15,8 @@ from peers.network import make_config
 from peers.oracle import isolated, load_from_stored, trace
 from peers.values import make_values
 
-from .compare import divergences, perplexity
-from .gguf import make_model
+from .compare import divergences, log_probabilities, perplexity
+from .gguf import GGUFReader, make_model
 
 # name → (sample, options that make the candidate from it)
 PAIRS = {
@@ -44,6 +46,59 @@ def measures(reference, candidate, input_ids, ahead):
     }
 
 
+def mean_error(values):
+    """Standard error of the mean."""
+    return float(values.std(ddof=1) / len(values) ** 0.5)
+
+
+def statistics(reference, candidate, input_ids, ahead, part=slice(None)):
+    """What llama-perplexity says beside the means: how sure they are, how positions are spread.
+
+    `part`: the positions of each sequence that count.
+    """
+    kl = divergences(reference, candidate)[:, part].flatten().numpy()
+    same = (reference.argmax(-1) == candidate.argmax(-1))[:, part].flatten().double().numpy()
+    targets = input_ids[:, ahead:]
+    losses = []
+    for logits in (reference, candidate):
+        scored = log_probabilities(logits[:, : targets.shape[1]])
+        chosen = scored.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+        losses.append((-chosen[:, part]).flatten().numpy())
+    a, b = losses
+    covariance = np.cov(a, b)
+    changes = (np.exp(-b) - np.exp(-a)) ** 2
+    rms = float(changes.mean() ** 0.5)
+    ratio = float(np.exp(b.mean() - a.mean()))
+    spread = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    shares = {"50": 0.5, "90": 0.9, "95": 0.95, "99": 0.99, "99.9": 0.999, "max": 1}
+    return {
+        **{f"klPercentiles.{name}": float(np.quantile(kl, share))
+           for name, share in shares.items()},
+        "standardErrors.klMean": mean_error(kl),
+        "standardErrors.top1Agreement": float(
+            (same.mean() * (1 - same.mean()) / (len(same) - 1)) ** 0.5),
+        "standardErrors.perplexityReference": float(np.exp(a.mean())) * mean_error(a),
+        "standardErrors.perplexityCandidate": float(np.exp(b.mean())) * mean_error(b),
+        "standardErrors.perplexityRatio": ratio * float((spread / len(a)) ** 0.5),
+        "standardErrors.probabilityRms": mean_error(changes) / (2 * rms),
+        "probabilityRms": rms, "perplexityRatio": ratio,
+        "lossCorrelation": float(covariance[0, 1] / (covariance[0, 0] * covariance[1, 1]) ** 0.5),
+    }
+
+
+def acceptance(main, drafts, depth):
+    """Share of an MTP layer's first choices that are the main model's."""
+    own = main.argmax(-1)[:, depth:]
+    return float((drafts.argmax(-1) == own).double().mean())
+
+
+def lookup(found, key):
+    """`a.b` of nested objects; b may have dots itself."""
+    head, _, rest = key.partition(".")
+    value = found.get(head)
+    return value.get(rest) if rest and isinstance(value, dict) else value
+
+
 def close(expected, found):
     """Equal up to the order of summation."""
     return abs(expected - found) <= ABSOLUTE + RELATIVE * abs(expected)
@@ -52,8 +107,9 @@ def close(expected, found):
 def compare(report, name, expected, found):
     """One check per number."""
     for key, value in expected.items():
-        report.check(f"{name}: {key}", key in found and close(value, found[key]),
-                     f"torch {value:.9g}, fathom {found.get(key)}")
+        own = lookup(found, key)
+        report.check(f"{name}: {key}", own is not None and close(value, own),
+                     f"torch {value:.9g}, fathom {own}")
 
 
 def shared_experts(reference, candidate):
@@ -137,16 +193,62 @@ def check_pair(report, name, folder):
     verdict = report.run_json("verify", reference, candidate, "--tokens", tokens)
     report.check(f"{name}: is measured without thresholds", verdict["verdict"] == "measured")
     left, right = dumps
-    compare(report, f"{name}, main", measures(left["logits"], right["logits"], input_ids, 1),
-            verdict["main"])
+    expected = measures(left["logits"], right["logits"], input_ids, 1)
+    # Differences of nearly equal losses: rounding of F64 shows earlier.
+    further = statistics(left["logits"], right["logits"], input_ids, 1)
+    compare(report, f"{name}, main", {**expected, **further}, verdict["main"])
+    check_positions(report, f"{name}, main", left["logits"], right["logits"], verdict["main"])
     report.check(f"{name}: an mtp section where there is an MTP layer",
                  ("mtp" in verdict) == ("mtp_logits" in left))
     if "mtp_logits" in left:
         expected = measures(left["mtp_logits"], right["mtp_logits"], input_ids, 2)
+        for side, logits in (("reference", left), ("candidate", right)):
+            expected[f"acceptance.{side}"] = acceptance(
+                logits["logits"], logits["mtp_logits"], 1)
         compare(report, f"{name}, mtp", expected, verdict["mtp"])
     check_layers(report, name, (reference, candidate), input_ids, verdict["layers"])
     check_own_errors(report, name, (reference, candidate), tokens, input_ids)
     check_fixture(report, name, (reference, candidate), tokens, folder, verdict)
+
+
+def check_positions(report, name, reference, candidate, found):
+    """Every position's divergence and top tokens."""
+    rows = found["positions"]
+    kl = divergences(reference, candidate).flatten().tolist()
+    report.check(f"{name}: every position's KL",
+                 len(kl) == len(rows["kl"]) and all(map(close, kl, rows["kl"])))
+    tops = [logits.argmax(-1).flatten().tolist() for logits in (reference, candidate)]
+    report.check(f"{name}: every position's top tokens",
+                 tops == [rows["topReference"], rows["topCandidate"]])
+
+
+def check_several(report, folder):
+    """Several candidates at once: each report is that of the candidate alone."""
+    reference, tokens = SAMPLES / "tiny-fp8", folder / "several.json"
+    tokens.write_text(json.dumps(make_tokens(51, (2, 30), 288).tolist()))
+    candidates = []
+    for target, quant in (("hf", "bf16"), ("gguf", "q8_0"), ("gguf", "q4_0")):
+        candidates.append(folder / (quant if target == "hf" else f"{quant}.gguf"))
+        report.run("convert", reference, candidates[-1], "--to", target, "--quant", quant)
+    flags = ["--tokens", tokens, "--isolate", "--max-kl", 1e-3]
+    alone = [json.loads(subprocess.run(
+        [report.fathom, "verify", reference, candidate, *map(str, flags), "--format", "json"],
+        capture_output=True, text=True).stdout) for candidate in candidates]
+    together = report.run_json("verify", reference, *candidates, *flags, expect=1)
+    report.check("several candidates: each has the report that it has alone",
+                 together["candidates"] == alone)
+    report.check("several candidates: the worst verdict",
+                 together["verdict"] == "fail" and alone[0]["verdict"] == "pass")
+    sizes = [row["main"]["sizeBytes"] for row in together["candidates"]]
+    files = [sum(tensor.n_bytes for tensor in GGUFReader(str(path)).tensors)
+             for path in candidates[1:]]
+    report.check("several candidates: sizes are those of the tensors", sizes[1:] == files,
+                 f"{sizes} {files}")
+    fixture = folder / "several.fixture"
+    report.run("verify", "--record", reference, "--tokens", tokens, "-o", fixture)
+    recorded = report.run_json("verify", fixture, *candidates)["candidates"]
+    report.check("several candidates against a fixture", [row["candidate"] for row in recorded]
+                 == [str(path) for path in candidates])
 
 
 def check_thresholds(report, folder):
@@ -226,7 +328,8 @@ def scored(reference, candidate, ids):
                     for logits in (reference, candidate)]
     return {"kl": float(kl.mean()), "klMax": float(kl.max()),
             "same": 100 * float(same.double().mean()), "perplexityBase": perplexities[0],
-            "perplexity": perplexities[1], "ratio": perplexities[1] / perplexities[0]}
+            "perplexity": perplexities[1], "ratio": perplexities[1] / perplexities[0],
+            **statistics(reference, candidate, ids, 1, part)}
 
 
 def check_perplexity_tool(report, folder):
@@ -258,7 +361,8 @@ def check_perplexity_tool(report, folder):
         peer = llama.perplexity_statistics(file, base, CONTEXT)
         if name in ROUNDED:
             own, peer = {"kl": own["kl"]}, {"kl": peer["kl"]}
-        for key, value in own.items():
+        for key in sorted(own.keys() & peer.keys()):
+            value = own[key]
             tolerance = (ROUNDED[name] * value if name in ROUNDED
                          else RELATIVE_PRINTED * value + ABSOLUTE_PRINTED)
             report.check(f"f32 and {name}: llama-perplexity's {key}",
@@ -296,6 +400,7 @@ def run(report, folder):
     for name in PAIRS:
         report.attempt(name, check_pair, report, name, folder)
     report.attempt("thresholds", check_thresholds, report, folder)
+    report.attempt("several", check_several, report, folder)
     report.attempt("identity", check_identity, report, folder)
     report.attempt("llama-perplexity", check_perplexity_tool, report, folder)
     report.attempt("full vocabulary", check_full_vocabulary, report, folder)

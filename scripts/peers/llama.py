@@ -110,20 +110,33 @@ def perplexity_base(model, text, output, context):
 
 def perplexity_statistics(model, base, context):
     """llama-perplexity --kl-divergence: what it says of a candidate, as it prints it."""
-    number = r" *: +([0-9.]+)"
+    number, error = r" *: +([0-9.]+)", r" *: +[0-9.]+ ± +([0-9.]+)"
     patterns = {
         "kl": "Mean +KLD", "klMax": "Maximum KLD", "same": "Same top p",
         "perplexity": r"Mean PPL\(Q\)", "perplexityBase": r"Mean PPL\(base\)",
-        "ratio": r"Mean PPL\(Q\)/PPL\(base\)",
+        "ratio": r"Mean PPL\(Q\)/PPL\(base\)", "klPercentiles.50": "Median +KLD",
+        "klPercentiles.90": "90.0% +KLD", "klPercentiles.99": "99.0% +KLD",
+        "klPercentiles.99.9": "99.9% +KLD", "lossCorrelation": r"Cor\(ln\(.*\)\)",
+        "probabilityRms": "RMS Δp",
     }
+    patterns = {key: pattern + number for key, pattern in patterns.items()}
+    patterns |= {
+        "standardErrors.klMean": "Mean +KLD" + error,
+        "standardErrors.perplexityCandidate": r"Mean PPL\(Q\)" + error,
+        "standardErrors.perplexityReference": r"Mean PPL\(base\)" + error,
+        "standardErrors.perplexityRatio": r"Mean PPL\(Q\)/PPL\(base\)" + error,
+        "standardErrors.probabilityRms": "RMS Δp" + error,
+    }
+    shares = ("lossCorrelation", "probabilityRms", "standardErrors.probabilityRms")
     # A thread of its own prints, and on a busy machine the program has been seen to end with 0
     # before the last lines were out.
     for _ in range(3):
         output = run([ROOT / "bin" / "llama-perplexity", "-m", model, "--kl-divergence",
                       "--kl-divergence-base", base, *EXACT, "-c", context, "-t", 1])
-        found = {key: re.search(pattern + number, output) for key, pattern in patterns.items()}
+        found = {key: re.search(pattern, output) for key, pattern in patterns.items()}
         if all(found.values()):
-            return {key: float(match.group(1)) for key, match in found.items()}
+            return {key: float(match.group(1)) / (100 if key in shares else 1)
+                    for key, match in found.items()}
     raise PeerRefused(f"llama-perplexity printed no {[k for k in found if not found[k]]}: "
                       f"{output[-800:]}")
 

@@ -67,7 +67,7 @@ public struct RecipeFile: Sendable {
     let reader = RecipeReader(path: path)
     let json = try JSONValue(parsing: file.read(at: 0, count: file.size), file: path)
     let members = try reader.members(
-      json, "the recipe", ["schema", "description", "default", "rules"])
+      json, "the recipe", ["schema", "description", "default", "rules", "evidence"])
     guard members["schema"] == .string("fathom.recipe/1") else {
       throw reader.fault("schema", expected: "\"fathom.recipe/1\"", found: members["schema"])
     }

@@ -21,6 +21,12 @@ public struct TypeMix: Sendable {
   /// A choice per tensor, in the order in which llama-quantize writes them.
   public let choices: [Choice]
 
+  /// Whether llama-quantize writes a type with an importance matrix alone; embedding and head apart,
+  /// for which it tries.
+  package static func needsImportance(_ type: ElementType) -> Bool {
+    Chooser.weighed.contains(type)
+  }
+
   /// Chooses as llama-quantize does.
   ///
   /// With a recipe's `base` in place of a mix it chooses by rules alone: the first that matches, or
@@ -249,7 +255,7 @@ private struct Chooser {
   }
 
   /// The types for which llama-quantize demands importance.
-  private static let weighed: Set<ElementType> = [
+  fileprivate static let weighed: Set<ElementType> = [
     .iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq3XXS,
   ]
 

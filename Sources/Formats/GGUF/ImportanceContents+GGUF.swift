@@ -46,7 +46,7 @@ extension ImportanceContents {
     }
     guard let names = metadata["imatrix.datasets"]?.array?.strings,
       case .uint32(let chunks)? = metadata["imatrix.chunk_count"],
-      case .uint32? = metadata["imatrix.chunk_size"], let chunks = Int32(exactly: chunks)
+      case .uint32(let size)? = metadata["imatrix.chunk_size"], let chunks = Int32(exactly: chunks)
     else {
       throw Fault(
         .malformed, "has impossible metadata of an importance matrix", file: file.path,
@@ -54,6 +54,7 @@ extension ImportanceContents {
     }
     datasets = names
     chunkCount = Int(chunks)
+    chunkSize = Int(size)
   }
 
   private func divisors(

@@ -11,6 +11,8 @@ public struct ImportanceMatrix: Sendable {
   public let datasets: [String]
   /// Chunks of text that were measured; 0 where the file does not say.
   public let chunkCount: Int
+  /// Tokens of a chunk; nil in the older format, which does not say.
+  public let chunkSize: Int?
 
   /// Tensors that a file may speak of, matrices of one, and matrices in all: each has a divisor.
   static let entryLimit = 100_000
@@ -39,6 +41,7 @@ public struct ImportanceMatrix: Sendable {
     self.file = file
     datasets = contents.datasets
     chunkCount = contents.chunkCount
+    chunkSize = contents.chunkSize
     stored = contents.entries
   }
 
@@ -59,6 +62,22 @@ public struct ImportanceMatrix: Sendable {
 
   /// The tensors that it speaks of.
   public var names: Set<ExactText> { Set(stored.keys) }
+
+  /// What the file holds of a tensor: how many sums, and of how many tokens they are, a number for
+  /// each matrix or one for all. In the older format it is chunks in the place of tokens.
+  public func stored(of tensor: ExactText) -> (sums: Int, tokens: [Float])? {
+    stored[tensor].map { ($0.count, $0.divisors) }
+  }
+
+  /// Some of a tensor's sums of squares, as they are stored; one that `stored(of:)` knows.
+  ///
+  /// - Throws: `.inputOutput` where reading fails.
+  public func sums(of tensor: ExactText, _ range: Range<Int>) throws(Fault) -> [Float] {
+    guard let entry = stored[tensor] else { return [] }
+    precondition(range.lowerBound >= 0 && range.upperBound <= entry.count)
+    return try StoredImportance.numbers(
+      in: file, at: entry.offset + 4 * range.lowerBound, count: range.count)
+  }
 
   /// Forgets what `--exclude-weights` names: every tensor whose name contains one of the parts.
   public mutating func exclude(namesContaining parts: [String]) {
@@ -222,6 +241,7 @@ struct ImportanceContents {
   var entries: [ExactText: StoredImportance] = [:]
   var datasets: [String] = []
   var chunkCount = 0
+  var chunkSize: Int?
 
   init(_ file: InputFile) throws(Fault) {
     if try GGUFHeader.isGGUF(file) {

@@ -1,4 +1,5 @@
 internal import Platform
+internal import Reference
 internal import Reports
 
 /// What one part of the candidate adds to the difference: the reference with that part alone
@@ -78,6 +79,16 @@ struct BlamePart: Sendable {
   let weightNmse: Double?
   var config: ConfigDifference?
   var hint: String?
+  /// Further layers that it is in.
+  private var layers: Set<Int> = []
+  /// Where its tensors come from; nil for the candidate.
+  private(set) var weights: (any WeightSource)?
+
+  /// Some tensors from a source of their own.
+  init(name: String, layers: Set<Int>, tensors: [String], weights: any WeightSource) {
+    (kind, self.name, layer, weightNmse) = (.tensor, name, layers.min(), nil)
+    (self.layers, self.tensors, self.weights) = (layers, tensors, weights)
+  }
 
   init(_ difference: ConfigDifference) {
     (kind, name, layer) = (.config, difference.name, nil)
@@ -111,13 +122,14 @@ extension BlamePart {
   private static let embedding = "model.embed_tokens.weight"
 
   /// Whether the part changes what a step does with the same input.
-  func touches(_ stage: BlameStage, layers: Int, isTied: Bool) -> Bool {
+  func touches(_ stage: BlameStage, layers count: Int, isTied: Bool) -> Bool {
     if kind == .config { return stage != .embedding }
     switch stage {
     case .embedding: return tensors.contains(BlamePart.embedding)
     case .layer(let index):
       // MTP layers embed a token each.
-      return layer == index || (index >= layers && tensors.contains(BlamePart.embedding))
+      return layer == index || layers.contains(index)
+        || (index >= count && tensors.contains(BlamePart.embedding))
     case .finalNorm: return tensors.contains("model.norm.weight")
     case .head:
       return tensors.contains("lm_head.weight") || (isTied && tensors.contains(BlamePart.embedding))

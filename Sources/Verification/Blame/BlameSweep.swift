@@ -21,7 +21,7 @@ struct BlameModels {
     var config = reference
     part?.config?.apply(&config)
     let weights = SwappedWeights(
-      base: referenceWeights, other: candidateWeights,
+      base: referenceWeights, other: part?.weights ?? candidateWeights,
       names: additional.union(part?.tensors ?? []))
     return Network(config: config, weights: weights, threads: threads, plan: plan)
   }
@@ -137,9 +137,10 @@ struct BlameSweep {
       let hasOwnHead = touches(part, .head)
       guard states[index] != nil || hasOwnHead else { continue }
       let metrics = LogitsMetrics(
-        try LogitsComparison.head(
-          plain, hasOwnHead ? models.network(part) : plain, (state, states[index] ?? state),
-          targets: targets, threads: models.threads))
+        try LogitsComparison.heads(
+          (plain, state),
+          [(hasOwnHead ? models.network(part) : plain, states[index] ?? state)],
+          targets: targets, threads: models.threads)[0])
       if metrics.klMean.badness > results[index].kl.badness || results[index].nmse == 0 {
         results[index] = (metrics.klMean, metrics.nmse)
       }

@@ -1,4 +1,5 @@
 internal import Models
+internal import Passes
 internal import Platform
 internal import Reference
 

@@ -1,4 +1,5 @@
 internal import Formats
+internal import Passes
 internal import Platform
 internal import Tensors
 

@@ -1,5 +1,6 @@
 internal import Formats
 package import Models
+public import Passes
 public import Platform
 internal import Reference
 internal import Reports

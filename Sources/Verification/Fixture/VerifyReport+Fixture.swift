@@ -1,4 +1,5 @@
 internal import Models
+internal import Passes
 internal import Platform
 internal import Reference
 internal import Reports
@@ -6,7 +7,7 @@ internal import Reports
 extension VerifyReport {
   /// Compares a candidate with a fixture.
   init(
-    fixture request: VerifyRequest, forecast: (Forecast) -> Void,
+    fixture request: VerifyRequest, candidate: String, forecast: (Forecast) -> Void,
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
     for (isAsked, what) in [
@@ -18,7 +19,7 @@ extension VerifyReport {
     }
     let fixture = try VerifyFixture(path: request.reference)
     let model = try ModelFiles(
-      path: request.candidate, threads: request.threads, ignoresUnknown: request.ignoresUnknown)
+      path: candidate, threads: request.threads, ignoresUnknown: request.ignoresUnknown)
     let header = fixture.header
     try LogitsComparison.requireLikeness(header.network, model.config)
     let mtpLayers = request.mtp ? min(header.mtpLayers, model.config.mtpLayers) : 0
@@ -36,10 +37,11 @@ extension VerifyReport {
       fixture, candidate: run.network, batch: batch, mtpLayers: mtpLayers, threads: run.threads,
       progress: progress)
     self.init(
-      reference: request.reference, candidate: request.candidate, sequences: fixture.sequences,
+      reference: request.reference, candidate: candidate, sequences: fixture.sequences,
       comparison: comparison, routedExperts: model.config.routedExperts,
       candidateTypes: TypeMap(model.inventory), thresholds: request.thresholds, notes: notes,
       configDifferences: ConfigDifference.all(reference: header.network, candidate: model),
+      sizes: (nil, ModelSize(model)),
       tokenText: request.tokenText ?? VerifyReport.tokenText(of: model))
   }
 }

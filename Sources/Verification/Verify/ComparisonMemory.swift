@@ -1,10 +1,11 @@
 internal import Models
+internal import Passes
 internal import Reference
 
-/// What comparing two models takes, counted in bytes.
+/// What comparing models with a reference takes, counted in bytes.
 struct ComparisonMemory {
   let reference: ModelConfig
-  let candidate: ModelConfig
+  let candidates: [ModelConfig]
   let mtpLayers: Int
   /// Whether the reference's states go through the candidate's layers too.
   let isolates: Bool
@@ -21,14 +22,16 @@ struct ComparisonMemory {
   ///
   /// - Parameter rows: tokens of the sequences that go through together.
   func peak(rows: Int, plan: MemoryPlan, threads: Int) -> Int {
-    let pass = max(
-      self.pass(reference, rows, plan, threads), self.pass(candidate, rows, plan, threads))
-    // Beside the states that a pass is about there are the other model's.
-    var most = max(pass, states(rows) + 2 * plan.tileBytes) + states(rows)
+    let pass = all.map { self.pass($0, rows, plan, threads) }.max() ?? 0
+    // Beside the states that a pass is about there are the other models'.
+    let others = candidates.count * states(rows)
+    var most = max(pass, states(rows) + 2 * plan.tileBytes) + others
     if isolates {
-      // What was joined is cut by copying, at an MTP layer while its input is still there.
-      most = max(
-        most, self.pass(candidate, 2 * rows, plan, threads) + states(rows), 7 * states(rows))
+      // What was joined is cut by copying, at an MTP layer while its input is still there; of every
+      // candidate there is what it made of the reference's states.
+      let joined = candidates.map { self.pass($0, 2 * rows, plan, threads) }.max() ?? 0
+      let kept = 2 * (candidates.count - 1) * states(rows)
+      most = max(most, joined + states(rows) + kept, 7 * states(rows) + kept)
     }
     if blames {
       most = max(most, WeightComparison.bytes(threads: threads), sweep(1, rows, plan, threads))
@@ -63,11 +66,10 @@ struct ComparisonMemory {
   }
 
   private func states(_ rows: Int) -> Int {
-    rows
-      * max(
-        Network.stateBytes(reference, longest: longest),
-        Network.stateBytes(candidate, longest: longest))
+    rows * (all.map { Network.stateBytes($0, longest: longest) }.max() ?? 0)
   }
+
+  private var all: [ModelConfig] { [reference] + candidates }
 
   /// What is kept of each token until the end.
   private var perToken: Int {
@@ -75,6 +77,7 @@ struct ComparisonMemory {
       MemoryLayout<PositionSums>.stride + MemoryLayout<LogitsMetrics.Position>.stride
     let choice = MemoryLayout<Int>.stride + ComparisonMemory.float
     let own = MemoryLayout<SquaredError>.stride + 4 * reference.expertsPerToken * choice
-    return (1 + mtpLayers) * position + (isolates ? (reference.layers + mtpLayers) * own : 0)
+    return candidates.count
+      * ((1 + mtpLayers) * position + (isolates ? (reference.layers + mtpLayers) * own : 0))
   }
 }

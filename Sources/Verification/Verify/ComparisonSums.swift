@@ -114,10 +114,16 @@ struct LayerSums {
 
   init(own: OwnSums?) { self.own = own }
 
-  /// Takes states (tokens, hidden) and choices after the layer.
+  /// Takes states (tokens, hidden) and choices after the layer, the reference's first.
+  ///
+  /// - Parameter own: what the candidate's layer makes of the reference's states.
   mutating func add(
-    _ states: (Activations, Activations), _ routing: (Routing?, Routing?), lengths: [Int]
+    _ states: (Activations, Activations), _ routing: (Routing?, Routing?),
+    own output: (states: Activations, routing: Routing?)?, lengths: [Int]
   ) {
+    if let output {
+      own?.add((states.0, output.states), (routing.0, output.routing), lengths: lengths)
+    }
     self.states.add(states)
     keys.add(states, lengths: lengths)
     router.add(routing)

@@ -1,5 +1,6 @@
 internal import Formats
 internal import Models
+internal import Passes
 internal import Platform
 
 /// A number or choice beside the weights that changes what the network computes, and that the two

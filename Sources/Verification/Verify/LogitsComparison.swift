@@ -28,36 +28,54 @@ public struct LogitsComparison: Sendable {
     self.layers = layers
   }
 
-  /// Runs both networks.
+  /// A network that is measured.
+  public struct Candidate {
+    /// The network.
+    public let network: Network
+    /// How many MTP layers to compare; both networks must have them.
+    public let mtpLayers: Int
+
+    /// Names a network.
+    public init(_ network: Network, mtpLayers: Int) {
+      (self.network, self.mtpLayers) = (network, mtpLayers)
+    }
+  }
+
+  /// Runs a reference and all candidates, the reference once for all of them.
   ///
   /// - Parameters:
   ///   - batches: sequences, those of a batch together and the batches one after the other, each
   ///     through all weights; how they are divided does not show in the result.
-  ///   - mtpLayers: how many MTP layers to compare; both networks must have them.
-  ///   - isolates: whether to feed the reference's hidden states into the candidate's layers too,
-  ///     which takes another pass of the candidate over weights that are read once for both.
+  ///   - isolates: whether to feed the reference's hidden states into the candidates' layers too,
+  ///     which takes another pass of each candidate over weights that are read once for both.
   ///   - progress: called with the layers done and all layers, a head counting as one.
+  /// - Returns: a comparison for each candidate.
   /// - Throws: `.malformed` where the networks do not have the same layers and vocabulary, and what
   ///   the forward pass throws.
-  public init(
-    reference: Network, candidate: Network, batches: [TokenBatch], mtpLayers: Int,
-    isolates: Bool = false, threads: Int,
-    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
-  ) throws(Fault) {
-    try LogitsComparison.requireLikeness(reference.config, candidate.config)
+  public static func all(
+    reference: Network, candidates: [Candidate], batches: [TokenBatch], isolates: Bool = false,
+    threads: Int, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+  ) throws(Fault) -> [LogitsComparison] {
+    for candidate in candidates { try requireLikeness(reference.config, candidate.network.config) }
     let layers = reference.config.layers
-    var sums = ComparisonSums(layers: layers, mtpLayers: mtpLayers, isolates: isolates)
+    var sums = candidates.map {
+      ComparisonSums(layers: layers, mtpLayers: $0.mtpLayers, isolates: isolates)
+    }
+    let mtpLayers = candidates.map(\.mtpLayers).max() ?? 0
     let total = batches.count * (layers + 1 + 2 * mtpLayers)
     var done = 0
     for batch in batches {
-      let pair = NetworkPair(
-        reference: reference, candidate: candidate, batch: batch, mtpLayers: mtpLayers,
-        threads: threads)
-      try pair.run(into: &sums) {
+      let group = NetworkGroup(
+        reference: reference, candidates: candidates, batch: batch, threads: threads)
+      try group.run(into: &sums) {
         progress(done, total)
         done += 1
       }
     }
+    return sums.map { LogitsComparison($0, layers: layers) }
+  }
+
+  private init(_ sums: ComparisonSums, layers: Int) {
     main = LogitsMetrics(sums.heads[0])
     mtp = sums.heads.dropFirst().filter { !$0.isEmpty }.map { LogitsMetrics($0) }
     embeddingNmse = sums.embedding.nmse
@@ -79,113 +97,162 @@ public struct LogitsComparison: Sendable {
     }
   }
 
-  /// Compares logits of normed states (tokens, hidden) of both, position by position.
-  static func head(
-    _ reference: Network, _ candidate: Network, _ normed: (Activations, Activations),
-    targets: [Int?], threads: Int
-  ) throws(Fault) -> [PositionSums] {
-    var sums: [PositionSums] = []
-    let most = min(reference.tileRows, candidate.tileRows)
+  /// Compares logits of normed states (tokens, hidden) of a reference with those of candidates,
+  /// position by position.
+  ///
+  /// - Returns: for each candidate the sums of all positions.
+  static func heads(
+    _ reference: (network: Network, normed: Activations),
+    _ candidates: [(network: Network, normed: Activations)], targets: [Int?], threads: Int
+  ) throws(Fault) -> [[PositionSums]] {
+    var sums = candidates.map { _ in [PositionSums]() }
+    let most = candidates.map(\.network.tileRows).reduce(reference.network.tileRows, min)
     for start in stride(from: 0, to: targets.count, by: most) {
       let rows = start..<min(start + most, targets.count)
-      let states = Guarded(targets[rows].map { PositionSums(target: $0) })
-      for tile in reference.vocabularyTiles {
+      let states = candidates.map { _ in Guarded(targets[rows].map { PositionSums(target: $0) }) }
+      for tile in reference.network.vocabularyTiles {
         let a = Activations(unwrittenRows: rows.count, columns: tile.count)
         let b = Activations(unwrittenRows: rows.count, columns: tile.count)
-        try reference.logits(of: normed.0, rows: rows, vocabulary: tile, into: a)
-        try candidate.logits(of: normed.1, rows: rows, vocabulary: tile, into: b)
-        try Workers.run(threads: threads, count: rows.count) { _, row throws(Fault) in
-          var state = states.withLock { $0[row] }
-          state.add(a[row], b[row], vocabulary: tile)
-          let result = state
-          states.withLock { $0[row] = result }
+        try reference.network.logits(of: reference.normed, rows: rows, vocabulary: tile, into: a)
+        for (candidate, states) in zip(candidates, states) {
+          try candidate.network.logits(of: candidate.normed, rows: rows, vocabulary: tile, into: b)
+          try Workers.run(threads: threads, count: rows.count) { _, row throws(Fault) in
+            var state = states.withLock { $0[row] }
+            state.add(a[row], b[row], vocabulary: tile)
+            let result = state
+            states.withLock { $0[row] = result }
+          }
         }
       }
-      sums += states.withLock { $0 }
+      for index in sums.indices { sums[index] += states[index].withLock { $0 } }
     }
     return sums
   }
 }
 
-/// Both networks on the sequences of a batch, in lock step.
-private struct NetworkPair {
+/// All networks on the sequences of a batch, in lock step.
+private struct NetworkGroup {
   let reference: Network
-  let candidate: Network
+  let candidates: [LogitsComparison.Candidate]
   let batch: TokenBatch
-  let mtpLayers: Int
   let threads: Int
 
+  /// Residual streams (tokens, hidden).
+  private struct States {
+    var reference: Activations
+    var candidates: [Activations]
+  }
+
   /// Runs everything; `step` is called before each layer and each head.
-  func run(into sums: inout ComparisonSums, _ step: () -> Void) throws(Fault) {
+  func run(into sums: inout [ComparisonSums], _ step: () -> Void) throws(Fault) {
     let layers = reference.config.layers
-    var states = (try reference.embed(batch), try candidate.embed(batch))
-    sums.embedding.add(states)
+    var states = States(reference: try reference.embed(batch), candidates: [])
+    for (index, candidate) in candidates.enumerated() {
+      states.candidates.append(try candidate.network.embed(batch))
+      sums[index].embedding.add((states.reference, states.candidates[index]))
+    }
     for index in 0..<layers {
       step()
-      try layer(index, &states, into: &sums.layers[index])
+      try layer(index, &states, into: &sums)
     }
     step()
-    try reference.finalNorm(states.0)
-    try candidate.finalNorm(states.1)
-    sums.heads[0] += try head(states, depth: 0)
+    try reference.finalNorm(states.reference)
+    for (candidate, own) in zip(candidates, states.candidates) {
+      try candidate.network.finalNorm(own)
+    }
+    try addHeads(states, depth: 0, to: &sums)
+    let mtpLayers = candidates.map(\.mtpLayers).max() ?? 0
     for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
       step()
-      try predictor(index, &states, into: &sums.layers[layers + index])
-      try reference.finalNorm(states.0, depth: index + 1)
-      try candidate.finalNorm(states.1, depth: index + 1)
+      try predictor(index, &states, into: &sums)
+      try reference.finalNorm(states.reference, depth: index + 1)
+      for place in taking(index) {
+        try candidates[place].network.finalNorm(states.candidates[place], depth: index + 1)
+      }
       step()
-      sums.heads[index + 1] += try head(states, depth: index + 1)
+      try addHeads(states, depth: index + 1, to: &sums)
     }
   }
 
-  private func head(
-    _ normed: (Activations, Activations), depth: Int
-  ) throws(Fault) -> [PositionSums] {
-    try LogitsComparison.head(
-      reference, candidate, normed, targets: batch.ids(depth: depth, distance: depth + 1),
-      threads: threads)
+  /// The candidates whose MTP layer `index` is compared.
+  private func taking(_ index: Int) -> [Int] {
+    candidates.indices.filter { candidates[$0].mtpLayers > index }
   }
 
-  /// Decoder layer `index` of both on their own streams (tokens, hidden), which it replaces.
+  private func addHeads(
+    _ normed: States, depth: Int, to sums: inout [ComparisonSums]
+  ) throws(Fault) {
+    let places = depth == 0 ? Array(candidates.indices) : taking(depth - 1)
+    let found = try LogitsComparison.heads(
+      (reference, normed.reference),
+      places.map { (candidates[$0].network, normed.candidates[$0]) },
+      targets: batch.ids(depth: depth, distance: depth + 1), threads: threads)
+    for (place, head) in zip(places, found) { sums[place].heads[depth] += head }
+  }
+
+  /// What a layer of a candidate gives: its own stream, and what it makes of the reference's.
+  private struct Output {
+    let states: Activations
+    let routing: Routing?
+    var own: (states: Activations, routing: Routing?)?
+
+    /// Where `isJoined`, the reference's rows are behind the candidate's.
+    init(_ states: Activations, _ routing: Routing?, isJoined: Bool) {
+      guard isJoined else {
+        (self.states, self.routing) = (states, routing)
+        return
+      }
+      let (parts, routings) = (states.split(2), routing?.split(2))
+      (self.states, self.routing) = (parts[0], routings?[0])
+      own = (parts[1], routings?[1])
+    }
+  }
+
+  /// Decoder layer `index` of all on their own streams (tokens, hidden), which it replaces.
   private func layer(
-    _ index: Int, _ states: inout (Activations, Activations), into sums: inout LayerSums
+    _ index: Int, _ states: inout States, into sums: inout [ComparisonSums]
   ) throws(Fault) {
-    guard sums.own != nil else {
-      let routing = (
-        try reference.layer(index, hidden: states.0, batch: batch),
-        try candidate.layer(index, hidden: states.1, batch: batch)
-      )
-      return sums.add(states, routing, lengths: batch.lengths())
+    var outputs: [Output] = []
+    for (place, candidate) in candidates.enumerated() {
+      let isolates = sums[place].layers[index].own != nil
+      // The candidate's stream beside the reference's: each weight is read once for both.
+      let input =
+        isolates
+        ? Activations(joining: [states.candidates[place], states.reference])
+        : states.candidates[place]
+      let routing = try candidate.network.layer(
+        index, hidden: input, batch: try batch.times(isolates ? 2 : 1))
+      outputs.append(Output(input, routing, isJoined: isolates))
+      states.candidates[place] = outputs[place].states
     }
-    // The candidate's stream beside the reference's: each weight is read once for both.
-    states.1 = Activations(joining: [states.1, states.0])
-    let routings = try candidate.layer(
-      index, hidden: states.1, batch: try batch.times(2))?.split(2)
-    let routing = try reference.layer(index, hidden: states.0, batch: batch)
-    let outputs = states.1.split(2)
-    states.1 = outputs[0]
-    sums.add(states, (routing, routings?[0]), lengths: batch.lengths())
-    sums.own?.add((states.0, outputs[1]), (routing, routings?[1]), lengths: batch.lengths())
+    let routing = try reference.layer(index, hidden: states.reference, batch: batch)
+    for (place, output) in outputs.enumerated() {
+      sums[place].layers[index].add(
+        (states.reference, output.states), (routing, output.routing), own: output.own,
+        lengths: batch.lengths())
+    }
   }
 
-  /// MTP layer `index` of both on their own normed states (rows, hidden), which its output replaces.
+  /// MTP layer `index` of all on their own normed states (rows, hidden), which its output replaces.
   private func predictor(
-    _ index: Int, _ states: inout (Activations, Activations), into sums: inout LayerSums
+    _ index: Int, _ states: inout States, into sums: inout [ComparisonSums]
   ) throws(Fault) {
-    let isolates = sums.own != nil
-    let lengths = batch.lengths(depth: index + 1)
-    if isolates { states.1 = Activations(joining: [states.1, states.0]) }
-    let expected = try reference.predictor(index, previous: states.0, batch: batch)
-    states.0 = expected.hidden
-    let found = try candidate.predictor(
-      index, previous: states.1, batch: try batch.times(isolates ? 2 : 1))
-    guard isolates else {
-      states.1 = found.hidden
-      return sums.add(states, (expected.routing, found.routing), lengths: lengths)
+    let layer = reference.config.layers + index
+    let previous = states.reference
+    let expected = try reference.predictor(index, previous: previous, batch: batch)
+    states.reference = expected.hidden
+    for place in taking(index) {
+      let isolates = sums[place].layers[layer].own != nil
+      let input =
+        isolates
+        ? Activations(joining: [states.candidates[place], previous]) : states.candidates[place]
+      let found = try candidates[place].network.predictor(
+        index, previous: input, batch: try batch.times(isolates ? 2 : 1))
+      let output = Output(found.hidden, found.routing, isJoined: isolates)
+      states.candidates[place] = output.states
+      sums[place].layers[layer].add(
+        (states.reference, output.states), (expected.routing, output.routing), own: output.own,
+        lengths: batch.lengths(depth: index + 1))
     }
-    let (outputs, routings) = (found.hidden.split(2), found.routing?.split(2))
-    states.1 = outputs[0]
-    sums.add(states, (expected.routing, routings?[0]), lengths: lengths)
-    sums.own?.add((states.0, outputs[1]), (expected.routing, routings?[1]), lengths: lengths)
   }
 }

@@ -25,6 +25,8 @@ public struct LogitsMetrics: Sendable, Hashable {
   public let nonFinite: Int
   /// What is known of each position, sequence after sequence.
   public let positions: [Position]
+  /// How sure the means are, and how the positions are spread.
+  public let statistics: LogitsStatistics
   /// Between which values `klMean` lies, where the reference is a fixture; nil where it is exact.
   public let interval: Interval?
 
@@ -194,5 +196,6 @@ extension LogitsMetrics {
     self.nonFinite = nonFinite
     self.positions = positions
     self.interval = interval
+    statistics = LogitsStatistics(positions, isSound: isSound, top1: top1Agreement)
   }
 }

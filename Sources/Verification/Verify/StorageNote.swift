@@ -1,5 +1,6 @@
 internal import Conversion
 internal import Models
+internal import Passes
 internal import Reports
 internal import Tensors
 internal import Weights

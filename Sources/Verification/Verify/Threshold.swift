@@ -16,9 +16,13 @@ public struct Threshold: Sendable, Hashable {
     case maxLayerOwnNMSE = "max-layer-own-nmse"
     /// Share of expert choices in common in each layer, at least.
     case minRouterAgreement = "min-router-agreement"
+    /// Share of the candidate's MTP layers' first choices that its main model shares, at least.
+    case minMTPAcceptance = "min-mtp-acceptance"
 
     /// Whether values must not be below the limit, rather than not above it.
-    var isLeast: Bool { self == .minTop1 || self == .minRouterAgreement }
+    var isLeast: Bool {
+      self == .minTop1 || self == .minRouterAgreement || self == .minMTPAcceptance
+    }
 
     /// Whether layers are limited, rather than logits.
     public var isOfLayers: Bool {
@@ -40,6 +44,8 @@ public struct Threshold: Sendable, Hashable {
     case mtp
     /// Every layer, MTP layers included.
     case layers
+    /// Every MTP layer beside the main model, as speculative decoding uses them.
+    case drafts
   }
 
   /// What is limited.
@@ -52,6 +58,7 @@ public struct Threshold: Sendable, Hashable {
   /// Makes a limit; one that is no number never holds. Measures of layers go with their scope alone.
   public init(_ measure: Measure, _ scope: Scope, limit: Double) {
     precondition(measure.isOfLayers == (scope == .layers))
+    precondition((measure == .minMTPAcceptance) == (scope == .drafts))
     self.measure = measure
     self.scope = scope
     self.limit = limit
@@ -74,8 +81,8 @@ public struct Threshold: Sendable, Hashable {
   /// The option that sets the limit: `max-kl`, `mtp-max-kl`.
   public var name: String { (scope == .mtp ? "mtp-" : "") + measure.rawValue }
 
-  func outcome(_ comparison: LogitsComparison) -> Outcome {
-    let values = values(comparison)
+  func outcome(_ comparison: LogitsComparison, drafts: [DraftAcceptance]) -> Outcome {
+    let values = measure == .minMTPAcceptance ? drafts.map(\.candidate) : values(comparison)
     let isSound = !values.isEmpty && !values.contains(where: \.isNaN)
     let worst = (measure.isLeast ? values.min() : values.max()) ?? .nan
     let value = isSound ? worst : .nan
@@ -96,6 +103,7 @@ public struct Threshold: Sendable, Hashable {
     case .maxLayerNMSE: layers.map(\.hiddenNmse)
     case .maxLayerOwnNMSE: layers.compactMap { $0.own?.nmse }
     case .minRouterAgreement: layers.compactMap(\.routerAgreement)
+    case .minMTPAcceptance: []
     }
   }
 }

@@ -7,6 +7,7 @@ public enum ThresholdFile {
   /// Sections of the file with the keys that each may hold.
   private static let sections: [(name: String, scope: Threshold.Scope, keys: [Key])] = [
     ("main", .main, logitsKeys), ("mtp", .mtp, logitsKeys),
+    ("drafts", .drafts, [("min-acceptance", .minMTPAcceptance)]),
     (
       "layers", .layers,
       [

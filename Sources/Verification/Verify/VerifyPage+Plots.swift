@@ -8,7 +8,7 @@ extension VerifyPage {
   /// KL divergence by position, a plot for each head.
   var divergencePlots: String {
     let plots = heads.enumerated().map { depth, head in
-      "<figure id=\"kl-\(head.name)\">\n<h3>\(head.name)</h3>\n\(divergencePlot(depth, head))"
+      "<figure id=\"\(prefix)kl-\(head.name)\">\n<h3>\(head.name)</h3>\n\(divergencePlot(depth, head))"
         + "</figure>"
     }
     return section(

@@ -10,6 +10,8 @@ extension VerifyReport {
 /// dark, and its size is bounded whatever the number of tokens, layers and experts.
 struct VerifyPage {
   let report: VerifyReport
+  /// What the ids of sections begin with, where a page has several reports.
+  var prefix = ""
 
   /// Positions of each head in the table.
   private static let worstPositions = 10
@@ -22,16 +24,49 @@ struct VerifyPage {
 
   /// The page.
   var text: String {
+    HTML.page(
+      title: "\(Folder.name(of: report.candidate)) against \(Folder.name(of: report.reference))",
+      command: "verify", body: "<style>\(VerifyPage.style)</style>\n" + sections)
+  }
+
+  /// A page of several reports behind a table and a plot of what each costs and loses.
+  static func several(
+    _ reports: [VerifyReport], title: String, summary: (titles: [String], rows: [[String]])
+  ) -> String {
+    let table =
+      "<div class=\"scroll\"><table class=\"numbers\"><thead>"
+      + HTML.row(summary.titles, isHead: true) + "</thead><tbody>"
+      + summary.rows.map { HTML.row($0, isHead: false) }.joined() + "</tbody></table></div>"
+    let points = reports.compactMap { report -> ScatterPlot.Point? in
+      guard let size = report.sizes.candidate else { return nil }
+      let name = Folder.name(of: report.candidate).text
+      let divergence = report.comparison.main.klMean
+      return ScatterPlot.Point(
+        name: name,
+        title: "\(name): \(Quantity.bytes(size.bytes)), KL \(Quantity.significant(divergence))",
+        x: Double(size.bytes), y: divergence)
+    }
+    let plot = ScatterPlot(points, axis: .decades(of: points.map(\.y))).svg(
+      label: "KL divergence of \(points.count) candidates against their size",
+      horizontal: "size of the weights", number: { Quantity.bytes(Int($0)) })
+    let parts = reports.enumerated().map { number, report in
+      "<h2 id=\"c\(number)\">\(HTML.escape(report.candidate))</h2>\n"
+        + VerifyPage(report: report, prefix: "c\(number)-").sections
+    }
+    return HTML.page(
+      title: title, command: "verify",
+      body: "<style>\(style)</style>\n\(table)\n<figure><figcaption>Mean KL divergence against "
+        + "size.</figcaption>\(plot)</figure>\n" + parts.joined(separator: "\n"))
+  }
+
+  /// Everything between the head and the foot of a page.
+  private var sections: String {
     let sections = [
-      thresholds, logits, differences, divergencePlots, positions, layerPlot, routerPlot,
+      thresholds, logits, drafting, differences, divergencePlots, positions, layerPlot, routerPlot,
       keyPlot,
       expertMaps, blame, typeMap,
     ]
-    return HTML.page(
-      title: "\(Folder.name(of: report.candidate)) against \(Folder.name(of: report.reference))",
-      command: "verify",
-      body: "<style>\(VerifyPage.style)</style>\n" + verdict
-        + sections.filter { !$0.isEmpty }.joined(separator: "\n"))
+    return verdict + sections.filter { !$0.isEmpty }.joined(separator: "\n")
   }
 
   private static let style = """
@@ -73,7 +108,8 @@ struct VerifyPage {
   /// A heading, a sentence and what it is about.
   func section(_ id: String, _ title: String, _ sentence: String, _ content: String) -> String {
     let intro = sentence.isEmpty ? "" : "<p>\(HTML.escape(sentence))</p>\n"
-    return "<section id=\"\(id)\">\n<h2>\(HTML.escape(title))</h2>\n\(intro)\(content)\n</section>"
+    return
+      "<section id=\"\(prefix)\(id)\">\n<h2>\(HTML.escape(title))</h2>\n\(intro)\(content)\n</section>"
   }
 
   /// A table with a title for each column; cells are markup.
@@ -93,14 +129,15 @@ struct VerifyPage {
 extension VerifyPage {
   private var verdict: String {
     let styles: [VerifyReport.Verdict: String] = [.fail: " bad", .measured: " plain"]
-    let facts = [
-      ("reference", report.reference), ("candidate", report.candidate),
-      (
-        "tokens",
-        "\(Quantity.count(report.sequences.reduce(0) { $0 + $1.count })) in "
-          + Quantity.plural(report.sequences.count, "sequence")
-      ),
-    ]
+    let facts =
+      [
+        ("reference", report.reference), ("candidate", report.candidate),
+        (
+          "tokens",
+          "\(Quantity.count(report.sequences.reduce(0) { $0 + $1.count })) in "
+            + Quantity.plural(report.sequences.count, "sequence")
+        ),
+      ] + report.sizeFacts
     let notes = report.notes.prefix(VerifyPage.rowLimit).map { "<li>\(HTML.escape($0))</li>" }
     return """
       <p><span class="verdict\(styles[report.verdict] ?? "")">\(report.verdict.rawValue)</span> \
@@ -139,6 +176,21 @@ extension VerifyPage {
         ["measure"] + heads.map(\.name),
         report.measures.map { row in
           [cell(row.title)] + heads.map { cell(row.value($0.metrics)) }
+        }))
+  }
+
+  private var drafting: String {
+    guard !report.drafts.isEmpty else { return "" }
+    return section(
+      "drafts", "Drafts",
+      "How often an MTP layer's first choice is the main model's: what speculative decoding keeps.",
+      table(
+        ["MTP layer", "candidate", "reference", "positions"],
+        report.drafts.enumerated().map { index, draft in
+          [
+            cell("\(index + 1)"), cell(Quantity.percent(draft.candidate)),
+            cell(Quantity.percent(draft.reference)), cell(Quantity.count(draft.positions)),
+          ]
         }))
   }
 

@@ -10,7 +10,11 @@ extension VerifyReport {
       "schema": .string("fathom.verify/1"), "verdict": .string(verdict.rawValue),
       "reference": .string(reference), "candidate": .string(candidate),
     ]
-    for head in heads { document[head.name] = head.metrics.json }
+    for (depth, head) in heads.enumerated() {
+      var object = head.metrics.json(sizes)
+      if depth > 0 { object["acceptance"] = drafts[depth - 1].json }
+      document[head.name] = .object(object)
+    }
     document["embeddingNmse"] = .number(comparison.embeddingNmse)
     document["layers"] = .array(comparison.layers.map(\.json))
     document["worstPositions"] = .array(
@@ -47,8 +51,17 @@ extension VerifyReport {
   }
 }
 
-extension LogitsMetrics {
+extension DraftAcceptance {
   fileprivate var json: JSONValue {
+    .object([
+      "positions": .integer(positions), "reference": .number(reference),
+      "candidate": .number(candidate),
+    ])
+  }
+}
+
+extension LogitsMetrics {
+  fileprivate func json(_ sizes: (reference: ModelSize?, candidate: ModelSize?)) -> JSONObject {
     var object: JSONObject = [
       "tokens": .integer(tokens), "klMean": .number(klMean), "klMax": .number(klMax),
       "top1Agreement": .number(top1Agreement), "nmse": .number(nmse),
@@ -62,7 +75,30 @@ extension LogitsMetrics {
         "standardError": .number($0.standardError),
       ])
     }
-    return .object(object)
+    object["klPercentiles"] = .object(
+      statistics.klPercentiles.reduce(into: JSONObject()) { $0[$1.name] = .number($1.value) })
+    object["standardErrors"] = .object([
+      "klMean": .number(statistics.klError), "top1Agreement": .number(statistics.top1Error),
+      "perplexityReference": .number(statistics.perplexityReferenceError),
+      "perplexityCandidate": .number(statistics.perplexityCandidateError),
+      "perplexityRatio": .number(statistics.perplexityRatioError),
+      "probabilityRms": .number(statistics.probabilityRmsError),
+    ])
+    object["perplexityRatio"] = .number(perplexityRatio)
+    object["lossCorrelation"] = .number(statistics.lossCorrelation)
+    object["probabilityRms"] = .number(statistics.probabilityRms)
+    for (suffix, size) in [("", sizes.candidate), ("Reference", sizes.reference)] {
+      object["sizeBytes" + suffix] = size.map { .integer($0.bytes) }
+      object["bitsPerWeight" + suffix] = size.map { .number($0.bitsPerWeight) }
+    }
+    object["positions"] = .object([
+      "kl": .array(positions.map { .number($0.divergence) }),
+      "topReference": .array(positions.map { .integer($0.topReference) }),
+      "topCandidate": .array(positions.map { .integer($0.topCandidate) }),
+      "lossReference": .array(positions.map { $0.lossReference.map { .number($0) } ?? .null }),
+      "lossCandidate": .array(positions.map { $0.lossCandidate.map { .number($0) } ?? .null }),
+    ])
+    return object
   }
 }
 

@@ -1,22 +1,22 @@
-public import Platform
+internal import Platform
 internal import Reports
 
 extension VerifyReport {
-  /// The report in JUnit's XML, which CI servers show as tests: one for each threshold, and one for
+  /// A suite in JUnit's XML, which CI servers show as tests: one for each threshold, and one for
   /// the finiteness of each head's logits.
   ///
   /// It is valid by `Schemas/junit.xsd`, and so by the schemas of Ant's and of Jenkins' own reports,
   /// which do not agree in what they require.
   ///
-  /// - Parameter clock: when the comparison began and how long it took.
-  public func junit(_ clock: Stopwatch) -> String {
+  /// - Parameters:
+  ///   - clock: when the comparison began and how long it took.
+  ///   - number: the suite's number among others.
+  func junitSuite(_ clock: Stopwatch, number: Int) -> String {
     let cases = junitCases
     let failures = cases.count { $0.failure != nil }
     let seconds = Quantity.fixed(clock.seconds, digits: 3)
     return """
-      <?xml version="1.0" encoding="UTF-8"?>
-      <testsuites>
-      <testsuite name="fathom verify" package="fathom" id="0" timestamp="\(clock.startedAt)" \
+      <testsuite name="fathom verify" package="fathom" id="\(number)" timestamp="\(clock.startedAt)" \
       hostname="localhost" tests="\(cases.count)" failures="\(failures)" errors="0" skipped="0" \
       time="\(seconds)">
       <properties>
@@ -28,8 +28,6 @@ extension VerifyReport {
       <system-out>\(HTML.markUp(text))</system-out>
       <system-err></system-err>
       </testsuite>
-      </testsuites>
-
       """
   }
 
@@ -80,6 +78,7 @@ extension VerifyReport {
         ("nmse", "\(metrics.nmse)"), ("maxAbsDifference", "\(metrics.maxAbsDifference)"),
         ("perplexityReference", "\(metrics.perplexityReference)"),
         ("perplexityCandidate", "\(metrics.perplexityCandidate)"),
+        ("klStandardError", "\(metrics.statistics.klError)"),
       ].map { ("\(head.name).\($0)", $1) }
     }
     rows += outcomes.flatMap {

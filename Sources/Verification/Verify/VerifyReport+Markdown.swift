@@ -25,6 +25,7 @@ extension VerifyReport {
         measures.map { row in
           [row.title.drop { $0 == " " }.description] + heads.map { row.value($0.metrics) }
         }))
+    parts += draftLines.map(\.text)
     parts += configDifferences.prefix(VerifyReport.markdownLimit).map {
       "Config: \(Markdown.code($0.name)) is \(Markdown.code($0.candidate)), the reference's "
         + Markdown.code($0.reference)

@@ -1,4 +1,5 @@
 internal import Models
+public import Passes
 public import Platform
 internal import Reference
 internal import Reports
@@ -8,8 +9,8 @@ internal import Text
 public struct VerifyRequest: Sendable {
   /// Path of the model or fixture that is the measure.
   public var reference: String
-  /// Path of the model that is measured.
-  public var candidate: String
+  /// Paths of the models that are measured.
+  public var candidates: [String]
   /// What both are run on, a text by the reference's tokenizer; nil for a fixed random sequence, or
   /// the tokens of the fixture.
   public var input: ModelInput?
@@ -32,10 +33,10 @@ public struct VerifyRequest: Sendable {
   /// The text of some token ids, where there is a tokenizer.
   public var tokenText: (@Sendable ([Int]) -> String?)?
 
-  /// Asks for a comparison of two models; everything else has a default.
-  public init(reference: String, candidate: String) {
+  /// Asks for a comparison of models with one; everything else has a default.
+  public init(reference: String, candidates: [String]) {
     self.reference = reference
-    self.candidate = candidate
+    self.candidates = candidates
   }
 }
 
@@ -43,50 +44,70 @@ extension VerifyReport {
   /// Tokens of the sequence that is used where none is given.
   public static let defaultTokens = 64
 
-  /// Opens two models, compares them and applies thresholds.
+  /// Opens a reference and the models that are measured against it, compares them and applies
+  /// thresholds.
   ///
   /// - Parameters:
   ///   - forecast: called before a comparison that takes long.
   ///   - progress: called with the layers done and all layers.
+  /// - Returns: a report for each candidate.
   /// - Throws: what opening the models, reading the tokens and the forward pass throw; `.usage` for
   ///   what cannot be asked of a fixture, and with the least memory that does, where the limit
   ///   cannot be kept.
-  public init(
+  public static func all(
     _ request: VerifyRequest, forecast: (Forecast) -> Void = { _ in },
     progress: (_ done: Int, _ total: Int) -> Void
-  ) throws(Fault) {
+  ) throws(Fault) -> [VerifyReport] {
     if try VerifyFixture.isFixture(request.reference) {
-      try self.init(fixture: request, forecast: forecast, progress: progress)
-      return
+      // Nothing of the reference is run.
+      var reports: [VerifyReport] = []
+      for candidate in request.candidates {
+        reports.append(
+          try VerifyReport(
+            fixture: request, candidate: candidate, forecast: forecast, progress: progress))
+      }
+      return reports
     }
-    let threads = request.threads
-    let first = try ModelFiles(
-      path: request.reference, threads: threads, ignoresUnknown: request.ignoresUnknown)
-    let second = try ModelFiles(
-      path: request.candidate, threads: threads, ignoresUnknown: request.ignoresUnknown)
-    let mtpLayers = request.mtp ? min(first.config.mtpLayers, second.config.mtpLayers) : 0
-    var notes =
-      first.notes.map { "reference: \($0)" } + second.notes.map { "candidate: \($0)" }
-    if request.mtp {
-      notes += VerifyReport.mtpNote(first.config.mtpLayers, second.config.mtpLayers)
+    func open(_ path: String) throws(Fault) -> ModelFiles {
+      try ModelFiles(
+        path: path, threads: request.threads, ignoresUnknown: request.ignoresUnknown)
     }
-    notes += StorageNote.lines(reference: first, candidate: second)
-    let sequences = try VerifyReport.sequences(
-      request.input, for: first, notes: &notes)
-    let batch = try TokenBatch(sequences, vocabSize: first.config.vocabSize)
-    let run = try ComparisonRun(first, second, batch: batch, mtpLayers: mtpLayers, request)
+    let reference = try open(request.reference)
+    var candidates: [ModelFiles] = []
+    for path in request.candidates { candidates.append(try open(path)) }
+    var common: [String] = []
+    let sequences = try VerifyReport.sequences(request.input, for: reference, notes: &common)
+    let batch = try TokenBatch(sequences, vocabSize: reference.config.vocabSize)
+    let run = try ComparisonRun(reference, candidates, batch: batch, request)
     if let expected = run.forecast { forecast(expected) }
-    let comparison = try run.compare(progress: progress)
-    let differences = ConfigDifference.all(reference: first.config, candidate: second)
-    let blame = try request.blameCount.map { count throws(Fault) in
-      try run.blame(comparison, differences: differences, count: count, progress: progress)
+    let comparisons = try run.compare(progress: progress)
+    let text = request.tokenText ?? VerifyReport.tokenText(of: reference)
+    var reports: [VerifyReport] = []
+    for (place, candidate) in candidates.enumerated() {
+      let differences = ConfigDifference.all(reference: reference.config, candidate: candidate)
+      let blame = try request.blameCount.map { count throws(Fault) in
+        try run.blame(
+          comparisons[place], of: place, differences: differences, count: count,
+          progress: progress)
+      }
+      reports.append(
+        VerifyReport(
+          reference: request.reference, candidate: request.candidates[place],
+          sequences: sequences, comparison: comparisons[place],
+          routedExperts: candidate.config.routedExperts,
+          candidateTypes: TypeMap(candidate.inventory), thresholds: request.thresholds,
+          notes: notes(reference, candidate, request) + common, configDifferences: differences,
+          blame: blame, sizes: (ModelSize(reference), ModelSize(candidate)), tokenText: text))
     }
-    self.init(
-      reference: request.reference, candidate: request.candidate, sequences: sequences,
-      comparison: comparison, routedExperts: second.config.routedExperts,
-      candidateTypes: TypeMap(second.inventory), thresholds: request.thresholds, notes: notes,
-      configDifferences: differences, blame: blame,
-      tokenText: request.tokenText ?? VerifyReport.tokenText(of: first))
+    return reports
+  }
+
+  private static func notes(
+    _ reference: ModelFiles, _ candidate: ModelFiles, _ request: VerifyRequest
+  ) -> [String] {
+    reference.notes.map { "reference: \($0)" } + candidate.notes.map { "candidate: \($0)" }
+      + (request.mtp ? mtpNote(reference.config.mtpLayers, candidate.config.mtpLayers) : [])
+      + StorageNote.lines(reference: reference, candidate: candidate)
   }
 
   /// The texts of ids, where the model has a tokenizer that can be read.

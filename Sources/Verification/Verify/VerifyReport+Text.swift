@@ -13,7 +13,7 @@ extension VerifyReport {
     lines += configDifferences.map {
       "config: \($0.name) is \($0.candidate), the reference's \($0.reference)"
     }
-    lines += logitsTable + [""] + layerTable + [""] + positionTable
+    lines += logitsTable + sizeLines + draftLines + [""] + layerTable + [""] + positionTable
     if let blame { lines += [""] + VerifyReport.blameTable(blame) }
     lines.append("")
     for outcome in outcomes {
@@ -40,25 +40,84 @@ extension VerifyReport {
     return table.lines
   }
 
+  /// What both models take.
+  var sizeFacts: [(name: String, text: String)] {
+    [("size of the reference", sizes.reference), ("of the candidate", sizes.candidate)]
+      .compactMap { name, size in
+        guard let size else { return nil }
+        let bits = Quantity.fixed(size.bitsPerWeight, digits: 2)
+        return (name, "\(Quantity.bytes(size.bytes)), \(bits) bits per weight")
+      }
+  }
+
+  private var sizeLines: [OutputText] { sizeFacts.map { "\($0.name): \($0.text)" } }
+
+  /// How often drafts are kept, a line for each depth.
+  var draftLines: [OutputText] {
+    drafts.enumerated().map { index, draft in
+      "drafts of MTP layer \(index + 1) that the main model would choose: "
+        + "\(Quantity.percent(draft.candidate)), the reference's "
+        + "\(Quantity.percent(draft.reference)) of \(Quantity.count(draft.positions))"
+    }
+  }
+
   /// What is said of logits, row by row, for all forms of report.
   var measures: [(title: String, value: (LogitsMetrics) -> String)] {
     var rows: [(title: String, value: (LogitsMetrics) -> String)] = [
       ("positions", { Quantity.count($0.tokens) }),
-      ("KL divergence, mean (nats)", { Quantity.significant($0.klMean) }),
+      (
+        "KL divergence, mean (nats)",
+        { VerifyReport.measured($0.klMean, $0.interval == nil ? $0.statistics.klError : .nan) }
+      ),
+      (
+        "  median, 90, 99, 99.9 %",
+        { metrics in
+          metrics.statistics.klPercentiles.filter { ["50", "90", "99", "99.9"].contains($0.name) }
+            .map { Quantity.significant($0.value) }.joined(separator: ", ")
+        }
+      ),
       ("KL divergence, largest", { Quantity.significant($0.klMax) }),
-      ("same top token", { Quantity.percent($0.top1Agreement) }),
+      (
+        "same top token",
+        { metrics in
+          let error = metrics.statistics.top1Error
+          return Quantity.percent(metrics.top1Agreement)
+            + (error.isNaN ? "" : " ± \(Quantity.percent(error))")
+        }
+      ),
       ("NMSE", { Quantity.significant($0.nmse) }),
       ("largest difference", { Quantity.significant($0.maxAbsDifference) }),
       ("perplexity of the reference", { Quantity.significant($0.perplexityReference) }),
       ("perplexity of the candidate", { Quantity.significant($0.perplexityCandidate) }),
+      (
+        "  over the reference's",
+        { VerifyReport.measured($0.perplexityRatio, $0.statistics.perplexityRatioError) }
+      ),
+      (
+        "change of the right token's p, RMS",
+        { metrics in
+          let (value, error) = (
+            metrics.statistics.probabilityRms, metrics.statistics.probabilityRmsError
+          )
+          return value.isNaN
+            ? Quantity.significant(value)
+            : Quantity.percent(value) + (error.isNaN ? "" : " ± \(Quantity.percent(error))")
+        }
+      ),
+      ("correlation of losses", { Quantity.significant($0.statistics.lossCorrelation) }),
     ]
     if comparison.main.interval != nil {
-      rows[2..<2] = [
+      rows[3..<3] = [
         ("  standard error of the mean", { Quantity.significant($0.interval?.standardError ?? 0) }),
         ("  the mean is certainly from", { $0.interval.map(VerifyReport.bounds) ?? "none" }),
       ]
     }
     return rows
+  }
+
+  /// `2.4e-3 ± 1e-4`; without an error where there is none.
+  static func measured(_ value: Double, _ error: Double) -> String {
+    Quantity.significant(value) + (error.isNaN ? "" : " ± \(Quantity.significant(error))")
   }
 
   private static func bounds(_ interval: LogitsMetrics.Interval) -> String {

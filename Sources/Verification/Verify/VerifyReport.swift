@@ -18,6 +18,10 @@ public struct VerifyReport: Sendable {
   public let configDifferences: [ConfigDifference]
   /// What adds how much to the difference, the worst first; nil where that was not asked.
   public let blame: [Blame]?
+  /// How often each MTP layer's first choice is the main model's, by depth.
+  public let drafts: [DraftAcceptance]
+  /// Room that both models take; nil for a fixture.
+  public let sizes: (reference: ModelSize?, candidate: ModelSize?)
   /// The thresholds that were set, and those that follow for MTP layers.
   public let outcomes: [Threshold.Outcome]
   /// What the user should know about how the comparison was made.
@@ -32,6 +36,7 @@ public struct VerifyReport: Sendable {
     reference: String, candidate: String, sequences: [[Int]], comparison: LogitsComparison,
     routedExperts: Int, candidateTypes: TypeMap, thresholds: [Threshold], notes: [String],
     configDifferences: [ConfigDifference] = [], blame: [Blame]? = nil,
+    sizes: (reference: ModelSize?, candidate: ModelSize?) = (nil, nil),
     tokenText: (@Sendable ([Int]) -> String?)? = nil
   ) {
     self.reference = reference
@@ -44,8 +49,13 @@ public struct VerifyReport: Sendable {
     self.configDifferences = configDifferences
     self.blame = blame
     self.tokenText = tokenText
+    self.sizes = sizes
+    let drafts = DraftAcceptance.all(
+      lengths: sequences.map(\.count),
+      heads: ([comparison.main] + comparison.mtp).map(\.positions))
+    self.drafts = drafts
     outcomes = VerifyReport.complete(thresholds, mtp: !comparison.mtp.isEmpty).map {
-      $0.outcome(comparison)
+      $0.outcome(comparison, drafts: drafts)
     }
   }
 

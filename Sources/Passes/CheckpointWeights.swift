@@ -1,5 +1,4 @@
 public import Codecs
-internal import Conversion
 internal import Formats
 public import Models
 public import Platform
@@ -37,6 +36,10 @@ public struct CheckpointWeights: Sendable {
       for leaf in weight.assembly.leaves { try check(weight, leaf.tensor, leaf.scaling) }
     }
   }
+
+  /// Says whether the weights that are read from now on will be read again before those of another
+  /// layer are: a large model's are otherwise taken out of the system's cache at once.
+  public func keepCached(_ keeps: Bool) { ahead.keep(keeps) }
 
   private static func isUsed(_ tensor: ExpectedTensor) -> Bool {
     tensor.storage != .scale && tensor.part != .embeddingCopy && tensor.part != .headCopy

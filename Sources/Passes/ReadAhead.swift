@@ -28,6 +28,8 @@ final class ReadAhead: Sendable {
     var askedBytes = 0
     var readBytes = 0
     var isSlow = true
+    /// Whether what is read now will be read again soon.
+    var keeps = false
   }
 
   private let state = Guarded(State())
@@ -39,6 +41,10 @@ final class ReadAhead: Sendable {
     let bytes = inventory.shards.reduce(0) { $0 + $1.file.size }
     isStreaming = bytes > Workers.physicalMemory / 2
   }
+
+  /// Says whether what is read from now on will be read again before much else is, so that it had
+  /// better stay in the system's cache.
+  func keep(_ keeps: Bool) { state.withLock { $0.keeps = keeps } }
 
   /// Replaces what is expected by these tensors, in the order in which they will be read.
   func expect(_ tensors: [StoredTensor]) {
@@ -61,7 +67,7 @@ final class ReadAhead: Sendable {
     _ tensor: StoredTensor, from start: Int, count: Int, in duration: Duration
   ) {
     // Other rows of the same pages are still to come where columns are the file's lines.
-    if isStreaming, tensor.arrangement == nil {
+    if isStreaming, tensor.arrangement == nil, !state.withLock({ $0.keeps }) {
       inventory.shards[tensor.shard].file.dropCache(at: tensor.offset + start, count: count)
     }
     // Short reads say nothing about where they came from.

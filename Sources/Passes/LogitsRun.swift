@@ -1,4 +1,5 @@
 internal import Formats
+internal import Locks
 internal import Models
 public import Platform
 internal import Reference
@@ -82,11 +83,11 @@ public struct LogitsRun {
   /// Runs the network and writes the file, complete or not at all.
   ///
   /// - Parameter progress: called with the layers done and all layers.
-  /// - Returns: the names and shapes that were written, in the order of depth.
+  /// - Returns: what was written, and what was seen of it.
   /// - Throws: what the forward pass and the writing throw.
   public func write(
     to destination: OutputPath, progress: (_ done: Int, _ total: Int) -> Void
-  ) throws(Fault) -> [(name: String, shape: [Int])] {
+  ) throws(Fault) -> Written {
     let layout = try layout()
     let file = layout.files[0]
     try destination.requireSpace(file.byteCount)
@@ -95,15 +96,42 @@ public struct LogitsRun {
     let places = try output.file.placed(size: file.byteCount)
     var starts = [Int](repeating: 0, count: file.tensors.count)
     for (tensor, offset) in zip(file.tensors, file.offsets) { starts[tensor] = offset }
-    try run(into: places, starts: starts, progress)
+    let tops = try run(into: places, starts: starts, progress)
     try output.commit()
-    return layout.entries.map { ($0.name.text, $0.shape.dimensions) }
+    return Written(
+      tensors: layout.entries.map { ($0.name.text, $0.shape.dimensions) },
+      drafts: Drafts.kept(lengths: sequences.map(\.count), tops: tops))
+  }
+
+  /// What a run has written.
+  public struct Written: Sendable {
+    /// Names and shapes, in the order of depth.
+    public let tensors: [(name: String, shape: [Int])]
+    /// How many of each MTP layer's first choices are the main model's.
+    public let drafts: [(positions: Int, kept: Int)]
+  }
+
+  /// The largest logit of a row and its token, the lower one of equals.
+  private struct Top: Sendable {
+    var token = Int.max
+    var logit = -Float.infinity
+
+    init() {}
+
+    init(_ logits: UnsafeBufferPointer<Float>, from first: Int) {
+      for (index, value) in logits.enumerated() where value > logit {
+        (token, logit) = (first + index, value)
+      }
+    }
   }
 
   /// Runs all groups; `starts` is where the tensor of each depth begins in the file.
+  ///
+  /// - Returns: for each depth the most likely token of each row.
   private func run(
     into file: PlacedOutput, starts: [Int], _ progress: (Int, Int) -> Void
-  ) throws(Fault) {
+  ) throws(Fault) -> [[Int]] {
+    var tops = starts.map { _ in [Int]() }
     let groups = stride(from: 0, to: sequences.count, by: together).map {
       $0..<min($0 + together, sequences.count)
     }
@@ -118,17 +146,18 @@ public struct LogitsRun {
       let batch = try TokenBatch(Array(sequences[group]), vocabSize: network.config.vocabSize)
       var states = try states(of: batch, step)
       step()
-      try write(states, depth: 0, from: group.lowerBound, at: starts[0], to: file)
+      tops[0] += try write(states, depth: 0, from: group.lowerBound, at: starts[0], to: file)
       for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
         step()
         states = try network.predictor(index, previous: states, batch: batch).hidden
         try network.finalNorm(states, depth: index + 1)
         try finiteness.require(states, ofLayer: network.config.layers + index)
         step()
-        try write(
+        tops[index + 1] += try write(
           states, depth: index + 1, from: group.lowerBound, at: starts[index + 1], to: file)
       }
     }
+    return tops
   }
 
   /// Hidden states after the final norm.
@@ -146,9 +175,12 @@ public struct LogitsRun {
   }
 
   /// Writes the logits of normed (tokens, hidden), whose first row is that of a sequence's start.
+  ///
+  /// - Returns: the most likely token of each row.
   private func write(
     _ normed: Activations, depth: Int, from sequence: Int, at start: Int, to file: PlacedOutput
-  ) throws(Fault) {
+  ) throws(Fault) -> [Int] {
+    let tops = Guarded([Top](repeating: Top(), count: normed.rows))
     let rowBytes = network.config.vocabSize * MemoryLayout<Float>.stride
     let base = start + sequence * (sequences[0].count - depth) * rowBytes
     var last: Range<Int>?
@@ -159,6 +191,12 @@ public struct LogitsRun {
       let finiteness = finiteness
       try network.eachLogits(of: normed, rows: rows) { row, id, logits throws(Fault) in
         try finiteness.require(logits: logits)
+        let own = Top(logits, from: id)
+        tops.withLock { tops in
+          let best = tops[row]
+          let wins = own.logit > best.logit || own.logit == best.logit && own.token < best.token
+          if wins { tops[row] = own }
+        }
         let bytes = UnsafeRawBufferPointer(logits)
         try file.write(bytes, at: base + row * rowBytes + id * MemoryLayout<Float>.stride)
         // The disk works on what is there while the rest is computed.
@@ -171,5 +209,6 @@ public struct LogitsRun {
       if let last { try file.settle(last) }
       last = place
     }
+    return tops.withLock { $0.map(\.token) }
   }
 }

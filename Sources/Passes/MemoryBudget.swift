@@ -1,17 +1,17 @@
-internal import Platform
-internal import Reference
+public import Platform
+public import Reference
 internal import Tensors
 
 /// How a forward pass is divided so that the process keeps a limit on its memory.
-struct MemoryBudget {
+public struct MemoryBudget {
   /// How each pass works.
-  let plan: MemoryPlan
+  public let plan: MemoryPlan
   /// Threads to compute with: all, or one where memory is that short.
-  let threads: Int
+  public let threads: Int
   /// Sequences that go through the layers together.
-  let together: Int
+  public let together: Int
   /// Bytes that are left of the limit.
-  private(set) var spare = 0
+  public private(set) var spare = 0
 
   /// What the command takes where the user names no limit, or as much more as is needed.
   private static let customary = 1_000_000_000
@@ -29,7 +29,7 @@ struct MemoryBudget {
   ///     weights.
   ///   - bytes: what so many sequences take.
   /// - Throws: `.usage` with the least that does, where the limit cannot be kept.
-  init(
+  public init(
     limit: Int?, threads: Int, sequences: Int, isDivisible: Bool,
     bytes: (_ together: Int, _ plan: MemoryPlan, _ threads: Int) -> Int
   ) throws(Fault) {

@@ -1,5 +1,4 @@
 public import Codecs
-internal import Conversion
 public import Dialects
 public import Formats
 public import Models
@@ -59,6 +58,13 @@ public struct ModelFiles: Sendable {
         expected: "tokenizer.json or Kimi's tiktoken.model, or token ids in place of the text")
     }
     return try files.tokenizer(folder: checkpoint.folder)
+  }
+
+  /// The token that every text of the model begins with; nil where it has none.
+  ///
+  /// - Throws: what `tokenizer` throws.
+  public func beginToken() throws(Fault) -> Int? {
+    try tokenizer().encode("", addingSpecialTokens: true).first
   }
 
   /// The network over the checkpoint's weights, every tensor that it needs being there.

@@ -1,8 +1,7 @@
 internal import Codecs
-internal import Conversion
 internal import Formats
 internal import Models
-internal import Platform
+public import Platform
 internal import Reports
 internal import Tensors
 internal import Weights
@@ -10,16 +9,16 @@ internal import Weights
 /// How long a forward pass will take, said before a long one starts.
 public struct Forecast: Sendable {
   /// Bytes of weights that will be read.
-  let bytes: Int
+  public let bytes: Int
   /// Multiplications and additions.
-  let operations: Double
+  public let operations: Double
   /// Bytes a second that were read from the files just now.
   let readingRate: Double
   /// Operations a second that products reached just now.
   let computingRate: Double
 
   /// Seconds, reading and computing going on at the same time.
-  var seconds: Double {
+  public var seconds: Double {
     max(Double(bytes) / readingRate, operations / computingRate)
   }
 
@@ -36,7 +35,7 @@ public struct Forecast: Sendable {
   ///   - lengths: tokens of each sequence.
   ///   - passes: how often all weights are read.
   ///   - mtpLayers: MTP layers that take part.
-  init?(
+  public init?(
     _ files: ModelFiles, lengths: [Int], passes: Int, mtpLayers: Int, threads: Int
   ) throws(Fault) {
     let work = Forecast.work(files, lengths: lengths, mtpLayers: mtpLayers)
@@ -60,7 +59,7 @@ public struct Forecast: Sendable {
   }
 
   /// Two passes one after the other, of which one may be short.
-  static func sum(_ one: Forecast?, _ other: Forecast?) -> Forecast? {
+  public static func sum(_ one: Forecast?, _ other: Forecast?) -> Forecast? {
     guard let one, let other else { return one ?? other }
     return Forecast(
       bytes: one.bytes + other.bytes, operations: one.operations + other.operations,

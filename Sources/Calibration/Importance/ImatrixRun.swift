@@ -1,0 +1,239 @@
+public import Formats
+internal import Models
+public import Passes
+public import Platform
+internal import Reference
+
+/// What is measured, and how.
+public struct ImatrixRequest: Sendable {
+  /// Token sequences.
+  public var sequences: [[Int]]
+  /// Tokens of a chunk, as the file will say.
+  public var chunkSize: Int
+  /// What the text is called in the file; nil for token ids.
+  public var dataset: String?
+  /// Whether the MTP layers are measured.
+  public var mtp = true
+  /// Whether the head is measured.
+  public var output = false
+  /// Threads to work with.
+  public var threads = Workers.available
+  /// Bytes that the process may take; nil for the customary limit.
+  public var memory: Int?
+  /// The file's format.
+  public var format = ImportanceOutput.Format.gguf
+
+  /// Asks for sequences to be measured.
+  public init(sequences: [[Int]], chunkSize: Int) {
+    (self.sequences, self.chunkSize) = (sequences, chunkSize)
+  }
+}
+
+/// A pass whose weights' inputs are measured and written as an importance matrix.
+///
+/// Layer after layer meets all tokens: where their hidden states do not fit into memory they wait in a
+/// scratch file, group by group, so that the disk is read once however many tokens there are, as long as
+/// a layer fits into the system's cache.
+public struct ImatrixRun {
+  /// How long it will take; nil where that is not long.
+  public let forecast: Forecast?
+  private let request: ImatrixRequest
+  private let merge: ImportanceMerge
+  private let network: Network
+  private let weights: CheckpointWeights
+  private let inputs = InputSums()
+  private let finiteness: FinitenessCheck
+  private let batches: [TokenBatch]
+  private let longest: Int
+  private let mtpLayers: Int
+
+  /// Checks tokens and weights and divides the memory.
+  ///
+  /// - Throws: as `LogitsRun` does.
+  public init(
+    _ files: ModelFiles, _ request: ImatrixRequest, merging merge: ImportanceMerge
+  ) throws(Fault) {
+    let config = files.config
+    let all = try TokenBatch(request.sequences, vocabSize: config.vocabSize)
+    let mtpLayers = request.mtp ? config.mtpLayers : 0
+    let longest = all.lengths().max() ?? 0
+    weights = try CheckpointWeights(files.weights, config: config, mtp: mtpLayers > 0)
+    let budget = try MemoryBudget(
+      limit: request.memory, threads: request.threads, sequences: all.sequences.count,
+      isDivisible: true
+    ) { together, plan, threads in
+      Network.bytes(
+        rows: all.mostRows(together: together), longest: longest, config: config,
+        mtpLayers: mtpLayers, threads: threads, plan: plan, notesInputs: true)
+    }
+    network = Network(
+      config: config, weights: weights, threads: budget.threads, plan: budget.plan, inputs: inputs)
+    finiteness = FinitenessCheck(files.weights)
+    batches = try all.groups(of: budget.together)
+    forecast = try Forecast(
+      files, lengths: all.lengths(), passes: 1, mtpLayers: mtpLayers, threads: budget.threads)
+    (self.request, self.merge, self.longest) = (request, merge, longest)
+    self.mtpLayers = (0..<mtpLayers).prefix { all.rows(depth: $0 + 1) > 0 }.count
+  }
+
+  /// Runs the network and writes the file, complete or not at all.
+  ///
+  /// - Parameter progress: called with the layers done and all layers.
+  /// - Throws: what the forward pass and the writing throw.
+  public func write(
+    to destination: OutputPath, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(Fault) -> ImatrixReport {
+    let config = network.config
+    let tensors = ImportanceTensor.all(of: config, mtpLayers: mtpLayers, output: request.output)
+    let tokens = batches.reduce(0) { $0 + $1.rows() }
+    var writer = try ImatrixWriter(
+      tensors, merge, tokens: tokens, request, to: destination)
+    var states = try store(depth: 0, beside: destination)
+    for (group, batch) in batches.enumerated() {
+      let hidden = try network.embed(batch)
+      try finiteness.require(hidden, "the embedding", ["model.embed_tokens.weight"])
+      try states.put(hidden, group)
+    }
+    let steps = config.layers + mtpLayers
+    for layer in 0..<config.layers {
+      progress(layer, steps)
+      try eachGroup { group, batch throws(Fault) in
+        let hidden = try states.take(group)
+        _ = try network.layer(layer, hidden: hidden, batch: batch)
+        try finiteness.require(hidden, ofLayer: layer)
+        if layer == config.layers - 1 {
+          try network.finalNorm(hidden)
+          try finiteness.require(hidden, "the last norm", ["model.norm.weight"])
+          if request.output { try network.noteHeadInputs(hidden) }
+          hidden.chosenKeys = nil
+        }
+        try states.put(hidden, group)
+      }
+      try writer.write(inputs.take(), of: layer == config.layers - 1 ? [layer, nil] : [layer])
+    }
+    for index in 0..<mtpLayers {
+      progress(config.layers + index, steps)
+      var next = try store(depth: index + 1, beside: destination)
+      try eachGroup { group, batch throws(Fault) in
+        let previous = try states.take(group)
+        guard batch.rows(depth: index + 1) > 0 else {
+          return try next.put(Activations(rows: 0, columns: config.hiddenSize), group)
+        }
+        let hidden = try network.predictor(index, previous: previous, batch: batch).hidden
+        try network.finalNorm(hidden, depth: index + 1)
+        try finiteness.require(hidden, ofLayer: config.layers + index)
+        hidden.chosenKeys = nil
+        try next.put(hidden, group)
+      }
+      states = next
+      try writer.write(inputs.take(), of: [config.layers + index])
+    }
+    return try writer.finish()
+  }
+
+  private func store(depth: Int, beside destination: OutputPath) throws(Fault) -> StateStore {
+    try StateStore(
+      rows: batches.map { $0.rows(depth: depth) }, columns: network.config.hiddenSize,
+      longest: longest, beside: destination)
+  }
+
+  /// Runs groups one after the other over the same weights, which wait in the system's cache for the
+  /// last of them.
+  private func eachGroup(
+    _ body: (_ group: Int, _ batch: TokenBatch) throws(Fault) -> Void
+  ) throws(Fault) {
+    for (group, batch) in batches.enumerated() {
+      weights.keepCached(group + 1 < batches.count)
+      try body(group, batch)
+    }
+  }
+}
+
+/// Writes what was measured, tensor by tensor, with what other files hold.
+struct ImatrixWriter {
+  private let output: ImportanceOutput
+  private let tensors: [ImportanceTensor]
+  private let entries: [ExactText: ImportanceOutput.Entry]
+  private let merge: ImportanceMerge
+  private let chunkSize: Int
+  private var written: Set<ExactText> = []
+  private var report: ImatrixReport
+
+  init(
+    _ tensors: [ImportanceTensor], _ merge: ImportanceMerge, tokens: Int,
+    _ request: ImatrixRequest, to destination: OutputPath
+  ) throws(Fault) {
+    (self.tensors, self.merge, chunkSize) = (tensors, merge, request.chunkSize)
+    let all = try merge.entries(tensors.map(\.entry))
+    guard !all.isEmpty else { throw Fault(.usage, "there is nothing to measure or to merge") }
+    entries = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+    let seen = tokens + merge.tokens(chunkSize: chunkSize)
+    let source = ImportanceOutput.Source(
+      datasets: merge.datasets + [request.dataset].compactMap(\.self), chunks: seen / chunkSize,
+      chunkSize: chunkSize)
+    output = try ImportanceOutput(at: destination, all, source: source, format: request.format)
+    report = ImatrixReport(
+      output: destination.path, tokens: tokens, source: source, entries: all.count,
+      merged: merge.files.map(\.path), bytes: output.byteCount)
+  }
+
+  /// Writes the tensors of some layers.
+  mutating func write(
+    _ sums: [InputSums.Key: InputSums.Sums], of layers: [Int?]
+  ) throws(Fault) {
+    for tensor in tensors where layers.contains(tensor.layer) {
+      guard let entry = entries[tensor.entry.name] else { continue }
+      var measured = tensor.measured(sums).withParts(of: entry)
+      for file in merge.files { try measured.add(file, chunkSize: chunkSize) }
+      try finish(measured)
+    }
+  }
+
+  private mutating func finish(_ measured: MeasuredImportance) throws(Fault) {
+    if let place = measured.sums.firstIndex(where: { !Float($0).isFinite }) {
+      throw Fault(
+        .malformed, "has inputs whose squares add up to no number", tensor: measured.entry.name,
+        expected: "finite sums", found: "\(measured.sums[place]) as sum \(place)")
+    }
+    try measured.write(to: output)
+    written.insert(measured.entry.name)
+    report.note(measured)
+  }
+
+  /// Writes what is in the merged files alone, and ends the file.
+  mutating func finish() throws(Fault) -> ImatrixReport {
+    for (name, entry) in entries.sorted(by: { $0.key < $1.key }) where !written.contains(name) {
+      var measured = MeasuredImportance(entry)
+      for file in merge.files { try measured.add(file, chunkSize: chunkSize) }
+      try finish(measured)
+    }
+    try output.commit()
+    return report
+  }
+}
+
+extension MeasuredImportance {
+  /// The same with a count for each part of a stack that another file counts so.
+  func withParts(of other: ImportanceOutput.Entry) -> MeasuredImportance {
+    guard other.parts != entry.parts else { return self }
+    var result = MeasuredImportance(other)
+    result.sums = sums
+    result.tokens = result.tokens.map { _ in tokens[0] }
+    return result
+  }
+}
+
+extension ImportanceMerge {
+  /// Adds the files to each other alone.
+  ///
+  /// - Throws: what reading and writing throw.
+  public func write(
+    _ request: ImatrixRequest, to destination: OutputPath
+  ) throws(Fault) -> ImatrixReport {
+    var writer = try ImatrixWriter([], self, tokens: 0, request, to: destination)
+    return try writer.finish()
+  }
+
+  /// Tokens of a chunk, where the files say so.
+  public var chunkSize: Int? { files.compactMap(\.chunkSize).first }
+}

@@ -1,0 +1,99 @@
+internal import Conversion
+internal import Dialects
+internal import Formats
+internal import Models
+internal import Platform
+internal import Tensors
+
+/// Tensors that get one type together: what people name when they mix types by hand.
+struct RecipeGroup: Sendable {
+  /// `experts down, layers 3–22`.
+  let name: String
+  /// Tensors of the file.
+  let tensors: [ExactText]
+  /// Decoder layers that it is in; empty for embedding and head.
+  let layers: Set<Int>
+  /// The network's matrices that it is made of, those of MTP layers apart.
+  let sources: [String]
+  /// Weights of all its tensors.
+  let parameters: Int
+
+  /// Divides the tensors of a file that can be quantized.
+  ///
+  /// MTP layers go with the last layers: what they lose shows in drafts alone, which are not
+  /// measured here.
+  ///
+  /// - Parameter most: groups to make at most, where the network has so few kinds.
+  static func all(
+    of plan: Plan, config: ModelConfig, most: Int
+  ) -> [RecipeGroup] {
+    let known = Dictionary(
+      config.deepSeek2Tensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let quantized = plan.tensors.filter { $0.entry.type.isBlock }
+    let tensors = quantized.compactMap { known[$0.entry.name] }
+    let kinds = Set(tensors.map { kind(of: $0) })
+    // Embedding, head and the dense feed-forward are few; the rest is divided by layers.
+    let divided = kinds.filter(\.isDivided).count
+    let rest = kinds.count - divided
+    let ranges = max(1, (most - rest) / max(1, divided))
+    var groups: [String: [DialectTensor]] = [:]
+    var order: [String] = []
+    for tensor in tensors {
+      let name = name(of: tensor, kind(of: tensor), tensors: tensors, config, ranges: ranges)
+      if groups[name] == nil { order.append(name) }
+      groups[name, default: []].append(tensor)
+    }
+    return order.map { name in
+      let members = groups[name] ?? []
+      let main = members.filter { ($0.layer ?? 0) < config.layers }
+      return RecipeGroup(
+        name: name, tensors: members.map(\.name), layers: Set(main.compactMap(\.layer)),
+        sources: main.flatMap(\.sources).map(\.text),
+        parameters: members.reduce(0) { $0 + $1.shape.elementCount })
+    }
+  }
+
+  /// What a tensor does.
+  private enum Kind: String {
+    case embedding = "token_embd"
+    case head = "output"
+    case attention, dense
+    case shared = "shared experts"
+    case gates = "experts gate"
+    case ups = "experts up"
+    case downs = "experts down"
+    case pairs = "experts gate and up"
+
+    var isDivided: Bool { self != .embedding && self != .head && self != .dense }
+  }
+
+  private static func kind(of tensor: DialectTensor) -> Kind {
+    guard tensor.layer != nil else { return tensor.part == .embedding ? .embedding : .head }
+    let name = tensor.name
+    let words: [(ExactText, Kind)] = [
+      ("_shexp.", .shared), ("ffn_gate_up_exps.", .pairs), ("ffn_gate_exps.", .gates),
+      ("ffn_up_exps.", .ups), ("ffn_down_exps.", .downs), ("ffn_", .dense),
+    ]
+    return words.first { name.contains($0.0) }?.1 ?? .attention
+  }
+
+  private static func name(
+    of tensor: DialectTensor, _ kind: Kind, tensors: [DialectTensor], _ config: ModelConfig,
+    ranges: Int
+  ) -> String {
+    guard kind.isDivided, let layer = tensor.layer else { return kind.rawValue }
+    // The layers of the main model that have such tensors, cut into equally many.
+    let layers = Set(
+      tensors.filter { self.kind(of: $0) == kind }.compactMap(\.layer).filter { $0 < config.layers }
+    ).sorted()
+    guard !layers.isEmpty else { return kind.rawValue }
+    let count = min(ranges, layers.count)
+    let place = layers.lastIndex { $0 <= layer } ?? 0
+    let range = place * count / layers.count
+    let members = layers.indices.filter { $0 * count / layers.count == range }.map { layers[$0] }
+    guard let first = members.first, let last = members.last, count > 1 else {
+      return kind.rawValue
+    }
+    return "\(kind.rawValue), " + (first == last ? "layer \(first)" : "layers \(first)–\(last)")
+  }
+}

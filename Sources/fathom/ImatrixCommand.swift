@@ -1,0 +1,168 @@
+internal import ArgumentParser
+internal import Calibration
+internal import Formats
+internal import Passes
+internal import Platform
+
+struct ImatrixCommand: ParsableCommand, ModelReading {
+  static let configuration = CommandConfiguration(
+    commandName: "imatrix",
+    abstract: "Measure what a model's weights are multiplied with: an importance matrix.",
+    discussion: """
+      Runs the model in F32, from whatever format it is stored in, and writes the sums of squares of \
+      every matrix's inputs, for each expert apart, in llama-imatrix's format, for \
+      "fathom convert --imatrix" and llama-quantize. MTP layers are measured too. Files of several \
+      runs can be added up: --merge.
+
+        fathom imatrix MODEL --text calibration.txt -o imatrix.gguf
+        fathom imatrix --merge part1.gguf part2.gguf -o imatrix.gguf
+      """)
+
+  @Option(name: .shortAndLong, help: "The file to write.")
+  var output = "imatrix.gguf"
+
+  @Argument(help: ModelArgument.help)
+  var model: String?
+
+  @OptionGroup(title: "Input")
+  var input: InputOptions
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      """
+      Importance matrices of other runs or of llama-imatrix, to be added. Without a model they are \
+      added to each other.
+      """, valueName: "file"))
+  var merge: [String] = []
+
+  @Option(
+    help: """
+      Tokens of a text that are run together, as llama-imatrix's --ctx-size; what fills no chunk at \
+      the text's end is left out. Default: 512.
+      """)
+  var chunkSize: Int?
+
+  @Flag(help: "Measure the head too, as llama-imatrix does with the same option.")
+  var processOutput = false
+
+  @Option(help: "The file's format: gguf, or llama-imatrix's older dat.")
+  var outputFormat = MatrixFormat.gguf
+
+  @Option(help: "Multi-token-prediction layers: keep or drop.")
+  var mtp = MTPChoice.keep
+
+  @Option(help: "Threads to compute with; the result does not depend on it.")
+  var threads = Workers.available
+
+  @Option(
+    help: """
+      Memory that the process may take. Hidden states that do not fit wait in a scratch file beside \
+      the output. Default: 1GB, or more where one sequence is too long for it.
+      """)
+  var memory: ByteSize?
+
+  @Flag(help: "Replace an output that exists, once the new one is complete.")
+  var overwrite = false
+
+  @Option(help: "Output format: text or json.")
+  var format = OutputFormat.text
+
+  @Option(help: "Progress on standard error: auto, always or never.")
+  var progress = ProgressLine.Mode.auto
+
+  @OptionGroup
+  var unknown: UnknownOptions
+
+  @OptionGroup
+  var links: LinkOptions
+
+  func validate() throws {
+    try ModelArgument.check(threads: threads)
+    if let chunkSize, !(1...1 << 20).contains(chunkSize) {
+      throw ValidationError("--chunk-size takes a number from 1 to \(1 << 20)")
+    }
+    guard model != nil else {
+      guard !merge.isEmpty else { throw ValidationError("Missing expected argument '<model>'") }
+      guard input.chosen == nil else {
+        throw ValidationError("--tokens and --text need a model to be run")
+      }
+      return
+    }
+    if input.chosen == nil { throw ValidationError("one of --tokens and --text is needed") }
+    if chunkSize != nil, input.text == nil {
+      throw ValidationError("--chunk-size goes with --text: token ids come in sequences")
+    }
+  }
+
+  func run() throws {
+    let destination = try OutputPath.report(
+      output, overwrite: overwrite, replacing: .importance,
+      sparing: InputPlaces(models: [model], files: input.files + merge))
+    let merging = try ImportanceMerge(paths: merge)
+    guard let model else {
+      var request = ImatrixRequest(
+        sequences: [], chunkSize: chunkSize ?? merging.chunkSize ?? Self.customaryChunk)
+      request.format = outputFormat.output
+      return try say(merging.write(request, to: destination), notes: [])
+    }
+    let files = try ModelFiles(
+      path: model, threads: threads, ignoresUnknown: unknown.ignoreUnknown)
+    var (request, notes) = try request(for: files)
+    request.mtp = mtp == .keep
+    request.output = processOutput
+    request.threads = threads
+    request.memory = memory?.bytes
+    request.format = outputFormat.output
+    let run = try ImatrixRun(files, request, merging: merging)
+    Interruption.listen()
+    if let forecast = run.forecast, progress != .never {
+      Console.message("fathom: \(forecast.text)")
+    }
+    var line = ProgressLine(progress, unit: .layers)
+    defer { line.clear() }
+    let report = try run.write(to: destination) { line.show($0, of: $1) }
+    line.clear()
+    try say(report, notes: files.notes + notes)
+  }
+
+  /// Tokens of a chunk where nobody says otherwise, as of llama-imatrix.
+  private static let customaryChunk = 512
+
+  private func request(
+    for files: ModelFiles
+  ) throws(Fault) -> (request: ImatrixRequest, notes: [String]) {
+    guard let chosen = input.chosen else {
+      return (ImatrixRequest(sequences: [], chunkSize: 1), [])
+    }
+    var (sequences, notes) = try chosen.read(for: files)
+    guard let text = input.text else {
+      let longest = sequences.map(\.count).max() ?? 1
+      return (ImatrixRequest(sequences: sequences, chunkSize: max(1, longest)), notes)
+    }
+    let size = chunkSize ?? Self.customaryChunk
+    let ids = sequences.flatMap(\.self)
+    let begin = try files.beginToken()
+    let chunks = ChunkedText(ids, size: size, begin: begin == ids.first ? begin : nil)
+    sequences = chunks.sequences
+    if chunks.remainder > 0 {
+      notes.append("the last \(chunks.remainder) tokens of the text fill no chunk and are left out")
+    }
+    var request = ImatrixRequest(sequences: sequences, chunkSize: size)
+    request.dataset = text
+    return (request, notes)
+  }
+
+  private func say(_ report: ImatrixReport, notes: [String]) throws(Fault) {
+    guard format == .text else { return try Console.write(report.json.printed() + "\n") }
+    for note in notes { try Console.write("note: \(note)\n") }
+    try Console.write(report.text)
+  }
+}
+
+/// The formats that an importance matrix is written in.
+enum MatrixFormat: String, ExpressibleByArgument, CaseIterable {
+  case gguf, dat
+
+  var output: ImportanceOutput.Format { self == .gguf ? .gguf : .dat }
+}

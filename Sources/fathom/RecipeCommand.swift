@@ -1,0 +1,151 @@
+internal import ArgumentParser
+internal import Calibration
+internal import Dialects
+internal import Formats
+internal import Passes
+internal import Platform
+internal import Tensors
+
+struct RecipeCommand: ParsableCommand, ModelReading {
+  static let configuration = CommandConfiguration(
+    commandName: "recipe",
+    abstract: "Choose the types of a GGUF file's tensors by measurement, for a size or a loss.",
+    discussion: """
+      Measures what each group of tensors (attention, shared experts, routed experts by matrix and \
+      range of layers, embedding, head) loses in each type, as KL divergence on a text, and chooses \
+      the types that lose least together within the size. The recipe holds the evidence and goes to \
+      "fathom convert --to gguf --recipe". MTP layers get the types of the last layers.
+
+        fathom recipe MODEL --bpw 2.5 --text FILE --imatrix imatrix.gguf -o recipe.json
+        fathom recipe MODEL --max-kl 0.05 --text FILE -o recipe.json
+      """)
+
+  @Option(name: .shortAndLong, help: "The recipe to write.")
+  var output = "recipe.json"
+
+  @Argument(help: ModelArgument.help)
+  var model: String
+
+  @Option(help: "Bits per weight of the file at most.")
+  var bpw: Double?
+
+  @Option(help: "Size of the file's tensors at most: 160GB.")
+  var size: ByteSize?
+
+  @Option(help: "Mean KL divergence at most, in nats; the file is then as small as can be.")
+  var maxKl: Double?
+
+  @OptionGroup(title: "Input")
+  var input: InputOptions
+
+  @Option(help: "Tokens of a text that are run together.")
+  var chunkSize = 512
+
+  @Option(help: "Importance matrix, as of fathom imatrix; types below three bits need one.")
+  var imatrix: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Types to choose from, with commas between: q4_k,q5_k,iq3_s. Default: Q2_K, Q3_K, IQ4_XS, Q4_K, \
+      Q5_K, Q6_K and Q8_0, with an importance matrix IQ1_M, IQ2_XXS, IQ2_S, IQ3_XXS and IQ3_S too.
+      """, valueName: "list"))
+  var types: String?
+
+  @Option(help: "Groups of tensors at most; the time grows with them.")
+  var groups = 20
+
+  @Option(help: "Threads to compute with; the result does not depend on it.")
+  var threads = Workers.available
+
+  @Option(help: "Memory that the process may take. Default: 1GB, or more where that does not do.")
+  var memory: ByteSize?
+
+  @Flag(help: "Replace an output that exists, once the new one is complete.")
+  var overwrite = false
+
+  @Option(help: "What is printed: a table, or the recipe as JSON.")
+  var format = OutputFormat.text
+
+  @Option(help: "Progress on standard error: auto, always or never.")
+  var progress = ProgressLine.Mode.auto
+
+  @OptionGroup
+  var unknown: UnknownOptions
+
+  @OptionGroup
+  var links: LinkOptions
+
+  func validate() throws {
+    try ModelArgument.check(threads: threads)
+    guard [bpw != nil, size != nil, maxKl != nil].filter(\.self).count == 1 else {
+      throw ValidationError("one of --bpw, --size and --max-kl is needed")
+    }
+    if let bpw, !(bpw > 0 && bpw <= 64) { throw ValidationError("--bpw takes a number up to 64") }
+    if let maxKl, !(maxKl > 0 && maxKl.isFinite) {
+      throw ValidationError("--max-kl takes a number above 0")
+    }
+    guard input.chosen != nil else { throw ValidationError("one of --tokens and --text is needed") }
+    guard (1...1 << 20).contains(chunkSize) else {
+      throw ValidationError("--chunk-size takes a number from 1 to \(1 << 20)")
+    }
+    guard (4...1000).contains(groups) else {
+      throw ValidationError("--groups takes a number from 4 to 1000")
+    }
+  }
+
+  func run() throws {
+    let destination = try OutputPath.report(
+      output, overwrite: overwrite,
+      sparing: InputPlaces(models: [model], files: input.files + [imatrix]))
+    let files = try ModelFiles(
+      path: model, threads: threads, ignoresUnknown: unknown.ignoreUnknown)
+    guard let (read, notes) = try input.chosen?.read(for: files) else { return }
+    var sequences = read
+    if input.text != nil {
+      let begin = try files.beginToken()
+      sequences =
+        ChunkedText(
+          read.flatMap(\.self), size: chunkSize, begin: begin == read.first?.first ? begin : nil
+        ).sequences
+    }
+    var request = RecipeRequest(
+      sequences: sequences, text: input.text ?? input.tokens ?? "", goal: goal)
+    request.types = try types.map(Self.types)
+    request.groups = groups
+    request.importance = try imatrix.map { path throws(Fault) in try ImportanceMatrix(path: path) }
+    request.threads = threads
+    request.memory = memory?.bytes
+    let run = try RecipeRun(files, request)
+    Interruption.listen()
+    if let forecast = run.forecast, progress != .never {
+      Console.message("fathom: \(forecast.text)")
+    }
+    var line = ProgressLine(progress, unit: .layers)
+    defer { line.clear() }
+    let recipe = try run.choose { line.show($0, of: $1) }
+    line.clear()
+    try ReportDestination(file: destination).write(recipe.json.printed() + "\n")
+    guard format == .text else { return try Console.write(recipe.json.printed() + "\n") }
+    for note in files.notes + notes { try Console.write("note: \(note)\n") }
+    try Console.write(recipe.report)
+    try Console.write("output \(output)\n")
+  }
+
+  private var goal: RecipeRequest.Goal {
+    if let bpw { return .bitsPerWeight(bpw) }
+    return size.map { .bytes($0.bytes) } ?? .divergence(maxKl ?? 0)
+  }
+
+  private static func types(_ list: String) throws(Fault) -> [ElementType] {
+    var types: [ElementType] = []
+    for name in list.split(separator: ",") {
+      let type = try TensorTypeRule.type(named: String(name))
+      guard type.isBlock else {
+        throw Fault(.usage, "a recipe chooses among types of blocks", found: String(name))
+      }
+      types.append(type)
+    }
+    return types
+  }
+}
