@@ -49,6 +49,12 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["Platform"], swiftSettings: strict),
     .target(
+      name: "Catalogue",
+      dependencies: [
+        "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Reports",
+      ],
+      swiftSettings: strict),
+    .target(
       name: "Conversion",
       dependencies: [
         "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
@@ -75,8 +81,8 @@ let package = Package(
     .executableTarget(
       name: "fathom",
       dependencies: [
-        "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Conversion",
-        "Reports", "Inspection", "Verification", arguments,
+        "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Catalogue",
+        "Conversion", "Reports", "Inspection", "Verification", arguments,
       ],
       swiftSettings: strict),
     .target(

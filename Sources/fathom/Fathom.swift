@@ -12,7 +12,7 @@ struct FathomCommand: ParsableCommand {
       InspectCommand.self, ValidateCommand.self, ConvertCommand.self, ResumeCommand.self,
       LogitsCommand.self,
       VerifyCommand.self, DiffCommand.self, HashCommand.self,
-      PackCommand.self, UnpackCommand.self,
+      PackCommand.self, UnpackCommand.self, TypesCommand.self,
     ])
 
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.

@@ -14,6 +14,9 @@ import Testing
     "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models"],
     "Dialects": ["Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights"],
     "Reports": ["Platform"],
+    "Catalogue": [
+      "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Reports",
+    ],
     "Conversion": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
       "Reports", "Synchronization",
@@ -29,7 +32,7 @@ import Testing
     ],
     "fathom": [
       "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects",
-      "Conversion", "Reports", "Inspection", "Verification",
+      "Catalogue", "Conversion", "Reports", "Inspection", "Verification",
     ],
   ]
 

@@ -50,6 +50,11 @@ public struct TypeMix: Sendable {
     choices = try chooser.choices(order)
   }
 
+  /// Whether llama-quantize refuses a type for a tensor of which no importance matrix speaks.
+  public static func demandsImportance(_ type: ElementType) -> Bool {
+    Chooser.weighed.contains(type)
+  }
+
   /// Whether llama-quantize writes `one` before `other`: by layer, those without one first, then by
   /// name.
   public static func precedes(_ one: ExactText, _ other: ExactText) -> Bool {
@@ -249,7 +254,7 @@ private struct Chooser {
   }
 
   /// The types for which llama-quantize demands importance.
-  private static let weighed: Set<ElementType> = [
+  static let weighed: Set<ElementType> = [
     .iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq3XXS,
   ]
 
