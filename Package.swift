@@ -49,6 +49,8 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["Platform"], swiftSettings: strict),
     .target(
+      name: "Serving", dependencies: ["Platform", "Models", "Reports"], swiftSettings: strict),
+    .target(
       name: "Catalogue",
       dependencies: [
         "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Reports",
@@ -67,8 +69,8 @@ let package = Package(
     .target(
       name: "Inspection",
       dependencies: [
-        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
-        "Conversion", "Reports",
+        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
+        "Dialects", "Conversion", "Reports", "Serving",
       ],
       swiftSettings: strict),
     .target(
@@ -82,7 +84,7 @@ let package = Package(
       name: "fathom",
       dependencies: [
         "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Catalogue",
-        "Conversion", "Reports", "Inspection", "Verification", arguments,
+        "Conversion", "Reports", "Serving", "Inspection", "Verification", arguments,
       ],
       swiftSettings: strict),
     .target(

@@ -14,6 +14,7 @@ import Testing
     "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models"],
     "Dialects": ["Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights"],
     "Reports": ["Platform"],
+    "Serving": ["Platform", "Models", "Reports"],
     "Catalogue": [
       "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Reports",
     ],
@@ -24,7 +25,7 @@ import Testing
     "Reference": ["Tensors", "Platform", "Codecs", "Models", "Synchronization"],
     "Inspection": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights", "Dialects",
-      "Conversion", "Reports",
+      "Conversion", "Reports", "Serving",
     ],
     "Verification": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
@@ -32,7 +33,7 @@ import Testing
     ],
     "fathom": [
       "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects",
-      "Catalogue", "Conversion", "Reports", "Inspection", "Verification",
+      "Catalogue", "Conversion", "Reports", "Serving", "Inspection", "Verification",
     ],
   ]
 
