@@ -49,6 +49,9 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["Platform"], swiftSettings: strict),
     .target(
+      name: "Editing", dependencies: ["Tensors", "Platform", "Formats", "Models"],
+      swiftSettings: strict),
+    .target(
       name: "Serving", dependencies: ["Platform", "Models", "Reports"], swiftSettings: strict),
     .target(
       name: "Catalogue",
@@ -84,7 +87,7 @@ let package = Package(
       name: "fathom",
       dependencies: [
         "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Catalogue",
-        "Conversion", "Reports", "Serving", "Inspection", "Verification", arguments,
+        "Editing", "Conversion", "Reports", "Serving", "Inspection", "Verification", arguments,
       ],
       swiftSettings: strict),
     .target(

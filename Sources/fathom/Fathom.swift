@@ -13,6 +13,7 @@ struct FathomCommand: ParsableCommand {
       LogitsCommand.self,
       VerifyCommand.self, DiffCommand.self, HashCommand.self,
       PackCommand.self, UnpackCommand.self, TypesCommand.self,
+      EditCommand.self,
     ])
 
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.

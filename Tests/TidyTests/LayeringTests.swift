@@ -14,6 +14,7 @@ import Testing
     "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models"],
     "Dialects": ["Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights"],
     "Reports": ["Platform"],
+    "Editing": ["Tensors", "Platform", "Formats", "Models"],
     "Serving": ["Platform", "Models", "Reports"],
     "Catalogue": [
       "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Reports",
@@ -33,7 +34,7 @@ import Testing
     ],
     "fathom": [
       "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects",
-      "Catalogue", "Conversion", "Reports", "Serving", "Inspection", "Verification",
+      "Catalogue", "Editing", "Conversion", "Reports", "Serving", "Inspection", "Verification",
     ],
   ]
 
