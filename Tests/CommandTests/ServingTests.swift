@@ -94,7 +94,8 @@ import Testing
   func theLargestIsTheLargest(layout: String) throws {
     func fits(_ context: Int, _ batch: Int) throws -> JSONDocument {
       let document = try serving(
-        Repository.samples + "/tiny-bf16", "--context", "\(context)", "--batch", "\(batch)", "--devices",
+        Repository.samples + "/tiny-bf16", "--context", "\(context)", "--batch", "\(batch)",
+        "--devices",
         "2x2MB")
       return try #require(
         document.list("serving", "devices", "layouts").first { $0.string("layout") == layout })
