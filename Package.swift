@@ -49,6 +49,17 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["Platform"], swiftSettings: strict),
     .target(
+      name: "Editing", dependencies: ["Tensors", "Platform", "Formats", "Models"],
+      swiftSettings: strict),
+    .target(
+      name: "Serving", dependencies: ["Platform", "Models", "Reports"], swiftSettings: strict),
+    .target(
+      name: "Catalogue",
+      dependencies: [
+        "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Reports",
+      ],
+      swiftSettings: strict),
+    .target(
       name: "Conversion",
       dependencies: [
         "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
@@ -61,8 +72,8 @@ let package = Package(
     .target(
       name: "Inspection",
       dependencies: [
-        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
-        "Conversion", "Reports",
+        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
+        "Dialects", "Conversion", "Reports", "Serving",
       ],
       swiftSettings: strict),
     .target(
@@ -89,8 +100,9 @@ let package = Package(
     .executableTarget(
       name: "fathom",
       dependencies: [
-        "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Conversion",
-        "Reports", "Inspection", "Passes", "Calibration", "Verification", arguments,
+        "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Catalogue",
+        "Editing", "Conversion", "Reports", "Serving", "Inspection", "Passes", "Calibration",
+        "Verification", arguments,
       ],
       swiftSettings: strict),
     .target(

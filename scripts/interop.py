@@ -18,8 +18,8 @@ import torch
 
 from interop_checks import (
     compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
-    hashes, imatrix, integers, interruptions, kimi, loaders, mistral, mlx, native, networks,
-    quantization, reports, text, verification, weights,
+    hashes, imatrix, integers, interruptions, kimi, loaders, metadata, mistral, mlx, native,
+    networks, quantization, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -49,6 +49,7 @@ PARTS = {
     "weights": weights.run,
     "hashes": hashes.run,
     "containers": containers.run,
+    "metadata": metadata.run,
     "interruptions": interruptions.run,
 }
 

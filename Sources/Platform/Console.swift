@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// Standard output and standard error, written whole or not at all.
 public enum Console {
@@ -13,8 +14,13 @@ public enum Console {
     }
   }
 
-  /// Writes a message to standard error; there is nobody to tell if that fails.
+  /// Writes a warning or a word about the work to standard error, unless it was asked to be quiet.
   public static func message(_ text: OutputText) {
+    if !isQuiet { error(text) }
+  }
+
+  /// Writes what stopped the work to standard error; there is nobody to tell if that fails.
+  public static func error(_ text: OutputText) {
     _ = put(text.text + "\n", to: STDERR_FILENO)
   }
 
@@ -26,9 +32,33 @@ public enum Console {
   /// Whether standard error is a terminal, where progress may be drawn.
   public static var messagesAreOnTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
-  /// Whether standard output is a terminal that wants colour (`NO_COLOR` is not set).
-  public static var wantsColour: Bool {
-    isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
+  /// When verdicts and severities have a colour.
+  public enum ColourMode: String, Sendable, CaseIterable {
+    /// On a terminal, unless `NO_COLOR` is set.
+    case auto
+    /// Always.
+    case always
+    /// Never.
+    case never
+  }
+
+  private static let quiet = Atomic<Bool>(false)
+  private static let colours = Atomic<Bool>(false)
+
+  /// Whether warnings, words about the work and progress are left out.
+  public static var isQuiet: Bool { quiet.load(ordering: .relaxed) }
+
+  /// Leaves them out from now on.
+  public static func beQuiet() { quiet.store(true, ordering: .relaxed) }
+
+  /// Whether results on standard output have colours.
+  public static var hasColours: Bool { colours.load(ordering: .relaxed) }
+
+  /// Decides that.
+  public static func useColours(_ mode: ColourMode) {
+    let isWanted =
+      isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
+    colours.store(mode == .always || mode == .auto && isWanted, ordering: .relaxed)
   }
 
   /// Ends the program quietly when a reader closes the pipe early, as `| head` does.

@@ -17,6 +17,19 @@ public struct OutputText: Hashable, Sendable, ExpressibleByStringInterpolation {
   /// Markdown.
   package init(document: String) { text = document }
 
+  /// The colours of verdicts and severities, by the numbers that terminals know.
+  public enum Colour: Int, Sendable {
+    case red = 31
+    case green = 32
+    case yellow = 33
+  }
+
+  /// The text in a colour, where standard output has colours: for what goes there alone.
+  public func painted(_ colour: Colour) -> OutputText {
+    guard Console.hasColours, !text.isEmpty else { return self }
+    return OutputText(document: "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m")
+  }
+
   /// Words, and texts from outside between them.
   public struct Interpolation: StringInterpolationProtocol {
     fileprivate var text = ""

@@ -31,7 +31,7 @@ public struct ProgressLine {
   public init(_ mode: Mode, unit: Unit = .bytes, label: OutputText = "") {
     self.unit = unit
     self.label = label.text.isEmpty ? "" : label + "  "
-    isShown = mode == .always || (mode == .auto && isTerminal)
+    isShown = mode == .always || (mode == .auto && isTerminal && !Console.isQuiet)
     last = start
   }
 

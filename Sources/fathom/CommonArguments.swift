@@ -28,6 +28,10 @@ struct LinkOptions: ParsableArguments {
       """)
   var followLinks = false
 
+  // Every command that reads models has these two groups.
+  @OptionGroup
+  var terminal: TerminalOptions
+
   /// What that means to whoever opens a folder.
   var rule: LinkRule { followLinks ? .anywhere : .withinFolder }
 }
@@ -55,7 +59,7 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 
 /// Where a report goes: standard output, or a file that appears complete or not at all.
 struct ReportOptions: ParsableArguments {
-  @Option(name: .shortAndLong, help: "Write the report to this file.")
+  @Option(name: .shortAndLong, help: "Write the report to this file; - is standard output.")
   var output: String?
 
   @Flag(help: "Replace a file that exists.")
@@ -65,7 +69,9 @@ struct ReportOptions: ParsableArguments {
   ///
   /// - Parameter inputs: what the run reads: none of it is replaced.
   func destination(sparing inputs: InputPlaces) throws(Fault) -> ReportDestination {
-    guard let output else { return ReportDestination(file: nil) }
+    guard let output, RawName(output) != RawName("-") else { return ReportDestination(file: nil) }
+    // A file has no colours.
+    Console.useColours(.never)
     return ReportDestination(
       file: try .report(output, overwrite: overwrite, sparing: inputs))
   }

@@ -12,6 +12,7 @@ struct FathomCommand: ParsableCommand {
       InspectCommand.self, ValidateCommand.self, ConvertCommand.self, ResumeCommand.self,
       LogitsCommand.self, VerifyCommand.self, ImatrixCommand.self, RecipeCommand.self,
       DiffCommand.self, HashCommand.self, PackCommand.self, UnpackCommand.self,
+      TypesCommand.self, EditCommand.self,
     ])
 
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.
@@ -27,11 +28,16 @@ struct FathomCommand: ParsableCommand {
       }
       try requireCommand(CommandLine.arguments.dropFirst().first)
       var command = try parseAsRoot()
-      let links = (command as? any ModelReading)?.links.rule ?? .withinFolder
+      let reading = (command as? any ModelReading)?.links
+      reading?.terminal.apply()
+      let links = reading?.rule ?? .withinFolder
       try LinkRule.$current.withValue(links) { try command.run() }
     } catch let fault as Fault {
-      Console.message("fathom: \(fault)")
-      if let advice = fault.advice { Console.message("fathom: \(advice)") }
+      Console.error("fathom: \(fault)")
+      if let advice = fault.advice { Console.error("fathom: \(advice)") }
+      if ErrorDocument.isAsked(by: CommandLine.arguments) {
+        Console.error(ErrorDocument(fault).text)
+      }
       Console.exit(fault.kind.exitCode)
     } catch {
       end(with: error)
@@ -51,13 +57,17 @@ struct FathomCommand: ParsableCommand {
     let code = exitCode(for: error)
     let message = UsageMessage(fullMessage(for: error), arguments: CommandLine.arguments).text
     if code != .success {
-      if !message.text.isEmpty { Console.message(message) }
+      if !message.text.isEmpty { Console.error(message) }
+      // Without a message it is a verdict, which is no error.
+      if !message.text.isEmpty, ErrorDocument.isAsked(by: CommandLine.arguments) {
+        Console.error(ErrorDocument(usage: FathomCommand.message(for: error)).text)
+      }
       Console.exit(code.rawValue)
     }
     do throws(Fault) {
       try Console.write(message + "\n")
     } catch {
-      Console.message("fathom: \(error)")
+      Console.error("fathom: \(error)")
       Console.exit(error.kind.exitCode)
     }
     Console.exit(code.rawValue)

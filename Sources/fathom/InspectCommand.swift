@@ -1,18 +1,21 @@
-internal import ArgumentParser
+public import ArgumentParser
 internal import Conversion
 internal import Dialects
 internal import Formats
 internal import Inspection
 internal import Platform
+public import Serving
 internal import Tensors
-internal import Verification
 internal import Weights
 
 struct InspectCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
     abstract: "Show what is in a checkpoint, from its headers alone.",
-    discussion: "Weights are read with --stats only. Tables come in text and JSON, not in HTML.")
+    discussion: """
+      Weights are read with --stats only. Tables come in text and JSON, one of them as lines of tsv \
+      or jsonl, none in HTML.
+      """)
 
   @Argument(help: ModelArgument.help)
   var model: String
@@ -38,15 +41,39 @@ struct InspectCommand: ParsableCommand, ModelReading {
   var stats = false
 
   @Option(
+    defaultAsFlag: "*",
+    help: ArgumentHelp(
+      "List keys of the metadata that match, of GGUF or safetensors files; all without a pattern.",
+      valueName: "glob"))
+  var metadata: String?
+
+  @Option(
     help: ArgumentHelp(
       "Say what one more token costs after so many: operations, those of an indexer, cache.",
       valueName: "tokens"))
   var context: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "With --context: say what serving so many sequences takes, weights and caches.",
+      valueName: "sequences"))
+  var batch: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      With --context: say what fits on such devices, as 8x80GB, divided by tensor and by expert \
+      parallelism; \(Devices.usedPercent) % of each are used.
+      """, valueName: "NxSIZE"))
+  var devices: Devices?
+
   @Option(help: "Threads to read with.")
   var threads = Workers.available
 
-  @Option(help: "Output format: text, json or html.")
+  @Option(help: "Progress of --stats on standard error: auto, always or never.")
+  var progress = ProgressLine.Mode.auto
+
+  @Option(help: "Output format: text, json or html; for one table tsv or jsonl.")
   var format = Format.text
 
   @OptionGroup
@@ -57,7 +84,7 @@ struct InspectCommand: ParsableCommand, ModelReading {
 
   /// Documents for people or for programs.
   enum Format: String, ExpressibleByArgument, CaseIterable {
-    case text, json, html
+    case text, json, html, tsv, jsonl
   }
 
   func validate() throws {
@@ -65,8 +92,23 @@ struct InspectCommand: ParsableCommand, ModelReading {
     if let context, !(1...1 << 30).contains(context) {
       throw ValidationError("--context is a number of tokens from 1 to \(1 << 30)")
     }
-    if format == .html, layers || experts || stats || tensors != nil {
-      throw ValidationError("--layers, --experts, --tensors and --stats go with text and json")
+    if let batch, !(1...Serving.limits.batch).contains(batch) {
+      throw ValidationError("--batch is a number of sequences from 1 to \(Serving.limits.batch)")
+    }
+    if context == nil, batch != nil || devices != nil {
+      throw ValidationError("--batch and --devices go with --context")
+    }
+    let tables = [layers, experts, tensors != nil, metadata != nil, stats]
+    if format == .html, tables.contains(true) {
+      throw ValidationError(
+        "--layers, --experts, --tensors, --metadata and --stats go with text and json")
+    }
+    // Statistics of tensors that match are one table.
+    let count = tables.count { $0 } - (stats && tensors != nil ? 1 : 0)
+    if format == .tsv || format == .jsonl, count != 1 {
+      throw ValidationError(
+        "--format \(format.rawValue) is of one table: --layers, --experts, --tensors, --metadata or "
+          + "--stats")
     }
   }
 
@@ -81,30 +123,55 @@ struct InspectCommand: ParsableCommand, ModelReading {
     let destination = try report.destination(sparing: InputPlaces(models: [model]))
     let opened = try InspectedModel(path: model, threads: threads, decodes: stats)
     var inspection = opened.inspection
-    inspection.context = context
-    let glob = tensors.map(Glob.init)
+    (inspection.context, inspection.batch, inspection.devices) = (context, batch, devices)
+    if batch != nil || devices != nil, !inspection.canTellServing {
+      throw Fault(
+        .malformed, "cannot be told what serving takes: the bytes of its parts are not known",
+        file: model, expected: "a network and a storage of weights that are read")
+    }
+    let (glob, keys) = (tensors.map(Glob.init), metadata.map(Glob.init))
     if let tensors, let glob, !matches(glob, opened) {
       throw Fault(
         .usage, "--tensors matches no tensor", file: model, expected: "a pattern for names",
         found: tensors)
     }
+    if let metadata, let keys, !inspection.metadata.isEmpty,
+      !inspection.metadata.contains(where: { keys.matches($0.key) })
+    {
+      throw Fault(
+        .usage, "--metadata matches no key", file: model, expected: "a pattern for keys",
+        found: metadata)
+    }
+    if stats { ReadingMeter.show(progress) }
+    defer { ReadingMeter.clear() }
     let rows = try opened.weights.flatMap { source throws(Fault) in
       stats
         ? try WeightStatistics.rows(of: source.weights, matching: glob, threads: threads) : nil
     }
+    ReadingMeter.clear()
     let names = opened.files
     switch format {
     case .html:
       let page = inspection.page(title: Folder.name(of: model).text)
       try destination.write(OutputText(document: page))
     case .json:
-      let json = inspection.json(listing: glob, files: names, statistics: rows)
+      let json = inspection.json(listing: glob, metadata: keys, files: names, statistics: rows)
       try destination.write(json.printed() + "\n")
+    case .tsv, .jsonl:
+      let listing = listing(inspection, glob, keys, names, rows)
+      try destination.write { piece throws(Fault) in
+        if format == .tsv {
+          try listing.writeTSV(piece)
+        } else {
+          try listing.writeJSONLines(piece)
+        }
+      }
     case .text:
       var sections: [OutputText] = []
       if layers { sections.append(inspection.layerTable) }
       if experts { sections.append(inspection.expertTable) }
       if let glob { sections.append(inspection.tensorTable(matching: glob, files: names)) }
+      if let keys { sections.append(inspection.metadataTable(matching: keys)) }
       if let rows { sections.append(WeightStatistics.table(rows)) }
       if sections.isEmpty { sections = [inspection.text] }
       try destination.write(sections.joined(separator: "\n"))
@@ -113,4 +180,21 @@ struct InspectCommand: ParsableCommand, ModelReading {
     // names one by one takes a fifth of the whole run.
     withExtendedLifetime(opened) { Console.exit(0) }
   }
+
+  /// The one table that was asked for.
+  private func listing(
+    _ inspection: Inspection, _ glob: Glob?, _ keys: Glob?, _ files: [ExactText],
+    _ rows: [(name: ExactText, statistics: WeightStatistics)]?
+  ) -> Listing {
+    if let rows { return WeightStatistics.listing(rows) }
+    if layers { return inspection.layerListing }
+    if experts { return inspection.expertListing }
+    if let keys { return inspection.metadataListing(matching: keys) }
+    return inspection.tensorListing(matching: glob ?? Glob("*"), files: files)
+  }
+}
+
+extension Devices: ExpressibleByArgument {
+  /// Reads `8x80GB`.
+  public init?(argument: String) { self.init(argument) }
 }

@@ -44,6 +44,9 @@ struct ValidateCommand: ParsableCommand, ModelReading {
   @Option(help: "Threads to read with.")
   var threads = Workers.available
 
+  @Option(help: "Progress on standard error: auto, always or never.")
+  var progress = ProgressLine.Mode.auto
+
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
 
@@ -74,15 +77,18 @@ struct ValidateCommand: ParsableCommand, ModelReading {
     if let manifest, let expected = manifestHash.flatMap({ BLAKE3Value(text: $0) }),
       manifest.hash != expected
     {
-      Console.message(
+      Console.error(
         "fathom: \(manifest.path): is another manifest: expected BLAKE3 \(expected.text), found "
           + "\(manifest.hash.text)")
       throw ExitCode(1)
     }
+    if deep { ReadingMeter.show(progress) }
+    defer { ReadingMeter.clear() }
     var validation = try Validation(path: model, deep: deep, threads: threads)
     if let manifest {
       validation = try validation.checked(against: manifest, model: model, threads: threads)
     }
+    ReadingMeter.clear()
     try Console.write(format == .json ? validation.json.printed() + "\n" : validation.text)
     if let malformation = validation.malformation { throw malformation }
     if !validation.isValid { throw ExitCode(1) }

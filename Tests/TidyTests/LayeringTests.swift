@@ -14,6 +14,11 @@ import Testing
     "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models"],
     "Dialects": ["Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights"],
     "Reports": ["Platform"],
+    "Editing": ["Tensors", "Platform", "Formats", "Models"],
+    "Serving": ["Platform", "Models", "Reports"],
+    "Catalogue": [
+      "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Reports",
+    ],
     "Conversion": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
       "Reports", "Synchronization",
@@ -21,7 +26,7 @@ import Testing
     "Reference": ["Locks", "Tensors", "Platform", "Codecs", "Models", "Synchronization"],
     "Inspection": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights", "Dialects",
-      "Conversion", "Reports",
+      "Conversion", "Reports", "Serving",
     ],
     "Passes": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
@@ -38,7 +43,8 @@ import Testing
     ],
     "fathom": [
       "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects",
-      "Conversion", "Reports", "Inspection", "Passes", "Calibration", "Verification",
+      "Catalogue", "Editing", "Conversion", "Reports", "Serving", "Inspection", "Passes",
+      "Calibration", "Verification",
     ],
   ]
 

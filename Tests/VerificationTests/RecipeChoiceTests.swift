@@ -33,7 +33,8 @@ import Testing
     let best = all(choice).filter { choice.bytes(of: $0) <= budget }.map { choice.loss(of: $0) }
       .min()
     #expect(choice.loss(of: found) == best, "the budget is less than 20,000 steps")
-    #expect(choice.bound(within: budget) <= choice.loss(of: found) * (1 + 1e-12), "but for rounding")
+    // But for rounding.
+    #expect(choice.bound(within: budget) <= choice.loss(of: found) * (1 + 1e-12))
     #expect(choice.best(within: least - 1) == nil)
   }
 

@@ -141,9 +141,11 @@ def perplexity_statistics(model, base, context):
                       f"{output[-800:]}")
 
 
-def runner():
-    """Builds the program that prints logits, beside llama.cpp; returns its path."""
-    source, program = CONVERTER.with_name("llama_logits.c"), ROOT / "build" / "llama-logits"
+def runner(name="llama_logits"):
+    """Builds a program of ours, by default that which prints logits, beside llama.cpp; returns its
+    path."""
+    source = CONVERTER.with_name(f"{name}.c")
+    program = ROOT / "build" / name.replace("_", "-")
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         run(["cc", "-O2", "-I", ROOT / "src" / "include", "-I", ROOT / "src" / "ggml" / "include",
              source, "-o", program, "-L", ROOT / "lib", "-lllama", "-lggml", "-lggml-base",
@@ -157,3 +159,16 @@ def logits(model, ids, folder):
     np.asarray(ids, dtype=np.int32).tofile(inputs)
     run([runner(), model, inputs, outputs])
     return np.fromfile(outputs, dtype=np.float32).reshape(len(ids), -1)
+
+
+def cache_bytes(model):
+    """Bytes of the caches that llama.cpp makes for 65,536 tokens in F16, as it prints them.
+
+    Where heads of an indexer are not as wide as it wants it ends once the caches are there.
+    """
+    printed = subprocess.run([runner("llama_cache"), model], capture_output=True, text=True,
+                             env={**os.environ, "GGML_NO_BACKTRACE": "1"}, check=False).stdout
+    sizes = re.findall(r"KV buffer size = +([0-9.]+) MiB", printed)
+    if not sizes:
+        raise PeerRefused(f"llama.cpp says nothing of caches: {printed[-400:]}")
+    return sum(float(size) for size in sizes) * 2**20

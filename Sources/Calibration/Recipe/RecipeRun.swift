@@ -90,12 +90,12 @@ public struct RecipeRun {
       tensor.entry.type.isBlock
         && request.importance?.names.contains(tensor.entry.name) != true
     }.map(\.entry.name)
-    if request.importance == nil, let type = types.first(where: TypeMix.needsImportance) {
+    if request.importance == nil, let type = types.first(where: TypeMix.demandsImportance) {
       throw Fault(
         .usage, "\(type.rawValue) needs an importance matrix", expected: "--imatrix")
     }
     for type in types where type != .q80 {
-      let spared = TypeMix.needsImportance(type) ? unknown : []
+      let spared = TypeMix.demandsImportance(type) ? unknown : []
       plans[type] = RecipeRun.entries(
         try RecipeRun.plan(files, type, sparing: spared, request))
     }
@@ -104,7 +104,7 @@ public struct RecipeRun {
     let grouped = Set(groups.flatMap(\.tensors))
     options = groups.map { group in
       let isUnknown = !Set(unknown).isDisjoint(with: group.tensors)
-      let offered = types.filter { !isUnknown || !TypeMix.needsImportance($0) }
+      let offered = types.filter { !isUnknown || !TypeMix.demandsImportance($0) }
       return offered.isEmpty ? [.q80] : offered
     }
     rest = widest.tensors.reduce(0) {

@@ -21,12 +21,6 @@ public struct TypeMix: Sendable {
   /// A choice per tensor, in the order in which llama-quantize writes them.
   public let choices: [Choice]
 
-  /// Whether llama-quantize writes a type with an importance matrix alone; embedding and head apart,
-  /// for which it tries.
-  package static func needsImportance(_ type: ElementType) -> Bool {
-    Chooser.weighed.contains(type)
-  }
-
   /// Chooses as llama-quantize does.
   ///
   /// With a recipe's `base` in place of a mix it chooses by rules alone: the first that matches, or
@@ -54,6 +48,11 @@ public struct TypeMix: Sendable {
     var chooser = try Chooser(
       recipe: recipe, file: file, tensors: tensors, model: model, importance: importance)
     choices = try chooser.choices(order)
+  }
+
+  /// Whether llama-quantize refuses a type for a tensor of which no importance matrix speaks.
+  public static func demandsImportance(_ type: ElementType) -> Bool {
+    Chooser.weighed.contains(type)
   }
 
   /// Whether llama-quantize writes `one` before `other`: by layer, those without one first, then by
@@ -255,7 +254,7 @@ private struct Chooser {
   }
 
   /// The types for which llama-quantize demands importance.
-  fileprivate static let weighed: Set<ElementType> = [
+  static let weighed: Set<ElementType> = [
     .iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq3XXS,
   ]
 

@@ -11,6 +11,8 @@ public struct GGUFFiles: Sendable {
   public let inventory: Inventory
   /// The metadata of the first split, which alone has all of it, without the keys about splits.
   public let metadata: Metadata
+  /// The same with the keys about splits, as it stands in the file.
+  public let storedMetadata: Metadata
   /// Numbers of types that are in no table, by the names of tensors that have them.
   public let unknownTypes: [ExactText: UInt32]
 
@@ -31,6 +33,7 @@ public struct GGUFFiles: Sendable {
     let split = try SplitKeys(header.metadata, file: file)
     guard let split, split.count > 1 else {
       try header.requireSize(of: file)
+      storedMetadata = header.metadata
       metadata = GGUFFiles.withoutSplitKeys(header.metadata)
       unknownTypes = header.unknownTypes
       inventory = try Inventory(
@@ -67,6 +70,7 @@ public struct GGUFFiles: Sendable {
         .malformed, "does not have as many tensors as its splits say", file: path,
         expected: "\(total)", found: "\(tensors.count)")
     }
+    storedMetadata = metadata
     self.metadata = GGUFFiles.withoutSplitKeys(metadata)
     self.unknownTypes = unknownTypes
     inventory = try Inventory(shards: shards, tensors: tensors)

@@ -29,6 +29,10 @@ public struct GGUFHeader: Sendable {
   public let unknownTypes: [ExactText: UInt32]
   /// Sizes that the file may have: up to the end of the last tensor, or of its padding.
   public let possibleSizes: ClosedRange<Int>
+  /// Where the descriptions of tensors stand.
+  let descriptions: Range<Int>
+  /// Where the tensors' bytes begin, or would.
+  public let dataStart: Int
 
   /// Whether a file begins as GGUF files do.
   public static func isGGUF(_ file: InputFile) throws(Fault) -> Bool {
@@ -60,8 +64,9 @@ public struct GGUFHeader: Sendable {
     }
     metadata = try GGUFHeader.readMetadata(&cursor, count: entryCount)
     let alignment = try GGUFHeader.alignment(metadata, cursor)
-    var descriptions: [Description] = []
-    descriptions.reserveCapacity(tensorCount)
+    let first = cursor.position
+    var tensors: [Description] = []
+    tensors.reserveCapacity(tensorCount)
     var names: Set<ExactText> = []
     for _ in 0..<tensorCount {
       let description = try GGUFHeader.readDescription(&cursor, alignment: alignment)
@@ -70,17 +75,19 @@ public struct GGUFHeader: Sendable {
           .malformed, "stands twice in the header", file: file.path, tensor: description.name,
           offset: UInt64(description.place))
       }
-      descriptions.append(description)
+      tensors.append(description)
     }
+    descriptions = first..<cursor.position
     guard let start = cursor.position.roundedUp(to: alignment) else {
       throw cursor.fault("has an impossible alignment", found: "\(alignment)")
     }
+    dataStart = start
     unknownTypes = Dictionary(
-      uniqueKeysWithValues: descriptions.filter { $0.type == .unknown }.map {
+      uniqueKeysWithValues: tensors.filter { $0.type == .unknown }.map {
         ($0.name, $0.number)
       })
-    (tensors, possibleSizes) = try GGUFHeader.lay(
-      descriptions, from: start, alignment: alignment, headerEnd: cursor.position, file: file,
+    (self.tensors, possibleSizes) = try GGUFHeader.lay(
+      tensors, from: start, alignment: alignment, headerEnd: cursor.position, file: file,
       shard: shard)
   }
 

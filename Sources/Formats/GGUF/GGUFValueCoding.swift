@@ -14,7 +14,11 @@ extension GGUFCursor {
     case .string: return .string(try string("string"))
     case .array: return .array(try array(depth: 1))
     case .bool: return .bool(try flag())
-    default: return number(kind, try unsigned(kind.byteCount ?? 0))
+    default:
+      guard let value = MetadataValue(kind, bits: try unsigned(kind.byteCount ?? 0)) else {
+        preconditionFailure("\(kind) is no number")
+      }
+      return value
     }
   }
 
@@ -27,22 +31,6 @@ extension GGUFCursor {
         "has an unknown type of value", at: start, expected: "0 to 12", found: "\(number)")
     }
     return kind
-  }
-
-  private func number(_ kind: MetadataValue.Kind, _ bits: UInt64) -> MetadataValue {
-    switch kind {
-    case .uint8: .uint8(UInt8(truncatingIfNeeded: bits))
-    case .int8: .int8(Int8(truncatingIfNeeded: bits))
-    case .uint16: .uint16(UInt16(truncatingIfNeeded: bits))
-    case .int16: .int16(Int16(truncatingIfNeeded: bits))
-    case .uint32: .uint32(UInt32(truncatingIfNeeded: bits))
-    case .int32: .int32(Int32(truncatingIfNeeded: bits))
-    case .float32: .float32(Float(bitPattern: UInt32(truncatingIfNeeded: bits)))
-    case .uint64: .uint64(bits)
-    case .int64: .int64(Int64(bitPattern: bits))
-    case .float64: .float64(Double(bitPattern: bits))
-    case .bool, .string, .array: preconditionFailure("is no number")
-    }
   }
 
   private mutating func flag() throws(Fault) -> Bool {

@@ -97,7 +97,11 @@ public struct DiffReport: Sendable {
       \(Quantity.count(different.count)) different
       """)
     if !limits.isEmpty {
-      lines.append(holds ? "pass" : "fail: \(Quantity.plural(failures, "tensor")) out of bounds")
+      let (pass, fail): (OutputText, OutputText) = ("pass", "fail")
+      lines.append(
+        holds
+          ? pass.painted(.green)
+          : "\(fail.painted(.red)): \(Quantity.plural(failures, "tensor")) out of bounds")
     }
     return lines.joined(separator: "\n") + "\n"
   }

@@ -56,12 +56,15 @@ public struct HashReport: Sendable {
     for line in coverage.uncomparedLines { try write(line + "\n") }
     for note in comparison.notes { try write("note: \(note)\n") }
     let list = check.list.printable
+    let (same, none): (OutputText, OutputText) = ("same", "nothing compared")
+    let different: OutputText = "different"
     switch coverage.verdict {
-    case .same: try write("same: \(totals), \(hashes.checkpoint.text)\n")
+    case .same: try write("\(same.painted(.green)): \(totals), \(hashes.checkpoint.text)\n")
     case .incomplete where coverage.holds:
-      try write("same as far as compared with \(list): \(coverage.summary)\n")
-    case .incomplete: try write("nothing compared with \(list): \(coverage.summary)\n")
-    case .different: try write("different from \(list): \(coverage.summary)\n")
+      try write("\(same.painted(.green)) as far as compared with \(list): \(coverage.summary)\n")
+    case .incomplete:
+      try write("\(none.painted(.yellow)) with \(list): \(coverage.summary)\n")
+    case .different: try write("\(different.painted(.red)) from \(list): \(coverage.summary)\n")
     }
   }
 

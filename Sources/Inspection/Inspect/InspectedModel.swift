@@ -3,6 +3,7 @@ internal import Formats
 internal import Models
 public import Platform
 internal import Tensors
+internal import Text
 
 /// A MODEL argument as `inspect` opens it: from its headers, whatever else of it can be read.
 public struct InspectedModel: Sendable {
@@ -34,12 +35,31 @@ public struct InspectedModel: Sendable {
     self.inspection = inspection
     weights = nil
     files = inventory?.shards.map(\.name) ?? []
+    self.inspection.metadata = MetadataRow.rows(inventory?.shards ?? [])
   }
 
   private init(_ model: SourceModel) {
     inspection = Inspection(model)
     weights = model
     files = model.checkpoint.inventory.shards.map(\.name)
+    inspection.metadata = MetadataRow.rows(model.checkpoint.inventory.shards)
+    if let gguf = model.gguf {
+      describe(gguf.files)
+    } else {
+      describe(folder: model.checkpoint.folder)
+    }
+  }
+
+  /// Adds what a GGUF file's keys say.
+  private mutating func describe(_ files: GGUFFiles) {
+    inspection.fileType = GGUFFileType(metadata: files.metadata)
+    inspection.metadata = MetadataRow.rows(files.storedMetadata)
+    inspection.tokenizerFacts = TokenizerFacts(files.metadata)
+  }
+
+  /// Adds what a tokenizer's files say; what cannot be read is for `validate` to name.
+  private mutating func describe(folder: String) {
+    inspection.tokenizerFacts = try? TokenizerFacts.read(in: folder)
   }
 
   /// Files of safetensors, or a folder that has a config and none.
@@ -74,12 +94,13 @@ public struct InspectedModel: Sendable {
         format: ModelFormat(survey),
         tokenizer: SourceModel.tokenizerSummary(in: survey.folder), storage: foreign?.name,
         reasons: [reason].compactMap { $0 }), inventory)
+    describe(folder: survey.folder)
   }
 
   /// A GGUF file of any architecture, in any types.
   private init(_ files: GGUFFiles, path: String) throws(Fault) {
     try self.init(anyTypes: files, path: path)
-    inspection.fileType = GGUFFileType(metadata: files.metadata)
+    describe(files)
   }
 
   private init(anyTypes files: GGUFFiles, path: String) throws(Fault) {

@@ -1,6 +1,7 @@
 internal import Models
 internal import Platform
 internal import Reports
+internal import Serving
 
 /// What a token costs that comes after so many others.
 ///
@@ -81,11 +82,24 @@ extension Inspection {
     ]
   }
 
+  /// What serving the model takes; nil where that was not asked, or the bytes of its parts are not
+  /// known.
+  var serving: Serving? {
+    guard let config, let context, let servingWeights, batch != nil || devices != nil else {
+      return nil
+    }
+    return Serving(
+      config, weights: servingWeights, tokens: context, batch: batch ?? 1, devices: devices)
+  }
+
+  /// Whether `serving` can be told.
+  public var canTellServing: Bool { config != nil && servingWeights != nil }
+
   /// What a token costs at the context that was asked for.
   var contextFacts: [(String, String)] {
     guard let config, let context else { return [] }
     return [
       ("at \(Quantity.count(context))", ContextCost(self, config, tokens: context).text)
-    ]
+    ] + (serving?.facts ?? [])
   }
 }

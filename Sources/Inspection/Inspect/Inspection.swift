@@ -4,7 +4,9 @@ public import Dialects
 public import Formats
 public import Models
 internal import Platform
+public import Serving
 public import Tensors
+public import Text
 internal import Weights
 
 /// What is in a checkpoint, from its headers alone (schema `fathom.inspect/1`).
@@ -109,10 +111,21 @@ public struct Inspection: Sendable {
   var fileType: GGUFFileType?
   /// Tokens at which the cost of one more is told; nil where that was not asked.
   public var context: Int?
+  /// Sequences that are served at a time; nil where nothing of serving was asked.
+  public var batch: Int?
+  /// Devices that the model is to be served by; nil where that was not asked.
+  public var devices: Devices?
+  /// Bytes of the weights by how they are divided among devices; nil where they are not known one by
+  /// one.
+  private(set) var servingWeights: ServingWeights?
   /// What the files are: a word of `ModelFormat`, or `config`.
   public let format: String
   /// What turns texts into token ids, by the names of files and keys alone; nil for nothing.
   public let tokenizer: String?
+  /// What the tokenizer's own files or keys say; nil where they were not looked at, or cannot be read.
+  public internal(set) var tokenizerFacts: TokenizerFacts?
+  /// What the files say beside their tensors.
+  public internal(set) var metadata: [MetadataRow] = []
 
   private init(
     _ inventory: Inventory?, config: ModelConfig?, architecture: String, format: String,
@@ -144,6 +157,7 @@ public struct Inspection: Sendable {
         : Inspection.modelType(files.checkpoint.config) ?? config.modelType,
       format: files.format.rawValue, tokenizer: files.tokenizerSummary)
     let places = TensorPlaces(config)
+    servingWeights = ServingWeights()
     var isExplained = [Bool](repeating: false, count: tensors.count)
     for weight in files.weights.all {
       guard let place = places.place(of: weight.name) else { continue }
@@ -200,21 +214,28 @@ public struct Inspection: Sendable {
       nil, config: config, architecture: architecture, format: "config", tokenizer: tokenizer)
     isImplied = true
     self.reasons = reasons
+    servingWeights = ServingWeights()
     for tensor in config.expectedTensors() {
       add(tensor, config)
-      for (type, shape) in config.storage(of: tensor) { tally(type, shape, tensor.layer) }
+      for (type, shape) in config.storage(of: tensor) {
+        let bytes = tally(type, shape, tensor.layer)
+        servingWeights?.add(
+          bytes, of: tensor.part, named: tensor.name, layer: tensor.layer, in: config)
+      }
     }
   }
 
   /// Adds to why some of it is not known.
   mutating func add(reasons: [String]) { self.reasons += reasons }
 
-  private mutating func tally(_ type: ElementType, _ shape: Shape, _ layer: Int?) {
+  /// Counts stored elements; returns their bytes.
+  private mutating func tally(_ type: ElementType, _ shape: Shape, _ layer: Int?) -> Int {
     let bytes = type.byteCount(elements: shape.elementCount) ?? 0
     func add(to tally: inout Tally) { tally.add(shape.elementCount, bytes: bytes) }
     add(to: &total)
     add(to: &types[type, default: Tally()])
     if let layer { add(to: &layers[layer].types[type, default: Tally()]) }
+    return bytes
   }
 
   /// Counts a tensor that a config implies.
@@ -250,6 +271,8 @@ public struct Inspection: Sendable {
         bytes += $0.byteCount
       }
     }
+    servingWeights?.add(
+      bytes, of: place.part, named: weight.name, layer: place.layer, in: config)
     if let layer = place.layer {
       while layers.count <= layer { layers.append(Layer(index: layers.count, config: config)) }
       layers[layer].add(count, place, config)

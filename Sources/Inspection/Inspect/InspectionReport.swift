@@ -2,17 +2,20 @@ internal import Formats
 internal import Models
 public import Platform
 internal import Reports
+internal import Serving
 public import Tensors
+internal import Text
 
 extension Inspection {
   /// The document of schema `fathom.inspect/1`.
   ///
   /// - Parameters:
   ///   - glob: lists the tensors whose names match; nil lists none.
+  ///   - metadata: lists the keys of the metadata that match; nil lists none.
   ///   - files: names of the files by `StoredTensor.shard`.
   ///   - statistics: rows that were asked for; nil for none.
   public func json(
-    listing glob: Glob?, files: [ExactText],
+    listing glob: Glob?, metadata keys: Glob? = nil, files: [ExactText],
     statistics: [(name: ExactText, statistics: WeightStatistics)]? = nil
   ) -> JSONValue {
     var document: JSONObject = [
@@ -22,7 +25,7 @@ extension Inspection {
         "tensors": .integer(total.tensors), "elements": .integer(total.elements),
         "bytes": .integer(total.bytes), "shards": .integer(shards),
       ]),
-      "types": Inspection.json(types), "layers": .array(layers.map { json($0) }),
+      "types": Inspection.json(types), "layers": layersJSON,
     ]
     if let config {
       document["parameters"] = parameters
@@ -30,6 +33,7 @@ extension Inspection {
       document["dimensions"] = Inspection.dimensions(config)
       document["positions"] = config.positions
     }
+    document["serving"] = serving?.json
     document["quantization"] = .string(quantization)
     if isImplied { document["implied"] = .bool(true) }
     if !reasons.isEmpty { document["notes"] = .array(reasons.map { .string($0) }) }
@@ -38,20 +42,28 @@ extension Inspection {
         "bytes": .integer(packedBytes), "ratio": .number(packingRatio),
       ])
     }
-    if let glob {
-      document["tensors"] = .array(
-        tensors.filter { glob.matches($0.name.text) }.map { tensor in
-          .object([
-            "name": .string(tensor.name.text), "type": .string(tensor.type.rawValue),
-            "shape": .array(tensor.shape.dimensions.map { .integer($0) }),
-            "bytes": .integer(tensor.byteCount), "file": .string(files[tensor.shard].text),
-            "offset": .integer(tensor.offset),
-          ])
-        })
-    }
+    document["tensors"] = glob.map { tensorsJSON(matching: $0, files: files) }
+    document["metadata"] = keys.map { metadataJSON(matching: $0) }
     document["tokenizer"] = tokenizer.map { .string($0) }
+    document["tokenizerFacts"] = tokenizerFacts?.json
     document["stats"] = statistics.map(WeightStatistics.json)
     return .object(document)
+  }
+
+  /// The layers.
+  var layersJSON: JSONValue { .array(layers.map { json($0) }) }
+
+  /// The tensors whose names match.
+  func tensorsJSON(matching glob: Glob, files: [ExactText]) -> JSONValue {
+    .array(
+      tensors.filter { glob.matches($0.name.text) }.map { tensor in
+        .object([
+          "name": .string(tensor.name.text), "type": .string(tensor.type.rawValue),
+          "shape": .array(tensor.shape.dimensions.map { .integer($0) }),
+          "bytes": .integer(tensor.byteCount), "file": .string(files[tensor.shard].text),
+          "offset": .integer(tensor.offset),
+        ])
+      })
   }
 
   /// How many times smaller packing made the files; nil where they are not packed.
@@ -162,7 +174,12 @@ extension Inspection {
     [
       ("architecture", "\(architecture), of which the tensors alone are read"),
       ("quantization", quantization), ("tokenizer", tokenizer ?? "none"),
-    ]
+    ] + tokenFacts
+  }
+
+  /// What is told of the tokenizer, where it was looked at.
+  private var tokenFacts: [(String, String)] {
+    tokenizerFacts.map { [("  tokens", $0.text(count: Quantity.count))] } ?? []
   }
 
   private var networkFacts: [(String, String)] {
@@ -231,7 +248,7 @@ extension Inspection {
             + "\(config.sharedExperts) shared, width \(count(config.moeIntermediateSize))"
       ),
       ("quantization", quantization), ("tokenizer", tokenizer ?? "none"),
-    ]
+    ] + tokenFacts
   }
 
   private func ratio(_ a: Int, _ b: Int) -> String {
@@ -247,7 +264,7 @@ extension Inspection {
 
   /// What a reader should know before trusting the numbers above.
   private var notes: [OutputText] {
-    var notes: [OutputText] = reasons.map { "note: \($0)" }
+    var notes: [OutputText] = (reasons + (serving?.assumptions ?? [])).map { "note: \($0)" }
     guard let config else { return notes.isEmpty ? [] : [""] + notes }
     let mtp = layers.count { $0.kind == .mtp }
     if mtp != config.mtpLayers {

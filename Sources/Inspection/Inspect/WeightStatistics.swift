@@ -76,6 +76,7 @@ extension WeightStatistics {
         } ?? true)
     }
     let results = Guarded([WeightStatistics](repeating: WeightStatistics(), count: chosen.count))
+    expect(chosen)
     try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
       let statistics = try WeightStatistics(chosen[item], of: weights)
       results.withLock { $0[item] = statistics }
@@ -115,6 +116,19 @@ extension WeightStatistics {
       add(UnsafeBufferPointer(values.bytes.bindMemory(to: Float.self)))
       withExtendedLifetime(values) {}
     }
+    ReadingMeter.add(WeightStatistics.bytes(of: weight))
+  }
+
+  /// Tells that weights are going to be read.
+  static func expect(_ weights: [SourceWeight]) {
+    ReadingMeter.expect(weights.reduce(0) { $0 + bytes(of: $1) })
+  }
+
+  /// Bytes that a weight is stored in, scales apart.
+  private static func bytes(of weight: SourceWeight) -> Int {
+    var bytes = 0
+    weight.assembly.forEachLeaf { tensor, _ in bytes += tensor.byteCount }
+    return bytes
   }
 }
 

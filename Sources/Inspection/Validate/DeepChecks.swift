@@ -21,6 +21,7 @@ struct DeepChecks {
 
   func run() throws(Fault) -> [Finding] {
     let results = Guarded([WeightScan?](repeating: nil, count: tensors.count))
+    ReadingMeter.expect(tensors.reduce(0) { $0 + $1.stored.byteCount })
     try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
       let (expected, stored) = tensors[item]
       guard let shard = shards[stored.shard] else { return }
@@ -87,6 +88,7 @@ struct DeepChecks {
         throw fault
       }
       scan.add(UnsafeRawBufferPointer(bytes), rowBytes: rowBytes)
+      ReadingMeter.add(bytes.count)
       row += count
     }
     return scan

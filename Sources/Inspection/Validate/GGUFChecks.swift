@@ -75,8 +75,10 @@ struct GGUFChecks {
     let tensors = sound
     let results = Guarded([Numbers?](repeating: nil, count: tensors.count))
     let inventory = model.files.inventory
+    ReadingMeter.expect(tensors.reduce(0) { $0 + $1.byteCount })
     try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
       let found = try GGUFChecks.numbers(in: tensors[item], of: inventory)
+      ReadingMeter.add(tensors[item].byteCount)
       results.withLock { $0[item] = found }
     }
     var extents = ZeroExtents()

@@ -16,7 +16,9 @@ extension Finding {
 
   /// The finding as a few lines of text.
   var lines: [OutputText] {
-    var head: OutputText = "\(severity.rawValue): \(rule.rawValue)"
+    let word = ("\(severity.rawValue):" as OutputText)
+      .painted(severity == .error ? .red : .yellow)
+    var head: OutputText = "\(word) \(rule.rawValue)"
     if experts > 1 {
       head += " ×\(count) in \(Quantity.plural(experts, "expert"))"
     } else if count > 1 {
@@ -65,9 +67,11 @@ extension Validation {
       )
     }
     let read = isDeep ? "every weight read" : "headers only; --deep reads the weights"
+    let verdict =
+      isValid ? ("valid" as OutputText).painted(.green) : ("invalid" as OutputText).painted(.red)
     lines.append(
       """
-      \(isValid ? "valid" : "invalid"): \(Quantity.count(checkedTensors)) tensors, \
+      \(verdict): \(Quantity.count(checkedTensors)) tensors, \
       \(Quantity.bytes(checkedBytes)), \(Quantity.plural(errors, "error")), \
       \(Quantity.plural(warnings, "warning")) (\(read))
       """)

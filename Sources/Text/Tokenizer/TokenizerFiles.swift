@@ -14,7 +14,7 @@ public struct TokenizerFiles: Sendable {
   private static let templateFile: ExactText = "chat_template.jinja"
 
   /// Largest `tokenizer.json` that is read, in bytes; DeepSeek-V3's has eight million.
-  private static let tokenizerSize = 64 << 20
+  static let tokenizerSize = 64 << 20
   /// Largest file beside it.
   private static let sizeLimit = 8 << 20
 

@@ -1,0 +1,63 @@
+public import Models
+internal import Platform
+
+/// Bytes that a token leaves in the caches of all decoder layers, in 16-bit numbers.
+public struct CacheLayout: Sendable, Hashable {
+  /// The latent vectors that keys and values are made from.
+  public let latents: Int
+  /// The rotary keys, which all heads share.
+  public let rotaryKeys: Int
+  /// The keys of indexers; 0 without any.
+  public let indexKeys: Int
+  /// Keys and values of every head, as a cache without latents has them.
+  public let allHeads: Int
+  /// What programs keep, by their own formulas.
+  public let programs: [Program]
+
+  /// A program, with what it keeps of a token.
+  public struct Program: Sendable, Hashable {
+    /// Its name, with the setting.
+    public let name: String
+    /// Bytes of a token in all layers.
+    public let bytes: Int
+  }
+
+  /// Adds up what a network needs.
+  public init(_ config: ModelConfig) {
+    let layers = config.layers
+    latents = 2 * layers * config.keyValueRank
+    rotaryKeys = 2 * layers * config.ropeHeadSize
+    let indexers = config.indexer?.isFull.count { $0 } ?? 0
+    let width = config.indexer?.headSize ?? 0
+    indexKeys = 2 * indexers * width
+    allHeads = 2 * layers * config.heads * (config.queryHeadSize + config.valueHeadSize)
+    // FP8 with an F32 scale for 128 numbers.
+    let smallIndexKeys = indexers * (width + width / 128 * 4)
+    let latent = config.keyValueRank
+    var programs = [
+      Program(name: "transformers, BF16", bytes: latents + rotaryKeys + indexKeys),
+      Program(name: "llama.cpp, F16", bytes: latents + rotaryKeys + indexKeys),
+      Program(name: "vLLM, BF16", bytes: latents + rotaryKeys + smallIndexKeys),
+    ]
+    programs.append(
+      config.indexer == nil
+        ? Program(
+          name: "vLLM, --kv-cache-dtype fp8", bytes: layers * (latent + config.ropeHeadSize))
+        // FP8 latents with a scale for 128 of them, and the rotary key as it is.
+        : Program(
+          name: "vLLM, --kv-cache-dtype fp8_ds_mla",
+          bytes: layers * (latent + latent / 128 * 4 + 2 * config.ropeHeadSize) + smallIndexKeys))
+    self.programs = programs
+  }
+
+  /// What a token needs: latents, rotary keys, keys of indexers.
+  public var bytes: Int { latents + rotaryKeys + indexKeys }
+
+  /// For the JSON.
+  var json: JSONValue {
+    .object([
+      "latents": .integer(latents), "rotaryKeys": .integer(rotaryKeys),
+      "indexKeys": .integer(indexKeys), "allHeads": .integer(allHeads),
+    ])
+  }
+}
