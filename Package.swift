@@ -30,11 +30,14 @@ let package = Package(
     .target(
       name: "CKernels",
       linkerSettings: [.linkedLibrary("m")]),
+    .target(name: "CTransport", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "Locks", swiftSettings: strict),
     .target(name: "Tensors", dependencies: ["Locks"], swiftSettings: strict),
     .target(
       name: "Platform", dependencies: ["Locks", "CZstd", "CJSONC", "CPlatform"],
       swiftSettings: strict),
+    .target(
+      name: "Remote", dependencies: ["Locks", "Platform", "CTransport"], swiftSettings: strict),
     .target(name: "Codecs", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
     .target(
       name: "Formats", dependencies: ["Locks", "Tensors", "Platform"], swiftSettings: strict),
@@ -76,7 +79,7 @@ let package = Package(
       name: "fathom",
       dependencies: [
         "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Conversion",
-        "Reports", "Inspection", "Verification", arguments,
+        "Remote", "Reports", "Inspection", "Verification", arguments,
       ],
       swiftSettings: strict),
     .target(
@@ -120,6 +123,9 @@ let package = Package(
     .testTarget(
       name: "TrustTests",
       dependencies: ["Support", "Tensors", "Platform", "fathom", "read-inputs", "Mishaps"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "RemoteTests", dependencies: ["Support", "Locks", "Platform", "Remote", "fathom"],
       swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors", "Text"],

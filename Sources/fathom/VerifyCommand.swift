@@ -106,6 +106,8 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [reference, candidate].compactMap(\.self) }
+
   func validate() throws {
     try ModelArgument.check(threads: threads)
     for option in limitOptions {
