@@ -76,6 +76,7 @@ extension WeightStatistics {
         } ?? true)
     }
     let results = Guarded([WeightStatistics](repeating: WeightStatistics(), count: chosen.count))
+    for weight in chosen { weights.fetchAhead(weight) }
     try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
       let statistics = try WeightStatistics(chosen[item], of: weights)
       results.withLock { $0[item] = statistics }

@@ -75,6 +75,7 @@ struct GGUFChecks {
     let tensors = sound
     let results = Guarded([Numbers?](repeating: nil, count: tensors.count))
     let inventory = model.files.inventory
+    inventory.fetchAhead(tensors)
     try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
       let found = try GGUFChecks.numbers(in: tensors[item], of: inventory)
       results.withLock { $0[item] = found }

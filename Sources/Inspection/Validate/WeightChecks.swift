@@ -60,6 +60,7 @@ struct WeightChecks {
   mutating func runDeep(threads: Int) throws(Fault) {
     let (chosen, weights) = (sound, weights)
     let results = Guarded([WeightStatistics?](repeating: nil, count: chosen.count))
+    for weight in chosen { weights.fetchAhead(weight) }
     try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
       let statistics = try WeightStatistics(chosen[item], of: weights)
       results.withLock { $0[item] = statistics }
