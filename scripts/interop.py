@@ -19,7 +19,7 @@ import torch
 from interop_checks import (
     compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
     hashes, integers, interruptions, kimi, loaders, mistral, mlx, native, networks, quantization,
-    reports, text, verification, weights,
+    remote, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -49,6 +49,7 @@ PARTS = {
     "hashes": hashes.run,
     "containers": containers.run,
     "interruptions": interruptions.run,
+    "remote": remote.run,
 }
 
 
