@@ -55,13 +55,13 @@ public enum DistantPlaces {
   /// Where a path leads; nil where it is one of this machine's.
   static func find(_ path: String) -> Found? {
     guard isUsed.load(ordering: .acquiring) else { return nil }
-    var path = ExactText(path)
-    while path.utf8.count > 1, path.hasSuffix("/") { path = path.without(suffix: "/") ?? path }
+    var text = ExactText(path)
+    while text.utf8.count > 1, text.hasSuffix("/") { text = text.without(suffix: "/") ?? text }
     return mounts.withLock { mounts in
       for (place, folder) in mounts {
-        if path == place { return Found(folder: folder, place: "", path: path.text) }
-        if let rest = path.without(prefix: place + "/") {
-          return Found(folder: folder, place: rest, path: path.text)
+        if text == place { return Found(folder: folder, place: "", path: text.text) }
+        if let rest = text.without(prefix: place + "/") {
+          return Found(folder: folder, place: rest, path: text.text)
         }
       }
       return nil

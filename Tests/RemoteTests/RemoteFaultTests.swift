@@ -23,7 +23,7 @@ import Testing
       case "busy" where count % 3 == 1:
         return HubAnswer(status: 429, fields: ["Retry-After": "0"])
       case "broken" where count % 3 == 1: return HubAnswer(status: 500)
-      case "cut" where answer.body.count > 100 && count % 2 == 0:
+      case "cut" where answer.body.count > 100 && count % 3 == 0:
         answer.cut = answer.body.count / 2
       case "expired" where request.origin == .cdn && count % 4 == 0: return HubAnswer(status: 403)
       case "empty" where count % 3 == 0: answer.cut = 0
