@@ -142,7 +142,8 @@ final class Courier: Sendable {
     while true {
       let left = end - .now
       guard left > .zero else { return }
-      try Interruption.check()
+      // Nobody waits for what will not be read any more.
+      if Transport.isEnding { throw Fault(.interrupted, "interrupted") }
       usleep(UInt32(min(100_000, max(1000, left / .microseconds(1)))))
     }
   }

@@ -138,7 +138,8 @@ enum Transport {
     }
   }
 
-  private static var isEnding: Bool {
+  /// Whether nothing more is to be asked: the program ends, or the user wants it to.
+  static var isEnding: Bool {
     if isStopping.load(ordering: .relaxed) { return true }
     do throws(Fault) { try Interruption.check() } catch { return true }
     return false
