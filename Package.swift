@@ -30,14 +30,21 @@ let package = Package(
     .target(
       name: "CKernels",
       linkerSettings: [.linkedLibrary("m")]),
+    .target(name: "CTransport", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "Locks", swiftSettings: strict),
     .target(name: "Tensors", dependencies: ["Locks"], swiftSettings: strict),
     .target(
       name: "Platform", dependencies: ["Locks", "CZstd", "CJSONC", "CPlatform"],
       swiftSettings: strict),
+    .target(
+      name: "Remote", dependencies: ["Locks", "Platform", "CTransport"], swiftSettings: strict),
+    .target(
+      name: "Compression", dependencies: ["Locks", "Platform", "CZstd", "CPlatform"],
+      swiftSettings: strict),
     .target(name: "Codecs", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
     .target(
-      name: "Formats", dependencies: ["Locks", "Tensors", "Platform"], swiftSettings: strict),
+      name: "Formats", dependencies: ["Compression", "Locks", "Tensors", "Platform"],
+      swiftSettings: strict),
     .target(name: "Text", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
     .target(name: "Models", dependencies: ["Tensors", "Platform", "Text"], swiftSettings: strict),
     .target(
@@ -62,7 +69,8 @@ let package = Package(
     .target(
       name: "Conversion",
       dependencies: [
-        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
+        "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights",
+        "Dialects",
         "Reports",
       ],
       swiftSettings: strict),
@@ -86,7 +94,8 @@ let package = Package(
     .target(
       name: "Verification",
       dependencies: [
-        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
+        "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models",
+        "Weights",
         "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Passes",
       ],
       swiftSettings: strict),
@@ -101,8 +110,8 @@ let package = Package(
       name: "fathom",
       dependencies: [
         "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Catalogue",
-        "Editing", "Conversion", "Reports", "Serving", "Inspection", "Passes", "Calibration",
-        "Verification", arguments,
+        "Editing", "Conversion", "Remote", "Reports", "Serving", "Inspection", "Passes",
+        "Calibration", "Verification", arguments,
       ],
       swiftSettings: strict),
     .target(
@@ -110,7 +119,8 @@ let package = Package(
     .target(
       name: "ParserEntries",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Models", "Conversion", "Verification", "Text",
+        "Compression", "Tensors", "Platform", "Formats", "Models", "Conversion", "Verification",
+        "Text",
         "Dialects", "Inspection", "Weights", "Passes",
       ],
       path: "Fuzz/Entries", swiftSettings: strict),
@@ -148,21 +158,26 @@ let package = Package(
       dependencies: ["Support", "Tensors", "Platform", "fathom", "read-inputs", "Mishaps"],
       swiftSettings: strict),
     .testTarget(
+      name: "RemoteTests", dependencies: ["Support", "Locks", "Platform", "Remote", "fathom"],
+      swiftSettings: strict),
+    .testTarget(
       name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors", "Text"],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "VerificationTests",
       dependencies: [
-        "Support", "Locks", "Verification", "Passes", "Reference", "Models", "Formats", "Platform",
+        "Compression", "Support", "Locks", "Verification", "Passes", "Reference", "Models",
+        "Formats", "Platform",
         "Tensors", "Reports", "Inspection", "Dialects", "Weights", "Calibration",
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "PlatformTests", dependencies: ["Support", "Locks", "Platform", "Text"],
+      name: "PlatformTests", dependencies: ["Compression", "Support", "Locks", "Platform", "Text"],
       exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
-      name: "FormatsTests", dependencies: ["Support", "Formats", "Platform", "Tensors"],
+      name: "FormatsTests",
+      dependencies: ["Compression", "Support", "Formats", "Platform", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "ConversionTests",

@@ -19,7 +19,7 @@ import torch
 from interop_checks import (
     compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
     hashes, imatrix, integers, interruptions, kimi, loaders, metadata, mistral, mlx, native,
-    networks, quantization, reports, text, verification, weights,
+    networks, quantization, remote, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -51,6 +51,7 @@ PARTS = {
     "containers": containers.run,
     "metadata": metadata.run,
     "interruptions": interruptions.run,
+    "remote": remote.run,
 }
 
 

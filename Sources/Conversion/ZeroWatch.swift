@@ -66,6 +66,7 @@ extension Inventory {
   /// or read from elsewhere, was looked at before, and what cannot be read is for the conversion to say.
   func requireNoZeroTail() throws(Fault) {
     let groups = Dictionary(grouping: tensors, by: \.shard)
+    fetchEndsAhead()
     for (number, shard) in shards.enumerated() where !shard.file.isGone {
       guard let tail = (try? ZeroTail(of: shard.file, holding: groups[number] ?? [])) ?? nil else {
         continue

@@ -67,7 +67,7 @@ public struct CheckpointSurvey: Sendable {
       folder: files, names: candidates,
       indexFile: isFile ? nil : try files.find(SafetensorsIndex.fileName), standIns: kept,
       budget: budget)
-    try reader.run(threads: threads)
+    try reader.run(threads: files.lookers(threads))
     index = reader.index
     let mentioned = index?.files ?? []
     foreignFiles = mentioned.filter { !Folder.isPlain($0) }
@@ -77,7 +77,7 @@ public struct CheckpointSurvey: Sendable {
     let implied = try ShardNames.missing(choice.names + others, in: files.path, within: budget)
     let rest = ShardReader(
       folder: files, names: others + implied, indexFile: nil, standIns: kept, budget: budget)
-    try rest.run(threads: threads)
+    try rest.run(threads: files.lookers(threads))
     choice.add(rest.states)
     isIndexForeign = index.map { choice.isForeign($0) } ?? false
     shards = (isIndexForeign ? choice.others : choice.own).sorted { $0.name < $1.name }

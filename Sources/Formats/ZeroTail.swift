@@ -13,6 +13,8 @@ public struct ZeroTail: Sendable {
 
   /// Zeros within one matrix that are no chance: a page of a file system.
   fileprivate static let leastBytes = 4096
+  /// Most files end in a number at once: a small look tells.
+  static let firstLook = 64
   /// Bytes that are read at a time.
   private static let window = 1 << 20
 
@@ -40,8 +42,7 @@ public struct ZeroTail: Sendable {
   private static func start(in file: InputFile, after first: Int) throws(Fault) -> Int {
     let buffer = ByteBuffer(count: min(window, max(1, file.size)))
     var end = file.size
-    // Most files end in a number at once: a small look tells.
-    var size = 64
+    var size = firstLook
     while end > first {
       let count = min(size, end - first, buffer.count)
       let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<count])

@@ -70,11 +70,14 @@ final class ReadAhead: Sendable {
     if isStreaming, tensor.arrangement == nil, !state.withLock({ $0.keeps }) {
       inventory.shards[tensor.shard].file.dropCache(at: tensor.offset + start, count: count)
     }
+    // What lies elsewhere is quick only as far as it was asked for.
+    let isDistant = inventory.shards[tensor.shard].file.isDistant
     // Short reads say nothing about where they came from.
     let isLong = count >= 1 << 18
     state.withLock {
       $0.readBytes += count
-      if isLong { $0.isSlow = Double(count) < duration / .seconds(1) * ReadAhead.cacheRate }
+      guard isLong, !isDistant else { return }
+      $0.isSlow = Double(count) < duration / .seconds(1) * ReadAhead.cacheRate
     }
     advance()
   }

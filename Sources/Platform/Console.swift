@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Locks
 internal import Synchronization
 
 /// Standard output and standard error, written whole or not at all.
@@ -64,8 +65,20 @@ public enum Console {
   /// Ends the program quietly when a reader closes the pipe early, as `| head` does.
   public static func endOnClosedPipe() { signal(SIGPIPE, SIG_DFL) }
 
+  /// What is done before the program ends, however it does.
+  private static let lastWords = Guarded<(@Sendable () -> Void)?>(nil)
+
+  /// Has something done before the program ends: threads that use a library must have ended before
+  /// the library is taken down.
+  public static func beforeExit(_ body: @escaping @Sendable () -> Void) {
+    lastWords.withLock { $0 = body }
+  }
+
   /// Ends the program with an exit code.
-  public static func exit(_ code: Int32) -> Never { Glibc.exit(code) }
+  public static func exit(_ code: Int32) -> Never {
+    lastWords.withLock { $0 }?()
+    Glibc.exit(code)
+  }
 
   private static func put(_ text: String, to descriptor: Int32) -> Int32 {
     var text = text

@@ -23,6 +23,15 @@ public struct FileVersion: Sendable, Hashable {
     stamp = FileStamp(size: size, seconds: 0, nanoseconds: 0)
   }
 
+  /// Of a file that lies elsewhere: what its keeper calls the contents stands for their time.
+  init(distantOfSize size: Int, tag: String) {
+    (device, inode) = (0, 0)
+    var bits: UInt64 = 0
+    for byte in BLAKE3.hash(Array(tag.utf8)).bytes.prefix(8) { bits = bits << 8 | UInt64(byte) }
+    stamp = FileStamp(
+      size: size, seconds: Int(bits >> 30), nanoseconds: Int(bits & ((1 << 29) - 1)))
+  }
+
   init(_ status: stat) {
     device = UInt64(truncatingIfNeeded: status.st_dev)
     inode = UInt64(truncatingIfNeeded: status.st_ino)

@@ -24,6 +24,9 @@ public enum Folder {
   ///
   /// - Throws: `.notFound` for a loop of symbolic links, `.inputOutput` where the system refuses.
   public static func kind(of path: String) throws(Fault) -> Kind? {
+    if let distant = DistantPlaces.find(path) {
+      return try distant.folder.kind(of: distant.place)
+    }
     var status = stat()
     guard stat(path, &status) == 0 else {
       if errno == ENOENT || errno == ENOTDIR { return nil }

@@ -14,7 +14,8 @@ extension Folder {
   ///
   /// - Throws: `.notFound` where there is none, `.inputOutput` where it cannot be read.
   public static func listing(of path: String) throws(Fault) -> Listing {
-    try listing(opendir(path), path: path)
+    if let distant = DistantPlaces.find(path) { return try distant.listing() }
+    return try listing(opendir(path), path: path)
   }
 
   /// The entries of an open folder, which is closed.

@@ -23,6 +23,8 @@ public final class InputFile: Sendable {
   public let storedSize: Int
   /// What is shown in its place; nil for its own bytes.
   private let view: (any FileView)?
+  /// Where its bytes come from when it lies elsewhere, and has no descriptor.
+  private let source: (any ByteSource)?
   private let descriptor: Int32
   /// Which file it is, and when its contents last changed, as of its opening.
   public let version: FileVersion
@@ -40,7 +42,43 @@ public final class InputFile: Sendable {
   /// - Throws: `.notFound` where there is none or it is a directory, a socket or a loop of links;
   ///   `.inputOutput` where it cannot be read.
   public convenience init(path: String) throws(Fault) {
+    if let place = DistantPlaces.find(path) {
+      try self.init(sharing: place.file())
+      return
+    }
     try self.init(descriptor: open(path, InputFile.flags), path: path)
+  }
+
+  /// Opens an open file once more.
+  private init(sharing file: InputFile) throws(Fault) {
+    descriptor = try file.sharedDescriptor()
+    path = file.path
+    size = file.size
+    storedSize = file.storedSize
+    view = file.view
+    source = file.source
+    version = file.version
+    isStandIn = file.isStandIn
+  }
+
+  /// Opens a file without a descriptor.
+  init(source: any ByteSource, path: String, size: Int, version: FileVersion) {
+    descriptor = -1
+    self.path = path
+    self.size = size
+    storedSize = size
+    view = nil
+    self.source = source
+    self.version = version
+    isStandIn = false
+  }
+
+  /// Another number of the open file; -1 where it has none.
+  private func sharedDescriptor() throws(Fault) -> Int32 {
+    guard source == nil else { return -1 }
+    let shared = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+    guard shared >= 0 else { throw InputFile.openingFault(errno, path: path) }
+    return shared
   }
 
   /// Takes over what `open` returned.
@@ -61,6 +99,7 @@ public final class InputFile: Sendable {
     self.size = Int(status.st_size)
     storedSize = size
     view = nil
+    source = nil
     version = FileVersion(status)
     self.descriptor = descriptor
     isStandIn = false
@@ -74,12 +113,12 @@ public final class InputFile: Sendable {
   ///   - size: its size.
   /// - Throws: `.inputOutput` where the system has no descriptor left.
   public init(standIn beginning: InputFile, for path: String, size: Int) throws(Fault) {
-    descriptor = fcntl(beginning.descriptor, F_DUPFD_CLOEXEC, 0)
-    guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: beginning.path) }
+    descriptor = try beginning.sharedDescriptor()
     self.path = path
     self.size = size
     storedSize = size
     view = nil
+    source = beginning.source
     version = FileVersion(goneWithSize: size)
     isStandIn = true
   }
@@ -88,17 +127,17 @@ public final class InputFile: Sendable {
   ///
   /// - Throws: `.inputOutput` where the system has no descriptor left.
   public init(_ file: InputFile, showing view: any FileView, size: Int) throws(Fault) {
-    descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
-    guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: file.path) }
+    descriptor = try file.sharedDescriptor()
     path = file.path
     self.size = size
     storedSize = file.size
     self.view = view
+    source = file.source
     version = file.version
     isStandIn = false
   }
 
-  deinit { close(descriptor) }
+  deinit { if descriptor >= 0 { close(descriptor) } }
 
   static func openingFault(_ code: Int32, path: String) -> Fault {
     switch code {
@@ -117,6 +156,12 @@ public final class InputFile: Sendable {
   /// Whether something else is shown in its place.
   public var showsAnother: Bool { view != nil }
 
+  /// Whether it lies elsewhere, where each look takes its time.
+  public var isDistant: Bool { source != nil }
+
+  /// SHA-256 of a file that lies elsewhere, in hexadecimal digits, where its keeper says it.
+  public var statedSHA256: String? { source?.sha256 }
+
   /// Whether the file is gone: a stand-in is here for it, or it has been deleted.
   public var isGone: Bool { isStandIn || isDeleted.load(ordering: .relaxed) }
 
@@ -124,13 +169,14 @@ public final class InputFile: Sendable {
   ///
   /// - Throws: `.inputOutput` where the file ends before (it shrank) or the system fails.
   public func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(Fault) {
-    if let view {
+    if view != nil || source != nil {
       guard offset >= 0, buffer.count <= size - offset else {
         throw Fault(
           .inputOutput, "ended early while it was read", file: path, offset: UInt64(size),
           expected: "\(buffer.count) bytes from \(offset)", found: "\(size) in all")
       }
-      return try view.read(at: offset, into: buffer)
+      if let view { return try view.read(at: offset, into: buffer) }
+      if let source { return try source.read(at: offset, into: buffer) }
     }
     var done = 0
     while done < buffer.count {
@@ -190,7 +236,8 @@ public final class InputFile: Sendable {
 
   /// Throws `.malformed` where somebody has written to the file since it was opened.
   public func requireUnchanged() throws(Fault) {
-    guard !isGone else { return }
+    // What lies elsewhere is compared with every answer.
+    guard !isGone, source == nil else { return }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       throw Fault(.inputOutput, "cannot be examined", file: path, found: reason(errno))
@@ -206,7 +253,7 @@ public final class InputFile: Sendable {
   /// Bytes that deleting the file gives to the file system of a folder; 0 where it lies on another.
   public func bytesOnDisk(of folder: String) -> Int {
     var (status, other) = (stat(), stat())
-    guard !isStandIn, fstat(descriptor, &status) == 0, stat(folder, &other) == 0,
+    guard !isStandIn, source == nil, fstat(descriptor, &status) == 0, stat(folder, &other) == 0,
       status.st_dev == other.st_dev
     else { return 0 }
     return Int(status.st_blocks) * 512
@@ -215,6 +262,9 @@ public final class InputFile: Sendable {
   /// Throws `.usage` where the name is not the one and only of the file that is open: a symbolic
   /// link, one of several hard links, or another file's by now.
   public func requireOnlyName() throws(Fault) {
+    guard source == nil else {
+      throw Fault(.usage, "lies elsewhere and is not deleted", file: path)
+    }
     var (status, named) = (stat(), stat())
     guard lstat(path, &named) == 0, fstat(descriptor, &status) == 0 else {
       throw Fault(.usage, "cannot be deleted", file: path, found: reason(errno))
@@ -258,6 +308,7 @@ public final class InputFile: Sendable {
   /// Tells the system that a range will be read soon, so that it fetches it in the meantime.
   public func fetchAhead(at offset: Int, count: Int) {
     let range = storedRange(at: offset, count: count)
+    if let source { return source.fetchAhead(range) }
     posix_fadvise(
       descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
   }
@@ -265,6 +316,7 @@ public final class InputFile: Sendable {
   /// Tells the system that a range will not be read again, so that streaming through a checkpoint
   /// does not push everything else out of the page cache.
   public func dropCache(at offset: Int, count: Int) {
+    guard source == nil else { return }
     let range = storedRange(at: offset, count: count)
     posix_fadvise(
       descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)

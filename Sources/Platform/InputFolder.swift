@@ -28,6 +28,8 @@ public final class InputFolder: Sendable {
   private let named: ExactText?
   private let links: LinkRule
   private let descriptor: Int32
+  /// Where it is when it lies elsewhere, and has no descriptor.
+  private let distant: DistantPlaces.Found?
 
   /// Opens a folder.
   ///
@@ -42,19 +44,35 @@ public final class InputFolder: Sendable {
   }
 
   private init(path: String, named: ExactText?) throws(Fault) {
-    descriptor = fathom_open_place(AT_FDCWD, path, 1)
-    guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: path) }
     self.path = path
     self.named = named
     links = LinkRule.current
+    distant = DistantPlaces.find(path)
+    if let distant {
+      descriptor = -1
+      guard try distant.folder.kind(of: distant.place) == .folder else {
+        throw Fault(.notFound, "no such folder", file: path)
+      }
+      return
+    }
+    descriptor = fathom_open_place(AT_FDCWD, path, 1)
+    guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: path) }
   }
 
-  deinit { close(descriptor) }
+  deinit { if descriptor >= 0 { close(descriptor) } }
+
+  /// Whether it lies elsewhere.
+  public var isDistant: Bool { distant != nil }
+
+  /// Threads to look into many files of the folder with: those that wait for a distant one need no
+  /// processor.
+  public func lookers(_ threads: Int) -> Int { distant == nil ? threads : max(threads, 32) }
 
   /// The entries of the folder.
   ///
   /// - Throws: `.inputOutput` where it cannot be read.
   public func listing() throws(Fault) -> Folder.Listing {
+    if let distant { return try distant.listing() }
     let directory = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard directory >= 0 else { throw InputFile.openingFault(errno, path: path) }
     let stream = fdopendir(directory)
@@ -114,6 +132,7 @@ public final class InputFolder: Sendable {
         .malformed, "cannot hold a file of this name", file: path,
         expected: "a plain file name", found: name.text)
     }
+    if let distant { return try distant.entry(name) }
     var status = stat()
     // Before it is opened, since opening is enough to make some devices do something.
     guard fstatat(descriptor, name.text, &status, AT_SYMLINK_NOFOLLOW) == 0 else {

@@ -8,4 +8,11 @@ public enum LinkRule: Sendable {
 
   /// The rule for folders that are opened now. A thread that nobody has told has the strict one.
   @TaskLocal public static var current = LinkRule.withinFolder
+
+  /// Opens what the user's own settings name, wherever links lead.
+  public static func following<Result>(
+    _ body: () throws(Fault) -> Result
+  ) throws(Fault) -> Result {
+    try $current.withValue(.anywhere) { Swift.Result(catching: body) }.get()
+  }
 }

@@ -176,3 +176,10 @@ extension Assembly {
     return result
   }
 }
+
+extension SourceWeights {
+  /// Says that a weight will be read after those named before, where its files lie elsewhere.
+  package func fetchAhead(_ weight: SourceWeight?) {
+    weight?.assembly.forEachStored { inventory.fetchAhead($0) }
+  }
+}

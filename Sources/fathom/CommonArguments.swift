@@ -8,7 +8,8 @@ enum ModelArgument {
     """
     A checkpoint folder (config.json and *.safetensors; an MLX model and DeepSeek's shards too), one \
     .safetensors file in it, a GGUF file or a folder of its splits, or a model's root in the Hugging \
-    Face cache.
+    Face cache; hf://ORG/NAME[@REVISION], or ORG/NAME where nothing here is called so; s3://BUCKET/FOLDER; \
+    an https address.
     """
 
   /// Refuses a number of threads that no machine has.
@@ -49,6 +50,8 @@ struct UnknownOptions: ParsableArguments {
 
 /// A command that reads models.
 protocol ModelReading {
+  /// MODEL arguments.
+  var models: [String] { get }
   var links: LinkOptions { get }
 }
 

@@ -129,6 +129,8 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [model] }
+
   func validate() throws {
     try ModelArgument.check(threads: threads)
     do {

@@ -51,6 +51,8 @@ struct DiffCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [a, b] }
+
   func validate() throws {
     guard top >= 0 else { throw ValidationError("--top takes a number from 0 on") }
     guard minSqnr?.isFinite ?? true else {

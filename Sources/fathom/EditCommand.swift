@@ -59,6 +59,9 @@ struct EditCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  /// What lies elsewhere cannot be changed.
+  var models: [String] { [] }
+
   func validate() throws {
     if set.isEmpty, setFile.isEmpty, remove.isEmpty {
       throw ValidationError("fathom edit takes --set, --set-file or --remove")

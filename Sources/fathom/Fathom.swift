@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Platform
+internal import Remote
 
 @main
 struct FathomCommand: ParsableCommand {
@@ -12,7 +13,7 @@ struct FathomCommand: ParsableCommand {
       InspectCommand.self, ValidateCommand.self, ConvertCommand.self, ResumeCommand.self,
       LogitsCommand.self, VerifyCommand.self, ImatrixCommand.self, RecipeCommand.self,
       DiffCommand.self, HashCommand.self, PackCommand.self, UnpackCommand.self,
-      TypesCommand.self, EditCommand.self,
+      TypesCommand.self, EditCommand.self, FetchCommand.self,
     ])
 
   /// Runs the command and turns faults into the contract's exit codes: one line on standard error.
@@ -28,10 +29,12 @@ struct FathomCommand: ParsableCommand {
       }
       try requireCommand(CommandLine.arguments.dropFirst().first)
       var command = try parseAsRoot()
+      try reachModels(of: command)
       let reading = (command as? any ModelReading)?.links
       reading?.terminal.apply()
       let links = reading?.rule ?? .withinFolder
       try LinkRule.$current.withValue(links) { try command.run() }
+      Console.exit(0)
     } catch let fault as Fault {
       Console.error("fathom: \(fault)")
       if let advice = fault.advice { Console.error("fathom: \(advice)") }
@@ -41,6 +44,17 @@ struct FathomCommand: ParsableCommand {
       Console.exit(fault.kind.exitCode)
     } catch {
       end(with: error)
+    }
+  }
+
+  /// Finds out which models lie elsewhere, and has said what was read of them when the program ends.
+  private static func reachModels(of command: any ParsableCommand) throws(Fault) {
+    for model in (command as? any ModelReading)?.models ?? [] {
+      if let note = try RemoteModels.prepare(model) { Console.message("fathom: \(note)") }
+    }
+    Console.beforeExit {
+      RemoteModels.finish()
+      if let summary = Traffic.summary { Console.message("fathom: \(summary)") }
     }
   }
 

@@ -39,6 +39,8 @@ struct HashCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [model] }
+
   func run() throws {
     let destination = try report.destination(
       sparing: InputPlaces(models: [model], files: [check]))

@@ -77,6 +77,8 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [model].compactMap(\.self) }
+
   func validate() throws {
     try ModelArgument.check(threads: threads)
     if let chunkSize, !(1...1 << 20).contains(chunkSize) {

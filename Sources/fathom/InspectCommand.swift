@@ -82,6 +82,8 @@ struct InspectCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [model] }
+
   /// Documents for people or for programs.
   enum Format: String, ExpressibleByArgument, CaseIterable {
     case text, json, html, tsv, jsonl

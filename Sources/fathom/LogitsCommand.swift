@@ -50,6 +50,8 @@ struct LogitsCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [model] }
+
   func validate() throws {
     try ModelArgument.check(threads: threads)
     if input.chosen == nil { throw ValidationError("one of --tokens and --text is needed") }

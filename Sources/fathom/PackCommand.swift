@@ -34,6 +34,8 @@ struct PackCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [model] }
+
   func run() throws {
     let destination = try OutputPath.model(
       output, overwrite: overwrite, sparing: InputPlaces(models: [model]))
@@ -87,6 +89,8 @@ struct UnpackCommand: ParsableCommand, ModelReading {
 
   @OptionGroup
   var links: LinkOptions
+
+  var models: [String] { [packed] }
 
   func validate() throws {
     guard check == (output == nil) else {

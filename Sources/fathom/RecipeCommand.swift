@@ -76,6 +76,8 @@ struct RecipeCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [model] }
+
   func validate() throws {
     try ModelArgument.check(threads: threads)
     guard [bpw != nil, size != nil, maxKl != nil].filter(\.self).count == 1 else {

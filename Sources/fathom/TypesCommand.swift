@@ -35,6 +35,8 @@ struct TypesCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [model].compactMap(\.self) }
+
   func validate() throws {
     guard let target, !Catalogue.names.contains(where: { $0 == target.lowercased() }) else {
       return

@@ -53,6 +53,8 @@ struct ValidateCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [model] }
+
   func validate() throws {
     try ModelArgument.check(threads: threads)
     guard let manifestHash else { return }

@@ -113,6 +113,8 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var links: LinkOptions
 
+  var models: [String] { [reference] + candidates }
+
   func validate() throws {
     try ModelArgument.check(threads: threads)
     for option in limitOptions {

@@ -1,3 +1,4 @@
+import Compression
 import Formats
 import Foundation
 import Platform

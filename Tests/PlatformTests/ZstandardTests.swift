@@ -1,3 +1,4 @@
+import Compression
 import Platform
 import Testing
 

@@ -1,3 +1,4 @@
+import Compression
 import Models
 import Platform
 import Support

@@ -33,6 +33,10 @@ uint32_t fathom_crc32c(const void *bytes, size_t count, int plain);
 /// CRC-32C of two messages one after the other, from those of both; `count` is the second's length.
 uint32_t fathom_crc32c_joined(uint32_t first, uint32_t second, uint64_t count);
 
+/// SHA-256 of a message that comes in pieces: takes in blocks of 64 bytes, with the processor's
+/// instructions where it has them and `plain` is 0. `state` has eight words.
+void fathom_sha256_blocks(uint32_t *state, const void *bytes, size_t blocks, int plain);
+
 /// Locks an open file and does not wait, against all other processes or against those that want it
 /// alone; the lock ends with the process. Returns 0, EWOULDBLOCK where another one has it, or another
 /// errno value.

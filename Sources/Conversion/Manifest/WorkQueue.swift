@@ -60,6 +60,41 @@ struct WorkQueue: Sendable {
     }
   }
 
+  /// Names the stored tensors that the work reads, in its order, where they lie elsewhere: each as
+  /// often as it is read, hashing included, so that it is fetched once.
+  func fetchAhead(_ plan: Plan, _ tiles: TileQueue) {
+    guard inventory.shards.contains(where: \.file.isDistant) else { return }
+    var order: [Int] = []
+    var (hashes, bytes): ([Int: Int], [Int: Int]) = ([:], [:])
+    func note(_ tensor: Int) {
+      if hashes[tensor] == nil, bytes[tensor] == nil { order.append(tensor) }
+    }
+    var last: Int?
+    for item in items {
+      switch item {
+      case .stretch(let tensor, let number):
+        note(Int(tensor))
+        if number == 0 { hashes[Int(tensor)] = 1 }
+      case .tile(let number):
+        let tile = tiles[number]
+        guard tile.tensor != last else { continue }
+        last = tile.tensor
+        // Of what an earlier run has begun, the rest alone is read.
+        guard tile.start == 0 else { continue }
+        plan.tensors[tile.tensor].assembly.forEachStored { stored in
+          note(stored.index)
+          bytes[stored.index, default: 0] += stored.byteCount
+        }
+      }
+    }
+    for tensor in order {
+      let whole = inventory.tensors[tensor]
+      guard whole.byteCount > 0 else { continue }
+      let reads = (bytes[tensor, default: 0] + whole.byteCount - 1) / whole.byteCount
+      for _ in 0..<reads + hashes[tensor, default: 0] { inventory.fetchAhead(whole) }
+    }
+  }
+
   /// Stretches of stored tensors that a tensor is made from, in the order of its rows.
   private func uses(
     of tensor: PlannedTensor, lastUse: [Int], number: Int

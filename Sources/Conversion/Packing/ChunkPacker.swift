@@ -1,3 +1,4 @@
+internal import Compression
 internal import Formats
 internal import Platform
 internal import Tensors

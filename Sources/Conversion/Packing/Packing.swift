@@ -1,3 +1,4 @@
+internal import Compression
 internal import Dialects
 internal import Formats
 public import Platform

@@ -53,6 +53,7 @@ struct PlanWriter {
     var cache = SourceCache(plan, inventory: source.checkpoint.inventory)
     let queue = WorkQueue(
       plan, tiles: tiles, inventory: source.checkpoint.inventory, kept: kept, ledger: ledger)
+    queue.fetchAhead(plan, tiles)
     let hasher = StretchHasher(
       inventory: source.checkpoint.inventory, stretchBytes: queue.stretchBytes,
       scratch: producer.scratch)

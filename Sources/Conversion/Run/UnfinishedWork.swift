@@ -126,11 +126,14 @@ public struct UnfinishedWork: Sendable, Hashable {
   ) throws(Fault) -> [SourceFile] {
     guard let records, let origin = records.origin else { return [] }
     var files: [SourceFile] = []
+    // A server is not asked for what only its user can tell.
+    let isElsewhere = DistantPlaces.isAddress(origin.source)
     for file in records.identity?.source ?? [] {
       files.append(
         SourceFile(
           name: file.name, byteCount: file.size,
-          isThere: try Folder.kind(of: Folder.join(origin.source, file.name)) == .file,
+          isThere: try isElsewhere
+            ? true : Folder.kind(of: Folder.join(origin.source, file.name)) == .file,
           isNotedAsDeleted: records.deleted.contains(file.name),
           hasBeginning: try Folder.kind(of: Folder.join(beginnings, file.name)) == .file))
     }

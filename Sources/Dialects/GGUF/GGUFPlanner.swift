@@ -122,7 +122,7 @@ package struct GGUFPlanner {
     let folder = source.checkpoint.folder
     let general = GeneralMetadata(
       architecture: target.architecture.ggufName,
-      folderName: Folder.name(of: Folder.resolved(folder)).text, config: source.checkpoint.config,
+      folderName: Folder.ownName(of: folder).text, config: source.checkpoint.config,
       generation: try TokenizerFiles.json("generation_config.json", in: folder),
       tensors: tensors.map { ($0.entry.name, $0.entry.shape) })
     let (before, after) = target.deepSeek2Metadata

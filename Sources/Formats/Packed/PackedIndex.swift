@@ -1,3 +1,4 @@
+public import Compression
 public import Platform
 internal import Tensors
 

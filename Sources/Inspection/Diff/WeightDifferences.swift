@@ -90,6 +90,10 @@ public struct WeightDifferences: Sendable {
     self.reshaped = reshaped
     var tensors: [WeightDifference] = []
     tensors.reserveCapacity(common.count)
+    for name in common {
+      left.fetchAhead(left[name])
+      right.fetchAhead(right[name])
+    }
     var (start, done) = (0, 0)
     while start < common.count {
       let batch = WeightDifferences.batch(common[start...], left, right)

@@ -11,6 +11,7 @@ extension ContentHashes {
     _ inventory: Inventory, threads: Int, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
     let queue = PieceQueue(inventory.tensors)
+    inventory.fetchAhead(inventory.tensors)
     let scratch = (0..<threads).map { _ in ByteBuffer(count: BLAKE3.pieceBytes) }
     let total = inventory.tensors.reduce(0) { $0 + $1.byteCount }
     var tensors: [TensorHash] = []

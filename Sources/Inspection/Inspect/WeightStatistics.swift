@@ -77,6 +77,7 @@ extension WeightStatistics {
     }
     let results = Guarded([WeightStatistics](repeating: WeightStatistics(), count: chosen.count))
     expect(chosen)
+    for weight in chosen { weights.fetchAhead(weight) }
     try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
       let statistics = try WeightStatistics(chosen[item], of: weights)
       results.withLock { $0[item] = statistics }

@@ -76,6 +76,7 @@ struct GGUFChecks {
     let results = Guarded([Numbers?](repeating: nil, count: tensors.count))
     let inventory = model.files.inventory
     ReadingMeter.expect(tensors.reduce(0) { $0 + $1.byteCount })
+    inventory.fetchAhead(tensors)
     try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
       let found = try GGUFChecks.numbers(in: tensors[item], of: inventory)
       ReadingMeter.add(tensors[item].byteCount)

@@ -61,6 +61,7 @@ struct WeightChecks {
     let (chosen, weights) = (sound, weights)
     let results = Guarded([WeightStatistics?](repeating: nil, count: chosen.count))
     WeightStatistics.expect(chosen)
+    for weight in chosen { weights.fetchAhead(weight) }
     try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
       let statistics = try WeightStatistics(chosen[item], of: weights)
       results.withLock { $0[item] = statistics }

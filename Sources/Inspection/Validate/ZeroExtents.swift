@@ -74,6 +74,7 @@ struct ZeroExtents {
   /// The ends of all files.
   mutating func addTails(of inventory: Inventory) throws(Fault) {
     let groups = Dictionary(grouping: inventory.tensors, by: \.shard)
+    inventory.fetchEndsAhead()
     for (number, shard) in inventory.shards.enumerated() {
       try addTail(
         of: shard.file, called: shard.name.text, number: number, holding: groups[number] ?? [])

@@ -1,4 +1,5 @@
 internal import CZstd
+public import Platform
 
 /// Lossless compression with zstd: one frame with its size and a checksum.
 public enum Zstandard {

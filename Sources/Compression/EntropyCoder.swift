@@ -1,5 +1,6 @@
 internal import CZstd
 internal import Locks
+public import Platform
 
 /// Compresses bytes that hardly repeat but are not equally frequent, such as exponents of weights:
 /// zstd frames in which Huffman codes do all the work.
