@@ -26,14 +26,14 @@ import Testing
     #expect(document.integer("tokens") == 48 && document.integer("chunkSize") == 24)
     let recipe = workspace.path("recipe.json")
     let chosen = try FathomProcess([
-      "recipe", sample, "--bpw", "9", "--tokens", ids, "--imatrix", matrix, "--types",
+      "recipe", sample, "--bpw", "6", "--tokens", ids, "--imatrix", matrix, "--types",
       "iq3_s,q4_k,q8_0", "--groups", "8", "-o", recipe, "--format", "json",
     ])
     #expect(chosen.status == 0, "\(chosen.messages)")
     let report = try JSONDocument(chosen.output)
     #expect(try JSONSchema(named: "recipe").faults(in: report).isEmpty)
     #expect(try contents(recipe) == Array(chosen.output.utf8))
-    #expect(report.number("evidence", "bitsPerWeight") ?? 99 <= 9)
+    #expect(report.number("evidence", "bitsPerWeight") ?? 99 <= 6)
     let types = Set(report.list("rules").compactMap { $0.string("type") })
     #expect(types.count > 1, "a mix: \(types)")
     // The file that it leads to has its size and loses what it says.
