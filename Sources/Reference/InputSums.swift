@@ -101,14 +101,18 @@ public final class InputSums: Sendable {
   }
 
   /// The most bytes that the sums of a layer take, with those of a group of experts that are to be
-  /// added.
+  /// added, and with what writing a stack takes.
   static func mostBytes(_ config: ModelConfig) -> Int {
     let (hidden, width) = (config.hiddenSize, config.moeIntermediateSize)
     let experts = config.routedExperts * 2 * (2 * hidden + width)
     let attention =
       config.heads * (config.nopeHeadSize + config.keyValueRank + config.valueHeadSize)
     let rest = 12 * hidden + attention + config.intermediateSize
-    return (experts + rest) * MemoryLayout<Double>.stride
+    // A stack as it is written: added up, in F32, and as bytes.
+    let written =
+      config.routedExperts * max(hidden, width)
+      * (MemoryLayout<Double>.stride + 2 * MemoryLayout<Float>.stride)
+    return (experts + rest) * MemoryLayout<Double>.stride + written
   }
 }
 

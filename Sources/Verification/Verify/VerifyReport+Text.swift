@@ -42,7 +42,7 @@ extension VerifyReport {
 
   /// What both models take.
   var sizeFacts: [(name: String, text: String)] {
-    [("size of the reference", sizes.reference), ("of the candidate", sizes.candidate)]
+    [("size of the reference", sizes.reference), ("size of the candidate", sizes.candidate)]
       .compactMap { name, size in
         guard let size else { return nil }
         let bits = Quantity.fixed(size.bitsPerWeight, digits: 2)
