@@ -161,7 +161,8 @@ let package = Package(
       name: "RemoteTests", dependencies: ["Support", "Locks", "Platform", "Remote", "fathom"],
       swiftSettings: strict),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors", "Text"],
+      name: "ModelsTests",
+      dependencies: ["Support", "Models", "Platform", "Tensors", "Text", "Weights"],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "VerificationTests",

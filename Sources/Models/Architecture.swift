@@ -1,4 +1,4 @@
-internal import Platform
+package import Platform
 
 /// A network of the family: what is its own beside what all of them share.
 ///
@@ -118,11 +118,11 @@ public struct Architecture: Sendable, Hashable {
   /// Whether queries are scaled by their positions.
   public internal(set) var hasQueryTemperature = false
   /// Whether a section of its own says how, rather than a key of the one about positions.
-  var hasTemperatureSection = false
+  package internal(set) var hasTemperatureSection = false
   /// What transformers' class says of positions where a config does not; nil for nothing.
   var positions: JSONObject?
   /// Whether `partial_rotary_factor` is the rotary share of a head, which the class derives.
-  var hasRotaryShare: Bool { positions != nil }
+  package var hasRotaryShare: Bool { positions != nil }
   /// Whether its checkpoints have the experts of a layer in two stacks, gates above ups.
   public internal(set) var hasStackedExperts = false
   /// Whether what the experts of a layer give is normed before it joins the residual stream; neither
@@ -147,7 +147,7 @@ public struct Architecture: Sendable, Hashable {
 
   /// Keys that a config lacks and that change the network, for which transformers' class and mlx-lm's
   /// module take different values: `topk_group, for which transformers takes 4, mlx-lm 1`.
-  func ambiguities(of config: JSONObject) -> [String] {
+  package func ambiguities(of config: JSONObject) -> [String] {
     Architecture.deciding.compactMap { key in
       guard config[key] == nil, let theirs = defaults[key], let other = mlx.defaults[key],
         theirs.number != other.number || theirs.number == nil && theirs != other

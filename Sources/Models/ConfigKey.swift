@@ -85,7 +85,7 @@ extension ModelConfig.YaRN {
 
 extension JSONValue {
   /// A number, however it is written.
-  var number: Double? {
+  package var number: Double? {
     switch self {
     case .integer(let value): Double(value)
     case .number(let value, _): value

@@ -1,3 +1,4 @@
+public import Models
 public import Platform
 
 /// What a model's files hold that may belong to the network and that is not known: computing on
@@ -12,14 +13,7 @@ public struct Unknowns: Sendable, Hashable {
   }
 
   /// A key that changes what is computed.
-  public struct Key: Sendable, Hashable {
-    /// Its path in the document, as `rope_scaling.llama_4_scaling_beta`.
-    public let name: String
-    /// What it says there.
-    public let value: String
-    /// What it is about, for people; nil where nothing is known of it.
-    public let meaning: String?
-  }
+  public typealias Key = UnknownKey
 
   /// Tensors that the config does not imply, a group for each kind.
   public private(set) var tensors: [Tensors] = []
@@ -104,12 +98,18 @@ public struct Unknowns: Sendable, Hashable {
   ///   - config: what was read from it.
   public mutating func add(keysOf document: JSONValue, config: ModelConfig) {
     if MistralConfig.isMistral(document) {
-      keys += MistralConfig.unknown(in: document)
+      keys += MistralConfig.unknown(in: document).map(Unknowns.explained)
     } else if NativeSource.isNative(document) {
-      keys += NativeConfig.unknown(in: document)
+      keys += NativeConfig.unknown(in: document).map(Unknowns.explained)
     } else {
       add(section: config.section(of: document), config)
     }
+  }
+
+  /// A key with what is known of its last component.
+  private static func explained(_ key: Key) -> Key {
+    let last = key.name.split(separator: ".").last.map(String.init) ?? key.name
+    return Key(name: key.name, value: key.value, meaning: ConfigVocabulary.foreign(last)?.meaning)
   }
 
   /// As transformers 5.23 reads them: `rope_scaling`, unless it is empty, takes the place of
@@ -209,7 +209,7 @@ extension Unknowns.Tensors {
   }
 }
 
-extension Unknowns.Key {
+extension UnknownKey {
   /// The key with what it says and is about.
   public var line: String {
     "key \(name) \(value)" + (meaning.map { " (\($0))" } ?? " (not known)")
@@ -220,7 +220,7 @@ extension ModelConfig {
   /// Whether a key about positions is one that this network has, or says what follows from others.
   fileprivate func isReadOfPositions(_ name: String, _ value: JSONValue) -> Bool {
     switch name {
-    case QueryTemperature.betaKey:
+    case ModelConfig.QueryTemperature.betaKey:
       return architecture.hasQueryTemperature && !architecture.hasTemperatureSection
     case "partial_rotary_factor":
       guard architecture.hasRotaryShare, let share = value.number else { return false }
@@ -231,7 +231,7 @@ extension ModelConfig {
 
   /// Whether what a key says changes nothing of this network, and would of another.
   fileprivate func isUnused(_ name: String, _ value: JSONValue) -> Bool {
-    if name == QueryTemperature.sectionKey { return architecture.hasTemperatureSection }
+    if name == ModelConfig.QueryTemperature.sectionKey { return architecture.hasTemperatureSection }
     guard indexer != nil else { return false }
     switch name {
     // What transformers calls layers with an indexer, as it saves them.

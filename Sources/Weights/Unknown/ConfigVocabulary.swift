@@ -1,3 +1,4 @@
+internal import Models
 internal import Platform
 
 /// What is known of the keys of a `config.json`: which ones the network is built from, which ones
