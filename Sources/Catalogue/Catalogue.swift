@@ -2,6 +2,7 @@ internal import Codecs
 internal import Dialects
 internal import Formats
 public import Models
+internal import Naming
 public import Platform
 internal import Tensors
 internal import Weights

@@ -59,21 +59,21 @@ public struct Architecture: Sendable, Hashable {
     /// Whether it has `kv_b_proj` whole, where others have the halves apart.
     public let hasJointKeysAndValues: Bool
     /// What the module takes for keys that its config lacks.
-    let defaults: JSONObject
+    package let defaults: JSONObject
     /// What it does with MTP layers.
     public let mtp: MTP
     /// Whether it can take the embedding table for the head.
     public let ties: Bool
     /// Whether it cannot be built without `rope_scaling`.
-    var needsScaling = false
+    package internal(set) var needsScaling = false
     /// Whether the norms of latents have `rms_norm_eps`, where transformers has 10⁻⁶ whatever that is.
-    var hasOwnInnerEpsilon = false
+    package internal(set) var hasOwnInnerEpsilon = false
     /// Whether YaRN's `mscale_all_dim` has no effect on the softmax.
-    var ignoresTemperature = false
+    package internal(set) var ignoresTemperature = false
     /// Whether `rope_interleave` is not read.
-    var ignoresRopeLayout = true
+    package internal(set) var ignoresRopeLayout = true
     /// Whether positions are read from `rope_parameters` alone, and it cannot be built without.
-    var readsRopeParameters = false
+    package internal(set) var readsRopeParameters = false
   }
 
   /// Values of `model_type`, the one of its class in transformers first.
@@ -131,6 +131,9 @@ public struct Architecture: Sendable, Hashable {
   /// Whether llama.cpp's files have gates and ups of a layer's experts in one tensor.
   public internal(set) var hasFusedGGUFExperts = false
 
+  /// Whether it is DeepSeek-V4's, with residual streams, one key for all heads and compressed caches.
+  public internal(set) var hasStreams = false
+
   /// How a lightning indexer chooses the keys that queries see; nil where they see all of them.
   public internal(set) var indexing: Indexing?
 
@@ -172,8 +175,8 @@ public struct Architecture: Sendable, Hashable {
     return rows
   }()
 
-  /// llama.cpp's architectures that run networks of the family.
-  static let ggufNames = all.map(\.ggufName).reduce(into: [String]()) {
+  /// llama.cpp's architectures whose files are read.
+  static let ggufNames = all.filter { !$0.hasStreams }.map(\.ggufName).reduce(into: [String]()) {
     if !$0.contains($1) { $0.append($1) }
   }
 

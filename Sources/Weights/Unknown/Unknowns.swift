@@ -59,7 +59,8 @@ public struct Unknowns: Sendable, Hashable {
   private mutating func add(section: JSONValue, _ config: ModelConfig) {
     guard case .object(let object) = section else { return }
     let read = ConfigVocabulary.read.union(
-      ConfigVocabulary.readOfIndexer(config.architecture.indexing))
+      ConfigVocabulary.readOfIndexer(config.architecture.indexing)
+    ).union(ConfigVocabulary.readOfStreams(config))
     for name in object.keys {
       guard let value = object[name], !read.contains(name), !config.isUnused(name, value)
       else { continue }
@@ -77,8 +78,14 @@ public struct Unknowns: Sendable, Hashable {
     }
     addContradictions(in: object)
     ambiguous += config.architecture.ambiguities(of: object)
-    for rope in ["rope_scaling", "rope_parameters"] {
-      guard case .object(let positions)? = object[rope] else { continue }
+    var sections = ["rope_scaling", "rope_parameters"].map { ($0, object[$0]) }
+    if config.v4 != nil {
+      for kind in ["main", "compress"] {
+        sections.append(("rope_parameters.\(kind)", object["rope_parameters"]?[kind]))
+      }
+    }
+    for (rope, section) in sections {
+      guard case .object(let positions)? = section else { continue }
       for name in positions.keys where !ConfigVocabulary.readOfPositions.contains(name) {
         guard let value = positions[name], !config.isReadOfPositions(name, value),
           !(ConfigVocabulary.foreign(name) ?? .nothing).isNeutral(value, in: positions)
@@ -222,8 +229,10 @@ extension ModelConfig {
     switch name {
     case ModelConfig.QueryTemperature.betaKey:
       return architecture.hasQueryTemperature && !architecture.hasTemperatureSection
+    // Sections for layers of two kinds.
+    case "main", "compress": return v4 != nil
     case "partial_rotary_factor":
-      guard architecture.hasRotaryShare, let share = value.number else { return false }
+      guard architecture.hasRotaryShare || v4 != nil, let share = value.number else { return false }
       return Int((share * Double(queryHeadSize)).rounded(.towardZero)) == ropeHeadSize
     default: return false
     }
