@@ -81,9 +81,9 @@ struct EntryChoice: Sendable {
     }
     let queries = try linear.project(
       latents.view(tokens), prefix + "q_b_proj.weight", outputs: heads * size)
+    let own = try x.rows(first + tokens.lowerBound..<first + tokens.upperBound)
     let weights = try linear.project(
-      try x.rows(first + tokens.lowerBound..<first + tokens.upperBound).view,
-      prefix + "scorer.weights_proj.weight", outputs: heads)
+      own.view, prefix + "scorer.weights_proj.weight", outputs: heads)
     let table = rotary.table(positions: positions.map { depth + $0 })
     let turned = size - 2 * rotary.frequencies.count
     try linear.forRows(tokens.count) { rows in
