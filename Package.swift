@@ -168,7 +168,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ModelsTests",
-      dependencies: ["Support", "Models", "Platform", "Tensors", "Text", "Weights"],
+      dependencies: [
+        "Support", "Models", "Naming", "Platform", "Serving", "Tensors", "Text", "Weights",
+      ],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "VerificationTests",

@@ -169,6 +169,11 @@ extension ModelConfig {
       // As transformers' composed configs have it where their part does not say.
       name = try text.string("model_type") ?? envelope.usualType
     }
+    if let name, let lacking = Architecture.lacking[name] {
+      throw Fault(
+        .malformed, "is \(lacking.name), which is not read", file: top.file,
+        expected: "model_type deepseek_v4", found: "\(name), with \(lacking.parts)")
+    }
     guard var network = name.flatMap(Architecture.named) else {
       throw envelope == nil
         ? top.fault("model_type", expected: Architecture.modelTypes.joined(separator: ", "))

@@ -16,8 +16,9 @@ struct Sample {
   /// Logits of the main model, then of each MTP layer: (batch · tokens, vocab) flattened.
   let expected: [[Float]]
 
-  init(_ name: String) throws {
-    let folder = Repository.samples + "/" + name
+  init(_ name: String) throws { try self.init(folder: Repository.samples + "/" + name) }
+
+  init(folder: String) throws {
     files = try ModelFiles(path: folder)
     config = files.config
     let file = folder + "/expected.safetensors"

@@ -1,6 +1,16 @@
 internal import Platform
 
 extension Architecture {
+  /// Networks that are known and not read, by `model_type`, with what they have that nothing here
+  /// computes.
+  static let lacking: [String: (name: String, parts: String)] = [
+    "deepseek_v41": (
+      "DeepSeek-V4.1",
+      "engram memory, FP8 blocks of 32 × 32 and several layers that predict, for which there is no "
+        + "other program to compare with"
+    )
+  ]
+
   /// DeepSeek-V4: V4-Flash and V4-Pro.
   ///
   /// Sources: transformers 5.23's `DeepseekV4Config`, mlx-lm's `deepseek_v4`, llama.cpp's
