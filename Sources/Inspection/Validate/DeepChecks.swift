@@ -22,10 +22,7 @@ struct DeepChecks {
   func run() throws(Fault) -> [Finding] {
     let results = Guarded([WeightScan?](repeating: nil, count: tensors.count))
     ReadingMeter.expect(tensors.reduce(0) { $0 + $1.stored.byteCount })
-    for (_, stored) in tensors {
-      guard let file = shards[stored.shard]?.file, file.isDistant else { continue }
-      file.fetchAhead(at: stored.offset, count: stored.byteCount)
-    }
+    for (_, stored) in tensors { shards[stored.shard]?.fetchAhead(stored) }
     try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
       let (expected, stored) = tensors[item]
       guard let shard = shards[stored.shard] else { return }

@@ -59,23 +59,18 @@ struct WeightChecks {
 
   /// Reads every weight.
   mutating func runDeep(threads: Int) throws(Fault) {
-    let (chosen, weights) = (sound, weights)
-    let results = Guarded([WeightStatistics?](repeating: nil, count: chosen.count))
-    WeightStatistics.expect(chosen)
-    for weight in chosen { weights.fetchAhead(weight) }
-    try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
-      let statistics = try WeightStatistics(chosen[item], of: weights)
-      results.withLock { $0[item] = statistics }
-    }
+    let chosen = sound
+    let statistics = try WeightStatistics.all(chosen, of: weights, threads: threads)
     var extents = ZeroExtents()
     try extents.addTails(of: weights.inventory)
-    let found = zip(chosen, results.withLock { $0 })
-    for (weight, statistics) in found where statistics?.isZero == true {
+    let found = zip(chosen, statistics)
+    for (weight, statistics) in found where statistics.isZero {
       extents.add(weight, in: file(of: weight))
     }
     collector.add(extents)
     for (weight, statistics) in found {
-      guard let count = statistics?.nonFinite, count > 0 else { continue }
+      let count = statistics.nonFinite
+      guard count > 0 else { continue }
       collector.add(
         Finding(
           .nonFinite, tensor: weight.name, file: file(of: weight), expected: "finite numbers",
