@@ -95,6 +95,7 @@ extension ModelConfig {
     guard own.indexHeadSize >= ropeHeadSize else {
       throw top.fault("index_head_dim", expected: "at least qk_rope_head_dim, \(ropeHeadSize)")
     }
+    guard queryRank != nil else { throw top.fault("q_lora_rank", expected: "a rank") }
     guard own.compressTheta > 0 else {
       throw top.fault("compress_rope_theta", expected: "a positive number")
     }

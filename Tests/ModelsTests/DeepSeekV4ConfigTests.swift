@@ -9,23 +9,26 @@ import Weights
 
 /// DeepSeek-V4's configs and names. The numbers are those of V4-Flash's published headers.
 @Suite struct DeepSeekV4ConfigTests {
-  private static let flash: JSONObject = [
-    "model_type": "deepseek_v4", "qk_rope_head_dim": 64, "topk_method": "noaux_tc",
-    "scoring_func": "sqrtsoftplus", "rope_theta": 10000, "compress_rope_theta": 160000,
-    "torch_dtype": "bfloat16", "expert_dtype": "fp4",
-    "compress_ratios": .array(
-      [0, 0] + (0..<40).map { $0 % 2 == 0 ? 4 : 128 } + [4, 0] as [JSONValue]),
-    "rope_scaling": [
-      "type": "yarn", "factor": 16, "original_max_position_embeddings": 65536, "beta_fast": 32,
-      "beta_slow": 1,
-    ],
-    "quantization_config": [
-      "quant_method": "fp8", "fmt": "e4m3", "scale_fmt": "ue8m0", "weight_block_size": [128, 128],
-    ],
-  ]
+  private static let flash = """
+    {"model_type": "deepseek_v4", "qk_rope_head_dim": 64, "topk_method": "noaux_tc",
+     "scoring_func": "sqrtsoftplus", "rope_theta": 10000, "compress_rope_theta": 160000,
+     "torch_dtype": "bfloat16", "expert_dtype": "fp4",
+     "compress_ratios": [0, 0\(String(repeating: ", 4, 128", count: 20)), 4, 0],
+     "rope_scaling": {"type": "yarn", "factor": 16, "original_max_position_embeddings": 65536,
+       "beta_fast": 32, "beta_slow": 1},
+     "quantization_config": {"quant_method": "fp8", "fmt": "e4m3", "scale_fmt": "ue8m0",
+       "weight_block_size": [128, 128]}}
+    """
 
-  private func config(_ changes: JSONObject = [:]) throws -> ModelConfig {
-    var object = Self.flash
+  private static func object(_ text: String) throws -> JSONObject {
+    guard case .object(let object) = try JSONValue(parsing: Array(text.utf8), file: "config.json")
+    else { return JSONObject() }
+    return object
+  }
+
+  private func config(_ changes: String = "{}") throws -> ModelConfig {
+    var object = try Self.object(Self.flash)
+    let changes = try Self.object(changes)
     for key in changes.keys { object[key] = changes[key] }
     return try ModelConfig(json: .object(object), file: "config.json")
   }
@@ -69,7 +72,8 @@ import Weights
 
   /// Published names, those that transformers saves, and its class's own are one tensor's.
   @Test func namesLeadToOneTensor() throws {
-    let config = try config(["num_hidden_layers": 4, "compress_ratios": [0, 4, 128, 4, 0]])
+    let config = try config(
+      #"{"num_hidden_layers": 4, "compress_ratios": [0, 4, 128, 4, 0]}"#)
     let names = try #require(V4Names(config))
     for tensor in config.expectedTensors() {
       let published = names.published(of: tensor.name)
@@ -86,48 +90,44 @@ import Weights
 
   /// The spelling of transformers 5.23 says the same.
   @Test func transformersSpellingIsRead() throws {
-    let kinds: [JSONValue] = [
-      "sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention",
-    ]
-    let rope: JSONObject = ["partial_rotary_factor": 0.125, "rope_type": "default"]
-    var (main, compress) = (rope, rope)
-    main["rope_theta"] = 10000.0
-    for (key, value) in [
-      ("rope_theta", 160000.0 as JSONValue), ("rope_type", "yarn"), ("factor", 16),
-      ("original_max_position_embeddings", 65536), ("attention_factor", 1.0),
-    ] {
-      compress[key] = value
-    }
-    let read = try config([
-      "num_hidden_layers": 3, "compress_ratios": .null, "num_nextn_predict_layers": 0,
-      "layer_types": .array(kinds), "mlp_layer_types": ["hash_moe", "moe", "moe"],
-      "rope_scaling": .null,
-      "rope_parameters": ["main": .object(main), "compress": .object(compress)],
-    ])
-    let published = try config([
-      "num_hidden_layers": 3, "compress_ratios": [0, 4, 128], "num_hash_layers": 1,
-      "num_nextn_predict_layers": 0,
-    ])
+    let read = try config(
+      """
+      {"num_hidden_layers": 3, "compress_ratios": null, "num_nextn_predict_layers": 0,
+       "layer_types": ["sliding_attention", "compressed_sparse_attention",
+         "heavily_compressed_attention"],
+       "mlp_layer_types": ["hash_moe", "moe", "moe"], "rope_scaling": null,
+       "rope_parameters": {
+         "main": {"partial_rotary_factor": 0.125, "rope_type": "default", "rope_theta": 10000.0},
+         "compress": {"partial_rotary_factor": 0.125, "rope_type": "yarn", "factor": 16,
+           "rope_theta": 160000.0, "original_max_position_embeddings": 65536,
+           "attention_factor": 1.0}}}
+      """)
+    let published = try config(
+      """
+      {"num_hidden_layers": 3, "compress_ratios": [0, 4, 128], "num_hash_layers": 1,
+       "num_nextn_predict_layers": 0}
+      """)
     #expect(read.v4 == published.v4)
     #expect(read.yarn == published.yarn)
     #expect(read.expectedTensors() == published.expectedTensors())
     var unknowns = Unknowns()
-    unknowns.add(keysOf: .object(Self.flash), config: try config())
+    unknowns.add(keysOf: .object(try Self.object(Self.flash)), config: try config())
     #expect(unknowns.isEmpty && unknowns.unfamiliar.isEmpty)
   }
 
   @Test(arguments: [
-    ("compress_ratios", [0, 5] as JSONValue), ("head_dim", 64), ("norm_topk_prob", false),
-    ("o_groups", 7), ("scoring_func", "sigmoid"), ("num_key_value_heads", 2),
-    ("layer_types", ["sliding_attention"]), ("index_head_dim", 32), ("expert_dtype", "int4"),
-    ("v_head_dim", 128), ("swiglu_limit", 0), ("hc_eps", -1),
-  ]) func whatDoesNotFitIsRefused(key: String, value: JSONValue) {
-    #expect(throws: Fault.self) { try config([key: value]) }
+    #"{"compress_ratios": [0, 5]}"#, #"{"head_dim": 64}"#, #"{"norm_topk_prob": false}"#,
+    #"{"o_groups": 7}"#, #"{"scoring_func": "sigmoid"}"#, #"{"num_key_value_heads": 2}"#,
+    #"{"layer_types": ["sliding_attention"]}"#, #"{"index_head_dim": 32}"#,
+    #"{"expert_dtype": "int4"}"#, #"{"v_head_dim": 128}"#, #"{"swiglu_limit": 0}"#,
+    #"{"hc_eps": -1}"#,
+  ]) func whatDoesNotFitIsRefused(changes: String) {
+    #expect(throws: Fault.self) { try config(changes) }
   }
 
   /// V4.1 by its name, with what is lacking.
   @Test func theNextNetworkIsRefusedByName() throws {
-    let fault = try #require(throws: Fault.self) { try config(["model_type": "deepseek_v41"]) }
+    let fault = try #require(throws: Fault.self) { try config(#"{"model_type": "deepseek_v41"}"#) }
     #expect(fault.description.contains("DeepSeek-V4.1"))
     #expect(fault.description.contains("engram memory, FP8 blocks of 32 × 32"))
   }

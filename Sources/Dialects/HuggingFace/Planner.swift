@@ -132,13 +132,11 @@ package struct Planner {
       return try add(weight, weight.type, "a table of experts: kept as it is")
     }
     guard let weights = recipe.weights else { return try keep(weight, expected) }
-    if expected?.storage == .float32, expected?.part != .router {
-      return try add(weight, .f32, "always F32")
-    }
     if expected?.storage == .float32 {
-      // The bias is added to sigmoids before the top experts are chosen; rounded to 8 bits of
+      // The bias is added to scores before the top experts are chosen; rounded to 8 bits of
       // mantissa it would send tokens elsewhere. transformers and DeepSeek keep it in F32 too.
-      return try add(weight, .f32, "decides routing: always F32")
+      let routes = expected?.part == .router
+      return try add(weight, .f32, (routes ? "decides routing: " : "") + "always F32")
     }
     if weights.type == .f8E4M3 { return try decideFP8(weight, expected) }
     if weight.isCode {
