@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    compressed, containers, conversion, deepseek_v4, fixtures, forward, gguf, gguf_input, gguf_options, groups,
-    hashes, imatrix, integers, interruptions, kimi, loaders, metadata, mistral, mlx, native,
-    networks, quantization, remote, reports, text, verification, weights,
+    compressed, containers, conversion, deepseek_v4, fixtures, forward, gguf, gguf_input,
+    gguf_options, groups, hashes, imatrix, integers, interruptions, kimi, loaders, metadata,
+    mistral, mlx, native, networks, quantization, remote, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 

@@ -28,7 +28,8 @@ SIZES = {
 # The network's modules in transformers, and DeepSeek's names; the longest that fit come first.
 NAMES = (
     ("model.embed_tokens.weight", "embed.weight"), ("model.norm.weight", "norm.weight"),
-    ("lm_head.weight", "head.weight"), ("model.hc_head.hc_", "hc_head_"), ("model.layers.", "layers."),
+    ("lm_head.weight", "head.weight"), ("model.hc_head.hc_", "hc_head_"),
+    ("model.layers.", "layers."),
     (".self_attn.compressor.indexer.q_b_proj.", ".attn.indexer.wq_b."),
     (".self_attn.compressor.indexer.scorer.weights_proj.", ".attn.indexer.weights_proj."),
     (".self_attn.compressor.indexer.", ".attn.indexer.compressor."),
@@ -39,7 +40,8 @@ NAMES = (
     (".self_attn.q_b_proj.", ".attn.wq_b."), (".self_attn.kv_proj.", ".attn.wkv."),
     (".self_attn.o_a_proj.", ".attn.wo_a."), (".self_attn.o_b_proj.", ".attn.wo_b."),
     (".self_attn.", ".attn."), (".input_layernorm.", ".attn_norm."),
-    (".post_attention_layernorm.", ".ffn_norm."), (".attn_hc.", ".hc_attn_"), (".ffn_hc.", ".hc_ffn_"),
+    (".post_attention_layernorm.", ".ffn_norm."), (".attn_hc.", ".hc_attn_"),
+    (".ffn_hc.", ".hc_ffn_"),
     (".mlp.gate.e_score_correction_bias", ".ffn.gate.bias"), (".mlp.", ".ffn."),
     (".gate_proj.", ".w1."), (".down_proj.", ".w2."), (".up_proj.", ".w3."),
 )
@@ -238,19 +240,19 @@ def give(model, meant, predictors=()):
     own = plain(model, predictors)
     assert own.keys() == meant.keys(), sorted(own.keys() ^ meant.keys())[:4]
     with torch.no_grad():
-        for number, module in [("", model), *((f"mtp.{n}.", p) for n, p in enumerate(predictors))]:
+        for place, module in [("", model), *((f"mtp.{n}.", p) for n, p in enumerate(predictors))]:
             for name, values in module.state_dict().items():
-                name = number + name.removeprefix("block.").replace("hc_head.hc_", "hc_head_") \
-                    if number else name
+                if place:
+                    name = place + name.removeprefix("block.").replace("hc_head.hc_", "hc_head_")
                 front, mark, end = name.partition(".mlp.experts.")
                 if not mark:
                     values.copy_(meant[published_name(name)])
                     continue
                 words = ("w1", "w3") if end == "gate_up_proj" else ("w2",)
+                experts = published_name(front + ".") + "ffn.experts."
                 for expert, matrix in enumerate(values):
-                    parts = [meant[f"{published_name(front + '.')}ffn.experts.{expert}.{word}.weight"]
-                             for word in words]
-                    matrix.copy_(torch.cat(parts))
+                    matrix.copy_(torch.cat([
+                        meant[f"{experts}{expert}.{word}.weight"] for word in words]))
 
 
 def published_config(model, quantized=True, experts="fp4", predictors=0):
@@ -267,8 +269,8 @@ def published_config(model, quantized=True, experts="fp4", predictors=0):
             "compress_rope_theta", "hc_mult", "hc_sinkhorn_iters", "hc_eps", "swiglu_limit",
             "sliding_window", "o_groups", "o_lora_rank", "index_n_heads", "index_head_dim",
             "index_topk", "rms_norm_eps", "qk_rope_head_dim")},
-        "compress_ratios": [
-            {SLIDING: 0, SPARSE: 4, HEAVY: 128}[kind] for kind in own.layer_types] + [0] * predictors,
+        "compress_ratios": [{SLIDING: 0, SPARSE: 4, HEAVY: 128}[kind] for kind in own.layer_types]
+                           + [0] * predictors,
         "num_hash_layers": own.mlp_layer_types.count("hash_moe"), "topk_method": "noaux_tc",
         "norm_topk_prob": True, "num_nextn_predict_layers": predictors, "hidden_act": "silu",
         "attention_bias": False, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
