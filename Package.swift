@@ -48,11 +48,15 @@ let package = Package(
     .target(name: "Text", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
     .target(name: "Models", dependencies: ["Tensors", "Platform", "Text"], swiftSettings: strict),
     .target(
+      name: "Naming", dependencies: ["Tensors", "Platform", "Models"], swiftSettings: strict),
+    .target(
       name: "Weights", dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Models"],
       swiftSettings: strict),
     .target(
       name: "Dialects",
-      dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights"],
+      dependencies: [
+        "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
+      ],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["Platform"], swiftSettings: strict),
     .target(
@@ -63,7 +67,8 @@ let package = Package(
     .target(
       name: "Catalogue",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Reports",
+        "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
+        "Reports",
       ],
       swiftSettings: strict),
     .target(
@@ -80,7 +85,7 @@ let package = Package(
     .target(
       name: "Inspection",
       dependencies: [
-        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
+        "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
         "Dialects", "Conversion", "Reports", "Serving",
       ],
       swiftSettings: strict),
@@ -109,8 +114,9 @@ let package = Package(
     .executableTarget(
       name: "fathom",
       dependencies: [
-        "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Catalogue",
-        "Editing", "Conversion", "Remote", "Reports", "Serving", "Inspection", "Passes",
+        "Tensors", "Platform", "Codecs", "Formats", "Models", "Naming", "Weights", "Dialects",
+        "Catalogue", "Editing", "Conversion", "Remote", "Reports", "Serving", "Inspection",
+        "Passes",
         "Calibration", "Verification", arguments,
       ],
       swiftSettings: strict),
@@ -119,8 +125,8 @@ let package = Package(
     .target(
       name: "ParserEntries",
       dependencies: [
-        "Compression", "Tensors", "Platform", "Formats", "Models", "Conversion", "Verification",
-        "Text",
+        "Compression", "Tensors", "Platform", "Formats", "Models", "Naming", "Conversion",
+        "Verification", "Text",
         "Dialects", "Inspection", "Weights", "Passes",
       ],
       path: "Fuzz/Entries", swiftSettings: strict),
@@ -161,7 +167,10 @@ let package = Package(
       name: "RemoteTests", dependencies: ["Support", "Locks", "Platform", "Remote", "fathom"],
       swiftSettings: strict),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Support", "Models", "Platform", "Tensors", "Text"],
+      name: "ModelsTests",
+      dependencies: [
+        "Support", "Models", "Naming", "Platform", "Serving", "Tensors", "Text", "Weights",
+      ],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "VerificationTests",

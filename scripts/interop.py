@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
-    hashes, imatrix, integers, interruptions, kimi, loaders, metadata, mistral, mlx, native,
-    networks, quantization, remote, reports, text, verification, weights,
+    compressed, containers, conversion, deepseek_v4, fixtures, forward, gguf, gguf_input,
+    gguf_options, groups, hashes, imatrix, integers, interruptions, kimi, loaders, metadata,
+    mistral, mlx, native, networks, quantization, remote, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -43,6 +43,7 @@ PARTS = {
     "native": native.run,
     "networks": networks.run,
     "mistral": mistral.run,
+    "deepseek-v4": deepseek_v4.run,
     "loaders": loaders.run,
     "verification": verification.run,
     "reports": reports.run,

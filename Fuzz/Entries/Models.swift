@@ -1,4 +1,5 @@
 internal import Models
+internal import Naming
 internal import Platform
 internal import Tensors
 internal import Text

@@ -2,6 +2,7 @@ internal import Codecs
 internal import Dialects
 internal import Formats
 public import Models
+internal import Naming
 public import Platform
 internal import Tensors
 internal import Weights
@@ -37,6 +38,12 @@ public struct Catalogue: Sendable {
   ///   - model: what it is called.
   /// - Throws: nothing of its own: a mix that a model's tensors do not have is named in a remark.
   public init(targets: [String], of config: ModelConfig, called model: String) throws(Fault) {
+    // What is not written of a network has no size.
+    if config.v4 != nil, let target = targets.first(where: { $0 != "hf" }) {
+      throw Fault(
+        .usage, "is DeepSeek-V4, of which no \(target) is written", file: model, expected: "hf",
+        found: "model_type \(config.modelType)")
+    }
     self.model = model
     let weights = NormalWeights()
     var offers: [TargetOffer] = []

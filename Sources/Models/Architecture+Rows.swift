@@ -7,7 +7,7 @@ extension Architecture {
   /// `mlx`, llama.cpp's converter for `preTokenizer`.
   public static let all: [Architecture] = [
     deepSeekV3, kimiK2, joyAI, deepSeekV2, glm4MoeLite, youtu, deepSeekV32, glmMoeDSA,
-    mistral4, axk1,
+    mistral4, axk1, deepSeekV4,
   ]
 
   /// DeepSeek-V3, R1 and V3.1; Moonlight, GigaChat 3, Kanana 2.

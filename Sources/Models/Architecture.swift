@@ -1,4 +1,4 @@
-internal import Platform
+package import Platform
 
 /// A network of the family: what is its own beside what all of them share.
 ///
@@ -59,21 +59,21 @@ public struct Architecture: Sendable, Hashable {
     /// Whether it has `kv_b_proj` whole, where others have the halves apart.
     public let hasJointKeysAndValues: Bool
     /// What the module takes for keys that its config lacks.
-    let defaults: JSONObject
+    package let defaults: JSONObject
     /// What it does with MTP layers.
     public let mtp: MTP
     /// Whether it can take the embedding table for the head.
     public let ties: Bool
     /// Whether it cannot be built without `rope_scaling`.
-    var needsScaling = false
+    package internal(set) var needsScaling = false
     /// Whether the norms of latents have `rms_norm_eps`, where transformers has 10⁻⁶ whatever that is.
-    var hasOwnInnerEpsilon = false
+    package internal(set) var hasOwnInnerEpsilon = false
     /// Whether YaRN's `mscale_all_dim` has no effect on the softmax.
-    var ignoresTemperature = false
+    package internal(set) var ignoresTemperature = false
     /// Whether `rope_interleave` is not read.
-    var ignoresRopeLayout = true
+    package internal(set) var ignoresRopeLayout = true
     /// Whether positions are read from `rope_parameters` alone, and it cannot be built without.
-    var readsRopeParameters = false
+    package internal(set) var readsRopeParameters = false
   }
 
   /// Values of `model_type`, the one of its class in transformers first.
@@ -118,11 +118,11 @@ public struct Architecture: Sendable, Hashable {
   /// Whether queries are scaled by their positions.
   public internal(set) var hasQueryTemperature = false
   /// Whether a section of its own says how, rather than a key of the one about positions.
-  var hasTemperatureSection = false
+  package internal(set) var hasTemperatureSection = false
   /// What transformers' class says of positions where a config does not; nil for nothing.
   var positions: JSONObject?
   /// Whether `partial_rotary_factor` is the rotary share of a head, which the class derives.
-  var hasRotaryShare: Bool { positions != nil }
+  package var hasRotaryShare: Bool { positions != nil }
   /// Whether its checkpoints have the experts of a layer in two stacks, gates above ups.
   public internal(set) var hasStackedExperts = false
   /// Whether what the experts of a layer give is normed before it joins the residual stream; neither
@@ -130,6 +130,9 @@ public struct Architecture: Sendable, Hashable {
   public internal(set) var normsExperts = false
   /// Whether llama.cpp's files have gates and ups of a layer's experts in one tensor.
   public internal(set) var hasFusedGGUFExperts = false
+
+  /// Whether it is DeepSeek-V4's, with residual streams, one key for all heads and compressed caches.
+  public internal(set) var hasStreams = false
 
   /// How a lightning indexer chooses the keys that queries see; nil where they see all of them.
   public internal(set) var indexing: Indexing?
@@ -147,7 +150,7 @@ public struct Architecture: Sendable, Hashable {
 
   /// Keys that a config lacks and that change the network, for which transformers' class and mlx-lm's
   /// module take different values: `topk_group, for which transformers takes 4, mlx-lm 1`.
-  func ambiguities(of config: JSONObject) -> [String] {
+  package func ambiguities(of config: JSONObject) -> [String] {
     Architecture.deciding.compactMap { key in
       guard config[key] == nil, let theirs = defaults[key], let other = mlx.defaults[key],
         theirs.number != other.number || theirs.number == nil && theirs != other
@@ -172,8 +175,8 @@ public struct Architecture: Sendable, Hashable {
     return rows
   }()
 
-  /// llama.cpp's architectures that run networks of the family.
-  static let ggufNames = all.map(\.ggufName).reduce(into: [String]()) {
+  /// llama.cpp's architectures whose files are read.
+  static let ggufNames = all.filter { !$0.hasStreams }.map(\.ggufName).reduce(into: [String]()) {
     if !$0.contains($1) { $0.append($1) }
   }
 

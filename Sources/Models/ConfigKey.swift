@@ -1,11 +1,11 @@
-internal import Platform
+package import Platform
 
 /// A key of Hugging Face's `config.json` about the network, and what a config says there.
-struct ConfigKey: Sendable {
+package struct ConfigKey: Sendable {
   /// Its name.
-  let name: String
+  package let name: String
   /// The value; nil where the network has nothing of the kind.
-  let value: @Sendable (ModelConfig) -> JSONValue?
+  package let value: @Sendable (ModelConfig) -> JSONValue?
 
   private init(_ name: String, _ value: @escaping @Sendable (ModelConfig) -> JSONValue?) {
     self.name = name
@@ -27,7 +27,7 @@ struct ConfigKey: Sendable {
   }
 
   /// The keys, in the order of their names, but for those about positions and storage.
-  static let all: [ConfigKey] = [
+  package static let all: [ConfigKey] = [
     ConfigKey("attention_bias") { .bool($0.attentionBias) },
     ConfigKey("first_k_dense_replace", experts: { .integer($0.firstDenseLayers) }),
     ConfigKey("hidden_size", count: \.hiddenSize),
@@ -69,7 +69,7 @@ struct ConfigKey: Sendable {
 
 extension ModelConfig.YaRN {
   /// The section `rope_scaling` of transformers 4.
-  var document: JSONObject {
+  package var document: JSONObject {
     var object: JSONObject = [
       "beta_fast": .number(betaFast), "beta_slow": .number(betaSlow), "factor": .number(factor),
     ]
@@ -85,7 +85,7 @@ extension ModelConfig.YaRN {
 
 extension JSONValue {
   /// A number, however it is written.
-  var number: Double? {
+  package var number: Double? {
     switch self {
     case .integer(let value): Double(value)
     case .number(let value, _): value

@@ -1,9 +1,9 @@
-internal import Platform
+package import Platform
 
 /// Reads typed, checked values out of `config.json`.
-struct ConfigReader {
+package struct ConfigReader {
   /// The object that is read.
-  let object: JSONValue
+  package let object: JSONValue
   /// Its path in the document, for messages: empty, or `rope_scaling.`.
   let prefix: String
   /// The file, for messages.
@@ -12,7 +12,7 @@ struct ConfigReader {
   var defaults = JSONObject()
 
   /// The object below `key`, nil where absent or null.
-  func section(_ key: String) throws(Fault) -> ConfigReader? {
+  package func section(_ key: String) throws(Fault) -> ConfigReader? {
     guard let value = present(key) else { return nil }
     guard case .object = value else { throw fault(key, expected: "an object") }
     return ConfigReader(object: value, prefix: prefix + key + ".", file: file)
@@ -21,7 +21,7 @@ struct ConfigReader {
   /// A count of at least `minimum`; the first of `keys` that is there counts.
   ///
   /// Sizes up to 2²⁰ keep every product of three of them, and so every element count, within `Int`.
-  func count(
+  package func count(
     _ keys: String..., minimum: Int = 1, maximum: Int = 1 << 20, default fallback: Int? = nil
   ) throws(Fault) -> Int {
     guard let (key, value) = first(of: keys) else {
@@ -40,13 +40,13 @@ struct ConfigReader {
 
   /// A count that a network may be without: nil where the key is null. A key that is absent and has
   /// no default is missing.
-  func optionalCount(_ key: String, minimum: Int = 1) throws(Fault) -> Int? {
+  package func optionalCount(_ key: String, minimum: Int = 1) throws(Fault) -> Int? {
     if object[key] == .null { return nil }
     return try count(key, minimum: minimum)
   }
 
   /// A finite number, nil where absent or null.
-  func number(_ key: String) throws(Fault) -> Double? {
+  package func number(_ key: String) throws(Fault) -> Double? {
     switch present(key) {
     case nil: return nil
     case .integer(let value)?: return Double(value)
@@ -56,7 +56,7 @@ struct ConfigReader {
   }
 
   /// A truth value, nil where absent or null.
-  func flag(_ key: String) throws(Fault) -> Bool? {
+  package func flag(_ key: String) throws(Fault) -> Bool? {
     switch present(key) {
     case nil: return nil
     case .bool(let value)?: return value
@@ -65,14 +65,14 @@ struct ConfigReader {
   }
 
   /// A string, nil where absent or null.
-  func string(_ keys: String...) throws(Fault) -> String? {
+  package func string(_ keys: String...) throws(Fault) -> String? {
     guard let (key, value) = first(of: keys) else { return nil }
     guard case .string(let text) = value else { throw fault(key, expected: "a string") }
     return text
   }
 
   /// The elements of an array, nil where absent or null.
-  func array(_ key: String) throws(Fault) -> [JSONValue]? {
+  package func array(_ key: String) throws(Fault) -> [JSONValue]? {
     switch present(key) {
     case nil: return nil
     case .array(let values)?: return values
@@ -81,10 +81,17 @@ struct ConfigReader {
   }
 
   /// A fault that names the key and what stands there.
-  func fault(_ key: String, expected: String) -> Fault {
+  package func fault(_ key: String, expected: String) -> Fault {
     Fault(
       .malformed, "config key \"\(prefix)\(key)\"", file: file, expected: expected,
       found: object[key]?.text(indent: nil) ?? "nothing")
+  }
+
+  /// Names what is read.
+  package init(object: JSONValue, prefix: String, file: String) {
+    self.object = object
+    self.prefix = prefix
+    self.file = file
   }
 
   private func present(_ key: String) -> JSONValue? {

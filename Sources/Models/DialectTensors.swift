@@ -16,15 +16,25 @@ public enum WeightForm: Sendable, Hashable, CaseIterable {
 }
 
 /// A name as Hugging Face and another dialect write it, without what stands before in a layer.
-struct NameRow: Sendable {
-  let huggingFace: ExactText
-  let own: ExactText
-  var form = WeightForm.whole
+package struct NameRow: Sendable {
+  package let huggingFace: ExactText
+  package let own: ExactText
+  package let form: WeightForm
   /// The second matrix of each expert in a stack of pairs.
-  var second: ExactText?
+  let second: ExactText?
+
+  /// Names a row.
+  package init(
+    huggingFace: ExactText, own: ExactText, form: WeightForm = .whole, second: ExactText? = nil
+  ) {
+    self.huggingFace = huggingFace
+    self.own = own
+    self.form = form
+    self.second = second
+  }
 
   /// What `{e}` stands for in the names of experts.
-  static let expertMark: ExactText = "{e}"
+  package static let expertMark: ExactText = "{e}"
 }
 
 /// A tensor of another dialect and the Hugging Face tensors that it is made of.
@@ -45,19 +55,30 @@ public struct DialectTensor: Sendable, Hashable {
 }
 
 /// The tables of a dialect: tensors before, in and after the layers.
-struct NameTable: Sendable {
-  var before: [NameRow]
-  var layer: [NameRow]
-  var after: [NameRow] = []
+package struct NameTable: Sendable {
+  let before: [NameRow]
+  let layer: [NameRow]
+  let after: [NameRow]
   /// What stands before the names in layer N: `blk.N.`.
   let layerPrefix: @Sendable (Int) -> ExactText
+
+  /// Collects rows.
+  package init(
+    before: [NameRow], layer: [NameRow], after: [NameRow] = [],
+    layerPrefix: @escaping @Sendable (Int) -> ExactText
+  ) {
+    self.before = before
+    self.layer = layer
+    self.after = after
+    self.layerPrefix = layerPrefix
+  }
 }
 
 extension ModelConfig {
   /// Every tensor of a dialect that holds a model of this config, in the order of the tables.
   ///
   /// Copies of embedding and head in MTP layers are included.
-  func tensors(_ table: NameTable) -> [DialectTensor] {
+  package func tensors(_ table: NameTable) -> [DialectTensor] {
     var byName: [ExactText: ExpectedTensor] = [:]
     for tensor in expectedTensors() where tensor.storage != .scale { byName[tensor.name] = tensor }
     var tensors: [DialectTensor] = []

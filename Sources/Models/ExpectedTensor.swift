@@ -13,7 +13,12 @@ public struct ExpectedTensor: Sendable, Hashable {
     case plainOrFloat32
     /// As FP8 E4M3 with a grid of scales beside it, named `scaleName(for:)`.
     case fp8
-    /// As the grid of scales of the FP8 weight before it: F32, or E8M0 where powers of two suffice.
+    /// As FP4 E2M1, two in a byte, the low one first, with an E8M0 scale for each group of columns
+    /// beside it, named `scaleName(for:)`.
+    case fp4
+    /// As integers.
+    case indices
+    /// As the grid of scales of the weight before it: F32, or E8M0 where powers of two suffice.
     case scale
     /// As codes in a format of compressed-tensors: what stands in the files in place of the weight
     /// is `CompressedScheme.tensors(of:)`.
@@ -39,6 +44,14 @@ public struct ExpectedTensor: Sendable, Hashable {
     case mlp
     /// The router's matrix and correction bias.
     case router
+    /// What tells each token's experts.
+    case routingTable
+    /// What mixes residual streams.
+    case streams
+    /// What makes compressed keys.
+    case compressor
+    /// What each head's softmax has beside its keys.
+    case sinks
     /// A routed expert.
     case expert
     /// The shared experts.
@@ -86,11 +99,12 @@ public struct ExpectedTensor: Sendable, Hashable {
     guard shape.dimensions.count == 2 else { return nil }
     switch part {
     case .embedding, .embeddingCopy: return .embedding
-    case .head, .headCopy, .attention, .mlp, .expert, .sharedExpert, .mtpInput: return .linear
+    case .head, .headCopy, .attention, .mlp, .expert, .sharedExpert, .mtpInput, .compressor:
+      return name.hasSuffix(".weight") ? .linear : nil
     // Loaders quantize no weights of its heads, whatever a checkpoint says.
     case .indexer: return name.hasSuffix(".weights_proj.weight") ? nil : .linear
     // A class of its own, which no loader quantizes.
-    case .router, .norm: return nil
+    case .router, .norm, .routingTable, .streams, .sinks: return nil
     }
   }
 

@@ -19,6 +19,7 @@ extension ModelConfig {
   /// Source: DeepSeek-V3's published headers; from its config alone this gives their 91,991
   /// tensors. Copies of embedding and head in MTP layers are included; see `Part`.
   public func expectedTensors() -> [ExpectedTensor] {
+    if v4 != nil { return streamedTensors() }
     var builder = TensorListBuilder(config: self)
     builder.add(Self.embedding, prefix: "model.")
     for layer in 0..<storedLayers {
@@ -160,7 +161,7 @@ extension ModelConfig {
 }
 
 /// Turns rows into tensors, with the scales of those that are quantized.
-private struct TensorListBuilder {
+struct TensorListBuilder {
   let config: ModelConfig
   var tensors: [ExpectedTensor] = []
   private let excluded: ExcludedModules
@@ -181,9 +182,10 @@ private struct TensorListBuilder {
       // The config's reader has bounded every size, so that products of two fit.
       guard let shape = Shape(dimensions) else { preconditionFailure("\(name) overflows") }
       let fp8 = row.quantized ? config.fp8.flatMap { excludes(name) ? nil : $0 } : nil
+      let isFP4 = expert != nil && config.v4?.hasFP4Experts == true
       let tensor = ExpectedTensor(
-        name: name, shape: shape, storage: fp8 == nil ? row.storage : .fp8, part: row.part,
-        layer: layer, expert: expert)
+        name: name, shape: shape, storage: fp8 == nil ? row.storage : isFP4 ? .fp4 : .fp8,
+        part: row.part, layer: layer, expert: expert)
       // Patterns without end were refused when the config was read.
       var steps = ModelConfig.matchingSteps
       if let scheme = try? config.compressed?.scheme(of: tensor, steps: &steps) {
@@ -191,7 +193,9 @@ private struct TensorListBuilder {
       } else {
         tensors.append(tensor)
       }
-      guard let fp8, let grid = fp8.scaleShape(of: shape) else { continue }
+      guard let fp8, let grid = isFP4 ? shape.fp4Scales : fp8.scaleShape(of: shape) else {
+        continue
+      }
       tensors.append(
         ExpectedTensor(
           name: ExpectedTensor.scaleName(for: name), shape: grid, storage: .scale, part: row.part,

@@ -6,7 +6,7 @@ public struct LoaderLimit: Sendable {
   /// Names a limit.
   ///
   /// - Parameter text: a line about it; nil where it makes no difference.
-  init(_ text: @escaping @Sendable (ModelConfig) -> String?) { self.text = text }
+  package init(_ text: @escaping @Sendable (ModelConfig) -> String?) { self.text = text }
 
   /// The lines of a table about a model.
   public static func lines(_ limits: [LoaderLimit], for config: ModelConfig) -> [String] {

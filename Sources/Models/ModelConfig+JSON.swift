@@ -35,7 +35,8 @@ extension ModelConfig {
     let isMistral = MistralConfig.isMistral(json)
     let json = isMistral ? try MistralConfig(json, file: file).json : json
     let whole = ConfigReader(object: json, prefix: "", file: file)
-    let (architecture, envelope, top) = try ModelConfig.readArchitecture(whole)
+    let (architecture, envelope, section) = try ModelConfig.readArchitecture(whole)
+    let top = try DeepSeekV4.completing(section, architecture)
     self.architecture = isMistral ? .mistralLarge3 : architecture
     self.envelope = isMistral ? .mistral : envelope
     modelType = try top.string("model_type") ?? architecture.modelTypes[0]
@@ -81,8 +82,25 @@ extension ModelConfig {
     indexer = try architecture.indexing.map { kind throws(Fault) in
       try Indexer(top, layers: layers, kind: kind)
     }
+    if architecture.hasStreams { try readStreams(top) }
     try requireConsistency(top)
     try requireQuickMatching(whole)
+  }
+
+  /// The keys of DeepSeek-V4 alone.
+  private mutating func readStreams(_ top: ConfigReader) throws(Fault) {
+    var own = try DeepSeekV4(top, layers: layers)
+    (ropeTheta, own.compressTheta, yarn) = try DeepSeekV4.rope(
+      top, rotary: ropeHeadSize, contextLength: contextLength)
+    guard own.indexHeadSize >= ropeHeadSize else {
+      throw top.fault("index_head_dim", expected: "at least qk_rope_head_dim, \(ropeHeadSize)")
+    }
+    guard queryRank != nil else { throw top.fault("q_lora_rank", expected: "a rank") }
+    guard own.compressTheta > 0 else {
+      throw top.fault("compress_rope_theta", expected: "a positive number")
+    }
+    (attentionBias, ropeInterleaved) = (false, true)
+    v4 = own
   }
 
   /// The keys about layers with experts, and about those that predict further tokens.
@@ -97,7 +115,7 @@ extension ModelConfig {
     expertsPerToken = try top.count("num_experts_per_tok")
     expertGroups = try top.count("n_group", default: 1)
     chosenGroups = try top.count("topk_group", default: 1)
-    scoring = try ModelConfig.readScoring(top) ?? architecture.scoring
+    scoring = try readScoring(top) ?? architecture.scoring
     selection = try readSelection(top)
     // Experts are not grouped then, whatever else is said of groups.
     if selection == .greedy { (expertGroups, chosenGroups) = (1, 1) }
@@ -152,6 +170,11 @@ extension ModelConfig {
       // As transformers' composed configs have it where their part does not say.
       name = try text.string("model_type") ?? envelope.usualType
     }
+    if let name, let lacking = Architecture.lacking[name] {
+      throw Fault(
+        .malformed, "is \(lacking.name), which is not read", file: top.file,
+        expected: "model_type deepseek_v4", found: "\(name), with \(lacking.parts)")
+    }
     guard var network = name.flatMap(Architecture.named) else {
       throw envelope == nil
         ? top.fault("model_type", expected: Architecture.modelTypes.joined(separator: ", "))
@@ -184,11 +207,12 @@ extension ModelConfig {
     return selection
   }
 
-  private static func readScoring(_ top: ConfigReader) throws(Fault) -> Scoring? {
+  private func readScoring(_ top: ConfigReader) throws(Fault) -> Scoring? {
     guard let name = try top.string("scoring_func") else { return nil }
-    guard let scoring = Scoring(rawValue: name) else {
+    let known = Scoring.allCases.filter { ($0 == .sqrtSoftplus) == architecture.hasStreams }
+    guard let scoring = known.first(where: { $0.rawValue == name }) else {
       throw top.fault(
-        "scoring_func", expected: Scoring.allCases.map { "\"\($0)\"" }.joined(separator: " or "))
+        "scoring_func", expected: known.map { "\"\($0.rawValue)\"" }.joined(separator: " or "))
     }
     return scoring
   }
@@ -197,7 +221,7 @@ extension ModelConfig {
   /// of `rope_parameters`.
   ///
   /// - Parameter usual: what the class of transformers takes where neither is there.
-  private static func readRope(
+  static func readRope(
     _ top: ConfigReader, usual: JSONObject?
   ) throws(Fault) -> ConfigReader? {
     if let old = try top.section("rope_scaling"), case .object(let object) = old.object,
@@ -211,7 +235,7 @@ extension ModelConfig {
     }
   }
 
-  private static func readYaRN(
+  static func readYaRN(
     _ rope: ConfigReader?, contextLength: Int
   ) throws(Fault) -> YaRN? {
     guard let rope else { return nil }

@@ -75,6 +75,8 @@ public struct ModelConfig: Sendable, Hashable {
   public var attentionBias: Bool
   /// What chooses the keys that queries see; nil where they see all before them.
   public var indexer: Indexer?
+  /// What is DeepSeek-V4's own; nil for other networks.
+  public var v4: DeepSeekV4?
   /// How queries are scaled by their positions; nil where they are not.
   public var queryTemperature: QueryTemperature?
   /// Whether the head is the embedding table.
@@ -93,6 +95,8 @@ public struct ModelConfig: Sendable, Hashable {
     case sigmoid
     /// All experts together, as DeepSeek-V2 was.
     case softmax
+    /// Each expert by itself, √(ln(1 + eˣ)), as DeepSeek-V4 was trained.
+    case sqrtSoftplus = "sqrtsoftplus"
   }
 
   /// YaRN's parameters, as `rope_scaling` gives them.

@@ -32,9 +32,9 @@ extension ModelConfig {
 
 extension ModelConfig.QueryTemperature {
   /// The key in the section about positions.
-  static let betaKey = "llama_4_scaling_beta"
+  package static let betaKey = "llama_4_scaling_beta"
   /// The section of its own that Mistral's configs have, and vLLM's of Mistral-Large-3.
-  static let sectionKey = "llama_4_scaling"
+  package static let sectionKey = "llama_4_scaling"
 
   /// Reads what the section about positions says, as transformers' `Mistral4Config` has it.
   ///

@@ -37,6 +37,8 @@ public struct TensorPlaces: Sendable {
   private let dense: Rows
   private let sparse: Rows
   private let expert: Rows
+  /// By the kind of the layer, where a network has layers of several.
+  private let own: [ModelConfig.DeepSeekV4.Kind: Rows]
 
   /// Prepares look-ups for a config.
   public init(_ config: ModelConfig) {
@@ -53,9 +55,12 @@ public struct TensorPlaces: Sendable {
       return result
     }
     self.config = config
-    outside = rows([("model.", ModelConfig.embedding), ("", ModelConfig.output)])
-    mtp = rows([("", ModelConfig.mtp)])
-    block = rows([("", ModelConfig.block)])
+    outside = rows([
+      ("model.", ModelConfig.embedding), ("", ModelConfig.output),
+      ("model.", config.v4 == nil ? [] : ModelConfig.streamedHead),
+    ])
+    mtp = rows([("", config.v4 == nil ? ModelConfig.mtp : ModelConfig.streamedMTP)])
+    block = rows([("", config.v4 == nil ? ModelConfig.block : ModelConfig.streamedBlock)])
     indexer = rows([("", ModelConfig.indexer)])
     dense = rows([("mlp.", ModelConfig.dense)])
     sparse = rows([
@@ -63,6 +68,13 @@ public struct TensorPlaces: Sendable {
       ("", ModelConfig.expertNorm),
     ])
     expert = rows([("", ModelConfig.expert)])
+    own =
+      config.v4 == nil
+      ? [:]
+      : Dictionary(
+        uniqueKeysWithValues: ModelConfig.DeepSeekV4.Kind.allCases.map { kind in
+          (kind, rows([("", ModelConfig.compressors(of: kind) + ModelConfig.streamedRouter)]))
+        })
   }
 
   /// The place of the tensor called `name`, nil where the network has none of that name.
@@ -78,8 +90,10 @@ public struct TensorPlaces: Sendable {
       return expert[end].map { TensorPlace($0, layer: layer, expert: index) }
     }
     let row = block[rest] ?? (isSparse ? sparse : dense)[rest]
-    let own = row ?? (config.hasIndexer(layer: layer) ? indexer[rest] : nil)
-    return (own ?? (layer >= config.layers ? mtp[rest] : nil)).map {
+    let chosen = row ?? (config.hasIndexer(layer: layer) ? indexer[rest] : nil)
+    let kind = config.v4?.kind(ofLayer: layer)
+    let place = chosen ?? kind.flatMap { own[$0]?[rest] }
+    return (place ?? (layer >= config.layers ? mtp[rest] : nil)).map {
       TensorPlace($0, layer: layer, expert: nil)
     }
   }

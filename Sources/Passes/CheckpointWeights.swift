@@ -50,7 +50,8 @@ public struct CheckpointWeights: Sendable {
   ) throws(Fault) {
     let isPlain = CheckpointWeights.types.contains(stored.type) || stored.type.isBlock
     let isMatrix = weight.shape.dimensions.count == 2
-    guard scaling == nil ? isPlain : isMatrix else {
+    let isTable = isMatrix && weight.name.hasSuffix(".tid2eid")
+    guard isTable ? [.i64, .i32].contains(stored.type) : scaling == nil ? isPlain : isMatrix else {
       throw Fault(
         .malformed, "has a type that cannot be computed with", file: weights.path(of: stored),
         tensor: weight.name,

@@ -154,7 +154,7 @@ public struct LogitsRun {
       for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
         step()
         states = try network.predictor(index, previous: states, batch: batch).hidden
-        try network.finalNorm(states, depth: index + 1)
+        states = try network.finalNorm(states, depth: index + 1)
         try finiteness.require(states, ofLayer: network.config.layers + index)
         step()
         tops[index + 1] += try write(
@@ -173,9 +173,9 @@ public struct LogitsRun {
       _ = try network.layer(layer, hidden: hidden, batch: batch)
       try finiteness.require(hidden, ofLayer: layer)
     }
-    try network.finalNorm(hidden)
-    try finiteness.require(hidden, "the last norm", ["model.norm.weight"])
-    return hidden
+    let normed = try network.finalNorm(hidden)
+    try finiteness.require(normed, "the last norm", ["model.norm.weight"])
+    return normed
   }
 
   /// Writes the logits of normed (tokens, hidden), whose first row is that of a sequence's start.

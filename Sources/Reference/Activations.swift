@@ -14,6 +14,9 @@ public final class Activations: @unchecked Sendable {
   /// Of a residual stream, the keys that its tokens see in the last layer it went through; nil where
   /// they see all before them.
   public var chosenKeys: KeySets?
+  /// Of DeepSeek-V4's states behind the final norm, the residual streams that they were made of, which
+  /// its predictors take; nil for anything else.
+  public var streams: Activations?
 
   /// Allocates (rows, columns) values, all zero.
   public convenience init(rows: Int, columns: Int) {

@@ -12,6 +12,10 @@ struct FeedForward: Sendable {
   let prefix: String
   /// Matrices that are read after those of this block.
   let following: [String]
+  /// What bounds gates from above, and ups on both sides; nil for nothing.
+  var bound: Float?
+  /// The token of each row, where a table tells its experts; nil where scores choose them.
+  var table: [Int]?
 
   /// x (tokens, hidden) → down · (silu(gate · x) · (up · x)), of inner size `width`, added to
   /// `output` of the same size, a row when x's is not needed any more.
@@ -26,7 +30,7 @@ struct FeedForward: Sendable {
         part.view, for: [prefix + "gate_proj.weight", prefix + "up_proj.weight"])
       try linear.project(part.view, prefix + "gate_proj.weight", into: gate.mutableView)
       try linear.project(part.view, prefix + "up_proj.weight", into: up.mutableView)
-      try linear.forRows(rows.count) { linear.gate(gate, up: up, rows: $0) }
+      try linear.forRows(rows.count) { linear.gate(gate, up: up, rows: $0, bound: bound) }
       try linear.note(gate.view, for: [prefix + "down_proj.weight"])
       try linear.project(gate.view, prefix + "down_proj.weight", into: part.mutableView)
       try linear.add(part, to: output, from: rows.lowerBound)
@@ -46,12 +50,13 @@ struct FeedForward: Sendable {
       try linear.project(part.view, prefix + "gate.weight", into: logits.mutableView(rows))
     }
     let bias =
-      config.architecture.hasCorrectionBias
+      config.architecture.hasCorrectionBias && table == nil
       ? try linear.weights.vector(
         prefix + "gate.e_score_correction_bias", count: config.routedExperts)
       : [Float](repeating: 0, count: config.routedExperts)
     try requireFinite(logits, bias, isSound: isSound)
-    let routing = Router(config).route(logits, bias: bias, level: linear.level)
+    let routing = Router(config).route(
+      logits, bias: bias, chosen: try tableChoices(), level: linear.level)
     let output = try routed(x, routing)
     if config.sharedExperts > 0 {
       try dense(
@@ -59,6 +64,27 @@ struct FeedForward: Sendable {
         width: config.moeIntermediateSize * config.sharedExperts, addedTo: output)
     }
     return (output, routing)
+  }
+
+  /// The experts that the table has for each row, row after row; nil where scores choose.
+  ///
+  /// - Throws: `.malformed` where one is none of the layer's.
+  private func tableChoices() throws(Fault) -> [Int]? {
+    guard let table else { return nil }
+    let name = prefix + "gate.tid2eid"
+    let values = Activations(unwrittenRows: table.count, columns: config.expertsPerToken)
+    try linear.weights.gather(
+      name, indices: table, into: values.mutableView, level: linear.level)
+    return try values.array.enumerated().map { place, value throws(Fault) in
+      guard let expert = Int(exactly: value), (0..<config.routedExperts).contains(expert) else {
+        throw Fault(
+          .malformed, "sends a token to an expert that is not there",
+          file: linear.weights.file(of: name), tensor: ExactText(name),
+          expected: "0 to \(config.routedExperts - 1)",
+          found: "\(value) for token \(table[place / config.expertsPerToken])")
+      }
+      return expert
+    }
   }
 
   /// Throws where the router would choose by what is no number: its choice hides that, so that no
@@ -218,7 +244,7 @@ struct FeedForward: Sendable {
       try linear.projectAlone(
         x.view(rows), name + part, rows: 0..<width, into: target.mutableView(own), worker: worker)
     }
-    linear.gate(inner.gate, up: inner.up, rows: own)
+    linear.gate(inner.gate, up: inner.up, rows: own, bound: bound)
     let down = name + "down_proj.weight"
     try linear.weights.require(down, rows: x.columns, columns: width)
     try linear.projectAlone(

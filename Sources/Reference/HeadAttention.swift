@@ -245,7 +245,7 @@ struct HeadAttention {
   /// Takes out the scores of keys that are not chosen, the first of which is the key of number
   /// `first`: the weights that a softmax gives them are 0. What remains is computed as if all were
   /// there, since a product of whole blocks takes a tenth of the time that single keys do.
-  private static func hide(
+  static func hide(
     _ scores: UnsafeMutableBufferPointer<Float>, from first: Int,
     _ chosen: UnsafeMutableBufferPointer<UInt64>
   ) {

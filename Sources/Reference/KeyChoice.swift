@@ -132,7 +132,9 @@ struct KeyChoice: Sendable {
     }
     let strips = (own.count + KeyChoice.strip - 1) / KeyChoice.strip
     let workers = (0..<min(linear.threads, strips)).map {
-      StripScores(self, longest: positions.upperBound, worker: $0)
+      StripScores(
+        heads: indexer.heads, size: size, longest: positions.upperBound,
+        scratch: linear.scratch(of: $0), level: linear.level)
     }
     try Workers.run(threads: workers.count, count: strips) { worker, strip throws(Fault) in
       try Interruption.check()
@@ -159,32 +161,33 @@ struct KeyChoice: Sendable {
     let queries = min(longest, queryRows(plan)) * indexer.heads * indexer.headSize
     let own = tokens * (indexer.headSize + indexer.heads)
     return (own + queries) * MemoryLayout<Float>.stride
-      + threads * StripScores.bytes(longest: longest, indexer)
+      + threads * StripScores.bytes(longest: longest, size: indexer.headSize)
   }
 }
 
 /// The scores of a strip of queries, on one thread.
-private struct StripScores: Sendable {
+struct StripScores: Sendable {
   /// (queries, keys).
   let scores: Activations
   private let product: Activations
   private let packed: PackedMatrix
-  private let choice: KeyChoice
+  private let heads: Int
+  private let size: Int
+  private let level: KernelLevel
   /// Keys that are packed at a time.
   private static let keyBlock = 256
 
-  init(_ choice: KeyChoice, longest: Int, worker: Int) {
-    self.choice = choice
+  init(heads: Int, size: Int, longest: Int, scratch: ProductScratch, level: KernelLevel) {
+    (self.heads, self.size, self.level) = (heads, size, level)
     scores = Activations(unwrittenRows: KeyChoice.strip, columns: longest)
     product = Activations(unwrittenRows: KeyChoice.strip, columns: StripScores.keyBlock)
     packed = PackedMatrix(
-      mostDepth: choice.indexer.headSize, mostColumns: StripScores.keyBlock,
-      scratch: choice.linear.scratch(of: worker), level: choice.linear.level)
+      mostDepth: size, mostColumns: StripScores.keyBlock, scratch: scratch, level: level)
   }
 
-  static func bytes(longest: Int, _ indexer: ModelConfig.Indexer) -> Int {
+  static func bytes(longest: Int, size: Int) -> Int {
     KeyChoice.strip * (longest + keyBlock) * MemoryLayout<Float>.stride
-      + PackedMatrix.byteCount(mostDepth: indexer.headSize, mostColumns: keyBlock)
+      + PackedMatrix.byteCount(mostDepth: size, mostColumns: keyBlock)
   }
 
   /// queries (n, heads · size) and the rows of weights (tokens, heads) from `first` on, against keys
@@ -192,14 +195,13 @@ private struct StripScores: Sendable {
   func score(
     _ queries: FloatMatrix, _ weights: Activations, from first: Int, keys: FloatMatrix
   ) {
-    let (size, level) = (choice.indexer.headSize, choice.linear.level)
     for start in stride(from: 0, to: keys.rows, by: StripScores.keyBlock) {
       let block = start..<min(start + StripScores.keyBlock, keys.rows)
       packed.pack(
         transposed: FloatMatrix(
           keys.base + start * keys.stride, rows: block.count, columns: size, stride: keys.stride))
       for row in 0..<queries.rows { scores[row][block].update(repeating: 0) }
-      for head in 0..<choice.indexer.heads {
+      for head in 0..<heads {
         packed.multiply(
           FloatMatrix(
             queries.base + head * size, rows: queries.rows, columns: size, stride: queries.stride),

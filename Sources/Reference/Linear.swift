@@ -198,9 +198,17 @@ extension Linear {
     }
   }
 
-  /// gate, up (tokens, width) → silu(gate) · up, in place of gate.
-  func gate(_ gate: Activations, up: Activations, rows: Range<Int>) {
+  /// gate, up (tokens, width) → silu(gate) · up, in place of gate; both within `bound` before.
+  func gate(_ gate: Activations, up: Activations, rows: Range<Int>, bound: Float? = nil) {
     for token in rows {
+      if let bound {
+        let (gates, ups) = (gate[token], up[token])
+        for index in gates.indices {
+          // NaN stays, so that what made it shows.
+          if gates[index] > bound { gates[index] = bound }
+          if abs(ups[index]) > bound { ups[index] = ups[index] > 0 ? bound : -bound }
+        }
+      }
       VectorMath.gate(gate[token], up: UnsafeBufferPointer(up[token]), level: level)
     }
     rounds?.results?.apply(to: gate.mutableView(rows))

@@ -55,6 +55,7 @@ struct MemoryUse {
   ///
   /// - Parameter rows: tokens that go through together.
   func peak(rows: Int) -> Int {
+    if config.v4 != nil { return streamedPeak(rows: rows) }
     let layer = max(states(rows) + attention(rows), dense(rows), experts(rows))
     let head = states(rows) + logits(rows)
     // A predictor's block has the states that it was made from beside it.
@@ -69,7 +70,8 @@ struct MemoryUse {
 
   static func stateBytes(_ config: ModelConfig, longest: Int) -> Int {
     let chooses = config.indexer.map { longest > $0.topK } ?? false
-    return config.hiddenSize * float + (chooses ? KeySets.bytesPerRow(longest: longest) : 0)
+    return Network.stateColumns(config) * float
+      + (chooses ? KeySets.bytesPerRow(longest: longest) : 0)
   }
 
   /// Scratch memory of products, a thread's stack, and what the allocator keeps for it.
@@ -131,6 +133,29 @@ struct MemoryUse {
       + threads * tile(columns: max(hidden, width))
     return 2 * states(rows) + rows * perToken
       + max(routed, block(rows, width: width * max(1, c.sharedExperts)))
+  }
+
+  /// The largest of the steps of DeepSeek-V4, whose mixers have the input and the output of a half
+  /// layer beside the streams.
+  private func streamedPeak(rows: Int) -> Int {
+    let c = config
+    let own = rows * c.hiddenSize * MemoryUse.float
+    let block = min(rows, plan.rows)
+    let mixes = (rows + block) * (c.v4?.mixes ?? 0) * MemoryUse.float
+    let mixing = block * Network.stateColumns(c) * MemoryUse.float
+    let group = max(min(rows, longest), block)
+    let attention = SharedKeyAttention.bytes(
+      rows: group, longest: min(longest, group), c, threads: threads, plan: plan)
+    let tiles =
+      threads * tile(columns: max(Network.stateColumns(c), c.heads * c.valueHeadSize))
+    let layer =
+      states(rows) + 2 * own + mixes
+      + max(mixing, attention, experts(rows) - 2 * states(rows)) + tiles
+    let head = states(rows) + own + max(mixing, logits(rows))
+    let predictor =
+      mtpLayers > 0 ? states(rows) + own + max(layer, states(rows) + own + 3 * mixing) : 0
+    let sums = notesInputs ? InputSums.mostBytes(config) : 0
+    return threads * MemoryUse.perWorker + max(layer, head, predictor) + sums
   }
 
   /// What comes before the block of an MTP layer, its input apart.

@@ -10,7 +10,8 @@ internal import Tensors
 /// sequence. Weights are asked for when they are used and forgotten after it: at any time there
 /// are a few tiles of a matrix in memory, or one expert's matrices per thread.
 ///
-/// The mathematics is transformers 5.23's (`DeepseekV3ForCausalLM` and `MtpModel`).
+/// The mathematics is transformers 5.23's (`DeepseekV3ForCausalLM` and `MtpModel`); DeepSeek-V4's
+/// layers are `StreamedLayer`'s.
 ///
 /// A network keeps scratch memory for its threads, hence it is not `Sendable`: one call at a time.
 public struct Network {
@@ -18,6 +19,8 @@ public struct Network {
   public let config: ModelConfig
   private let linear: Linear
   private let rotary: Rotary
+  /// The layers of DeepSeek-V4; nil for other networks.
+  private let streamed: StreamedLayer?
 
   /// Prepares the tables that follow from the config; no weight is read.
   ///
@@ -35,9 +38,11 @@ public struct Network {
       weights: weights, threads: threads, level: level, plan: plan, inputs: inputs,
       rounds: runtime.map { Rounds(runtime: $0, plain: config.dataType) })
     rotary = Rotary(config)
+    streamed = StreamedLayer(config, linear: linear)
   }
 
-  /// Embedding of each token: (tokens, hidden).
+  /// Embedding of each token: (tokens, hidden), or, of a network with several residual streams, the
+  /// same in each: (tokens, streams · hidden). Hidden states have as many columns up to the final norm.
   ///
   /// - Throws: what reading the table may throw.
   public func embed(_ batch: TokenBatch) throws(Fault) -> Activations {
@@ -45,7 +50,7 @@ public struct Network {
     let result = Activations(unwrittenRows: ids.count, columns: config.hiddenSize)
     try linear.weights.gather(
       Network.embedding, indices: ids, into: result.mutableView, level: linear.level)
-    return result
+    return streamed?.spread(result) ?? result
   }
 
   /// Runs decoder layer `index` on the residual stream (tokens, hidden), in place. Where an indexer
@@ -62,16 +67,19 @@ public struct Network {
   }
 
   /// The norm after the last layer, or after that of the predictor of a depth, of the residual stream
-  /// (tokens, hidden), in place: what the head and the next predictor take.
+  /// (tokens, hidden): what the head and the next predictor take. It is in place of the stream, but
+  /// where several streams are put together first.
   ///
   /// - Throws: as `layer` does.
-  public func finalNorm(_ hidden: Activations, depth: Int = 0) throws(Fault) {
+  public func finalNorm(_ hidden: Activations, depth: Int = 0) throws(Fault) -> Activations {
+    if let streamed { return try streamed.finish(hidden, depth: depth) }
     let name =
       depth == 0
       ? "model.norm.weight"
       : "model.layers.\(config.layers + depth - 1).shared_head.norm.weight"
     try linear.norm(
       hidden.view, name, epsilon: config.rmsNormEpsilon, into: hidden.mutableView)
+    return hidden
   }
 
   /// Runs multi-token predictor `index` (0 for the first): it joins the embedding of the token
@@ -98,6 +106,17 @@ public struct Network {
     let layer = config.layers + index
     let prefix = "model.layers.\(layer)."
     let ids = batch.ids(depth: depth, distance: depth).compactMap { $0 }
+    if let streamed {
+      guard let streams = previous.streams else {
+        preconditionFailure("a predictor takes what finalNorm gives")
+      }
+      let embeddings = Activations(unwrittenRows: ids.count, columns: config.hiddenSize)
+      try linear.weights.gather(
+        Network.embedding, indices: ids, into: embeddings.mutableView, level: linear.level)
+      let hidden = try streamed.join(
+        embeddings, streams, rows: batch.rowsContinuing(depth: index), prefix: prefix)
+      return (hidden, try block(layer, hidden: hidden, batch: batch, depth: depth))
+    }
     let state = try NormedRows(
       previous, weight: prefix + "hnorm.weight", epsilon: config.rmsNormEpsilon, linear: linear)
     let hidden = try joined(
@@ -208,6 +227,11 @@ public struct Network {
     MemoryUse.stateBytes(config, longest: longest)
   }
 
+  /// Values of a token in hidden states before the final norm.
+  public static func stateColumns(_ config: ModelConfig) -> Int {
+    config.hiddenSize * (config.v4?.streams ?? 1)
+  }
+
   /// Bytes that a network takes while it does nothing.
   public static func restingBytes(threads: Int) -> Int { threads * MemoryUse.perWorker }
 
@@ -254,6 +278,14 @@ public struct Network {
   ) throws(Fault) -> Routing? {
     let prefix = "model.layers.\(index)."
     let lengths = batch.lengths(depth: depth)
+    if let streamed {
+      let next =
+        index + 1 < config.layers
+        ? streamed.attentionNames(of: index + 1) : [Network.headName(config)]
+      return try streamed(
+        index, hidden: hidden, ids: batch.ids(depth: depth, distance: depth).compactMap { $0 },
+        lengths: lengths, depth: depth, following: next)
+    }
     let longest = lengths.max() ?? 0
     let following =
       index + 1 < config.layers

@@ -1,5 +1,6 @@
 package import Codecs
 package import Models
+internal import Platform
 
 /// Which experts each token uses and with which weight.
 public struct Routing: Sendable, Hashable {
@@ -71,11 +72,19 @@ package struct Router: Sendable {
 
   /// logits (tokens, experts), which become scores in place · bias (experts, 0 where the network has
   /// none) → the choice.
-  package func route(_ logits: Activations, bias: [Float], level: KernelLevel) -> Routing {
+  ///
+  /// - Parameter given: the experts of each token, where scores do not choose them.
+  package func route(
+    _ logits: Activations, bias: [Float], chosen given: [Int]? = nil, level: KernelLevel
+  ) -> Routing {
     switch scoring {
     case .sigmoid: VectorMath.sigmoid(logits.values, level: level)
     case .softmax:
       for token in 0..<logits.rows { VectorMath.softmax(logits[token], level: level) }
+    case .sqrtSoftplus:
+      for index in logits.values.indices {
+        logits.values[index] = Router.sqrtSoftplus(logits.values[index])
+      }
     }
     var experts: [Int] = []
     var weights: [Float] = []
@@ -83,7 +92,9 @@ package struct Router: Sendable {
     weights.reserveCapacity(logits.rows * choices)
     for token in 0..<logits.rows {
       let scores = logits[token]
-      let chosen = choose(zip(scores, bias).map { $0 + $1 })
+      let chosen =
+        given.map { Array($0[token * choices..<(token + 1) * choices]) }
+        ?? choose(zip(scores, bias).map { $0 + $1 })
       // The sum is taken in double precision so that no order of the choices matters.
       let sum = normalizes ? chosen.reduce(0.0) { $0 + Double(scores[$1]) } : 1
       let divisor = normalizes ? Float(sum) + 1e-20 : 1
@@ -91,6 +102,15 @@ package struct Router: Sendable {
       weights += chosen.map { scores[$0] / divisor * factor }
     }
     return Routing(choices: choices, experts: experts, weights: weights)
+  }
+
+  /// √(ln(1 + eˣ)), the logarithm being x itself from 20 on, as torch has it.
+  private static func sqrtSoftplus(_ x: Float) -> Float {
+    guard x <= 20 else { return x.squareRoot() }
+    let power = Mathematics.exp(Double(x))
+    // For small powers the logarithm is the power but for its square.
+    let softplus = power < 1e-8 ? power : Mathematics.log(1 + power)
+    return Float(softplus.squareRoot())
   }
 
   /// Experts of a group whose scores make the group's.

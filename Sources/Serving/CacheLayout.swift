@@ -11,6 +11,9 @@ public struct CacheLayout: Sendable, Hashable {
   public let indexKeys: Int
   /// Keys and values of every head, as a cache without latents has them.
   public let allHeads: Int
+  /// Bytes that a sequence takes whatever its length, but for one shorter than the window: keys that
+  /// are not compressed. 0 for other networks than DeepSeek-V4.
+  public let perSequence: Int
   /// What programs keep, by their own formulas.
   public let programs: [Program]
 
@@ -25,12 +28,19 @@ public struct CacheLayout: Sendable, Hashable {
   /// Adds up what a network needs.
   public init(_ config: ModelConfig) {
     let layers = config.layers
+    allHeads = 2 * layers * config.heads * (config.queryHeadSize + config.valueHeadSize)
+    if let streamed = StreamedCosts(config) {
+      indexKeys = streamed.indexBytesPerToken
+      latents = streamed.bytesPerToken - indexKeys
+      (rotaryKeys, programs, perSequence) = (0, [], streamed.windowBytes)
+      return
+    }
+    perSequence = 0
     latents = 2 * layers * config.keyValueRank
     rotaryKeys = 2 * layers * config.ropeHeadSize
     let indexers = config.indexer?.isFull.count { $0 } ?? 0
     let width = config.indexer?.headSize ?? 0
     indexKeys = 2 * indexers * width
-    allHeads = 2 * layers * config.heads * (config.queryHeadSize + config.valueHeadSize)
     // FP8 with an F32 scale for 128 numbers.
     let smallIndexKeys = indexers * (width + width / 128 * 4)
     let latent = config.keyValueRank

@@ -48,7 +48,10 @@ public struct DeviceLayout: Sendable, Hashable {
     let each = max(1, serving.cacheBytes(tokens: serving.tokens, sequences: 1))
     let fitting = free / each
     largestBatch = kind == .tensor ? fitting : fitting.saturatingProduct(with: count)
-    largestContext = free / max(1, serving.cacheBytes(tokens: 1, sequences: sequences))
+    let fixed = serving.cacheBytes(tokens: 0, sequences: sequences)
+    largestContext =
+      max(0, free - fixed)
+      / max(1, serving.cacheBytes(tokens: 1, sequences: sequences) - fixed)
     obstacle = DeviceLayout.obstacle(kind, count, serving)
   }
 

@@ -40,7 +40,9 @@ public struct Serving: Sendable {
 
   /// Bytes of the caches of some sequences.
   func cacheBytes(tokens: Int, sequences: Int) -> Int {
-    cache.bytes.saturatingProduct(with: tokens).saturatingProduct(with: sequences)
+    let (bytes, overflow) = cache.bytes.saturatingProduct(with: tokens)
+      .addingReportingOverflow(cache.perSequence)
+    return overflow ? .max : bytes.saturatingProduct(with: sequences)
   }
 
   /// Bytes of the caches of all sequences.

@@ -53,9 +53,12 @@ public struct ServingWeights: Sendable, Hashable {
     case .mlp, .sharedExpert: return .width
     case .expert: return .experts
     case .attention:
-      let divided: [ExactText] = [".q_proj.", ".q_b_proj.", ".kv_b_proj.", ".o_proj."]
+      let divided: [ExactText] = [
+        ".q_proj.", ".q_b_proj.", ".kv_b_proj.", ".o_proj.", ".o_a_proj.",
+      ]
       return divided.contains { name.contains($0) } ? .heads : .common
-    case .norm, .indexer, .router, .mtpInput: return .common
+    case .norm, .indexer, .router, .mtpInput, .routingTable, .streams, .compressor, .sinks:
+      return .common
     }
   }
 }

@@ -53,6 +53,10 @@ package struct TensorKind: Sendable {
     {
       return unusedNorm
     }
+    if let v4 = config.v4 {
+      return v4.hashesTokens(inLayer: layer) && rest == "mlp.gate.e_score_correction_bias"
+        ? unusedBias : nil
+    }
     let isIndexer = rest?.hasPrefix("self_attn.indexer.") == true
     return isIndexer && config.indexer != nil && !config.hasIndexer(layer: layer)
       ? unusedIndexer : nil
@@ -66,6 +70,10 @@ package struct TensorKind: Sendable {
     "the norm of what experts give in a layer without experts, which published checkpoints have and "
       + "no loader runs",
     isHarmless: true, isPublished: true)
+
+  private static let unusedBias = TensorKind(
+    "a correction bias in a layer whose tokens have their experts by a table, where no loader reads it",
+    isHarmless: true)
 
   private static let unusedIndexer = TensorKind(
     "an indexer in a layer that takes over the keys of the one before it, where no loader runs it",

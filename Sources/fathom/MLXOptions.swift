@@ -1,7 +1,7 @@
 public import ArgumentParser
 internal import Conversion
 internal import Dialects
-public import Models
+public import Naming
 
 /// What only MLX models have.
 struct MLXOptions: ParsableArguments {

@@ -3,6 +3,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// Networks whose queries are scaled by their positions: what their configs imply, in each of the
 /// forms that they are published in.

@@ -49,7 +49,7 @@ import Testing
         case .plain, .plainOrFloat32: config.dataType ?? .bf16
         case .float32, .scale: .f32
         case .fp8: .f8E4M3
-        case .compressed: preconditionFailure("DeepSeek's shards hold none")
+        case .compressed, .fp4, .indices: preconditionFailure("DeepSeek's shards hold none")
         }
       return NativeSource.Whole(name: tensor.name, type: type, shape: tensor.shape)
     }

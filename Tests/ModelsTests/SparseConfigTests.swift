@@ -3,6 +3,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Weights
 
 /// Networks whose queries see the keys that an indexer chooses: what their configs imply. The numbers
 /// are those of published headers.

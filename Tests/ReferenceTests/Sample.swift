@@ -16,8 +16,9 @@ struct Sample {
   /// Logits of the main model, then of each MTP layer: (batch · tokens, vocab) flattened.
   let expected: [[Float]]
 
-  init(_ name: String) throws {
-    let folder = Repository.samples + "/" + name
+  init(_ name: String) throws { try self.init(folder: Repository.samples + "/" + name) }
+
+  init(folder: String) throws {
     files = try ModelFiles(path: folder)
     config = files.config
     let file = folder + "/expected.safetensors"
@@ -42,11 +43,10 @@ struct Sample {
     let batch = try TokenBatch(sequences ?? tokens, vocabSize: config.vocabSize)
     let hidden = try network.embed(batch)
     for layer in 0..<config.layers { _ = try network.layer(layer, hidden: hidden, batch: batch) }
-    try network.finalNorm(hidden)
-    var normed = [hidden]
+    var normed = [try network.finalNorm(hidden)]
     for index in 0..<config.mtpLayers {
-      normed.append(try network.predictor(index, previous: normed[index], batch: batch).hidden)
-      try network.finalNorm(normed[index + 1], depth: index + 1)
+      let predicted = try network.predictor(index, previous: normed[index], batch: batch).hidden
+      normed.append(try network.finalNorm(predicted, depth: index + 1))
     }
     return try normed.map {
       let logits = Activations(rows: $0.rows, columns: config.vocabSize)
@@ -62,11 +62,11 @@ struct Sample {
     let batch = try TokenBatch(tokens, vocabSize: config.vocabSize)
     let hidden = try network.embed(batch)
     for layer in 0..<config.layers { _ = try network.layer(layer, hidden: hidden, batch: batch) }
-    try network.finalNorm(hidden)
-    let logits = Activations(rows: hidden.rows, columns: config.vocabSize)
-    for first in stride(from: 0, to: hidden.rows, by: network.logitsRows) {
-      let rows = first..<min(first + network.logitsRows, hidden.rows)
-      try network.eachLogits(of: hidden, rows: rows) { row, id, piece in
+    let normed = try network.finalNorm(hidden)
+    let logits = Activations(rows: normed.rows, columns: config.vocabSize)
+    for first in stride(from: 0, to: normed.rows, by: network.logitsRows) {
+      let rows = first..<min(first + network.logitsRows, normed.rows)
+      try network.eachLogits(of: normed, rows: rows) { row, id, piece in
         _ = UnsafeMutableBufferPointer(rebasing: logits[row][id...]).update(fromContentsOf: piece)
       }
     }

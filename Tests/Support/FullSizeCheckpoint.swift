@@ -42,6 +42,8 @@ extension ExpectedTensor {
     case .plain, .plainOrFloat32: .bf16
     case .float32, .scale: .f32
     case .fp8: .f8E4M3
+    case .fp4: .f4
+    case .indices: .i64
     case .compressed: preconditionFailure("DeepSeek publishes none")
     }
   }

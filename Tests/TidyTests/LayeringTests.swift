@@ -13,13 +13,17 @@ import Testing
     "Formats": ["Compression", "Locks", "Tensors", "Platform", "Synchronization"],
     "Text": ["Tensors", "Platform"],
     "Models": ["Tensors", "Platform", "Text"],
+    "Naming": ["Tensors", "Platform", "Models"],
     "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models"],
-    "Dialects": ["Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights"],
+    "Dialects": [
+      "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
+    ],
     "Reports": ["Platform"],
     "Editing": ["Tensors", "Platform", "Formats", "Models"],
     "Serving": ["Platform", "Models", "Reports"],
     "Catalogue": [
-      "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Reports",
+      "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
+      "Reports",
     ],
     "Conversion": [
       "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights",
@@ -28,8 +32,8 @@ import Testing
     ],
     "Reference": ["Locks", "Tensors", "Platform", "Codecs", "Models", "Synchronization"],
     "Inspection": [
-      "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights", "Dialects",
-      "Conversion", "Reports", "Serving",
+      "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
+      "Dialects", "Conversion", "Reports", "Serving",
     ],
     "Passes": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
@@ -46,8 +50,9 @@ import Testing
       "Reference", "Reports", "Passes", "Verification",
     ],
     "fathom": [
-      "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects",
-      "Catalogue", "Editing", "Conversion", "Remote", "Reports", "Serving", "Inspection",
+      "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Naming", "Weights",
+      "Dialects", "Catalogue", "Editing", "Conversion", "Remote", "Reports", "Serving",
+      "Inspection",
       "Passes", "Calibration", "Verification",
     ],
   ]

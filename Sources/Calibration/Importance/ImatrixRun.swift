@@ -54,6 +54,11 @@ public struct ImatrixRun {
     _ files: ModelFiles, _ request: ImatrixRequest, merging merge: ImportanceMerge
   ) throws(Fault) {
     let config = files.config
+    guard config.v4 == nil else {
+      throw Fault(
+        .usage, "is DeepSeek-V4, of which no importance is measured",
+        expected: "another network", found: "model_type \(config.modelType)")
+    }
     let all = try TokenBatch(request.sequences, vocabSize: config.vocabSize)
     let mtpLayers = request.mtp ? config.mtpLayers : 0
     let longest = all.longest
@@ -102,7 +107,7 @@ public struct ImatrixRun {
         _ = try network.layer(layer, hidden: hidden, batch: batch)
         try finiteness.require(hidden, ofLayer: layer)
         if layer == config.layers - 1 {
-          try network.finalNorm(hidden)
+          _ = try network.finalNorm(hidden)
           try finiteness.require(hidden, "the last norm", ["model.norm.weight"])
           if request.output { try network.noteHeadInputs(hidden) }
           hidden.chosenKeys = nil
@@ -120,7 +125,7 @@ public struct ImatrixRun {
           return try next.put(Activations(rows: 0, columns: config.hiddenSize), group)
         }
         let hidden = try network.predictor(index, previous: previous, batch: batch).hidden
-        try network.finalNorm(hidden, depth: index + 1)
+        _ = try network.finalNorm(hidden, depth: index + 1)
         try finiteness.require(hidden, ofLayer: config.layers + index)
         hidden.chosenKeys = nil
         try next.put(hidden, group)

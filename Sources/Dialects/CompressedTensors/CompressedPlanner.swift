@@ -110,7 +110,7 @@ extension Planner {
         }
         try quantize(weight, scheme, as: weight.plainType ?? source.config.dataType ?? .bf16)
       }
-    case .plain, .plainOrFloat32, .fp8, .scale:
+    case .plain, .plainOrFloat32, .fp8, .fp4, .indices, .scale:
       let reason =
         expected.moduleClass == nil
         ? "\(expected.part.rawValue): loaders quantize no such module"

@@ -2,7 +2,7 @@ public import Formats
 public import Models
 public import Platform
 internal import Tensors
-internal import Weights
+package import Weights
 
 /// A GGUF file of this family.
 public struct GGUFModel: Sendable {

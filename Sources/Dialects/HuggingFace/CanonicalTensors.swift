@@ -1,5 +1,6 @@
 package import Formats
 package import Models
+internal import Naming
 package import Platform
 internal import Tensors
 
@@ -37,11 +38,13 @@ package struct CanonicalTensors: Sendable {
   /// What stands before all names; nil where these are the published ones.
   package let prefix: Prefix?
   private let config: ModelConfig
+  private let v4: V4Names?
 
   /// Looks at the names of all tensors.
   package init(names: some Sequence<ExactText>, config: ModelConfig) {
     self.config = config
-    prefix = config.envelope == nil ? CanonicalTensors.prefix(of: names) : nil
+    v4 = V4Names(config)
+    prefix = config.envelope == nil && config.v4 == nil ? CanonicalTensors.prefix(of: names) : nil
   }
 
   /// A part of a name that every network of the family has, once.
@@ -64,14 +67,17 @@ package struct CanonicalTensors: Sendable {
 
   /// The published name of a tensor.
   package func name(of stored: ExactText) -> ExactText {
-    config.hasMistralNames ? MistralNames.own(of: stored) : prefix?.canonical(stored) ?? stored
+    if let v4 { return v4.own(of: stored) }
+    return config.hasMistralNames
+      ? MistralNames.own(of: stored) : prefix?.canonical(stored) ?? stored
   }
 
   /// What a stored tensor is: itself under its published name, or those of all experts.
   package func tensors(of stored: StoredTensor) -> [StoredTensor] {
     let name = name(of: stored.name)
     if let experts = experts(in: stored, named: config.ownName(of: name)) { return experts }
-    return [name == stored.name ? stored : stored.renamed(name)]
+    let own = name == stored.name ? stored : stored.renamed(name)
+    return [config.v4?.hasFP4Experts == true ? own.expertInFP4 : own]
   }
 
   /// Stacks of a layer's experts: their ends, the projections in each, one below the other, and what
@@ -144,14 +150,16 @@ extension CanonicalTensors {
       $0.shape.dimensions.count == 3 && $0.name.contains(".mlp.experts.")
     }
     let isUsual = config.storesStackedExperts
-    guard view.prefix != nil || hasStacks || config.hasMistralNames else { return (checkpoint, []) }
+    guard view.prefix != nil || hasStacks || config.hasMistralNames || config.v4 != nil else {
+      return (checkpoint, [])
+    }
     let tensors = inventory.tensors.flatMap(view.tensors)
     var notes = view.prefix.map { ["\($0.line): it is read, and written, without that"] } ?? []
     if config.hasMistralNames {
       notes.append(
         "the files are Mistral's own, params.json and its names: they are read, and written, as "
           + "mistral4, which transformers, vLLM and mlx-lm load")
-    } else if tensors.count > inventory.tensors.count, !isUsual {
+    } else if tensors.count > inventory.tensors.count, !isUsual, config.v4 == nil {
       notes.append("the experts of a layer stand in stacks: each is read, and written, for itself")
     }
     return (
@@ -159,5 +167,15 @@ extension CanonicalTensors {
         folder: checkpoint.folder, config: document,
         inventory: try Inventory(shards: inventory.shards, tensors: tensors)), notes
     )
+  }
+}
+
+extension StoredTensor {
+  /// A routed expert's bytes as what they are, two codes of FP4 each; itself for anything else.
+  fileprivate var expertInFP4: StoredTensor {
+    guard type == .i8 || type == .u8, shape.dimensions.count == 2, name.contains(".mlp.experts."),
+      let whole = Shape([shape.dimensions[0], 2 * shape.dimensions[1]])
+    else { return self }
+    return seen(as: .f4, whole) ?? self
   }
 }

@@ -37,6 +37,7 @@ package struct ConfigRewriting {
       } else {
         setStorage(nil, in: &object)
       }
+      if fp8 == nil, config.v4 != nil { object["expert_dtype"] = nil }
       if let name = weights.dataTypeName { setDataType(name, in: &object, isNetwork: isNetwork) }
     }
     if let section { setStorage(hasSection ? section : nil, in: &object) }

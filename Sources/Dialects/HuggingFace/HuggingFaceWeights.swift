@@ -1,3 +1,4 @@
+internal import Codecs
 package import Formats
 package import Models
 package import Platform
@@ -51,7 +52,8 @@ package struct HuggingFaceWeights {
       }
       return
     }
-    guard tensor.type == .f8E4M3, let scales = FP8Scales(of: tensor.name, { inventory[$0] }) else {
+    let isCode = tensor.type == .f8E4M3 || tensor.type == .f4
+    guard isCode, let scales = FP8Scales(of: tensor.name, { inventory[$0] }) else {
       weights.append(SourceWeight(config.ownName(of: tensor.name), tensor))
       return
     }
@@ -77,8 +79,19 @@ package struct HuggingFaceWeights {
     guard tensor.shape.dimensions.count == 2 else {
       throw fault(tensor, "has scales", "a matrix", "\(tensor.shape)")
     }
-    if let scaling = scales.scaling(of: tensor.shape, fp8.blocks) { return scaling }
     let stored = scales.tensor
+    if tensor.type == .f4 {
+      let (rows, columns) = (tensor.shape.dimensions[0], tensor.shape.dimensions[1])
+      let own = stored.type == .f8E8M0 ? stored : stored.seen(as: .f8E8M0, stored.shape)
+      guard let own, let scaling = Scaling(own, scheme: .mxfp4, rows: rows, columns: columns) else {
+        throw fault(
+          stored, "are no scales of FP4",
+          "\(tensor.shape.fp4Scales?.description ?? "whole groups") of F8_E8M0",
+          "\(stored.shape) of \(stored.type.rawValue)")
+      }
+      return scaling
+    }
+    if let scaling = scales.scaling(of: tensor.shape, fp8.blocks) { return scaling }
     guard FP8Scales.types.contains(stored.type) else {
       let types = FP8Scales.types.map(\.rawValue).joined(separator: ", ")
       throw fault(stored, "has a type that scales cannot have", types, stored.type.rawValue)
@@ -96,10 +109,11 @@ package struct HuggingFaceWeights {
     for tensor in grids where !isUsed[tensor.index] {
       let name = FP8Scales.weightName(ofScale: tensor.name) ?? ""
       let type = inventory[name]?.type
+      let isCode = type == .f8E4M3 || type == .f4
       faults[config.ownName(of: type == nil ? tensor.name : name)] = fault(
-        tensor, type == .f8E4M3 ? "stands beside other scales" : "scales no FP8 weight",
-        type == .f8E4M3 ? "one grid of scales" : "\(name) in F8_E4M3",
-        type == .f8E4M3 ? "two" : type?.rawValue ?? "nothing")
+        tensor, isCode ? "stands beside other scales" : "scales no FP8 weight",
+        isCode ? "one grid of scales" : "\(name) in F8_E4M3",
+        isCode ? "two" : type?.rawValue ?? "nothing")
     }
   }
 

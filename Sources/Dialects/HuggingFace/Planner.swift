@@ -1,6 +1,7 @@
 internal import Codecs
 package import Formats
 package import Models
+internal import Naming
 package import Platform
 package import Tensors
 package import Weights
@@ -26,6 +27,7 @@ package struct Planner {
   package init(_ source: SourceModel, recipe: Recipe) throws(Fault) {
     self.source = source
     self.recipe = recipe
+    try Planner.requireWritable(source, recipe)
     (target, section) = try Planner.target(of: source, recipe: recipe)
     let present = source.presentMTPLayers()
     if recipe.mtp == .only, present == 0 {
@@ -126,11 +128,15 @@ package struct Planner {
     if expected == nil, !isOther { unexpected.append(weight.name.text) }
     if isOther { return try add(weight, weight.type, "another part of the model: kept as it is") }
     if case .compressedTensors = recipe.target { return try decideCompressed(weight, expected) }
+    if expected?.storage == .indices {
+      return try add(weight, weight.type, "a table of experts: kept as it is")
+    }
     guard let weights = recipe.weights else { return try keep(weight, expected) }
     if expected?.storage == .float32 {
-      // The bias is added to sigmoids before the top experts are chosen; rounded to 8 bits of
+      // The bias is added to scores before the top experts are chosen; rounded to 8 bits of
       // mantissa it would send tokens elsewhere. transformers and DeepSeek keep it in F32 too.
-      return try add(weight, .f32, "decides routing: always F32")
+      let routes = expected?.part == .router
+      return try add(weight, .f32, (routes ? "decides routing: " : "") + "always F32")
     }
     if weights.type == .f8E4M3 { return try decideFP8(weight, expected) }
     if weight.isCode {
@@ -151,6 +157,7 @@ package struct Planner {
     _ weight: SourceWeight, _ expected: ExpectedTensor?
   ) throws(Fault) {
     if try carryFP8(weight, "kept as it is", "kept as they are") { return }
+    if try copyFP4(weight) { return }
     guard !weight.isCode else {
       throw Fault(
         .usage, "is quantized in a way that Hugging Face checkpoints do not know",
@@ -290,7 +297,7 @@ package struct Planner {
     _ entry: OutputLayout.Entry?, _ assembly: Assembly, _ operation: Operation, _ reason: String,
     of weight: SourceWeight, isCarried: Bool = false
   ) throws(Fault) {
-    guard let entry = entry.map({ $0.renamed(source.config.storedName(of: $0.name)) }) else {
+    guard let entry = entry.map({ $0.renamed(source.config.writtenName(of: $0.name)) }) else {
       throw Fault(
         .malformed, "becomes too large",
         file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name)

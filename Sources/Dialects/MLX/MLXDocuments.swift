@@ -1,5 +1,6 @@
 package import Formats
 package import Models
+package import Naming
 package import Platform
 package import Tensors
 internal import Weights

@@ -1,6 +1,7 @@
 internal import Codecs
 internal import Formats
 internal import Models
+internal import Naming
 package import Platform
 internal import Tensors
 internal import Text

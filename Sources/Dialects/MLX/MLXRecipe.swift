@@ -1,5 +1,5 @@
 internal import Codecs
-public import Models
+public import Naming
 public import Platform
 public import Tensors
 

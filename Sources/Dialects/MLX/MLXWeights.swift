@@ -1,6 +1,7 @@
 internal import Codecs
 package import Formats
 package import Models
+internal import Naming
 package import Platform
 internal import Tensors
 package import Weights

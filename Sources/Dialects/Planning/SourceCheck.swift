@@ -13,10 +13,16 @@ package struct SourceCheck {
 
   private static let hint = "fathom validate lists everything that is wrong"
 
-  /// Throws `.usage` where a network has what no other loader of the family than transformers' knows.
+  /// Throws `.usage` where a network has what a loader does not know, or what is not written for it.
   package static func requireUsualLayers(
     _ source: SourceModel, of loader: String
   ) throws(Fault) {
+    guard source.config.v4 == nil else {
+      throw Fault(
+        .usage, "is DeepSeek-V4, which is not written for \(loader)",
+        file: source.checkpoint.folder, expected: "--to hf",
+        found: "model_type \(source.config.modelType)")
+    }
     guard source.config.architecture.normsExperts else { return }
     throw Fault(
       .usage, "norms what its experts give, which \(loader) does not know",
@@ -55,9 +61,15 @@ package struct SourceCheck {
       throw fault(weight, "has the wrong shape", "\(expected.shape)", "\(weight.shape)")
     }
     for (tensor, scaling) in weight.assembly.leaves {
-      if tensor.type == .f8E4M3, scaling == nil {
+      if tensor.type == .f8E4M3 || tensor.type == .f4, scaling == nil {
         throw fault(
           weight, "has no scales", ExpectedTensor.scaleName(for: expected.name).text, "nothing")
+      }
+      if expected.storage == .indices {
+        guard tensor.type == .i64 || tensor.type == .i32 else {
+          throw fault(weight, "has the wrong type", "I64 or I32", tensor.type.rawValue)
+        }
+        continue
       }
       let isCode = scaling != nil || source.format != .safetensors && tensor.type.isBlock
       guard SourceWeights.plainTypes.contains(tensor.type) || isCode else {

@@ -185,7 +185,10 @@ extension ModelConfig {
     case .plain, .plainOrFloat32: [(dataType ?? .bf16, tensor.shape)]
     case .float32: [(.f32, tensor.shape)]
     case .fp8: [(.f8E4M3, tensor.shape)]
-    case .scale: [(.f32, tensor.shape)]
+    // Two codes in a byte.
+    case .fp4: [(.f4, tensor.shape)]
+    case .indices: [(.i64, tensor.shape)]
+    case .scale: [(v4 == nil ? .f32 : .f8E8M0, tensor.shape)]
     case .compressed(let scheme):
       (scheme.tensors(of: tensor.shape) ?? []).map { ($0.types[0], $0.shape) }
     }

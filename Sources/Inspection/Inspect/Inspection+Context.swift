@@ -10,7 +10,7 @@ internal import Serving
 struct ContextCost {
   /// Tokens that are there, its own included.
   let tokens: Int
-  /// Keys that it sees in each layer.
+  /// Keys that it sees in each layer, or in that where it sees most.
   let keys: Int
   /// Operations with weights.
   let weights: Int
@@ -23,10 +23,17 @@ struct ContextCost {
 
   init(_ inspection: Inspection, _ config: ModelConfig, tokens: Int) {
     self.tokens = tokens
-    keys = min(tokens, config.indexer?.topK ?? tokens)
     weights = inspection.flopsPerToken
-    attention =
-      2 * config.layers * config.heads * (config.queryHeadSize + config.valueHeadSize) * keys
+    let perKey = 2 * config.heads * (config.queryHeadSize + config.valueHeadSize)
+    if let streamed = StreamedCosts(config) {
+      let seen = streamed.keysSeen(tokens: tokens)
+      (keys, attention) = (seen.most, perKey * seen.all)
+      indexer = 2 * streamed.indexProducts(tokens: tokens)
+      cache = streamed.cacheBytes(tokens: tokens)
+      return
+    }
+    keys = min(tokens, config.indexer?.topK ?? tokens)
+    attention = config.layers * perKey * keys
     let scores = config.indexer.map { 2 * $0.heads * $0.headSize } ?? 0
     // With no more tokens than are chosen none are scored.
     indexer = tokens > keys ? config.indexerLayers * scores * tokens : 0
@@ -60,6 +67,23 @@ extension ModelConfig {
 }
 
 extension Inspection {
+  /// The sizes of a network.
+  static func dimensions(_ config: ModelConfig) -> JSONValue {
+    var object: JSONObject = [
+      "vocabulary": .integer(config.vocabSize), "hidden": .integer(config.hiddenSize),
+      "context": .integer(config.contextLength), "heads": .integer(config.heads),
+      "queryRank": config.queryRank.map { .integer($0) } ?? .null,
+      "keyValueRank": .integer(config.keyValueRank), "nope": .integer(config.nopeHeadSize),
+      "rope": .integer(config.ropeHeadSize), "value": .integer(config.valueHeadSize),
+      "routedExperts": .integer(config.routedExperts),
+      "expertsPerToken": .integer(config.expertsPerToken),
+      "sharedExperts": .integer(config.sharedExperts),
+      "expertGroups": .integer(config.expertGroups), "chosenGroups": .integer(config.chosenGroups),
+    ]
+    object["streamed"] = StreamedCosts(config)?.json
+    return .object(object)
+  }
+
   /// Bytes of the indexers' keys per token in 16-bit numbers: one for each layer that has an indexer;
   /// 0 where there is none.
   public var indexKeyBytesPerToken: Int {

@@ -11,7 +11,8 @@ extension Inspection {
     if let mix { return mix }
     if let foreignStorage { return "\(foreignStorage); not decoded" }
     let maker = config?.otherMaker.flatMap(\.title)
-    if !schemes.isEmpty {
+    let isInFP4 = config?.v4?.hasFP4Experts == true
+    if !schemes.isEmpty, !isInFP4 {
       // ModelOpt's has a name of its own.
       let isNamed = maker == nil || schemes.keys.contains(GroupScheme.modelOptNVFP4.description)
       return (isNamed ? "" : "\(maker ?? ""), ")
@@ -29,6 +30,7 @@ extension Inspection {
         ?? "with a scale per matrix or row") + ", "
       + (fp8.powerOfTwoScales ? "power-of-two" : types.isEmpty ? "no" : types) + " scales "
       + "(\(Quantity.count(scales)) of them)"
+      + (isInFP4 ? "; routed experts in FP4, a scale for 32 columns" : "")
   }
 
   /// The mix of a GGUF file with quantized tensors, and the bits that a weight takes in all.

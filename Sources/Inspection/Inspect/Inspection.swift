@@ -305,7 +305,9 @@ public struct Inspection: Sendable {
   /// Bytes of KV cache per token in 16-bit numbers: the latent vector and the rotary key, per layer.
   /// What an indexer keeps comes on top.
   public var kvCacheBytesPerToken: Int {
-    config.map { $0.layers * ($0.keyValueRank + $0.ropeHeadSize) * 2 } ?? 0
+    config.map {
+      StreamedCosts($0)?.bytesPerToken ?? $0.layers * ($0.keyValueRank + $0.ropeHeadSize) * 2
+    } ?? 0
   }
   /// The same if every head's keys and values were kept.
   public var mhaKvCacheBytesPerToken: Int {

@@ -92,20 +92,6 @@ extension Inspection {
     return .object(object)
   }
 
-  private static func dimensions(_ config: ModelConfig) -> JSONValue {
-    .object([
-      "vocabulary": .integer(config.vocabSize), "hidden": .integer(config.hiddenSize),
-      "context": .integer(config.contextLength), "heads": .integer(config.heads),
-      "queryRank": config.queryRank.map { .integer($0) } ?? .null,
-      "keyValueRank": .integer(config.keyValueRank), "nope": .integer(config.nopeHeadSize),
-      "rope": .integer(config.ropeHeadSize), "value": .integer(config.valueHeadSize),
-      "routedExperts": .integer(config.routedExperts),
-      "expertsPerToken": .integer(config.expertsPerToken),
-      "sharedExperts": .integer(config.sharedExperts),
-      "expertGroups": .integer(config.expertGroups), "chosenGroups": .integer(config.chosenGroups),
-    ])
-  }
-
   private func json(_ layer: Layer) -> JSONValue {
     .object([
       "index": .integer(layer.index), "kind": .string(layer.kind.rawValue),
@@ -208,6 +194,9 @@ extension Inspection {
         "\(Quantity.bytes(kvCacheBytesPerToken)) per token in 16 bits; plain multi-head attention: "
           + "\(Quantity.bytes(mhaKvCacheBytesPerToken)) "
           + "(\(ratio(mhaKvCacheBytesPerToken, kvCacheBytesPerToken)) times)"
+          + (config.flatMap(StreamedCosts.init).map {
+            "; the windows: \(Quantity.bytes($0.windowBytes)) in all"
+          } ?? "")
           + (indexKeyBytesPerToken > 0
             ? "; the indexer's keys: \(Quantity.bytes(indexKeyBytesPerToken)) more" : "")
       ),
@@ -222,10 +211,17 @@ extension Inspection {
 
   private func architectureFacts(_ config: ModelConfig) -> [(String, String)] {
     let count = Quantity.count
+    let streamed = StreamedCosts(config)?.facts ?? []
     let kinds = [Layer.Kind.dense, .moe, .mtp].map { kind in layers.count { $0.kind == kind } }
-    return [
+    let heading = [
       ("architecture", architecture),
       ("layers", "\(config.layers): \(kinds[0]) dense, \(kinds[1]) MoE; plus \(kinds[2]) MTP"),
+    ]
+    let storage = [("quantization", quantization), ("tokenizer", tokenizer ?? "none")] + tokenFacts
+    guard streamed.isEmpty else {
+      return heading + streamed + [("positions", config.positionsText)] + storage
+    }
+    return heading + [
       (
         "width",
         "hidden \(count(config.hiddenSize)), dense MLP \(count(config.intermediateSize)), "
@@ -247,8 +243,7 @@ extension Inspection {
             + "\(config.chosenGroups) of \(config.expertGroups) groups, "
             + "\(config.sharedExperts) shared, width \(count(config.moeIntermediateSize))"
       ),
-      ("quantization", quantization), ("tokenizer", tokenizer ?? "none"),
-    ] + tokenFacts
+    ] + storage
   }
 
   private func ratio(_ a: Int, _ b: Int) -> String {

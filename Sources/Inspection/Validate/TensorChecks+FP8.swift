@@ -61,6 +61,33 @@ extension TensorChecks {
     return true
   }
 
+  /// Checks a matrix of FP4 of the right shape together with its scales.
+  mutating func checkFP4(_ tensor: ExpectedTensor, _ stored: StoredTensor) {
+    let name = ExpectedTensor.scaleName(for: tensor.name)
+    let pattern = FindingCollector.pattern(of: name, wholeExperts: true)
+    guard let scales = found[name] else {
+      guard !excused.contains(name) else { return }
+      collector.add(
+        Finding(
+          .missingScale, tensor: name, file: shardNames[stored.shard].text,
+          expected: "scales of \(tensor.name)", found: "none"), pattern: pattern)
+      return
+    }
+    foundScales.insert(name)
+    let isByte = [.f8E8M0, .u8].contains(scales.type)
+    guard isByte, scales.shape == tensor.shape.fp4Scales else {
+      collector.add(
+        Finding(
+          isByte ? .wrongScaleShape : .wrongType, tensor: name,
+          file: shardNames[scales.shard].text,
+          expected: isByte ? tensor.shape.fp4Scales?.description : "F8_E8M0",
+          found: isByte ? "\(scales.shape)" : scales.type.rawValue), pattern: pattern)
+      return
+    }
+    sound.append((tensor, stored))
+    sound.append((tensor.scales(named: name, scales.shape), scales))
+  }
+
   /// Checks an FP8 matrix of the right shape together with its scales.
   mutating func checkFP8(_ tensor: ExpectedTensor, _ stored: StoredTensor) {
     // That there is no section was said once, for all of them.
@@ -134,7 +161,7 @@ extension TensorChecks {
           found: "none", hint: "loaders that go by the config take them for F32"),
         pattern: "scales in E8M0")
     }
-    if scales.isMisnamed(fp8), config.compressed == nil {
+    if scales.isMisnamed(fp8), config.compressed == nil, config.v4 == nil {
       collector.add(
         Finding(
           .orphanScale, .warning, tensor: scales.tensor.name, file: file, expected: "\(usual)",

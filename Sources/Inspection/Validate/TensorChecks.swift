@@ -189,7 +189,8 @@ struct TensorChecks {
         pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: false))
       return
     }
-    if stored.type == .f8E4M3, tensor.shape.dimensions.count == 2 {
+    if tensor.storage == .fp4, stored.type == .f4 { return checkFP4(tensor, stored) }
+    if stored.type == .f8E4M3, tensor.storage != .fp4, tensor.shape.dimensions.count == 2 {
       return checkFP8(tensor, stored)
     }
     let type = expectedType(of: tensor, stored.type, otherStorage: otherStorage)
@@ -232,6 +233,8 @@ struct TensorChecks {
     case .plainOrFloat32: stored == .f32 ? .f32 : plainType
     case .float32: .f32
     case .fp8: otherStorage ?? .f8E4M3
+    case .fp4: .f4
+    case .indices: stored == .i32 ? .i32 : .i64
     case .scale, .compressed: preconditionFailure("parts are checked with their weight")
     }
   }

@@ -1,5 +1,6 @@
 internal import Models
 internal import Platform
+internal import Weights
 
 extension Unknowns {
   /// What a document says in keys that are passed over: an error for each that changes what is

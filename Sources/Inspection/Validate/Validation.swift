@@ -2,6 +2,7 @@ internal import Conversion
 public import Dialects
 public import Formats
 public import Models
+internal import Naming
 public import Platform
 internal import Weights
 
@@ -191,6 +192,11 @@ public struct Validation: Sendable {
     if config.hasMistralNames {
       findings = findings.map { finding in
         finding.renamed { files.tensors[$0] == nil ? MistralNames.stored(of: $0) : $0 }
+      }
+    }
+    if let v4 = V4Names(config) {
+      findings = findings.map { finding in
+        finding.renamed { files.tensors[$0] == nil ? v4.published(of: $0) : $0 }
       }
     }
     if let prefix = view.prefix {

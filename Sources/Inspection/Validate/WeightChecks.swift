@@ -3,6 +3,7 @@ internal import Dialects
 internal import Formats
 internal import Locks
 internal import Models
+internal import Naming
 internal import Platform
 internal import Tensors
 internal import Weights

@@ -177,7 +177,7 @@ extension DeepSeek2Key {
 
   /// Keys under the architecture's name that its reader passes over: llama.cpp gives each of them a
   /// meaning there, or in another architecture.
-  static func unknown(in metadata: Metadata) -> [Unknowns.Key] {
+  static func unknown(in metadata: Metadata) -> [UnknownKey] {
     let architecture = metadata["general.architecture"]?.text ?? ""
     let prefix = "\(architecture)."
     let known =
@@ -191,7 +191,7 @@ extension DeepSeek2Key {
         return nil
       }
       let indexer = name.hasPrefix("attention.indexer.")
-      return Unknowns.Key(
+      return UnknownKey(
         name: key, value: "\(value)",
         meaning: indexer ? "the lightning indexer of DeepSeek-V3.2 and GLM-5" : row?.meaning)
     }

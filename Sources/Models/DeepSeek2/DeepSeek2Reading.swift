@@ -10,7 +10,7 @@ public struct DeepSeek2Config: Sendable {
   /// What the file does not say and what is assumed instead, a line each.
   public let notes: [String]
   /// Keys about the network that are passed over, and what may follow from them.
-  let unknown: [Unknowns.Key]
+  package let unknown: [UnknownKey]
 
   /// Reads metadata.
   ///

@@ -30,14 +30,14 @@ public struct NativeConfig: Sendable {
 
   /// Keys of a document of this kind that the reader passes over: `ModelArgs` has no others, so that
   /// they are another network's.
-  static func unknown(in document: JSONValue) -> [Unknowns.Key] {
+  package static func unknown(in document: JSONValue) -> [UnknownKey] {
     guard case .object(let object) = document else { return [] }
     let known = Set(NativeKey.rows.map(\.name)).union(["max_batch_size"])
     return object.keys.compactMap { name in
       guard !known.contains(name), let value = object[name], value != .null else { return nil }
-      return Unknowns.Key(
+      return UnknownKey(
         name: name, value: value.text(indent: nil),
-        meaning: ConfigVocabulary.foreign(name)?.meaning)
+        meaning: nil)
     }
   }
 }

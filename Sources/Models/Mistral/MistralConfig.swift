@@ -139,18 +139,18 @@ public struct MistralConfig: Sendable {
   }
 
   /// Keys of a document that are passed over: each may be another network's.
-  static func unknown(in document: JSONValue) -> [Unknowns.Key] {
+  package static func unknown(in document: JSONValue) -> [UnknownKey] {
     let known = others.union(keys.map { $0.mistral })
       .union(experts.map { "moe.\($0.mistral)" })
-    func passed(_ value: JSONValue?, _ prefix: String) -> [Unknowns.Key] {
+    func passed(_ value: JSONValue?, _ prefix: String) -> [UnknownKey] {
       guard case .object(let object)? = value else { return [] }
       return object.keys.compactMap { name in
         guard !known.contains(prefix + name), let value = object[name], value != .null,
           value != .bool(false)
         else { return nil }
-        return Unknowns.Key(
+        return UnknownKey(
           name: prefix + name, value: value.text(indent: nil),
-          meaning: ConfigVocabulary.foreign(name)?.meaning)
+          meaning: nil)
       }
     }
     return passed(document, "")

@@ -92,16 +92,14 @@ struct BlameSweep {
       }
     }
     try advance(.finalNorm) { network, input, _ throws(Fault) in
-      try network.finalNorm(input)
-      return input
+      return try network.finalNorm(input)
     }
     try measure(depth: 0)
     for index in 0..<models.mtpLayers where batch.rows(depth: index + 1) > 0 {
       progress(layers + index, layers + models.mtpLayers)
       try advance(.layer(layers + index)) { network, input, batch throws(Fault) in
         let hidden = try network.predictor(index, previous: input, batch: batch).hidden
-        try network.finalNorm(hidden, depth: index + 1)
-        return hidden
+        return try network.finalNorm(hidden, depth: index + 1)
       }
       try measure(depth: index + 1)
     }

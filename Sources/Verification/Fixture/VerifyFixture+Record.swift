@@ -60,7 +60,7 @@ extension VerifyFixture {
       let routing = try network.layer(index, hidden: states, batch: batch)
       layers.append(FixtureLayer(states, routing))
     }
-    try network.finalNorm(states)
+    states = try network.finalNorm(states)
     var heads: [FixtureHead] = []
     func record(depth: Int) throws(Fault) {
       heads.append(
@@ -79,7 +79,7 @@ extension VerifyFixture {
       let (hidden, routing) = try network.predictor(index, previous: states, batch: batch)
       states = hidden
       layers.append(FixtureLayer(states, routing))
-      try network.finalNorm(states, depth: index + 1)
+      states = try network.finalNorm(states, depth: index + 1)
       try record(depth: index + 1)
     }
     self.init(

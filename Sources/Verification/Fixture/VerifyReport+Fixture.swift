@@ -63,7 +63,7 @@ extension LogitsComparison {
       let routing = try candidate.layer(index, hidden: states, batch: batch)
       layers.append(Layer(index, fixture.layers[index], FixtureLayer(states, routing)))
     }
-    try candidate.finalNorm(states)
+    states = try candidate.finalNorm(states)
     func metrics(depth: Int) throws(Fault) -> LogitsMetrics {
       try fixture.heads[depth].metrics(
         candidate, normed: states, targets: batch.ids(depth: depth, distance: depth + 1),
@@ -77,7 +77,7 @@ extension LogitsComparison {
       let (hidden, routing) = try candidate.predictor(index, previous: states, batch: batch)
       states = hidden
       layers.append(Layer(number, fixture.layers[number], FixtureLayer(states, routing)))
-      try candidate.finalNorm(states, depth: index + 1)
+      states = try candidate.finalNorm(states, depth: index + 1)
       mtp.append(try metrics(depth: index + 1))
     }
     self.init(main: main, mtp: mtp, embeddingNmse: embeddingNmse, layers: layers)

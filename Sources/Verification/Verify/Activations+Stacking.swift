@@ -7,6 +7,7 @@ extension Activations {
   var copy: Activations {
     let result = rows(0..<rows)
     result.chosenKeys = chosenKeys?.rows(0..<rows)
+    result.streams = streams?.copy
     return result
   }
 
@@ -23,6 +24,8 @@ extension Activations {
       start += part.rows
     }
     chosenKeys = KeySets.joined(parts.map { ($0.chosenKeys, $0.rows) })
+    let streams = parts.compactMap(\.streams)
+    if streams.count == parts.count { self.streams = Activations(joining: streams) }
   }
 
   /// Cuts what was joined of `count` equally long parts.
@@ -32,6 +35,7 @@ extension Activations {
       let range = $0 * size..<($0 + 1) * size
       let part = rows(range)
       part.chosenKeys = chosenKeys?.rows(range)
+      part.streams = streams?.rows(range)
       return part
     }
   }

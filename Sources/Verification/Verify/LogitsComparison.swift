@@ -89,6 +89,7 @@ public struct LogitsComparison: Sendable {
     let sizes = [
       ("vocab_size", a.vocabSize, b.vocabSize), ("hidden_size", a.hiddenSize, b.hiddenSize),
       ("num_hidden_layers", a.layers, b.layers),
+      ("hc_mult", a.v4?.streams ?? 1, b.v4?.streams ?? 1),
     ]
     for (name, expected, found) in sizes where expected != found {
       throw Fault(
@@ -156,18 +157,19 @@ private struct NetworkGroup {
       try layer(index, &states, into: &sums)
     }
     step()
-    try reference.finalNorm(states.reference)
-    for (candidate, own) in zip(candidates, states.candidates) {
-      try candidate.network.finalNorm(own)
+    states.reference = try reference.finalNorm(states.reference)
+    for (place, candidate) in candidates.enumerated() {
+      states.candidates[place] = try candidate.network.finalNorm(states.candidates[place])
     }
     try addHeads(states, depth: 0, to: &sums)
     let mtpLayers = candidates.map(\.mtpLayers).max() ?? 0
     for index in 0..<mtpLayers where batch.rows(depth: index + 1) > 0 {
       step()
       try predictor(index, &states, into: &sums)
-      try reference.finalNorm(states.reference, depth: index + 1)
+      states.reference = try reference.finalNorm(states.reference, depth: index + 1)
       for place in taking(index) {
-        try candidates[place].network.finalNorm(states.candidates[place], depth: index + 1)
+        states.candidates[place] = try candidates[place].network.finalNorm(
+          states.candidates[place], depth: index + 1)
       }
       step()
       try addHeads(states, depth: index + 1, to: &sums)

@@ -1,3 +1,4 @@
+public import Models
 public import Platform
 
 /// mlx-lm's names for the tensors of models of this family, those of its module `deepseek_v3`; the

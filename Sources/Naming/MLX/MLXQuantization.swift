@@ -1,3 +1,4 @@
+internal import Models
 public import Platform
 
 /// How MLX packs the weights of a module: `mlx.core.quantize`'s arguments.

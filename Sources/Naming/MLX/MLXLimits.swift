@@ -1,3 +1,5 @@
+public import Models
+
 extension LoaderLimit {
   /// What is known of mlx-lm 0.32's modules.
   public static let mlx: [LoaderLimit] = [

@@ -1,3 +1,4 @@
+public import Models
 public import Platform
 
 /// What a model's files hold that may belong to the network and that is not known: computing on
@@ -12,14 +13,7 @@ public struct Unknowns: Sendable, Hashable {
   }
 
   /// A key that changes what is computed.
-  public struct Key: Sendable, Hashable {
-    /// Its path in the document, as `rope_scaling.llama_4_scaling_beta`.
-    public let name: String
-    /// What it says there.
-    public let value: String
-    /// What it is about, for people; nil where nothing is known of it.
-    public let meaning: String?
-  }
+  public typealias Key = UnknownKey
 
   /// Tensors that the config does not imply, a group for each kind.
   public private(set) var tensors: [Tensors] = []
@@ -65,7 +59,8 @@ public struct Unknowns: Sendable, Hashable {
   private mutating func add(section: JSONValue, _ config: ModelConfig) {
     guard case .object(let object) = section else { return }
     let read = ConfigVocabulary.read.union(
-      ConfigVocabulary.readOfIndexer(config.architecture.indexing))
+      ConfigVocabulary.readOfIndexer(config.architecture.indexing)
+    ).union(ConfigVocabulary.readOfStreams(config))
     for name in object.keys {
       guard let value = object[name], !read.contains(name), !config.isUnused(name, value)
       else { continue }
@@ -83,8 +78,14 @@ public struct Unknowns: Sendable, Hashable {
     }
     addContradictions(in: object)
     ambiguous += config.architecture.ambiguities(of: object)
-    for rope in ["rope_scaling", "rope_parameters"] {
-      guard case .object(let positions)? = object[rope] else { continue }
+    var sections = ["rope_scaling", "rope_parameters"].map { ($0, object[$0]) }
+    if config.v4 != nil {
+      for kind in ["main", "compress"] {
+        sections.append(("rope_parameters.\(kind)", object["rope_parameters"]?[kind]))
+      }
+    }
+    for (rope, section) in sections {
+      guard case .object(let positions)? = section else { continue }
       for name in positions.keys where !ConfigVocabulary.readOfPositions.contains(name) {
         guard let value = positions[name], !config.isReadOfPositions(name, value),
           !(ConfigVocabulary.foreign(name) ?? .nothing).isNeutral(value, in: positions)
@@ -104,12 +105,18 @@ public struct Unknowns: Sendable, Hashable {
   ///   - config: what was read from it.
   public mutating func add(keysOf document: JSONValue, config: ModelConfig) {
     if MistralConfig.isMistral(document) {
-      keys += MistralConfig.unknown(in: document)
+      keys += MistralConfig.unknown(in: document).map(Unknowns.explained)
     } else if NativeSource.isNative(document) {
-      keys += NativeConfig.unknown(in: document)
+      keys += NativeConfig.unknown(in: document).map(Unknowns.explained)
     } else {
       add(section: config.section(of: document), config)
     }
+  }
+
+  /// A key with what is known of its last component.
+  private static func explained(_ key: Key) -> Key {
+    let last = key.name.split(separator: ".").last.map(String.init) ?? key.name
+    return Key(name: key.name, value: key.value, meaning: ConfigVocabulary.foreign(last)?.meaning)
   }
 
   /// As transformers 5.23 reads them: `rope_scaling`, unless it is empty, takes the place of
@@ -209,7 +216,7 @@ extension Unknowns.Tensors {
   }
 }
 
-extension Unknowns.Key {
+extension UnknownKey {
   /// The key with what it says and is about.
   public var line: String {
     "key \(name) \(value)" + (meaning.map { " (\($0))" } ?? " (not known)")
@@ -220,10 +227,12 @@ extension ModelConfig {
   /// Whether a key about positions is one that this network has, or says what follows from others.
   fileprivate func isReadOfPositions(_ name: String, _ value: JSONValue) -> Bool {
     switch name {
-    case QueryTemperature.betaKey:
+    case ModelConfig.QueryTemperature.betaKey:
       return architecture.hasQueryTemperature && !architecture.hasTemperatureSection
+    // Sections for layers of two kinds.
+    case "main", "compress": return v4 != nil
     case "partial_rotary_factor":
-      guard architecture.hasRotaryShare, let share = value.number else { return false }
+      guard architecture.hasRotaryShare || v4 != nil, let share = value.number else { return false }
       return Int((share * Double(queryHeadSize)).rounded(.towardZero)) == ropeHeadSize
     default: return false
     }
@@ -231,7 +240,7 @@ extension ModelConfig {
 
   /// Whether what a key says changes nothing of this network, and would of another.
   fileprivate func isUnused(_ name: String, _ value: JSONValue) -> Bool {
-    if name == QueryTemperature.sectionKey { return architecture.hasTemperatureSection }
+    if name == ModelConfig.QueryTemperature.sectionKey { return architecture.hasTemperatureSection }
     guard indexer != nil else { return false }
     switch name {
     // What transformers calls layers with an indexer, as it saves them.

@@ -1,3 +1,4 @@
+public import Models
 public import Platform
 
 /// The keys of `config.json` that mlx-lm's modules read, and what they take where one is absent.
@@ -57,7 +58,7 @@ extension ModelConfig {
   fileprivate func isWritten(in document: JSONObject) -> Bool {
     guard case .object(let section)? = document["rope_parameters"],
       section["rope_theta"]?.number == ropeTheta, section["rope_type"] != nil,
-      section[QueryTemperature.betaKey]?.number == queryTemperature?.beta
+      section[ModelConfig.QueryTemperature.betaKey]?.number == queryTemperature?.beta
     else { return false }
     if case .object(let old)? = document["rope_scaling"] { return old.keys.isEmpty }
     return true
@@ -70,7 +71,7 @@ extension ModelConfig {
     object["type"] = nil
     object["rope_type"] = yarn == nil ? "default" : "yarn"
     if let queryTemperature {
-      object[QueryTemperature.betaKey] = .number(queryTemperature.beta)
+      object[ModelConfig.QueryTemperature.betaKey] = .number(queryTemperature.beta)
       object["original_max_position_embeddings"] = .integer(queryTemperature.length)
     }
     return object

@@ -1,3 +1,4 @@
+internal import Models
 internal import Platform
 
 /// What is known of the keys of a `config.json`: which ones the network is built from, which ones
@@ -53,6 +54,17 @@ enum ConfigVocabulary {
       ? own.union([
         "indexer_types", "index_topk_pattern", "index_topk_freq", "index_skip_topk_offset",
       ]) : own
+  }
+
+  /// Keys that `ModelConfig` reads of DeepSeek-V4.
+  static func readOfStreams(_ config: ModelConfig) -> Set<String> {
+    guard config.v4 != nil else { return [] }
+    return [
+      "head_dim", "num_key_value_heads", "compress_ratios", "compress_rates", "compress_rate_csa",
+      "compress_rate_hca", "compress_rope_theta", "layer_types", "num_hash_layers", "hc_mult",
+      "hc_sinkhorn_iters", "hc_eps", "swiglu_limit", "sliding_window", "o_groups", "o_lora_rank",
+      "index_n_heads", "index_head_dim", "index_topk", "partial_rotary_factor", "expert_dtype",
+    ]
   }
 
   /// Keys of the section about positions that are read, or that no loader computes with.
