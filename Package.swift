@@ -75,6 +75,10 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
+      name: "Transit",
+      dependencies: ["Compression", "Tensors", "Platform", "Formats", "Dialects"],
+      swiftSettings: strict),
+    .target(
       name: "Reference", dependencies: ["Locks", "Tensors", "Platform", "Codecs", "Models"],
       swiftSettings: strict),
     .target(
@@ -83,6 +87,9 @@ let package = Package(
         "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
         "Dialects", "Conversion", "Reports", "Serving",
       ],
+      swiftSettings: strict),
+    .target(
+      name: "Parts", dependencies: ["Tensors", "Platform", "Formats", "Conversion", "Inspection"],
       swiftSettings: strict),
     .target(
       name: "Passes",
@@ -110,7 +117,8 @@ let package = Package(
       name: "fathom",
       dependencies: [
         "Tensors", "Platform", "Codecs", "Formats", "Models", "Weights", "Dialects", "Catalogue",
-        "Editing", "Conversion", "Remote", "Reports", "Serving", "Inspection", "Passes",
+        "Editing", "Conversion", "Transit", "Remote", "Reports", "Serving", "Inspection", "Parts",
+        "Passes",
         "Calibration", "Verification", arguments,
       ],
       swiftSettings: strict),
@@ -183,7 +191,7 @@ let package = Package(
       name: "ConversionTests",
       dependencies: [
         "Support", "Conversion", "Formats", "Models", "Platform", "Tensors", "Weights", "Dialects",
-        "Text", "Inspection",
+        "Text", "Inspection", "Transit",
       ],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(

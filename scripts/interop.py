@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
+    cluster, compressed, containers, conversion, fixtures, forward, gguf, gguf_input, gguf_options, groups,
     hashes, imatrix, integers, interruptions, kimi, loaders, metadata, mistral, mlx, native,
     networks, quantization, remote, reports, text, verification, weights,
 )
@@ -52,6 +52,7 @@ PARTS = {
     "metadata": metadata.run,
     "interruptions": interruptions.run,
     "remote": remote.run,
+    "cluster": cluster.run,
 }
 
 

@@ -1,7 +1,6 @@
 internal import Conversion
 internal import Dialects
 internal import Formats
-internal import Locks
 internal import Models
 internal import Platform
 internal import Tensors
@@ -59,22 +58,24 @@ struct WeightChecks {
   /// Reads every weight.
   mutating func runDeep(threads: Int) throws(Fault) {
     let (chosen, weights) = (sound, weights)
-    let results = Guarded([WeightStatistics?](repeating: nil, count: chosen.count))
-    WeightStatistics.expect(chosen)
-    for weight in chosen { weights.fetchAhead(weight) }
-    try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
+    let sizes = chosen.map { $0.assembly.stored.reduce(0) { $0 + $1.byteCount } }
+    let own = DividedScan.own(sizes)
+    WeightStatistics.expect(Array(chosen[own]))
+    for weight in chosen[own] { weights.fetchAhead(weight) }
+    let numbers = try DividedScan.values(sizes, threads: threads) { item throws(Fault) in
       let statistics = try WeightStatistics(chosen[item], of: weights)
-      results.withLock { $0[item] = statistics }
+      return [statistics.isZero ? 1 : 0, statistics.nonFinite]
     }
+    if DividedScan.isPart { return }
     var extents = ZeroExtents()
     try extents.addTails(of: weights.inventory)
-    let found = zip(chosen, results.withLock { $0 })
-    for (weight, statistics) in found where statistics?.isZero == true {
+    let found = zip(chosen, numbers)
+    for (weight, statistics) in found where statistics?.first == 1 {
       extents.add(weight, in: file(of: weight))
     }
     collector.add(extents)
     for (weight, statistics) in found {
-      guard let count = statistics?.nonFinite, count > 0 else { continue }
+      guard let count = statistics?.last, count > 0 else { continue }
       collector.add(
         Finding(
           .nonFinite, tensor: weight.name, file: file(of: weight), expected: "finite numbers",
