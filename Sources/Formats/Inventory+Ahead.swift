@@ -1,5 +1,12 @@
 internal import Platform
 
+extension Shard {
+  /// Says that a tensor of this file will be read, where the file lies elsewhere.
+  package func fetchAhead(_ tensor: StoredTensor) {
+    if file.isDistant { file.fetchAhead(at: tensor.offset, count: tensor.byteCount) }
+  }
+}
+
 extension Inventory {
   /// Says which tensors will be read, in that order, where their files lie elsewhere: they come side by
   /// side then, while others are worked on. What lies on a disk is left to the system.
@@ -9,8 +16,7 @@ extension Inventory {
 
   /// The same for one more tensor.
   package func fetchAhead(_ tensor: StoredTensor) {
-    let file = shards[tensor.shard].file
-    if file.isDistant { file.fetchAhead(at: tensor.offset, count: tensor.byteCount) }
+    shards[tensor.shard].fetchAhead(tensor)
   }
 
   /// The same for the ends of all files, as far as most looks at them go.

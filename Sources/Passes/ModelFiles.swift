@@ -60,13 +60,6 @@ public struct ModelFiles: Sendable {
     return try files.tokenizer(folder: checkpoint.folder)
   }
 
-  /// The token that every text of the model begins with; nil where it has none.
-  ///
-  /// - Throws: what `tokenizer` throws.
-  public func beginToken() throws(Fault) -> Int? {
-    try tokenizer().encode("", addingSpecialTokens: true).first
-  }
-
   /// The network over the checkpoint's weights, every tensor that it needs being there.
   ///
   /// - Parameter mtp: whether its MTP layers will be run.

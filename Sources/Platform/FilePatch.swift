@@ -133,12 +133,7 @@ public enum FilePatch {
   private static func write(
     _ descriptor: Int32, _ bytes: [UInt8], at offset: Int, path: String
   ) throws(Fault) {
-    let output = PlacedOutput(path: path, descriptor: descriptor)
-    var fault: Fault?
-    bytes.withUnsafeBytes { raw in
-      do throws(Fault) { try output.write(raw, at: offset) } catch { fault = error }
-    }
-    if let fault { throw fault }
+    try PlacedOutput(path: path, descriptor: descriptor).write(bytes, at: offset)
     guard fdatasync(descriptor) == 0 else { throw writingFault(errno, path: path, offset: offset) }
   }
 

@@ -116,13 +116,7 @@ public final class OutputFile {
   /// - Throws: as `append` does.
   public func replaceBeginning(_ bytes: [UInt8]) throws(Fault) {
     precondition(bytes.count <= count && descriptor >= 0)
-    var fault: Fault?
-    bytes.withUnsafeBytes { raw in
-      do throws(Fault) {
-        try PlacedOutput(path: path, descriptor: descriptor).write(raw, at: 0)
-      } catch { fault = error }
-    }
-    if let fault { throw fault }
+    try PlacedOutput(path: path, descriptor: descriptor).write(bytes, at: 0)
   }
 
   private func writeBehind() throws(Fault) {

@@ -23,6 +23,17 @@ public struct PlacedOutput: Sendable {
     }
   }
 
+  /// The same of bytes in an array.
+  ///
+  /// - Throws: as the other does.
+  public func write(_ bytes: [UInt8], at offset: Int) throws(Fault) {
+    var fault: Fault?
+    bytes.withUnsafeBytes { raw in
+      do throws(Fault) { try write(raw, at: offset) } catch { fault = error }
+    }
+    if let fault { throw fault }
+  }
+
   /// Sends what has been written of a range on its way to the disk and does not wait.
   public func startFlushing(_ range: Range<Int>) {
     // Not every file system has write-behind; finishing the file flushes all the same.

@@ -22,7 +22,7 @@ final class HubFolder: ListedFolder {
 
   let model: HubName
   private let settings: HubSettings
-  private let snapshot = Guarded<Result<Snapshot, Fault>?>(nil)
+  private let snapshot = Answer<Snapshot>()
   private let opened = Guarded<[ExactText: RemoteFile]>([:])
   private let beginnings = Beginnings()
 
@@ -42,17 +42,7 @@ final class HubFolder: ListedFolder {
 
   /// Asks the hub, once.
   func listed() throws(Fault) -> Snapshot {
-    try snapshot.withLock { known throws(Fault) in
-      if let known { return try known.get() }
-      do throws(Fault) {
-        let answer = try ask()
-        known = .success(answer)
-        return answer
-      } catch {
-        known = .failure(error)
-        throw error
-      }
-    }
+    try snapshot.value(ask)
   }
 
   private func ask() throws(Fault) -> Snapshot {

@@ -15,7 +15,7 @@ final class S3Folder: ListedFolder {
   /// What stands before the names of its files, a slash at its end; empty for the whole bucket.
   private let prefix: ExactText
   private let address: Address
-  private let list = Guarded<Result<[ExactText: Listed], Fault>?>(nil)
+  private let list = Answer<[ExactText: Listed]>()
   private let opened = Guarded<[ExactText: RemoteFile]>([:])
   private let beginnings = Beginnings()
 
@@ -61,17 +61,7 @@ final class S3Folder: ListedFolder {
   }
 
   private func files() throws(Fault) -> [ExactText: Listed] {
-    try list.withLock { known throws(Fault) in
-      if let known { return try known.get() }
-      do throws(Fault) {
-        let files = try ask()
-        known = .success(files)
-        return files
-      } catch {
-        known = .failure(error)
-        throw error
-      }
-    }
+    try list.value(ask)
   }
 
   private func ask() throws(Fault) -> [ExactText: Listed] {

@@ -6,7 +6,7 @@ internal import Platform
 final class WebFolder: DistantFolder {
   let address: Address
   private let opened = Guarded<[ExactText: RemoteFile?]>([:])
-  private let known = Guarded<Result<[ExactText], Fault>?>(nil)
+  private let known = Answer<[ExactText]>()
   private let beginnings = Beginnings()
   /// A file that the argument named.
   private let named: ExactText?
@@ -50,17 +50,7 @@ final class WebFolder: DistantFolder {
 
   func names(in place: ExactText) throws(Fault) -> [ExactText] {
     guard place.isEmpty else { return [] }
-    return try known.withLock { known throws(Fault) in
-      if let known { return try known.get() }
-      do throws(Fault) {
-        let names = try find()
-        known = .success(names)
-        return names
-      } catch {
-        known = .failure(error)
-        throw error
-      }
-    }
+    return try known.value(find)
   }
 
   /// Asks for every usual name, side by side, and reads the names in the index.

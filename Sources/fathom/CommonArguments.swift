@@ -169,10 +169,11 @@ struct WorkOptions: ParsableArguments {
 extension ProgressLine {
   /// Does work that reports how far it is, shows that, and lets Ctrl-C end it cleanly.
   static func during<Result>(
-    _ mode: Mode, _ work: (_ report: (_ done: Int, _ total: Int) -> Void) throws(Fault) -> Result
+    _ mode: Mode, unit: Unit = .bytes,
+    _ work: (_ report: (_ done: Int, _ total: Int) -> Void) throws(Fault) -> Result
   ) throws(Fault) -> Result {
     Interruption.listen()
-    var line = ProgressLine(mode)
+    var line = ProgressLine(mode, unit: unit)
     defer { line.clear() }
     return try work { line.show($0, of: $1) }
   }

@@ -52,9 +52,6 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   @Option(help: "Multi-token-prediction layers: keep or drop.")
   var mtp = MTPChoice.keep
 
-  @Option(help: "Threads to compute with; the result does not depend on it.")
-  var threads = Workers.available
-
   @Option(
     help: """
       Memory that the process may take. Hidden states that do not fit wait in a scratch file beside \
@@ -68,8 +65,8 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
 
-  @Option(help: "Progress on standard error: auto, always or never.")
-  var progress = ProgressLine.Mode.auto
+  @OptionGroup
+  var work: WorkOptions
 
   @OptionGroup
   var unknown: UnknownOptions
@@ -83,7 +80,6 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   var models: [String] { [model].compactMap(\.self) }
 
   func validate() throws {
-    try ModelArgument.check(threads: threads)
     if let chunkSize, !(1...1 << 20).contains(chunkSize) {
       throw ValidationError("--chunk-size takes a number from 1 to \(1 << 20)")
     }
@@ -112,22 +108,18 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
       return try say(merging.write(request, to: destination), notes: [])
     }
     let files = try ModelFiles(
-      path: model, threads: threads, ignoresUnknown: unknown.ignoreUnknown)
+      path: model, threads: work.threads, ignoresUnknown: unknown.ignoreUnknown)
     var (request, notes) = try request(for: files)
     request.mtp = mtp == .keep
     request.output = processOutput
-    request.threads = threads
+    request.threads = work.threads
     request.memory = memory?.bytes
     request.format = outputFormat.output
     let run = try ImatrixRun(files, request, merging: merging)
-    Interruption.listen()
-    if let forecast = run.forecast, progress != .never {
-      Console.message("fathom: \(forecast.text)")
+    run.forecast?.announce(work.progress)
+    let report = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
+      try run.write(to: destination, progress: report)
     }
-    var line = ProgressLine(progress, unit: .layers)
-    defer { line.clear() }
-    let report = try run.write(to: destination) { line.show($0, of: $1) }
-    line.clear()
     try say(report, notes: files.notes + notes)
   }
 
@@ -140,21 +132,12 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
     guard let chosen = input.chosen else {
       return (ImatrixRequest(sequences: [], chunkSize: 1), [])
     }
-    var (sequences, notes) = try chosen.read(for: files)
-    guard let text = input.text else {
-      let longest = sequences.map(\.count).max() ?? 1
-      return (ImatrixRequest(sequences: sequences, chunkSize: max(1, longest)), notes)
-    }
     let size = chunkSize ?? Self.customaryChunk
-    let ids = sequences.flatMap(\.self)
-    let begin = try files.beginToken()
-    let chunks = ChunkedText(ids, size: size, begin: begin == ids.first ? begin : nil)
-    sequences = chunks.sequences
-    if chunks.remainder > 0 {
-      notes.append("the last \(chunks.remainder) tokens of the text fill no chunk and are left out")
-    }
-    var request = ImatrixRequest(sequences: sequences, chunkSize: size)
-    request.dataset = text
+    let (sequences, notes) = try chosen.read(for: files, chunkSize: size)
+    let longest = sequences.map(\.count).max() ?? 1
+    var request = ImatrixRequest(
+      sequences: sequences, chunkSize: input.text == nil ? max(1, longest) : size)
+    request.dataset = input.text
     return (request, notes)
   }
 

@@ -1,6 +1,13 @@
 internal import ArgumentParser
 internal import Passes
-internal import Verification
+internal import Platform
+
+extension Forecast {
+  /// Says it before the work begins, where progress may be shown.
+  func announce(_ mode: ProgressLine.Mode) {
+    if mode != .never { Console.message("fathom: \(text)") }
+  }
+}
 
 /// What a model is run on: tokens or a text.
 struct InputOptions: ParsableArguments {

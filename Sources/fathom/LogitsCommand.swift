@@ -66,14 +66,10 @@ struct LogitsCommand: ParsableCommand, ModelReading {
     guard let (sequences, notes) = try input.chosen?.read(for: files) else { return }
     let run = try LogitsRun(
       files, sequences: sequences, mtp: mtp == .keep, threads: threads, memory: memory?.bytes)
-    Interruption.listen()
-    if let forecast = run.forecast, progress != .never {
-      Console.message("fathom: \(forecast.text)")
+    run.forecast?.announce(progress)
+    let written = try ProgressLine.during(progress, unit: .layers) { report throws(Fault) in
+      try run.write(to: destination, progress: report)
     }
-    var line = ProgressLine(progress, unit: .layers)
-    defer { line.clear() }
-    let written = try run.write(to: destination) { line.show($0, of: $1) }
-    line.clear()
     for note in files.notes + notes { try Console.write("note: \(note)\n") }
     for (index, draft) in written.drafts.enumerated() where draft.positions > 0 {
       let share = Quantity.percent(Double(draft.kept) / Double(draft.positions))

@@ -55,9 +55,6 @@ struct RecipeCommand: ParsableCommand, ModelReading {
   @Option(help: "Groups of tensors at most; the time grows with them.")
   var groups = 20
 
-  @Option(help: "Threads to compute with; the result does not depend on it.")
-  var threads = Workers.available
-
   @Option(help: "Memory that the process may take. Default: 1GB, or more where that does not do.")
   var memory: ByteSize?
 
@@ -67,8 +64,8 @@ struct RecipeCommand: ParsableCommand, ModelReading {
   @Option(help: "What is printed: a table, or the recipe as JSON.")
   var format = OutputFormat.text
 
-  @Option(help: "Progress on standard error: auto, always or never.")
-  var progress = ProgressLine.Mode.auto
+  @OptionGroup
+  var work: WorkOptions
 
   @OptionGroup
   var unknown: UnknownOptions
@@ -79,7 +76,6 @@ struct RecipeCommand: ParsableCommand, ModelReading {
   var models: [String] { [model] }
 
   func validate() throws {
-    try ModelArgument.check(threads: threads)
     guard [bpw != nil, size != nil, maxKl != nil].filter(\.self).count == 1 else {
       throw ValidationError("one of --bpw, --size and --max-kl is needed")
     }
@@ -101,32 +97,22 @@ struct RecipeCommand: ParsableCommand, ModelReading {
       output, overwrite: overwrite,
       sparing: InputPlaces(models: [model], files: input.files + [imatrix]))
     let files = try ModelFiles(
-      path: model, threads: threads, ignoresUnknown: unknown.ignoreUnknown)
-    guard let (read, notes) = try input.chosen?.read(for: files) else { return }
-    var sequences = read
-    if input.text != nil {
-      let begin = try files.beginToken()
-      sequences =
-        ChunkedText(
-          read.flatMap(\.self), size: chunkSize, begin: begin == read.first?.first ? begin : nil
-        ).sequences
+      path: model, threads: work.threads, ignoresUnknown: unknown.ignoreUnknown)
+    guard let (sequences, notes) = try input.chosen?.read(for: files, chunkSize: chunkSize) else {
+      return
     }
     var request = RecipeRequest(
       sequences: sequences, text: input.text ?? input.tokens ?? "", goal: goal)
     request.types = try types.map(Self.types)
     request.groups = groups
     request.importance = try imatrix.map { path throws(Fault) in try ImportanceMatrix(path: path) }
-    request.threads = threads
+    request.threads = work.threads
     request.memory = memory?.bytes
     let run = try RecipeRun(files, request)
-    Interruption.listen()
-    if let forecast = run.forecast, progress != .never {
-      Console.message("fathom: \(forecast.text)")
+    run.forecast?.announce(work.progress)
+    let recipe = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
+      try run.choose(progress: report)
     }
-    var line = ProgressLine(progress, unit: .layers)
-    defer { line.clear() }
-    let recipe = try run.choose { line.show($0, of: $1) }
-    line.clear()
     try ReportDestination(file: destination).write(recipe.json.printed() + "\n")
     guard format == .text else { return try Console.write(recipe.json.printed() + "\n") }
     for note in files.notes + notes { try Console.write("note: \(note)\n") }

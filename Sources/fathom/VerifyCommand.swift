@@ -185,7 +185,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   }
 
   private func announce(_ forecast: Forecast) {
-    if progress != .never { Console.message("fathom: \(forecast.text)") }
+    forecast.announce(progress)
   }
 
   private func recordFixture() throws {

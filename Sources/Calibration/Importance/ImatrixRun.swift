@@ -56,7 +56,7 @@ public struct ImatrixRun {
     let config = files.config
     let all = try TokenBatch(request.sequences, vocabSize: config.vocabSize)
     let mtpLayers = request.mtp ? config.mtpLayers : 0
-    let longest = all.lengths().max() ?? 0
+    let longest = all.longest
     weights = try CheckpointWeights(files.weights, config: config, mtp: mtpLayers > 0)
     let budget = try MemoryBudget(
       limit: request.memory, threads: request.threads, sequences: all.sequences.count,
@@ -183,13 +183,14 @@ struct ImatrixWriter {
   ) throws(Fault) {
     for tensor in tensors where layers.contains(tensor.layer) {
       guard let entry = entries[tensor.entry.name] else { continue }
-      var measured = tensor.measured(sums).withParts(of: entry)
-      for file in merge.files { try measured.add(file, chunkSize: chunkSize) }
-      try finish(measured)
+      try finish(tensor.measured(sums).withParts(of: entry))
     }
   }
 
-  private mutating func finish(_ measured: MeasuredImportance) throws(Fault) {
+  /// Adds what other files hold of a tensor, and writes it.
+  private mutating func finish(_ own: MeasuredImportance) throws(Fault) {
+    var measured = own
+    for file in merge.files { try measured.add(file, chunkSize: chunkSize) }
     if let place = measured.sums.firstIndex(where: { !Float($0).isFinite }) {
       throw Fault(
         .malformed, "has inputs whose squares add up to no number", tensor: measured.entry.name,
@@ -203,9 +204,7 @@ struct ImatrixWriter {
   /// Writes what is in the merged files alone, and ends the file.
   mutating func finish() throws(Fault) -> ImatrixReport {
     for (name, entry) in entries.sorted(by: { $0.key < $1.key }) where !written.contains(name) {
-      var measured = MeasuredImportance(entry)
-      for file in merge.files { try measured.add(file, chunkSize: chunkSize) }
-      try finish(measured)
+      try finish(MeasuredImportance(entry))
     }
     try output.commit()
     return report

@@ -1,6 +1,3 @@
-internal import Conversion
-internal import Dialects
-internal import Formats
 internal import Models
 internal import Platform
 internal import Tensors
@@ -23,23 +20,26 @@ struct RecipeGroup: Sendable {
   /// MTP layers go with the last layers: what they lose shows in drafts alone, which are not
   /// measured here.
   ///
-  /// - Parameter most: groups to make at most, where the network has so few kinds.
+  /// - Parameters:
+  ///   - tensors: those that can be quantized, in the order of the file.
+  ///   - most: groups to make at most, where the network has so few kinds.
   static func all(
-    of plan: Plan, config: ModelConfig, most: Int
+    _ tensors: [DialectTensor], config: ModelConfig, most: Int
   ) -> [RecipeGroup] {
-    let known = Dictionary(
-      config.deepSeek2Tensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    let quantized = plan.tensors.filter { $0.entry.type.isBlock }
-    let tensors = quantized.compactMap { known[$0.entry.name] }
-    let kinds = Set(tensors.map { kind(of: $0) })
+    let kinds = tensors.map { kind(of: $0) }
+    // The layers of the main model that have a kind.
+    var layers: [Kind: Set<Int>] = [:]
+    for (tensor, kind) in zip(tensors, kinds) {
+      layers[kind, default: []].formUnion(
+        [tensor.layer].compactMap(\.self).filter { $0 < config.layers })
+    }
     // Embedding, head and the dense feed-forward are few; the rest is divided by layers.
-    let divided = kinds.filter(\.isDivided).count
-    let rest = kinds.count - divided
-    let ranges = max(1, (most - rest) / max(1, divided))
+    let divided = layers.keys.count(where: \.isDivided)
+    let ranges = max(1, (most - (layers.count - divided)) / max(1, divided))
     var groups: [String: [DialectTensor]] = [:]
     var order: [String] = []
-    for tensor in tensors {
-      let name = name(of: tensor, kind(of: tensor), tensors: tensors, config, ranges: ranges)
+    for (tensor, kind) in zip(tensors, kinds) {
+      let name = name(of: tensor, kind, layers: layers[kind, default: []].sorted(), ranges: ranges)
       if groups[name] == nil { order.append(name) }
       groups[name, default: []].append(tensor)
     }
@@ -77,15 +77,11 @@ struct RecipeGroup: Sendable {
     return words.first { name.contains($0.0) }?.1 ?? .attention
   }
 
+  /// - Parameter layers: those that have the kind, in order, which are cut into equally many.
   private static func name(
-    of tensor: DialectTensor, _ kind: Kind, tensors: [DialectTensor], _ config: ModelConfig,
-    ranges: Int
+    of tensor: DialectTensor, _ kind: Kind, layers: [Int], ranges: Int
   ) -> String {
     guard kind.isDivided, let layer = tensor.layer else { return kind.rawValue }
-    // The layers of the main model that have such tensors, cut into equally many.
-    let layers = Set(
-      tensors.filter { self.kind(of: $0) == kind }.compactMap(\.layer).filter { $0 < config.layers }
-    ).sorted()
     guard !layers.isEmpty else { return kind.rawValue }
     let count = min(ranges, layers.count)
     let place = layers.lastIndex { $0 <= layer } ?? 0

@@ -74,14 +74,20 @@ public struct RecipeRun {
   private let plans: [ElementType: [ExactText: OutputLayout.Entry]]
   /// Bytes of tensors that no group has.
   private let rest: Int
-  private let files: ModelFiles
+  /// Weights of the model.
+  private let parameters: Int
+  /// What a file's tensors are made of.
+  private let made: [ExactText: DialectTensor]
 
   /// Plans files and divides the memory; no weight is read.
   ///
   /// - Throws: what planning a conversion and `LogitsRun` throw; `.usage` for types that cannot be
   ///   written.
   public init(_ files: ModelFiles, _ request: RecipeRequest) throws(Fault) {
-    (self.files, self.request, config) = (files, request, files.config)
+    (self.request, config) = (request, files.config)
+    parameters = ModelSize(files).parameters
+    made = Dictionary(
+      config.deepSeek2Tensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     let types = request.candidates
     let widest = try RecipeRun.plan(files, .q80, sparing: [], request)
     var plans = [ElementType.q80: RecipeRun.entries(widest)]
@@ -100,7 +106,9 @@ public struct RecipeRun {
         try RecipeRun.plan(files, type, sparing: spared, request))
     }
     self.plans = plans
-    groups = RecipeGroup.all(of: widest, config: config, most: request.groups)
+    groups = RecipeGroup.all(
+      widest.tensors.filter(\.entry.type.isBlock).compactMap { [made] in made[$0.entry.name] },
+      config: config, most: request.groups)
     let grouped = Set(groups.flatMap(\.tensors))
     options = groups.map { group in
       let isUnknown = !Set(unknown).isDisjoint(with: group.tensors)
@@ -167,7 +175,6 @@ public struct RecipeRun {
     let parts = [part(groups.indices.map { ($0, options[$0][chosen[$0]]) }, name: "all")]
     let measured = try sweep.losses(of: parts) { _, _ in }[0]
     let total = choice.bytes(of: chosen) + rest
-    let parameters = files.weights.all.reduce(0) { $0 + $1.shape.elementCount }
     return MeasuredRecipe(
       text: request.text, tokens: batch.rows(), bytes: total, parameters: parameters,
       predicted: choice.loss(of: chosen), measured: measured,
@@ -183,7 +190,6 @@ public struct RecipeRun {
   }
 
   private func best(_ choice: RecipeChoice) throws(Fault) -> [Int] {
-    let parameters = files.weights.all.reduce(0) { $0 + $1.shape.elementCount }
     let limit: Int
     switch request.goal {
     case .divergence(let most):
@@ -213,26 +219,23 @@ public struct RecipeRun {
     -> VariantSweep.Variant
   {
     var forms: [String: [StoredForm]] = [:]
-    let known = Set(choice.flatMap { groups[$0.group].tensors })
-    let types = Dictionary(
-      choice.flatMap { pair in groups[pair.group].tensors.map { ($0, pair.type) } },
-      uniquingKeysWith: { first, _ in first })
-    for tensor in config.deepSeek2Tensors() where known.contains(tensor.name) {
-      guard let type = types[tensor.name], let entry = plans[type]?[tensor.name],
-        (tensor.layer ?? 0) < config.layers
-      else { continue }
-      let pairs = tensor.form == .expertPairs ? 2 : 1
-      let count =
-        switch tensor.form {
-        case .whole: 1
-        case .experts, .expertPairs: tensor.sources.count / pairs
-        case .keyHeads, .valueHeads: config.heads
+    for (group, type) in choice {
+      for name in groups[group].tensors {
+        guard let tensor = made[name], let entry = plans[type]?[name],
+          (tensor.layer ?? 0) < config.layers
+        else { continue }
+        let pairs = tensor.form == .expertPairs ? 2 : 1
+        let count =
+          switch tensor.form {
+          case .whole: 1
+          case .experts, .expertPairs: tensor.sources.count / pairs
+          case .keyHeads, .valueHeads: config.heads
+          }
+        for (place, source) in tensor.sources.enumerated() {
+          forms[source.text, default: []].append(
+            StoredForm(
+              tensor: name, type: entry.type, form: tensor.form, matrix: (place / pairs, count)))
         }
-      for (place, source) in tensor.sources.enumerated() {
-        forms[source.text, default: []].append(
-          StoredForm(
-            tensor: tensor.name, type: entry.type, form: tensor.form,
-            matrix: (place / pairs, count)))
       }
     }
     return VariantSweep.Variant(

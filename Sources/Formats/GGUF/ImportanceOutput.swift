@@ -145,7 +145,7 @@ public final class ImportanceOutput {
       bytes += entry.name.utf8
       bytes.appendWord(UInt32(clamping: max(1, chunks)))
       bytes.appendWord(UInt32(clamping: entry.sums))
-      try write(bytes, at: start.sums)
+      try places.write(bytes, at: start.sums)
       let part = entry.sums / entry.parts
       let means = sums.enumerated().map { index, sum in
         // What no token has reached weighs as much as anything else.
@@ -160,17 +160,7 @@ public final class ImportanceOutput {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(4 * numbers.count)
     for number in numbers { bytes.appendWord(number.bitPattern) }
-    try write(bytes, at: offset)
-  }
-
-  private func write(_ bytes: [UInt8], at offset: Int) throws(Fault) {
-    let failure = bytes.withUnsafeBytes { raw -> Fault? in
-      do throws(Fault) {
-        try places.write(raw, at: offset)
-        return nil
-      } catch { return error }
-    }
-    if let failure { throw failure }
+    try places.write(bytes, at: offset)
   }
 
   /// Gives the file its name, once every tensor of the layout has been written.
@@ -184,7 +174,7 @@ public final class ImportanceOutput {
       bytes.appendWord(UInt32(clamping: source.chunks))
       bytes.appendWord(UInt32(clamping: name.utf8.count))
       bytes += name.utf8
-      try write(bytes, at: end)
+      try places.write(bytes, at: end)
     }
     try output.commit()
   }

@@ -75,16 +75,10 @@ extension WeightStatistics {
           glob.matches(weight.name.text) || leaves.contains { glob.matches($0.tensor.name.text) }
         } ?? true)
     }
-    let results = Guarded([WeightStatistics](repeating: WeightStatistics(), count: chosen.count))
-    expect(chosen)
-    for weight in chosen { weights.fetchAhead(weight) }
-    try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
-      let statistics = try WeightStatistics(chosen[item], of: weights)
-      results.withLock { $0[item] = statistics }
-    }
+    let found = try all(chosen, of: weights, threads: threads)
     var rows: [(name: ExactText, statistics: WeightStatistics)] = []
     var places: [ExactText: Int] = [:]
-    for (weight, statistics) in zip(chosen, results.withLock { $0 }) {
+    for (weight, statistics) in zip(chosen, found) {
       let name =
         glob == nil
         ? ExactText(FindingCollector.pattern(of: weight.name, wholeExperts: false)) : weight.name
@@ -120,13 +114,24 @@ extension WeightStatistics {
     ReadingMeter.add(WeightStatistics.bytes(of: weight))
   }
 
-  /// Tells that weights are going to be read.
-  static func expect(_ weights: [SourceWeight]) {
-    ReadingMeter.expect(weights.reduce(0) { $0 + bytes(of: $1) })
+  /// Reads weights: what there is to say of each, in their order.
+  ///
+  /// - Throws: what reading throws, with the tensor.
+  static func all(
+    _ chosen: [SourceWeight], of weights: SourceWeights, threads: Int
+  ) throws(Fault) -> [WeightStatistics] {
+    let results = Guarded([WeightStatistics](repeating: WeightStatistics(), count: chosen.count))
+    ReadingMeter.expect(chosen.reduce(0) { $0 + bytes(of: $1) })
+    for weight in chosen { weights.fetchAhead(weight) }
+    try Workers.run(threads: threads, count: chosen.count) { _, item throws(Fault) in
+      let statistics = try WeightStatistics(chosen[item], of: weights)
+      results.withLock { $0[item] = statistics }
+    }
+    return results.withLock { $0 }
   }
 
   /// Bytes that a weight is stored in, scales apart.
-  private static func bytes(of weight: SourceWeight) -> Int {
+  static func bytes(of weight: SourceWeight) -> Int {
     var bytes = 0
     weight.assembly.forEachLeaf { tensor, _ in bytes += tensor.byteCount }
     return bytes

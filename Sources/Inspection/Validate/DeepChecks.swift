@@ -23,10 +23,7 @@ struct DeepChecks {
     let sizes = tensors.map(\.stored.byteCount)
     let own = DividedScan.own(sizes)
     ReadingMeter.expect(own.reduce(0) { $0 + sizes[$1] })
-    for (_, stored) in tensors[own] {
-      guard let file = shards[stored.shard]?.file, file.isDistant else { continue }
-      file.fetchAhead(at: stored.offset, count: stored.byteCount)
-    }
+    for (_, stored) in tensors[own] { shards[stored.shard]?.fetchAhead(stored) }
     let found = try DividedScan.values(sizes, threads: threads) { item throws(Fault) in
       let (expected, stored) = tensors[item]
       return try shards[stored.shard].map { shard throws(Fault) in

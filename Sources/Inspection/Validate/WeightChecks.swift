@@ -58,9 +58,9 @@ struct WeightChecks {
   /// Reads every weight.
   mutating func runDeep(threads: Int) throws(Fault) {
     let (chosen, weights) = (sound, weights)
-    let sizes = chosen.map { $0.assembly.stored.reduce(0) { $0 + $1.byteCount } }
+    let sizes = chosen.map(WeightStatistics.bytes(of:))
     let own = DividedScan.own(sizes)
-    WeightStatistics.expect(Array(chosen[own]))
+    ReadingMeter.expect(own.reduce(0) { $0 + sizes[$1] })
     for weight in chosen[own] { weights.fetchAhead(weight) }
     let numbers = try DividedScan.values(sizes, threads: threads) { item throws(Fault) in
       let statistics = try WeightStatistics(chosen[item], of: weights)
