@@ -3,6 +3,7 @@ internal import Conversion
 internal import Dialects
 internal import Formats
 internal import Inspection
+public import Models
 public import Platform
 internal import Tensors
 internal import Verification
@@ -320,3 +321,4 @@ extension BlockSize: ExpressibleByArgument {
 extension Recipe.MTP: ExpressibleByArgument {}
 extension Recipe.ScaleFormat: ExpressibleByArgument {}
 extension ProgressLine.Mode: ExpressibleByArgument {}
+extension RuntimeArithmetic: ExpressibleByArgument {}
