@@ -68,8 +68,8 @@ extension WorkFolder {
   ///
   /// - Throws: `.cannotCreate` where something in it may be nowhere else, or cannot be removed.
   public func restart() throws(Fault) {
-    precondition(!isPart, "others have their work here")
     try requireNothingToLose()
+    precondition(!isPart, "others have their work here")
     guard removeContents() else {
       throw Fault(.cannotCreate, "cannot be emptied", file: path)
     }

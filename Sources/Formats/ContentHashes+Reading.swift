@@ -1,4 +1,3 @@
-public import Formats
 public import Platform
 internal import Tensors
 
