@@ -80,6 +80,10 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
+      name: "Transit",
+      dependencies: ["Compression", "Tensors", "Platform", "Formats", "Dialects"],
+      swiftSettings: strict),
+    .target(
       name: "Reference", dependencies: ["Locks", "Tensors", "Platform", "Codecs", "Models"],
       swiftSettings: strict),
     .target(
@@ -88,6 +92,9 @@ let package = Package(
         "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
         "Dialects", "Conversion", "Reports", "Serving",
       ],
+      swiftSettings: strict),
+    .target(
+      name: "Parts", dependencies: ["Tensors", "Platform", "Formats", "Conversion", "Inspection"],
       swiftSettings: strict),
     .target(
       name: "Passes",
@@ -115,7 +122,8 @@ let package = Package(
       name: "fathom",
       dependencies: [
         "Tensors", "Platform", "Codecs", "Formats", "Models", "Naming", "Weights", "Dialects",
-        "Catalogue", "Editing", "Conversion", "Remote", "Reports", "Serving", "Inspection",
+        "Catalogue", "Editing", "Conversion", "Transit", "Remote", "Reports", "Serving",
+        "Inspection", "Parts",
         "Passes",
         "Calibration", "Verification", arguments,
       ],
@@ -191,8 +199,8 @@ let package = Package(
     .testTarget(
       name: "ConversionTests",
       dependencies: [
-        "Support", "Conversion", "Formats", "Models", "Platform", "Tensors", "Weights", "Dialects",
-        "Text", "Inspection",
+        "Support", "Conversion", "Formats", "Models", "Naming", "Platform", "Tensors", "Weights", "Dialects",
+        "Text", "Inspection", "Transit",
       ],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(

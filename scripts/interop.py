@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from interop_checks import (
-    compressed, containers, conversion, deepseek_v4, fixtures, forward, gguf, gguf_input,
+    cluster, compressed, containers, conversion, deepseek_v4, fixtures, forward, gguf, gguf_input,
     gguf_options, groups, hashes, imatrix, integers, interruptions, kimi, loaders, metadata,
     mistral, mlx, native, networks, quantization, remote, reports, text, verification, weights,
 )
@@ -53,6 +53,7 @@ PARTS = {
     "metadata": metadata.run,
     "interruptions": interruptions.run,
     "remote": remote.run,
+    "cluster": cluster.run,
 }
 
 

@@ -99,4 +99,34 @@ extension Plan {
     try ConversionRun(plan: self, source: source, destination: destination, options: options)
       .run(report: report)
   }
+
+  /// Writes one share of the output into the hidden folder of the work, beside other runs that write
+  /// the others, on this machine or on those that have the folder too; an earlier run of the same
+  /// share is continued.
+  ///
+  /// - Returns: what this run did; where the output is complete already, what was compared.
+  /// - Throws: as `run` does, and `.cannotCreate` where the folder holds other work. The fault's
+  ///   advice says what was kept.
+  public func runPart(
+    _ share: Share, from source: SourceModel, to destination: OutputPath,
+    options: RunOptions = RunOptions(), report: (ConversionProgress) -> Void = { _ in }
+  ) throws(Fault) -> ConversionResult {
+    let run = ConversionRun(
+      plan: self, source: source, destination: destination, options: options)
+    return try PartRun(share: share, run: run).run(report: report)
+  }
+
+  /// Checks what parts have written, completes it and gives it its name.
+  ///
+  /// - Parameter readsBack: whether every byte is compared with what the parts noted of it.
+  /// - Throws: `.cannotCreate` where a part is missing, not complete, damaged or another
+  ///   conversion's, with its number; as `run` does for the rest. What the parts wrote stays then.
+  public func finishParts(
+    from source: SourceModel, to destination: OutputPath, readsBack: Bool = true,
+    options: RunOptions = RunOptions(), report: (ConversionProgress) -> Void = { _ in }
+  ) throws(Fault) -> ConversionResult {
+    let run = ConversionRun(
+      plan: self, source: source, destination: destination, options: options)
+    return try FinishRun(run: run, readsBack: readsBack).run(report: report)
+  }
 }

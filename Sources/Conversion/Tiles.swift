@@ -256,28 +256,38 @@ struct TileQueue: Sendable {
     return items.isEmpty ? .max : self[items.lowerBound].position
   }
 
-  /// The tiles that write a file's bytes from `start` on, those of each tensor together.
-  func runs(ofFile file: Int, from start: Int) -> [(tensor: Int, items: Range<Int>)] {
-    let items = items(ofFile: file, from: start)
+  /// The tiles that write a file's bytes from `start` to `end`, those of each tensor together.
+  func runs(
+    ofFile file: Int, from start: Int, to end: Int
+  ) -> [(tensor: Int, items: Range<Int>)] {
+    let items = items(ofFile: file, from: start, to: end)
     var runs: [(tensor: Int, items: Range<Int>)] = []
     var next = items.lowerBound
     var place = items.isEmpty ? 0 : place(of: next)
     while next < items.upperBound {
-      let end = min(starts[place + 1], items.upperBound)
-      if end > next { runs.append((order[place].tensor, next..<end)) }
-      (next, place) = (end, place + 1)
+      let last = min(starts[place + 1], items.upperBound)
+      if last > next { runs.append((order[place].tensor, next..<last)) }
+      (next, place) = (last, place + 1)
     }
     return runs
   }
 
-  /// The tiles that write a file's bytes from `start` on; the first may begin before it.
-  func items(ofFile file: Int, from start: Int) -> Range<Int> {
+  /// The tiles that write a file's bytes from `start` to `end`; the first may begin before them, the
+  /// last end behind.
+  func items(ofFile file: Int, from start: Int, to end: Int = .max) -> Range<Int> {
     var (low, high) = (files[file].lowerBound, files[file].upperBound)
     // The last tile that begins at or before `start`.
     while high - low > 1 {
       let middle = (low + high) / 2
       if self[middle].position <= start { low = middle } else { high = middle }
     }
-    return low..<files[file].upperBound
+    let first = low
+    // The first tile that begins at or behind `end`.
+    high = files[file].upperBound
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle].position < end { low = middle + 1 } else { high = middle }
+    }
+    return first..<max(first, low)
   }
 }

@@ -64,6 +64,12 @@ public struct ModelFiles: Sendable {
   ///
   /// - Throws: `.usage`.
   public func requireReadable(by runtime: RuntimeArithmetic?) throws(Fault) {
+    guard let runtime else { return }
+    guard !config.architecture.hasStreams else {
+      throw Fault(
+        .usage, "is of a network whose roundings are not known", file: checkpoint.folder,
+        expected: "no --as \(runtime.rawValue)", found: config.architecture.modelTypes[0])
+    }
     guard runtime == .llamaCpp, gguf == nil else { return }
     throw Fault(
       .usage, "is no GGUF file, and llama.cpp reads nothing else", file: checkpoint.folder,

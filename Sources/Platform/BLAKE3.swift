@@ -84,14 +84,18 @@ public enum BLAKE3 {
 
   /// The hash of a message from the chaining values of its parts, which are overwritten; of a single
   /// part that was hashed as the whole it is that part's value.
+  ///
+  /// - Parameter isRoot: whether they are all of the message; else they are a whole subtree of it,
+  ///   and the result is its chaining value.
   public static func join(
-    _ values: UnsafeMutableRawBufferPointer, level: Level = .best
+    _ values: UnsafeMutableRawBufferPointer, isRoot: Bool = true, level: Level = .best
   ) -> BLAKE3Value {
     let count = values.count / BLAKE3Value.byteCount
     precondition(count >= 1 && values.count % BLAKE3Value.byteCount == 0)
     if count > 1 {
       fathom_hash_join(
-        level.rawValue, values.baseAddress!.assumingMemoryBound(to: UInt8.self), count, 1)
+        level.rawValue, values.baseAddress!.assumingMemoryBound(to: UInt8.self), count,
+        isRoot ? 1 : 0)
     }
     return BLAKE3Value(UnsafeRawBufferPointer(rebasing: values[..<BLAKE3Value.byteCount]))
   }

@@ -9,13 +9,18 @@ public struct BLAKE3Stream: Sendable {
   public let byteCount: Int
   /// Bytes that have been taken.
   public private(set) var position = 0
-  /// The chaining values of the parts so far.
-  private var values: [UInt8] = []
+  /// The chaining values of the parts so far, one behind the other.
+  public private(set) var values: [UInt8] = []
   /// The beginning of a part that is not whole yet.
   private var rest: [UInt8] = []
 
-  /// Begins a message of so many bytes.
-  public init(byteCount: Int) { self.byteCount = byteCount }
+  /// Begins a message of so many bytes, or a stretch of it from the beginning of a part on: its parts
+  /// have values, and the message no hash.
+  public init(byteCount: Int, from start: Int = 0) {
+    precondition(start % BLAKE3Stream.partBytes == 0 || start == byteCount)
+    self.byteCount = byteCount
+    position = start
+  }
 
   /// Whether all bytes have been taken.
   public var isComplete: Bool { position == byteCount }

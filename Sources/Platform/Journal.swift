@@ -36,18 +36,18 @@ public final class Journal {
 
   /// Opens or creates the file and locks it.
   ///
-  /// - Parameter owner: what messages call the file's purpose.
+  /// - Parameters:
+  ///   - owner: what messages call the file's purpose.
+  ///   - isShared: whether others may have it too, to read it: whoever writes has it alone.
   /// - Returns: nil where the file was taken away meanwhile, so that another try makes sense.
   /// - Throws: `.cannotCreate` where another process has it, where it cannot be created, or is none.
-  init?(in folder: String, for owner: String) throws(Fault) {
+  init?(in folder: String, for owner: String, isShared: Bool = false) throws(Fault) {
     files = Journal.names.map { OpenFile(path: Folder.join(folder, $0)) }
     path = files[0].path
     try open(0, creates: true)
     guard files[0].descriptor >= 0 else { return nil }
-    let code = fathom_lock(files[0].descriptor, 1)
-    guard code != EWOULDBLOCK else {
-      throw Fault(.cannotCreate, "is being written by another run of fathom", file: owner)
-    }
+    let code = fathom_lock(files[0].descriptor, isShared ? 0 : 1)
+    guard code != EWOULDBLOCK else { throw Journal.claimed(owner) }
     // Where the file system knows no locks, the work goes on without.
     var (here, there) = (stat(), stat())
     if fstat(files[0].descriptor, &here) == 0 { try WorkFolder.requireOwn(journal: path, here) }
@@ -67,6 +67,14 @@ public final class Journal {
   }
 
   deinit { close() }
+
+  /// Waits for what others do in a moment.
+  public static func pause() { usleep(20_000) }
+
+  /// What is said where another process has the journal of `owner`.
+  public static func claimed(_ owner: String) -> Fault {
+    Fault(.cannotCreate, "is being written by another run of fathom", file: owner)
+  }
 
   /// Lets go of the files and of the lock.
   func close() {
@@ -174,7 +182,7 @@ public final class Journal {
   /// Forgets all lines.
   ///
   /// - Throws: `.inputOutput` where the system refuses.
-  func restart() throws(Fault) {
+  public func restart() throws(Fault) {
     for file in files where file.descriptor >= 0 {
       guard ftruncate(file.descriptor, 0) == 0 else {
         throw writingFault(errno, path: file.path, offset: 0)

@@ -56,6 +56,23 @@ public final class OutputFile {
     (self.count, started, settled) = (count, count, count)
   }
 
+  /// Opens a file that several runs write, each its own bytes, and goes on at byte `start`; what
+  /// stands elsewhere in it stays.
+  ///
+  /// - Throws: `.cannotCreate` with the system's reason.
+  init(sharing path: String, from start: Int, shownAs name: String) throws(Fault) {
+    descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
+    self.path = name
+    var status = stat()
+    guard descriptor >= 0, fstat(descriptor, &status) == 0,
+      lseek(descriptor, off_t(start), SEEK_SET) == off_t(start)
+    else { throw creatingFault(errno, path: name) }
+    guard status.st_nlink < 2 else {
+      throw Fault(.cannotCreate, "has other names and is not continued", file: path)
+    }
+    (count, started, settled) = (start, start, start)
+  }
+
   deinit { if descriptor >= 0 { close(descriptor) } }
 
   /// Lets other runs see that somebody is at work on the file, for as long as it is open.

@@ -69,6 +69,7 @@ extension WorkFolder {
   /// - Throws: `.cannotCreate` where something in it may be nowhere else, or cannot be removed.
   public func restart() throws(Fault) {
     try requireNothingToLose()
+    precondition(!isPart, "others have their work here")
     guard removeContents() else {
       throw Fault(.cannotCreate, "cannot be emptied", file: path)
     }
@@ -82,7 +83,7 @@ extension WorkFolder {
   /// - Throws: `.cannotCreate` or `.inputOutput` where it cannot be written.
   public func begin(_ line: String) throws(Fault) {
     try journal.append([line])
-    try flush(path)
+    try flush(Folder.parent(of: journal.path))
   }
 
   /// Removes the folder and everything in it, which is for whoever knows that nobody needs it: the
@@ -91,6 +92,7 @@ extension WorkFolder {
   /// - Returns: whether all is gone.
   @discardableResult
   public func remove() -> Bool {
+    precondition(!isPart, "others have their work here")
     // A crash on the way must not leave what looks like the only copy of something.
     if (try? requireNothingToLose()) == nil { try? journal.append([WorkFolder.expendable]) }
     // The journal comes last: as long as it is there, nobody else takes the folder for theirs.

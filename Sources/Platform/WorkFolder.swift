@@ -39,23 +39,57 @@ public final class WorkFolder {
   var hasNewNames = true
   /// Whether that folder, this one and its name are durable.
   private var isDurable = false
+  /// The folder's own journal, of which several runs have a share while each writes its part of the
+  /// output; nil where one run writes everything, and that journal is its own.
+  private let common: Journal?
+  /// Whether it is one of several runs that write here.
+  var isPart: Bool { common != nil }
 
   /// Creates the folder, or finds the one that an earlier run left.
   ///
+  /// - Parameter isShared: whether others may have it too: nothing is written then but by parts.
   /// - Throws: `.cannotCreate` where another process is at work in it, where it is not this user's,
   ///   or with the system's reason; `.inputOutput` where the disk fails.
-  public init(for destination: OutputPath, form: Form) throws(Fault) {
+  public convenience init(
+    for destination: OutputPath, form: Form, isShared: Bool = false
+  ) throws(Fault) {
+    try Descriptors.requireRoom(for: destination.path)
+    let journal = try WorkFolder.claim(destination.workPath, for: destination, isShared)
+    self.init(destination, form, journal, common: nil)
+  }
+
+  private init(
+    _ destination: OutputPath, _ form: Form, _ journal: Journal, common: Journal?
+  ) {
     self.destination = destination
     self.form = form
+    self.journal = journal
+    self.common = common
     path = destination.workPath
     outputs = Folder.join(path, "output")
     aside = Folder.join(path, WorkFolder.asideName)
-    try Descriptors.requireRoom(for: destination.path)
-    journal = try WorkFolder.claim(path, for: destination)
+  }
+
+  /// The same folder for the run that writes a part of the output, whose journal lies in a folder of
+  /// its own below it.
+  ///
+  /// - Parameter name: that folder's.
+  /// - Throws: `.cannotCreate` where another process writes that part, or with the system's reason;
+  ///   `.inputOutput` where the disk fails.
+  public func part(named name: ExactText) throws(Fault) -> WorkFolder {
+    let folder = Folder.join(path, name)
+    guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
+      throw creatingFault(errno, path: folder)
+    }
+    try flush(path)
+    guard let own = try Journal(in: folder, for: folder) else {
+      throw Fault(.cannotCreate, "comes and goes", file: folder)
+    }
+    return WorkFolder(destination, form, own, common: journal)
   }
 
   private static func claim(
-    _ path: String, for destination: OutputPath
+    _ path: String, for destination: OutputPath, _ isShared: Bool
   ) throws(Fault) -> Journal {
     // A run that ends takes the folder away under the feet of one that begins.
     for _ in 0..<100 {
@@ -65,7 +99,8 @@ public final class WorkFolder {
       }
       if code == EEXIST { try requireOwn(path) }
       do throws(Fault) {
-        if let journal = try Journal(in: path, for: destination.path) { return journal }
+        let journal = try Journal(in: path, for: destination.path, isShared: isShared)
+        if let journal { return journal }
       } catch {
         if code == 0 { rmdir(path) }
         throw error
@@ -88,6 +123,14 @@ public final class WorkFolder {
   /// Opens a file that an earlier run left and goes on after its first `count` bytes.
   public func reopen(_ name: ExactText, after count: Int) throws(Fault) -> OutputFile {
     try OutputFile(continuing: place(of: name), after: count, shownAs: finalPlace(of: name))
+  }
+
+  /// Opens a file of which other runs write other bytes, and goes on at byte `start`.
+  public func share(_ name: ExactText, from start: Int) throws(Fault) -> OutputFile {
+    if mkdir(outputs, 0o777) != 0, errno != EEXIST { throw creatingFault(errno, path: outputs) }
+    hasNewNames = true
+    return try OutputFile(
+      sharing: place(of: name), from: start, shownAs: finalPlace(of: name))
   }
 
   /// Opens a file for reading; nil where it is not there.

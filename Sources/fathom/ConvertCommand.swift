@@ -118,6 +118,17 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   @OptionGroup(title: "Interruptions")
   var interruptions: InterruptionOptions
 
+  @OptionGroup(title: "Many machines")
+  var parts: PartOptions
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: """
+      With --finish: compare every byte that the parts wrote with what they noted of it. Without, only \
+      sizes and journals are looked at.
+      """)
+  var readBack = true
+
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
 
@@ -150,6 +161,14 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       throw ValidationError(
         "--to \(to.rawValue) writes a folder, and \(ending) is the ending of a file")
     }
+    try parts.refuse(interruptions.freeSource, "--free-source", "deletes what other parts need")
+    try parts.refuse(
+      embedProvenance, "--embed-provenance",
+      "reads all of the source before the first byte is written, and so would each part")
+    if !readBack, !parts.finish { throw ValidationError("--no-read-back goes with --finish") }
+    if parts.finish, dryRun {
+      throw ValidationError("--finish and --dry-run do not go together: it is for --part")
+    }
     if embedProvenance, interruptions.freeSource {
       throw ValidationError(
         "--embed-provenance reads the source again with --resume, --free-source deletes it")
@@ -159,7 +178,12 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   func run() throws {
     // Before anything is read: a name that is taken is the commonest mistake.
     let inputs = InputPlaces(models: [model], files: [self.recipe, gguf.imatrix])
-    let destination = dryRun ? nil : try interruptions.destination(output, sparing: inputs)
+    let part = try parts.choice()
+    let destination =
+      dryRun
+      ? nil
+      : try interruptions.destination(
+        output, sparing: inputs, orFinished: part != nil || parts.finish)
     var recipe = Recipe(
       target: try completed(target()), outputName: Folder.name(of: output), weights: weights,
       mtp: mtp,
@@ -173,7 +197,9 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     if strict, let line = plan.unheeded.first {
       throw Fault(.usage, "--strict: \(line)")
     }
-    guard let destination else { return try show(plan) }
+    let share = part.map { Share($0.number, of: $0.count, plan) }
+    let report = share.map { ShareReport($0, of: plan, origin: part?.origin) }
+    guard let destination else { return try show(plan, report) }
     if embedProvenance {
       // What cannot be planned or has no room is refused before all of the source is read; what an
       // earlier run left may make room, or save some.
@@ -186,9 +212,13 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       plan = try Plan(source, recipe: recipe, resources: resources)
     }
     for warning in plan.warnings { Console.message("fathom: warning: \(warning)") }
-    let result = try interruptions.run(plan, from: source, to: destination, progress)
+    let way: InterruptionOptions.Way =
+      share.map { .part($0) } ?? (parts.finish ? .finish(readsBack: readBack) : .everything)
+    let result = try interruptions.run(plan, from: source, to: destination, way, progress)
     try Console.write(
-      format == .json ? result.json(of: plan).printed() + "\n" : result.text(of: plan))
+      format == .json
+        ? result.json(of: plan, part: report).printed() + "\n"
+        : result.text(of: plan, part: report))
   }
 
   /// Storage of a checkpoint's weights, where it is that of safetensors files.
@@ -267,8 +297,8 @@ struct ConvertCommand: ParsableCommand, ModelReading {
         + "\(meant ?? "")\(names.joined(separator: ", "))")
   }
 
-  private func show(_ plan: Plan) throws {
-    let report = PlanReport(plan, source: model, output: output)
+  private func show(_ plan: Plan, _ part: ShareReport?) throws {
+    let report = PlanReport(plan, source: model, output: output, part: part)
     try ReportDestination(file: nil).write { piece throws(Fault) in
       try format == .json ? report.writeJSON(piece) : report.writeText(everyTensor: all, piece)
     }

@@ -1,6 +1,6 @@
 internal import ArgumentParser
-internal import Conversion
 internal import Platform
+internal import Transit
 
 struct FetchCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(

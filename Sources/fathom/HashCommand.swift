@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Formats
 internal import Inspection
+internal import Parts
 internal import Platform
 internal import Verification
 
@@ -36,21 +37,42 @@ struct HashCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var report: ReportOptions
 
+  @OptionGroup(title: "Many machines")
+  var division: ResultPartOptions
+
   @OptionGroup
   var links: LinkOptions
 
   var models: [String] { [model] }
 
+  func validate() throws {
+    guard division.parts.part != nil else { return }
+    if check != nil || format == .json || report.output != nil {
+      throw ValidationError("--check, --format json and -o go with --finish: a part has no report")
+    }
+  }
+
   func run() throws {
-    let destination = try report.destination(
-      sparing: InputPlaces(models: [model], files: [check]))
+    let inputs = InputPlaces(models: [model], files: [check])
+    let part = try division.parts.choice()
+    let destination = try report.destination(sparing: inputs)
     let list = try check.map { path throws(Fault) in (path, try HashList(path: path)) }
     let inventory = try Inventory(model: model, threads: work.threads)
     try inventory.requireListable()
     try HashReport.requireReadable(inventory, asJSON: format == .json)
-    let hashes = try ProgressLine.during(work.progress) { report throws(Fault) in
-      try ContentHashes(inventory, threads: work.threads, progress: report)
+    let parts = HashParts(inventory)
+    if let part {
+      let place = try division.place(of: part, parts.results, sparing: inputs)
+      let done = try ProgressLine.during(work.progress) { report throws(Fault) in
+        try parts.run(part, to: place, threads: work.threads, progress: report)
+      }
+      return try ResultPartOptions.say(part, "\(done.tensors) tensors hashed", place)
     }
+    let hashes =
+      try division.folder.map { folder throws(Fault) in try parts.merged(in: folder) }
+      ?? ProgressLine.during(work.progress) { report throws(Fault) in
+        try ContentHashes(inventory, threads: work.threads, progress: report)
+      }
     let result = HashReport(
       hashes, check: list.map { (list: $0.0, comparison: $0.1.comparison(with: hashes)) })
     try destination.write { piece throws(Fault) in

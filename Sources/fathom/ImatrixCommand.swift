@@ -72,6 +72,9 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   var unknown: UnknownOptions
 
   @OptionGroup
+  var undivided: UndividedOptions
+
+  @OptionGroup
   var links: LinkOptions
 
   var models: [String] { [model].compactMap(\.self) }

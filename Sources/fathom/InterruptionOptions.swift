@@ -45,9 +45,13 @@ struct InterruptionOptions: ParsableArguments {
 
   /// The place of the output, which is refused before anything is read.
   ///
-  /// - Parameter inputs: what the conversion reads.
-  func destination(_ output: String, sparing inputs: InputPlaces) throws(Fault) -> OutputPath {
-    try .model(output, overwrite: overwrite, orFinished: resume, sparing: inputs)
+  /// - Parameters:
+  ///   - inputs: what the conversion reads.
+  ///   - orFinished: whether an output that is complete already is as good as with --resume.
+  func destination(
+    _ output: String, sparing inputs: InputPlaces, orFinished: Bool
+  ) throws(Fault) -> OutputPath {
+    try .model(output, overwrite: overwrite, orFinished: resume || orFinished, sparing: inputs)
   }
 
   /// Opens the source, of which an unfinished run may have deleted a part.
@@ -73,9 +77,16 @@ struct InterruptionOptions: ParsableArguments {
     }
   }
 
+  /// What of a plan a run does.
+  enum Way {
+    case everything
+    case part(Share)
+    case finish(readsBack: Bool)
+  }
+
   /// Carries a plan out with progress on standard error.
   func run(
-    _ plan: Plan, from source: SourceModel, to destination: OutputPath,
+    _ plan: Plan, from source: SourceModel, to destination: OutputPath, _ way: Way,
     _ mode: ProgressLine.Mode
   ) throws(Fault) -> ConversionResult {
     Interruption.listen()
@@ -85,7 +96,7 @@ struct InterruptionOptions: ParsableArguments {
     var options = RunOptions(
       resumes: resume, interval: flushEvery.bytes, freesSource: freeSource)
     options.command = Array(CommandLine.arguments.dropFirst())
-    let result = try plan.run(from: source, to: destination, options: options) { progress in
+    let show = { (progress: ConversionProgress) in
       switch progress.step {
       case .checking: checking.show(progress.written, of: progress.total)
       case .writing:
@@ -94,6 +105,16 @@ struct InterruptionOptions: ParsableArguments {
         writing?.show(progress.written, of: progress.total)
       }
     }
+    let result =
+      switch way {
+      case .everything:
+        try plan.run(from: source, to: destination, options: options, report: show)
+      case .part(let share):
+        try plan.runPart(share, from: source, to: destination, options: options, report: show)
+      case .finish(let readsBack):
+        try plan.finishParts(
+          from: source, to: destination, readsBack: readsBack, options: options, report: show)
+      }
     checking.clear()
     for warning in result.warnings.dropFirst(plan.warnings.count) {
       Console.message("fathom: warning: \(warning)")

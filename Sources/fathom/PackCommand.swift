@@ -1,9 +1,9 @@
 internal import ArgumentParser
-internal import Conversion
 internal import Formats
 internal import Inspection
 internal import Platform
 internal import Reports
+internal import Transit
 internal import Verification
 
 struct PackCommand: ParsableCommand, ModelReading {

@@ -3,6 +3,7 @@ internal import Conversion
 internal import Formats
 internal import Inspection
 internal import Models
+internal import Parts
 internal import Platform
 internal import Verification
 
@@ -50,6 +51,9 @@ struct ValidateCommand: ParsableCommand, ModelReading {
   @Option(help: "Output format: text or json.")
   var format = OutputFormat.text
 
+  @OptionGroup(title: "Many machines")
+  var division: ResultPartOptions
+
   @OptionGroup
   var links: LinkOptions
 
@@ -57,6 +61,15 @@ struct ValidateCommand: ParsableCommand, ModelReading {
 
   func validate() throws {
     try ModelArgument.check(threads: threads)
+    if division.parts.isUsed {
+      guard deep, !manifest, manifestFile == nil else {
+        throw ValidationError(
+          "--part and --finish divide what --deep reads: they go with it, and not with --manifest")
+      }
+      if division.parts.part != nil, format == .json {
+        throw ValidationError("--format json goes with --finish: a part has no report")
+      }
+    }
     guard let manifestHash else { return }
     guard manifest || manifestFile != nil else {
       throw ValidationError("--manifest-hash goes with --manifest or --manifest-file")
@@ -84,9 +97,21 @@ struct ValidateCommand: ParsableCommand, ModelReading {
           + "\(manifest.hash.text)")
       throw ExitCode(1)
     }
+    let part = try division.parts.choice()
     if deep { ReadingMeter.show(progress) }
     defer { ReadingMeter.clear() }
-    var validation = try Validation(path: model, deep: deep, threads: threads)
+    if let part {
+      let parts = try ScanParts(model: model, threads: threads)
+      let place = try division.place(
+        of: part, parts.results, sparing: InputPlaces(models: [model]))
+      try parts.run(part, to: place)
+      ReadingMeter.clear()
+      return try ResultPartOptions.say(part, "weights looked at", place)
+    }
+    var validation =
+      try division.folder.map { folder throws(Fault) in
+        try ScanParts(model: model, threads: threads).merged(in: folder)
+      } ?? Validation(path: model, deep: deep, threads: threads)
     if let manifest {
       validation = try validation.checked(against: manifest, model: model, threads: threads)
     }

@@ -121,6 +121,9 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   var unknown: UnknownOptions
 
   @OptionGroup
+  var undivided: UndividedOptions
+
+  @OptionGroup
   var links: LinkOptions
 
   var models: [String] { [reference] + candidates }

@@ -106,6 +106,9 @@ import Testing
     let sample = RuntimeTests.sample
     let run = try FathomProcess("verify", sample, sample, "--as", "llama.cpp")
     #expect(run.status == 64 && run.messages.contains("GGUF"), "\(run.messages)")
+    let streamed = Repository.root + "/Tests/ReferenceTests/Fixtures/deepseek-v4"
+    let other = try FathomProcess("verify", streamed, streamed, "--as", "mlx")
+    #expect(other.status == 64 && other.messages.contains("deepseek_v4"), "\(other.messages)")
     let blame = try FathomProcess("verify", sample, sample, "--as", "mlx", "--blame")
     #expect(blame.status == 64 && blame.messages.contains("--as"), "\(blame.messages)")
   }

@@ -4,6 +4,7 @@ import Foundation
 import Platform
 import Support
 import Testing
+import Transit
 
 /// Files beside the weights that somebody exchanges after a conversion has looked at them.
 @Suite struct ExchangedFileTests {

@@ -3,6 +3,7 @@ import Dialects
 import Formats
 import Foundation
 import Models
+import Naming
 import Platform
 import Support
 import Tensors

@@ -30,11 +30,13 @@ import Testing
       "Dialects",
       "Reports", "Synchronization",
     ],
+    "Transit": ["Compression", "Tensors", "Platform", "Formats", "Dialects"],
     "Reference": ["Locks", "Tensors", "Platform", "Codecs", "Models", "Synchronization"],
     "Inspection": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
       "Dialects", "Conversion", "Reports", "Serving",
     ],
+    "Parts": ["Tensors", "Platform", "Formats", "Conversion", "Inspection"],
     "Passes": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
       "Dialects", "Reference", "Reports", "Synchronization",
@@ -51,9 +53,8 @@ import Testing
     ],
     "fathom": [
       "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Naming", "Weights",
-      "Dialects", "Catalogue", "Editing", "Conversion", "Remote", "Reports", "Serving",
-      "Inspection",
-      "Passes", "Calibration", "Verification",
+      "Dialects", "Catalogue", "Editing", "Conversion", "Transit", "Remote", "Reports", "Serving",
+      "Inspection", "Parts", "Passes", "Calibration", "Verification",
     ],
   ]
 

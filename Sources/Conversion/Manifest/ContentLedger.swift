@@ -29,14 +29,21 @@ package struct ContentLedger {
   private let copies: [Int: [Int]]
   /// What the output uses of the source.
   let isUsed: [Bool]
+  /// Stored tensors that are hashed here, where they are read to be hashed.
+  private let isOurs: [Bool]
+  /// Of each tensor of the output the bytes that are hashed here.
+  let hashed: [Range<Int>]
+  /// What is known of tensors of the output of which only a stretch is.
+  private(set) var stretches: [HashedStretch] = []
   /// Tensors that are being hashed.
   private var sourceStreams: [Int: BLAKE3Stream] = [:]
   private var outputStreams: [Int: BLAKE3Stream] = [:]
   /// What has become known since it was last taken.
   private var news: [Record] = []
+  private var newStretches: [HashedStretch] = []
 
   /// Looks at what is made from what.
-  init(_ plan: Plan, inventory: Inventory) {
+  init(_ plan: Plan, _ share: Share, inventory: Inventory) {
     sizes = (inventory.tensors.map(\.byteCount), plan.tensors.map(\.entry.byteCount))
     source = Array(repeating: nil, count: inventory.tensors.count)
     output = Array(repeating: nil, count: plan.tensors.count)
@@ -52,12 +59,21 @@ package struct ContentLedger {
     }
     self.isUsed = isUsed
     self.copies = copies
+    isOurs = share.isWhole ? isUsed : share.hashedSources(plan, count: isUsed.count)
+    var hashed = [Range<Int>](repeating: 0..<0, count: plan.tensors.count)
+    for (number, file) in plan.layout.files.enumerated() {
+      for (tensor, offset) in zip(file.tensors, file.offsets) {
+        hashed[tensor] = share.hashed(
+          ofFile: number, offset: offset, size: plan.tensors[tensor].entry.byteCount)
+      }
+    }
+    self.hashed = hashed
   }
 
-  /// Stored tensors that have to be read to be hashed: those that are used and whose hash is neither
-  /// known nor that of a copy.
+  /// Stored tensors that have to be read here to be hashed: those that are used and whose hash is
+  /// neither known nor that of a copy.
   func unread() -> [Bool] {
-    var isUnread = isUsed
+    var isUnread = isOurs
     for stored in copies.values.joined() { isUnread[stored] = false }
     for (index, hash) in source.enumerated() where hash != nil { isUnread[index] = false }
     return isUnread
@@ -88,18 +104,56 @@ package struct ContentLedger {
     }
   }
 
-  /// Takes the next bytes of a tensor of the output with the values of their whole parts.
+  /// Takes stretches that an earlier run, or other runs, knew.
+  mutating func take(_ known: [HashedStretch]) { stretches += known }
+
+  /// Takes bytes of a tensor of the output, in their order, with the values of their whole parts.
+  ///
+  /// - Parameter start: where they begin in the tensor.
   mutating func take(
-    output tensor: Int, _ bytes: UnsafeRawBufferPointer, parts: UnsafeRawBufferPointer? = nil
+    output tensor: Int, _ bytes: UnsafeRawBufferPointer, at start: Int,
+    parts: UnsafeRawBufferPointer? = nil
   ) {
+    let range = hashed[tensor]
     var stream =
-      outputStreams.removeValue(forKey: tensor) ?? BLAKE3Stream(byteCount: sizes.output[tensor])
-    if let parts { stream.append(bytes, known: parts) } else { stream.append(bytes) }
-    if stream.isComplete {
-      know(output: tensor, stream.value())
-    } else {
-      outputStreams[tensor] = stream
+      outputStreams.removeValue(forKey: tensor)
+      ?? BLAKE3Stream(byteCount: sizes.output[tensor], from: range.lowerBound)
+    let (from, to) = (
+      max(start, stream.position), min(start + bytes.count, range.upperBound)
+    )
+    if let parts, from == start, to == start + bytes.count {
+      stream.append(bytes, known: parts)
+    } else if from < to {
+      stream.append(UnsafeRawBufferPointer(rebasing: bytes[from - start..<to - start]))
     }
+    guard stream.position == range.upperBound, !range.isEmpty else {
+      outputStreams[tensor] = stream
+      return
+    }
+    guard range.count < sizes.output[tensor] else {
+      return know(output: tensor, stream.value())
+    }
+    let stretch = HashedStretch(
+      tensor: tensor, from: range.lowerBound / BLAKE3Stream.partBytes, values: stream.values)
+    stretches.append(stretch)
+    newStretches.append(stretch)
+  }
+
+  /// Makes hashes of the stretches that all shares know.
+  mutating func join() {
+    for (tensor, known) in Dictionary(grouping: stretches, by: \.tensor) {
+      guard output[tensor] == nil,
+        let hash = HashedStretch.hash(Array(Set(known)), byteCount: sizes.output[tensor])
+      else { continue }
+      output[tensor] = hash
+      for stored in copies[tensor] ?? [] { source[stored] = hash }
+    }
+  }
+
+  /// A tensor of the output whose hash is not known, or else a stored one that is used.
+  func firstUnknown() -> (isSource: Bool, tensor: Int)? {
+    if let tensor = output.firstIndex(of: nil) { return (false, tensor) }
+    return source.indices.first { isUsed[$0] && source[$0] == nil }.map { (true, $0) }
   }
 
   /// Completes what has no bytes and passes through no pipeline.
@@ -125,9 +179,9 @@ package struct ContentLedger {
   }
 
   /// Gives out what has become known since it was last asked.
-  mutating func takeNews() -> [Record] {
-    defer { news = [] }
-    return news
+  mutating func takeNews() -> (hashes: [Record], stretches: [HashedStretch]) {
+    defer { (news, newStretches) = ([], []) }
+    return (news, newStretches)
   }
 }
 

@@ -1,6 +1,7 @@
 internal import Dialects
 internal import Formats
 internal import Platform
+internal import Reports
 internal import Tensors
 internal import Weights
 

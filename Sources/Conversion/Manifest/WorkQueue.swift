@@ -28,10 +28,12 @@ struct WorkQueue: Sendable {
   /// Lists the tiles that files lack, and before each what it is made from.
   ///
   /// - Parameters:
-  ///   - kept: bytes of each file that are there already.
+  ///   - share: what of the files is written.
+  ///   - kept: up to which byte that is there already, in each file.
   ///   - ledger: says what has to be hashed; nil for nothing.
   init(
-    _ plan: Plan, tiles: TileQueue, inventory: Inventory, kept: [Int], ledger: ContentLedger?
+    _ plan: Plan, _ share: Share, tiles: TileQueue, inventory: Inventory, kept: [Int],
+    ledger: ContentLedger?
   ) {
     self.inventory = inventory
     stretchBytes =
@@ -39,8 +41,9 @@ struct WorkQueue: Sendable {
     isHashed = ledger?.unread() ?? []
     begun = Array(repeating: 0, count: isHashed.count)
     var runs: [(tensor: Int, items: Range<Int>)] = []
-    for (file, kept) in kept.enumerated() where kept < plan.layout.files[file].byteCount {
-      runs += tiles.runs(ofFile: file, from: kept)
+    for (file, kept) in kept.enumerated() where kept < share.bytes[file].upperBound {
+      let end = max(share.bytes[file].upperBound, share.hashed[file].upperBound)
+      runs += tiles.runs(ofFile: file, from: kept, to: end)
     }
     items.reserveCapacity(runs.reduce(0) { $0 + $1.items.count })
     guard ledger != nil else {
@@ -62,7 +65,7 @@ struct WorkQueue: Sendable {
 
   /// Names the stored tensors that the work reads, in its order, where they lie elsewhere: each as
   /// often as it is read, hashing included, so that it is fetched once.
-  func fetchAhead(_ plan: Plan, _ tiles: TileQueue) {
+  func fetchAhead(_ plan: Plan, _ share: Share, _ tiles: TileQueue) {
     guard inventory.shards.contains(where: \.file.isDistant) else { return }
     var order: [Int] = []
     var (hashes, bytes): ([Int: Int], [Int: Int]) = ([:], [:])
@@ -79,8 +82,9 @@ struct WorkQueue: Sendable {
         let tile = tiles[number]
         guard tile.tensor != last else { continue }
         last = tile.tensor
-        // Of what an earlier run has begun, the rest alone is read.
-        guard tile.start == 0 else { continue }
+        // Of what an earlier run has begun, or another share has too, some alone is read.
+        let end = tile.position + plan.tensors[tile.tensor].entry.byteCount
+        guard tile.start == 0, end <= share.bytes[tile.file].upperBound else { continue }
         plan.tensors[tile.tensor].assembly.forEachStored { stored in
           note(stored.index)
           bytes[stored.index, default: 0] += stored.byteCount

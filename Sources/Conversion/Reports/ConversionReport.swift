@@ -4,7 +4,9 @@ internal import Reports
 
 extension ConversionResult {
   /// The document of schema `fathom.convert/1`.
-  public func json(of plan: Plan) -> JSONValue {
+  ///
+  /// - Parameter part: what it says of the part that was written; nil for a whole output.
+  public func json(of plan: Plan, part: ShareReport? = nil) -> JSONValue {
     var object: JSONObject = [
       "schema": .string("fathom.convert/1"), "output": .string(output),
       "files": .array(
@@ -22,6 +24,7 @@ extension ConversionResult {
       "warnings": .array(warnings.map { .string($0) }),
       "lost": .array(plan.lost.map { .string($0) }),
     ]
+    if let part { object["part"] = part.json }
     if let bytesCompared {
       object["compared"] = .object([
         "bytes": .integer(bytesCompared), "of": .integer(comparableBytes(of: plan)),
@@ -56,8 +59,16 @@ extension ConversionResult {
   }
 
   /// The result in a few lines.
-  public func text(of plan: Plan) -> OutputText {
+  ///
+  /// - Parameter part: what is said of the part that was written; nil for a whole output.
+  public func text(of plan: Plan, part: ShareReport? = nil) -> OutputText {
     if let bytesCompared { return text(of: plan, compared: bytesCompared) }
+    if let part {
+      let kept: OutputText = isResumed ? ", \(Quantity.bytes(bytesKept)) before" : ""
+      return part.text
+        + "\(Quantity.bytes(bytesWritten)) written in \(Quantity.fixed(seconds, digits: 2)) s"
+        + kept + "; when all parts are written, --finish makes \(output) of them\n"
+    }
     let rate = Int(Double(bytesWritten) / max(seconds, 0.001))
     let before: OutputText = isResumed ? ", \(Quantity.bytes(bytesKept)) before" : ""
     let deleted: OutputText =

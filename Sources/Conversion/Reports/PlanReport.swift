@@ -11,9 +11,13 @@ public struct PlanReport {
   private let plan: Plan
   private let source: String
   private let output: String
+  private let part: ShareReport?
 
   /// Wraps a plan with the names that the user gave.
-  public init(_ plan: Plan, source: String, output: String) {
+  ///
+  /// - Parameter part: what is said of one part of it; nil for nothing.
+  public init(_ plan: Plan, source: String, output: String, part: ShareReport? = nil) {
+    self.part = part
     self.plan = plan
     self.source = source
     self.output = output
@@ -62,6 +66,7 @@ public struct PlanReport {
       \(Quantity.plural(plan.buffers.threads, "thread"))
 
       """)
+    if let part { try write(part.text) }
   }
 
   /// A row for each tensor, with its file.
@@ -155,7 +160,7 @@ public struct PlanReport {
 
   /// Writes the document of schema `fathom.plan/1`.
   public func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
-    let head: JSONObject = [
+    var head: JSONObject = [
       "schema": .string("fathom.plan/1"), "source": .string(source), "output": .string(output),
       "recipe": .object(plan.recipe.json), "totals": totals,
       "peakMemory": .integer(plan.peakMemory),
@@ -170,6 +175,7 @@ public struct PlanReport {
       "warnings": .array(plan.warnings.map { .string($0) }),
       "lost": .array(plan.lost.map { .string($0) }),
     ]
+    if let part { head["part"] = part.json }
     // The lists that grow with the model follow, a line for each entry.
     try StreamedJSON.begin(head, write)
     try StreamedJSON.list("tensors", placed, write) { item in

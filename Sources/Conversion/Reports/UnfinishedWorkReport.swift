@@ -35,6 +35,16 @@ extension UnfinishedWork {
           }),
       ])
     }
+    if !parts.isEmpty {
+      object["parts"] = .array(
+        parts.map { part in
+          .object([
+            "number": .integer(part.number), "state": .string(part.condition.rawValue),
+            "bytes": part.byteCount.map { .integer($0) } ?? .null,
+            "safeBytes": .integer(part.safeBytes),
+          ])
+        })
+    }
     if let command { object["command"] = .string(command) }
     object["problems"] = .array(problems.map { .string($0) })
     object["choices"] = .array(choices.map { .string($0) })
@@ -57,6 +67,11 @@ extension UnfinishedWork {
     if let recipe { line("recipe", OutputText(document: recipe.printed(indent: nil).text)) }
     if let origin {
       line("safe", "\(Quantity.bytes(safeBytes)) of \(Quantity.bytes(origin.byteCount))")
+    }
+    for condition in [PartState.Condition.complete, .running, .unfinished, .missing, .damaged] {
+      let numbers = parts.filter { $0.condition == condition }.map { "\($0.number)" }
+      guard !numbers.isEmpty else { continue }
+      line("parts", "\(condition.rawValue): \(numbers.joined(separator: ", ")) of \(parts.count)")
     }
     if let first = gone.first {
       let names: OutputText = "\(first.name)\(gone.count > 1 ? ", …" : "")"
@@ -86,11 +101,31 @@ extension UnfinishedWork {
       return nil
     }
     var words = origin.command
-    if !words.contains(where: { ExactText($0) == ExactText("--resume") }) {
+    if !parts.isEmpty {
+      // The command was that of any part.
+      words = UnfinishedWork.leavingOutPart(words)
+      let next = parts.first { $0.condition != .complete && $0.condition != .running }
+      words += next.map { ["--part", "\($0.number)/\(parts.count)"] } ?? ["--finish"]
+    } else if !words.contains(where: { ExactText($0) == ExactText("--resume") }) {
       words.append("--resume")
     }
     return "cd \(shellWord(origin.folder)) && fathom "
       + words.map(shellWord).joined(separator: " ")
+  }
+
+  private static func leavingOutPart(_ words: [String]) -> [String] {
+    var result: [String] = []
+    var skipsNext = false
+    for word in words {
+      if skipsNext || word.hasPrefix("--part=") {
+        skipsNext = false
+      } else if ExactText(word) == ExactText("--part") {
+        skipsNext = true
+      } else {
+        result.append(word)
+      }
+    }
+    return result
   }
 
   /// What can be done, a sentence each.
@@ -112,7 +147,7 @@ extension UnfinishedWork {
       choices.append("give it up: remove the folder")
     } else {
       choices.append(
-        isProtected
+        isProtected || !parts.isEmpty
           ? "give it up: remove the folder" : "begin anew: the same command with --overwrite")
     }
     return choices

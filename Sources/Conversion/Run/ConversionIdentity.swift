@@ -142,7 +142,11 @@ extension ConversionIdentity.SourceFile {
 
 extension ConversionIdentity {
   /// The head of a journal, on one line.
-  func line(with origin: ConversionOrigin) -> String {
+  ///
+  /// - Parameters:
+  ///   - parts: how many divide the conversion; nil where one run does all of it.
+  ///   - share: which of them the journal is of; nil for the whole conversion's.
+  func line(with origin: ConversionOrigin, parts: Int? = nil, share: Share? = nil) -> String {
     let files = source.map { file in
       JSONValue.object([
         "name": .string(file.name.text), "bytes": .integer(file.size),
@@ -156,6 +160,8 @@ extension ConversionIdentity {
     ]
     let more = origin.json
     for key in more.keys { head[key] = more[key] }
+    if let parts { head["parts"] = .integer(parts) }
+    if let share { head["part"] = PartHead(share).json }
     return JSONValue.object(head).text(indent: nil)
   }
 

@@ -13,21 +13,24 @@ final class ConversionLog {
   private var pendingBytes = 0
   /// Hashes that are not in the journal.
   private var pendingHashes: [ContentLedger.Record] = []
+  private var pendingStretches: [HashedStretch] = []
   /// The notes that are on their way to the disk.
   private var job: BackgroundJob?
   private var jobEnds: [(file: Int, end: Int)] = []
   private var last = ContinuousClock.now
   /// Whether something was lost on its way to the disk, so that nothing more can be vouched for.
   private var isBroken = false
-  /// Bytes of each file, from its start, that are on the disk and in the journal.
+  /// Up to which byte each file is on the disk and in the journal, as far as this run writes it.
   private var safe: [Int]
   /// Which shards of the source are deleted on the way; nil where none are.
   private let release: SourceRelease?
   /// Shards that this run has deleted.
   private var deleted: [Shard] = []
 
+  private let share: Share
+
   /// Bytes of files that are on the disk and in the journal.
-  var safeBytes: Int { safe.reduce(0, +) }
+  var safeBytes: Int { zip(safe, share.bytes).reduce(0) { $0 + $1.0 - $1.1.lowerBound } }
   /// Number of shards that this run has deleted.
   var deletedCount: Int { deleted.count { $0.file.isGone } }
   /// A line about shards that stay though they should go; nil where there are none.
@@ -49,18 +52,20 @@ final class ConversionLog {
   /// - Parameters:
   ///   - inventory: the source's files, which must stay as they are.
   ///   - release: which of them may be deleted when; nil where they stay.
-  ///   - kept: bytes of each file that an earlier run has noted.
+  ///   - share: what of the files this run writes.
+  ///   - kept: up to which byte of each file an earlier run has noted that.
   /// - Throws: `.cannotCreate` or `.inputOutput` where the journal cannot be written.
   init(
-    _ work: WorkFolder, plan: Plan, inventory: Inventory, release: SourceRelease?, interval: Int,
-    kept: [Int]
+    _ work: WorkFolder, plan: Plan, _ share: Share, inventory: Inventory, release: SourceRelease?,
+    interval: Int, kept: [Int]
   ) throws(Fault) {
     self.work = work
+    self.share = share
     shards = inventory.shards
     self.interval = interval
     self.release = release
     safe = kept
-    let notes = plan.byteCount / interval + 2 * plan.layout.files.count + shards.count + 16
+    let notes = share.byteCount / interval + 2 * plan.layout.files.count + shards.count + 16
     let hashes = plan.recipe.writesManifest ? plan.tensors.count + inventory.tensors.count : 0
     try work.journal.reserve(notes * Self.lineBytes + hashes * Self.hashBytes)
   }
@@ -76,7 +81,10 @@ final class ConversionLog {
   }
 
   /// Takes note of hashes that have become known.
-  func add(_ hashes: [ContentLedger.Record]) { pendingHashes += hashes }
+  func add(_ hashes: [ContentLedger.Record], _ stretches: [HashedStretch]) {
+    pendingHashes += hashes
+    pendingStretches += stretches
+  }
 
   /// Whether it is time for a note.
   var isDue: Bool {
@@ -90,7 +98,8 @@ final class ConversionLog {
   func note(flushing file: OutputFile?) throws(Fault) {
     try wait()
     // Before a shard is deleted, the hashes of its tensors stand beside what was made from them.
-    let lines = pending.map(\.line) + ContentLedger.Record.lines(pendingHashes)
+    let lines =
+      pending.map(\.line) + ContentLedger.Record.lines(pendingHashes) + pendingStretches.map(\.line)
     let flush = file?.flush
     // The folder and its journal belong to the job until `wait`.
     nonisolated(unsafe) let work = work
@@ -111,7 +120,7 @@ final class ConversionLog {
     }
     jobEnds = pending.map { ($0.file, $0.end) }
     pending = []
-    pendingHashes = []
+    (pendingHashes, pendingStretches) = ([], [])
     pendingBytes = 0
     last = .now
   }
@@ -144,6 +153,13 @@ final class ConversionLog {
   /// - Throws: what went wrong with the note.
   func releaseRest() throws(Fault) {
     guard release != nil else { return }
+    try noteAll()
+  }
+
+  /// Notes all that was written and is not noted yet.
+  ///
+  /// - Throws: what went wrong with the note.
+  func noteAll() throws(Fault) {
     try note(flushing: nil)
     try wait()
   }

@@ -24,6 +24,14 @@ public struct ConversionRecords: Sendable {
   private(set) var segments: [Int: [WrittenSegment]] = [:]
   /// Names of source files that have been, or may have been, deleted.
   private(set) var deleted: Set<ExactText> = []
+  /// How many parts divide the conversion; nil where one run does all of it.
+  private(set) var parts: Int?
+  /// Which part it is that the journal is of; nil for the whole conversion's.
+  private(set) var part: PartHead?
+  /// What is known of tensors of which a part writes a stretch.
+  private(set) var stretches: [HashedStretch] = []
+  /// What a part that is done had to say; nil as long as it is not.
+  private(set) var warningsOfDone: [String]?
   /// Hashes of tensors that passed by.
   package private(set) var hashes: [ContentLedger.Record] = []
   /// Whether files may have their final names already.
@@ -84,6 +92,14 @@ public struct ConversionRecords: Sendable {
     }
     identity = ConversionIdentity(line: value)
     origin = ConversionOrigin(line: value)
+    if let parts = value["parts"] {
+      guard case .integer(let count) = parts, count > 0 else { return false }
+      self.parts = count
+    }
+    if let head = value["part"] {
+      part = PartHead(head)
+      guard part != nil else { return false }
+    }
     return identity != nil && origin != nil
   }
 
@@ -101,6 +117,15 @@ public struct ConversionRecords: Sendable {
       hashes += records
       return records.count == items.count
     }
+    if let item = value["stretch"] {
+      guard let stretch = HashedStretch(item) else { return false }
+      stretches.append(stretch)
+      return true
+    }
+    if case .array(let texts) = value["done"] {
+      warningsOfDone = texts.compactMap { if case .string(let text) = $0 { text } else { nil } }
+      return true
+    }
     guard let written = value["written"], case .integer(let file) = written["file"],
       case .integer(let start) = written["from"], case .integer(let count) = written["bytes"],
       case .string(let digits) = written["crc32c"], let sum = UInt32(digits, radix: 16),
@@ -113,11 +138,13 @@ public struct ConversionRecords: Sendable {
     // Out of the dictionary while it grows, so that it is not copied.
     var known = segments.removeValue(forKey: segment.file) ?? []
     defer { segments[segment.file] = known.isEmpty ? nil : known }
-    let before = known.last?.end ?? 0
+    let base = part?.starts[segment.file] ?? 0
+    let before = known.last?.end ?? base
+    warningsOfDone = nil
     // What a later run wrote anew takes the place of what it found to be damaged.
     var count = known.count
     while count > 0, known[count - 1].end > segment.start { count -= 1 }
-    guard (count > 0 ? known[count - 1].end : 0) == segment.start else {
+    guard (count > 0 ? known[count - 1].end : base) == segment.start else {
       // The line about what lies between may be one that is damaged.
       return hasGaps && before < segment.start
     }
@@ -150,6 +177,9 @@ public struct ConversionRecords: Sendable {
         throw fault("\(count) tensors", "number \(hash.tensor)")
       }
     }
+    for stretch in stretches where !plan.tensors.indices.contains(stretch.tensor) {
+      throw fault("\(plan.tensors.count) tensors", "number \(stretch.tensor)")
+    }
   }
 }
 
@@ -163,6 +193,11 @@ extension WrittenSegment {
 }
 
 extension ConversionRecords {
+  /// The line behind which a part has nothing left to do.
+  static func done(_ warnings: [String]) -> String {
+    JSONValue.object(["done": .array(warnings.map { .string($0) })]).text(indent: nil)
+  }
+
   /// The line before source files are deleted.
   static func deleting(_ names: [ExactText]) -> String {
     JSONValue.object(["deleted": .array(names.map { .string($0.text) })]).text(indent: nil)

@@ -10,9 +10,11 @@ struct ConversionRun {
   let destination: OutputPath
   let options: RunOptions
   private let start = ContinuousClock.now
+  private let share: Share
 
   init(plan: Plan, source: SourceModel, destination: OutputPath, options: RunOptions) {
     self.plan = plan
+    share = Share(wholeOf: plan)
     self.source = source
     self.destination = destination
     self.options = options
@@ -32,16 +34,17 @@ struct ConversionRun {
     let isResumed = try continues(records, in: work)
     let (kept, log, ledger): (KeptWork, ConversionLog, ContentLedger?)
     do throws(Fault) {
-      var known = KeptWork(plan)
+      var known = KeptWork(share)
       if isResumed {
-        known = try KeptWork(plan, records: records, work: work, report: report)
+        known = try KeptWork(plan, share, records: records, work: work, report: report)
         known.warn(of: work.journal)
       }
       if !records.isPlacing { try work.requireFree() }
       let release = try prepareRelease(kept: known)
       if !isResumed { try begin(work) }
       log = try ConversionLog(
-        work, plan: plan, inventory: inventory, release: options.freesSource ? release : nil,
+        work, plan: plan, share, inventory: inventory,
+        release: options.freesSource ? release : nil,
         interval: options.interval, kept: known.bytes)
       if options.freesSource { try keepBeginnings(in: work) }
       ledger = try self.ledger(known, records, work, isResumed: isResumed)
@@ -53,7 +56,7 @@ struct ConversionRun {
       throw error
     }
     let writer = PlanWriter(
-      plan, source: source, work: work, log: log, kept: kept.bytes, ledger: ledger,
+      plan, share, source: source, work: work, log: log, kept: kept.bytes, ledger: ledger,
       isPlacing: records.isPlacing)
     return try write(
       with: writer, into: work, kept: kept, log: log, isResumed: isResumed, report: report)
@@ -62,7 +65,7 @@ struct ConversionRun {
   /// What the journal says.
   ///
   /// - Throws: `.cannotCreate` where it cannot be read, with the advice to look at it.
-  private func records(of work: WorkFolder) throws(Fault) -> ConversionRecords {
+  func records(of work: WorkFolder) throws(Fault) -> ConversionRecords {
     do throws(Fault) {
       return try ConversionRecords(work.journal.text, file: work.journal.path)
     } catch {
@@ -84,8 +87,9 @@ struct ConversionRun {
   ) throws(Fault) -> ContentLedger? {
     guard plan.manifest != nil else { return nil }
     return isResumed
-      ? try ContentLedger(plan, inventory: inventory, records: records, kept: kept, work: work)
-      : ContentLedger(plan, inventory: inventory)
+      ? try ContentLedger(
+        plan, share, inventory: inventory, records: records, kept: kept, work: work)
+      : ContentLedger(plan, share, inventory: inventory)
   }
 
   /// Looks whether there is room, and which shards may go on the way to make some.
@@ -120,6 +124,17 @@ struct ConversionRun {
     _ records: ConversionRecords, in work: WorkFolder
   ) throws(Fault) -> Bool {
     guard let earlier = records.identity, !records.isExpendable else {
+      try work.restart()
+      return false
+    }
+    if let parts = records.parts {
+      guard destination.mayReplace, !options.resumes, !records.isPlacing else {
+        var fault = Fault(
+          .cannotCreate, "has unfinished work of \(parts) parts", file: destination.path,
+          expected: "--part K/\(parts) to go on, and --finish in the end")
+        fault.advice = work.advice
+        throw fault
+      }
       try work.restart()
       return false
     }
@@ -183,17 +198,20 @@ struct ConversionRun {
       output: destination.path, bytesRead: writer.bytesRead, bytesWritten: writer.written,
       bytesKept: kept.byteCount, isResumed: isResumed, bytesCompared: nil,
       deletedSourceFiles: log.deletedCount, seconds: seconds, manifestHash: writer.manifestHash,
-      warnings: plan.warnings + kept.warnings
-        + [
-          ConversionRun.warning(
-            "of the source", "nothing but zeros, as where a file has a hole", writer.zeroWeights),
-          ConversionRun.warning(
-            "of the output",
-            "NaN or infinity, as the source does, and may turn all logits into NaN",
-            writer.tensorsNotFinite),
-          ConversionRun.movedCodes(in: writer.tensorsWithMovedCodes),
-          log.remainder, leftover.map(ConversionRun.left),
-        ].compactMap { $0 })
+      warnings: plan.warnings + kept.warnings + warnings(of: writer)
+        + [log.remainder, leftover.map(ConversionRun.left)].compactMap { $0 })
+  }
+
+  /// What was seen on the way and cannot be meant so.
+  func warnings(of writer: PlanWriter) -> [String] {
+    [
+      ConversionRun.warning(
+        "of the source", "nothing but zeros, as where a file has a hole", writer.zeroWeights),
+      ConversionRun.warning(
+        "of the output", "NaN or infinity, as the source does, and may turn all logits into NaN",
+        writer.tensorsNotFinite),
+      ConversionRun.movedCodes(in: writer.tensorsWithMovedCodes),
+    ].compactMap { $0 }
   }
 
   /// Says which weights cannot be meant so, which nobody should find out later.
@@ -243,7 +261,7 @@ struct ConversionRun {
     return fault
   }
 
-  private func requireUnchangedSource() throws(Fault) {
+  func requireUnchangedSource() throws(Fault) {
     for shard in inventory.shards { try shard.file.requireUnchanged() }
   }
 

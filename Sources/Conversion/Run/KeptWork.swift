@@ -3,26 +3,33 @@ internal import Platform
 
 /// What an earlier run has written, read back and compared with its journal.
 struct KeptWork {
-  /// Bytes of each file of the layout that are as the journal says, from its start.
+  /// Up to which byte of each file of the layout all is as the journal says, from where this run's
+  /// share of it begins.
   private(set) var bytes: [Int]
+  private let share: Share
   /// Lines about what is not.
   private(set) var warnings: [String] = []
 
   /// Bytes of all files.
-  var byteCount: Int { bytes.reduce(0, +) }
+  var byteCount: Int {
+    zip(bytes, share.bytes).reduce(0) { $0 + $1.0 - $1.1.lowerBound }
+  }
 
   /// Nothing.
-  init(_ plan: Plan) { bytes = plan.layout.files.map { _ in 0 } }
+  init(_ share: Share) {
+    self.share = share
+    bytes = share.bytes.map(\.lowerBound)
+  }
 
   /// Checks sizes and checksums on several threads.
   ///
   /// - Parameter report: called after each piece.
   /// - Throws: `.inputOutput` where what was kept cannot be read, `.interrupted`.
   init(
-    _ plan: Plan, records: ConversionRecords, work: WorkFolder,
+    _ plan: Plan, _ share: Share, records: ConversionRecords, work: WorkFolder,
     report: (ConversionProgress) -> Void
   ) throws(Fault) {
-    self.init(plan)
+    self.init(share)
     var segments: [(segment: WrittenSegment, file: InputFile)] = []
     for (number, file) in plan.layout.files.enumerated() {
       guard let known = records.segments[number] else { continue }
@@ -45,6 +52,12 @@ struct KeptWork {
       }
     }
     if records.isPlacing { try countFinished(plan, work: work) }
+  }
+
+  /// Leaves out the last stretch of a file that a line of the journal speaks of.
+  mutating func leaveOutLast(of file: Int, _ records: ConversionRecords) {
+    guard let last = records.segments[file]?.last else { return }
+    bytes[file] = min(bytes[file], last.start)
   }
 
   /// Says what was found of the journal, where that was damaged.

@@ -9,7 +9,9 @@ struct PlanWriter {
   private let source: SourceModel
   private let work: WorkFolder
   private let log: ConversionLog
-  /// Bytes of each file that an earlier run has written.
+  /// What of the files is written.
+  private let share: Share
+  /// Up to which byte of each file an earlier run has written that.
   private let kept: [Int]
   /// Hashes of what passes by; nil where nobody asks for them.
   private(set) var ledger: ContentLedger?
@@ -32,9 +34,10 @@ struct PlanWriter {
   private(set) var tensorsWithMovedCodes: [ExactText] = []
 
   init(
-    _ plan: Plan, source: SourceModel, work: WorkFolder, log: ConversionLog, kept: [Int],
-    ledger: ContentLedger?, isPlacing: Bool
+    _ plan: Plan, _ share: Share, source: SourceModel, work: WorkFolder, log: ConversionLog,
+    kept: [Int], ledger: ContentLedger?, isPlacing: Bool
   ) {
+    self.share = share
     self.isPlacing = isPlacing
     self.plan = plan
     self.source = source
@@ -52,14 +55,15 @@ struct PlanWriter {
     let tiles = TileQueue(plan)
     var cache = SourceCache(plan, inventory: source.checkpoint.inventory)
     let queue = WorkQueue(
-      plan, tiles: tiles, inventory: source.checkpoint.inventory, kept: kept, ledger: ledger)
-    queue.fetchAhead(plan, tiles)
+      plan, share, tiles: tiles, inventory: source.checkpoint.inventory, kept: kept,
+      ledger: ledger)
+    queue.fetchAhead(plan, share, tiles)
     let hasher = StretchHasher(
       inventory: source.checkpoint.inventory, stretchBytes: queue.stretchBytes,
       scratch: producer.scratch)
     let (hashes, tensors) = (ledger != nil, plan.tensors)
     noteHashes()
-    let total = plan.byteCount - kept.reduce(0, +)
+    let total = zip(share.bytes, kept).reduce(0) { $0 + $1.0.upperBound - $1.1 }
     let tileBytes = plan.buffers.tileBytes
     defer {
       bytesRead += producer.bytesRead
@@ -95,7 +99,8 @@ struct PlanWriter {
           let produced = ProducedTile(bytes)
           try open(upTo: tile.file)
           try pad(to: tile.position)
-          ledger?.take(output: tile.tensor, produced.bytes, parts: produced.hashes)
+          ledger?.take(
+            output: tile.tensor, produced.bytes, at: tile.start, parts: produced.hashes)
           try append(produced, at: tile.position)
           cache.pass(tile.tensor)
           report(ConversionProgress(written: written, total: total))
@@ -109,22 +114,25 @@ struct PlanWriter {
   private mutating func open(upTo file: Int) throws(Fault) {
     while number < file {
       if let current {
-        try pad(to: files[number].byteCount)
+        try pad(to: share.bytes[number].upperBound)
         try log.finish(current)
         self.current = nil
       }
       number += 1
-      guard number < files.count, kept[number] < files[number].byteCount else { continue }
+      guard number < files.count, kept[number] < share.bytes[number].upperBound else { continue }
       let (name, start) = (files[number].name, kept[number])
-      current = start > 0 ? try work.reopen(name, after: start) : try work.create(name)
-      if start < files[number].header.count {
-        try append(Array(files[number].header[start...]))
-      }
+      current =
+        !share.isWhole
+        ? try work.share(name, from: start)
+        : start > 0 ? try work.reopen(name, after: start) : try work.create(name)
+      let end = min(files[number].header.count, share.bytes[number].upperBound)
+      if start < end { try append(Array(files[number].header[start..<end])) }
     }
   }
 
   /// Formats that align their tensors have zeros before them.
   private mutating func pad(to offset: Int) throws(Fault) {
+    let offset = min(offset, share.bytes[number].upperBound)
     guard let count = current?.count, count < offset else { return }
     try append([UInt8](repeating: 0, count: offset - count))
   }
@@ -137,12 +145,13 @@ struct PlanWriter {
     if let fault { throw fault }
   }
 
-  /// Writes a tile, less what an earlier run has written of it.
+  /// Writes a tile, less what an earlier run has written of it, or what other runs write.
   private mutating func append(_ tile: ProducedTile, at position: Int) throws(Fault) {
     guard let current else { preconditionFailure("a tile without a file") }
     let count = tile.bytes.count
-    let rest = UnsafeRawBufferPointer(
-      rebasing: tile.bytes[min(count, current.count - position)...])
+    let first = max(0, min(count, current.count - position))
+    let end = max(first, min(count, share.bytes[number].upperBound - position))
+    let rest = UnsafeRawBufferPointer(rebasing: tile.bytes[first..<end])
     noteHashes()
     try append(rest, sum: rest.count == count ? tile.sum : CRC32C(rest))
     if log.isDue { try log.note(flushing: current) }
@@ -150,7 +159,7 @@ struct PlanWriter {
 
   /// Hands on what has become known of hashes, before what it was learnt from is called safe.
   private mutating func noteHashes() {
-    if let news = ledger?.takeNews(), !news.isEmpty { log.add(news) }
+    if let news = ledger?.takeNews() { log.add(news.hashes, news.stretches) }
   }
 
   private mutating func append(_ bytes: UnsafeRawBufferPointer, sum: CRC32C) throws(Fault) {

@@ -2,7 +2,7 @@ internal import Formats
 public import Platform
 
 /// What a run that was interrupted has left, looked at without touching it.
-public struct UnfinishedWork: Sendable, Hashable {
+public struct UnfinishedWork: Sendable {
   /// What can be done with it.
   public enum State: String, Sendable {
     /// The conversion can go on.
@@ -56,13 +56,17 @@ public struct UnfinishedWork: Sendable, Hashable {
   public let source: [SourceFile]
   /// The files of the output.
   public let output: [OutputFile]
+  /// Where several runs divide the work: how far each part is; empty where one run does everything.
+  public let parts: [PartState]
   /// Whether the folder may hold what is nowhere else, so that no command empties it.
   public let isProtected: Bool
   /// What is wrong with the journal, a line each.
   public let problems: [String]
 
   /// Bytes that are safe.
-  public var safeBytes: Int { output.reduce(0) { $0 + $1.safeBytes } }
+  public var safeBytes: Int {
+    output.reduce(0) { $0 + $1.safeBytes } + parts.reduce(0) { $0 + $1.safeBytes }
+  }
   /// Source files whose contents are here alone.
   public var gone: [SourceFile] { source.filter(\.isGone) }
 
@@ -95,9 +99,15 @@ public struct UnfinishedWork: Sendable, Hashable {
     source = try UnfinishedWork.source(records, in: beginnings)
     output = UnfinishedWork.output(records)
     isProtected = try UnfinishedWork.isProtected(folder, text, records)
+    var parts: [PartState] = []
+    if let count = records?.parts {
+      parts = try PartState.all(of: min(count, PartChoice.mostParts), in: folder)
+    }
+    self.parts = parts
     self.problems = problems
+    let isRunning = isClaimed || parts.contains { $0.condition == .running }
     state =
-      if isClaimed {
+      if isRunning {
         .running
       } else if records?.isExpendable == true {
         .expendable

@@ -1,3 +1,4 @@
+internal import Naming
 package import Platform
 package import Tensors
 

@@ -131,7 +131,7 @@ extension WeightStatistics {
   }
 
   /// Bytes that a weight is stored in, scales apart.
-  private static func bytes(of weight: SourceWeight) -> Int {
+  static func bytes(of weight: SourceWeight) -> Int {
     var bytes = 0
     weight.assembly.forEachLeaf { tensor, _ in bytes += tensor.byteCount }
     return bytes

@@ -1,5 +1,5 @@
+internal import Conversion
 internal import Formats
-internal import Locks
 internal import Models
 internal import Platform
 internal import Tensors
@@ -20,16 +20,18 @@ struct DeepChecks {
   private static let window = 4 << 20
 
   func run() throws(Fault) -> [Finding] {
-    let results = Guarded([WeightScan?](repeating: nil, count: tensors.count))
-    ReadingMeter.expect(tensors.reduce(0) { $0 + $1.stored.byteCount })
-    for (_, stored) in tensors { shards[stored.shard]?.fetchAhead(stored) }
-    try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
+    let sizes = tensors.map(\.stored.byteCount)
+    let own = DividedScan.own(sizes)
+    ReadingMeter.expect(own.reduce(0) { $0 + sizes[$1] })
+    for (_, stored) in tensors[own] { shards[stored.shard]?.fetchAhead(stored) }
+    let found = try DividedScan.values(sizes, threads: threads) { item throws(Fault) in
       let (expected, stored) = tensors[item]
-      guard let shard = shards[stored.shard] else { return }
-      let scan = try scan(expected, stored, in: shard.file)
-      results.withLock { $0[item] = scan }
+      return try shards[stored.shard].map { shard throws(Fault) in
+        try scan(expected, stored, in: shard.file).numbers
+      }
     }
-    let scans = results.withLock { $0 }
+    if DividedScan.isPart { return [] }
+    let scans = found.map { $0.flatMap(WeightScan.init(numbers:)) }
     let extents = try zeroExtents(scans)
     var collector = FindingCollector()
     for (item, scan) in scans.enumerated() {

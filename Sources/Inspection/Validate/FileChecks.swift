@@ -1,3 +1,4 @@
+internal import Conversion
 internal import Dialects
 internal import Formats
 internal import Locks
@@ -71,6 +72,7 @@ struct FileChecks {
   ///
   /// - Throws: `.inputOutput` where reading fails.
   mutating func checkPacking(threads: Int) throws(Fault) {
+    if DividedScan.isPart { return }
     let groups = Dictionary(grouping: tensors.values, by: \.shard)
     for (number, shard) in openShards.enumerated() {
       guard let shard, shard.file.showsAnother else { continue }

@@ -1,7 +1,6 @@
 internal import Conversion
 internal import Dialects
 internal import Formats
-internal import Locks
 internal import Models
 internal import Platform
 internal import Tensors
@@ -73,19 +72,21 @@ struct GGUFChecks {
   /// Reads every weight.
   mutating func runDeep(threads: Int) throws(Fault) {
     let tensors = sound
-    let results = Guarded([Numbers?](repeating: nil, count: tensors.count))
     let inventory = model.files.inventory
-    ReadingMeter.expect(tensors.reduce(0) { $0 + $1.byteCount })
-    inventory.fetchAhead(tensors)
-    try Workers.run(threads: threads, count: tensors.count) { _, item throws(Fault) in
+    let sizes = tensors.map(\.byteCount)
+    let own = DividedScan.own(sizes)
+    ReadingMeter.expect(own.reduce(0) { $0 + sizes[$1] })
+    inventory.fetchAhead(Array(tensors[own]))
+    let numbers = try DividedScan.values(sizes, threads: threads) { item throws(Fault) in
       let found = try GGUFChecks.numbers(in: tensors[item], of: inventory)
       ReadingMeter.add(tensors[item].byteCount)
-      results.withLock { $0[item] = found }
+      return [found.count, found.first, found.matrices] + found.zeroMatrices
     }
+    if DividedScan.isPart { return }
     var extents = ZeroExtents()
     try extents.addTails(of: inventory)
-    for (item, found) in results.withLock({ $0 }).enumerated() {
-      guard let found else { continue }
+    for (item, numbers) in numbers.enumerated() {
+      guard let numbers, let found = Numbers(numbers) else { continue }
       let tensor = tensors[item]
       if tensor.cannotBeZero, !extents.names.contains(tensor.name) {
         for matrix in found.zeroMatrices {
@@ -116,6 +117,15 @@ struct GGUFChecks {
     var filled: Set<Int> = []
 
     var zeroMatrices: [Int] { (0..<matrices).filter { !filled.contains($0) } }
+
+    init() {}
+
+    /// What another run has found; nil where that is something else.
+    init?(_ numbers: [Int]) {
+      guard numbers.count > 2, (1...1 << 20).contains(numbers[2]) else { return nil }
+      (count, first, matrices) = (numbers[0], numbers[1], numbers[2])
+      filled = Set(0..<matrices).subtracting(numbers[3...])
+    }
   }
 
   private static func numbers(

@@ -1,7 +1,6 @@
 internal import Conversion
 internal import Dialects
 internal import Formats
-internal import Locks
 internal import Models
 internal import Naming
 internal import Platform
@@ -59,18 +58,25 @@ struct WeightChecks {
 
   /// Reads every weight.
   mutating func runDeep(threads: Int) throws(Fault) {
-    let chosen = sound
-    let statistics = try WeightStatistics.all(chosen, of: weights, threads: threads)
+    let (chosen, weights) = (sound, weights)
+    let sizes = chosen.map(WeightStatistics.bytes(of:))
+    let own = DividedScan.own(sizes)
+    ReadingMeter.expect(own.reduce(0) { $0 + sizes[$1] })
+    for weight in chosen[own] { weights.fetchAhead(weight) }
+    let numbers = try DividedScan.values(sizes, threads: threads) { item throws(Fault) in
+      let statistics = try WeightStatistics(chosen[item], of: weights)
+      return [statistics.isZero ? 1 : 0, statistics.nonFinite]
+    }
+    if DividedScan.isPart { return }
     var extents = ZeroExtents()
     try extents.addTails(of: weights.inventory)
-    let found = zip(chosen, statistics)
-    for (weight, statistics) in found where statistics.isZero {
+    let found = zip(chosen, numbers)
+    for (weight, statistics) in found where statistics?.first == 1 {
       extents.add(weight, in: file(of: weight))
     }
     collector.add(extents)
     for (weight, statistics) in found {
-      let count = statistics.nonFinite
-      guard count > 0 else { continue }
+      guard let count = statistics?.last, count > 0 else { continue }
       collector.add(
         Finding(
           .nonFinite, tensor: weight.name, file: file(of: weight), expected: "finite numbers",

@@ -29,6 +29,24 @@ struct WeightScan: Sendable {
     self.powerOfTwo = powerOfTwo
   }
 
+  /// What was counted, for a run that has not looked itself.
+  var numbers: [Int] {
+    [
+      nonFinite, firstNonFinite ?? -1, zeroRows, saturated, isZero ? 1 : 0, negativeScales,
+      zeroScales, unevenScales,
+    ]
+  }
+
+  /// What another run has counted; nil where that is something else.
+  init?(numbers: [Int]) {
+    guard numbers.count == 8 else { return nil }
+    self.init(type: .u8, isScale: false, powerOfTwo: false)
+    (nonFinite, zeroRows, saturated) = (numbers[0], numbers[2], numbers[3])
+    firstNonFinite = numbers[1] < 0 ? nil : numbers[1]
+    isZero = numbers[4] == 1
+    (negativeScales, zeroScales, unevenScales) = (numbers[5], numbers[6], numbers[7])
+  }
+
   /// Looks at whole rows. Types without NaN (integers, FP4, FP6) have nothing to find.
   mutating func add(_ bytes: UnsafeRawBufferPointer, rowBytes: Int) {
     if isZero { isZero = !bytes.contains { $0 != 0 } }

@@ -1,3 +1,5 @@
+public import Platform
+
 /// Documents whose lists grow with a model: the members that stay small come first, then each list
 /// with a line for every element, so that neither the text nor the list's JSON is ever held whole.
 public enum StreamedJSON {

@@ -2,12 +2,17 @@
 /// `Moonlight-16B-A3B-Instruct`: which part names the family, which a size, a version, a tuning.
 package struct ModelName {
   /// The name without an organization before it.
-  private(set) var full: String
-  private(set) var organization: String?
-  private(set) var base: String?
-  private(set) var finetune: String?
-  private(set) var version: String?
-  private(set) var sizeLabel: String?
+  package private(set) var full: String
+  /// What stands before a slash, as `deepseek-ai`.
+  package private(set) var organization: String?
+  /// The family, as `DeepSeek`.
+  package private(set) var base: String?
+  /// The tuning, as `Instruct`.
+  package private(set) var finetune: String?
+  /// The version, as `v0.3`.
+  package private(set) var version: String?
+  /// The size, as `16B-A3B`.
+  package private(set) var sizeLabel: String?
 
   private enum Mark { case base, size, finetune, version, type }
 

@@ -1,4 +1,3 @@
-public import Formats
 public import Platform
 internal import Tensors
 
@@ -10,12 +9,25 @@ extension ContentHashes {
   public init(
     _ inventory: Inventory, threads: Int, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
-    let queue = PieceQueue(inventory.tensors)
-    inventory.fetchAhead(inventory.tensors)
-    let scratch = (0..<threads).map { _ in ByteBuffer(count: BLAKE3.pieceBytes) }
-    let total = inventory.tensors.reduce(0) { $0 + $1.byteCount }
     var tensors: [TensorHash] = []
     tensors.reserveCapacity(inventory.tensors.count)
+    try ContentHashes.forEach(
+      inventory.tensors, of: inventory, threads: threads, progress: progress
+    ) { tensors.append(TensorHash(inventory.tensors[tensors.count], bytes: $0)) }
+    self.init(tensors)
+  }
+
+  /// Reads some tensors of a checkpoint once, and gives out the hash of each one's bytes, in order.
+  ///
+  /// - Throws: `.inputOutput` where reading fails, `.interrupted`.
+  package static func forEach(
+    _ tensors: [StoredTensor], of inventory: Inventory, threads: Int,
+    progress: (_ done: Int, _ total: Int) -> Void, take: (BLAKE3Value) -> Void
+  ) throws(Fault) {
+    let queue = PieceQueue(tensors)
+    inventory.fetchAhead(tensors)
+    let scratch = (0..<threads).map { _ in ByteBuffer(count: BLAKE3.pieceBytes) }
+    let total = tensors.reduce(0) { $0 + $1.byteCount }
     var values: [UInt8] = []
     var done = 0
     try OrderedPipeline.run(
@@ -23,7 +35,7 @@ extension ContentHashes {
       produce: { worker, item, slot throws(Fault) in
         try Interruption.check()
         let piece = queue[item]
-        let tensor = inventory.tensors[piece.tensor]
+        let tensor = tensors[piece.tensor]
         let bytes = UnsafeMutableRawBufferPointer(
           rebasing: scratch[worker].bytes[..<piece.range.count])
         try inventory.read(tensor, from: piece.range.lowerBound, into: bytes)
@@ -34,17 +46,14 @@ extension ContentHashes {
       },
       consume: { item, bytes throws(Fault) in
         let piece = queue[item]
-        let tensor = inventory.tensors[piece.tensor]
         values += bytes
         done += piece.range.count
-        if piece.range.upperBound == tensor.byteCount {
-          tensors.append(
-            TensorHash(tensor, bytes: values.withUnsafeMutableBytes { BLAKE3.join($0) }))
+        if piece.range.upperBound == tensors[piece.tensor].byteCount {
+          take(values.withUnsafeMutableBytes { BLAKE3.join($0) })
           values.removeAll(keepingCapacity: true)
         }
         progress(done, total)
       })
-    self.init(tensors)
   }
 }
 

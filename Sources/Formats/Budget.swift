@@ -1,3 +1,4 @@
+public import Platform
 internal import Synchronization
 
 /// What all files of one model may have of something together.

@@ -1,0 +1,70 @@
+public import Conversion
+public import Formats
+internal import Inspection
+public import Platform
+
+/// `fathom hash` divided among runs: each hashes consecutive tensors with about as many bytes.
+public struct HashParts {
+  private let inventory: Inventory
+  /// The files of the parts.
+  public let results: PartResults
+
+  /// Divides the tensors of a model.
+  public init(_ inventory: Inventory) {
+    self.inventory = inventory
+    results = PartResults(of: "hash", inventory)
+  }
+
+  /// Indices of the tensors of a part.
+  func tensors(of part: PartChoice) -> Range<Int> {
+    PartDivision(inventory.tensors.map(\.byteCount), among: part.count).items(of: part.number)
+  }
+
+  /// Hashes the tensors of a part and writes what was found.
+  ///
+  /// - Parameter progress: called with the bytes that are done, and all of the part's.
+  /// - Returns: tensors and bytes that were hashed.
+  /// - Throws: `.inputOutput` where reading or writing fails, `.cannotCreate`, `.interrupted`.
+  public func run(
+    _ part: PartChoice, to destination: OutputPath, threads: Int,
+    progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(Fault) -> (tensors: Int, bytes: Int) {
+    let own = tensors(of: part)
+    var hashes: [JSONValue] = []
+    hashes.reserveCapacity(own.count)
+    try ContentHashes.forEach(
+      own.map { inventory.tensors[$0] }, of: inventory, threads: threads, progress: progress
+    ) { hash in
+      hashes.append(.string(hash.text))
+    }
+    for shard in inventory.shards { try shard.file.requireUnchanged() }
+    try results.write(hashes, of: part, to: destination)
+    return (own.count, own.reduce(0) { $0 + inventory.tensors[$1].byteCount })
+  }
+
+  /// What all parts have found, as one run would.
+  ///
+  /// - Throws: as `PartResults.all(in:)` does, and `.malformed` where a part has not as many hashes as
+  ///   tensors.
+  public func merged(in folder: String) throws(Fault) -> ContentHashes {
+    let all = try results.all(in: folder)
+    var tensors: [TensorHash] = []
+    for (index, values) in all.enumerated() {
+      let part = try PartChoice("\(index + 1)/\(all.count)") { _ in nil }
+      let own = self.tensors(of: part)
+      let hashes = values.compactMap { value -> BLAKE3Value? in
+        if case .string(let text) = value { BLAKE3Value(text: text) } else { nil }
+      }
+      guard hashes.count == own.count, values.count == own.count else {
+        throw Fault(
+          .malformed, "does not hold a hash for each tensor",
+          file: results.path(of: part, in: folder), expected: "\(own.count)",
+          found: "\(values.count)")
+      }
+      for (tensor, hash) in zip(own, hashes) {
+        tensors.append(TensorHash(inventory.tensors[tensor], bytes: hash))
+      }
+    }
+    return ContentHashes(tensors)
+  }
+}

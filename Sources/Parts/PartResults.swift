@@ -1,0 +1,122 @@
+public import Conversion
+public import Formats
+public import Platform
+internal import Tensors
+
+/// Files with what parts of a command's work have found, in one folder: `hash-3-of-16.json`.
+///
+/// Each names its command, the version, the model's files, and the part, and ends with the hash of all
+/// that stands before (`ManifestSeal`), so that a file of another model, of other parts, or a damaged
+/// one is refused by its name.
+public struct PartResults: Sendable {
+  private let command: String
+  private let model: String
+
+  /// Speaks for a command's work on the files of a model.
+  public init(of command: String, _ inventory: Inventory) {
+    self.command = command
+    var tables = [String](repeating: "", count: inventory.shards.count)
+    for tensor in inventory.tensors {
+      tables[tensor.shard] +=
+        "\(tensor.name) \(tensor.type.rawValue) \(tensor.shape) \(tensor.offset)\n"
+    }
+    var text = ""
+    for (shard, table) in zip(inventory.shards, tables) {
+      let stamp = shard.file.stamp
+      text += "\(shard.name) \(stamp.size) \(stamp.seconds) \(stamp.nanoseconds)\n\(table)"
+    }
+    model = BLAKE3.hash(Array(text.utf8)).text
+  }
+
+  /// The path of a part's file.
+  public func path(of part: PartChoice, in folder: String) -> String {
+    Folder.join(folder, ExactText("\(command)-\(part.number)-of-\(part.count).json"))
+  }
+
+  /// Writes what a part has found; the file is complete or absent.
+  ///
+  /// - Throws: `.cannotCreate` or `.inputOutput` where it cannot be written.
+  public func write(
+    _ values: [JSONValue], of part: PartChoice, to destination: OutputPath
+  ) throws(Fault) {
+    let body = JSONValue.object([
+      "schema": .string("fathom.part/1"), "command": .string(command),
+      "version": .string(FathomVersion.text), "model": .string(model),
+      "part": .integer(part.number), "of": .integer(part.count), "values": .array(values),
+    ]).printed().text.dropLast("\n}".count)
+    let bytes = Array(body.utf8)
+    let file = try AtomicFile(at: destination)
+    try file.file.append(bytes + Array(ManifestSeal.text(BLAKE3.hash(bytes)).utf8))
+    try file.commit()
+  }
+
+  /// Reads what all parts have found, in their order.
+  ///
+  /// - Throws: `.notFound` where a part's file is missing, by its number; `.malformed` where one is
+  ///   damaged or another model's, version's or command's; `.inputOutput` where reading fails.
+  public func all(in folder: String) throws(Fault) -> [[JSONValue]] {
+    let prefix = command + "-"
+    var counts: Set<Int> = []
+    for name in try Folder.names(in: folder) {
+      let words = name.text.split(separator: "-")
+      guard name.text.hasPrefix(prefix), words.count == 4, words[3].hasSuffix(".json"),
+        let count = Int(words[3].dropLast(5))
+      else { continue }
+      counts.insert(count)
+    }
+    guard let count = counts.first, counts.count == 1, (1...PartChoice.mostParts).contains(count)
+    else {
+      throw Fault(
+        .notFound, "does not hold the results of all parts", file: folder,
+        expected: "\(command)-K-of-N.json for each K of one N",
+        found: counts.isEmpty
+          ? "none" : "N = \(counts.sorted().map(String.init).joined(separator: ", "))")
+    }
+    var results: [[JSONValue]] = []
+    for number in 1...count {
+      let path = Folder.join(folder, ExactText("\(command)-\(number)-of-\(count).json"))
+      guard try Folder.kind(of: path) == .file else {
+        throw Fault(
+          .notFound, "has no result of part \(number)/\(count)", file: folder,
+          expected: "\(command)-\(number)-of-\(count).json")
+      }
+      results.append(try values(number, of: count, at: path))
+    }
+    return results
+  }
+
+  /// A part's file: what 100,000 tensors need, and much more.
+  private static let sizeLimit = 256 << 20
+
+  private func values(
+    _ number: Int, of count: Int, at path: String
+  ) throws(Fault) -> [JSONValue] {
+    let bytes = try InputFile.contents(of: path, limit: PartResults.sizeLimit)
+    do throws(Fault) { try ManifestSeal.require(bytes) } catch {
+      var fault = error
+      fault.file = path
+      throw fault
+    }
+    let json = try JSONValue(parsing: bytes, file: path, limits: .list)
+    let expected: [(key: String, value: JSONValue)] = [
+      ("schema", .string("fathom.part/1")), ("command", .string(command)),
+      ("version", .string(FathomVersion.text)), ("part", .integer(number)),
+      ("of", .integer(count)), ("model", .string(model)),
+    ]
+    for (key, value) in expected where json[key] != value {
+      var fault = Fault(
+        .malformed, "is the result of other work", file: path,
+        expected: "\(key) \(value.text(indent: nil))",
+        found: json[key]?.text(indent: nil) ?? "none")
+      if key == "model" {
+        fault.advice =
+          "the part has seen other files, or the same ones before somebody wrote to them: run it again"
+      }
+      throw fault
+    }
+    guard case .array(let values)? = json["values"] else {
+      throw Fault(.malformed, "has no values", file: path)
+    }
+    return values
+  }
+}

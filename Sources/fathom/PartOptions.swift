@@ -1,0 +1,95 @@
+internal import ArgumentParser
+internal import Conversion
+internal import Formats
+internal import Parts
+internal import Platform
+internal import Remote
+
+/// One command's work divided among many runs, on as many machines.
+struct PartOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      Do part K of N: 3/16. Run each K, at the same time or not, where all see the output's folder; \
+      a part that was interrupted goes on when it is run again. auto takes K and N from a Slurm array, \
+      auto/N takes K from it or from a Kubernetes Indexed Job.
+      """, valueName: "k/n"))
+  var part: String?
+
+  @Flag(help: "Check the parts and make one output of them.")
+  var finish = false
+
+  func validate() throws {
+    if part != nil, finish { throw ValidationError("--part and --finish do not go together") }
+  }
+
+  /// Whether the command's work is divided.
+  var isUsed: Bool { part != nil || finish }
+
+  /// The part that is asked for; nil for none.
+  func choice() throws(Fault) -> PartChoice? {
+    try part.map { argument throws(Fault) in
+      let choice = try PartChoice(argument, variable: Variables.text)
+      if let origin = choice.origin {
+        Console.message("fathom: part \(choice.text), by \(origin)")
+      }
+      return choice
+    }
+  }
+
+  /// Refuses an option that parts cannot have.
+  func refuse(_ isGiven: Bool, _ option: String, _ reason: String) throws {
+    guard isUsed, isGiven else { return }
+    throw ValidationError("\(option) \(reason): it does not go with --part and --finish")
+  }
+}
+
+/// A command whose parts leave what they found in files, since it has no output to leave it in.
+struct ResultPartOptions: ParsableArguments {
+  @OptionGroup
+  var parts: PartOptions
+
+  @Option(
+    name: .customLong("parts"),
+    help: ArgumentHelp(
+      "Where the parts leave what they found, and --finish looks for it.", valueName: "folder"))
+  var folder: String?
+
+  func validate() throws {
+    guard parts.isUsed == (folder != nil) else {
+      throw ValidationError(
+        "--part and --finish take --parts FOLDER, where the parts leave what they found")
+    }
+  }
+
+  /// The place of a part's file, which an earlier run of the same part may have written.
+  func place(
+    of part: PartChoice, _ results: PartResults, sparing inputs: InputPlaces
+  ) throws(Fault) -> OutputPath {
+    try .report(
+      results.path(of: part, in: folder ?? "."), overwrite: true, sparing: inputs)
+  }
+
+  /// Says what a part has done.
+  static func say(_ part: PartChoice, _ what: String, _ place: OutputPath) throws(Fault) {
+    try Console.write(
+      "part \(part.text): \(what) in \(place.path); when all parts are there, --finish makes one "
+        + "report of them\n")
+  }
+}
+
+/// Says of a command that its work is not divided, to whoever tries.
+struct UndividedOptions: ParsableArguments {
+  @Option(help: .hidden)
+  var part: String?
+
+  @Flag(help: .hidden)
+  var finish = false
+
+  func validate() throws {
+    guard part != nil || finish else { return }
+    throw ValidationError(
+      "this command's work is not divided: --part and --finish go with convert, hash and validate "
+        + "--deep")
+  }
+}

@@ -1,0 +1,177 @@
+"""Conversions that many runs divide: by Slurm itself on two nodes, and by hand with kills."""
+
+import json
+import random
+import subprocess
+import time
+from pathlib import Path
+
+from torture_parts import checkpoint
+
+from . import slurm
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SAMPLES = ROOT / "Samples"
+CLUSTER = SAMPLES / "cluster"
+QUANT = ("--to", "gguf", "--quant", "q4_0")
+
+
+def run(report, folder):
+    """By hand first, which needs nothing."""
+    model = folder / "medium"
+    checkpoint.write(model)
+    report.attempt("kills", kills, report, folder, model)
+    report.attempt("counts", counts, report, folder, model)
+    report.attempt("kubernetes", kubernetes, report)
+    try:
+        slurm.require()
+    except slurm.Unavailable as reason:
+        report.note(f"skipped Slurm: {reason}")
+        return
+    report.attempt("slurm", by_slurm, report, folder, model)
+
+
+def contents(path):
+    """All files of an output, by name."""
+    if path.is_dir():
+        return {file.name: file.read_bytes() for file in path.iterdir()}
+    beside = path.with_name(path.stem + ".fathom-manifest.json")
+    return {path.name: path.read_bytes(),
+            **({beside.name: beside.read_bytes()} if beside.exists() else {})}
+
+
+def counts(report, folder, model):
+    """1, 2 and 4 parts at the same time on this machine."""
+    expected = one_run(report, folder, model)
+    for count in (1, 2, 4):
+        output = folder / f"counts-{count}" / "out.gguf"
+        output.parent.mkdir()
+        start = time.monotonic()
+        parts = [
+            subprocess.Popen(
+                [report.fathom, "convert", str(model), str(output), *QUANT, "--part",
+                 f"{number}/{count}", "--threads", "1"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            for number in range(1, count + 1)]
+        codes = [part.wait(timeout=600) for part in parts]
+        report.run("convert", model, output, *QUANT, "--finish")
+        report.check(f"{count} parts at the same time make one run's bytes",
+                     codes == [0] * count and contents(output) == expected,
+                     f"{time.monotonic() - start:.1f} s, exit codes {codes}")
+
+
+def one_run(report, folder, model):
+    """The bytes that one run writes under the name `out.gguf`."""
+    place = folder / "one" / "out.gguf"
+    if not place.exists():
+        place.parent.mkdir(exist_ok=True)
+        report.run("convert", model, place, *QUANT)
+    return contents(place)
+
+
+def kills(report, folder, model):
+    """Three parts, killed at random moments 20 times in all, and run again each time."""
+    expected = one_run(report, folder, model)
+    output = folder / "kills" / "out.gguf"
+    output.parent.mkdir()
+    generator = random.Random(21)
+    command = [report.fathom, "convert", str(model), str(output), *QUANT, "--flush-every", "1MB",
+               "--threads", "1", "--part"]
+    start = time.monotonic()
+    report.run("convert", model, folder / "timed.gguf", *QUANT, "--threads", "1")
+    whole_run = time.monotonic() - start
+    killed, early = 0, 0
+    todo = [1, 2, 3]
+    while killed < 20:
+        number = generator.choice(todo)
+        part = subprocess.Popen([*command, f"{number}/3"], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+        try:
+            part.wait(timeout=generator.uniform(0.02, whole_run / 3))
+            early += 1
+            if early > 60:
+                break
+        except subprocess.TimeoutExpired:
+            part.kill()
+            part.wait()
+            killed += 1
+    for number in todo:
+        report.run(*command[1:], f"{number}/3")
+    report.run("convert", model, output, *QUANT, "--finish")
+    report.check("20 kills of parts at random leave the bytes of one run",
+                 killed == 20 and contents(output) == expected, f"{killed} kills")
+
+
+def kubernetes(report):
+    """The manifests are what Kubernetes' own schemas take, and ask for one number of parts."""
+    import kubernetes_validate
+    import yaml
+
+    for name in ("parts", "finish"):
+        manifest = yaml.safe_load((CLUSTER / f"kubernetes/{name}.yaml").read_text())
+        version = kubernetes_validate.latest_version()
+        try:
+            kubernetes_validate.validate(manifest, version, strict=True)
+            fault = ""
+        except kubernetes_validate.ValidationError as error:
+            fault = error.message
+        report.check(f"Kubernetes {version} takes {name}.yaml", not fault, fault)
+    spec = yaml.safe_load((CLUSTER / "kubernetes/parts.yaml").read_text())["spec"]
+    names = {item["name"]: item["value"]
+             for item in spec["template"]["spec"]["containers"][0]["env"]}
+    report.check("as many completions as parts",
+                 names["FATHOM_PARTS"] == str(spec["completions"]))
+
+
+def by_slurm(report, folder, model):
+    """The array of Samples/cluster on two nodes: as it is, and with a requeue and a drain."""
+    expected = one_run(report, folder, model)
+    with slurm.Cluster(folder / "slurm") as cluster:
+        cluster.environment["PATH"] = (
+            f"{Path(report.fathom).resolve().parent}:{cluster.environment['PATH']}")
+        one = submit(cluster, folder / "array", model, 4)
+        cluster.wait(lambda: done(cluster, one["finish"]), "the array's end", 240)
+        report.check("four tasks on two nodes make one run's bytes",
+                     contents(one["output"]) == expected)
+        two = submit(cluster, folder / "trouble", model, 4)
+        cluster.wait(lambda: cluster.running(two["parts"]), "a running task", 60)
+        task, node = cluster.running(two["parts"])[0]
+        cluster.call("scontrol", "requeue", task)
+        cluster.call("scontrol", "update", f"JobId={task}", "StartTime=now")
+        cluster.call("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+        drained = cluster.call("sinfo", "-h", "-n", node, "-o", "%t").split()
+
+        def goes_on():
+            cluster.call("scontrol", "update", f"JobId={task}", "StartTime=now")
+            return done(cluster, two["finish"])
+
+        cluster.wait(goes_on, "the end after a requeue and a drain", 300)
+        restarts = cluster.call("scontrol", "show", "job", task)
+        report.check("a task that was killed and requeued, and a node that was drained, change "
+                     "no byte", contents(two["output"]) == expected,
+                     f"{task} on {node}, then {drained}")
+        report.check("the task was started again", "Restarts=1" in restarts
+                     or "Restarts=2" in restarts)
+
+
+def submit(cluster, folder, model, count):
+    """Hands the sample's jobs in."""
+    folder.mkdir()
+    output = folder / "out.gguf"
+    environment = {
+        **cluster.environment, "PARTS_OPTIONS": f"--array=1-{count}",
+        "SBATCH_OPTIONS": f"--cpus-per-task=1 --mem=0 --chdir={folder}"}
+    result = subprocess.run(
+        [str(CLUSTER / "slurm/submit"), str(model), str(output), *QUANT], env=environment,
+        capture_output=True, text=True, timeout=60, check=True)
+    parts, finish = result.stdout.split()
+    return {"parts": parts, "finish": finish, "output": output}
+
+
+def done(cluster, job):
+    """Whether a job has ended; one that failed, or that never can begin, is an error."""
+    text = cluster.call("scontrol", "show", "job", job)
+    if "JobState=FAILED" in text or "Reason=DependencyNeverSatisfied" in text:
+        logs = [file.read_text() for file in Path(text.split("WorkDir=")[1].split()[0]).glob("*.log")]
+        raise RuntimeError(json.dumps(logs)[-2000:])
+    return "JobState=COMPLETED" in text
