@@ -24,13 +24,13 @@ extension Inspection {
       return Set(stored.map(\.description)).sorted().joined(separator: ", ")
     }
     guard let fp8 = config?.fp8 else { return "none" }
+    let experts = isInFP4 ? "; routed experts in FP4, a scale for 32 columns" : ""
     let types = scaleTypes.map(\.rawValue).sorted().joined(separator: " and ")
     return "FP8 E4M3 "
       + (fp8.blocks.map { "in blocks of \($0.rows) × \($0.columns)" }
         ?? "with a scale per matrix or row") + ", "
       + (fp8.powerOfTwoScales ? "power-of-two" : types.isEmpty ? "no" : types) + " scales "
-      + "(\(Quantity.count(scales)) of them)"
-      + (isInFP4 ? "; routed experts in FP4, a scale for 32 columns" : "")
+      + "(\(Quantity.count(scales)) of them)\(experts)"
   }
 
   /// The mix of a GGUF file with quantized tensors, and the bits that a weight takes in all.
