@@ -3,7 +3,7 @@ internal import Formats
 public import Models
 public import Platform
 public import Reference
-internal import Tensors
+public import Tensors
 public import Weights
 
 /// The weights of a model, read from its files when the forward pass asks for them.
@@ -102,6 +102,11 @@ extension CheckpointWeights: WeightSource {
   /// See `WeightSource`.
   public func file(of name: String) -> String? {
     weights[ExactText(name)].map { weights.path(of: $0.assembly.first.tensor) }
+  }
+
+  /// See `WeightSource`.
+  public func storedTypes(of name: String) -> [ElementType] {
+    weights[ExactText(name)]?.assembly.leaves.map(\.tensor.type) ?? []
   }
 
   /// See `WeightSource`.

@@ -1,6 +1,6 @@
 internal import Formats
 internal import Locks
-internal import Models
+public import Models
 public import Platform
 internal import Reference
 internal import Synchronization
@@ -29,12 +29,15 @@ public struct LogitsRun {
   ///   - mtp: whether to run the MTP layers.
   ///   - memory: bytes that the process may have in memory; nil for 1 GB, or for more where that
   ///     does not do.
+  ///   - runtime: whose rounding is imitated; nil for none.
   /// - Throws: `.malformed` for ids outside the vocabulary, for ragged sequences and for weights
   ///   that are missing or wrong; `.usage` with the least memory that does, where the limit cannot
   ///   be kept.
   public init(
-    _ files: ModelFiles, sequences: [[Int]], mtp: Bool, threads: Int, memory: Int?
+    _ files: ModelFiles, sequences: [[Int]], mtp: Bool, threads: Int, memory: Int?,
+    runtime: RuntimeArithmetic? = nil
   ) throws(Fault) {
+    try files.requireReadable(by: runtime)
     let config = files.config
     _ = try TokenBatch(sequences, vocabSize: config.vocabSize)
     let length = sequences[0].count
@@ -50,10 +53,11 @@ public struct LogitsRun {
     ) { together, plan, threads in
       Network.bytes(
         rows: together * length, longest: length, config: config, mtpLayers: mtpLayers,
-        threads: threads, plan: plan)
+        threads: threads, plan: plan, rounds: runtime != nil)
     }
     network = Network(
-      config: config, weights: weights, threads: budget.threads, plan: budget.plan)
+      config: config, weights: weights, threads: budget.threads, plan: budget.plan,
+      runtime: runtime)
     finiteness = FinitenessCheck(files.weights)
     self.sequences = sequences
     self.mtpLayers = mtpLayers

@@ -60,6 +60,16 @@ public struct ModelFiles: Sendable {
     return try files.tokenizer(folder: checkpoint.folder)
   }
 
+  /// Refuses a runtime that is to be imitated and does not read the model.
+  ///
+  /// - Throws: `.usage`.
+  public func requireReadable(by runtime: RuntimeArithmetic?) throws(Fault) {
+    guard runtime == .llamaCpp, gguf == nil else { return }
+    throw Fault(
+      .usage, "is no GGUF file, and llama.cpp reads nothing else", file: checkpoint.folder,
+      expected: "a GGUF file for --as llama.cpp")
+  }
+
   /// The network over the checkpoint's weights, every tensor that it needs being there.
   ///
   /// - Parameter mtp: whether its MTP layers will be run.

@@ -125,6 +125,10 @@ struct Attention: Sendable {
       key.update(from: compressed[row].baseAddress! + rank, count: rope)
       rotary.rotate(key, latents.table.cosines[token], latents.table.sines[token])
     }
+    guard let cached = linear.rounds?.cached else { return }
+    for latent in [latents.keyValue, latents.sharedKey] {
+      cached.apply(to: latent.mutableView(rows))
+    }
   }
 
   /// What the heads see: (tokens, heads · value).

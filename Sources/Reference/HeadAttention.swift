@@ -33,6 +33,8 @@ struct HeadAttention {
   /// it: for each token the mixed latents, (tokens, rank). Nil where nobody asks.
   private let mixedLatents: Activations?
   private let packedLatents: PackedMatrix?
+  /// How a runtime rounds where it multiplies with `kv_b_proj`; nil where it does so key by key.
+  private let halves: Rounds.Halves?
   private var config: ModelConfig { attention.config }
   private var linear: Linear { attention.linear }
 
@@ -54,11 +56,13 @@ struct HeadAttention {
     values = PackedMatrix(
       mostDepth: block, mostColumns: config.valueHeadSize, scratch: scratch,
       level: attention.linear.level)
-    let isNoted = attention.linear.inputs != nil
+    halves = attention.linear.rounds?.halves(
+      attention.linear.weights.storedTypes(of: attention.keyValueName))
+    let mixesLatents = attention.linear.inputs != nil || halves != nil
     mixedLatents =
-      isNoted ? Activations(unwrittenRows: tokens, columns: config.keyValueRank) : nil
+      mixesLatents ? Activations(unwrittenRows: tokens, columns: config.keyValueRank) : nil
     packedLatents =
-      isNoted
+      mixesLatents
       ? PackedMatrix(
         mostDepth: block, mostColumns: config.keyValueRank, scratch: scratch,
         level: attention.linear.level) : nil
@@ -76,8 +80,8 @@ struct HeadAttention {
       + PackedMatrix.byteCount(mostDepth: block, mostColumns: config.valueHeadSize)
   }
 
-  /// Bytes that it takes more where inputs are noted.
-  static func notingBytes(tokens: Int, _ config: ModelConfig) -> Int {
+  /// Bytes that it takes more where latents are mixed too.
+  static func mixingBytes(tokens: Int, _ config: ModelConfig) -> Int {
     tokens * config.keyValueRank * MemoryLayout<Float>.stride
       + PackedMatrix.byteCount(
         mostDepth: min(keyBlock, tokens), mostColumns: config.keyValueRank)
@@ -119,7 +123,26 @@ struct HeadAttention {
       linear.inputs?.add(
         InputSums.squares(mixedLatents.view), rows: query.rows,
         to: InputSums.Key(attention.keyValueName, .valueHead(head)))
+      if let halves {
+        makeValues(mixedLatents, weight, halves, into: mixed.mutableView.columns(columns))
+      }
     }
+    linear.rounds?.results?.apply(to: mixed.mutableView.columns(columns))
+  }
+
+  /// Mixed latents (tokens, rank), rounded as the runtime rounds them, times the rows of a head's
+  /// weight that make values.
+  private func makeValues(
+    _ latents: Activations, _ weight: WeightMatrix, _ halves: Rounds.Halves,
+    into values: MutableFloatMatrix
+  ) {
+    precondition(weight.scales == nil)
+    halves.mixed?.apply(to: latents.mutableView)
+    let half = WeightMatrix(
+      type: weight.type, rows: config.valueHeadSize, columns: weight.columns,
+      storage: weight.storage, offset: weight.offset + config.nopeHeadSize * weight.rowBytes,
+      rowBytes: weight.rowBytes)
+    linear.multiplyExactly(latents.view, half, into: values, worker: worker)
   }
 
   /// What the weights of a softmax mix: a block of it, and where the sums are.
@@ -142,6 +165,8 @@ struct HeadAttention {
     linear.inputs?.add(
       InputSums.squares(query.view(0..<query.rows, columns: 0..<config.nopeHeadSize)),
       rows: query.rows, to: InputSums.Key(attention.keyValueName, .keyHead(head)))
+    halves?.query?.apply(
+      to: query.mutableView(0..<query.rows, columns: 0..<config.nopeHeadSize))
     for token in 0..<query.rows {
       let q = query[token]
       attention.rotary.rotate(
@@ -157,9 +182,12 @@ struct HeadAttention {
     _ tokens: Range<Int>, _ latents: Attention.Latents, _ weight: WeightMatrix
   ) {
     let rows = 0..<tokens.count
-    linear.multiply(
-      latents.keyValue.view(tokens), weight,
-      into: keyValue.mutableView(rows, columns: 0..<keyValue.columns), worker: worker)
+    let (latent, made) = (
+      latents.keyValue.view(tokens), keyValue.mutableView(rows, columns: 0..<keyValue.columns)
+    )
+    halves == nil
+      ? linear.multiply(latent, weight, into: made, worker: worker)
+      : linear.multiplyExactly(latent, weight, into: made, worker: worker)
     for row in rows {
       let k = key[row].baseAddress!
       k.update(from: keyValue[row].baseAddress!, count: config.nopeHeadSize)

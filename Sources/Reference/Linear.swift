@@ -16,13 +16,16 @@ struct Linear: Sendable {
   let plan: MemoryPlan
   /// Takes note of what weights are multiplied with; nil where nobody asks.
   let inputs: InputSums?
+  /// How activations are rounded; nil where they are not.
+  let rounds: Rounds?
   private let scratches: [ProductScratch]
 
   init(
     weights: any WeightSource, threads: Int, level: KernelLevel, plan: MemoryPlan,
-    inputs: InputSums? = nil
+    inputs: InputSums? = nil, rounds: Rounds? = nil
   ) {
     self.inputs = inputs
+    self.rounds = rounds
     self.weights = weights
     self.threads = threads
     self.level = level
@@ -106,6 +109,18 @@ struct Linear: Sendable {
   func multiply(
     _ x: FloatMatrix, _ weight: WeightMatrix, into y: MutableFloatMatrix, worker: Int
   ) {
+    guard let rounds else { return multiplyExactly(x, weight, into: y, worker: worker) }
+    rounds.multiply(x, weight.type) { x, rows in
+      let part = y.rows(rows)
+      multiplyExactly(x, weight, into: part, worker: worker)
+      rounds.results?.apply(to: part)
+    }
+  }
+
+  /// The same, nothing being rounded.
+  func multiplyExactly(
+    _ x: FloatMatrix, _ weight: WeightMatrix, into y: MutableFloatMatrix, worker: Int
+  ) {
     MatrixProduct.multiply(
       x, weight, rows: 0..<weight.rows, into: y, scratch: scratch(of: worker), level: level)
   }
@@ -167,6 +182,7 @@ extension Linear {
               start: y.base + token * y.stride, count: y.columns), level: level)
         }
       }
+      rounds?.results?.apply(to: y.rows(rows))
     }
   }
 
@@ -177,6 +193,8 @@ extension Linear {
       for row in rows {
         VectorMath.add(UnsafeBufferPointer(y[row]), to: x[first + row], level: level)
       }
+      rounds?.results?.apply(
+        to: x.mutableView(first + rows.lowerBound..<first + rows.upperBound))
     }
   }
 
@@ -193,5 +211,6 @@ extension Linear {
       }
       VectorMath.gate(gate[token], up: UnsafeBufferPointer(up[token]), level: level)
     }
+    rounds?.results?.apply(to: gate.mutableView(rows))
   }
 }

@@ -42,6 +42,8 @@ struct MemoryUse {
   let plan: MemoryPlan
   /// Whether what weights are multiplied with is noted.
   var notesInputs = false
+  /// Whether activations are rounded as a runtime does.
+  var rounds = false
 
   private static let float = MemoryLayout<Float>.stride
 
@@ -59,7 +61,8 @@ struct MemoryUse {
     // A predictor's block has the states that it was made from beside it.
     let predictor = mtpLayers > 0 ? states(rows) + max(layer, joined(rows)) : 0
     let sums = notesInputs ? InputSums.mostBytes(config) : 0
-    return threads * MemoryUse.perWorker + max(layer, head, predictor) + sums
+    let rounded = rounds ? threads * Rounds.bytes(config) : 0
+    return threads * MemoryUse.perWorker + max(layer, head, predictor) + sums + rounded
   }
 
   /// Hidden states, (rows, hidden), with the keys that an indexer has chosen for them.
@@ -95,8 +98,8 @@ struct MemoryUse {
     let low = max(c.queryRank ?? 0, 2 * c.keyValueRank + c.ropeHeadSize)
     let mixed = rows * c.heads * c.valueHeadSize
     let joint = (c.nopeHeadSize + c.valueHeadSize) * c.keyValueRank * MemoryUse.float
-    let noted = notesInputs ? HeadAttention.notingBytes(tokens: rows, c) : 0
-    let heads = threads * (HeadAttention.bytes(tokens: rows, c) + noted + joint)
+    let latent = notesInputs || rounds ? HeadAttention.mixingBytes(tokens: rows, c) : 0
+    let heads = threads * (HeadAttention.bytes(tokens: rows, c) + latent + joint)
     let choice = KeyChoice.bytes(
       tokens: rows, longest: min(longest, rows), c, threads: threads, plan: plan)
     let before = choice + block * (c.hiddenSize + low) * MemoryUse.float

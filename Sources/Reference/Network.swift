@@ -24,14 +24,19 @@ public struct Network {
 
   /// Prepares the tables that follow from the config; no weight is read.
   ///
-  /// - Parameter inputs: takes note of what each weight is multiplied with.
+  /// - Parameters:
+  ///   - inputs: takes note of what each weight is multiplied with.
+  ///   - runtime: whose rounding is imitated; nil for none.
   public init(
     config: ModelConfig, weights: any WeightSource, threads: Int = Workers.available,
-    level: KernelLevel = .best, plan: MemoryPlan = .generous, inputs: InputSums? = nil
+    level: KernelLevel = .best, plan: MemoryPlan = .generous, inputs: InputSums? = nil,
+    runtime: RuntimeArithmetic? = nil
   ) {
+    let config = runtime?.reading(config) ?? config
     self.config = config
     linear = Linear(
-      weights: weights, threads: threads, level: level, plan: plan, inputs: inputs)
+      weights: weights, threads: threads, level: level, plan: plan, inputs: inputs,
+      rounds: runtime.map { Rounds(runtime: $0, plain: config.dataType) })
     rotary = Rotary(config)
     streamed = StreamedLayer(config, linear: linear)
   }
@@ -232,14 +237,15 @@ public struct Network {
 
   /// The most bytes that a pass of `rows` tokens takes on some threads, no sequence being longer than
   /// `longest`: hidden states, all that is made of them, the weights in use, and what the network
-  /// takes while it does nothing; with the sums of a layer's inputs where they are noted.
+  /// takes while it does nothing; with the sums of a layer's inputs where they are noted, and copies
+  /// of rows where they are rounded as a runtime does.
   public static func bytes(
     rows: Int, longest: Int, config: ModelConfig, mtpLayers: Int, threads: Int,
-    plan: MemoryPlan, notesInputs: Bool = false
+    plan: MemoryPlan, notesInputs: Bool = false, rounds: Bool = false
   ) -> Int {
     MemoryUse(
       config: config, longest: longest, mtpLayers: mtpLayers, threads: threads, plan: plan,
-      notesInputs: notesInputs
+      notesInputs: notesInputs, rounds: rounds
     ).peak(rows: rows)
   }
 

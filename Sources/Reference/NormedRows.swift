@@ -43,5 +43,6 @@ struct NormedRows: Sendable {
             start: result.base + row * result.stride, count: columns), level: linear.level)
       }
     }
+    linear.rounds?.results?.apply(to: result)
   }
 }

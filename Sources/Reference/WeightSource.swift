@@ -1,6 +1,6 @@
 public import Codecs
 public import Platform
-internal import Tensors
+public import Tensors
 
 /// Weights by their Hugging Face names, however they are stored: all that the forward pass knows
 /// of a checkpoint. Calls come from several threads at once.
@@ -25,6 +25,10 @@ public protocol WeightSource: Sendable {
   /// The file that holds a weight, for messages; nil where that is not known.
   func file(of name: String) -> String?
 
+  /// The types in which the parts of a weight are stored, in the order of its rows; none where that is
+  /// not known.
+  func storedTypes(of name: String) -> [ElementType]
+
   /// Says which matrices will be asked for next, in their order, so that a source that reads slowly
   /// can read ahead. What was said before no longer counts.
   func expect(_ names: [String])
@@ -33,6 +37,9 @@ public protocol WeightSource: Sendable {
 extension WeightSource {
   /// A source need not have files.
   public func file(of name: String) -> String? { nil }
+
+  /// A source need not know how weights are stored.
+  public func storedTypes(of name: String) -> [ElementType] { [] }
 
   /// A source need not read ahead.
   public func expect(_ names: [String]) {}

@@ -3,6 +3,7 @@ internal import Conversion
 internal import Dialects
 internal import Formats
 internal import Inspection
+public import Models
 public import Platform
 internal import Tensors
 internal import Verification
@@ -290,3 +291,4 @@ extension BlockSize: ExpressibleByArgument {
 extension Recipe.MTP: ExpressibleByArgument {}
 extension Recipe.ScaleFormat: ExpressibleByArgument {}
 extension ProgressLine.Mode: ExpressibleByArgument {}
+extension RuntimeArithmetic: ExpressibleByArgument {}

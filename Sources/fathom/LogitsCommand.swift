@@ -28,6 +28,14 @@ struct LogitsCommand: ParsableCommand, ModelReading {
   @Option(help: "Multi-token-prediction layers: keep or drop.")
   var mtp = MTPChoice.keep
 
+  @Option(
+    name: .customLong("as"),
+    help: """
+      Round as a runtime does: llama.cpp, deepseek-fp8 or mlx; see `fathom verify --help`. Default: \
+      F32 alone.
+      """)
+  var runtime: RuntimeArithmetic?
+
   @Option(help: "Threads to compute with; the result does not depend on it.")
   var threads = Workers.available
 
@@ -65,7 +73,8 @@ struct LogitsCommand: ParsableCommand, ModelReading {
       path: model, threads: threads, ignoresUnknown: unknown.ignoreUnknown)
     guard let (sequences, notes) = try input.chosen?.read(for: files) else { return }
     let run = try LogitsRun(
-      files, sequences: sequences, mtp: mtp == .keep, threads: threads, memory: memory?.bytes)
+      files, sequences: sequences, mtp: mtp == .keep, threads: threads, memory: memory?.bytes,
+      runtime: runtime)
     run.forecast?.announce(progress)
     let written = try ProgressLine.during(progress, unit: .layers) { report throws(Fault) in
       try run.write(to: destination, progress: report)

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Models
 internal import Passes
 internal import Platform
 internal import Reports
@@ -58,6 +59,15 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       into the reference alone; implies --isolate.
       """)
   var blame = false
+
+  @Option(
+    name: .customLong("as"),
+    help: """
+      Run the candidates with what a runtime rounds: llama.cpp (activations in blocks of 8 bits, a \
+      cache in F16), deepseek-fp8 (activations in FP8 by 128) or mlx (16-bit activations). Default: \
+      F32 alone.
+      """)
+  var runtime: RuntimeArithmetic?
 
   @Option(help: "Rows of the ranking, and layers that are looked into.")
   var blameCount = 10
@@ -135,6 +145,9 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       if blame, candidates.count > 1 {
         throw ValidationError("--blame takes one candidate at a time")
       }
+      if blame, runtime != nil {
+        throw ValidationError("--blame measures weights: it does not go with --as")
+      }
       return
     }
     guard candidates.isEmpty else { throw ValidationError("--record takes a reference alone") }
@@ -146,6 +159,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     }
     let others =
       !limitOptions.isEmpty || thresholds != nil || isolate || blame || !report.isEmpty
+      || runtime != nil
     guard !others else { throw ValidationError("--record measures nothing: there is no candidate") }
   }
 
@@ -217,6 +231,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     request.mtp = mtp == .keep
     request.threads = threads
     request.ignoresUnknown = unknown.ignoreUnknown
+    request.runtime = runtime
     return request
   }
 

@@ -153,11 +153,12 @@ def runner(name="llama_logits"):
     return program
 
 
-def logits(model, ids, folder):
-    """(tokens, vocabulary) for a list of ids."""
+def logits(model, ids, folder, default=False):
+    """(tokens, vocabulary) for a list of ids; `default` leaves attention and cache as users have
+    them."""
     inputs, outputs = Path(folder) / "ids.bin", Path(folder) / "logits.bin"
     np.asarray(ids, dtype=np.int32).tofile(inputs)
-    run([runner(), model, inputs, outputs])
+    run([runner(), model, inputs, outputs, *(["default"] if default else [])])
     return np.fromfile(outputs, dtype=np.float32).reshape(len(ids), -1)
 
 

@@ -1,5 +1,6 @@
-// Logits of llama.cpp for token ids, as F32: llama_logits MODEL IDS OUT
-// IDS holds 32-bit ids; OUT gets (tokens, vocabulary). Attention and its cache run in F32.
+// Logits of llama.cpp for token ids, as F32: llama_logits MODEL IDS OUT [default]
+// IDS holds 32-bit ids; OUT gets (tokens, vocabulary). Attention and its cache run in F32, or as they
+// do by default.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,7 +12,7 @@ static void quiet(enum ggml_log_level level, const char *text, void *data) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 4) return 64;
+  if (count != 4 && count != 5) return 64;
   llama_log_set(quiet, NULL);
   llama_backend_init();
   struct llama_model *model =
@@ -25,8 +26,10 @@ int main(int count, char **arguments) {
   struct llama_context_params parameters = llama_context_default_params();
   parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = 4096;
   parameters.n_threads = parameters.n_threads_batch = 1;
-  parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
-  parameters.type_k = parameters.type_v = GGML_TYPE_F32;
+  if (count == 4) {
+    parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    parameters.type_k = parameters.type_v = GGML_TYPE_F32;
+  }
   struct llama_context *context = llama_init_from_model(model, parameters);
   if (!context) return 1;
   struct llama_batch batch = llama_batch_init(tokens, 0, 1);

@@ -25,19 +25,23 @@ def special_of(config):
     return GLM_SPECIAL if config["model_type"].startswith("glm") else SPECIAL
 
 
-def write_tokenizer(folder, special=SPECIAL):
-    """Writes tokenizer.json and tokenizer_config.json; ids 0 and 1 are begin and end."""
+def write_tokenizer(folder, special=SPECIAL, sentences=SENTENCES, size=SIZE):
+    """Writes tokenizer.json and tokenizer_config.json, and gives the tokenizer back.
+
+    Ids 0 and 1 are begin and end.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=SIZE,
+        vocab_size=size,
         special_tokens=special,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(SENTENCES, trainer)
+    tokenizer.train_from_iterator(sentences, trainer)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     settings = {"bos_token": special[0], "eos_token": special[1], "add_bos_token": True}
     settings.update({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 163840})
     write_json(folder / "tokenizer_config.json", settings)
+    return tokenizer

@@ -19,7 +19,8 @@ struct FixtureRun {
   /// - Throws: `.malformed` for weights that are missing or wrong; `.usage` with the least memory
   ///   that does, where the limit cannot be kept.
   init(
-    _ model: ModelFiles, batch: TokenBatch, mtpLayers: Int, keep: Int, threads: Int, memory: Int?
+    _ model: ModelFiles, batch: TokenBatch, mtpLayers: Int, keep: Int, threads: Int, memory: Int?,
+    runtime: RuntimeArithmetic? = nil
   ) throws(Fault) {
     let (rows, config) = (batch.rows(), model.config)
     let weights = try CheckpointWeights(model.weights, config: config, mtp: mtpLayers > 0)
@@ -31,10 +32,11 @@ struct FixtureRun {
       heads * (1 + mtpLayers)
         + Network.bytes(
           rows: rows, longest: batch.longest, config: config, mtpLayers: mtpLayers,
-          threads: threads, plan: plan)
+          threads: threads, plan: plan, rounds: runtime != nil)
     }
     network = Network(
-      config: config, weights: weights, threads: budget.threads, plan: budget.plan)
+      config: config, weights: weights, threads: budget.threads, plan: budget.plan,
+      runtime: runtime)
     self.threads = budget.threads
     forecast = try Forecast(
       model, lengths: batch.lengths(), passes: 1, mtpLayers: mtpLayers, threads: threads)

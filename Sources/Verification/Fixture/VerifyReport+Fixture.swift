@@ -20,6 +20,7 @@ extension VerifyReport {
     let fixture = try VerifyFixture(path: request.reference)
     let model = try ModelFiles(
       path: candidate, threads: request.threads, ignoresUnknown: request.ignoresUnknown)
+    try model.requireReadable(by: request.runtime)
     let header = fixture.header
     try LogitsComparison.requireLikeness(header.network, model.config)
     let mtpLayers = request.mtp ? min(header.mtpLayers, model.config.mtpLayers) : 0
@@ -28,10 +29,11 @@ extension VerifyReport {
     notes.append(
       "NMSE is estimated from sketches: within \(Quantity.percent(StateSketch.bound)) of itself; "
         + "same experts are those of \(FixtureLayer.count(rows: header.rows(depth: 0))) tokens")
+    notes += request.runtimeNotes(model.config)
     let batch = try TokenBatch(fixture.sequences, vocabSize: header.vocabSize)
     let run = try FixtureRun(
       model, batch: batch, mtpLayers: mtpLayers, keep: 0, threads: request.threads,
-      memory: request.memory)
+      memory: request.memory, runtime: request.runtime)
     if let expected = run.forecast { forecast(expected) }
     let comparison = try LogitsComparison(
       fixture, candidate: run.network, batch: batch, mtpLayers: mtpLayers, threads: run.threads,
@@ -41,7 +43,7 @@ extension VerifyReport {
       comparison: comparison, routedExperts: model.config.routedExperts,
       candidateTypes: TypeMap(model.inventory), thresholds: request.thresholds, notes: notes,
       configDifferences: ConfigDifference.all(reference: header.network, candidate: model),
-      sizes: (nil, ModelSize(model)),
+      sizes: (nil, ModelSize(model)), runtime: request.runtime,
       tokenText: request.tokenText ?? VerifyReport.tokenText(of: model))
   }
 }

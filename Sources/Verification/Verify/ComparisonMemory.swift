@@ -15,6 +15,8 @@ struct ComparisonMemory {
   let tokens: Int
   /// Tokens of the longest sequence.
   let longest: Int
+  /// Whether the candidates' activations are rounded.
+  var rounds = false
 
   private static let float = MemoryLayout<Float>.stride
 
@@ -62,7 +64,7 @@ struct ComparisonMemory {
   ) -> Int {
     Network.bytes(
       rows: rows, longest: longest, config: config, mtpLayers: mtpLayers, threads: threads,
-      plan: plan)
+      plan: plan, rounds: rounds)
   }
 
   private func states(_ rows: Int) -> Int {

@@ -16,6 +16,7 @@ struct ComparisonRun {
   /// How long the comparison will take; nil where that is not long. Blame comes on top.
   let forecast: Forecast?
   private let config: ModelConfig
+  private let runtime: RuntimeArithmetic?
   private let weights: CheckpointWeights
   private let candidates: [Candidate]
   private let batch: TokenBatch
@@ -41,6 +42,7 @@ struct ComparisonRun {
     }
     let mtpLayers = all.map(\.mtpLayers).max() ?? 0
     config = reference.config
+    runtime = request.runtime
     weights = try CheckpointWeights(reference.weights, config: config, mtp: mtpLayers > 0)
     self.candidates = all
     self.batch = batch
@@ -49,7 +51,7 @@ struct ComparisonRun {
       reference: config, candidates: all.map(\.config), mtpLayers: mtpLayers,
       isolates: request.isolates || request.isolatesModels || blames, blames: blames,
       tokens: batch.rows(),
-      longest: batch.longest)
+      longest: batch.longest, rounds: request.runtime != nil)
     self.memory = memory
     // Blame goes back to the states of all tokens.
     budget = try MemoryBudget(
@@ -73,9 +75,11 @@ struct ComparisonRun {
   }
 
   private func network(
-    _ config: ModelConfig, _ weights: CheckpointWeights
+    _ config: ModelConfig, _ weights: CheckpointWeights, as runtime: RuntimeArithmetic? = nil
   ) -> Network {
-    Network(config: config, weights: weights, threads: budget.threads, plan: budget.plan)
+    Network(
+      config: config, weights: weights, threads: budget.threads, plan: budget.plan,
+      runtime: runtime)
   }
 
   /// Runs all in lock step.
@@ -83,7 +87,8 @@ struct ComparisonRun {
     try LogitsComparison.all(
       reference: network(config, weights),
       candidates: candidates.map {
-        LogitsComparison.Candidate(network($0.config, $0.weights), mtpLayers: $0.mtpLayers)
+        LogitsComparison.Candidate(
+          network($0.config, $0.weights, as: runtime), mtpLayers: $0.mtpLayers)
       },
       batches: batch.groups(of: budget.together), isolates: memory.isolates,
       threads: budget.threads, progress: progress)

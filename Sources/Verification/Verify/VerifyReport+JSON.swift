@@ -1,3 +1,4 @@
+internal import Models
 public import Platform
 
 extension VerifyReport {
@@ -10,6 +11,7 @@ extension VerifyReport {
       "schema": .string("fathom.verify/1"), "verdict": .string(verdict.rawValue),
       "reference": .string(reference), "candidate": .string(candidate),
     ]
+    document["as"] = runtime.map { .string($0.rawValue) }
     for (depth, head) in heads.enumerated() {
       var object = head.metrics.json(sizes)
       if depth > 0 { object["acceptance"] = drafts[depth - 1].json }

@@ -1,4 +1,4 @@
-internal import Models
+public import Models
 public import Passes
 public import Platform
 internal import Reference
@@ -24,6 +24,8 @@ public struct VerifyRequest: Sendable {
   public var isolatesModels = false
   /// Rows of the blame; nil to blame nothing.
   public var blameCount: Int?
+  /// Whose rounding the candidates' pass imitates; nil for F32 alone.
+  public var runtime: RuntimeArithmetic?
   /// Whether to leave out what may belong to a network and is not known.
   public var ignoresUnknown = false
   /// Bytes that the process may have in memory; nil for 1 GB, or for more where that does not do.
@@ -37,6 +39,18 @@ public struct VerifyRequest: Sendable {
   public init(reference: String, candidates: [String]) {
     self.reference = reference
     self.candidates = candidates
+  }
+}
+
+extension VerifyRequest {
+  /// What the report says of the runtime that is imitated, and what of it is not.
+  func runtimeNotes(_ candidate: ModelConfig) -> [String] {
+    guard let runtime else { return [] }
+    let limits =
+      runtime == .llamaCpp
+      ? LoaderLimit.lines(LoaderLimit.llama, for: runtime.reading(candidate)) : []
+    return ["the candidate's activations are rounded as \(runtime.rawValue) rounds them"]
+      + limits.map { "not imitated: \($0)" }
   }
 }
 
@@ -74,7 +88,11 @@ extension VerifyReport {
     }
     let reference = try open(request.reference)
     var candidates: [ModelFiles] = []
-    for path in request.candidates { candidates.append(try open(path)) }
+    for path in request.candidates {
+      let candidate = try open(path)
+      try candidate.requireReadable(by: request.runtime)
+      candidates.append(candidate)
+    }
     var common: [String] = []
     let sequences = try VerifyReport.sequences(request.input, for: reference, notes: &common)
     let batch = try TokenBatch(sequences, vocabSize: reference.config.vocabSize)
@@ -97,7 +115,8 @@ extension VerifyReport {
           routedExperts: candidate.config.routedExperts,
           candidateTypes: TypeMap(candidate.inventory), thresholds: request.thresholds,
           notes: notes(reference, candidate, request) + common, configDifferences: differences,
-          blame: blame, sizes: (ModelSize(reference), ModelSize(candidate)), tokenText: text))
+          blame: blame, sizes: (ModelSize(reference), ModelSize(candidate)),
+          runtime: request.runtime, tokenText: text))
     }
     return reports
   }
@@ -108,6 +127,7 @@ extension VerifyReport {
     reference.notes.map { "reference: \($0)" } + candidate.notes.map { "candidate: \($0)" }
       + (request.mtp ? mtpNote(reference.config.mtpLayers, candidate.config.mtpLayers) : [])
       + StorageNote.lines(reference: reference, candidate: candidate)
+      + request.runtimeNotes(candidate.config)
   }
 
   /// The texts of ids, where the model has a tokenizer that can be read.

@@ -1,3 +1,4 @@
+public import Models
 internal import Reports
 
 /// What `fathom verify` says, as a value that every form of report is made from.
@@ -22,6 +23,8 @@ public struct VerifyReport: Sendable {
   public let drafts: [DraftAcceptance]
   /// Room that both models take; nil for a fixture.
   public let sizes: (reference: ModelSize?, candidate: ModelSize?)
+  /// Whose rounding the candidate's pass imitates; nil where it is F32 alone.
+  public let runtime: RuntimeArithmetic?
   /// The thresholds that were set, and those that follow for MTP layers.
   public let outcomes: [Threshold.Outcome]
   /// What the user should know about how the comparison was made.
@@ -37,7 +40,7 @@ public struct VerifyReport: Sendable {
     routedExperts: Int, candidateTypes: TypeMap, thresholds: [Threshold], notes: [String],
     configDifferences: [ConfigDifference] = [], blame: [Blame]? = nil,
     sizes: (reference: ModelSize?, candidate: ModelSize?) = (nil, nil),
-    tokenText: (@Sendable ([Int]) -> String?)? = nil
+    runtime: RuntimeArithmetic? = nil, tokenText: (@Sendable ([Int]) -> String?)? = nil
   ) {
     self.reference = reference
     self.candidate = candidate
@@ -50,6 +53,7 @@ public struct VerifyReport: Sendable {
     self.blame = blame
     self.tokenText = tokenText
     self.sizes = sizes
+    self.runtime = runtime
     let drafts = DraftAcceptance.all(
       lengths: sequences.map(\.count),
       heads: ([comparison.main] + comparison.mtp).map(\.positions))

@@ -1,0 +1,188 @@
+package import Codecs
+public import Models
+internal import Tensors
+
+extension RuntimeArithmetic {
+  /// The network as the runtime computes it from a file, where it reads a config otherwise: llama.cpp
+  /// takes YaRN's betas for 32 and 1 and rounds its range of dimensions, never scales sines and
+  /// cosines of `deepseek2`, and ranks groups of experts by their two best. What else it does
+  /// otherwise is said when a file is written.
+  public func reading(_ config: ModelConfig) -> ModelConfig {
+    guard self == .llamaCpp else { return config }
+    var read = config
+    read.yarn?.betaFast = 32
+    read.yarn?.betaSlow = 1
+    read.yarn?.truncate = true
+    if config.architecture.ggufName == "deepseek2" { read.yarn?.attentionFactor = 1 }
+    if config.selection == .groupsByBest { read.selection = .groupsByTwoBest }
+    return read
+  }
+
+  /// How rows are rounded; results are those of ggml's own code for any processor, and of torch.
+  package enum Rounding: Equatable {
+    /// `Q8_0`: 8-bit codes, 32 values to a scale.
+    case bytes
+    /// `Q8_K`: 8-bit codes, 256 values to a scale.
+    case signedBytes
+    /// FP8 (E4M3) codes with an F32 scale per 128 values, of numbers that are BF16 before.
+    case fp8
+    case f16, bf16
+  }
+
+  /// What becomes of rows that meet weights of a type; nil where they stay as they are.
+  ///
+  /// - Parameter plain: the type of the checkpoint's weights that are not quantized.
+  func rounding(for type: ElementType, plain: ElementType?) -> Rounding? {
+    switch self {
+    case .llamaCpp:
+      switch type {
+      case .f16: .f16
+      case .bf16: .bf16
+      default: type.isBlock ? type.blockElements == 256 ? .signedBytes : .bytes : nil
+      }
+    case .deepSeekFP8: type == .f8E4M3 ? .fp8 : .bf16
+    case .mlx: cached(plain: plain)
+    }
+  }
+
+  /// What keys and values that wait in a cache become.
+  func cached(plain: ElementType?) -> Rounding {
+    switch self {
+    case .llamaCpp: .f16
+    case .deepSeekFP8: .bf16
+    case .mlx: plain == .f16 ? .f16 : .bf16
+    }
+  }
+
+  /// What the results of a product, a norm and a sum become; nil where they stay F32.
+  func results(plain: ElementType?) -> Rounding? {
+    self == .llamaCpp ? nil : cached(plain: plain)
+  }
+}
+
+/// A runtime's roundings of one model.
+struct Rounds: Sendable {
+  let runtime: RuntimeArithmetic
+  /// The type of the weights that are not quantized; nil where the config does not say.
+  let plain: ElementType?
+
+  /// What keys and values that wait in a cache become.
+  var cached: RuntimeArithmetic.Rounding { runtime.cached(plain: plain) }
+  /// What the results of a product, a norm and a sum become; nil where they stay F32.
+  var results: RuntimeArithmetic.Rounding? { runtime.results(plain: plain) }
+
+  /// What becomes of that which meets the two halves of `kv_b_proj`: queries and mixed latents, where
+  /// the runtime multiplies those with it, and not the latents of each key.
+  func halves(_ types: [ElementType]) -> Halves? {
+    guard runtime == .llamaCpp, let key = types.first, let value = types.dropFirst().last else {
+      return nil
+    }
+    return Halves(
+      query: runtime.rounding(for: key, plain: plain),
+      mixed: runtime.rounding(for: value, plain: plain))
+  }
+
+  /// See `halves`.
+  struct Halves {
+    let query: RuntimeArithmetic.Rounding?
+    let mixed: RuntimeArithmetic.Rounding?
+  }
+
+  /// Rows that are rounded into a copy together.
+  static let rows = 128
+
+  /// Bytes of such a copy, of the widest input that a weight has.
+  static func bytes(_ config: ModelConfig) -> Int {
+    rows
+      * max(
+        2 * config.hiddenSize, config.intermediateSize, config.heads * config.valueHeadSize,
+        config.queryRank ?? 0, config.moeIntermediateSize * max(1, config.sharedExperts))
+      * MemoryLayout<Float>.stride
+  }
+
+  /// Hands `body` the rows of x as they meet weights of a type, some at a time.
+  func multiply(
+    _ x: FloatMatrix, _ type: ElementType, _ body: (_ x: FloatMatrix, _ rows: Range<Int>) -> Void
+  ) {
+    guard let rounding = runtime.rounding(for: type, plain: plain) else {
+      return body(x, 0..<x.rows)
+    }
+    for start in stride(from: 0, to: x.rows, by: Rounds.rows) {
+      let rows = start..<min(start + Rounds.rows, x.rows)
+      let copy = Activations(unwrittenRows: rows.count, columns: x.columns)
+      for (row, from) in rows.enumerated() {
+        copy[row].baseAddress?.update(from: x.base + from * x.stride, count: x.columns)
+      }
+      rounding.apply(to: copy.mutableView)
+      body(copy.view, rows)
+    }
+  }
+}
+
+extension RuntimeArithmetic.Rounding {
+  /// Rounds rows in place.
+  package func apply(to x: MutableFloatMatrix) {
+    for row in 0..<x.rows {
+      apply(to: UnsafeMutableBufferPointer(start: x.base + row * x.stride, count: x.columns))
+    }
+  }
+
+  private func apply(to row: UnsafeMutableBufferPointer<Float>) {
+    switch self {
+    case .f16:
+      for index in row.indices { row[index] = SmallFloat.f16.nearest(row[index]) }
+    case .bf16:
+      for index in row.indices { row[index] = BFloat16.decode(BFloat16.encode(row[index])) }
+    case .bytes: forBlocks(of: 32, in: row, roundToBytes)
+    case .signedBytes: forBlocks(of: 256, in: row, roundToSignedBytes)
+    case .fp8: forBlocks(of: 128, in: row, roundToFP8)
+    }
+  }
+
+  private func forBlocks(
+    of size: Int, in row: UnsafeMutableBufferPointer<Float>,
+    _ round: (UnsafeMutableBufferPointer<Float>) -> Void
+  ) {
+    for start in stride(from: 0, to: row.count, by: size) {
+      round(UnsafeMutableBufferPointer(rebasing: row[start..<min(start + size, row.count)]))
+    }
+  }
+
+  /// The largest number becomes 127 and halves go away from zero; codes are found with the exact
+  /// scale, and the one that is kept is an F16.
+  private func roundToBytes(_ block: UnsafeMutableBufferPointer<Float>) {
+    let scale = block.reduce(0) { max($0, abs($1)) } / 127
+    let inverse = scale == 0 ? 0 : 1 / scale
+    let kept = SmallFloat.f16.nearest(scale)
+    for index in block.indices {
+      block[index] = (block[index] * inverse).rounded(.toNearestOrAwayFromZero) * kept
+    }
+  }
+
+  /// The number furthest from zero becomes −127, whatever its sign, and halves go to even.
+  private func roundToSignedBytes(_ block: UnsafeMutableBufferPointer<Float>) {
+    var furthest: Float = 0
+    for value in block where abs(value) > abs(furthest) { furthest = value }
+    guard furthest != 0 else { return }
+    let inverse = -127 / furthest
+    let scale = 1 / inverse
+    for index in block.indices {
+      block[index] = min(127, (inverse * block[index]).rounded(.toNearestOrEven)) * scale
+    }
+  }
+
+  /// With the scale that makes the largest number 448, the largest of E4M3.
+  private func roundToFP8(_ block: UnsafeMutableBufferPointer<Float>) {
+    for index in block.indices { block[index] = BFloat16.decode(BFloat16.encode(block[index])) }
+    let scale = block.reduce(0) { max($0, abs($1)) } / 448
+    guard scale > 0 else { return }
+    for index in block.indices {
+      block[index] = SmallFloat.e4m3.nearest(block[index] / scale) * scale
+    }
+  }
+}
+
+extension SmallFloat {
+  /// The value of the nearest code.
+  fileprivate func nearest(_ value: Float) -> Float { decode(encode(value)) }
+}

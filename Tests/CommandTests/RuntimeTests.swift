@@ -1,0 +1,112 @@
+import Foundation
+import Support
+import Testing
+
+/// `--as RUNTIME`; scripts/make_runtime_fixtures.py had llama.cpp compute the known answers.
+@Suite struct RuntimeTests {
+  let workspace: Workspace
+  static let sample = Repository.samples + "/tiny-k-quants"
+
+  init() throws { workspace = try Workspace() }
+
+  /// What llama.cpp computes with the attention and the cache that its users have.
+  struct Case: CustomStringConvertible, Sendable {
+    let description: String
+    let tokens: [Int]
+    /// Of the last tokens.
+    let logits: [[Double]]
+  }
+
+  static let cases: [Case] = {
+    let path = Repository.root + "/Tests/CommandTests/Fixtures/runtime.json"
+    guard let bytes = try? contents(path),
+      let list = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [[String: Any]]
+    else { return [] }
+    return list.map {
+      Case(
+        description: $0["name"] as? String ?? "", tokens: $0["tokens"] as? [Int] ?? [],
+        logits: $0["logits"] as? [[Double]] ?? [])
+    }
+  }()
+
+  private func model(_ options: String...) throws -> String {
+    let path = workspace.path("model.gguf")
+    let run = try FathomProcess(
+      ["convert", RuntimeTests.sample, path, "--to", "gguf", "--quant", "q8_0", "--no-manifest"]
+        + options)
+    #expect(run.status == 0, "\(run.messages)")
+    return path
+  }
+
+  /// How far `fathom logits` is from llama.cpp's: the median over tokens of the root mean square.
+  private func distance(_ known: Case, _ model: String, _ options: String...) throws -> Double {
+    let tokens = try workspace.write("tokens.json", "\(known.tokens)".utf8)
+    let output = workspace.path("logits.safetensors")
+    let run = try FathomProcess(
+      ["logits", model, "--tokens", tokens, "-o", output, "--overwrite"] + options)
+    #expect(run.status == 0, "\(run.messages)")
+    let found = try SafetensorsView(output).bytes(of: "logits").withUnsafeBytes {
+      Array($0.bindMemory(to: Float.self))
+    }
+    let size = found.count / known.tokens.count
+    let first = known.tokens.count - known.logits.count
+    let distances = known.logits.enumerated().map { row, theirs in
+      let start = (first + row) * size
+      let squares = zip(theirs, found[start..<start + size]).reduce(0) {
+        $0 + ($1.0 - Double($1.1)) * ($1.0 - Double($1.1))
+      }
+      return (squares / Double(size)).squareRoot()
+    }
+    return distances.sorted()[distances.count / 2]
+  }
+
+  /// One rounding follows another where values are made of mixed latents, since the cache is rounded
+  /// too, and which code a number becomes can depend on the last bits of a sum. What BF16 rounds is
+  /// small beside the cache.
+  @Test(arguments: cases)
+  func llamaIsImitated(known: Case) throws {
+    let model = try model(
+      "--tensor-type", known.description, "--tensor-type", ".=f32", "--output-tensor-type", "f32",
+      "--token-embedding-type", "f32")
+    let exact = try distance(known, model)
+    let imitated = try distance(known, model, "--as", "llama.cpp")
+    let isCoarse = known.description.hasPrefix("attn_v_b") || known.description.hasSuffix("bf16")
+    let share = isCoarse ? 0.4 : 0.1
+    #expect(exact > 5e-4 && imitated < share * exact, "\(imitated) and \(exact)")
+  }
+
+  @Test func everyCaseIsThere() {
+    #expect(RuntimeTests.cases.count == 6)
+    #expect(RuntimeTests.cases.allSatisfy { $0.logits.count == 12 && $0.tokens.count == 128 })
+  }
+
+  @Test func verifyMeasuresWhatTheRuntimeAdds() throws {
+    let model = try model()
+    let arguments = ["verify", RuntimeTests.sample, model, "--format", "json"]
+    let plain = try JSONDocument(printedBy: arguments, schema: "fathom.verify.1", status: 0)
+    let rounded = try JSONDocument(
+      printedBy: arguments + ["--as", "llama.cpp"], schema: "fathom.verify.1", status: 0)
+    #expect(plain.string("as") == nil && rounded.string("as") == "llama.cpp")
+    let losses = try [plain, rounded].map { try #require($0.number("main", "klMean")) }
+    #expect(losses[1] > 1.2 * losses[0], "\(losses)")
+  }
+
+  /// Other runtimes round a checkpoint as it is, so that it differs from itself.
+  @Test(arguments: ["deepseek-fp8", "mlx"])
+  func aCheckpointDiffersFromItself(runtime: String) throws {
+    let document = try JSONDocument(
+      printedBy: [
+        "verify", RuntimeTests.sample, RuntimeTests.sample, "--as", runtime, "--format", "json",
+      ], schema: "fathom.verify.1", status: 0)
+    let loss = try #require(document.number("main", "klMean"))
+    #expect(loss > 1e-6 && loss < 0.2, "\(loss)")
+  }
+
+  @Test func whatLlamaDoesNotReadIsRefused() throws {
+    let sample = RuntimeTests.sample
+    let run = try FathomProcess("verify", sample, sample, "--as", "llama.cpp")
+    #expect(run.status == 64 && run.messages.contains("GGUF"), "\(run.messages)")
+    let blame = try FathomProcess("verify", sample, sample, "--as", "mlx", "--blame")
+    #expect(blame.status == 64 && blame.messages.contains("--as"), "\(blame.messages)")
+  }
+}
