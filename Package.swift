@@ -199,7 +199,8 @@ let package = Package(
     .testTarget(
       name: "ConversionTests",
       dependencies: [
-        "Support", "Conversion", "Formats", "Models", "Naming", "Platform", "Tensors", "Weights", "Dialects",
+        "Support", "Conversion", "Formats", "Models", "Naming", "Platform", "Tensors", "Weights",
+        "Dialects",
         "Text", "Inspection", "Transit",
       ],
       exclude: ["Fixtures"], swiftSettings: strict),
