@@ -130,27 +130,11 @@ struct KeyChoice: Sendable {
         }
       }
     }
-    let strips = (own.count + KeyChoice.strip - 1) / KeyChoice.strip
-    let workers = (0..<min(linear.threads, strips)).map {
-      StripScores(
-        heads: indexer.heads, size: size, longest: positions.upperBound,
-        scratch: linear.scratch(of: $0), level: linear.level)
-    }
-    try Workers.run(threads: workers.count, count: strips) { worker, strip throws(Fault) in
-      try Interruption.check()
-      let rows = strip * KeyChoice.strip..<min((strip + 1) * KeyChoice.strip, own.count)
-      let last = positions.lowerBound + rows.upperBound
-      workers[worker].score(
-        queries.view(rows), tokens.weights, from: own.lowerBound + rows.lowerBound,
-        keys: tokens.keys.view(start..<start + last))
-      for row in rows {
-        let seen = positions.lowerBound + row + 1
-        sets.choose(
-          first + own.lowerBound + row,
-          UnsafeBufferPointer(rebasing: workers[worker].scores[row - rows.lowerBound][..<seen]),
-          count: indexer.topK)
-      }
-    }
+    try StripScores.choose(
+      indexer.topK, of: tokens.keys.view(start..<start + positions.upperBound), for: queries,
+      tokens.weights, from: own.lowerBound, linear: linear, into: sets,
+      from: first + own.lowerBound
+    ) { positions.lowerBound + $0 + 1 }
   }
 
   /// Bytes that a choice takes beside the latents, the block of x that keys are made of apart.
@@ -168,7 +152,7 @@ struct KeyChoice: Sendable {
 /// The scores of a strip of queries, on one thread.
 struct StripScores: Sendable {
   /// (queries, keys).
-  let scores: Activations
+  private let scores: Activations
   private let product: Activations
   private let packed: PackedMatrix
   private let heads: Int
@@ -177,7 +161,7 @@ struct StripScores: Sendable {
   /// Keys that are packed at a time.
   private static let keyBlock = 256
 
-  init(heads: Int, size: Int, longest: Int, scratch: ProductScratch, level: KernelLevel) {
+  private init(heads: Int, size: Int, longest: Int, scratch: ProductScratch, level: KernelLevel) {
     (self.heads, self.size, self.level) = (heads, size, level)
     scores = Activations(unwrittenRows: KeyChoice.strip, columns: longest)
     product = Activations(unwrittenRows: KeyChoice.strip, columns: StripScores.keyBlock)
@@ -190,9 +174,49 @@ struct StripScores: Sendable {
       + PackedMatrix.byteCount(mostDepth: size, mostColumns: keyBlock)
   }
 
+  /// Lets queries (n, heads · size), strip by strip on several threads, see the best of the keys
+  /// (keys, size) before them.
+  ///
+  /// - Parameters:
+  ///   - count: how many each sees at the most.
+  ///   - weights: (tokens, heads), those of the queries from row `first` on.
+  ///   - row: the row of `sets` that is the first query's.
+  ///   - seen: how many keys there are for a query, by its row; never fewer than for one before.
+  static func choose(
+    _ count: Int, of keys: FloatMatrix, for queries: Activations, _ weights: Activations,
+    from first: Int, linear: Linear, into sets: KeySets, from row: Int,
+    seen: @Sendable (_ query: Int) -> Int
+  ) throws(Fault) {
+    let strips = (queries.rows + KeyChoice.strip - 1) / KeyChoice.strip
+    let workers = (0..<min(linear.threads, strips)).map {
+      StripScores(
+        heads: weights.columns, size: keys.columns, longest: keys.rows,
+        scratch: linear.scratch(of: $0), level: linear.level)
+    }
+    try Workers.run(threads: workers.count, count: strips) { worker, strip throws(Fault) in
+      try Interruption.check()
+      let own = strip * KeyChoice.strip..<min((strip + 1) * KeyChoice.strip, queries.rows)
+      workers[worker].score(
+        queries.view(own), weights, from: first + own.lowerBound,
+        keys: FloatMatrix(
+          keys.base, rows: seen(own.upperBound - 1), columns: keys.columns, stride: keys.stride))
+      for query in own {
+        let visible = seen(query)
+        guard visible > count else {
+          sets.setAll(row + query, count: visible)
+          continue
+        }
+        sets.choose(
+          row + query,
+          UnsafeBufferPointer(
+            rebasing: workers[worker].scores[query - own.lowerBound][..<visible]), count: count)
+      }
+    }
+  }
+
   /// queries (n, heads · size) and the rows of weights (tokens, heads) from `first` on, against keys
   /// (tokens, size): the first n rows of `scores`.
-  func score(
+  private func score(
     _ queries: FloatMatrix, _ weights: Activations, from first: Int, keys: FloatMatrix
   ) {
     for start in stride(from: 0, to: keys.rows, by: StripScores.keyBlock) {

@@ -91,14 +91,14 @@ package struct Rotary: Sendable {
     positions.map { softmaxScale * Float(temperature?.factor(at: $0) ?? 1) }
   }
 
-  /// Rotates a vector (rope) in place by one row of the table.
+  /// Rotates a vector (rope) in place by one row of the table, or back.
   ///
   /// An indexer may pair the dimensions otherwise than the attention beside it: `isInterleaved`.
   /// Interleaved pairs stay where they are; transformers moves them to halves, which changes no
   /// product of a query and a key since it does so to both.
   package func rotate(
     _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafeMutableBufferPointer<Float>,
-    _ sines: UnsafeMutableBufferPointer<Float>, isInterleaved: Bool? = nil
+    _ sines: UnsafeMutableBufferPointer<Float>, isInterleaved: Bool? = nil, back: Bool = false
   ) {
     let isInterleaved = isInterleaved ?? self.isInterleaved
     let pairs = frequencies.count
@@ -106,8 +106,9 @@ package struct Rotary: Sendable {
       let first = isInterleaved ? 2 * pair : pair
       let second = isInterleaved ? first + 1 : pair + pairs
       let (a, b) = (x[first], x[second])
-      x[first] = a * cosines[pair] - b * sines[pair]
-      x[second] = b * cosines[pair] + a * sines[pair]
+      let sine = back ? -sines[pair] : sines[pair]
+      x[first] = a * cosines[pair] - b * sine
+      x[second] = b * cosines[pair] + a * sine
     }
   }
 }

@@ -28,36 +28,6 @@ extension RuntimeArithmetic {
     case fp8
     case f16, bf16
   }
-
-  /// What becomes of rows that meet weights of a type; nil where they stay as they are.
-  ///
-  /// - Parameter plain: the type of the checkpoint's weights that are not quantized.
-  func rounding(for type: ElementType, plain: ElementType?) -> Rounding? {
-    switch self {
-    case .llamaCpp:
-      switch type {
-      case .f16: .f16
-      case .bf16: .bf16
-      default: type.isBlock ? type.blockElements == 256 ? .signedBytes : .bytes : nil
-      }
-    case .deepSeekFP8: type == .f8E4M3 ? .fp8 : .bf16
-    case .mlx: cached(plain: plain)
-    }
-  }
-
-  /// What keys and values that wait in a cache become.
-  func cached(plain: ElementType?) -> Rounding {
-    switch self {
-    case .llamaCpp: .f16
-    case .deepSeekFP8: .bf16
-    case .mlx: plain == .f16 ? .f16 : .bf16
-    }
-  }
-
-  /// What the results of a product, a norm and a sum become; nil where they stay F32.
-  func results(plain: ElementType?) -> Rounding? {
-    self == .llamaCpp ? nil : cached(plain: plain)
-  }
 }
 
 /// A runtime's roundings of one model.
@@ -66,10 +36,31 @@ struct Rounds: Sendable {
   /// The type of the weights that are not quantized; nil where the config does not say.
   let plain: ElementType?
 
+  /// What becomes of rows that meet weights of a type; nil where they stay as they are.
+  func rounding(for type: ElementType) -> RuntimeArithmetic.Rounding? {
+    switch runtime {
+    case .llamaCpp:
+      switch type {
+      case .f16: .f16
+      case .bf16: .bf16
+      default: type.isBlock ? type.blockElements == 256 ? .signedBytes : .bytes : nil
+      }
+    case .deepSeekFP8: type == .f8E4M3 ? .fp8 : .bf16
+    case .mlx: cached
+    }
+  }
+
   /// What keys and values that wait in a cache become.
-  var cached: RuntimeArithmetic.Rounding { runtime.cached(plain: plain) }
+  var cached: RuntimeArithmetic.Rounding {
+    switch runtime {
+    case .llamaCpp: .f16
+    case .deepSeekFP8: .bf16
+    case .mlx: plain == .f16 ? .f16 : .bf16
+    }
+  }
+
   /// What the results of a product, a norm and a sum become; nil where they stay F32.
-  var results: RuntimeArithmetic.Rounding? { runtime.results(plain: plain) }
+  var results: RuntimeArithmetic.Rounding? { runtime == .llamaCpp ? nil : cached }
 
   /// What becomes of that which meets the two halves of `kv_b_proj`: queries and mixed latents, where
   /// the runtime multiplies those with it, and not the latents of each key.
@@ -77,9 +68,7 @@ struct Rounds: Sendable {
     guard runtime == .llamaCpp, let key = types.first, let value = types.dropFirst().last else {
       return nil
     }
-    return Halves(
-      query: runtime.rounding(for: key, plain: plain),
-      mixed: runtime.rounding(for: value, plain: plain))
+    return Halves(query: rounding(for: key), mixed: rounding(for: value))
   }
 
   /// See `halves`.
@@ -104,7 +93,7 @@ struct Rounds: Sendable {
   func multiply(
     _ x: FloatMatrix, _ type: ElementType, _ body: (_ x: FloatMatrix, _ rows: Range<Int>) -> Void
   ) {
-    guard let rounding = runtime.rounding(for: type, plain: plain) else {
+    guard let rounding = rounding(for: type) else {
       return body(x, 0..<x.rows)
     }
     for start in stride(from: 0, to: x.rows, by: Rounds.rows) {
@@ -173,7 +162,7 @@ extension RuntimeArithmetic.Rounding {
 
   /// With the scale that makes the largest number 448, the largest of E4M3.
   private func roundToFP8(_ block: UnsafeMutableBufferPointer<Float>) {
-    for index in block.indices { block[index] = BFloat16.decode(BFloat16.encode(block[index])) }
+    Self.bf16.apply(to: block)
     let scale = block.reduce(0) { max($0, abs($1)) } / 448
     guard scale > 0 else { return }
     for index in block.indices {

@@ -39,6 +39,17 @@ public final class Workspace {
   public func names(_ below: String = "") throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: path(below)).sorted()
   }
+
+  /// The bytes of every file below the folder that does not lie in a hidden one.
+  public func files() throws -> [String: [UInt8]] {
+    var files: [String: [UInt8]] = [:]
+    for name in try FileManager.default.subpathsOfDirectory(atPath: path) {
+      let type = try FileManager.default.attributesOfItem(atPath: path(name))[.type]
+      if name.hasPrefix(".") || type as? FileAttributeType != .typeRegular { continue }
+      files[name] = try contents(path(name))
+    }
+    return files
+  }
 }
 
 /// Places in the checked-out repository.

@@ -43,22 +43,11 @@ import Testing
     Target(output: "out", options: ["--to", "hf", "--quant", "f16", "--no-manifest"]),
   ]
 
-  /// Every file below a folder that is not hidden.
-  private func files(_ workspace: Workspace) throws -> [String: [UInt8]] {
-    var files: [String: [UInt8]] = [:]
-    for name in try FileManager.default.subpathsOfDirectory(atPath: workspace.path) {
-      let type = try FileManager.default.attributesOfItem(atPath: workspace.path(name))[.type]
-      if name.hasPrefix(".") || type as? FileAttributeType != .typeRegular { continue }
-      files[name] = try contents(workspace.path(name))
-    }
-    return files
-  }
-
   private func reference(_ target: Target) throws -> [String: [UInt8]] {
     let workspace = try Workspace()
     let run = try FathomProcess(target.arguments(workspace))
     #expect(run.status == 0, "\(run.messages)")
-    return try files(workspace)
+    return try workspace.files()
   }
 
   @discardableResult
@@ -97,10 +86,10 @@ import Testing
           + ["--format", "json"])
       let document = try JSONDocument(part.output)
       #expect(try JSONSchema(named: "fathom.convert.1").faults(in: document).isEmpty)
-      #expect(try files(workspace).isEmpty)
+      #expect(try workspace.files().isEmpty)
     }
     try finish(target, workspace)
-    #expect(try files(workspace) == expected)
+    #expect(try workspace.files() == expected)
     // An engine that runs a task once more finds the output.
     let again = try run(target, workspace, ["--part", "1/\(count)"])
     #expect(again.output.contains("is there already"))
@@ -114,7 +103,7 @@ import Testing
     let workspace = try Workspace()
     for number in 1...70 { try run(target, workspace, ["--part", "\(number)/70"]) }
     try finish(target, workspace)
-    #expect(try files(workspace) == expected)
+    #expect(try workspace.files() == expected)
   }
 
   /// At the same time, all beginning at once.
@@ -128,7 +117,7 @@ import Testing
       #expect(run?.status == 0, "\(run?.messages ?? "not started")")
     }
     try finish(target, workspace)
-    #expect(try files(workspace) == expected)
+    #expect(try workspace.files() == expected)
   }
 
   /// A part that is killed at calls all over it goes on when it is run again.
@@ -158,7 +147,7 @@ import Testing
       }
       try run(target, workspace, ["--part", "2/3"])
       try finish(target, workspace)
-      #expect(try files(workspace) == expected, "call \(call)")
+      #expect(try workspace.files() == expected, "call \(call)")
     }
   }
 
@@ -187,7 +176,7 @@ import Testing
     #expect(run.messages.contains("is not what part 2/3 wrote"), "\(run.messages)")
     try self.run(target, workspace, ["--part", "2/3"])
     try finish(target, workspace)
-    #expect(try files(workspace) == expected)
+    #expect(try workspace.files() == expected)
   }
 
   @Test func finishingNamesAPartWhoseJournalIsDamaged() throws {
@@ -207,7 +196,7 @@ import Testing
       "\(broken.messages)")
     try run(target, workspace, ["--part", "3/3"])
     try finish(target, workspace)
-    #expect(try files(workspace) == expected)
+    #expect(try workspace.files() == expected)
   }
 
   @Test func aFileThatIsGoneIsNamed() throws {
@@ -222,7 +211,7 @@ import Testing
     #expect(gone.messages.contains("is not what part 1/2 wrote"), "\(gone.messages)")
     try run(target, workspace, ["--part", "1/2"])
     try finish(target, workspace)
-    #expect(try files(workspace) == reference(target))
+    #expect(try workspace.files() == reference(target))
   }
 
   /// Work of another recipe, model, or number of parts is neither added to nor finished.
@@ -270,7 +259,7 @@ import Testing
     let next = try FathomProcess("resume", workspace.path(target.output))
     #expect(next.output.contains("--part 2/2"), "\(next.output)")
     try run(target, workspace, ["--overwrite"])
-    #expect(try files(workspace) == reference(target))
+    #expect(try workspace.files() == reference(target))
   }
 
   @Test(arguments: [

@@ -29,22 +29,11 @@ import Testing
       output: "out.gguf", options: ["--to", "gguf", "--quant", "q8_0", "--max-shard-size", "500KB"]),
   ]
 
-  /// Every file below a folder that is not hidden.
-  private func files(_ workspace: Workspace) throws -> [String: [UInt8]] {
-    var files: [String: [UInt8]] = [:]
-    for name in try FileManager.default.subpathsOfDirectory(atPath: workspace.path) {
-      let type = try FileManager.default.attributesOfItem(atPath: workspace.path(name))[.type]
-      if name.hasPrefix(".") || type as? FileAttributeType != .typeRegular { continue }
-      files[name] = try contents(workspace.path(name))
-    }
-    return files
-  }
-
   private func reference(_ target: Target) throws -> [String: [UInt8]] {
     let workspace = try Workspace()
     let run = try FathomProcess(target.arguments(workspace))
     #expect(run.status == 0, "\(run.messages)")
-    return try files(workspace)
+    return try workspace.files()
   }
 
   /// A run that Ctrl-C ends in the middle.
@@ -75,7 +64,7 @@ import Testing
     #expect(kept > 100_000)
     #expect(
       kept + (result.integer("bytesWritten") ?? 0) == expected.values.map(\.count).reduce(0, +))
-    #expect(try files(workspace) == expected)
+    #expect(try workspace.files() == expected)
     #expect(try workspace.names().filter { $0.hasPrefix(".") }.isEmpty)
   }
 
@@ -100,14 +89,14 @@ import Testing
       // Some calls may fail without harm.
       let codes: Set<Int32> = Int(kind) == nil ? [128 + SIGKILL] : [0, 73, 74]
       #expect(codes.contains(run.status), "call \(call): \(run.status): \(run.messages)")
-      for (name, bytes) in try files(workspace) {
+      for (name, bytes) in try workspace.files() {
         #expect(expected[name] == bytes, "call \(call): \(name) is not complete")
       }
       let again = try FathomProcess(target.arguments(workspace, ["--resume", "--format", "json"]))
       #expect(again.status == 0, "call \(call): \(again.messages)")
       resumed += try JSONDocument(again.output).bool("resumed") == true ? 1 : 0
       #expect(!again.messages.contains("written anew"), "call \(call): \(again.messages)")
-      #expect(try files(workspace) == expected, "call \(call)")
+      #expect(try workspace.files() == expected, "call \(call)")
     }
     // The work of the later half, at the least, was worth keeping.
     #expect(resumed >= 4)
@@ -155,7 +144,7 @@ import Testing
     let anew = try FathomProcess(target.arguments(workspace, ["--overwrite", "--format", "json"]))
     #expect(anew.status == 0, "\(anew.messages)")
     #expect(try JSONDocument(anew.output).bool("resumed") == false)
-    #expect(try files(workspace) == reference(target))
+    #expect(try workspace.files() == reference(target))
   }
 
   @Test func otherWorkIsNotContinued() throws {
@@ -207,14 +196,14 @@ import Testing
     let run = try FathomProcess(target.arguments(workspace, ["--resume", "--format", "json"]))
     #expect(run.status == 0, "\(run.messages)")
     #expect(try JSONDocument(run.output).bool("resumed") == false)
-    #expect(try files(workspace) == reference(target))
+    #expect(try workspace.files() == reference(target))
   }
 
   @Test(arguments: targets)
   func aCompleteOneIsLeftAsItIs(target: Target) throws {
     let workspace = try Workspace()
     #expect(try FathomProcess(target.arguments(workspace)).status == 0)
-    let before = try files(workspace)
+    let before = try workspace.files()
     for more in [["--resume"], ["--resume", "--overwrite"]] {
       let run = try FathomProcess(target.arguments(workspace, more))
       #expect(run.status == 0, "\(run.messages)")
@@ -238,7 +227,7 @@ import Testing
     #expect(refused.messages.contains("exists already and is not what this conversion gives"))
     let anew = try FathomProcess(target.arguments(workspace, ["--resume", "--overwrite"]))
     #expect(anew.status == 0, "\(anew.messages)")
-    #expect(try files(workspace) == before)
+    #expect(try workspace.files() == before)
   }
 
   /// One bit of any tensor, of the zeros between tensors or of a small file.
@@ -246,7 +235,7 @@ import Testing
   func aBitThatChangedIsFound(target: Target) throws {
     let workspace = try Workspace()
     #expect(try FathomProcess(target.arguments(workspace)).status == 0)
-    let all = try files(workspace).filter { !$0.key.hasSuffix("fathom-manifest.json") }
+    let all = try workspace.files().filter { !$0.key.hasSuffix("fathom-manifest.json") }
     for (name, bytes) in all {
       for place in [bytes.count / 3, bytes.count - 1] {
         var damaged = bytes
@@ -266,16 +255,16 @@ import Testing
     let target = Self.targets[0]
     try FileManager.default.copyItem(
       atPath: Repository.samples + "/tiny-bf16", toPath: workspace.path("out"))
-    let old = try files(workspace)
+    let old = try workspace.files()
     try interrupted(target, in: workspace, ["--overwrite"])
-    #expect(try files(workspace) == old)
+    #expect(try workspace.files() == old)
     let refused = try FathomProcess(target.arguments(workspace, ["--resume"]))
     #expect(refused.status == 73)
     let run = try FathomProcess(
       target.arguments(workspace, ["--resume", "--overwrite", "--format", "json"]))
     #expect(run.status == 0, "\(run.messages)")
     #expect(try JSONDocument(run.output).bool("resumed") == true)
-    #expect(try files(workspace) == reference(target))
+    #expect(try workspace.files() == reference(target))
   }
 
   @Test func theSecondOfTwoIsRefused() throws {
@@ -304,7 +293,7 @@ import Testing
     let run = try FathomProcess(target.arguments(workspace, ["--resume"]))
     #expect(run.status == 0, "\(run.messages)")
     #expect(run.messages.contains("is damaged after byte"))
-    #expect(try files(workspace) == reference(target))
+    #expect(try workspace.files() == reference(target))
   }
 
   /// Reading fails, or a note finds that the file has changed: whichever comes first.

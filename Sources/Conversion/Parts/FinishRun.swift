@@ -57,10 +57,16 @@ struct FinishRun {
     try now.requireSame(as: identity, path: work.path)
     let states = try PartState.all(of: count, in: work.path)
     try PartState.requireComplete(states, file: run.destination.path)
-    for state in states { try requireOwn(state, of: count, now, in: work) }
+    let cuts = ShareCuts(plan, count: count)
+    for state in states {
+      let share = Share(state.number, cuts, plan)
+      try state.records?.requireOwn(
+        share, of: plan, now, sourceTensors: inventory.tensors.count,
+        path: Folder.join(work.path, share.name))
+    }
     if !records.isPlacing {
       try work.requireFree()
-      try requireFiles(states, work, report: report)
+      try requireFiles(states, cuts, work, report: report)
     }
     let share = Share(wholeOf: plan)
     var ledger = plan.manifest == nil ? nil : ContentLedger(plan, share, inventory: inventory)
@@ -68,7 +74,7 @@ struct FinishRun {
       ledger?.take(state.records?.hashes ?? []) { _ in true }
       ledger?.take(state.records?.stretches ?? [])
     }
-    try complete(&ledger, states, file: run.destination.path)
+    try complete(&ledger, states, cuts, file: run.destination.path)
     let sizes = plan.layout.files.map(\.byteCount)
     let log = try ConversionLog(
       work, plan: plan, share, inventory: inventory, release: nil, interval: run.options.interval,
@@ -90,24 +96,10 @@ struct FinishRun {
         } + [leftover.map(ConversionRun.left)].compactMap { $0 })
   }
 
-  /// Throws `.cannotCreate` for a part of another conversion, by its name.
-  private func requireOwn(
-    _ state: PartState, of count: Int, _ identity: ConversionIdentity, in work: WorkFolder
-  ) throws(Fault) {
-    guard let records = state.records, let earlier = records.identity else { return }
-    let path = Folder.join(work.path, Share.name(state.number, of: count))
-    try identity.requireSame(as: earlier, path: path)
-    guard records.part == PartHead(Share(state.number, of: count, plan)) else {
-      throw Fault(
-        .cannotCreate, "is of another part", file: path,
-        expected: "part \(state.number) of \(count)")
-    }
-    try records.requireFits(plan, sourceTensors: inventory.tensors.count, file: path)
-  }
-
   /// Throws `.cannotCreate` where a file is not what the parts' journals say, by the part's number.
   private func requireFiles(
-    _ states: [PartState], _ work: WorkFolder, report: (ConversionProgress) -> Void
+    _ states: [PartState], _ cuts: ShareCuts, _ work: WorkFolder,
+    report: (ConversionProgress) -> Void
   ) throws(Fault) {
     func fault(_ number: Int, _ what: String, _ file: String) -> Fault {
       var fault = Fault(
@@ -129,7 +121,7 @@ struct FinishRun {
     var before = 0
     for state in states {
       guard let records = state.records else { continue }
-      let share = Share(state.number, of: states.count, plan)
+      let share = Share(state.number, cuts, plan)
       let kept = try KeptWork(plan, share, records: records, work: work) { progress in
         report(
           ConversionProgress(step: .checking, written: before + progress.written, total: total))
@@ -147,7 +139,7 @@ struct FinishRun {
   ///
   /// - Throws: `.cannotCreate` with the tensor and the part that should know its hash.
   private func complete(
-    _ ledger: inout ContentLedger?, _ states: [PartState], file: String
+    _ ledger: inout ContentLedger?, _ states: [PartState], _ cuts: ShareCuts, file: String
   ) throws(Fault) {
     guard var all = ledger else { return }
     all.join()
@@ -157,8 +149,7 @@ struct FinishRun {
     let name =
       isSource ? inventory.tensors[tensor].name : plan.tensors[tensor].entry.name
     let part = states.first { state in
-      let own = ContentLedger(
-        plan, Share(state.number, of: states.count, plan), inventory: inventory)
+      let own = ContentLedger(plan, Share(state.number, cuts, plan), inventory: inventory)
       guard let records = state.records else { return false }
       let isKnown = records.hashes.contains { $0.isSource == isSource && $0.tensor == tensor }
       return isSource

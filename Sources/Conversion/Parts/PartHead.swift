@@ -43,6 +43,23 @@ struct PartHead: Sendable, Hashable {
   }
 }
 
+extension ConversionRecords {
+  /// Throws `.cannotCreate` where a part's journal is another conversion's, or another part's, and what
+  /// `requireFits` throws.
+  func requireOwn(
+    _ share: Share, of plan: Plan, _ identity: ConversionIdentity, sourceTensors: Int, path: String
+  ) throws(Fault) {
+    guard let earlier = self.identity else { return }
+    try identity.requireSame(as: earlier, path: path)
+    guard part == PartHead(share) else {
+      throw Fault(
+        .cannotCreate, "is of another part", file: path,
+        expected: "part \(share.number) of \(share.count)")
+    }
+    try requireFits(plan, sourceTensors: sourceTensors, file: path)
+  }
+}
+
 extension Share {
   /// The name of its folder in the folder of the work.
   var name: ExactText { Share.name(number, of: count) }

@@ -121,15 +121,10 @@ struct PartRun {
   private func begin(_ work: WorkFolder) throws(Fault) -> ConversionRecords {
     if work.journal.text.hasHead {
       let records = try run.records(of: work)
-      if let earlier = records.identity {
-        try identity.requireSame(as: earlier, path: work.journal.path)
-        guard records.part == PartHead(share) else {
-          throw Fault(
-            .cannotCreate, "is of another part", file: work.journal.path,
-            expected: "part \(share.number) of \(share.count)")
-        }
-        try records.requireFits(
-          plan, sourceTensors: inventory.tensors.count, file: work.journal.path)
+      if records.identity != nil {
+        try records.requireOwn(
+          share, of: plan, identity, sourceTensors: inventory.tensors.count,
+          path: work.journal.path)
         return records
       }
     }

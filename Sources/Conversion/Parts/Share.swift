@@ -39,9 +39,13 @@ public struct Share: Sendable, Hashable {
 
   /// Share `number` of `count`.
   public init(_ number: Int, of count: Int, _ plan: Plan) {
-    precondition((1...count).contains(number))
-    (self.number, self.count) = (number, count)
-    let cuts = ShareCuts(plan, count: count)
+    self.init(number, ShareCuts(plan, count: count), plan)
+  }
+
+  /// One of the shares that a plan was cut into.
+  init(_ number: Int, _ cuts: ShareCuts, _ plan: Plan) {
+    precondition((1...cuts.count).contains(number))
+    (self.number, count) = (number, cuts.count)
     let (start, end) = (cuts.places[number - 1], cuts.places[number])
     bytes = plan.layout.files.indices.map { file in
       Share.part(of: file, from: start, to: end, size: plan.layout.files[file].byteCount) {
@@ -110,12 +114,17 @@ struct ShareCuts {
 
   /// The start of each share, and the end of the last.
   let places: [Place]
+  /// By what the shares were made even.
+  let costs: PlanCost
+
+  /// How many shares there are.
+  var count: Int { places.count - 1 }
 
   /// A share may be so much larger or smaller for a file not to be divided.
   private static let tolerance = 1.0 / 16
 
   init(_ plan: Plan, count: Int) {
-    let costs = PlanCost(plan)
+    costs = PlanCost(plan)
     let share = costs.total / Double(count)
     var places = [Place(file: 0, position: 0)]
     // The cost before each file, the last number being that of all.

@@ -77,8 +77,8 @@ struct ShareCosts {
   var total: Double { seconds.reduce(0, +) }
 
   init(_ plan: Plan, count: Int) {
-    let costs = PlanCost(plan)
     let cuts = ShareCuts(plan, count: count)
+    let costs = cuts.costs
     var seconds = [Double](repeating: 0, count: count)
     var number = 0
     for (file, placed) in plan.layout.files.enumerated() {

@@ -95,31 +95,9 @@ struct EntryChoice: Sendable {
         }
       }
     }
-    let strips = (tokens.count + KeyChoice.strip - 1) / KeyChoice.strip
-    let workers = (0..<min(linear.threads, strips)).map {
-      StripScores(
-        heads: heads, size: size, longest: keys.rows, scratch: linear.scratch(of: $0),
-        level: linear.level)
-    }
-    try Workers.run(threads: workers.count, count: strips) { worker, strip throws(Fault) in
-      try Interruption.check()
-      let rows = strip * KeyChoice.strip..<min((strip + 1) * KeyChoice.strip, tokens.count)
-      let most = seen(positions.lowerBound + rows.upperBound - 1)
-      workers[worker].score(
-        queries.view(rows), weights, from: rows.lowerBound,
-        keys: FloatMatrix(keys.base, rows: most, columns: size, stride: keys.stride))
-      for row in rows {
-        let position = positions.lowerBound + row
-        let count = seen(position)
-        guard count > v4.indexTopK else {
-          sets.setAll(start + position, count: count)
-          continue
-        }
-        sets.choose(
-          start + position,
-          UnsafeBufferPointer(rebasing: workers[worker].scores[row - rows.lowerBound][..<count]),
-          count: v4.indexTopK)
-      }
-    }
+    try StripScores.choose(
+      v4.indexTopK, of: keys, for: queries, weights, from: 0, linear: linear, into: sets,
+      from: tokens.lowerBound
+    ) { seen(positions.lowerBound + $0) }
   }
 }

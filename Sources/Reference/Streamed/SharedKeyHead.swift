@@ -191,15 +191,10 @@ struct SharedKeyHead {
   private func turnBack(
     _ mixed: MutableFloatMatrix, _ latents: SharedKeyAttention.Latents
   ) {
-    let pairs = attention.rotary.frequencies.count
     for token in 0..<mixed.rows {
-      let x = mixed.base + token * mixed.stride + config.nopeHeadSize
-      let (cosines, sines) = (latents.table.cosines[token], latents.table.sines[token])
-      for pair in 0..<pairs {
-        let (a, b) = (x[2 * pair], x[2 * pair + 1])
-        x[2 * pair] = a * cosines[pair] + b * sines[pair]
-        x[2 * pair + 1] = b * cosines[pair] - a * sines[pair]
-      }
+      attention.rotary.rotate(
+        mixed.base + token * mixed.stride + config.nopeHeadSize, latents.table.cosines[token],
+        latents.table.sines[token], back: true)
     }
   }
 }
