@@ -1,5 +1,6 @@
 internal import Formats
 internal import Models
+internal import Naming
 package import Platform
 internal import Tensors
 internal import Text
@@ -19,12 +20,9 @@ package struct GGUFPlanner {
   private var used: Set<ExactText> = []
   package let source: SourceModel
   package let recipe: Recipe
-  private let gguf: GGUFRecipe
+  let gguf: GGUFRecipe
   /// What the output holds: the source's config with the MTP layers that are kept.
   private let target: ModelConfig
-
-  /// What tensors would be in the file that llama-quantize reads.
-  private static let intermediate = ElementType.f32
 
   /// Checks the source against its config and decides every tensor.
   ///
@@ -34,19 +32,16 @@ package struct GGUFPlanner {
     self.source = source
     self.recipe = recipe
     self.gguf = try gguf.resolved(for: source.config)
-    guard gguf.fileType != nil else {
-      throw Fault(.usage, "--to gguf needs --quant or --recipe, but for a GGUF file")
-    }
+    try GGUFPlanner.requireWritable(source, self.gguf)
     guard !gguf.keepsSplit else {
       throw Fault(.usage, "--keep-split goes with a GGUF file as the source")
     }
     guard recipe.mtp != .only else {
       throw Fault(.usage, "--mtp only goes with --to hf: llama.cpp runs no MTP layers alone")
     }
-    try SourceCheck.requireUsualLayers(source, of: "llama.cpp")
     let present = source.presentMTPLayers()
     var target = source.config
-    target.mtpLayers = recipe.mtp == .drop ? 0 : present
+    target.mtpLayers = recipe.mtp == .drop || target.v4 != nil ? 0 : present
     self.target = target
     try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
     try decide()
@@ -59,22 +54,22 @@ package struct GGUFPlanner {
 
   private mutating func decide() throws(Fault) {
     var expected: [(tensor: DialectTensor, assembly: Assembly)] = []
-    for tensor in target.deepSeek2Tensors() {
+    for tensor in target.ggufTensors() {
       let parts = tensor.sources.compactMap { source.weights[$0]?.assembly }
       // What must be there was checked; copies of embedding and head need not.
       guard parts.count == tensor.sources.count else { continue }
       expected.append((tensor, Assembly.stacked(parts).taking(tensor.form, of: target)))
       used.formUnion(tensor.sources)
     }
-    let mix = try TypeMix(
-      gguf,
-      tensors: expected.map { tensor, assembly in
+    var before: [TypeMix.Tensor] = []
+    for (tensor, assembly) in expected {
+      before.append(
         TypeMix.Tensor(
           name: tensor.name, extents: tensor.shape.dimensions.reversed(),
-          // Where every tensor keeps its type, codes that ggml has blocks for keep theirs.
-          type: gguf.fileType == nil ? assembly.blockType ?? Self.intermediate : Self.intermediate)
-      },
-      model: try model(), importance: gguf.importance?.names)
+          type: try typeBefore(of: tensor, assembly)))
+    }
+    let mix = try TypeMix(
+      gguf, tensors: before, model: try model(), importance: gguf.importance?.names)
     let choices = Dictionary(uniqueKeysWithValues: mix.choices.map { ($0.tensor.name, $0) })
     for (tensor, assembly) in expected {
       guard let choice = choices[tensor.name] else { continue }
@@ -88,15 +83,16 @@ package struct GGUFPlanner {
       }
       tensors.append(
         PlannedTensor(
-          entry: entry, assembly: assembly, operation: .convert, reason: choice.reason,
+          entry: entry, assembly: assembly, operation: .convert,
+          reason: gguf.fileType == nil ? "as llama.cpp's converter has it" : choice.reason,
           importance: try gguf.importance(of: entry)))
     }
   }
 
   /// The counts that the mix looks at, as the metadata will have them.
   private func model() throws(Fault) -> TypeMix.Model {
-    var metadata = target.deepSeek2Metadata.before
-    let rest = target.deepSeek2Metadata.after
+    var metadata = target.ggufMetadata.before
+    let rest = target.ggufMetadata.after
     for key in rest.keys { metadata[key] = rest[key] }
     try gguf.requireKinds(metadata)
     metadata.override(gguf.overrides)
@@ -111,7 +107,10 @@ package struct GGUFPlanner {
         source.config.isOther(weight.name)
         ? "another part of the model: llama.cpp has it in a file of its own (mmproj)"
         : isMTP && recipe.mtp == .drop
-          ? "--mtp drop leaves MTP layers out" : "llama.cpp has no such tensor"
+          ? "--mtp drop leaves MTP layers out"
+          : isMTP && source.config.v4 != nil
+            ? "llama.cpp's files of the network have no place for it"
+            : "llama.cpp has no such tensor"
       dropped += weight.dropped(reason)
     }
   }
@@ -125,7 +124,7 @@ package struct GGUFPlanner {
       folderName: Folder.ownName(of: folder).text, config: source.checkpoint.config,
       generation: try TokenizerFiles.json("generation_config.json", in: folder),
       tensors: tensors.map { ($0.entry.name, $0.entry.shape) })
-    let (before, after) = target.deepSeek2Metadata
+    let (before, after) = target.ggufMetadata
     var sections = [general.metadata, before, after]
     if let tokenizer = try CheckpointTokenizer.read(in: folder) {
       sections.append(
@@ -147,7 +146,7 @@ package struct GGUFPlanner {
     try gguf.requireReadable(metadata, names: names)
     unheeded = try gguf.unheeded(names)
     metadata.noteQuantization(
-      as: gguf.fileTypeID ?? 0, overrides: gguf.overrides,
+      as: gguf.fileTypeID ?? GGUFFileType.mxfp4MoE.id, overrides: gguf.overrides,
       importance: gguf.importance?.notes ?? Metadata())
   }
 
@@ -179,6 +178,7 @@ package struct GGUFPlanner {
           + "types than with --mtp drop")
     }
     warnings += source.storageNotes
-    warnings += LoaderLimit.lines(LoaderLimit.llama, for: target)
+    warnings += warningsOfV4(hasTemplate: metadata["tokenizer.chat_template"] != nil)
+    warnings += LoaderLimit.lines(target.llamaLimits, for: target)
   }
 }

@@ -1,10 +1,11 @@
 package import Formats
 package import Models
+internal import Naming
 package import Platform
 internal import Tensors
 package import Weights
 
-/// Reads a GGUF file of the architecture `deepseek2`: each expert is a slice of its stack, and
+/// Reads a GGUF file of a network of the family: each expert is a slice of its stack, and
 /// `kv_b_proj` is joined of its halves where the file has both, as llama.cpp reads them; a whole one
 /// beside them repeats it.
 package struct GGUFWeights {
@@ -31,7 +32,7 @@ package struct GGUFWeights {
 
   private mutating func add(_ tensor: StoredTensor) throws(Fault) {
     // Names that the architecture does not have stay.
-    guard let (name, form, second) = DeepSeek2Names.origin(of: tensor.name) else {
+    guard let (name, form, second) = config.origin(ofGGUF: tensor.name) else {
       weights.append(SourceWeight(tensor.name, tensor))
       return
     }

@@ -129,7 +129,11 @@ package struct Planner {
     if isOther { return try add(weight, weight.type, "another part of the model: kept as it is") }
     if case .compressedTensors = recipe.target { return try decideCompressed(weight, expected) }
     if expected?.storage == .indices {
-      return try add(weight, weight.type, "a table of experts: kept as it is")
+      // Published tables hold I64.
+      let isKept = source.format != .gguf
+      return try add(
+        weight, isKept ? weight.type : .i64,
+        "a table of experts" + (isKept ? ": kept as it is" : ""))
     }
     guard let weights = recipe.weights else { return try keep(weight, expected) }
     if expected?.storage == .float32 {

@@ -19,7 +19,7 @@ extension ModelConfig {
     }
 
     /// By stored layer, those that predict further tokens last, as far as the config tells of them.
-    var kinds: [Kind]
+    package var kinds: [Kind]
     /// Tokens that an entry of a sparse layer stands for, and one of a heavy layer.
     public var ratios: (sparse: Int, heavy: Int) { (sparseRatio, heavyRatio) }
     var sparseRatio: Int
