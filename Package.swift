@@ -115,7 +115,7 @@ let package = Package(
     .target(
       name: "Calibration",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
+        "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
         "Conversion", "Reference", "Reports", "Passes", "Verification",
       ],
       swiftSettings: strict),

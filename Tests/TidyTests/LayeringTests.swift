@@ -48,8 +48,8 @@ import Testing
       "Synchronization",
     ],
     "Calibration": [
-      "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Conversion",
-      "Reference", "Reports", "Passes", "Verification",
+      "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
+      "Conversion", "Reference", "Reports", "Passes", "Verification",
     ],
     "fathom": [
       "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Naming", "Weights",

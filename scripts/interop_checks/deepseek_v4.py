@@ -22,7 +22,9 @@ CASES = {
     }, (127, 128, 129, 257, 520)),
     "long window": (403, {
         "sliding_window": 300, "swiglu_limit": 0.5, "hc_mult": 2, "hc_sinkhorn_iters": 3,
-        "o_groups": 4}, (17, 300, 601)),
+        "o_groups": 4, "head_dim": 64, "qk_rope_head_dim": 32, "index_head_dim": 32,
+        # No class reads it in a section.
+        "rope_scaling": {**v4.SIZES["rope_scaling"], "truncate": False}}, (17, 300, 601)),
     "no tables, plain positions": (404, {
         "layer_types": None, "num_hidden_layers": 5, "num_hash_layers": 0, "rope_scaling": None,
         "head_dim": 48, "qk_rope_head_dim": 16, "q_lora_rank": 40}, (16, 17, 90)),

@@ -12,6 +12,7 @@ from peers.tokenizer import write_tokenizer
 
 from .compare import largest_difference, same_bits
 from .gguf import compare, contents, differences
+from .imatrix import BOUND, chunks_of, difference, entries, measure, write_text
 from .networks import fresh
 from .outputs import check_valid
 from .report import CommandFailed
@@ -64,9 +65,11 @@ def told(report, *arguments, expect=0):
 
 def run(report, folder):
     """All of it."""
+    (folder / "v4-few.json").write_text("[[1, 2]]")
     for name in MODELS:
         report.attempt(f"{name} as GGUF", check_model, report, name, folder)
     report.attempt("V4 as GGUF: refusals", check_refusals, report, folder)
+    report.attempt("V4 as GGUF: importance", check_importance, report, folder)
 
 
 def check_model(report, name, folder):
@@ -84,6 +87,7 @@ def check_model(report, name, folder):
     for which, file in (("ours", found), ("the converter's", expected)):
         check_valid(report, f"{name} → gguf, {which}", file)
     check_template(report, name, path, found, expected)
+    check_layer(report, name, path, folder)
     plain = folder / "v4-f32.gguf"
     report.run("convert", path, plain, "--to", "gguf", "--quant", "f32", "--overwrite")
     check_valid(report, f"{name} → gguf f32", plain)
@@ -103,6 +107,21 @@ def check_template(report, name, path, found, expected):
     report.check(f"{name} → gguf without a template: it alone differs, and that is said",
                  len(words) == 1 and words[0].startswith("key tokenizer.chat_template: absent")
                  and "chat template" in said, "; ".join(words[:3]) + said[-200:])
+
+
+def check_layer(report, name, path, folder):
+    """The MTP layer, which llama.cpp has in a file of its own."""
+    found, expected = folder / "v4-layer.gguf", folder / "v4-layer-converter.gguf"
+    report.run("convert", path, found, "--to", "gguf", "--mtp", "only", "--overwrite")
+    llama.convert_as_is(path, expected, "auto", "--mtp")
+    words = [word for word in differences(found, expected, orders=False)
+             if not word.startswith("key tokenizer.chat_template: absent")]
+    report.check(f"{name} → gguf --mtp only: metadata, types and bytes are the converter's",
+                 not words, "; ".join(words[:3]))
+    for which, file in (("ours", found), ("the converter's", expected)):
+        check_valid(report, f"{name} → gguf --mtp only, {which}", file)
+    told(report, "logits", expected, "--tokens", folder / "v4-few.json", "-o",
+         folder / "none.safetensors", expect=65)
 
 
 def check_logits(report, name, model, plain, folder):
@@ -187,3 +206,57 @@ def check_refusals(report, folder):
     said = told(report, "convert", path, output, "--to", "gguf", "--overwrite", expect=64)
     report.check("without --quant only published checkpoints are taken", "published" in said,
                  said[-200:])
+
+
+def check_importance(report, folder):
+    """llama-imatrix's numbers, and what llama-quantize makes of them.
+
+    It sums what the first half of the output is multiplied with for each group of heads, and
+    llama-quantize, in whose file that is one matrix, refuses the result; Fathom has one sum for all
+    groups.
+    """
+    path, _, _ = publish("usual", folder, TEMPLATE)
+    text = write_text(folder / "v4-text.txt", 3)
+    plain, theirs, ours = (folder / f"v4-{part}.gguf" for part in ("f32", "theirs", "ours"))
+    report.run("convert", path, plain, "--to", "gguf", "--quant", "f32", "--overwrite")
+    measure(plain, text, theirs, "--process-output")
+    tokens = folder / "v4-tokens.json"
+    tokens.write_text(json.dumps(chunks_of(path, plain, text)))
+    expected = entries(theirs)
+    groups = json.loads((path / "config.json").read_text())["o_groups"]
+    for source in (path, plain):
+        report.run("imatrix", source, "--tokens", tokens, "-o", ours, "--process-output",
+                   "--overwrite")
+        found = entries(ours)
+        report.check(f"importance ({source.name}): llama-imatrix's {len(expected)} tensors",
+                     found.keys() == expected.keys(), str(sorted(found.keys() ^ expected.keys())[:4]))
+        wrong = {}
+        for name, (sums, counts) in expected.items():
+            if name.endswith("attn_output_a.weight"):
+                sums, counts = sums.reshape(groups, -1).sum(0), counts * groups
+            if counts.flatten().tolist() != found[name][1].flatten().tolist():
+                wrong[name] = float("inf")
+            else:
+                wrong[name] = difference(found[name][0].flatten(), sums.flatten())
+        worst = max(wrong, key=wrong.get)
+        report.check(f"importance ({source.name}): counts and sums", wrong[worst] < BOUND,
+                     f"{wrong[worst]:.1e} in {worst}")
+    mixed, quantized = folder / "v4-mixed.gguf", folder / "v4-quantized.gguf"
+    try:
+        llama.quantize(plain, quantized, "q4_k_m", "--imatrix", theirs)
+        report.check("llama-quantize refuses llama-imatrix's matrix", False)
+    except llama.PeerRefused as refusal:
+        report.check("llama-quantize refuses llama-imatrix's matrix",
+                     "attn_output_a" in str(refusal), str(refusal)[-90:])
+    report.run("convert", path, mixed, "--to", "gguf", "--quant", "q4_k_m", "--imatrix", theirs,
+               "--overwrite")
+    report.run("convert", path, quantized, "--to", "gguf", "--quant", "q4_k_m", "--imatrix", ours,
+               "--overwrite")
+    verdict = report.run_json("verify", mixed, quantized, "--tokens", tokens, "--max-tokens", 200)
+    report.check("Fathom takes the mean of its groups", verdict["main"]["klMax"] < 1e-6,
+                 f"KL to the file of our matrix at most {verdict['main']['klMax']:.1e}")
+    for file_type in ("q4_k_m", "iq3_s", "iq4_xs"):
+        report.run("convert", path, mixed, "--to", "gguf", "--quant", file_type, "--imatrix", ours,
+                   "--overwrite")
+        llama.quantize(plain, quantized, file_type, "--imatrix", ours)
+        compare(report, f"{file_type} with our matrix", mixed, quantized)

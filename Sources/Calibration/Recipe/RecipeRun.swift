@@ -232,7 +232,7 @@ public struct RecipeRun {
         let pairs = tensor.form == .expertPairs ? 2 : 1
         let count =
           switch tensor.form {
-          case .whole: 1
+          case .whole, .beside: 1
           case .experts, .expertPairs: tensor.sources.count / pairs
           case .keyHeads, .valueHeads: config.heads
           }

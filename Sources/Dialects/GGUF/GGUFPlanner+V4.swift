@@ -39,6 +39,21 @@ extension GGUFPlanner {
       file: source.checkpoint.folder, expected: "--quant beside what names types of tensors")
   }
 
+  /// Throws `.usage` where a file of the MTP layers alone is asked for that llama.cpp does not run.
+  static func requirePredictor(_ source: SourceModel, _ present: Int) throws(Fault) {
+    guard source.config.v4 != nil else {
+      throw Fault(
+        .usage,
+        "--mtp only goes with --to hf, or with DeepSeek-V4: llama.cpp runs no other MTP layers alone"
+      )
+    }
+    guard present == 1 else {
+      throw Fault(
+        .usage, "has not the one MTP layer that llama.cpp runs by itself",
+        file: source.checkpoint.folder, expected: "1", found: "\(present)")
+    }
+  }
+
   /// The type that llama.cpp's converter gives a tensor of DeepSeek-V4 as it is published.
   ///
   /// Codes of FP4 are carried, those of FP8 become Q8_0, or F16 where rows are no whole blocks, and
@@ -51,9 +66,9 @@ extension GGUFPlanner {
     let type = assembly.first.tensor.type
     if tensor.form == .experts {
       if assembly.packing(into: .mxfp4) != nil { return .mxfp4 }
-    } else if let type = tensor.fixedTypeInGGUF(of: source.config) {
+    } else if tensor.form != .beside, let type = tensor.fixedTypeInGGUF(of: source.config) {
       return type
-    } else if type == .f8E4M3 {
+    } else if type == .f8E4M3 || tensor.form == .beside {
       return assembly.columns % ElementType.q80.blockElements == 0 ? .q80 : .f16
     } else if SourceWeights.plainTypes.contains(type) {
       return type
@@ -78,8 +93,8 @@ extension GGUFPlanner {
     var lines: [String] = []
     if recipe.mtp == .keep, source.presentMTPLayers() > 0 {
       lines.append(
-        "MTP layers are left out, as by llama.cpp's converter: its files have no name for what "
-          + "puts their streams together")
+        "MTP layers are left out, as by llama.cpp's converter: a file has one name for what puts "
+          + "streams together; --mtp only writes a file of the MTP layer")
     }
     if !hasTemplate {
       lines.append(

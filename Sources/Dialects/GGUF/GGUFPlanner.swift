@@ -36,12 +36,11 @@ package struct GGUFPlanner {
     guard !gguf.keepsSplit else {
       throw Fault(.usage, "--keep-split goes with a GGUF file as the source")
     }
-    guard recipe.mtp != .only else {
-      throw Fault(.usage, "--mtp only goes with --to hf: llama.cpp runs no MTP layers alone")
-    }
     let present = source.presentMTPLayers()
+    if recipe.mtp == .only { try GGUFPlanner.requirePredictor(source, present) }
     var target = source.config
-    target.mtpLayers = recipe.mtp == .drop || target.v4 != nil ? 0 : present
+    target.mtpLayers = recipe.mtp == .drop ? 0 : present
+    if target.v4 != nil, recipe.mtp == .keep { target.mtpLayers = 0 }
     self.target = target
     try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
     try decide()
@@ -54,11 +53,13 @@ package struct GGUFPlanner {
 
   private mutating func decide() throws(Fault) {
     var expected: [(tensor: DialectTensor, assembly: Assembly)] = []
-    for tensor in target.ggufTensors() {
+    for tensor in target.ggufTensors(isPredictor: recipe.mtp == .only) {
+      if recipe.mtp == .only { for name in tensor.sources { _ = try source.weights.weight(name) } }
       let parts = tensor.sources.compactMap { source.weights[$0]?.assembly }
       // What must be there was checked; copies of embedding and head need not.
       guard parts.count == tensor.sources.count else { continue }
-      expected.append((tensor, Assembly.stacked(parts).taking(tensor.form, of: target)))
+      let whole = tensor.form == .beside ? Assembly.beside(parts) : .stacked(parts)
+      expected.append((tensor, whole.taking(tensor.form, of: target)))
       used.formUnion(tensor.sources)
     }
     var before: [TypeMix.Tensor] = []
@@ -106,11 +107,13 @@ package struct GGUFPlanner {
       let reason =
         source.config.isOther(weight.name)
         ? "another part of the model: llama.cpp has it in a file of its own (mmproj)"
-        : isMTP && recipe.mtp == .drop
-          ? "--mtp drop leaves MTP layers out"
-          : isMTP && source.config.v4 != nil
-            ? "llama.cpp's files of the network have no place for it"
-            : "llama.cpp has no such tensor"
+        : recipe.mtp == .only && !isMTP
+          ? "--mtp only keeps MTP layers alone"
+          : isMTP && recipe.mtp == .drop
+            ? "--mtp drop leaves MTP layers out"
+            : isMTP && source.config.v4 != nil
+              ? "llama.cpp's files of the network have no place for it"
+              : "llama.cpp has no such tensor"
       dropped += weight.dropped(reason)
     }
   }
@@ -134,6 +137,9 @@ package struct GGUFPlanner {
     } else {
       var none = Metadata()
       none["tokenizer.ggml.model"] = .string("none")
+      // Readers count tokens otherwise.
+      let key = "\(target.architecture.ggufName).vocab_size"
+      none[key] = .uint32(UInt32(clamping: target.vocabSize))
       sections.append(none)
       warnings.append(
         "there is no tokenizer.json or tiktoken.model: the output takes and gives token ids, and no text"

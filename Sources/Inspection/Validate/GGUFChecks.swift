@@ -29,7 +29,8 @@ struct GGUFChecks {
     if let finding = Finding.scoring(model.config, file: model.files.name.text, key: key) {
       collector.add(finding, pattern: nil)
     }
-    let expected = model.config.ggufTensors()
+    let isPredictor = model.config.isPredictor { model.files.inventory[$0] != nil }
+    let expected = model.config.ggufTensors(isPredictor: isPredictor)
     var known: Set<ExactText> = []
     let absentLayers = checkMTP(expected)
     for tensor in expected {
@@ -54,7 +55,8 @@ struct GGUFChecks {
       collector.add(finding, pattern: nil)
     }
     for stored in model.files.inventory.tensors where !known.contains(stored.name) {
-      let name = model.config.origin(ofGGUF: stored.name)?.name ?? stored.name
+      let origin = model.config.origin(ofGGUF: stored.name, isPredictor: isPredictor)
+      let name = origin?.name ?? stored.name
       let isUnused = TensorKind.spare(name, in: model.config) != nil
       let kind = TensorKind.of(name, in: model.config)
       collector.add(

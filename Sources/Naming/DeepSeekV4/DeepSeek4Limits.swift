@@ -26,9 +26,5 @@ extension LoaderLimit {
         + "and 1, the model has \(yarn.betaFast) and \(yarn.betaSlow): positions are rotated "
         + "otherwise there, and logits differ"
     },
-    LoaderLimit { config in
-      config.yarn?.truncate == false
-        ? "llama.cpp rounds YaRN's range of dimensions, the model does not: logits differ" : nil
-    },
   ]
 }

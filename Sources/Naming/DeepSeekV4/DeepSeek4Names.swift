@@ -6,13 +6,15 @@ internal import Tensors
 ///
 /// Source: llama.cpp's converter and loader of it, of October 2026.
 enum DeepSeek4Names {
-  /// Tensors outside the layers.
-  private static let outer: [NameRow] =
+  /// Tensors outside the layers; what puts streams together is the last layer's, or that of the layer
+  /// that predicts.
+  private static func outer(head: ExactText) -> [NameRow] {
     [
       NameRow(huggingFace: "model.embed_tokens.weight", own: "token_embd.weight"),
       NameRow(huggingFace: "model.norm.weight", own: "output_norm.weight"),
       NameRow(huggingFace: "lm_head.weight", own: "output.weight"),
-    ] + mixer("model.hc_head.hc_", "output_hc_")
+    ] + mixer(head + "hc_head.hc_", "output_hc_")
+  }
 
   /// Tensors of a layer.
   private static let layer: [NameRow] =
@@ -40,6 +42,13 @@ enum DeepSeek4Names {
         huggingFace: "mlp.experts.{e}." + projection + "_proj.weight",
         own: "ffn_" + projection + "_exps.weight", form: .experts)
     }
+    + ["enorm", "hnorm"].map { (norm: ExactText) in module(norm, "nextn." + norm) }
+    + [
+      module("shared_head.norm", "nextn.shared_head_norm"),
+      NameRow(
+        huggingFace: "e_proj.weight", own: "nextn.eh_proj.weight", form: .beside,
+        second: "h_proj.weight"),
+    ]
 
   private static func module(_ own: ExactText, _ name: ExactText) -> NameRow {
     NameRow(huggingFace: own + ".weight", own: name + ".weight")
@@ -58,18 +67,29 @@ enum DeepSeek4Names {
   }
 
   /// All of them.
-  static let table = NameTable(before: outer, layer: layer) { "blk.\($0)." }
+  ///
+  /// - Parameter predictor: the layer that a file is of that has none of the others.
+  static func table(predictor: Int?) -> NameTable {
+    NameTable(before: outer(head: head(of: predictor)), layer: layer) { "blk.\($0)." }
+  }
+
+  private static func head(of predictor: Int?) -> ExactText {
+    predictor.map { "model.layers.\($0)." } ?? "model."
+  }
 
   private static let layerByName = Dictionary(uniqueKeysWithValues: layer.map { ($0.own, $0) })
-  private static let outerByName = Dictionary(uniqueKeysWithValues: outer.map { ($0.own, $0) })
 
   /// What a tensor of a file is, as `DeepSeek2Names` has it.
-  static func origin(of name: ExactText) -> (name: ExactText, form: WeightForm, second: ExactText?)?
-  {
-    if let row = outerByName[name] { return (row.huggingFace, row.form, nil) }
+  static func origin(
+    of name: ExactText, predictor: Int?
+  ) -> (name: ExactText, form: WeightForm, second: ExactText?)? {
+    if let row = outer(head: head(of: predictor)).first(where: { $0.own == name }) {
+      return (row.huggingFace, row.form, nil)
+    }
     guard let layer = DeepSeek2Names.layerIndex(of: name),
       let row = name.without(prefix: "blk.\(layer).").flatMap({ layerByName[$0] })
     else { return nil }
-    return ("model.layers.\(layer)." + row.huggingFace, row.form, nil)
+    let prefix: ExactText = "model.layers.\(layer)."
+    return (prefix + row.huggingFace, row.form, row.second.map { prefix + $0 })
   }
 }

@@ -33,9 +33,21 @@ public struct GGUFConfig: Sendable {
 
 extension ModelConfig {
   /// Every tensor of a GGUF file of this config, in the order in which llama-quantize writes them.
-  public func ggufTensors() -> [DialectTensor] {
+  ///
+  /// - Parameter isPredictor: whether the file is of the layer alone that predicts a further token.
+  public func ggufTensors(isPredictor: Bool = false) -> [DialectTensor] {
     guard v4 != nil else { return deepSeek2Tensors() }
-    return tensors(DeepSeek4Names.table).sorted { DeepSeek2Names.precedes($0.name, $1.name) }
+    return tensors(DeepSeek4Names.table(predictor: isPredictor ? layers : nil))
+      .filter { tensor in !isPredictor || tensor.layer.map { $0 >= layers } ?? true }
+      .sorted { DeepSeek2Names.precedes($0.name, $1.name) }
+  }
+
+  /// Whether a file is of the layer alone that predicts a further token, which llama.cpp has of
+  /// DeepSeek-V4 in a file of its own.
+  ///
+  /// - Parameter has: whether it has a tensor of that name.
+  public func isPredictor(_ has: (ExactText) -> Bool) -> Bool {
+    v4 != nil && mtpLayers > 0 && !has("blk.0.attn_norm.weight")
   }
 
   /// The metadata about the network that llama.cpp's converter writes, in its order.
@@ -48,12 +60,15 @@ extension ModelConfig {
 
   /// What a tensor of a GGUF file is; nil for names that the architecture does not have.
   ///
+  /// - Parameter isPredictor: as `ggufTensors` has it.
   /// - Returns: the Hugging Face name, with `{e}` for the expert in the name of a stack, the form, and
-  ///   in a stack of pairs the name of the second.
+  ///   in a stack of pairs, or of two beside each other, the name of the second.
   public func origin(
-    ofGGUF name: ExactText
+    ofGGUF name: ExactText, isPredictor: Bool = false
   ) -> (name: ExactText, form: WeightForm, second: ExactText?)? {
-    v4 == nil ? DeepSeek2Names.origin(of: name) : DeepSeek4Names.origin(of: name)
+    v4 == nil
+      ? DeepSeek2Names.origin(of: name)
+      : DeepSeek4Names.origin(of: name, predictor: isPredictor ? layers : nil)
   }
 
   /// What is known of llama.cpp's loader of this network.
