@@ -15,8 +15,8 @@ package struct GGUFPlanner {
   private(set) var unheeded: [String] = []
   private(set) var metadata = Metadata()
 
-  /// Names of the weights that the file is made of.
-  private var used: Set<ExactText> = []
+  /// Whether the file is made of a weight, by its place in those of the source.
+  private var isUsed: [Bool]
   package let source: SourceModel
   package let recipe: Recipe
   private let gguf: GGUFRecipe
@@ -33,6 +33,7 @@ package struct GGUFPlanner {
   package init(_ source: SourceModel, recipe: Recipe, gguf: GGUFRecipe) throws(Fault) {
     self.source = source
     self.recipe = recipe
+    isUsed = [Bool](repeating: false, count: source.weights.all.count)
     self.gguf = try gguf.resolved(for: source.config)
     guard gguf.fileType != nil else {
       throw Fault(.usage, "--to gguf needs --quant or --recipe, but for a GGUF file")
@@ -60,11 +61,12 @@ package struct GGUFPlanner {
   private mutating func decide() throws(Fault) {
     var expected: [(tensor: DialectTensor, assembly: Assembly)] = []
     for tensor in target.deepSeek2Tensors() {
-      let parts = tensor.sources.compactMap { source.weights[$0]?.assembly }
+      let places = tensor.sources.compactMap(source.weights.place(of:))
       // What must be there was checked; copies of embedding and head need not.
-      guard parts.count == tensor.sources.count else { continue }
+      guard places.count == tensor.sources.count else { continue }
+      let parts = places.map { source.weights.all[$0].assembly }
       expected.append((tensor, Assembly.stacked(parts).taking(tensor.form, of: target)))
-      used.formUnion(tensor.sources)
+      for place in places { isUsed[place] = true }
     }
     let mix = try TypeMix(
       gguf,
@@ -105,7 +107,7 @@ package struct GGUFPlanner {
 
   /// What the source has and the output has not.
   private mutating func noteDropped() {
-    for weight in source.weights.all where !used.contains(weight.name) {
+    for (weight, isUsed) in zip(source.weights.all, isUsed) where !isUsed {
       let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= target.storedLayers
       let reason =
         source.config.isOther(weight.name)
