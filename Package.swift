@@ -135,8 +135,7 @@ let package = Package(
       name: "ParserEntries",
       dependencies: [
         "Compression", "Tensors", "Platform", "Formats", "Models", "Naming", "Conversion",
-        "Verification", "Text",
-        "Dialects", "Inspection", "Weights", "Passes",
+        "Verification", "Text", "Dialects", "Inspection", "Weights", "Passes", "Parts", "Remote",
       ],
       path: "Fuzz/Entries", swiftSettings: strict),
     .executableTarget(
@@ -224,10 +223,10 @@ if Context.environment["FATHOM_FUZZ"] != nil {
     [.executable, .test].contains($0.type) || $0.path?.hasPrefix("Tests") == true
   }
   package.targets += [
-    "chat-template", "compressed-config", "config", "fixture", "gguf", "hash-list", "importance",
-    "journal", "manifest", "mlx-config", "native-config", "packed", "pattern", "recipe",
-    "safetensors-header",
-    "safetensors-index", "thresholds", "tiktoken", "token-ids", "tokenizer",
+    "answer-head", "chat-template", "compressed-config", "config", "fixture", "gguf", "hash-list",
+    "hub-list", "importance", "journal", "manifest", "mlx-config", "native-config", "packed",
+    "part-result", "pattern", "recipe", "s3-list", "safetensors-header", "safetensors-index",
+    "thresholds", "tiktoken", "token-ids", "tokenizer",
   ].map {
     .executableTarget(
       name: "fuzz-\($0)", dependencies: ["ParserEntries"], path: "Fuzz/Targets/\($0)",

@@ -357,6 +357,55 @@ def manifests():
     yield encoded({**whole, "schema": "fathom.manifest/2"})
 
 
+def hub_lists():
+    """A repository with files of every kind, and what the hub never says."""
+    whole = {"sha": "0" * 40, "siblings": [
+        {"rfilename": "config.json", "size": 99, "blobId": "1"},
+        {"rfilename": "sub/model-00001-of-00002.safetensors", "size": 1 << 40,
+         "lfs": {"sha256": "ab" * 32, "size": 1 << 40}},
+        {"rfilename": "../x", "size": 1}, {"rfilename": "a//b"}, {"size": 3},
+        {"rfilename": "b", "size": -1, "lfs": {"oid": "c"}}]}
+    yield encoded(whole)
+    yield encoded({**whole, "sha": "main"})
+    yield encoded({**whole, "siblings": {}})
+    yield b"<html>busy</html>"
+
+
+def s3_lists():
+    """A page with names that are escaped, the last page, and pages that are none."""
+    item = ("<Contents><Key>m/%s</Key><ETag>&quot;ab12-3&quot;</ETag><Size>%s</Size>"
+            "<StorageClass>STANDARD</StorageClass></Contents>")
+    items = "".join(item % row for row in (
+        ("config.json", 99), ("a%2Fb+c%20d", 1), ("..%2Fx", 2), ("", 3), ("e", "-1"), ("f", "")))
+    for rest in ("<IsTruncated>false</IsTruncated>",
+                 "<IsTruncated>true</IsTruncated><NextContinuationToken>1/x==</NextContinuationToken>"):
+        yield ('<?xml version="1.0"?><ListBucketResult xmlns="http://s3"><Name>bucket</Name>'
+               f"<KeyCount>6</KeyCount>{items}{rest}</ListBucketResult>").encode()
+    yield f"<ListBucketResult>{items[:150]}</ListBucketResult>".encode()
+    yield b"<Error><Code>NoSuchBucket</Code></Error>"
+
+
+def answer_heads():
+    """Heads of a part, of a whole file and of a redirect."""
+    for lines in (("HTTP/1.1 206 Partial Content", "Content-Range: bytes 5-9/100",
+                   "ETag: W/\"ab\"", "Content-Length: 5"),
+                  ("HTTP/1.1 200 OK", "HTTP/2 200", "content-length: 100", "last-modified: x"),
+                  ("HTTP/1.1 302 Found", "Location: https://b/c"),
+                  ("HTTP/1.1 206 x", "content-range: bytes 9-5/*"),
+                  ("HTTP/1.1 206 x", "content-range: bytes 0-9223372036854775807/9223372036854775807")):
+        yield "\r\n".join(lines).encode()
+
+
+def part_results():
+    """What two parts of `fathom hash` leave; each gets the version and its own hash from the target."""
+    digest = hashlib.sha256(b"").hexdigest()
+    body = {"schema": "fathom.part/1", "command": "hash", "version": "@version",
+            "model": "0" * 64, "part": 1, "of": 2, "values": [digest, digest]}
+    for changed in ({}, {"part": 2}, {"values": {}}, {"version": "0"}):
+        yield json.dumps({**body, **changed}, indent=2)[:-2].encode()
+    yield json.dumps(body, indent=2).encode() + b"\n"
+
+
 def token_ids():
     """Ids in all three ways."""
     yield from (b"[1, 2, 3]", b"[[1], [2, 3]]")
@@ -365,13 +414,13 @@ def token_ids():
 
 
 TARGETS = {
+    "answer-head": answer_heads,
     "chat-template": chat_templates, "compressed-config": compressed_configs,
     "config": lambda: files(SAMPLES, "config.json"), "fixture": fixtures, "gguf": gguf_files,
-    "hash-list": hash_lists, "importance": importance, "journal": journals,
-    "manifest": manifests,
-    "mlx-config": mlx_configs,
-    "native-config": native_configs, "packed": packed_files, "pattern": patterns,
-    "recipe": recipes,
+    "hash-list": hash_lists, "hub-list": hub_lists, "importance": importance, "journal": journals,
+    "manifest": manifests, "mlx-config": mlx_configs,
+    "native-config": native_configs, "packed": packed_files, "part-result": part_results,
+    "pattern": patterns, "recipe": recipes, "s3-list": s3_lists,
     "safetensors-header": safetensors_headers, "safetensors-index": indexes,
     "thresholds": lambda: [(SAMPLES / "ci/limits.json").read_bytes()],
     "tiktoken": tiktoken_models, "token-ids": token_ids, "tokenizer": tokenizers,

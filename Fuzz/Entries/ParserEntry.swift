@@ -50,8 +50,6 @@ extension ParserEntry {
   public static let all: [ParserEntry] = [
     safetensorsHeader, safetensorsIndex, config, nativeConfig, compressedConfig, mlxConfig,
     tokenizer, tiktoken, chatTemplate, pattern, gguf, importance, recipe, fixture, thresholds,
-    hashList,
-    manifest, journal,
-    tokenIDs, packed,
+    hashList, manifest, journal, tokenIDs, packed, hubList, s3List, answerHead, partResult,
   ]
 }

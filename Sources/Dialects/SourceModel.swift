@@ -125,9 +125,13 @@ public struct SourceModel: Sendable {
   public func unknowns() -> Unknowns {
     var complete = config
     complete.mtpLayers = max(presentMTPLayers(), config.mtpLayers)
-    let known = Set(complete.expectedTensors().map(\.name))
+    var isKnown = [Bool](repeating: false, count: weights.all.count)
+    for tensor in complete.expectedTensors() {
+      if let place = weights.place(of: tensor.name) { isKnown[place] = true }
+    }
     var unknowns = unknownKeys
-    for weight in weights.all where !known.contains(weight.name) && !config.isOther(weight.name) {
+    for (weight, isKnown) in zip(weights.all, isKnown)
+    where !isKnown && !config.isOther(weight.name) {
       let kind = TensorKind.of(weight.name, in: config)
       unknowns.add(
         tensor: weight.name, kind: kind?.text, isHarmless: kind?.isHarmless == true)

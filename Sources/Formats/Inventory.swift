@@ -157,6 +157,9 @@ public struct Inventory: Sendable {
   /// The tensor of that name, nil where there is none.
   public subscript(name: ExactText) -> StoredTensor? { indices[name].map { tensors[$0] } }
 
+  /// The index of the tensor of that name, nil where there is none.
+  package func index(of name: ExactText) -> Int? { indices[name] }
+
   /// Reads bytes of a tensor, as it is seen, counted from its own start.
   public func read(
     _ tensor: StoredTensor, from start: Int = 0, into buffer: UnsafeMutableRawBufferPointer

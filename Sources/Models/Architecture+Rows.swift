@@ -163,7 +163,12 @@ extension Architecture.Envelope {
     // Kimi-K2.5 and later: Kimi-K2 with eyes.
     Architecture.Envelope(
       modelType: "kimi_k25", key: "text_config", prefix: "language_model.",
-      otherPrefixes: [Prefix(stored: "model.language_model.", own: "model.")],
+      otherPrefixes: [
+        Prefix(stored: "model.language_model.", own: "model."),
+        // What `save_pretrained` of transformers 5.23 makes of "layers": its renaming of the vision
+        // tower's blocks is undone in the text network too. It reads such files.
+        Prefix(stored: "language_model.model.blocks.", own: "model.layers."),
+      ],
       others: [
         "vision_tower.", "mm_projector.", "vision_model.", "multi_modal_projector.",
         "model.vision_tower.", "model.mm_projector.",

@@ -81,26 +81,34 @@ extension ModelConfig {
   ///
   /// Copies of embedding and head in MTP layers are included.
   package func tensors(_ table: NameTable) -> [DialectTensor] {
+    // The first expert of a layer stands for the others.
     var byName: [ExactText: ExpectedTensor] = [:]
-    for tensor in expectedTensors() where tensor.storage != .scale { byName[tensor.name] = tensor }
+    for tensor in expectedTensors() where tensor.storage != .scale && tensor.expert ?? 0 == 0 {
+      byName[tensor.name] = tensor
+    }
     var tensors: [DialectTensor] = []
-    func add(_ row: NameRow, from prefix: ExactText, to ownPrefix: ExactText, layer: Int?) {
-      let sources = sourceNames(row).map { prefix + $0 }
-      guard let first = sources.first.flatMap({ byName[$0] }),
+    func add(
+      _ row: NameRow, _ names: [ExactText], from prefix: ExactText, to ownPrefix: ExactText,
+      layer: Int?
+    ) {
+      guard let first = names.first.flatMap({ byName[prefix + $0] }),
         let shape = shape(of: row.form, source: first.shape)
       else { return }
+      let sources = names.map { prefix + $0 }
       tensors.append(
         DialectTensor(
           name: ownPrefix + row.own, shape: shape, form: row.form, sources: sources,
           part: first.part, layer: layer))
     }
-    for row in table.before { add(row, from: "", to: "", layer: nil) }
+    for row in table.before { add(row, sourceNames(row), from: "", to: "", layer: nil) }
+    let rows = table.layer.map { ($0, sourceNames($0)) }
     for layer in 0..<storedLayers {
-      for row in table.layer {
-        add(row, from: "model.layers.\(layer).", to: table.layerPrefix(layer), layer: layer)
-      }
+      let (prefix, own): (ExactText, ExactText) = (
+        "model.layers.\(layer).", table.layerPrefix(layer)
+      )
+      for (row, names) in rows { add(row, names, from: prefix, to: own, layer: layer) }
     }
-    for row in table.after { add(row, from: "", to: "", layer: nil) }
+    for row in table.after { add(row, sourceNames(row), from: "", to: "", layer: nil) }
     return tensors
   }
 

@@ -21,6 +21,7 @@ extension ModelConfig {
   public func expectedTensors() -> [ExpectedTensor] {
     if v4 != nil { return streamedTensors() }
     var builder = TensorListBuilder(config: self)
+    let expertForms = builder.forms(of: Self.expert, areExperts: true)
     builder.add(Self.embedding, prefix: "model.")
     for layer in 0..<storedLayers {
       let prefix: ExactText = "model.layers.\(layer)."
@@ -31,7 +32,7 @@ extension ModelConfig {
         builder.add(Self.router, prefix: prefix + "mlp.", layer: layer)
         for expert in 0..<routedExperts {
           builder.add(
-            Self.expert, prefix: prefix + "mlp.experts.\(expert).", layer: layer, expert: expert)
+            expertForms, prefix: prefix + "mlp.experts.\(expert).", layer: layer, expert: expert)
         }
         builder.add(Self.shared, prefix: prefix + "mlp.shared_experts.", layer: layer)
         builder.add(Self.expertNorm, prefix: prefix, layer: layer)
@@ -162,44 +163,75 @@ extension ModelConfig {
 
 /// Turns rows into tensors, with the scales of those that are quantized.
 struct TensorListBuilder {
+  /// A row as it is in one network, whatever its layer and expert.
+  struct Form {
+    let row: TensorRow
+    let shape: Shape
+    /// Shape of its scales, where the config quantizes it.
+    let grid: Shape?
+    let isQuantized: Bool
+  }
+
   let config: ModelConfig
   var tensors: [ExpectedTensor] = []
-  private let excluded: ExcludedModules
+  private let excluded: ExcludedModules?
+  private let compressed: CompressedTensorsConfig?
+  private let hasFP4Experts: Bool
 
   init(config: ModelConfig) {
     self.config = config
-    excluded = ExcludedModules(config.fp8?.excludedModules ?? [])
+    let modules = config.fp8?.excludedModules ?? []
+    excluded = modules.isEmpty ? nil : ExcludedModules(modules)
+    compressed = config.compressed
+    hasFP4Experts = config.v4?.hasFP4Experts == true
   }
 
   private func excludes(_ weight: ExactText) -> Bool {
-    weight.without(suffix: ".weight").map(excluded.contains(module:)) == true
+    guard let excluded else { return false }
+    return weight.without(suffix: ".weight").map(excluded.contains(module:)) == true
   }
 
-  mutating func add(_ rows: [TensorRow], prefix: ExactText, layer: Int? = nil, expert: Int? = nil) {
-    for row in rows where row.isPresent(config) {
-      let name = prefix + row.suffix
-      let dimensions = row.shape(config)
+  /// The rows that the network has, ready to be added many times.
+  func forms(of rows: [TensorRow], areExperts: Bool = false) -> [Form] {
+    rows.filter { $0.isPresent(config) }.map { row in
       // The config's reader has bounded every size, so that products of two fit.
-      guard let shape = Shape(dimensions) else { preconditionFailure("\(name) overflows") }
-      let fp8 = row.quantized ? config.fp8.flatMap { excludes(name) ? nil : $0 } : nil
-      let isFP4 = expert != nil && config.v4?.hasFP4Experts == true
+      guard let shape = Shape(row.shape(config)) else {
+        preconditionFailure("\(row.suffix) overflows")
+      }
+      let fp8 = row.quantized ? config.fp8 : nil
+      return Form(
+        row: row, shape: shape,
+        grid: fp8.flatMap {
+          areExperts && hasFP4Experts ? shape.fp4Scales : $0.scaleShape(of: shape)
+        }, isQuantized: fp8 != nil)
+    }
+  }
+
+  mutating func add(_ rows: [TensorRow], prefix: ExactText, layer: Int? = nil) {
+    add(forms(of: rows), prefix: prefix, layer: layer)
+  }
+
+  mutating func add(_ forms: [Form], prefix: ExactText, layer: Int?, expert: Int? = nil) {
+    for form in forms {
+      let name = prefix + form.row.suffix
+      let isQuantized = form.isQuantized && !excludes(name)
+      let isFP4 = expert != nil && hasFP4Experts
       let tensor = ExpectedTensor(
-        name: name, shape: shape, storage: fp8 == nil ? row.storage : isFP4 ? .fp4 : .fp8,
-        part: row.part, layer: layer, expert: expert)
+        name: name, shape: form.shape,
+        storage: !isQuantized ? form.row.storage : isFP4 ? .fp4 : .fp8,
+        part: form.row.part, layer: layer, expert: expert)
       // Patterns without end were refused when the config was read.
       var steps = ModelConfig.matchingSteps
-      if let scheme = try? config.compressed?.scheme(of: tensor, steps: &steps) {
+      if let compressed, let scheme = try? compressed.scheme(of: tensor, steps: &steps) {
         tensors.append(tensor.stored(as: .compressed(scheme)))
       } else {
         tensors.append(tensor)
       }
-      guard let fp8, let grid = isFP4 ? shape.fp4Scales : fp8.scaleShape(of: shape) else {
-        continue
-      }
+      guard isQuantized, let grid = form.grid else { continue }
       tensors.append(
         ExpectedTensor(
-          name: ExpectedTensor.scaleName(for: name), shape: grid, storage: .scale, part: row.part,
-          layer: layer, expert: expert))
+          name: ExpectedTensor.scaleName(for: name), shape: grid, storage: .scale,
+          part: form.row.part, layer: layer, expert: expert))
     }
   }
 }

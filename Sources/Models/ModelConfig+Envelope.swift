@@ -6,11 +6,10 @@ extension ModelConfig {
   public func ownName(of stored: ExactText) -> ExactText {
     guard let envelope else { return stored }
     if hasMistralNames { return MistralNames.own(of: stored) }
-    if let name = stored.without(prefix: envelope.prefix) { return name }
     for prefix in envelope.otherPrefixes {
       if let rest = stored.without(prefix: prefix.stored) { return prefix.own + rest }
     }
-    return stored
+    return stored.without(prefix: envelope.prefix) ?? stored
   }
 
   /// Whether the files are Mistral's own, with names of theirs; what is written has Hugging Face's.

@@ -12,9 +12,13 @@ public struct PartResults: Sendable {
   private let command: String
   private let model: String
 
+  /// Speaks for a command's work on a model that is known by a hash.
+  package init(of command: String, model: String) {
+    (self.command, self.model) = (command, model)
+  }
+
   /// Speaks for a command's work on the files of a model.
   public init(of command: String, _ inventory: Inventory) {
-    self.command = command
     var tables = [String](repeating: "", count: inventory.shards.count)
     for tensor in inventory.tensors {
       tables[tensor.shard] +=
@@ -25,7 +29,7 @@ public struct PartResults: Sendable {
       let stamp = shard.file.stamp
       text += "\(shard.name) \(stamp.size) \(stamp.seconds) \(stamp.nanoseconds)\n\(table)"
     }
-    model = BLAKE3.hash(Array(text.utf8)).text
+    self.init(of: command, model: BLAKE3.hash(Array(text.utf8)).text)
   }
 
   /// The path of a part's file.
@@ -80,7 +84,8 @@ public struct PartResults: Sendable {
           .notFound, "has no result of part \(number)/\(count)", file: folder,
           expected: "\(command)-\(number)-of-\(count).json")
       }
-      results.append(try values(number, of: count, at: path))
+      let bytes = try InputFile.contents(of: path, limit: PartResults.sizeLimit)
+      results.append(try values(number, of: count, in: bytes, path: path))
     }
     return results
   }
@@ -88,10 +93,12 @@ public struct PartResults: Sendable {
   /// A part's file: what 100,000 tensors need, and much more.
   private static let sizeLimit = 256 << 20
 
-  private func values(
-    _ number: Int, of count: Int, at path: String
+  /// Reads the file of a part.
+  ///
+  /// - Throws: `.malformed` where it is damaged, or another one.
+  package func values(
+    _ number: Int, of count: Int, in bytes: [UInt8], path: String
   ) throws(Fault) -> [JSONValue] {
-    let bytes = try InputFile.contents(of: path, limit: PartResults.sizeLimit)
     do throws(Fault) { try ManifestSeal.require(bytes) } catch {
       var fault = error
       fault.file = path

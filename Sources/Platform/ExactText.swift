@@ -27,8 +27,11 @@ public struct ExactText: Hashable, Sendable {
 
   /// Hands the bytes out, where they lie.
   private func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
-    var text = text
-    return text.withUTF8(body)
+    // Without a copy of the text, which would be counted: names are compared and hashed a million
+    // times for a large model.
+    if let result = text.utf8.withContiguousStorageIfAvailable(body) { return result }
+    var copy = text
+    return copy.withUTF8(body)
   }
 
   /// Hashes the bytes.

@@ -1,5 +1,5 @@
 /// The head of an answer: its status and fields.
-struct AnswerHead: Sendable {
+package struct AnswerHead: Sendable {
   /// 0 before the first line.
   private(set) var status = 0
   private var fields: [(name: String, value: String)] = []
@@ -8,10 +8,13 @@ struct AnswerHead: Sendable {
   private static let limit = 1 << 18
   private var byteCount = 0
 
+  /// A head before its first line.
+  package init() {}
+
   /// Takes a line; the head of a later answer, as behind a proxy's, replaces what was there.
   ///
   /// - Returns: whether the head is of a size that heads have.
-  mutating func add(_ line: String) -> Bool {
+  package mutating func add(_ line: String) -> Bool {
     byteCount += line.utf8.count
     let bytes = Array(line.utf8)
     if bytes.starts(with: "HTTP/".utf8) {
@@ -36,7 +39,7 @@ struct AnswerHead: Sendable {
   var isRedirect: Bool { [301, 302, 303, 307, 308].contains(status) && self["location"] != nil }
 
   /// The bytes that the body has, and those of the whole: `Content-Range` of a part, or all of them.
-  var extent: (range: Range<Int>, total: Int)? {
+  package var extent: (range: Range<Int>, total: Int)? {
     if status == 200 {
       guard let count = self["content-length"].flatMap({ Int($0) }), count >= 0 else { return nil }
       return (0..<count, count)
@@ -53,7 +56,7 @@ struct AnswerHead: Sendable {
   }
 
   /// What the server calls these contents: a tag that changes with them, or when they were written.
-  var tag: String? { self["etag"].map(AnswerHead.plain) ?? self["last-modified"] }
+  package var tag: String? { self["etag"].map(AnswerHead.plain) ?? self["last-modified"] }
 
   /// A tag without its quotes and the mark of a weak one.
   static func plain(_ tag: String) -> String {

@@ -6,23 +6,9 @@ internal import Platform
 ///
 /// Files that the hub's programs have in their cache, of the same commit, are read there.
 final class HubFolder: ListedFolder {
-  /// A file as the hub lists it.
-  struct Listed: Sendable {
-    let name: ExactText
-    let size: Int?
-    /// SHA-256 of a large file; small ones have none.
-    let hash: String?
-  }
-
-  /// What the hub said of the repository.
-  struct Snapshot: Sendable {
-    let commit: String
-    let files: [Listed]
-  }
-
   let model: HubName
   private let settings: HubSettings
-  private let snapshot = Answer<Snapshot>()
+  private let snapshot = Answer<HubListing>()
   private let opened = Guarded<[ExactText: RemoteFile]>([:])
   private let beginnings = Beginnings()
 
@@ -41,11 +27,11 @@ final class HubFolder: ListedFolder {
   }
 
   /// Asks the hub, once.
-  func listed() throws(Fault) -> Snapshot {
+  func listed() throws(Fault) -> HubListing {
     try snapshot.value(ask)
   }
 
-  private func ask() throws(Fault) -> Snapshot {
+  private func ask() throws(Fault) -> HubListing {
     let name = Address.escaped(model.repository, keepingSlashes: true)
     let revision = Address.escaped(model.revision ?? "main", keepingSlashes: false)
     let address = try Address(
@@ -56,29 +42,7 @@ final class HubFolder: ListedFolder {
       key: settings.key(for: address)
     )
     .fetch(into: receiver)
-    let json = try JSONValue(parsing: receiver.bytes, file: model.model, limits: .list)
-    guard case .string(let commit)? = json["sha"], case .array(let items)? = json["siblings"],
-      commit.utf8.count >= 7, commit.utf8.allSatisfy(HubFolder.isDigit)
-    else {
-      throw Fault(
-        .malformed, "is described by the hub in other words than it uses", file: model.model,
-        expected: "a commit \"sha\" and files \"siblings\"")
-    }
-    var files: [Listed] = []
-    for item in items {
-      guard case .string(let name)? = item["rfilename"] else { continue }
-      let parts = ExactText(name).split(separator: "/")
-      guard parts.allSatisfy(Folder.isPlain) else { continue }
-      var (size, hash): (Int?, String?)
-      if case .integer(let count)? = item["size"], count >= 0 { size = count }
-      if case .string(let text)? = item["lfs"]?["sha256"] ?? item["lfs"]?["oid"] { hash = text }
-      files.append(Listed(name: ExactText(name), size: size, hash: hash))
-    }
-    return Snapshot(commit: commit, files: files.sorted { $0.name < $1.name })
-  }
-
-  static func isDigit(_ byte: UInt8) -> Bool {
-    (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
+    return try HubListing(receiver.bytes, path: model.model)
   }
 
   func fileNames() throws(Fault) -> [ExactText] { try listed().files.map(\.name) }
@@ -97,7 +61,7 @@ final class HubFolder: ListedFolder {
 
   /// A file at the commit, whose size is known.
   private func remote(
-    _ listed: Listed, at commit: String, shownAs path: String
+    _ listed: HubListing.File, at commit: String, shownAs path: String
   ) throws(Fault) -> RemoteFile {
     if let file = opened.withLock({ $0[listed.name] }) { return file }
     let name = Address.escaped(model.repository, keepingSlashes: true)

@@ -23,7 +23,7 @@ final class RemoteFile: ByteSource, Sendable {
 
   var sha256: String? {
     contents.hash.flatMap { hash in
-      let isDigest = hash.utf8.count == 64 && hash.utf8.allSatisfy(HubFolder.isDigit)
+      let isDigest = hash.utf8.count == 64 && hash.utf8.allSatisfy(HubListing.isDigit)
       return isDigest ? hash : nil
     }
   }

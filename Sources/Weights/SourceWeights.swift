@@ -110,11 +110,12 @@ public struct SourceWeights: Sendable {
   }
 
   /// The weight of that name; nil where there is none, or none that can be one.
-  public subscript(name: ExactText) -> SourceWeight? {
-    if let tensor = inventory[name], places[tensor.index] >= 0 {
-      return all[Int(places[tensor.index])]
-    }
-    return others[name].map { all[$0] }
+  public subscript(name: ExactText) -> SourceWeight? { place(of: name).map { all[$0] } }
+
+  /// The place in `all` of the weight of that name; nil as above.
+  package func place(of name: ExactText) -> Int? {
+    if let index = inventory.index(of: name), places[index] >= 0 { return Int(places[index]) }
+    return others[name]
   }
 
   /// The weight of that name.

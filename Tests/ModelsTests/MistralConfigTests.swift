@@ -122,6 +122,21 @@ import Weights
     }
   }
 
+  @Test func namesInAnEnvelopeAreThoseOfTheNetwork() throws {
+    let text: JSONObject = ["model_type": "kimi_k2", "num_hidden_layers": 2]
+    let whole = try config(["model_type": "kimi_k25", "text_config": .object(text)])
+    // As they are published, as transformers' class has them, and as it saves them.
+    for prefix: ExactText in [
+      "language_model.model.layers.", "model.language_model.layers.",
+      "language_model.model.blocks.",
+    ] {
+      #expect(whole.ownName(of: prefix + "1.mlp.gate.weight") == "model.layers.1.mlp.gate.weight")
+    }
+    for name: ExactText in ["language_model.lm_head.weight", "lm_head.weight"] {
+      #expect(whole.ownName(of: name) == "lm_head.weight")
+    }
+  }
+
   @Test func paramsAreReadAsMistral4() throws {
     let large = try config(Self.params)
     #expect(large.hasMistralNames && large.modelType == "mistral4")

@@ -136,9 +136,9 @@ public struct PlanReport {
 
   /// Bytes of the stored tensors that the output is made from.
   private var storedBytes: Int {
-    var sizes: [ExactText: Int] = [:]
+    var sizes: [Int: Int] = [:]
     for tensor in plan.tensors {
-      for source in tensor.sources { sizes[source.name] = source.byteCount }
+      tensor.assembly.forEachStored { sizes[$0.index] = $0.byteCount }
     }
     return sizes.values.reduce(0, +)
   }

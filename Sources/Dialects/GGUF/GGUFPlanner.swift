@@ -16,8 +16,8 @@ package struct GGUFPlanner {
   private(set) var unheeded: [String] = []
   private(set) var metadata = Metadata()
 
-  /// Names of the weights that the file is made of.
-  private var used: Set<ExactText> = []
+  /// Whether the file is made of a weight, by its place in those of the source.
+  private var isUsed: [Bool]
   package let source: SourceModel
   package let recipe: Recipe
   let gguf: GGUFRecipe
@@ -31,6 +31,7 @@ package struct GGUFPlanner {
   package init(_ source: SourceModel, recipe: Recipe, gguf: GGUFRecipe) throws(Fault) {
     self.source = source
     self.recipe = recipe
+    isUsed = [Bool](repeating: false, count: source.weights.all.count)
     self.gguf = try gguf.resolved(for: source.config)
     try GGUFPlanner.requireWritable(source, self.gguf)
     guard !gguf.keepsSplit else {
@@ -55,12 +56,13 @@ package struct GGUFPlanner {
     var expected: [(tensor: DialectTensor, assembly: Assembly)] = []
     for tensor in target.ggufTensors(isPredictor: recipe.mtp == .only) {
       if recipe.mtp == .only { for name in tensor.sources { _ = try source.weights.weight(name) } }
-      let parts = tensor.sources.compactMap { source.weights[$0]?.assembly }
+      let places = tensor.sources.compactMap(source.weights.place(of:))
       // What must be there was checked; copies of embedding and head need not.
-      guard parts.count == tensor.sources.count else { continue }
+      guard places.count == tensor.sources.count else { continue }
+      let parts = places.map { source.weights.all[$0].assembly }
       let whole = tensor.form == .beside ? Assembly.beside(parts) : .stacked(parts)
       expected.append((tensor, whole.taking(tensor.form, of: target)))
-      used.formUnion(tensor.sources)
+      for place in places { isUsed[place] = true }
     }
     var before: [TypeMix.Tensor] = []
     for (tensor, assembly) in expected {
@@ -102,7 +104,7 @@ package struct GGUFPlanner {
 
   /// What the source has and the output has not.
   private mutating func noteDropped() {
-    for weight in source.weights.all where !used.contains(weight.name) {
+    for (weight, isUsed) in zip(source.weights.all, isUsed) where !isUsed {
       let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= target.storedLayers
       let reason =
         source.config.isOther(weight.name)

@@ -11,6 +11,7 @@ extension ModelConfig {
   func streamedTensors() -> [ExpectedTensor] {
     guard let v4 else { return [] }
     var builder = TensorListBuilder(config: self)
+    let expertForms = builder.forms(of: Self.expert, areExperts: true)
     builder.add(Self.embedding, prefix: "model.")
     for layer in 0..<storedLayers {
       let prefix: ExactText = "model.layers.\(layer)."
@@ -20,7 +21,7 @@ extension ModelConfig {
       builder.add(router, prefix: prefix + "mlp.", layer: layer)
       for expert in 0..<routedExperts {
         builder.add(
-          Self.expert, prefix: prefix + "mlp.experts.\(expert).", layer: layer, expert: expert)
+          expertForms, prefix: prefix + "mlp.experts.\(expert).", layer: layer, expert: expert)
       }
       builder.add(Self.shared, prefix: prefix + "mlp.shared_experts.", layer: layer)
       if layer >= layers { builder.add(Self.streamedMTP, prefix: prefix, layer: layer) }

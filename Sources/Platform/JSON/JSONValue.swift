@@ -42,7 +42,12 @@ extension JSONValue: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
 public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// Keys in order.
   public private(set) var keys: [String] = []
-  private var values: [ExactText: JSONValue] = [:]
+  /// Their values.
+  private var values: [JSONValue] = []
+  /// Places of the keys, once there are so many that looking for one takes longer than hashing it.
+  private var places: [ExactText: Int] = [:]
+
+  private static let mostSearched = 16
 
   /// Makes an empty object.
   public init() {}
@@ -54,14 +59,34 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
 
   /// Reads, replaces, appends (a new key) or removes (nil) a member.
   public subscript(key: String) -> JSONValue? {
-    get { values[ExactText(key)] }
+    get { place(of: key).map { values[$0] } }
     set {
-      if values.updateValue(newValue ?? .null, forKey: ExactText(key)) == nil { keys.append(key) }
-      if newValue == nil {
-        values[ExactText(key)] = nil
-        keys.removeAll { ExactText($0) == ExactText(key) }
+      switch (place(of: key), newValue) {
+      case (let place?, let value?): values[place] = value
+      case (nil, let value?): append(key, value)
+      case (let place?, nil): remove(at: place)
+      case (nil, nil): break
       }
     }
+  }
+
+  private func place(of key: String) -> Int? {
+    let key = ExactText(key)
+    return keys.count > JSONObject.mostSearched
+      ? places[key] : keys.firstIndex { ExactText($0) == key }
+  }
+
+  private mutating func remove(at place: Int) {
+    keys.remove(at: place)
+    values.remove(at: place)
+    index()
+  }
+
+  /// Notes all places anew.
+  private mutating func index() {
+    places = [:]
+    guard keys.count > JSONObject.mostSearched else { return }
+    for (place, key) in keys.enumerated() { places[ExactText(key)] = place }
   }
 
   /// The same members in the order of their keys.
@@ -74,10 +99,27 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// Number of members.
   public var count: Int { keys.count }
 
+  /// Whether both have the same members in the same order.
+  public static func == (one: JSONObject, other: JSONObject) -> Bool {
+    one.keys.elementsEqual(other.keys) { ExactText($0) == ExactText($1) }
+      && one.values == other.values
+  }
+
+  /// Hashes the members.
+  public func hash(into hasher: inout Hasher) {
+    for key in keys { hasher.combine(ExactText(key)) }
+    hasher.combine(values)
+  }
+
   /// Appends a member whose key is known to be new.
   mutating func append(_ key: String, _ value: JSONValue) {
     keys.append(key)
-    values[ExactText(key)] = value
+    values.append(value)
+    if keys.count > JSONObject.mostSearched + 1 {
+      places[ExactText(key)] = keys.count - 1
+    } else {
+      index()
+    }
   }
 }
 
@@ -139,23 +181,31 @@ extension JSONValue {
     text += close
   }
 
-  /// Whether a text is made of characters of ASCII that show and stand for themselves in a JSON
-  /// string, as nearly all are: those are appended as a whole.
-  private static func isPlain(_ value: String) -> Bool {
-    value.utf8.allSatisfy {
-      (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+  /// Appends a text that is made of characters of ASCII that show and stand for themselves in a JSON
+  /// string, as nearly all are.
+  ///
+  /// - Parameter other: a character that does not.
+  /// - Returns: whether it is such a text.
+  private static func quotePlain(_ value: String, but other: UInt8, to text: inout String) -> Bool {
+    func isPlain(_ byte: UInt8) -> Bool {
+      byte &- 0x20 < 0x5F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+        && byte != other
     }
+    guard
+      value.utf8.withContiguousStorageIfAvailable({ $0.allSatisfy(isPlain) })
+        ?? value.utf8.allSatisfy(isPlain)
+    else { return false }
+    text += "\""
+    text += value
+    text += "\""
+    return true
   }
 
   /// Appends `value` as a JSON string, with all that could leave the string escaped: for files,
   /// whose bytes are those that other programs would write.
   public static func quote(_ value: String, to text: inout String) {
+    if quotePlain(value, but: UInt8(ascii: "\\"), to: &text) { return }
     text += "\""
-    if isPlain(value) {
-      text += value
-      text += "\""
-      return
-    }
     for scalar in value.unicodeScalars {
       switch scalar {
       case "\"": text += "\\\""
@@ -176,7 +226,7 @@ extension JSONValue {
   /// Appends `value` as a JSON string of characters that show, for documents that are printed. It is
   /// parsed back to the same value.
   static func quotePrintable(_ value: String, to text: inout String) {
-    if isPlain(value), !value.utf8.contains(UInt8(ascii: "#")) { return quote(value, to: &text) }
+    if quotePlain(value, but: UInt8(ascii: "#"), to: &text) { return }
     var quoted = ""
     quote(value, to: &quoted)
     let characters = quoted.unicodeScalars
