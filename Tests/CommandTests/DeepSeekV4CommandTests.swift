@@ -53,6 +53,10 @@ import Testing
     let loss = try #require(report.number("main", "klMean"))
     #expect(loss > 0 && loss < 0.01, "\(loss)")
     #expect(report.list("layers").count == 3 && !report.list("blame").isEmpty)
+    let notes = report["notes"] as? [String] ?? []
+    for pair in ["F4 stored in MXFP4", "I64 stored in I32"] {
+      #expect(notes.contains { $0.hasSuffix(pair + ": nothing is rounded") }, "\(notes)")
+    }
     let exact = try document(
       [
         "verify", Self.model, try convert("f32.gguf", "--quant", "f32"), "--tokens", tokens,
