@@ -12,7 +12,7 @@ from peers.tokenizer import write_tokenizer
 
 from .compare import largest_difference, same_bits
 from .gguf import compare, contents, differences
-from .imatrix import BOUND, chunks_of, difference, entries, measure, write_text
+from .imatrix import BOUND, chunks_of, entries, measure, write_text
 from .networks import fresh
 from .outputs import check_valid
 from .report import CommandFailed
@@ -208,6 +208,12 @@ def check_refusals(report, folder):
                  said[-200:])
 
 
+def spread(ours, theirs):
+    """The largest difference of sums, small ones being measured by the mean of the tensor's: of an
+    expert that few tokens reach a sum may be next to nothing."""
+    return float((abs(ours - theirs) / (abs(theirs) + 0.01 * abs(theirs).mean())).max())
+
+
 def check_importance(report, folder):
     """llama-imatrix's numbers, and what llama-quantize makes of them.
 
@@ -237,13 +243,13 @@ def check_importance(report, folder):
             if counts.flatten().tolist() != found[name][1].flatten().tolist():
                 wrong[name] = float("inf")
             else:
-                wrong[name] = difference(found[name][0].flatten(), sums.flatten())
+                wrong[name] = spread(found[name][0].flatten(), sums.flatten())
         worst = max(wrong, key=wrong.get)
         report.check(f"importance ({source.name}): counts and sums", wrong[worst] < BOUND,
                      f"{wrong[worst]:.1e} in {worst}")
-    mixed, quantized = folder / "v4-mixed.gguf", folder / "v4-quantized.gguf"
+    mixed, quantized = folder / "v4-mixed.gguf", folder / "v4-weighed.gguf"
     try:
-        llama.quantize(plain, quantized, "q4_k_m", "--imatrix", theirs)
+        llama.quantize(plain, folder / "v4-half.gguf", "q4_k_m", "--imatrix", theirs)
         report.check("llama-quantize refuses llama-imatrix's matrix", False)
     except llama.PeerRefused as refusal:
         report.check("llama-quantize refuses llama-imatrix's matrix",
@@ -252,9 +258,11 @@ def check_importance(report, folder):
                "--overwrite")
     report.run("convert", path, quantized, "--to", "gguf", "--quant", "q4_k_m", "--imatrix", ours,
                "--overwrite")
-    verdict = report.run_json("verify", mixed, quantized, "--tokens", tokens, "--max-tokens", 200)
-    report.check("Fathom takes the mean of its groups", verdict["main"]["klMax"] < 1e-6,
-                 f"KL to the file of our matrix at most {verdict['main']['klMax']:.1e}")
+    one, other = contents(mixed)[1], contents(quantized)[1]
+    bytes_of = [(one[key][2], other[key][2]) for key in one if "attn_output_a" in key]
+    share = [sum(x == y for x, y in zip(*pair)) / len(pair[0]) for pair in bytes_of]
+    report.check("Fathom takes the mean of its groups", min(share) > 0.999,
+                 f"{min(share):.4%} of the bytes with our matrix")
     for file_type in ("q4_k_m", "iq3_s", "iq4_xs"):
         report.run("convert", path, mixed, "--to", "gguf", "--quant", file_type, "--imatrix", ours,
                    "--overwrite")
