@@ -48,7 +48,8 @@ let package = Package(
     .target(name: "Text", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
     .target(name: "Models", dependencies: ["Tensors", "Platform", "Text"], swiftSettings: strict),
     .target(
-      name: "Naming", dependencies: ["Tensors", "Platform", "Models"], swiftSettings: strict),
+      name: "Naming", dependencies: ["Tensors", "Platform", "Text", "Models"], swiftSettings: strict
+    ),
     .target(
       name: "Weights", dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Models"],
       swiftSettings: strict),
@@ -60,7 +61,7 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["Platform"], swiftSettings: strict),
     .target(
-      name: "Editing", dependencies: ["Tensors", "Platform", "Formats", "Models"],
+      name: "Editing", dependencies: ["Tensors", "Platform", "Formats", "Models", "Naming"],
       swiftSettings: strict),
     .target(
       name: "Serving", dependencies: ["Platform", "Models", "Reports"], swiftSettings: strict),
@@ -114,7 +115,7 @@ let package = Package(
     .target(
       name: "Calibration",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects",
+        "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
         "Conversion", "Reference", "Reports", "Passes", "Verification",
       ],
       swiftSettings: strict),

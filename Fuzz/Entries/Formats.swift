@@ -1,6 +1,7 @@
 internal import Compression
 internal import Formats
 internal import Models
+internal import Naming
 internal import Platform
 internal import Tensors
 internal import Text
@@ -34,7 +35,7 @@ extension ParserEntry {
     let names = Set(header.tensors.map(\.name))
     let config = try refused {
       () throws(Fault) in
-      let document = try DeepSeek2Config(metadata, names: names, file: "input").json
+      let document = try GGUFConfig(metadata, names: names, file: "input").json
       list(try ModelConfig(json: document, file: "input"))
     }
     let tokenizer = try refused { () throws(Fault) in

@@ -2,6 +2,7 @@ internal import Codecs
 internal import Dialects
 internal import Formats
 internal import Models
+internal import Naming
 internal import Platform
 internal import Tensors
 
@@ -10,11 +11,12 @@ extension Catalogue {
   static func gguf(
     _ config: ModelConfig, _ weights: NormalWeights
   ) throws(Fault) -> TargetOffer {
-    let tensors = config.deepSeek2Tensors().map { tensor in
+    let tensors = config.ggufTensors().map { tensor in
       TypeMix.Tensor(
-        name: tensor.name, extents: tensor.shape.dimensions.reversed(), type: .f32)
+        name: tensor.name, extents: tensor.shape.dimensions.reversed(),
+        type: tensor.fixedTypeInGGUF(of: config) ?? .f32)
     }
-    let (before, after) = config.deepSeek2Metadata
+    let (before, after) = config.ggufMetadata
     var metadata = before
     for key in after.keys { metadata[key] = after[key] }
     let model = TypeMix.Model(metadata, architecture: config.architecture.ggufName)

@@ -39,10 +39,11 @@ public struct Catalogue: Sendable {
   /// - Throws: nothing of its own: a mix that a model's tensors do not have is named in a remark.
   public init(targets: [String], of config: ModelConfig, called model: String) throws(Fault) {
     // What is not written of a network has no size.
-    if config.v4 != nil, let target = targets.first(where: { $0 != "hf" }) {
+    let written = ["hf", "gguf"]
+    if config.v4 != nil, let target = targets.first(where: { !written.contains($0) }) {
       throw Fault(
-        .usage, "is DeepSeek-V4, of which no \(target) is written", file: model, expected: "hf",
-        found: "model_type \(config.modelType)")
+        .usage, "is DeepSeek-V4, of which no \(target) is written", file: model,
+        expected: "hf or gguf", found: "model_type \(config.modelType)")
     }
     self.model = model
     let weights = NormalWeights()

@@ -1,5 +1,6 @@
 internal import Formats
 internal import Models
+internal import Naming
 internal import Platform
 internal import Tensors
 
@@ -95,14 +96,14 @@ struct EditGuard {
   /// Tensors that are not as the keys have them, or are missing; nil where the network cannot be read.
   private static func misfits(_ header: GGUFHeader, _ metadata: Metadata) -> [ExactText]? {
     let names = Set(header.tensors.map(\.name))
-    guard let read = try? DeepSeek2Config(metadata, names: names, file: ""),
+    guard let read = try? GGUFConfig(metadata, names: names, file: ""),
       let config = try? ModelConfig(json: read.json, file: "")
     else { return nil }
     var shapes: [ExactText: Shape] = [:]
     for tensor in header.tensors { shapes[tensor.name] = tensor.shape }
     var expected: Set<ExactText> = []
     var found: [ExactText] = []
-    for tensor in config.deepSeek2Tensors() {
+    for tensor in config.ggufTensors() {
       expected.insert(tensor.name)
       if shapes[tensor.name] != tensor.shape { found.append(tensor.name) }
     }

@@ -176,7 +176,7 @@ public struct Architecture: Sendable, Hashable {
   }()
 
   /// llama.cpp's architectures whose files are read.
-  static let ggufNames = all.filter { !$0.hasStreams }.map(\.ggufName).reduce(into: [String]()) {
+  static let ggufNames = all.map(\.ggufName).reduce(into: [String]()) {
     if !$0.contains($1) { $0.append($1) }
   }
 

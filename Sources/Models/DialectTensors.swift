@@ -13,6 +13,8 @@ public enum WeightForm: Sendable, Hashable, CaseIterable {
   case keyHeads
   /// The value half of `kv_b_proj`: (heads, value, latent).
   case valueHeads
+  /// It has two of them, the columns of one beside those of the other.
+  case beside
 }
 
 /// A name as Hugging Face and another dialect write it, without what stands before in a layer.
@@ -20,8 +22,8 @@ package struct NameRow: Sendable {
   package let huggingFace: ExactText
   package let own: ExactText
   package let form: WeightForm
-  /// The second matrix of each expert in a stack of pairs.
-  let second: ExactText?
+  /// The second matrix of each expert in a stack of pairs, or of two beside each other.
+  package let second: ExactText?
 
   /// Names a row.
   package init(
@@ -111,8 +113,8 @@ extension ModelConfig {
   }
 
   private func sourceNames(_ row: NameRow) -> [ExactText] {
-    guard row.form == .experts || row.form == .expertPairs else { return [row.huggingFace] }
     let patterns = [row.huggingFace] + (row.second.map { [$0] } ?? [])
+    guard row.form == .experts || row.form == .expertPairs else { return patterns }
     return (0..<routedExperts).flatMap { expert in
       patterns.map { ExpectedTensor.name($0, expert: expert) }
     }
@@ -127,6 +129,7 @@ extension ModelConfig {
       Shape([routedExperts, 2 * source.dimensions[0]] + source.dimensions.dropFirst())
     case .keyHeads: Shape([heads, keyValueRank, nopeHeadSize])
     case .valueHeads: Shape([heads, valueHeadSize, keyValueRank])
+    case .beside: Shape([source.dimensions[0], 2 * source.dimensions[1]])
     }
   }
 }

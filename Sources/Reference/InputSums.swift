@@ -107,7 +107,8 @@ public final class InputSums: Sendable {
     let experts = config.routedExperts * 2 * (2 * hidden + width)
     let attention =
       config.heads * (config.nopeHeadSize + config.keyValueRank + config.valueHeadSize)
-    let rest = 12 * hidden + attention + config.intermediateSize
+    let streams = config.v4.map { (2 * $0.streams + 6) * hidden } ?? 0
+    let rest = 12 * hidden + attention + config.intermediateSize + streams
     // A stack as it is written: added up, in F32, and as bytes.
     let written =
       config.routedExperts * max(hidden, width)

@@ -43,7 +43,7 @@ extension Assembly {
   package func taking(_ form: WeightForm, of config: ModelConfig) -> Assembly {
     let (keys, values) = (config.nopeHeadSize, config.valueHeadSize)
     return switch form {
-    case .whole, .experts, .expertPairs: self
+    case .whole, .experts, .expertPairs, .beside: self
     case .keyHeads: transposedSlices(Slices(first: 0, count: keys, period: keys + values))
     case .valueHeads: slices(Slices(first: keys, count: values, period: keys + values))
     }

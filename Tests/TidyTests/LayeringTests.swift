@@ -13,13 +13,13 @@ import Testing
     "Formats": ["Compression", "Locks", "Tensors", "Platform", "Synchronization"],
     "Text": ["Tensors", "Platform"],
     "Models": ["Tensors", "Platform", "Text"],
-    "Naming": ["Tensors", "Platform", "Models"],
+    "Naming": ["Tensors", "Platform", "Text", "Models"],
     "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models"],
     "Dialects": [
       "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
     ],
     "Reports": ["Platform"],
-    "Editing": ["Tensors", "Platform", "Formats", "Models"],
+    "Editing": ["Tensors", "Platform", "Formats", "Models", "Naming"],
     "Serving": ["Platform", "Models", "Reports"],
     "Catalogue": [
       "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
@@ -48,8 +48,8 @@ import Testing
       "Synchronization",
     ],
     "Calibration": [
-      "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights", "Dialects", "Conversion",
-      "Reference", "Reports", "Passes", "Verification",
+      "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
+      "Conversion", "Reference", "Reports", "Passes", "Verification",
     ],
     "fathom": [
       "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Naming", "Weights",

@@ -275,10 +275,11 @@ def published_config(model, quantized=True, experts="fp4", predictors=0):
         "norm_topk_prob": True, "num_nextn_predict_layers": predictors, "hidden_act": "silu",
         "attention_bias": False, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
         "bos_token_id": 0, "eos_token_id": 1,
-        "rope_scaling": {
-            "type": "yarn", "factor": section["factor"], "beta_fast": 32, "beta_slow": 1,
-            "original_max_position_embeddings": section["original_max_position_embeddings"]},
     }
+    if "factor" in section:
+        config["rope_scaling"] = {
+            "type": "yarn", "factor": section["factor"], "beta_fast": 32, "beta_slow": 1,
+            "original_max_position_embeddings": section["original_max_position_embeddings"]}
     if quantized:
         config["expert_dtype"] = experts
         config["quantization_config"] = {

@@ -54,13 +54,9 @@ public struct ImatrixRun {
     _ files: ModelFiles, _ request: ImatrixRequest, merging merge: ImportanceMerge
   ) throws(Fault) {
     let config = files.config
-    guard config.v4 == nil else {
-      throw Fault(
-        .usage, "is DeepSeek-V4, of which no importance is measured",
-        expected: "another network", found: "model_type \(config.modelType)")
-    }
     let all = try TokenBatch(request.sequences, vocabSize: config.vocabSize)
-    let mtpLayers = request.mtp ? config.mtpLayers : 0
+    // DeepSeek-V4's are in a file of their own, for which llama.cpp measures nothing.
+    let mtpLayers = request.mtp && config.v4 == nil ? config.mtpLayers : 0
     let longest = all.longest
     weights = try CheckpointWeights(files.weights, config: config, mtp: mtpLayers > 0)
     let budget = try MemoryBudget(
@@ -107,9 +103,9 @@ public struct ImatrixRun {
         _ = try network.layer(layer, hidden: hidden, batch: batch)
         try finiteness.require(hidden, ofLayer: layer)
         if layer == config.layers - 1 {
-          _ = try network.finalNorm(hidden)
-          try finiteness.require(hidden, "the last norm", ["model.norm.weight"])
-          if request.output { try network.noteHeadInputs(hidden) }
+          let normed = try network.finalNorm(hidden)
+          try finiteness.require(normed, "the last norm", ["model.norm.weight"])
+          if request.output { try network.noteHeadInputs(normed) }
           hidden.chosenKeys = nil
         }
         try states.put(hidden, group)
@@ -138,7 +134,7 @@ public struct ImatrixRun {
 
   private func store(depth: Int, beside destination: OutputPath) throws(Fault) -> StateStore {
     try StateStore(
-      rows: batches.map { $0.rows(depth: depth) }, columns: network.config.hiddenSize,
+      rows: batches.map { $0.rows(depth: depth) }, columns: Network.stateColumns(network.config),
       longest: longest, beside: destination)
   }
 

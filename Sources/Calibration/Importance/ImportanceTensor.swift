@@ -1,6 +1,7 @@
 internal import Codecs
 public import Formats
 internal import Models
+internal import Naming
 public import Platform
 internal import Reference
 internal import Tensors
@@ -24,13 +25,16 @@ struct ImportanceTensor: Sendable {
   static func all(
     of config: ModelConfig, mtpLayers: Int, output: Bool
   ) -> [ImportanceTensor] {
-    config.deepSeek2Tensors().compactMap { tensor in
+    config.ggufTensors().compactMap { tensor in
       let isHead = tensor.part == .head && tensor.layer == nil
       let isMeasured = tensor.layer.map { $0 < config.layers + mtpLayers } ?? (isHead && output)
-      let others: Set<ExpectedTensor.Part> = [.norm, .embedding, .embeddingCopy, .headCopy]
-      guard isMeasured, tensor.shape.dimensions.count >= 2, !others.contains(tensor.part) else {
-        return nil
-      }
+      let others: Set<ExpectedTensor.Part> = [
+        .norm, .embedding, .embeddingCopy, .headCopy, .routingTable,
+      ]
+      // Nothing is multiplied with the places of tokens in an entry.
+      guard isMeasured, tensor.shape.dimensions.count >= 2, !others.contains(tensor.part),
+        !tensor.name.hasSuffix("_ape.weight")
+      else { return nil }
       return ImportanceTensor(tensor)
     }
   }
@@ -41,7 +45,7 @@ struct ImportanceTensor: Sendable {
     self.columns = columns
     layer = tensor.layer
     switch tensor.form {
-    case .whole: keys = [InputSums.Key(source)]
+    case .whole, .beside: keys = [InputSums.Key(source)]
     case .experts: keys = tensor.sources.map { InputSums.Key($0.text) }
     case .expertPairs:
       // Both of a pair have the same inputs.

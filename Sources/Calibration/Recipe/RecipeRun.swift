@@ -85,6 +85,11 @@ public struct RecipeRun {
   ///   written.
   public init(_ files: ModelFiles, _ request: RecipeRequest) throws(Fault) {
     (self.request, config) = (request, files.config)
+    guard config.v4 == nil else {
+      throw Fault(
+        .usage, "is DeepSeek-V4, for which no types are chosen by measurement",
+        expected: "another network", found: "model_type \(config.modelType)")
+    }
     parameters = ModelSize(files).parameters
     made = Dictionary(
       config.deepSeek2Tensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -227,7 +232,7 @@ public struct RecipeRun {
         let pairs = tensor.form == .expertPairs ? 2 : 1
         let count =
           switch tensor.form {
-          case .whole: 1
+          case .whole, .beside: 1
           case .experts, .expertPairs: tensor.sources.count / pairs
           case .keyHeads, .valueHeads: config.heads
           }

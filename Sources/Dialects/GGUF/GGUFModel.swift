@@ -1,5 +1,6 @@
 public import Formats
 public import Models
+internal import Naming
 public import Platform
 internal import Tensors
 package import Weights
@@ -31,10 +32,10 @@ public struct GGUFModel: Sendable {
   public init(_ files: GGUFFiles, path: String) throws(Fault) {
     self.files = files
     let names = Set(files.inventory.tensors.map(\.name))
-    let read = try DeepSeek2Config(files.metadata, names: names, file: path)
+    let read = try GGUFConfig(files.metadata, names: names, file: path)
     notes = read.notes
     var unknowns = Unknowns()
-    unknowns.add(keysOf: read)
+    unknowns.add(keys: read.unknown)
     self.unknowns = unknowns
     guard case .object(var json) = read.json else { preconditionFailure("a config is an object") }
     if let name = GGUFModel.dataTypeName(of: files.inventory) {

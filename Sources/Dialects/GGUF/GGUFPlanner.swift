@@ -1,5 +1,6 @@
 internal import Formats
 internal import Models
+internal import Naming
 package import Platform
 internal import Tensors
 internal import Text
@@ -19,12 +20,9 @@ package struct GGUFPlanner {
   private var isUsed: [Bool]
   package let source: SourceModel
   package let recipe: Recipe
-  private let gguf: GGUFRecipe
+  let gguf: GGUFRecipe
   /// What the output holds: the source's config with the MTP layers that are kept.
   private let target: ModelConfig
-
-  /// What tensors would be in the file that llama-quantize reads.
-  private static let intermediate = ElementType.f32
 
   /// Checks the source against its config and decides every tensor.
   ///
@@ -35,19 +33,15 @@ package struct GGUFPlanner {
     self.recipe = recipe
     isUsed = [Bool](repeating: false, count: source.weights.all.count)
     self.gguf = try gguf.resolved(for: source.config)
-    guard gguf.fileType != nil else {
-      throw Fault(.usage, "--to gguf needs --quant or --recipe, but for a GGUF file")
-    }
+    try GGUFPlanner.requireWritable(source, self.gguf)
     guard !gguf.keepsSplit else {
       throw Fault(.usage, "--keep-split goes with a GGUF file as the source")
     }
-    guard recipe.mtp != .only else {
-      throw Fault(.usage, "--mtp only goes with --to hf: llama.cpp runs no MTP layers alone")
-    }
-    try SourceCheck.requireUsualLayers(source, of: "llama.cpp")
     let present = source.presentMTPLayers()
+    if recipe.mtp == .only { try GGUFPlanner.requirePredictor(source, present) }
     var target = source.config
     target.mtpLayers = recipe.mtp == .drop ? 0 : present
+    if target.v4 != nil, recipe.mtp == .keep { target.mtpLayers = 0 }
     self.target = target
     try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
     try decide()
@@ -60,23 +54,25 @@ package struct GGUFPlanner {
 
   private mutating func decide() throws(Fault) {
     var expected: [(tensor: DialectTensor, assembly: Assembly)] = []
-    for tensor in target.deepSeek2Tensors() {
+    for tensor in target.ggufTensors(isPredictor: recipe.mtp == .only) {
+      if recipe.mtp == .only { for name in tensor.sources { _ = try source.weights.weight(name) } }
       let places = tensor.sources.compactMap(source.weights.place(of:))
       // What must be there was checked; copies of embedding and head need not.
       guard places.count == tensor.sources.count else { continue }
       let parts = places.map { source.weights.all[$0].assembly }
-      expected.append((tensor, Assembly.stacked(parts).taking(tensor.form, of: target)))
+      let whole = tensor.form == .beside ? Assembly.beside(parts) : .stacked(parts)
+      expected.append((tensor, whole.taking(tensor.form, of: target)))
       for place in places { isUsed[place] = true }
     }
-    let mix = try TypeMix(
-      gguf,
-      tensors: expected.map { tensor, assembly in
+    var before: [TypeMix.Tensor] = []
+    for (tensor, assembly) in expected {
+      before.append(
         TypeMix.Tensor(
           name: tensor.name, extents: tensor.shape.dimensions.reversed(),
-          // Where every tensor keeps its type, codes that ggml has blocks for keep theirs.
-          type: gguf.fileType == nil ? assembly.blockType ?? Self.intermediate : Self.intermediate)
-      },
-      model: try model(), importance: gguf.importance?.names)
+          type: try typeBefore(of: tensor, assembly)))
+    }
+    let mix = try TypeMix(
+      gguf, tensors: before, model: try model(), importance: gguf.importance?.names)
     let choices = Dictionary(uniqueKeysWithValues: mix.choices.map { ($0.tensor.name, $0) })
     for (tensor, assembly) in expected {
       guard let choice = choices[tensor.name] else { continue }
@@ -90,15 +86,16 @@ package struct GGUFPlanner {
       }
       tensors.append(
         PlannedTensor(
-          entry: entry, assembly: assembly, operation: .convert, reason: choice.reason,
+          entry: entry, assembly: assembly, operation: .convert,
+          reason: gguf.fileType == nil ? "as llama.cpp's converter has it" : choice.reason,
           importance: try gguf.importance(of: entry)))
     }
   }
 
   /// The counts that the mix looks at, as the metadata will have them.
   private func model() throws(Fault) -> TypeMix.Model {
-    var metadata = target.deepSeek2Metadata.before
-    let rest = target.deepSeek2Metadata.after
+    var metadata = target.ggufMetadata.before
+    let rest = target.ggufMetadata.after
     for key in rest.keys { metadata[key] = rest[key] }
     try gguf.requireKinds(metadata)
     metadata.override(gguf.overrides)
@@ -112,8 +109,13 @@ package struct GGUFPlanner {
       let reason =
         source.config.isOther(weight.name)
         ? "another part of the model: llama.cpp has it in a file of its own (mmproj)"
-        : isMTP && recipe.mtp == .drop
-          ? "--mtp drop leaves MTP layers out" : "llama.cpp has no such tensor"
+        : recipe.mtp == .only && !isMTP
+          ? "--mtp only keeps MTP layers alone"
+          : isMTP && recipe.mtp == .drop
+            ? "--mtp drop leaves MTP layers out"
+            : isMTP && source.config.v4 != nil
+              ? "llama.cpp's files of the network have no place for it"
+              : "llama.cpp has no such tensor"
       dropped += weight.dropped(reason)
     }
   }
@@ -127,7 +129,7 @@ package struct GGUFPlanner {
       folderName: Folder.ownName(of: folder).text, config: source.checkpoint.config,
       generation: try TokenizerFiles.json("generation_config.json", in: folder),
       tensors: tensors.map { ($0.entry.name, $0.entry.shape) })
-    let (before, after) = target.deepSeek2Metadata
+    let (before, after) = target.ggufMetadata
     var sections = [general.metadata, before, after]
     if let tokenizer = try CheckpointTokenizer.read(in: folder) {
       sections.append(
@@ -137,6 +139,9 @@ package struct GGUFPlanner {
     } else {
       var none = Metadata()
       none["tokenizer.ggml.model"] = .string("none")
+      // Readers count tokens otherwise.
+      let key = "\(target.architecture.ggufName).vocab_size"
+      none[key] = .uint32(UInt32(clamping: target.vocabSize))
       sections.append(none)
       warnings.append(
         "there is no tokenizer.json or tiktoken.model: the output takes and gives token ids, and no text"
@@ -149,7 +154,7 @@ package struct GGUFPlanner {
     try gguf.requireReadable(metadata, names: names)
     unheeded = try gguf.unheeded(names)
     metadata.noteQuantization(
-      as: gguf.fileTypeID ?? 0, overrides: gguf.overrides,
+      as: gguf.fileTypeID ?? GGUFFileType.mxfp4MoE.id, overrides: gguf.overrides,
       importance: gguf.importance?.notes ?? Metadata())
   }
 
@@ -181,6 +186,7 @@ package struct GGUFPlanner {
           + "types than with --mtp drop")
     }
     warnings += source.storageNotes
-    warnings += LoaderLimit.lines(LoaderLimit.llama, for: target)
+    warnings += warningsOfV4(hasTemplate: metadata["tokenizer.chat_template"] != nil)
+    warnings += LoaderLimit.lines(target.llamaLimits, for: target)
   }
 }

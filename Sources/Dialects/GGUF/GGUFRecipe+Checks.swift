@@ -1,5 +1,6 @@
 internal import Formats
 internal import Models
+internal import Naming
 package import Platform
 package import Tensors
 
@@ -51,7 +52,7 @@ extension GGUFRecipe {
     var changed = metadata
     for override in overrides { changed[override.key] = override.value }
     do throws(Fault) {
-      let read = try DeepSeek2Config(changed, names: Set(names), file: "")
+      let read = try GGUFConfig(changed, names: Set(names), file: "")
       _ = try ModelConfig(json: read.json, file: "")
     } catch {
       var fault = Fault(

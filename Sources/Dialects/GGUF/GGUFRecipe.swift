@@ -100,7 +100,9 @@ extension GGUFRecipe {
     guard let importance, entry.type.isBlock else { return nil }
     let extents = Array(entry.shape.dimensions.reversed())
     return try importance.columns(
-      of: entry.name, count: extents.first ?? 1, matrices: extents.count > 2 ? extents[2] : 1)
+      of: entry.name, count: extents.first ?? 1, matrices: extents.count > 2 ? extents[2] : 1,
+      // llama-imatrix sees a matrix for each group of heads there, llama-quantize one.
+      addsGroups: entry.name.hasSuffix(".attn_output_a.weight"))
   }
 
   /// A line about tensors that are quantized without importance although there is a matrix.

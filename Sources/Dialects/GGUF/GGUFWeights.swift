@@ -1,15 +1,17 @@
 package import Formats
 package import Models
+internal import Naming
 package import Platform
 internal import Tensors
 package import Weights
 
-/// Reads a GGUF file of the architecture `deepseek2`: each expert is a slice of its stack, and
+/// Reads a GGUF file of a network of the family: each expert is a slice of its stack, and
 /// `kv_b_proj` is joined of its halves where the file has both, as llama.cpp reads them; a whole one
 /// beside them repeats it.
 package struct GGUFWeights {
   private let inventory: Inventory
   private let config: ModelConfig
+  private let isPredictor: Bool
   private var weights: [SourceWeight] = []
   private var copies: [(weight: ExactText, tensor: StoredTensor)] = []
   private var faults: [ExactText: Fault] = [:]
@@ -27,11 +29,13 @@ package struct GGUFWeights {
   private init(inventory: Inventory, config: ModelConfig) {
     self.inventory = inventory
     self.config = config
+    isPredictor = config.isPredictor { inventory[$0] != nil }
   }
 
   private mutating func add(_ tensor: StoredTensor) throws(Fault) {
     // Names that the architecture does not have stay.
-    guard let (name, form, second) = DeepSeek2Names.origin(of: tensor.name) else {
+    guard let (name, form, second) = config.origin(ofGGUF: tensor.name, isPredictor: isPredictor)
+    else {
       weights.append(SourceWeight(tensor.name, tensor))
       return
     }
@@ -43,6 +47,13 @@ package struct GGUFWeights {
       } else {
         weights.append(SourceWeight(name, tensor))
       }
+    case .beside:
+      let whole = Assembly(tensor)
+      guard let second, whole.columns % 2 == 0 else {
+        throw oddSize(tensor, "columns", "two halves")
+      }
+      weights.append(SourceWeight(name, whole.columns(0..<whole.columns / 2)))
+      weights.append(SourceWeight(second, whole.columns(whole.columns / 2..<whole.columns)))
     case .keyHeads:
       halves[name, default: (nil, nil)].keys = tensor
       join(name)
@@ -60,15 +71,19 @@ package struct GGUFWeights {
       let names = [name] + (second.map { [$0] } ?? [])
       for (expert, slice) in slices.enumerated() {
         guard let parts = slice.rowParts(names.count) else {
-          throw Fault(
-            .malformed, "has an odd number of rows", file: inventory.shards[tensor.shard].file.path,
-            tensor: tensor.name, expected: "gates and ups of each expert", found: "\(tensor.shape)")
+          throw oddSize(tensor, "rows", "gates and ups of each expert")
         }
         for (name, part) in zip(names, parts) {
           weights.append(SourceWeight(ExpectedTensor.name(name, expert: expert), part))
         }
       }
     }
+  }
+
+  private func oddSize(_ tensor: StoredTensor, _ what: String, _ expected: String) -> Fault {
+    Fault(
+      .malformed, "has an odd number of \(what)", file: inventory.shards[tensor.shard].file.path,
+      tensor: tensor.name, expected: expected, found: "\(tensor.shape)")
   }
 
   /// Adds a joint matrix once both halves were met; files from before the split have it whole.

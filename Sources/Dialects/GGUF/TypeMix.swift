@@ -3,7 +3,8 @@ internal import Formats
 public import Platform
 public import Tensors
 
-/// Which type every tensor of a GGUF file gets: exactly as llama-quantize chooses for `deepseek2`.
+/// Which type every tensor of a GGUF file gets: exactly as llama-quantize chooses for
+/// `deepseek2`, and for `deepseek4` and others whose tensors have no rules of their own.
 ///
 /// A pure function of names, shapes, counts and options, known before a weight is read. Fixtures
 /// that `scripts/make_mix_fixtures.py` takes from llama-quantize hold it to its promise.

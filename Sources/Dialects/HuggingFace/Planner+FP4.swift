@@ -25,6 +25,13 @@ extension Planner {
     return true
   }
 
+  /// Adds a table of experts, which published checkpoints have in I64 and GGUF files in I32.
+  mutating func addTable(_ weight: SourceWeight) throws(Fault) {
+    let isKept = source.format != .gguf
+    try add(
+      weight, isKept ? weight.type : .i64, "a table of experts" + (isKept ? ": kept as it is" : ""))
+  }
+
   /// Throws `.usage` for what cannot be asked of DeepSeek-V4.
   static func requireWritable(_ source: SourceModel, _ recipe: Recipe) throws(Fault) {
     guard source.config.v4 != nil else { return }

@@ -128,9 +128,7 @@ package struct Planner {
     if expected == nil, !isOther { unexpected.append(weight.name.text) }
     if isOther { return try add(weight, weight.type, "another part of the model: kept as it is") }
     if case .compressedTensors = recipe.target { return try decideCompressed(weight, expected) }
-    if expected?.storage == .indices {
-      return try add(weight, weight.type, "a table of experts: kept as it is")
-    }
+    if expected?.storage == .indices { return try addTable(weight) }
     guard let weights = recipe.weights else { return try keep(weight, expected) }
     if expected?.storage == .float32 {
       // The bias is added to scores before the top experts are chosen; rounded to 8 bits of

@@ -67,7 +67,7 @@ package struct MLXWeights {
     do throws(Fault) {
       let stack = try Stack(tensor, of: self)
       switch form {
-      case .whole: weights.append(SourceWeight(name, stack.shape, stack.joined))
+      case .whole, .beside: weights.append(SourceWeight(name, stack.shape, stack.joined))
       case .experts, .expertPairs: try addExperts(tensor, stack, name)
       case .keyHeads, .valueHeads: try addHalf(tensor, stack, name, form)
       }

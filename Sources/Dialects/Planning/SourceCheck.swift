@@ -20,7 +20,7 @@ package struct SourceCheck {
     guard source.config.v4 == nil else {
       throw Fault(
         .usage, "is DeepSeek-V4, which is not written for \(loader)",
-        file: source.checkpoint.folder, expected: "--to hf",
+        file: source.checkpoint.folder, expected: "--to hf or --to gguf",
         found: "model_type \(source.config.modelType)")
     }
     guard source.config.architecture.normsExperts else { return }

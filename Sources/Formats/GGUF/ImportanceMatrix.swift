@@ -101,12 +101,19 @@ public struct ImportanceMatrix: Sendable {
   ///
   /// - Returns: nil where there are none for it. The embedding table, for which nothing sensible
   ///   can be measured, has none either where those that there are do not fit.
+  /// - Parameter addsGroups: whether a file may have sums of several groups of rows of the one matrix,
+  ///   of which the mean is taken.
   /// - Throws: `.malformed` where they do not fit any other tensor.
   public func columns(
-    of tensor: ExactText, count: Int, matrices: Int = 1
+    of tensor: ExactText, count: Int, matrices: Int = 1, addsGroups: Bool = false
   ) throws(Fault) -> ImportanceColumns? {
     guard let entry = stored[tensor] else { return nil }
     let (wanted, overflow) = count.multipliedReportingOverflow(by: matrices)
+    if addsGroups, matrices == 1, entry.divisors.count == 1, entry.count % count == 0 {
+      return ImportanceColumns(
+        tensor: tensor, count: count, matrices: 1, groups: entry.count / count, file: file,
+        entry: entry)
+    }
     guard !overflow, entry.count == wanted else {
       if tensor == "token_embd.weight" { return nil }
       throw Fault(
@@ -155,6 +162,8 @@ public struct ImportanceColumns: Sendable, Hashable {
   public let count: Int
   /// Matrices: experts or heads in a stack, otherwise 1.
   public let matrices: Int
+  /// Groups of rows that have sums of their own in the file.
+  fileprivate var groups = 1
   fileprivate let file: InputFile
   fileprivate let entry: StoredImportance
 
@@ -175,7 +184,12 @@ public struct ImportanceColumns: Sendable, Hashable {
   public func weights(ofMatrix matrix: Int) throws(Fault) -> [Float] {
     precondition((0..<matrices).contains(matrix))
     do throws(Fault) {
-      return try entry.weights(matrix * count..<(matrix + 1) * count, in: file)
+      var weights = try entry.weights(matrix * count..<(matrix + 1) * count, in: file)
+      for group in stride(from: 1, to: groups, by: 1) {
+        let others = try entry.weights(group * count..<(group + 1) * count, in: file)
+        for column in weights.indices { weights[column] += others[column] }
+      }
+      return groups == 1 ? weights : weights.map { $0 / Float(groups) }
     } catch {
       var fault = error
       fault.tensor = tensor

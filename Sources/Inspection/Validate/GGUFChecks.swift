@@ -2,6 +2,7 @@ internal import Conversion
 internal import Dialects
 internal import Formats
 internal import Models
+internal import Naming
 internal import Platform
 internal import Tensors
 internal import Weights
@@ -28,7 +29,8 @@ struct GGUFChecks {
     if let finding = Finding.scoring(model.config, file: model.files.name.text, key: key) {
       collector.add(finding, pattern: nil)
     }
-    let expected = model.config.deepSeek2Tensors()
+    let isPredictor = model.config.isPredictor { model.files.inventory[$0] != nil }
+    let expected = model.config.ggufTensors(isPredictor: isPredictor)
     var known: Set<ExactText> = []
     let absentLayers = checkMTP(expected)
     for tensor in expected {
@@ -43,7 +45,7 @@ struct GGUFChecks {
       }
     }
     for finding in Finding.limits(
-      LoaderLimit.llama, of: model.config, file: model.files.name.text)
+      model.config.llamaLimits, of: model.config, file: model.files.name.text)
     {
       collector.add(finding, pattern: nil)
     }
@@ -53,7 +55,8 @@ struct GGUFChecks {
       collector.add(finding, pattern: nil)
     }
     for stored in model.files.inventory.tensors where !known.contains(stored.name) {
-      let name = DeepSeek2Names.origin(of: stored.name)?.name ?? stored.name
+      let origin = model.config.origin(ofGGUF: stored.name, isPredictor: isPredictor)
+      let name = origin?.name ?? stored.name
       let isUnused = TensorKind.spare(name, in: model.config) != nil
       let kind = TensorKind.of(name, in: model.config)
       collector.add(
@@ -237,11 +240,12 @@ struct GGUFChecks {
             ? "it is transposed" : nil), pattern: pattern(tensor.name))
       return
     }
-    guard !tensor.isFloat32InGGUF || stored.type == .f32 else {
+    if let type = tensor.fixedTypeInGGUF(of: model.config), stored.type != type {
       collector.add(
         Finding(
-          .wrongType, tensor: tensor.name, file: file(of: stored), expected: "F32",
-          found: stored.type.rawValue, hint: "llama.cpp keeps norms, router and biases in F32"),
+          .wrongType, tensor: tensor.name, file: file(of: stored), expected: type.rawValue,
+          found: stored.type.rawValue,
+          hint: type == .f32 ? "llama.cpp keeps norms, router and biases in F32" : nil),
         pattern: pattern(tensor.name))
       return
     }

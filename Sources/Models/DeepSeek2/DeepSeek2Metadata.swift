@@ -2,19 +2,20 @@ internal import Platform
 public import Tensors
 
 /// A metadata key of llama.cpp's `deepseek2`, `deepseek32` and `glm-dsa`, and what a config says there.
-struct DeepSeek2Key: Sendable {
+package struct DeepSeek2Key: Sendable {
   /// The key without the architecture in front.
-  let name: String
+  package let name: String
   /// The value; nil where the key is left out.
-  let value: @Sendable (ModelConfig) -> MetadataValue?
+  package let value: @Sendable (ModelConfig) -> MetadataValue?
 
-  init(_ name: String, _ value: @escaping @Sendable (ModelConfig) -> MetadataValue?) {
+  /// Names a key.
+  package init(_ name: String, _ value: @escaping @Sendable (ModelConfig) -> MetadataValue?) {
     self.name = name
     self.value = value
   }
 
   /// A count.
-  init(_ name: String, count: @escaping @Sendable (ModelConfig) -> Int?) {
+  package init(_ name: String, count: @escaping @Sendable (ModelConfig) -> Int?) {
     self.init(name) { config in count(config).map { .uint32(UInt32(clamping: $0)) } }
   }
 
@@ -24,7 +25,7 @@ struct DeepSeek2Key: Sendable {
   }
 
   /// A number.
-  init(_ name: String, number: @escaping @Sendable (ModelConfig) -> Double?) {
+  package init(_ name: String, number: @escaping @Sendable (ModelConfig) -> Double?) {
     self.init(name) { config in number(config).map { .float32(Float($0)) } }
   }
 }
@@ -40,7 +41,8 @@ extension ModelConfig {
     )
   }
 
-  private func metadata(_ keys: [DeepSeek2Key]) -> Metadata {
+  /// What a config says in some keys.
+  package func metadata(_ keys: [DeepSeek2Key]) -> Metadata {
     var metadata = Metadata()
     for key in keys {
       metadata["\(architecture.ggufName).\(key.name)"] = key.value(self)
@@ -179,9 +181,15 @@ extension DeepSeek2Key {
   /// meaning there, or in another architecture.
   static func unknown(in metadata: Metadata) -> [UnknownKey] {
     let architecture = metadata["general.architecture"]?.text ?? ""
-    let prefix = "\(architecture)."
-    let known =
-      architecture == Architecture.deepSeekV3.ggufName ? known : known.union(knownOfIndexer)
+    return unknown(
+      in: metadata,
+      known: architecture == Architecture.deepSeekV3.ggufName ? known : known.union(knownOfIndexer))
+  }
+
+  /// The same of a reader that knows these keys, and passes over those that change nothing.
+  package static func unknown(in metadata: Metadata, known: Set<String>) -> [UnknownKey] {
+    let prefix = "\(metadata["general.architecture"]?.text ?? "")."
+    let known = known.union(harmless)
     return metadata.keys.compactMap { key in
       guard let name = ExactText(key).without(prefix: ExactText(prefix))?.text,
         !known.contains(name), let value = metadata[key]

@@ -29,11 +29,10 @@ public struct DeepSeek2Config: Sendable {
 }
 
 /// Reads keys with their types checked and collects notes.
-private struct DeepSeek2Reader {
+private struct DeepSeek2Reader: ArchitectureKeys {
   let metadata: Metadata
   let file: String
   private(set) var notes: [String] = []
-  private var architecture: String { metadata["general.architecture"]?.text ?? "" }
 
   init(metadata: Metadata, file: String) {
     self.metadata = metadata
@@ -41,14 +40,14 @@ private struct DeepSeek2Reader {
   }
 
   func requireArchitecture() throws(Fault) {
+    let isKnown = Architecture.all.contains { $0.ggufName == architecture && !$0.hasStreams }
+    guard !isKnown else { return }
     let found = metadata["general.architecture"]?.text
-    guard Architecture.ggufNames.contains(architecture) else {
-      let names = Architecture.ggufNames.map { "\"\($0)\"" }.joined(separator: ", ")
-      throw Fault(
-        .malformed, "holds another architecture", file: file,
-        expected: "general.architecture \(names)",
-        found: found.map { "\"\($0)\"" } ?? "none")
-    }
+    let names = Architecture.ggufNames.map { "\"\($0)\"" }.joined(separator: ", ")
+    throw Fault(
+      .malformed, "holds another architecture", file: file,
+      expected: "general.architecture \(names)",
+      found: found.map { "\"\($0)\"" } ?? "none")
   }
 
   mutating func config(names: Set<ExactText>) throws(Fault) -> JSONObject {
@@ -259,14 +258,6 @@ private struct DeepSeek2Reader {
     return scale == 0 ? 1 : scale
   }
 
-  private func vocabulary() throws(Fault) -> Int {
-    if let size = try count("vocab_size") { return size }
-    guard let tokens = metadata["tokenizer.ggml.tokens"]?.array else {
-      throw fault("vocab_size", expected: "a count, or tokenizer.ggml.tokens")
-    }
-    return tokens.count
-  }
-
   private func yarn() throws(Fault) -> JSONObject? {
     guard let type = metadata[key("rope.scaling.type")]?.text, type != "none" else { return nil }
     guard type == "yarn" else { throw fault("rope.scaling.type", expected: "\"yarn\" or \"none\"") }
@@ -287,7 +278,7 @@ private struct DeepSeek2Reader {
       yarn["mscale"] = .number(0)
       yarn["mscale_all_dim"] = .number(0)
     } else {
-      let mscale = DeepSeek2Reader.shortest(Float(multiplier * 10))
+      let mscale = shortest(Float(multiplier * 10))
       // Of other architectures it takes mscale for 1.
       let isSame = architecture == Architecture.deepSeekV3.ggufName
       yarn["mscale"] = .number(isSame ? mscale : 1)
@@ -298,52 +289,5 @@ private struct DeepSeek2Reader {
     }
     yarn["type"] = .string("yarn")
     return yarn
-  }
-
-  // MARK: Keys
-
-  private func key(_ name: String) -> String {
-    "\(architecture).\(name)"
-  }
-
-  private func count(_ name: String) throws(Fault) -> Int? {
-    guard let value = metadata[key(name)] else { return nil }
-    guard let count = value.integer, (0...Int(Int32.max)).contains(count) else {
-      throw fault(name, expected: "a count")
-    }
-    return count
-  }
-
-  private func required(_ name: String) throws(Fault) -> Int {
-    guard let count = try count(name) else { throw fault(name, expected: "a count") }
-    return count
-  }
-
-  /// A finite number: the shortest decimal that is the stored one, so that 1e-06 stays 1e-06.
-  private func number(_ name: String) throws(Fault) -> Double? {
-    guard let value = metadata[key(name)] else { return nil }
-    guard let number = value.number, number.isFinite else {
-      throw fault(name, expected: "a number")
-    }
-    return DeepSeek2Reader.shortest(Float(number))
-  }
-
-  private func flag(_ name: String) throws(Fault) -> Bool? {
-    switch metadata[key(name)] {
-    case nil: return nil
-    case .bool(let flag)?: return flag
-    default: throw fault(name, expected: "true or false")
-    }
-  }
-
-  private static func shortest(_ number: Float) -> Double {
-    Double(number.description) ?? Double(number)
-  }
-
-  private func fault(_ name: String, expected: String) -> Fault {
-    let found = metadata[key(name)]
-    return Fault(
-      .malformed, "metadata key \"\(key(name))\"", file: file, expected: expected,
-      found: found.map { "\($0)" } ?? "nothing")
   }
 }

@@ -1,14 +1,6 @@
 internal import Platform
 internal import Tensors
 
-extension DialectTensor {
-  /// Whether it is F32 in a GGUF file whatever the file's type: vectors, norms, the router and its
-  /// bias.
-  public var isFloat32InGGUF: Bool {
-    shape.dimensions.count <= 1 || part == .router || part == .norm
-  }
-}
-
 extension ModelConfig {
   /// Every tensor of a GGUF file of this config, in the order in which llama-quantize writes them.
   ///

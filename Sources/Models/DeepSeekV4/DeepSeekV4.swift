@@ -19,7 +19,7 @@ extension ModelConfig {
     }
 
     /// By stored layer, those that predict further tokens last, as far as the config tells of them.
-    var kinds: [Kind]
+    package var kinds: [Kind]
     /// Tokens that an entry of a sparse layer stands for, and one of a heavy layer.
     public var ratios: (sparse: Int, heavy: Int) { (sparseRatio, heavyRatio) }
     var sparseRatio: Int
@@ -224,7 +224,7 @@ extension ModelConfig.DeepSeekV4 {
   /// `rope_parameters` has a section for each, or says the latter alone, as `rope_scaling` does.
   ///
   /// Sines and cosines are not scaled unless a section of its own says by how much, or leaves it to
-  /// YaRN.
+  /// YaRN, whose range of dimensions is rounded whatever is said: no loader looks there.
   static func rope(
     _ top: ConfigReader, rotary: Int, contextLength: Int
   ) throws(Fault) -> (theta: Double, compressTheta: Double, yarn: ModelConfig.YaRN?) {
@@ -235,6 +235,7 @@ extension ModelConfig.DeepSeekV4 {
     guard let main = try outer.section("main"), let compress = try outer.section("compress") else {
       var yarn = try ModelConfig.readYaRN(outer, contextLength: contextLength)
       if yarn?.attentionFactor == nil { yarn?.attentionFactor = 1 }
+      yarn?.truncate = true
       return (theta, compressTheta, yarn)
     }
     guard try ModelConfig.readYaRN(main, contextLength: contextLength) == nil else {
@@ -247,9 +248,11 @@ extension ModelConfig.DeepSeekV4 {
         throw section.fault("partial_rotary_factor", expected: "\(rotary) of \(size)")
       }
     }
+    var yarn = try ModelConfig.readYaRN(compress, contextLength: contextLength)
+    yarn?.truncate = true
     return (
       try main.number("rope_theta") ?? theta, try compress.number("rope_theta") ?? compressTheta,
-      try ModelConfig.readYaRN(compress, contextLength: contextLength)
+      yarn
     )
   }
 }

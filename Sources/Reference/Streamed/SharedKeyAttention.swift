@@ -76,6 +76,17 @@ struct SharedKeyAttention: Sendable {
     }
   }
 
+  /// The matrices that meet a layer's normed input, and those that meet its queries' latents: those of
+  /// compressors and indexer too, of which llama.cpp takes every token.
+  private var noted: (hidden: [String], query: [String]) {
+    var modules = ["q_a_proj", "kv_proj"]
+    if kind != .sliding { modules += ["compressor.kv_proj", "compressor.gate_proj"] }
+    let indexer = ["kv_proj", "gate_proj", "scorer.weights_proj"]
+    if kind == .sparse { modules += indexer.map { "compressor.indexer." + $0 } }
+    let queries = ["q_b_proj"] + (kind == .sparse ? ["compressor.indexer.q_b_proj"] : [])
+    return (modules.map { prefix + $0 + ".weight" }, queries.map { prefix + $0 + ".weight" })
+  }
+
   private func latents(
     _ x: NormedRows, _ rows: Range<Int>, lengths: [Int], depth: Int
   ) throws(Fault) -> Latents {
@@ -85,14 +96,13 @@ struct SharedKeyAttention: Sendable {
     for block in linear.blocks(of: rows.count) {
       let part = try x.rows(
         rows.lowerBound + block.lowerBound..<rows.lowerBound + block.upperBound)
-      try linear.note(
-        part.view, for: [prefix + "q_a_proj.weight", prefix + "kv_proj.weight"])
+      try linear.note(part.view, for: noted.hidden)
       let low = try linear.project(
         part.view, prefix + "q_a_proj.weight", outputs: query.columns)
       try linear.norm(
         low.view, prefix + "q_a_norm.weight", epsilon: config.rmsNormEpsilon,
         into: query.mutableView(block))
-      try linear.note(query.view(block), for: [prefix + "q_b_proj.weight"])
+      try linear.note(query.view(block), for: noted.query)
       try linear.project(
         part.view, prefix + "kv_proj.weight", into: keys.mutableView(block))
       try linear.norm(

@@ -106,6 +106,7 @@ struct StreamMixer: Sendable {
     try linear.norm(
       x.view(rows), weight: [Float](repeating: 1, count: x.columns), epsilon: epsilon,
       into: normed.mutableView)
+    try linear.note(normed.view, for: [prefix + "fn"])
     return try linear.project(normed.view, prefix + "fn", outputs: outputs)
   }
 

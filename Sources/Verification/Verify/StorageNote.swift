@@ -1,4 +1,5 @@
 internal import Conversion
+internal import Dialects
 internal import Models
 internal import Passes
 internal import Reports
@@ -16,12 +17,15 @@ enum StorageNote {
   /// One note per pair of types, those with the most tensors first; a single one where nothing
   /// differs.
   static func lines(reference: ModelFiles, candidate: ModelFiles) -> [String] {
-    var pairs: [String: (from: ElementType, to: ElementType, tensors: Int)] = [:]
+    var pairs: [String: (from: ElementType, to: ElementType, isSame: Bool, tensors: Int)] = [:]
     for tensor in reference.config.expectedTensors() where tensor.storage != .scale {
-      guard let from = reference.weights[tensor.name]?.type,
-        let to = candidate.weights[tensor.name]?.type, from != to
+      guard let weight = reference.weights[tensor.name],
+        let to = candidate.weights[tensor.name]?.type, weight.type != to
       else { continue }
-      pairs["\(from.rawValue) \(to.rawValue)", default: (from, to, 0)].tensors += 1
+      let isSame = tensor.storage == .indices || weight.assembly.packing(into: to) != nil
+      pairs[
+        "\(weight.type.rawValue) \(to.rawValue) \(isSame)", default: (weight.type, to, isSame, 0)
+      ].tensors += 1
     }
     if pairs.isEmpty { return ["both store every weight in the same type"] }
     return pairs.values.sorted {
@@ -30,7 +34,7 @@ enum StorageNote {
       )
     }.map { pair in
       var effect = "nothing is rounded"
-      if pair.to != .f32 {
+      if pair.to != .f32, !pair.isSame {
         effect = "rounded to nearest"
         if let bound = roundings[pair.to] {
           effect += ", each weight within \(bound) of itself (subnormals apart)"

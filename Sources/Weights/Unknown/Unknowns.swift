@@ -96,7 +96,7 @@ public struct Unknowns: Sendable, Hashable {
   }
 
   /// Adds keys of a GGUF file's metadata.
-  public mutating func add(keysOf gguf: DeepSeek2Config) { keys += gguf.unknown }
+  public mutating func add(keys found: [UnknownKey]) { keys += found }
 
   /// Adds keys of a config, be it in DeepSeek's own keys.
   ///

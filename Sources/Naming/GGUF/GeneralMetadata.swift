@@ -1,4 +1,3 @@
-internal import Naming
 package import Platform
 package import Tensors
 
@@ -14,6 +13,18 @@ package struct GeneralMetadata {
   package let generation: JSONValue?
   /// The tensors of the output.
   package let tensors: [(name: ExactText, shape: Shape)]
+
+  /// Collects what is said of a model.
+  package init(
+    architecture: String, folderName: String, config: JSONValue, generation: JSONValue?,
+    tensors: [(name: ExactText, shape: Shape)]
+  ) {
+    self.architecture = architecture
+    self.folderName = folderName
+    self.config = config
+    self.generation = generation
+    self.tensors = tensors
+  }
 
   /// The keys in the converter's order.
   package var metadata: Metadata {

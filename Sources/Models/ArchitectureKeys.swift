@@ -1,0 +1,73 @@
+package import Platform
+package import Tensors
+
+/// What reads the keys that a GGUF file has under its architecture's name, with their types checked.
+package protocol ArchitectureKeys {
+  /// All keys.
+  var metadata: Metadata { get }
+  /// The file, for messages.
+  var file: String { get }
+}
+
+extension ArchitectureKeys {
+  /// llama.cpp's name of the architecture.
+  package var architecture: String { metadata["general.architecture"]?.text ?? "" }
+
+  /// A key with the architecture in front.
+  package func key(_ name: String) -> String { "\(architecture).\(name)" }
+
+  /// A count; nil where there is none.
+  package func count(_ name: String) throws(Fault) -> Int? {
+    guard let value = metadata[key(name)] else { return nil }
+    guard let count = value.integer, (0...Int(Int32.max)).contains(count) else {
+      throw fault(name, expected: "a count")
+    }
+    return count
+  }
+
+  /// A count that must be there.
+  package func required(_ name: String) throws(Fault) -> Int {
+    guard let count = try count(name) else { throw fault(name, expected: "a count") }
+    return count
+  }
+
+  /// A finite number: the shortest decimal that is the stored one, so that 1e-06 stays 1e-06.
+  package func number(_ name: String) throws(Fault) -> Double? {
+    guard let value = metadata[key(name)] else { return nil }
+    guard let number = value.number, number.isFinite else {
+      throw fault(name, expected: "a number")
+    }
+    return shortest(Float(number))
+  }
+
+  /// A truth value; nil where there is none.
+  package func flag(_ name: String) throws(Fault) -> Bool? {
+    switch metadata[key(name)] {
+    case nil: return nil
+    case .bool(let flag)?: return flag
+    default: throw fault(name, expected: "true or false")
+    }
+  }
+
+  /// Rows of the embedding table.
+  package func vocabulary() throws(Fault) -> Int {
+    if let size = try count("vocab_size") { return size }
+    guard let tokens = metadata["tokenizer.ggml.tokens"]?.array else {
+      throw fault("vocab_size", expected: "a count, or tokenizer.ggml.tokens")
+    }
+    return tokens.count
+  }
+
+  /// The shortest decimal that is a number of F32.
+  package func shortest(_ number: Float) -> Double {
+    Double(number.description) ?? Double(number)
+  }
+
+  /// What is wrong with a key.
+  package func fault(_ name: String, expected: String) -> Fault {
+    let found = metadata[key(name)]
+    return Fault(
+      .malformed, "metadata key \"\(key(name))\"", file: file, expected: expected,
+      found: found.map { "\($0)" } ?? "nothing")
+  }
+}

@@ -1,0 +1,133 @@
+import Support
+import Testing
+
+/// Commands on GGUF files of DeepSeek-V4, made of the fixture.
+@Suite struct DeepSeekV4CommandTests {
+  private static let model = Repository.root + "/Tests/ReferenceTests/Fixtures/deepseek-v4"
+  let workspace: Workspace
+  private let tokens: String
+
+  init() throws {
+    workspace = try Workspace()
+    tokens = try workspace.write("tokens.json", "[\((0..<30).map { ($0 * 7 + 3) % 32 })]".utf8)
+  }
+
+  private func convert(_ name: String, _ options: String...) throws -> String {
+    let path = workspace.path(name)
+    let run = try FathomProcess(["convert", Self.model, path, "--to", "gguf"] + options)
+    #expect(run.status == 0, "\(run.messages)")
+    return path
+  }
+
+  private func document(_ arguments: [String], _ schema: String, status: Int32 = 0) throws
+    -> JSONDocument
+  {
+    let run = try FathomProcess(arguments + ["--format", "json"])
+    #expect(run.status == status, "\(run.messages)")
+    let document = try JSONDocument(run.output)
+    let faults = try JSONSchema(named: schema).faults(in: document)
+    #expect(faults.isEmpty, "\(faults)")
+    return document
+  }
+
+  private func findings(_ path: String, status: Int32) throws -> [String] {
+    try document(["validate", path], "fathom.validate.1", status: status).list("findings").map {
+      "\($0.string("severity") ?? "") \($0.string("rule") ?? "") \($0.string("tensor") ?? "")"
+    }
+  }
+
+  @Test func everyCommandTakesTheFile() throws {
+    let path = try convert("v4.gguf")
+    let inspection = try document(["inspect", path, "--tensors"], "fathom.inspect.1")
+    #expect(inspection.string("architecture") == "deepseek4")
+    let source = try document(["inspect", Self.model], "fathom.inspect.1")
+    for key in ["main", "activePerToken"] {
+      #expect(inspection.integer("parameters", key) == source.integer("parameters", key), "\(key)")
+    }
+    let deep = try document(["validate", path, "--deep"], "fathom.validate.1")
+    // What llama.cpp's loader stops at, the streams and the indexer's width.
+    #expect(deep.string("verdict") == "valid" && deep.list("findings").count == 2)
+    let report = try document(
+      ["verify", Self.model, path, "--tokens", tokens, "--mtp", "drop", "--isolate", "--blame"],
+      "fathom.verify.1")
+    let loss = try #require(report.number("main", "klMean"))
+    #expect(loss > 0 && loss < 0.01, "\(loss)")
+    #expect(report.list("layers").count == 3 && !report.list("blame").isEmpty)
+    let notes = report["notes"] as? [String] ?? []
+    for pair in ["F4 stored in MXFP4", "I64 stored in I32"] {
+      #expect(notes.contains { $0.hasSuffix(pair + ": nothing is rounded") }, "\(notes)")
+    }
+    let exact = try document(
+      [
+        "verify", Self.model, try convert("f32.gguf", "--quant", "f32"), "--tokens", tokens,
+        "--mtp",
+        "drop",
+      ], "fathom.verify.1")
+    #expect(exact.number("main", "klMax") == 0)
+    let types = try FathomProcess("types", "gguf", "--model", path)
+    #expect(types.status == 0 && types.output.contains("q4_k_m"), "\(types.messages)")
+  }
+
+  /// Keys that no longer fit the tensors: refused when they are set, named when they are read.
+  @Test(arguments: [
+    ("hash_layer_count", "0", "missing-tensor blk.0.exp_probs_b.bias"),
+    ("hyper_connection.count", "4", "wrong-shape output_hc_base.weight"),
+    ("attention.indexer.head_count", "8", "wrong-shape blk.1.indexer.attn_q_b.weight"),
+    ("attention.output_lora_rank", "4", "wrong-shape blk.0.attn_output_a.weight"),
+  ])
+  func wrongKeysAreNamed(key: String, value: String, finding: String) throws {
+    let path = try convert("v4.gguf")
+    let change = ["edit", path, "--set", "deepseek4.\(key)=u32:\(value)"]
+    let refused = try FathomProcess(change)
+    #expect(refused.status == 64 && refused.messages.contains("--force"), "\(refused.messages)")
+    #expect(try FathomProcess(change + ["--force"]).status == 0)
+    #expect(try findings(path, status: 1).contains("error " + finding))
+    let run = try FathomProcess(
+      "logits", path, "--tokens", tokens, "-o", workspace.path("l.safetensors"))
+    #expect(run.status == 65)
+  }
+
+  @Test func theMTPLayerHasAFileOfItsOwn() throws {
+    let path = try convert("mtp.gguf", "--mtp", "only")
+    let errors = try findings(path, status: 0).filter { $0.hasPrefix("error") }
+    #expect(errors.isEmpty, "\(errors)")
+    let run = try FathomProcess(
+      "logits", path, "--tokens", tokens, "-o", workspace.path("l.safetensors"))
+    #expect(run.status == 65 && run.messages.contains("missing"), "\(run.messages)")
+    let other = try FathomProcess(
+      "convert", Repository.samples + "/tiny-fp8", workspace.path("o.gguf"), "--to", "gguf",
+      "--quant", "f32", "--mtp", "only")
+    #expect(other.status == 64 && other.messages.contains("DeepSeek-V4"), "\(other.messages)")
+  }
+
+  /// Sums of what is multiplied, by llama.cpp's names; one set for all groups of the output's first
+  /// half.
+  @Test func importanceIsMeasured() throws {
+    let matrix = workspace.path("matrix.gguf")
+    let run = try FathomProcess("imatrix", Self.model, "--tokens", tokens, "-o", matrix)
+    #expect(run.status == 0, "\(run.messages)")
+    let list = try FathomProcess("inspect", matrix, "--tensors").output
+    for name in [
+      "blk.0.hc_attn_fn", "blk.1.attn_compressor_gate", "blk.1.indexer.attn_q_b",
+      "blk.1.indexer_compressor_kv", "blk.2.attn_output_a", "blk.2.ffn_down_exps",
+    ] {
+      #expect(list.contains(name + ".weight.in_sum2"), "\(name)")
+    }
+    for name in ["_ape", "tid2eid", "blk.0.attn_compressor", "blk.2.indexer", "blk.3."] {
+      #expect(!list.contains(name), "\(name)")
+    }
+    let mixed = try convert("mixed.gguf", "--quant", "iq4_nl", "--imatrix", matrix)
+    #expect(try findings(mixed, status: 0).allSatisfy { $0.hasPrefix("warning") })
+  }
+
+  @Test func whatIsNotMadeIsRefusedByName() throws {
+    for arguments in [
+      ["convert", Self.model, workspace.path("o"), "--to", "mlx", "--quant", "4bit"],
+      ["recipe", Self.model, "--bpw", "4", "--tokens", tokens, "-o", workspace.path("r.json")],
+      ["types", "mlx", "--model", Self.model],
+    ] {
+      let run = try FathomProcess(arguments)
+      #expect(run.status == 64 && run.messages.contains("DeepSeek-V4"), "\(run.messages)")
+    }
+  }
+}
