@@ -9,7 +9,7 @@ import Testing
   ])
   func linesAreThoseOfValues(text: String) throws {
     var (lines, values): (OutputText, OutputText) = ("", "")
-    try StreamedJSON.list("x", lines: [0, -7], { lines += $0 }) { number, line in
+    func addLine(_ number: Int, _ line: inout JSONLine) {
       line.add("name", text)
       line.add(text + "s", [text, "b"])
       line.add("number", number)
@@ -18,13 +18,15 @@ import Testing
       line.add("none", [String]())
       line.add("absent", nil)
     }
-    try StreamedJSON.list("x", [0, -7], { values += $0 }) { number in
+    func value(_ number: Int) -> JSONValue {
       .object([
         "name": .string(text), text + "s": .array([.string(text), "b"]),
         "number": .integer(number), "shape": .array([3, .integer(number)]), "scalar": .array([]),
         "none": .array([]), "absent": .null,
       ])
     }
+    try StreamedJSON.list("x", lines: [0, -7], { lines += $0 }, addLine)
+    try StreamedJSON.list("x", [0, -7], { values += $0 }, value)
     #expect(lines == values)
   }
 }
