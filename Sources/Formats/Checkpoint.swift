@@ -77,20 +77,21 @@ public struct Checkpoint: Sendable {
   /// disagreement: whether the network needs it is for others to say.
   private static func check(_ index: SafetensorsIndex, against inventory: Inventory) throws(Fault) {
     var isNamed = [Bool](repeating: false, count: inventory.tensors.count)
+    let shards = index.files.map { file in inventory.shards.firstIndex { $0.name == file } }
     for (tensor, file) in index.entries {
-      guard let stored = inventory[tensor] else { continue }
-      let found = inventory.shards[stored.shard].name
-      if found != index.files[file] {
+      guard let place = inventory.index(of: tensor) else { continue }
+      let found = inventory.tensors[place].shard
+      if found != shards[file] {
         throw Fault(
           .malformed, "is not where the index says", file: index.path, tensor: tensor,
-          expected: "in \(index.files[file])", found: "in \(found)")
+          expected: "in \(index.files[file])", found: "in \(inventory.shards[found].name)")
       }
-      if isNamed[stored.index] {
+      if isNamed[place] {
         throw Fault(
           .malformed, "is named twice", file: index.path, tensor: tensor,
           offset: index.repeated.map { UInt64($0.offset) })
       }
-      isNamed[stored.index] = true
+      isNamed[place] = true
     }
     if let extra = inventory.tensors.first(where: { !isNamed[$0.index] }) {
       throw Fault(

@@ -131,14 +131,15 @@ public struct Inventory: Sendable {
     var indices: [ExactText: Int] = [:]
     indices.reserveCapacity(tensors.count)
     var tensors = tensors
-    for (index, tensor) in tensors.enumerated() {
-      if let other = indices.updateValue(index, forKey: tensor.name) {
+    for index in tensors.indices {
+      tensors[index].index = index
+      if let other = indices.updateValue(index, forKey: tensors[index].name) {
         throw Fault(
-          .malformed, "stands twice in the checkpoint", file: shards[tensor.shard].file.path,
-          tensor: tensor.name, found: "also in \(shards[tensors[other].shard].name)")
+          .malformed, "stands twice in the checkpoint",
+          file: shards[tensors[index].shard].file.path,
+          tensor: tensors[index].name, found: "also in \(shards[tensors[other].shard].name)")
       }
     }
-    for index in tensors.indices { tensors[index].index = index }
     self.shards = shards
     self.tensors = tensors
     self.indices = indices

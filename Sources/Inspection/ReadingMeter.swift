@@ -1,5 +1,6 @@
 internal import Locks
-public import Platform
+internal import Platform
+public import Reports
 
 /// How far the reading of weights is, for a line of progress: told by whatever thread reads, shown
 /// where a command has asked for it.

@@ -26,7 +26,7 @@ public enum Console {
   }
 
   /// Replaces the last line of a terminal on standard error; an empty text leaves it blank.
-  static func draw(_ text: OutputText) {
+  public static func draw(_ text: OutputText) {
     _ = put("\r\u{1B}[K" + text.text, to: STDERR_FILENO)
   }
 

@@ -21,11 +21,32 @@ public enum StreamedJSON {
     _ key: String, depth: Int = 1, _ elements: Elements,
     _ write: (OutputText) throws(Fault) -> Void, _ json: (Elements.Element) -> JSONValue
   ) throws(Fault) {
+    try list(key, depth, elements, write) { json($0).printed(indent: nil) }
+  }
+
+  /// The same where each entry is an object that is written member by member.
+  public static func list<Elements: Collection>(
+    _ key: String, depth: Int = 1, lines elements: Elements,
+    _ write: (OutputText) throws(Fault) -> Void,
+    _ add: (_ element: Elements.Element, _ line: inout JSONLine) -> Void
+  ) throws(Fault) {
+    try list(key, depth, elements, write) { element in
+      var line = JSONLine()
+      add(element, &line)
+      return OutputText(document: line.text)
+    }
+  }
+
+  private static func list<Elements: Collection>(
+    _ key: String, _ depth: Int, _ elements: Elements,
+    _ write: (OutputText) throws(Fault) -> Void, text: (Elements.Element) -> OutputText
+  ) throws(Fault) {
     let line = OutputText(document: "\n" + String(repeating: "  ", count: depth))
     try write("," + line + JSONValue.string(key).printed() + ": [")
     var separator = line + "  "
     for element in elements {
-      try write(separator + json(element).printed(indent: nil))
+      try write(separator)
+      try write(text(element))
       separator = "," + line + "  "
     }
     try write(elements.isEmpty ? "]" : line + "]")

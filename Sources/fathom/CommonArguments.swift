@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Formats
 internal import Platform
+internal import Reports
 
 /// What all commands say of a MODEL argument and of threads.
 enum ModelArgument {

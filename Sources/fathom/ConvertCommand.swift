@@ -5,6 +5,7 @@ internal import Formats
 internal import Inspection
 public import Models
 public import Platform
+public import Reports
 internal import Tensors
 internal import Verification
 public import Weights

@@ -4,6 +4,7 @@ internal import Dialects
 internal import Inspection
 internal import Models
 internal import Platform
+internal import Reports
 internal import Tensors
 internal import Verification
 internal import Weights

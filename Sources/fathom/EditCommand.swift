@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Editing
 internal import Formats
 internal import Platform
+internal import Reports
 
 struct EditCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Platform
+internal import Reports
 internal import Transit
 
 struct FetchCommand: ParsableCommand, ModelReading {

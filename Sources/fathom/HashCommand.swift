@@ -3,6 +3,7 @@ internal import Formats
 internal import Inspection
 internal import Parts
 internal import Platform
+internal import Reports
 internal import Verification
 
 struct HashCommand: ParsableCommand, ModelReading {

@@ -3,6 +3,7 @@ internal import Calibration
 internal import Formats
 internal import Passes
 internal import Platform
+internal import Reports
 
 struct ImatrixCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Passes
 internal import Platform
+internal import Reports
 
 extension Forecast {
   /// Says it before the work begins, where progress may be shown.

@@ -4,6 +4,7 @@ internal import Dialects
 internal import Formats
 internal import Inspection
 internal import Platform
+internal import Reports
 public import Serving
 internal import Tensors
 internal import Weights

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Conversion
 internal import Dialects
 internal import Platform
+internal import Reports
 
 /// What becomes of a conversion that does not come to its end in one run, and of the disk under it.
 struct InterruptionOptions: ParsableArguments {

@@ -4,6 +4,7 @@ internal import Dialects
 internal import Formats
 internal import Passes
 internal import Platform
+internal import Reports
 internal import Tensors
 
 struct RecipeCommand: ParsableCommand, ModelReading {

@@ -5,6 +5,7 @@ internal import Inspection
 internal import Models
 internal import Parts
 internal import Platform
+internal import Reports
 internal import Verification
 
 struct ValidateCommand: ParsableCommand, ModelReading {

@@ -64,12 +64,12 @@ struct ManifestText {
           "manifest": source.manifest == nil ? .null : text(hashes?.sourceManifest),
           "checkpoint": isWhole ? text(checkpoint) : .null,
         ]))
-    try StreamedJSON.list("tensors", depth: 2, inventory.tensors.indices, write) { index in
+    try StreamedJSON.list("tensors", depth: 2, lines: inventory.tensors.indices, write) {
+      index, line in
       let tensor = inventory.tensors[index]
-      return .object(
-        tensorJSON(
-          tensor.name, tensor.type, tensor.shape, tensor.byteCount,
-          source.isUsed[index] ? text(stored[index]??.hash) : .null))
+      add(
+        tensor.name, tensor.type, tensor.shape, tensor.byteCount,
+        source.isUsed[index] ? digits(stored[index]??.hash) : nil, to: &line)
     }
     try write(
       "\n  },\n  \"output\": "
@@ -86,17 +86,15 @@ struct ManifestText {
       ])
     }
     let places = placed
-    try StreamedJSON.list("tensors", depth: 2, places.indices, write) { index in
+    try StreamedJSON.list("tensors", depth: 2, lines: places.indices, write) { index, line in
       let tensor = output.tensors[places[index].tensor]
-      var json = tensorJSON(
+      add(
         places[index].name, tensor.entry.storedType, tensor.entry.storedShape,
-        tensor.entry.byteCount, text(made?[index].hash))
-      json["decision"] = .string(tensor.treatment)
-      json["rows"] = tensor.assembly.arrangement.map { .string($0) } ?? .null
-      json["reason"] = .string(tensor.reason)
-      json["sources"] = .array(
-        tensor.sources.map { .string(inventory.tensors[$0.index].name.text) })
-      return .object(json)
+        tensor.entry.byteCount, digits(made?[index].hash), to: &line)
+      line.add("decision", tensor.treatment)
+      line.add("rows", tensor.assembly.arrangement)
+      line.add("reason", tensor.reason)
+      line.add("sources", tensor.sources.map { inventory.tensors[$0.index].name.text })
     }
     try write("\n  }")
   }
@@ -182,18 +180,19 @@ struct ManifestText {
     return json
   }
 
-  private func text(_ hash: BLAKE3Value?) -> JSONValue {
-    .string(hash?.text ?? ManifestText.blank)
-  }
+  private func text(_ hash: BLAKE3Value?) -> JSONValue { .string(digits(hash)) }
 
-  private func tensorJSON(
-    _ name: ExactText, _ type: ElementType, _ shape: Shape, _ byteCount: Int, _ hash: JSONValue
-  ) -> JSONObject {
-    [
-      "name": .string(name.text), "type": .string(type.rawValue),
-      "shape": .array(shape.dimensions.map { .integer($0) }), "bytes": .integer(byteCount),
-      "hash": hash,
-    ]
+  private func digits(_ hash: BLAKE3Value?) -> String { hash?.text ?? ManifestText.blank }
+
+  private func add(
+    _ name: ExactText, _ type: ElementType, _ shape: Shape, _ byteCount: Int, _ hash: String?,
+    to line: inout JSONLine
+  ) {
+    line.add("name", name.text)
+    line.add("type", type.rawValue)
+    line.add("shape", shape.dimensions)
+    line.add("bytes", byteCount)
+    line.add("hash", hash)
   }
 
   /// An object whose last members follow.

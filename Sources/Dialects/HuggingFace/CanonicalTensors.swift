@@ -65,6 +65,14 @@ package struct CanonicalTensors: Sendable {
     return found.count == 1 ? found.first : nil
   }
 
+  /// Whether some of the tensors are not under their published names, or hold several.
+  package func changes(_ tensors: some Sequence<StoredTensor>) -> Bool {
+    prefix != nil || config.hasMistralNames || config.v4 != nil
+      || tensors.contains {
+        $0.shape.dimensions.count != 2 && $0.name.contains(".mlp.experts.")
+      }
+  }
+
   /// The published name of a tensor.
   package func name(of stored: ExactText) -> ExactText {
     if let v4 { return v4.own(of: stored) }
@@ -146,13 +154,8 @@ extension CanonicalTensors {
   ) throws(Fault) -> (checkpoint: Checkpoint, notes: [String]) {
     let inventory = checkpoint.inventory
     let view = CanonicalTensors(names: inventory.tensors.lazy.map(\.name), config: config)
-    let hasStacks = inventory.tensors.contains {
-      $0.shape.dimensions.count == 3 && $0.name.contains(".mlp.experts.")
-    }
     let isUsual = config.storesStackedExperts
-    guard view.prefix != nil || hasStacks || config.hasMistralNames || config.v4 != nil else {
-      return (checkpoint, [])
-    }
+    guard view.changes(inventory.tensors) else { return (checkpoint, []) }
     let tensors = inventory.tensors.flatMap(view.tensors)
     var notes = view.prefix.map { ["\($0.line): it is read, and written, without that"] } ?? []
     if config.hasMistralNames {

@@ -207,7 +207,8 @@ struct FileChecks {
 
   /// Where the index says that tensors are, against where they are.
   private mutating func check(placesIn index: SafetensorsIndex) {
-    let second = index.repeated.map { "two, the second at byte \($0.offset)" }
+    let shards = index.files.map { shardNames.firstIndex(of: $0) }
+    var placed = 0
     var named: Set<ExactText> = []
     named.reserveCapacity(index.entries.count)
     for (name, file) in index.entries {
@@ -216,12 +217,15 @@ struct FileChecks {
           Finding(
             .indexMismatch, tensor: name, file: SafetensorsIndex.fileName.text,
             expected: "one entry",
-            found: second), pattern: "twice")
+            found: index.repeated.map { "two, the second at byte \($0.offset)" }),
+          pattern: "twice")
         continue
       }
-      let place = tensors[name].map { shardNames[$0.shard] }
-      guard place != index.files[file], !excused.contains(name) else { continue }
-      guard let place else {
+      let shard = tensors[name]?.shard
+      if shard != nil { placed += 1 }
+      if let shard, shard == shards[file] { continue }
+      guard !excused.contains(name) else { continue }
+      guard let place = shard.map({ shardNames[$0] }) else {
         ghosts.append((name, index.files[file]))
         continue
       }
@@ -231,6 +235,7 @@ struct FileChecks {
           expected: "in \(index.files[file])", found: "in \(place)",
           hint: "rebuild the index from the headers"), pattern: "elsewhere")
     }
+    if placed == tensors.count { return }
     let strangers = tensors.values.filter { !named.contains($0.name) }
     for tensor in strangers.sorted(by: { ($0.shard, $0.offset) < ($1.shard, $1.offset) }) {
       collector.add(

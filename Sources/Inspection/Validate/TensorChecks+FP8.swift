@@ -44,11 +44,11 @@ extension TensorChecks {
   /// them.
   ///
   /// - Returns: whether that is so.
-  mutating func checkBlockSize() -> Bool {
+  private mutating func checkBlockSize() -> Bool {
     guard let fp8 = config.fp8 else { return false }
     let first = fp8Matrices.first { stored in
-      FP8Scales(of: stored.name, { found[$0] })?.block(of: stored.shape, fp8.blocks) == nil
-        && FP8Scales(of: stored.name, { found[$0] }) != nil
+      guard let scales = FP8Scales(of: stored.name, { found[$0] }) else { return false }
+      return scales.block(of: stored.shape, fp8.blocks) == nil
     }
     guard let first, let section = fittingSection else { return false }
     let size = fp8.blocks.map { "[\($0.rows), \($0.columns)]" } ?? "none"
@@ -119,7 +119,8 @@ extension TensorChecks {
       scales.block(of: tensor.shape, fp8.blocks) != nil
         || !isOwn && scales.block(of: tensor.shape, nil) != nil
     else {
-      if hasOtherBlocks { return }
+      if isOwn, hasOtherBlocks == nil { hasOtherBlocks = checkBlockSize() }
+      if hasOtherBlocks == true { return }
       let grid = fp8.scaleShape(of: tensor.shape)
       let part = tensor.scales(named: scales.tensor.name, grid ?? scales.tensor.shape)
       collector.add(

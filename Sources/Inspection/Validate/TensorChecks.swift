@@ -33,8 +33,9 @@ struct TensorChecks {
   /// Tensors that name the groups of columns, with the columns of a group, and whether the config
   /// tells of them.
   var columnGroups: [(stored: StoredTensor, size: Int, isDeclared: Bool)] = []
-  /// Whether all scales have other blocks than the config says, which is one finding.
-  var hasOtherBlocks = false
+  /// Whether all scales have other blocks than the config says, which is one finding; nil before some
+  /// scales were found to.
+  var hasOtherBlocks: Bool?
   /// Scales that were found with their weights.
   var foundScales: Set<ExactText> = []
   /// What the weights that are not quantized should be; inferred where the config does not say.
@@ -61,7 +62,6 @@ struct TensorChecks {
     let absentCopies = checkCopies(expected, absentLayers: absentLayers)
     let otherStorage = checkStorageKind(expected)
     if config.compressed == nil, config.fp8 == nil { checkMissingSection() }
-    if config.compressed == nil { hasOtherBlocks = checkBlockSize() }
     var matched = 0
     var parts: [ExactText] = []
     for tensor in expected {

@@ -246,6 +246,7 @@ public struct Validation: Sendable {
   private static func owned(
     _ tensors: [ExactText: StoredTensor], by config: ModelConfig, _ view: CanonicalTensors
   ) -> [ExactText: StoredTensor] {
+    if config.envelope == nil, !view.changes(tensors.values) { return tensors }
     var owned: [ExactText: StoredTensor] = [:]
     owned.reserveCapacity(tensors.count)
     for (name, tensor) in tensors where !config.isOther(name) {

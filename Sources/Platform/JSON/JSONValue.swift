@@ -225,7 +225,7 @@ extension JSONValue {
 
   /// Appends `value` as a JSON string of characters that show, for documents that are printed. It is
   /// parsed back to the same value.
-  static func quotePrintable(_ value: String, to text: inout String) {
+  package static func quotePrintable(_ value: String, to text: inout String) {
     if quotePlain(value, but: UInt8(ascii: "#"), to: &text) { return }
     var quoted = ""
     quote(value, to: &quoted)

@@ -1,3 +1,5 @@
+public import Platform
+
 /// Progress of long work on standard error: how much is done, how fast, and the time left.
 public struct ProgressLine {
   /// When progress is shown.

@@ -1,0 +1,55 @@
+internal import Platform
+
+/// An object of a list that grows with a model, on one line, written member by member: the text that
+/// the `JSONValue` has, without the value, which takes longer to make than to print.
+public struct JSONLine {
+  private var members = ""
+
+  /// An object without members.
+  public init() {}
+
+  private mutating func begin(_ key: String) {
+    members += members.isEmpty ? "{" : ","
+    JSONValue.quotePrintable(key, to: &members)
+    members += ":"
+  }
+
+  /// Adds a string; nil is null. No key is given twice.
+  public mutating func add(_ key: String, _ value: String?) {
+    begin(key)
+    if let value { JSONValue.quotePrintable(value, to: &members) } else { members += "null" }
+  }
+
+  /// Adds a number.
+  public mutating func add(_ key: String, _ value: Int) {
+    begin(key)
+    members += String(value)
+  }
+
+  /// Adds a list of numbers.
+  public mutating func add(_ key: String, _ values: [Int]) {
+    begin(key)
+    var separator = "["
+    for value in values {
+      members += separator
+      members += String(value)
+      separator = ","
+    }
+    members += values.isEmpty ? "[]" : "]"
+  }
+
+  /// Adds a list of strings.
+  public mutating func add(_ key: String, _ values: [String]) {
+    begin(key)
+    var separator = "["
+    for value in values {
+      members += separator
+      JSONValue.quotePrintable(value, to: &members)
+      separator = ","
+    }
+    members += values.isEmpty ? "[]" : "]"
+  }
+
+  /// The line, its strings escaped as those of a document that is printed.
+  var text: String { members.isEmpty ? "{}" : members + "}" }
+}
