@@ -18,7 +18,7 @@ extension Catalogue {
     }
     let (before, after) = config.ggufMetadata
     var metadata = before
-    for key in after.keys { metadata[key] = after[key] }
+    metadata.merge(after)
     let model = TypeMix.Model(metadata, architecture: config.architecture.ggufName)
     let types = ElementType.allCases.filter {
       $0.isBlock && Codec.codec(for: $0)?.isWritable == true

@@ -77,7 +77,7 @@ public struct Checkpoint: Sendable {
   /// disagreement: whether the network needs it is for others to say.
   private static func check(_ index: SafetensorsIndex, against inventory: Inventory) throws(Fault) {
     var isNamed = [Bool](repeating: false, count: inventory.tensors.count)
-    let shards = index.files.map { file in inventory.shards.firstIndex { $0.name == file } }
+    let shards = index.places(among: inventory.shards.lazy.map(\.name))
     for (tensor, file) in index.entries {
       guard let place = inventory.index(of: tensor) else { continue }
       let found = inventory.tensors[place].shard

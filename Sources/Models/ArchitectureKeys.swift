@@ -1,5 +1,6 @@
 package import Platform
 package import Tensors
+internal import Text
 
 /// What reads the keys that a GGUF file has under its architecture's name, with their types checked.
 package protocol ArchitectureKeys {
@@ -40,6 +41,12 @@ extension ArchitectureKeys {
     return shortest(Float(number))
   }
 
+  /// A number that must be there.
+  package func value(_ name: String) throws(Fault) -> Double {
+    guard let number = try number(name) else { throw fault(name, expected: "a number") }
+    return number
+  }
+
   /// A truth value; nil where there is none.
   package func flag(_ name: String) throws(Fault) -> Bool? {
     switch metadata[key(name)] {
@@ -56,6 +63,27 @@ extension ArchitectureKeys {
       throw fault("vocab_size", expected: "a count, or tokenizer.ggml.tokens")
     }
     return tokens.count
+  }
+
+  /// Adds the ids of special tokens.
+  package func addTokenIDs(to config: inout JSONObject) {
+    for name in ["bos", "eos", "pad"] {
+      guard let key = TokenizerFiles.idKeys[name],
+        let id = metadata["tokenizer.ggml.\(key)"]?.integer
+      else { continue }
+      config["\(name)_token_id"] = .integer(id)
+    }
+  }
+
+  /// What all architectures say of YaRN; nil where there is none.
+  package func yarnRange() throws(Fault) -> JSONObject? {
+    guard let type = metadata[key("rope.scaling.type")]?.text, type != "none" else { return nil }
+    guard type == "yarn" else { throw fault("rope.scaling.type", expected: "\"yarn\" or \"none\"") }
+    return [
+      "beta_fast": .number(try number("rope.scaling.yarn_beta_fast") ?? 32),
+      "beta_slow": .number(try number("rope.scaling.yarn_beta_slow") ?? 1),
+      "factor": .number(try value("rope.scaling.factor")),
+    ]
   }
 
   /// The shortest decimal that is a number of F32.

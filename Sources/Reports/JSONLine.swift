@@ -28,23 +28,22 @@ public struct JSONLine {
 
   /// Adds a list of numbers.
   public mutating func add(_ key: String, _ values: [Int]) {
-    begin(key)
-    var separator = "["
-    for value in values {
-      members += separator
-      members += String(value)
-      separator = ","
-    }
-    members += values.isEmpty ? "[]" : "]"
+    add(key, values) { $1 += String($0) }
   }
 
   /// Adds a list of strings.
   public mutating func add(_ key: String, _ values: [String]) {
+    add(key, values) { JSONValue.quotePrintable($0, to: &$1) }
+  }
+
+  private mutating func add<Value>(
+    _ key: String, _ values: [Value], write: (_ value: Value, _ text: inout String) -> Void
+  ) {
     begin(key)
     var separator = "["
     for value in values {
       members += separator
-      JSONValue.quotePrintable(value, to: &members)
+      write(value, &members)
       separator = ","
     }
     members += values.isEmpty ? "[]" : "]"

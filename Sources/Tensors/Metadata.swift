@@ -110,14 +110,23 @@ public struct MetadataArray: Sendable, Hashable {
 
   /// Makes an array of 32-bit integers.
   public init(int32 values: [Int32]) {
+    self.init(.int32, words: values.lazy.map { UInt32(bitPattern: $0) })
+  }
+
+  /// Makes an array of F32 numbers.
+  public init(float32 values: [Float]) {
+    self.init(.float32, words: values.lazy.map(\.bitPattern))
+  }
+
+  private init(_ kind: MetadataValue.Kind, words: some Collection<UInt32>) {
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(values.count * 4)
-    for value in values {
+    bytes.reserveCapacity(words.count * 4)
+    for word in words {
       for shift in stride(from: 0, to: 32, by: 8) {
-        bytes.append(UInt8(truncatingIfNeeded: value >> Int32(shift)))
+        bytes.append(UInt8(truncatingIfNeeded: word >> UInt32(shift)))
       }
     }
-    elements = .fixed(.int32, bytes)
+    elements = .fixed(kind, bytes)
   }
 
   /// The type of the elements.
@@ -186,6 +195,11 @@ public struct Metadata: Sendable, Hashable {
       }
       if values.updateValue(newValue, forKey: key) == nil { keys.append(key) }
     }
+  }
+
+  /// Sets the values of others, where they stand or behind.
+  public mutating func merge(_ others: Metadata) {
+    for key in others.keys { self[key] = others[key] }
   }
 
   /// Sets a value and moves its key to the end, as GGML's setters do.

@@ -60,14 +60,7 @@ import Weights
     case (.string(let text), .string(let other)?): return text == other
     case (.bool(let flag), .bool(let other)?): return flag == other
     case (.array(let array), .array(let others)?):
-      guard case .fixed(let kind, let bytes) = array.elements, kind.byteCount == 4 else {
-        return false
-      }
-      let words = stride(from: 0, to: bytes.count, by: 4).map { start in
-        (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[start + $1]) << UInt32(8 * $1) }
-      }
-      return words.map { kind == .float32 ? Double(Float(bitPattern: $0)) : Double($0) }
-        == others.map(\.number)
+      return array.prefix(array.count).map(\.number) == others.map(\.number)
     default: return value.number != nil && value.number == expected?.number
     }
   }
@@ -146,6 +139,16 @@ import Weights
     #expect(left == right)
   }
 
+  /// What a file says of the fixture's network.
+  private func networkMetadata() throws -> Metadata {
+    let (before, after) = try SourceModel(path: Self.model, threads: 1).config.ggufMetadata
+    var metadata = before
+    metadata.merge(after)
+    metadata["general.architecture"] = .string("deepseek4")
+    metadata["deepseek4.vocab_size"] = .uint32(32)
+    return metadata
+  }
+
   /// Keys that are missing, of another type, or say what the network cannot be.
   @Test(
     arguments: [
@@ -161,12 +164,7 @@ import Weights
       ("nextn_predict_layers", .uint32(4)), ("hyper_connection.epsilon", .string("x")),
     ] as [(String, MetadataValue?)])
   func keysAreChecked(key: String, value: MetadataValue?) throws {
-    let source = try SourceModel(path: Self.model, threads: 1)
-    let (before, after) = source.config.ggufMetadata
-    var metadata = before
-    for key in after.keys { metadata[key] = after[key] }
-    metadata["general.architecture"] = .string("deepseek4")
-    metadata["deepseek4.vocab_size"] = .uint32(32)
+    var metadata = try networkMetadata()
     metadata["deepseek4.nextn_predict_layers"] = nil
     func read() throws -> ModelConfig {
       let read = try GGUFConfig(metadata, names: [], file: "x.gguf")
@@ -182,12 +180,7 @@ import Weights
   }
 
   @Test func aKeyOfAnotherNetworkIsNamed() throws {
-    let source = try SourceModel(path: Self.model, threads: 1)
-    let (before, after) = source.config.ggufMetadata
-    var metadata = before
-    for key in after.keys { metadata[key] = after[key] }
-    metadata["general.architecture"] = .string("deepseek4")
-    metadata["deepseek4.vocab_size"] = .uint32(32)
+    var metadata = try networkMetadata()
     metadata["deepseek4.attention.kv_lora_rank"] = .uint32(16)
     let unknown = try GGUFConfig(metadata, names: [], file: "").unknown
     #expect(unknown.map(\.name) == ["deepseek4.attention.kv_lora_rank"])

@@ -29,7 +29,7 @@ import Testing
   private func metadata(_ config: ModelConfig) -> Metadata {
     let (before, after) = config.deepSeek2Metadata
     var metadata = before
-    for key in after.keys { metadata[key] = after[key] }
+    metadata.merge(after)
     return metadata
   }
 

@@ -84,7 +84,7 @@ extension GGUFPlanner {
   /// The type of a tensor before llama-quantize sees it.
   func typeBefore(of tensor: DialectTensor, _ assembly: Assembly) throws(Fault) -> ElementType {
     if gguf.fileType == nil { return try convertersType(of: tensor, assembly) }
-    return tensor.part == .routingTable ? .i32 : .f32
+    return tensor.fixedTypeInGGUF(of: target) ?? .f32
   }
 
   /// Lines about what of DeepSeek-V4 a file does not hold.

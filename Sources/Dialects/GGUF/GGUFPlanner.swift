@@ -22,7 +22,7 @@ package struct GGUFPlanner {
   package let recipe: Recipe
   let gguf: GGUFRecipe
   /// What the output holds: the source's config with the MTP layers that are kept.
-  private let target: ModelConfig
+  let target: ModelConfig
 
   /// Checks the source against its config and decides every tensor.
   ///
@@ -94,9 +94,9 @@ package struct GGUFPlanner {
 
   /// The counts that the mix looks at, as the metadata will have them.
   private func model() throws(Fault) -> TypeMix.Model {
-    var metadata = target.ggufMetadata.before
-    let rest = target.ggufMetadata.after
-    for key in rest.keys { metadata[key] = rest[key] }
+    let (before, after) = target.ggufMetadata
+    var metadata = before
+    metadata.merge(after)
     try gguf.requireKinds(metadata)
     metadata.override(gguf.overrides)
     return TypeMix.Model(metadata, architecture: target.architecture.ggufName)
@@ -147,9 +147,7 @@ package struct GGUFPlanner {
         "there is no tokenizer.json or tiktoken.model: the output takes and gives token ids, and no text"
       )
     }
-    for section in sections {
-      for key in section.keys { metadata[key] = section[key] }
-    }
+    for section in sections { metadata.merge(section) }
     let names = tensors.map(\.entry.name)
     try gguf.requireReadable(metadata, names: names)
     unheeded = try gguf.unheeded(names)

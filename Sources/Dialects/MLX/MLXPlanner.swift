@@ -44,16 +44,17 @@ package struct MLXPlanner {
     plainType =
       if case .plain(let type) = mlx.storage?.kind { type } else { target.dataType ?? .bf16 }
     try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
-    var used: Set<ExactText> = []
+    var isUsed = [Bool](repeating: false, count: source.weights.all.count)
     for tensor in target.mlxTensors(mlx.layout) {
-      let parts = tensor.sources.compactMap { source.weights[$0]?.assembly }
+      let places = tensor.sources.compactMap(source.weights.place(of:))
       // What must be there was checked; copies of embedding and head need not.
-      guard parts.count == tensor.sources.count else { continue }
-      used.formUnion(tensor.sources)
+      guard places.count == tensor.sources.count else { continue }
+      let parts = places.map { source.weights.all[$0].assembly }
+      for place in places { isUsed[place] = true }
       parameters += tensor.shape.elementCount
       try decide(tensor, Assembly.stacked(parts).taking(tensor.form, of: target))
     }
-    for weight in source.weights.all where !used.contains(weight.name) {
+    for (weight, isUsed) in zip(source.weights.all, isUsed) where !isUsed {
       let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= target.storedLayers
       dropped += weight.dropped(
         isMTP && recipe.mtp == .drop

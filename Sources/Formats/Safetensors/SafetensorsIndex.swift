@@ -142,6 +142,13 @@ public struct SafetensorsIndex: Sendable {
     return nil
   }
 
+  /// Where each of `files` stands among names of shards; nil where it does not.
+  package func places(among shards: some Sequence<ExactText>) -> [Int?] {
+    let places = Dictionary(
+      shards.enumerated().map { ($0.element, $0.offset) }, uniquingKeysWith: { first, _ in first })
+    return files.map { places[$0] }
+  }
+
   /// The first tensor that the index places in `file`.
   public func firstTensor(in file: ExactText) -> ExactText? {
     fileIndices[file].map { entries[firstEntries[$0]].tensor }

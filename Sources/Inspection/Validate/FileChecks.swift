@@ -207,7 +207,7 @@ struct FileChecks {
 
   /// Where the index says that tensors are, against where they are.
   private mutating func check(placesIn index: SafetensorsIndex) {
-    let shards = index.files.map { shardNames.firstIndex(of: $0) }
+    let shards = index.places(among: shardNames)
     var placed = 0
     var named: Set<ExactText> = []
     named.reserveCapacity(index.entries.count)

@@ -35,12 +35,7 @@ extension LoaderLimit {
         + "mscale_all_dim is \(yarn.mscaleAllDimensions ?? 0): sines and cosines are scaled there, "
         + "and logits differ"
     },
-    LoaderLimit { config in
-      guard let yarn = config.yarn, yarn.betaFast != 32 || yarn.betaSlow != 1 else { return nil }
-      return "llama.cpp does not read yarn_beta_fast and yarn_beta_slow for deepseek2 and takes 32 "
-        + "and 1, the model has \(yarn.betaFast) and \(yarn.betaSlow): positions are rotated "
-        + "otherwise there, and logits differ"
-    },
+    llamaBetas(of: "deepseek2"),
     LoaderLimit { config in
       config.yarn?.truncate == false
         ? "llama.cpp rounds YaRN's range of dimensions, the model does not: logits differ" : nil
@@ -76,11 +71,7 @@ extension LoaderLimit {
         ? "llama.cpp does not read yarn_log_multiplier for glm-dsa: attention is not as sharp there, "
           + "and logits differ" : nil
     },
-    LoaderLimit { config in
-      guard let size = config.indexer?.headSize, size % 64 != 0 else { return nil }
-      return "llama.cpp turns the indexer's keys by a matrix of 64 × 64 and more, and stops where "
-        + "index_head_dim is no multiple of 64, as \(size)"
-    },
+    llamaIndexer { $0.indexer?.headSize },
     LoaderLimit { config in
       guard let indexer = config.indexer, config.mtpLayers > 0 else { return nil }
       return
@@ -88,6 +79,29 @@ extension LoaderLimit {
         + "chooses: guesses differ beyond so many tokens"
     },
   ]
+
+  /// llama.cpp's way with the bounds of YaRN's range, in files of an architecture.
+  package static func llamaBetas(of architecture: String) -> LoaderLimit {
+    LoaderLimit { config in
+      guard let yarn = config.yarn, yarn.betaFast != 32 || yarn.betaSlow != 1 else { return nil }
+      return "llama.cpp does not read yarn_beta_fast and yarn_beta_slow for \(architecture) and "
+        + "takes 32 and 1, the model has \(yarn.betaFast) and \(yarn.betaSlow): positions are "
+        + "rotated otherwise there, and logits differ"
+    }
+  }
+
+  /// llama.cpp's way with the keys of an indexer.
+  ///
+  /// - Parameter size: their width; nil where there is no indexer.
+  package static func llamaIndexer(
+    _ size: @escaping @Sendable (ModelConfig) -> Int?
+  ) -> LoaderLimit {
+    LoaderLimit { config in
+      guard let size = size(config), size % 64 != 0 else { return nil }
+      return "llama.cpp turns the indexer's keys by a matrix of 64 × 64 and more, and stops where "
+        + "index_head_dim is no multiple of 64, as \(size)"
+    }
+  }
 
   /// Sizes by which llama.cpp tells models without `q_lora_rank`.
   private static func isLite(_ config: ModelConfig) -> Bool {

@@ -1,6 +1,5 @@
 public import Platform
 public import Tensors
-internal import Text
 
 /// The `config.json` that the metadata of a GGUF file of the family amounts to, with notes about what
 /// had to be assumed.
@@ -88,12 +87,7 @@ private struct DeepSeek2Reader: ArchitectureKeys {
     } else if let yarn = try yarn() {
       config["rope_scaling"] = .object(yarn)
     }
-    for name in ["bos", "eos", "pad"] {
-      guard let key = TokenizerFiles.idKeys[name],
-        let id = metadata["tokenizer.ggml.\(key)"]?.integer
-      else { continue }
-      config["\(name)_token_id"] = .integer(id)
-    }
+    addTokenIDs(to: &config)
     return config
   }
 
@@ -259,16 +253,7 @@ private struct DeepSeek2Reader: ArchitectureKeys {
   }
 
   private func yarn() throws(Fault) -> JSONObject? {
-    guard let type = metadata[key("rope.scaling.type")]?.text, type != "none" else { return nil }
-    guard type == "yarn" else { throw fault("rope.scaling.type", expected: "\"yarn\" or \"none\"") }
-    guard let factor = try number("rope.scaling.factor") else {
-      throw fault("rope.scaling.factor", expected: "a number")
-    }
-    var yarn: JSONObject = [
-      "beta_fast": .number(try number("rope.scaling.yarn_beta_fast") ?? 32),
-      "beta_slow": .number(try number("rope.scaling.yarn_beta_slow") ?? 1),
-      "factor": .number(factor),
-    ]
+    guard var yarn = try yarnRange() else { return nil }
     let multiplier = try number("rope.scaling.yarn_log_multiplier") ?? 0
     if multiplier == 0 {
       // llama.cpp scales sines and cosines then, and the softmax as if it were 0.1.

@@ -68,10 +68,9 @@ enum DeepSeek4Key {
   /// The bound of the activation, for each layer.
   private static let limits: @Sendable (ModelConfig) -> MetadataValue? = { config in
     guard let v4 = config.v4 else { return nil }
-    let bits = v4.activationLimit.bitPattern
-    let number = (0..<4).map { UInt8(truncatingIfNeeded: bits >> (8 * $0)) }
     return .array(
-      MetadataArray(.fixed(.float32, (0..<config.storedLayers).flatMap { _ in number })))
+      MetadataArray(
+        float32: [Float](repeating: v4.activationLimit, count: config.storedLayers)))
   }
 
   /// `expert_gating_func` of a router that takes √(ln(1 + eˣ)).

@@ -1,7 +1,6 @@
 internal import Models
 internal import Platform
 internal import Tensors
-internal import Text
 
 /// Reads the metadata of llama.cpp's `deepseek4` as the `config.json` that it amounts to, in the keys
 /// of published checkpoints.
@@ -68,12 +67,7 @@ struct DeepSeek4Reader: ArchitectureKeys {
       "vocab_size": .integer(try vocabulary()),
     ]
     if let yarn = try yarn() { config["rope_scaling"] = .object(yarn) }
-    for name in ["bos", "eos", "pad"] {
-      guard let key = TokenizerFiles.idKeys[name],
-        let id = metadata["tokenizer.ggml.\(key)"]?.integer
-      else { continue }
-      config["\(name)_token_id"] = .integer(id)
-    }
+    addTokenIDs(to: &config)
     return config
   }
 
@@ -84,9 +78,16 @@ struct DeepSeek4Reader: ArchitectureKeys {
     metadata["general.architecture"]?.text == network?.ggufName
   }
 
-  private func value(_ name: String) throws(Fault) -> Double {
-    guard let number = try number(name) else { throw fault(name, expected: "a number") }
-    return number
+  private func yarn() throws(Fault) -> JSONObject? {
+    guard var yarn = try yarnRange() else { return nil }
+    if let original = try count("rope.scaling.original_context_length") {
+      yarn["original_max_position_embeddings"] = .integer(original)
+    }
+    if let factor = try number("rope.scaling.yarn_attn_factor") {
+      yarn["attention_factor"] = .number(factor)
+    }
+    yarn["type"] = .string("yarn")
+    return yarn
   }
 
   private func require(
@@ -101,10 +102,10 @@ struct DeepSeek4Reader: ArchitectureKeys {
   /// Tokens that an entry of each layer stands for.
   private func ratios(_ blocks: Int) throws(Fault) -> [Int] {
     let name = "attention.compress_ratios"
-    guard case .fixed(let kind, let bytes)? = metadata[key(name)]?.array?.elements,
-      kind == .int32 || kind == .uint32, bytes.count / 4 >= blocks
+    guard let array = metadata[key(name)]?.array, [.int32, .uint32].contains(array.kind),
+      let ratios = array.integers, ratios.count >= blocks
     else { throw fault(name, expected: "a count for each of \(blocks) layers") }
-    return DeepSeek4Reader.words(bytes).map(Int.init)
+    return ratios
   }
 
   /// The bound of the activation, which all layers and both kinds of experts have in common.
@@ -113,10 +114,10 @@ struct DeepSeek4Reader: ArchitectureKeys {
     for name in ["swiglu_clamp_exp", "swiglu_clamp_shexp"] {
       switch metadata[key(name)] {
       case .array(let array)?:
-        guard case .fixed(.float32, let bytes) = array.elements, bytes.count / 4 >= blocks else {
+        guard array.kind == .float32, array.count >= blocks else {
           throw fault(name, expected: "a number for each of \(blocks) layers")
         }
-        limits.formUnion(DeepSeek4Reader.words(bytes).prefix(blocks).map(Float.init(bitPattern:)))
+        limits.formUnion(array.prefix(blocks).compactMap { $0.number.map { Float($0) } })
       case nil where name == "swiglu_clamp_shexp": continue
       default: limits.insert(Float(try value(name)))
       }
@@ -125,29 +126,5 @@ struct DeepSeek4Reader: ArchitectureKeys {
       throw fault("swiglu_clamp_exp", expected: "one positive bound for all experts")
     }
     return shortest(limit)
-  }
-
-  private static func words(_ bytes: [UInt8]) -> [UInt32] {
-    stride(from: 0, to: bytes.count / 4 * 4, by: 4).map { start in
-      (0..<4).reduce(0) { $0 | UInt32(bytes[start + $1]) << UInt32(8 * $1) }
-    }
-  }
-
-  private func yarn() throws(Fault) -> JSONObject? {
-    guard let type = metadata[key("rope.scaling.type")]?.text, type != "none" else { return nil }
-    guard type == "yarn" else { throw fault("rope.scaling.type", expected: "\"yarn\" or \"none\"") }
-    var yarn: JSONObject = [
-      "beta_fast": .number(try number("rope.scaling.yarn_beta_fast") ?? 32),
-      "beta_slow": .number(try number("rope.scaling.yarn_beta_slow") ?? 1),
-      "factor": .number(try value("rope.scaling.factor")),
-    ]
-    if let original = try count("rope.scaling.original_context_length") {
-      yarn["original_max_position_embeddings"] = .integer(original)
-    }
-    if let factor = try number("rope.scaling.yarn_attn_factor") {
-      yarn["attention_factor"] = .number(factor)
-    }
-    yarn["type"] = .string("yarn")
-    return yarn
   }
 }
