@@ -121,7 +121,7 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
     let report = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
       try run.write(to: destination, progress: report)
     }
-    try say(report, notes: files.notes + notes)
+    try say(report, notes: files.notes + notes + run.notes)
   }
 
   /// Tokens of a chunk where nobody says otherwise, as of llama-imatrix.

@@ -106,6 +106,10 @@ import Testing
     let matrix = workspace.path("matrix.gguf")
     let run = try FathomProcess("imatrix", Self.model, "--tokens", tokens, "-o", matrix)
     #expect(run.status == 0, "\(run.messages)")
+    #expect(run.output.contains("note: MTP layers are not measured"), "\(run.output)")
+    let dropped = try FathomProcess(
+      "imatrix", Self.model, "--tokens", tokens, "--mtp", "drop", "-o", workspace.path("m.gguf"))
+    #expect(dropped.status == 0 && !dropped.output.contains("MTP"), "\(dropped.messages)")
     let list = try FathomProcess("inspect", matrix, "--tensors").output
     for name in [
       "blk.0.hc_attn_fn", "blk.1.attn_compressor_gate", "blk.1.indexer.attn_q_b",

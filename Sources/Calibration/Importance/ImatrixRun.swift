@@ -46,6 +46,8 @@ public struct ImatrixRun {
   private let batches: [TokenBatch]
   private let longest: Int
   private let mtpLayers: Int
+  /// What is left out, a line each.
+  public let notes: [String]
 
   /// Checks tokens and weights and divides the memory.
   ///
@@ -55,8 +57,14 @@ public struct ImatrixRun {
   ) throws(Fault) {
     let config = files.config
     let all = try TokenBatch(request.sequences, vocabSize: config.vocabSize)
-    // DeepSeek-V4's are in a file of their own, for which llama.cpp measures nothing.
-    let mtpLayers = request.mtp && config.v4 == nil ? config.mtpLayers : 0
+    let isMeasured = config.v4 == nil
+    let mtpLayers = request.mtp && isMeasured ? config.mtpLayers : 0
+    notes =
+      request.mtp && !isMeasured && config.mtpLayers > 0
+      ? [
+        "MTP layers are not measured: GGUF has DeepSeek-V4's in a file of their own, for which "
+          + "llama.cpp measures nothing either"
+      ] : []
     let longest = all.longest
     weights = try CheckpointWeights(files.weights, config: config, mtp: mtpLayers > 0)
     let budget = try MemoryBudget(
