@@ -74,6 +74,30 @@ import Testing
     #expect(needy.status == 64 && needy.messages.contains("IQ1_S"), "\(needy.messages)")
   }
 
+  /// The older format holds the same entries; the head has one where it is asked for.
+  @Test(arguments: ["gguf", "dat"]) func theHeadIsMeasuredWhereAsked(format: String) throws {
+    let ids = try tokens()
+    for (name, more) in [("without", []), ("with", ["--process-output"])] {
+      let path = workspace.path("\(name).\(format)")
+      let run = try FathomProcess(
+        ["imatrix", sample, "--tokens", ids, "-o", path, "--output-format", format] + more)
+      #expect(run.status == 0, "\(run.messages)")
+      let bytes = try contents(path)
+      #expect(bytes.starts(with: "GGUF".utf8) == (format == "gguf"))
+      let others = count(of: "attn_output.weight", in: bytes)
+      #expect(others > 0 && (count(of: "output.weight", in: bytes) > others) == (name == "with"))
+      let file = workspace.path("\(name)-\(format).gguf")
+      let made = try FathomProcess([
+        "convert", sample, file, "--to", "gguf", "--quant", "q4_k_m", "--imatrix", path,
+      ])
+      #expect(made.status == 0, "\(made.messages)")
+    }
+  }
+
+  private func count(of text: String, in bytes: [UInt8]) -> Int {
+    bytes.ranges(of: Array(text.utf8)).count
+  }
+
   @Test func matricesAreMergedWithoutAModel() throws {
     let ids = try tokens()
     let names = ["one.gguf", "two.gguf"].map(workspace.path)

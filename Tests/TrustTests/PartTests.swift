@@ -60,7 +60,7 @@ import Testing
   }
 
   private func finish(_ target: Target, _ workspace: Workspace) throws {
-    let done = try run(target, workspace, ["--finish", "--format", "json"])
+    let done = try run(target, workspace, ["--finish", "--read-back", "--format", "json"])
     #expect(try JSONSchema(named: "fathom.convert.1").faults(in: JSONDocument(done.output)).isEmpty)
     #expect(try workspace.names().filter { $0.hasPrefix(".") }.isEmpty)
   }

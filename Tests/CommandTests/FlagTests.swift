@@ -1,0 +1,66 @@
+import Foundation
+import Support
+import Testing
+
+/// Every flag that a command declares is known where people and shells look for it, and is tried.
+@Suite struct FlagTests {
+  /// A command's long flags, as ArgumentParser dumps them.
+  private struct Command {
+    let words: [String]
+    let flags: [String]
+    let children: [Command]
+
+    init(_ object: [String: Any], below words: [String] = []) {
+      self.words = words + [object["commandName"] as? String ?? ""]
+      let arguments = object["arguments"] as? [[String: Any]] ?? []
+      flags = arguments.flatMap { $0["names"] as? [[String: String]] ?? [] }
+        .filter { $0["kind"] == "long" }.compactMap { $0["name"] }
+      let below = self.words
+      children = (object["subcommands"] as? [[String: Any]] ?? []).map { Command($0, below: below) }
+    }
+
+    var all: [Command] { [self] + children.flatMap(\.all) }
+  }
+
+  private func commands() throws -> [Command] {
+    let dump = try FathomProcess("--experimental-dump-help")
+    let root = try JSONSerialization.jsonObject(with: Data(dump.output.utf8)) as? [String: Any]
+    let command = try #require(root?["command"] as? [String: Any])
+    return Command(command).all.filter { $0.words.last != "help" }
+  }
+
+  @Test(arguments: ["bash", "zsh", "fish"])
+  func completionsHaveEveryFlag(shell: String) throws {
+    let script = try FathomProcess("--generate-completion-script", shell).output
+    // fish has a flag without its dashes, after a word of its own, and quotes it.
+    let marks = shell == "fish" ? ("-l '", "'") : ("--", "")
+    for command in try commands() {
+      let missing = command.flags.filter { !script.contains(marks.0 + $0 + marks.1) }
+      #expect(missing.isEmpty, "\(command.words)")
+      #expect(command.words.count < 2 || script.contains(command.words[1]))
+    }
+  }
+
+  @Test func everyFlagIsTried() throws {
+    let root = URL(fileURLWithPath: Repository.samples).deletingLastPathComponent()
+    var text = ""
+    for folder in ["Tests", "docs"] {
+      let files = FileManager.default.enumerator(atPath: root.path + "/" + folder)
+      for case let name as String in files ?? .init()
+      where name.hasSuffix(".swift") || name.hasSuffix(".md") {
+        text += try String(contentsOfFile: "\(root.path)/\(folder)/\(name)", encoding: .utf8)
+      }
+    }
+    // A name ends where what follows cannot belong to one; a table of names leaves out the dashes.
+    let words = Set(
+      text.split { !($0.isASCII && ($0.isLetter || $0.isNumber) || "-\"".contains($0)) }
+        .map(String.init))
+    for command in try commands() {
+      #expect(command.words.count < 2 || !command.flags.isEmpty)
+      for flag in command.flags {
+        let spellings = ["--\(flag)", "\"--\(flag)\"", "\"\(flag)\"", "\"--\(flag)"]
+        #expect(spellings.contains { words.contains($0) }, "\(command.words) --\(flag)")
+      }
+    }
+  }
+}

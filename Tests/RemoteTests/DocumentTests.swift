@@ -1,0 +1,154 @@
+import Foundation
+import Support
+import Testing
+
+/// What the documents show happens: every line of their shell blocks is run, in order, on a small
+/// model that stands where DeepSeek-V3 would, here and on the hub, and what they show of a run is
+/// what a run prints.
+@Suite struct DocumentTests {
+  private static let root = URL(fileURLWithPath: Repository.samples).deletingLastPathComponent()
+
+  /// A piece of a document between two fences.
+  private struct Block {
+    let language: String
+    var lines: [String] = []
+  }
+
+  private static func text(_ document: String) throws -> String {
+    String(
+      decoding: try contents(root.appendingPathComponent(document).path), as: UTF8.self)
+  }
+
+  private static func blocks(of document: String) throws -> [Block] {
+    var (blocks, open): ([Block], Block?) = ([], nil)
+    for line in try text(document).split(separator: "\n", omittingEmptySubsequences: false) {
+      if line.hasPrefix("```") {
+        if let block = open {
+          blocks.append(block)
+          open = nil
+        } else {
+          open = Block(language: String(line.dropFirst(3)))
+        }
+      } else {
+        open?.lines.append(String(line))
+      }
+    }
+    return blocks
+  }
+
+  /// A folder with what the examples name.
+  private func folder() throws -> Workspace {
+    let workspace = try Workspace()
+    try FileManager.default.copyItem(
+      atPath: Repository.samples + "/tiny-k-quants", toPath: workspace.path("DeepSeek-V3"))
+    try FileManager.default.createSymbolicLink(
+      atPath: workspace.path("Samples"), withDestinationPath: Repository.samples)
+    let words = (0..<60).map { "word \($0 * 7 % 23) of the text" }
+    for (name, text) in [
+      "book.txt": words.joined(separator: ", "), "question.txt": "What is a checkpoint, then?",
+      "calibration.txt": words.reversed().joined(separator: "; "),
+      "chat.jinja": "{{ messages[0].content }}",
+      "ids.json": "[\((0..<48).map { String($0 * 5 % 281) }.joined(separator: ","))]",
+      "limits.json": #"{"main": {"max-kl": 0.05}}"#,
+    ] { try workspace.write(name, text.utf8) }
+    return workspace
+  }
+
+  /// Runs a line as a shell would; every model on the hub is the same one.
+  private func run(
+    _ line: String, in workspace: Workspace, _ hub: HubDouble
+  ) throws -> FathomProcess {
+    let program = URL(fileURLWithPath: FathomProcess.path).deletingLastPathComponent().path
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+    return try FathomProcess(
+      program: "/bin/bash", ["-c", "exec 2>&1; \(line)"],
+      environment: [
+        "PATH": program + ":" + path, "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": workspace.path("cache"), "HF_HUB_CACHE": "", "HF_HUB_OFFLINE": "",
+        "HF_TOKEN": "", "no_proxy": "*",
+      ], folder: workspace.path)
+  }
+
+  /// Runs the lines one after the other, each in the folder that those before it have left.
+  private func runAll(_ lines: [String], of document: String) throws {
+    let workspace = try folder()
+    let hub = try HubDouble(workspace.path("DeepSeek-V3"))
+    for line in lines {
+      // The small model has 4 heads, and scales of its own for none of them.
+      let fitting = line.replacingOccurrences(of: "--mp 16", with: "--mp 1")
+      let result = try run(fitting, in: workspace, hub)
+      #expect(result.status == 0, "\(document): \(line)\n\(result.output)")
+    }
+  }
+
+  @Test(arguments: ["README.md", "docs/commands.md", "docs/tutorials.md"])
+  func everyLineOfShellDoesWhatItSays(document: String) throws {
+    let lines = try DocumentTests.blocks(of: document).filter { $0.language == "sh" }
+      .flatMap(\.lines).filter { $0.hasPrefix("fathom ") }
+    #expect(lines.count >= 3)
+    try runAll(lines, of: document)
+  }
+
+  /// The table of jobs has its commands in its cells.
+  @Test func everyCommandOfTheTableOfJobsRuns() throws {
+    let rows = try DocumentTests.text("README.md").split(separator: "\n")
+      .filter { $0.hasPrefix("| ") && $0.contains("`fathom ") }
+    #expect(rows.count == 12)
+    let lines = rows.flatMap { row in
+      row.split(separator: "`").map(String.init).filter { $0.hasPrefix("fathom ") }
+    }
+    // What was published with the model, and what other rows have made.
+    let before = ["fathom hash DeepSeek-V3 -o v3.hashes"]
+    try runAll(before + lines, of: "README.md")
+  }
+
+  /// Whether a line says the same: letter by letter, but for numbers with a point, which processors
+  /// that add in another order may round otherwise in their last place.
+  private func isSame(_ one: String, _ other: String) -> Bool {
+    let (left, right) = (one.split(separator: " "), other.split(separator: " "))
+    return left.count == right.count
+      && zip(left, right).allSatisfy { left, right in
+        if left == right { return true }
+        guard left.contains("."), let one = Double(left), let other = Double(right) else {
+          return false
+        }
+        return abs(one - other) <= 0.01 * abs(other)
+      }
+  }
+
+  /// Lines that are shown are printed, in their order; … stands for any others.
+  @Test(arguments: ["README.md"])
+  func whatIsShownOfARunIsWhatItPrints(document: String) throws {
+    let workspace = try folder()
+    let hub = try HubDouble(workspace.path("DeepSeek-V3"))
+    let blocks = try DocumentTests.blocks(of: document).filter { $0.language == "console" }
+    #expect(!blocks.isEmpty)
+    for block in blocks {
+      let starts = block.lines.indices.filter { block.lines[$0].hasPrefix("$ ") }
+      #expect(starts.first == 0)
+      for (start, end) in zip(starts, starts.dropFirst() + [block.lines.count]) {
+        let shown = block.lines[(start + 1)..<end]
+        let result = try run(String(block.lines[start].dropFirst(2)), in: workspace, hub)
+        var printed = result.output.split(separator: "\n").map(String.init)[...]
+        var mayPass = false
+        for line in shown {
+          if line == "…" {
+            mayPass = true
+            continue
+          }
+          let place =
+            mayPass
+            ? printed.firstIndex { isSame($0, line) }
+            : printed.first.flatMap { isSame($0, line) ? printed.startIndex : nil }
+          guard let place else {
+            Issue.record(
+              "\(document): \(block.lines[start]): not printed: \(line)\n\(result.output)")
+            break
+          }
+          printed = printed[(place + 1)...]
+          mayPass = false
+        }
+      }
+    }
+  }
+}
