@@ -98,6 +98,10 @@ let package = Package(
       name: "Parts", dependencies: ["Tensors", "Platform", "Formats", "Conversion", "Inspection"],
       swiftSettings: strict),
     .target(
+      name: "Pages",
+      dependencies: ["Tensors", "Platform", "Formats", "Models", "Reports", "Inspection"],
+      swiftSettings: strict),
+    .target(
       name: "Passes",
       dependencies: [
         "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
@@ -124,7 +128,7 @@ let package = Package(
       dependencies: [
         "Tensors", "Platform", "Codecs", "Formats", "Models", "Naming", "Weights", "Dialects",
         "Catalogue", "Editing", "Conversion", "Transit", "Remote", "Reports", "Serving",
-        "Inspection", "Parts",
+        "Inspection", "Pages", "Parts",
         "Passes",
         "Calibration", "Verification", arguments,
       ],

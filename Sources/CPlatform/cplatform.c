@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -84,4 +86,9 @@ void fathom_return_freed_pieces(void) {
   mallopt(M_MMAP_THRESHOLD, 1 << 16);
   mallopt(M_TRIM_THRESHOLD, 1 << 17);
 #endif
+}
+
+int fathom_columns(int descriptor) {
+  struct winsize size;
+  return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }

@@ -1,3 +1,4 @@
+internal import CPlatform
 internal import Glibc
 internal import Locks
 internal import Synchronization
@@ -9,7 +10,7 @@ public enum Console {
   /// - Throws: `.inputOutput` where the text could not be written, so that a full disk behind a
   ///   redirection never passes for success.
   public static func write(_ text: OutputText) throws(Fault) {
-    let code = put(text.text, to: STDOUT_FILENO)
+    let code = put(fitted(text, isMessage: false), to: STDOUT_FILENO)
     if code != 0 {
       throw Fault(.inputOutput, "cannot write to standard output", found: reason(code))
     }
@@ -22,12 +23,30 @@ public enum Console {
 
   /// Writes what stopped the work to standard error; there is nobody to tell if that fails.
   public static func error(_ text: OutputText) {
-    _ = put(text.text + "\n", to: STDERR_FILENO)
+    _ = put(fitted(text, isMessage: true) + "\n", to: STDERR_FILENO)
   }
 
   /// Replaces the last line of a terminal on standard error; an empty text leaves it blank.
   public static func draw(_ text: OutputText) {
     _ = put("\r\u{1B}[K" + text.text, to: STDERR_FILENO)
+  }
+
+  /// Columns of the terminal that results go to, or messages; nil where there is none.
+  public static func columns(ofMessages: Bool) -> Int? {
+    let columns = Int(fathom_columns(ofMessages ? STDERR_FILENO : STDOUT_FILENO))
+    return columns > 0 ? columns : nil
+  }
+
+  private static let fitter = Guarded<(@Sendable (OutputText, _ isMessage: Bool) -> OutputText)?>(
+    nil)
+
+  /// Has texts fitted to where they go before they are written.
+  public static func fitTexts(_ body: @escaping @Sendable (OutputText, Bool) -> OutputText) {
+    fitter.withLock { $0 = body }
+  }
+
+  private static func fitted(_ text: OutputText, isMessage: Bool) -> String {
+    (fitter.withLock { $0 }?(text, isMessage) ?? text).text
   }
 
   /// Whether standard error is a terminal, where progress may be drawn.

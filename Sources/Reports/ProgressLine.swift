@@ -53,7 +53,10 @@ public struct ProgressLine {
       case .layers: "\(done) of \(total) layers"
       }
     let line: OutputText = "\(label)\(percent) %  \(amount)  \(left / 60) min \(left % 60) s left"
-    if isTerminal { Console.draw(line) } else { Console.message(line) }
+    guard isTerminal else { return Console.message(line) }
+    // A line that goes on in the next one would stay there.
+    let columns = Console.columns(ofMessages: true) ?? .max
+    Console.draw(line.cut(to: columns - 1))
   }
 
   /// Takes the line away.

@@ -74,8 +74,9 @@ struct ReportOptions: ParsableArguments {
   /// - Parameter inputs: what the run reads: none of it is replaced.
   func destination(sparing inputs: InputPlaces) throws(Fault) -> ReportDestination {
     guard let output, RawName(output) != RawName("-") else { return ReportDestination(file: nil) }
-    // A file has no colours.
+    // A file has no colours, and lines as long as they are.
     Console.useColours(.never)
+    Terminal.beWide()
     return ReportDestination(
       file: try .report(output, overwrite: overwrite, sparing: inputs))
   }

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Platform
 internal import Remote
+internal import Reports
 
 @main
 struct FathomCommand: ParsableCommand {
@@ -32,6 +33,7 @@ struct FathomCommand: ParsableCommand {
       try reachModels(of: command)
       let reading = (command as? any ModelReading)?.links
       reading?.terminal.apply()
+      if isForPeople(CommandLine.arguments) { Terminal.fitTexts() }
       let links = reading?.rule ?? .withinFolder
       try LinkRule.$current.withValue(links) { try command.run() }
       Console.exit(0)
@@ -45,6 +47,14 @@ struct FathomCommand: ParsableCommand {
     } catch {
       end(with: error)
     }
+  }
+
+  /// Whether the arguments ask for text: lines of other formats stay as long as they are.
+  private static func isForPeople(_ arguments: [String]) -> Bool {
+    let words = arguments.map { ExactText($0) }
+    let next = zip(words, words.dropFirst()).first { $0.0 == "--format" }?.1
+    let joined = words.lazy.compactMap { $0.without(prefix: "--format=") }.first
+    return (next ?? joined ?? "text") == "text"
   }
 
   /// Finds out which models lie elsewhere, and has said what was read of them when the program ends.
@@ -71,6 +81,7 @@ struct FathomCommand: ParsableCommand {
     let code = exitCode(for: error)
     let message = UsageMessage(fullMessage(for: error), arguments: CommandLine.arguments).text
     if code != .success {
+      if isForPeople(CommandLine.arguments) { Terminal.fitTexts() }
       if !message.text.isEmpty { Console.error(message) }
       // Without a message it is a verdict, which is no error.
       if !message.text.isEmpty, ErrorDocument.isAsked(by: CommandLine.arguments) {

@@ -3,6 +3,7 @@ internal import Conversion
 internal import Dialects
 internal import Formats
 internal import Inspection
+internal import Pages
 internal import Platform
 internal import Reports
 public import Serving
@@ -123,6 +124,7 @@ struct InspectCommand: ParsableCommand, ModelReading {
   }
 
   func run() throws {
+    let clock = Stopwatch()
     let destination = try report.destination(sparing: InputPlaces(models: [model]))
     let opened = try InspectedModel(path: model, threads: threads, decodes: stats)
     var inspection = opened.inspection
@@ -155,7 +157,8 @@ struct InspectCommand: ParsableCommand, ModelReading {
     let names = opened.files
     switch format {
     case .html:
-      let page = inspection.page(title: Folder.name(of: model).text)
+      let page = inspection.page(
+        title: Folder.name(of: model).text, origin: PageOrigin(CommandLine.arguments, clock))
       try destination.write(OutputText(document: page))
     case .json:
       let json = inspection.json(listing: glob, metadata: keys, files: names, statistics: rows)

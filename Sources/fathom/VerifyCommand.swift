@@ -184,7 +184,10 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     let result = try VerifyReports(request, forecast: announce) { line.show($0, of: $1) }
     line.clear()
     for (format, destination) in reports + [(format, destination)] {
-      try destination.write(format.text(of: result, clock))
+      let isFile = destination.file != nil
+      try destination.write(
+        isFile
+          ? Terminal.wide { format.text(of: result, clock) } : format.text(of: result, clock))
     }
     if result.verdict == .fail { throw ExitCode(1) }
   }

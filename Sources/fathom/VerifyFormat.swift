@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Platform
+internal import Reports
 internal import Verification
 
 /// The forms that the report of `verify` comes in.
@@ -11,7 +12,9 @@ enum VerifyFormat: String, ExpressibleByArgument, CaseIterable {
     case .text: reports.text
     case .json: reports.json.printed() + "\n"
     case .junit: OutputText(document: reports.junit(clock))
-    case .html: OutputText(document: reports.page)
+    case .html:
+      OutputText(
+        document: reports.page(origin: PageOrigin(CommandLine.arguments, clock)))
     case .markdown: OutputText(document: reports.markdown)
     }
   }

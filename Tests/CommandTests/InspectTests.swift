@@ -105,7 +105,10 @@ import Testing
     #expect(text.contains("&lt;b&gt;&amp;&quot;x&#39;"))
     #expect(!text.contains("<b>"))
     #expect(!text.contains("://"))
-    #expect(text.components(separatedBy: "<svg").count == 1 + 1 + 5)
+    // Bars of the whole, of nine parts, and of layers, of which three are alike.
+    #expect(text.components(separatedBy: "<svg").count == 1 + 1 + 9 + 3)
+    #expect(text.contains("<td>1–3</td>") && text.contains("<summary>Layers 1–3: "))
+    #expect(text.contains("model.layers.*.mlp.experts.*.gate_proj.weight"))
     let again = try FathomProcess("inspect", folder, "--format", "html", "-o", page)
     #expect(again.status == 73)
     #expect(try workspace.names() == ["<b>&\"x'", "page.html"])

@@ -102,20 +102,6 @@ import Testing
     try runAll(before + lines, of: "README.md")
   }
 
-  /// Whether a line says the same: letter by letter, but for numbers with a point, which processors
-  /// that add in another order may round otherwise in their last place.
-  private func isSame(_ one: String, _ other: String) -> Bool {
-    let (left, right) = (one.split(separator: " "), other.split(separator: " "))
-    return left.count == right.count
-      && zip(left, right).allSatisfy { left, right in
-        if left == right { return true }
-        guard left.contains("."), let one = Double(left), let other = Double(right) else {
-          return false
-        }
-        return abs(one - other) <= 0.01 * abs(other)
-      }
-  }
-
   /// Lines that are shown are printed, in their order; … stands for any others.
   @Test(arguments: ["README.md"])
   func whatIsShownOfARunIsWhatItPrints(document: String) throws {
@@ -138,8 +124,8 @@ import Testing
           }
           let place =
             mayPass
-            ? printed.firstIndex { isSame($0, line) }
-            : printed.first.flatMap { isSame($0, line) ? printed.startIndex : nil }
+            ? printed.firstIndex { PrintedLine.isSame($0, line) }
+            : printed.first.flatMap { PrintedLine.isSame($0, line) ? printed.startIndex : nil }
           guard let place else {
             Issue.record(
               "\(document): \(block.lines[start]): not printed: \(line)\n\(result.output)")

@@ -18,7 +18,7 @@ import Testing
     "Dialects": [
       "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
     ],
-    "Reports": ["Platform"],
+    "Reports": ["Platform", "Synchronization"],
     "Editing": ["Tensors", "Platform", "Formats", "Models", "Naming"],
     "Serving": ["Platform", "Models", "Reports"],
     "Catalogue": [
@@ -36,6 +36,7 @@ import Testing
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
       "Dialects", "Conversion", "Reports", "Serving",
     ],
+    "Pages": ["Tensors", "Platform", "Formats", "Models", "Reports", "Inspection"],
     "Parts": ["Tensors", "Platform", "Formats", "Conversion", "Inspection"],
     "Passes": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",
@@ -54,7 +55,7 @@ import Testing
     "fathom": [
       "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Naming", "Weights",
       "Dialects", "Catalogue", "Editing", "Conversion", "Transit", "Remote", "Reports", "Serving",
-      "Inspection", "Parts", "Passes", "Calibration", "Verification",
+      "Inspection", "Pages", "Parts", "Passes", "Calibration", "Verification",
     ],
   ]
 

@@ -7,7 +7,8 @@ import Testing
   /// together.
   static let documents: Set<String> = [
     "Sources/Platform/OutputText.swift", "Sources/Platform/JSON/JSONValue.swift",
-    "Sources/Reports/StreamedJSON.swift", "Sources/Reports/TextTable.swift",
+    "Sources/Reports/StreamedJSON.swift", "Sources/Reports/Terminal.swift",
+    "Sources/Reports/TextTable.swift",
     "Sources/Conversion/Manifest/ManifestText.swift", "Sources/fathom/InspectCommand.swift",
     "Sources/fathom/VerifyFormat.swift", "Sources/Inspection/Hash/HashReport.swift",
     "Sources/Conversion/Reports/UnfinishedWorkReport.swift",

@@ -86,8 +86,32 @@ def check_page(report, name, path, chromium, plots):
     report.check(f"{name}: no script, no message, no request",
                  not list(document.iter("script", "img", "link")) and not console,
                  " ".join(console)[:300])
+    check_widths(report, name, path, chromium)
     colours = [chromium.corner(path, dark) for dark in (False, True)]
     report.check(f"{name}: light and dark", colours == ["ffffff", "15181c"], str(colours))
+
+
+def check_widths(report, name, path, chromium):
+    """On a phone and on a screen everything is within the window, or scrolls inside itself."""
+    for width in (390, 1280):
+        found = chromium.overflow(path, width)
+        report.check(f"{name}: nothing overflows {width} pixels", not found, "; ".join(found)[:300])
+
+
+def check_other_pages(report, folder, chromium):
+    """The pages of `inspect`, and of several candidates."""
+    wide = folder / "wide.html"
+    wide.write_text("<!doctype html><p style='width:600px'>wide</p>")
+    report.check("a page that overflows is seen", chromium.overflow(wide, 390) != [])
+    for name, source in (("a folder", SAMPLES / "tiny-fp8"),
+                         ("a config alone", SAMPLES / "deepseek-v3" / "config.json")):
+        page = folder / "inspect.html"
+        report.run("inspect", source, "--format", "html", "-o", page, "--overwrite")
+        check_widths(report, f"inspect, {name}", page, chromium)
+    page = folder / "several.html"
+    report.run("verify", SAMPLES / "tiny-tied", SAMPLES / "tiny-tied", SAMPLES / "tiny-tied",
+               "--report", f"html={page}")
+    check_widths(report, "several candidates", page, chromium)
 
 
 def run(report, folder):
@@ -110,6 +134,7 @@ def run(report, folder):
                  "&lt;script&gt;alert(1)" in page and not re.search("<script|<b>", page))
     if chromium:
         check_page(report, "a hostile candidate", paths["html"], chromium, PLOTS)
+        check_other_pages(report, folder, chromium)
     fixture = folder / "reference.fixture"
     report.run("verify", "--record", SAMPLES / "tiny-tied", "--tokens", tokens, "-o", fixture)
     paths = write_reports(report, folder, fixture, candidate, "--max-kl", 1e-9, expect=1)

@@ -1,5 +1,6 @@
 """Headless Chromium: a page as a browser has it."""
 
+import html
 import re
 import struct
 import subprocess
@@ -13,6 +14,26 @@ def find():
     script = Path(__file__).resolve().parent.parent / "peers-browser"
     result = subprocess.run([script], capture_output=True, text=True, timeout=600)
     return result.stdout.strip() or None
+
+
+FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
+<iframe id="frame" style="width:%dpx;height:900px;border:0" srcdoc="%s"></iframe>
+<pre id="found"></pre><script>
+document.getElementById("frame").onload = () => {
+  const inner = document.getElementById("frame").contentDocument, width = %d, found = ["measured"];
+  // What scrolls within something narrower does not count.
+  const scrolls = element => inner.defaultView.getComputedStyle(element).overflowX != "visible";
+  if (inner.documentElement.scrollWidth > width) found.push("the page");
+  for (const element of inner.querySelectorAll("body *")) {
+    const box = element.getBoundingClientRect();
+    if (box.width == 0 || box.right <= width + 0.5) continue;
+    let around = element.parentElement;
+    while (around && !scrolls(around)) around = around.parentElement;
+    if (!around) found.push(element.tagName + " " + element.textContent.slice(0, 40).trim());
+  }
+  document.getElementById("found").textContent = found.join("\\n");
+};
+</script>"""
 
 
 class Browser:
@@ -34,6 +55,18 @@ class Browser:
         """The document after loading, and what the console said."""
         result = self._run(page, "--dump-dom")
         return result.stdout, re.findall(r".*CONSOLE.*", result.stderr)
+
+    def overflow(self, page, width):
+        """What reaches beyond a window of so many pixels, which a page must not: a list of words."""
+        # A window may not be narrower than 500 pixels, a frame may; a document of its own text is
+        # read by the one around it.
+        text = html.escape(Path(page).read_text(encoding="utf-8"), quote=True)
+        with tempfile.TemporaryDirectory(prefix="fathom-browser-") as folder:
+            outer = Path(folder) / "outer.html"
+            outer.write_text(FRAME % (width, text, width), encoding="utf-8")
+            shown, _ = self.document(outer)
+        found = re.search(r'<pre id="found">(.*?)</pre>', shown, re.S)
+        return html.unescape(found[1]).split("\n")[1:] if found and found[1] else ["nothing measured"]
 
     def corner(self, page, dark):
         """The colour of the first pixel as RRGGBB, with the system's theme light or dark."""

@@ -11,6 +11,9 @@
 /// without it.
 const char *fathom_commit(void);
 
+/// Columns of the terminal that a descriptor leads to; 0 where it is none, or does not say.
+int fathom_columns(int descriptor);
+
 /// Starts writing back a window of a file, or waits for it, so that a long sequential write
 /// never leaves gigabytes of dirty pages to a last fsync. Returns 0 or an errno value.
 /// Glibc's Swift module does not export sync_file_range, hence this wrapper.

@@ -83,6 +83,8 @@ public struct Inspection: Sendable {
   public private(set) var types: [ElementType: Tally] = [:]
   /// Stored layers in order; those that the config does not declare but that are there included.
   public private(set) var layers: [Layer] = []
+  /// Weights by what they belong to; nil for those of MTP layers.
+  package private(set) var partParameters: [ExpectedTensor.Part?: Int] = [:]
   /// Weights outside MTP layers, scales apart.
   public private(set) var mainParameters = 0
   /// Weights of the MTP layers, copies of embedding and head included.
@@ -286,7 +288,9 @@ public struct Inspection: Sendable {
 
   /// Counts parameters of the whole.
   private mutating func add(_ count: Int, _ place: TensorPlace, _ config: ModelConfig) {
-    if let layer = place.layer, layer >= config.layers {
+    let isMTP = (place.layer ?? 0) >= config.layers
+    partParameters[isMTP ? nil : place.part, default: 0] += count
+    if isMTP {
       mtpParameters += count
       if place.part == .embeddingCopy || place.part == .headCopy { mtpCopies += count }
       return

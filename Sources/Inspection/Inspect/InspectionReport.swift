@@ -138,7 +138,7 @@ extension Inspection {
   }
 
   /// The summary as pairs of what is told and what it is.
-  var summaryFacts: [(String, String)] {
+  package var summaryFacts: [(String, String)] {
     let known = config.map { architectureFacts($0) + networkFacts + contextFacts } ?? strangerFacts
     return known + [
       (

@@ -1,9 +1,39 @@
-package import Platform
+public import Platform
+
+/// What made a page, so that it can be traced.
+public struct PageOrigin: Sendable {
+  let command: [String]
+  let startedAt: String
+
+  /// Takes the arguments of the command and when it began.
+  public init(_ arguments: [String], _ clock: Stopwatch) {
+    command = Array(arguments.dropFirst())
+    startedAt = clock.startedAt
+  }
+
+  fileprivate var line: String {
+    let words = (["fathom"] + command).map { HTML.escape($0) }.joined(separator: " ")
+    return
+      "<p class=\"origin\">fathom \(FathomVersion.text), \(startedAt) UTC: <code>\(words)</code></p>"
+  }
+}
 
 /// What the pages of all commands have in common.
 package enum HTML {
   /// Colours that `style` defines as `--series-0` and on; the last is for what has none of its own.
   package static let seriesCount = 8
+
+  /// A part of a page that its contents name.
+  package struct Section {
+    let id: String
+    let title: String
+    let content: String
+
+    /// Takes its markup; `id` is what links to it name.
+    package init(id: String, title: String, content: String) {
+      (self.id, self.title, self.content) = (id, title, content)
+    }
+  }
 
   /// A whole page, well-formed as XML too. It loads nothing and runs nothing, and tells the browser
   /// to hold it to that.
@@ -11,28 +41,36 @@ package enum HTML {
   /// - Parameters:
   ///   - title: what the page is about, as plain text.
   ///   - command: the command that made it.
-  ///   - body: HTML below the heading.
-  package static func page(title: String, command: String, body: String) -> String {
-    """
-    <!DOCTYPE html>
-    <html lang="en">
-    <head>
-    <meta charset="utf-8"/>
-    <meta name="viewport" content="width=device-width, initial-scale=1"/>
-    <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src \
-    'unsafe-inline'"/>
-    <title>\(escape(title)) – fathom \(command)</title>
-    <style>\(style)</style>
-    </head>
-    <body>
-    <main>
-    <h1>\(escape(title))</h1>
-    \(body)
-    </main>
-    </body>
-    </html>
+  ///   - origin: what made it.
+  ///   - sections: what stands below each other, with links to them above.
+  ///   - body: HTML before the sections.
+  package static func page(
+    title: String, command: String, origin: PageOrigin, sections: [Section], body: String
+  ) -> String {
+    let links = sections.map { "<a href=\"#\($0.id)\">\(escape($0.title))</a>" }
+    return """
+      <!DOCTYPE html>
+      <html lang="en">
+      <head>
+      <meta charset="utf-8"/>
+      <meta name="viewport" content="width=device-width, initial-scale=1"/>
+      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src \
+      'unsafe-inline'"/>
+      <title>\(escape(title)) – fathom \(command)</title>
+      <style>\(style)</style>
+      </head>
+      <body>
+      <main>
+      <h1>\(escape(title))</h1>
+      \(origin.line)
+      <nav>\(links.joined(separator: " &#160; "))</nav>
+      \(body)
+      \(markUp(sections))
+      </main>
+      </body>
+      </html>
 
-    """
+      """
   }
 
   private static let style = """
@@ -54,10 +92,24 @@ package enum HTML {
     .facts th { width: 9rem; }
     .numbers td, .numbers th { border-bottom: 1px solid var(--line); white-space: nowrap;
       font-variant-numeric: tabular-nums; }
-    .bar { width: 45%; } svg { display: block; width: 100%; }
+    .numbers td.right, .numbers th.right { text-align: right; }
+    .scroll { overflow-x: auto; } .scroll > svg { min-width: 44rem; }
+    .scroll td:first-child, .scroll th:first-child { position: sticky; left: 0;
+      background: var(--back); }
+    .origin { color: var(--faint); overflow-wrap: anywhere; } nav { margin: .6rem 0; }
+    a { color: var(--series-0); } summary { cursor: pointer; padding: .2rem 0; }
+    @media print { .scroll { overflow: visible; } nav { display: none; } }
+    .bar { width: 45%; min-width: 8rem; } svg { display: block; width: 100%; }
     .key { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; }
     \((0..<seriesCount).map { ".s\($0) { fill: var(--series-\($0)); }" }.joined(separator: " "))
     """
+
+  /// Sections below each other.
+  package static func markUp(_ sections: [Section]) -> String {
+    sections.map {
+      "<section id=\"\($0.id)\">\n<h2>\(escape($0.title))</h2>\n\($0.content)\n</section>"
+    }.joined(separator: "\n")
+  }
 
   /// The text with everything escaped that could end a text or an attribute, in XML as well.
   package static func escape(_ text: String) -> String { markUp(text.printable) }
@@ -82,6 +134,48 @@ package enum HTML {
   package static func row(_ cells: [String], isHead: Bool = false) -> String {
     let (open, close) = isHead ? ("<th scope=\"col\">", "</th>") : ("<td>", "</td>")
     return "<tr>" + cells.map { open + escape($0) + close }.joined() + "</tr>\n"
+  }
+
+  /// Cells of a row, of plain text.
+  package static func cells(_ texts: [String]) -> [String] {
+    texts.map { "<td>\(escape($0))</td>" }
+  }
+
+  /// A table that scrolls inside itself where a window is narrow, its first column staying.
+  ///
+  /// - Parameters:
+  ///   - titles: of the columns.
+  ///   - rows: markup of each cell.
+  ///   - texts: columns from the left that are no numbers.
+  package static func table(_ titles: [String], _ rows: [[String]], texts: Int = 1) -> String {
+    func line(_ cells: [String]) -> String {
+      "<tr>"
+        + cells.enumerated().map { column, cell in
+          column >= texts && cell.dropFirst(3).first == ">"
+            ? "\(cell.prefix(3)) class=\"right\"\(cell.dropFirst(3))" : cell
+        }.joined() + "</tr>\n"
+    }
+    return "<div class=\"scroll\"><table class=\"numbers\">\n<thead>"
+      + line(titles.map { "<th>\(escape($0))</th>" }) + "</thead>\n<tbody>\n"
+      + rows.map(line).joined() + "</tbody></table></div>"
+  }
+
+  /// A bar of parts beside each other: the share of the whole, the series and what it says.
+  package static func bar(
+    _ parts: [(share: Double, series: Int, title: String)], height: Int
+  ) -> String {
+    var x = 0.0
+    var pieces = ""
+    for part in parts {
+      let width = 1000 * part.share
+      pieces +=
+        "<rect x=\"\(Quantity.fixed(x, digits: 2))\" width=\"\(Quantity.fixed(width, digits: 2))\" "
+        + "height=\"\(height)\" class=\"s\(part.series)\">"
+        + "<title>\(escape(part.title))</title></rect>"
+      x += width
+    }
+    return "<svg viewBox=\"0 0 1000 \(height)\" preserveAspectRatio=\"none\" role=\"img\" "
+      + "style=\"height:\(height)px\">\(pieces)</svg>"
   }
 
   /// A line of a legend: a colour and what it stands for.

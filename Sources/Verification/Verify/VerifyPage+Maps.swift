@@ -6,9 +6,9 @@ internal import Tensors
 /// What has two dimensions: experts by layer, and types by layer and tensor.
 extension VerifyPage {
   /// Use and error of the experts, layers × experts.
-  var expertMaps: String {
+  var expertMaps: HTML.Section? {
     let layers = report.comparison.layers.filter { !$0.experts.isEmpty }
-    guard !layers.isEmpty else { return "" }
+    guard !layers.isEmpty else { return nil }
     let isolated = layers.contains { $0.own != nil }
     return section(
       "experts", "Experts", "",
@@ -123,7 +123,7 @@ extension VerifyPage {
   private static let typeHeight = 17.0
 
   /// The types of the candidate's tensors by layer.
-  var typeMap: String {
+  var typeMap: HTML.Section? {
     let map = report.candidateTypes
     let sorted = Inspection.sorted(map.types)
     let colours = HTML.series(sorted.map(\.type))

@@ -6,7 +6,7 @@ extension VerifyPage {
   private static let boundaryLimit = 64
 
   /// KL divergence by position, a plot for each head.
-  var divergencePlots: String {
+  var divergencePlots: HTML.Section? {
     let plots = heads.enumerated().map { depth, head in
       "<figure id=\"\(prefix)kl-\(head.name)\">\n<h3>\(head.name)</h3>\n\(divergencePlot(depth, head))"
         + "</figure>"
@@ -89,7 +89,7 @@ extension VerifyPage {
   }
 
   /// Error of the hidden states after each layer, with the part that is the layer's own.
-  var layerPlot: String {
+  var layerPlot: HTML.Section? {
     let layers = report.comparison.layers
     let isolated = layers.contains { $0.own != nil }
     let values = layers.flatMap { [$0.hiddenNmse] + ($0.own.map { [$0.nmse] } ?? []) }
@@ -133,7 +133,7 @@ extension VerifyPage {
   }
 
   /// Share of expert choices in common, for each layer with experts.
-  var routerPlot: String {
+  var routerPlot: HTML.Section? {
     agreement(
       "router", "Router agreement", of: "choices",
       "Share of the reference's expert choices that the candidate makes too. Bars hang from 100 %: "
@@ -143,7 +143,7 @@ extension VerifyPage {
   }
 
   /// Share of chosen keys in common, for each layer that sees chosen keys.
-  var keyPlot: String {
+  var keyPlot: HTML.Section? {
     agreement(
       "keys", "Key agreement", of: "keys",
       "Share of the keys that the reference's queries see which the candidate's see too. Bars hang "
@@ -158,11 +158,11 @@ extension VerifyPage {
     _ id: String, _ title: String, of choices: String, _ text: String, layers: String,
     place: String, limit: String?, all: KeyPath<LogitsComparison.Layer, Double?>,
     own: KeyPath<LogitsComparison.Own, Double?>
-  ) -> String {
+  ) -> HTML.Section? {
     let found = report.comparison.layers.indices.filter {
       report.comparison.layers[$0][keyPath: all] != nil
     }
-    guard !found.isEmpty else { return "" }
+    guard !found.isEmpty else { return nil }
     func share(_ place: Int) -> (all: Double, own: Double?) {
       let layer = report.comparison.layers[found[place]]
       return (layer[keyPath: all] ?? .nan, layer.own?[keyPath: own])

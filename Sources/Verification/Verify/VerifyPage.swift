@@ -1,9 +1,9 @@
 internal import Platform
-internal import Reports
+public import Reports
 
 extension VerifyReport {
   /// The report as one HTML page.
-  public var page: String { VerifyPage(report: self).text }
+  public func page(origin: PageOrigin) -> String { VerifyPage(report: self).text(origin) }
 }
 
 /// A report as one HTML page with plots. It needs no network and runs no script, reads in light and
@@ -23,20 +23,19 @@ struct VerifyPage {
   private static let rowLimit = 200
 
   /// The page.
-  var text: String {
+  func text(_ origin: PageOrigin) -> String {
     HTML.page(
       title: "\(Folder.name(of: report.candidate)) against \(Folder.name(of: report.reference))",
-      command: "verify", body: "<style>\(VerifyPage.style)</style>\n" + sections)
+      command: "verify", origin: origin, sections: sections,
+      body: "<style>\(VerifyPage.style)</style>\n" + verdict)
   }
 
   /// A page of several reports behind a table and a plot of what each costs and loses.
   static func several(
-    _ reports: [VerifyReport], title: String, summary: (titles: [String], rows: [[String]])
+    _ reports: [VerifyReport], title: String, origin: PageOrigin,
+    summary: (titles: [String], rows: [[String]])
   ) -> String {
-    let table =
-      "<div class=\"scroll\"><table class=\"numbers\"><thead>"
-      + HTML.row(summary.titles, isHead: true) + "</thead><tbody>"
-      + summary.rows.map { HTML.row($0, isHead: false) }.joined() + "</tbody></table></div>"
+    let table = HTML.table(summary.titles, summary.rows.map(HTML.cells))
     let points = reports.compactMap { report -> ScatterPlot.Point? in
       guard let size = report.sizes.candidate else { return nil }
       let name = Folder.name(of: report.candidate).text
@@ -50,23 +49,23 @@ struct VerifyPage {
       label: "KL divergence of \(points.count) candidates against their size",
       horizontal: "size of the weights", number: { Quantity.bytes(Int($0)) })
     let parts = reports.enumerated().map { number, report in
-      "<h2 id=\"c\(number)\">\(HTML.escape(report.candidate))</h2>\n"
-        + VerifyPage(report: report, prefix: "c\(number)-").sections
+      let page = VerifyPage(report: report, prefix: "c\(number)-")
+      return HTML.Section(
+        id: "c\(number)", title: report.candidate,
+        content: page.verdict + HTML.markUp(page.sections))
     }
     return HTML.page(
-      title: title, command: "verify",
+      title: title, command: "verify", origin: origin, sections: parts,
       body: "<style>\(style)</style>\n\(table)\n<figure><figcaption>Mean KL divergence against "
-        + "size.</figcaption>\(plot)</figure>\n" + parts.joined(separator: "\n"))
+        + "size.</figcaption>\(plot)</figure>\n")
   }
 
-  /// Everything between the head and the foot of a page.
-  private var sections: String {
-    let sections = [
+  /// What there is to say, in its order.
+  private var sections: [HTML.Section] {
+    [
       thresholds, logits, drafting, differences, divergencePlots, positions, layerPlot, routerPlot,
-      keyPlot,
-      expertMaps, blame, typeMap,
-    ]
-    return verdict + sections.filter { !$0.isEmpty }.joined(separator: "\n")
+      keyPlot, expertMaps, blame, typeMap,
+    ].compactMap(\.self)
   }
 
   private static let style = """
@@ -77,10 +76,8 @@ struct VerifyPage {
     p, figcaption, .legend { max-width: 52rem; } figcaption, .legend { color: var(--faint); }
     figure { margin: .6rem 0; } code { overflow-wrap: anywhere; }
     td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 12rem; }
-    .numbers td.right, .numbers th.right { text-align: right; }
     .context { color: var(--faint); }
     mark { background: var(--series-1); color: #15181c; white-space: pre-wrap; }
-    .scroll { overflow-x: auto; } .scroll > svg { min-width: 44rem; }
     svg text { fill: var(--faint); font-size: 12px; } .end { text-anchor: end; }
     .middle { text-anchor: middle; } .grid { stroke: var(--line); } .axis { stroke: var(--faint); }
     .boundary { stroke: var(--faint); stroke-dasharray: 2 4; }
@@ -106,21 +103,31 @@ struct VerifyPage {
   }
 
   /// A heading, a sentence and what it is about.
-  func section(_ id: String, _ title: String, _ sentence: String, _ content: String) -> String {
+  func section(
+    _ id: String, _ title: String, _ sentence: String, _ content: String
+  ) -> HTML.Section {
     let intro = sentence.isEmpty ? "" : "<p>\(HTML.escape(sentence))</p>\n"
-    return
-      "<section id=\"\(prefix)\(id)\">\n<h2>\(HTML.escape(title))</h2>\n\(intro)\(content)\n</section>"
+    return HTML.Section(id: prefix + id, title: title, content: intro + content)
   }
 
-  /// A table with a title for each column; cells are markup.
+  /// A table with a title for each column; cells are markup, numbers stand to the right.
   private func table(_ titles: [String], _ rows: [[String]]) -> String {
-    "<div class=\"scroll\"><table class=\"numbers\">\n<thead>"
-      + HTML.row(titles, isHead: true) + "</thead>\n<tbody>\n"
-      + rows.map { "<tr>\($0.joined())</tr>\n" }.joined() + "</tbody></table></div>"
+    let heads = zip(titles, rows.first ?? titles).map { title, cell in
+      cell.hasPrefix(VerifyPage.number) || cell.hasPrefix("<td class=\"right ")
+        ? "<th class=\"right\">\(HTML.escape(title))</th>" : "<th>\(HTML.escape(title))</th>"
+    }
+    return "<div class=\"scroll\"><table class=\"numbers\">\n<thead><tr>" + heads.joined()
+      + "</tr></thead>\n<tbody>\n" + rows.map { "<tr>\($0.joined())</tr>\n" }.joined()
+      + "</tbody></table></div>"
   }
+
+  private static let number = "<td class=\"right\""
 
   private func cell(_ text: String, _ style: String? = nil) -> String {
-    "<td\(style.map { " class=\"\($0)\"" } ?? "")>\(HTML.escape(text))</td>"
+    let isNumber = text.unicodeScalars.first.map { ("0"..."9").contains($0) || $0 == "-" } ?? false
+    let styles = (isNumber ? ["right"] : []) + (style.map { [$0] } ?? [])
+    let attribute = styles.isEmpty ? "" : " class=\"\(styles.joined(separator: " "))\""
+    return "<td\(attribute)>\(HTML.escape(text))</td>"
   }
 }
 
@@ -135,7 +142,8 @@ extension VerifyPage {
         (
           "tokens",
           "\(Quantity.count(report.sequences.reduce(0) { $0 + $1.count })) in "
-            + Quantity.plural(report.sequences.count, "sequence")
+            + "\(Quantity.plural(report.sequences.count, "sequence")), BLAKE3 of the ids as numbers "
+            + "of 32 bits \(tokenHash)"
         ),
       ] + report.sizeFacts
     let notes = report.notes.prefix(VerifyPage.rowLimit).map { "<li>\(HTML.escape($0))</li>" }
@@ -150,7 +158,16 @@ extension VerifyPage {
       """
   }
 
-  private var thresholds: String {
+  /// Of all ids, sequence by sequence.
+  private var tokenHash: String {
+    BLAKE3.hash(
+      report.sequences.joined().flatMap { id in
+        withUnsafeBytes(of: UInt32(truncatingIfNeeded: id).littleEndian) { Array($0) }
+      }
+    ).text
+  }
+
+  private var thresholds: HTML.Section? {
     var rows = report.outcomes.map { outcome in
       [
         cell(outcome.name), cell(outcome.isLeast ? "at least" : "at most"),
@@ -164,12 +181,12 @@ extension VerifyPage {
         cell(Quantity.count(head.metrics.nonFinite)), cell("fails", "bad"),
       ])
     }
-    guard !rows.isEmpty else { return "" }
+    guard !rows.isEmpty else { return nil }
     return section(
       "thresholds", "Thresholds", "", table(["limit", "", "", "measured", ""], rows))
   }
 
-  private var logits: String {
+  private var logits: HTML.Section? {
     section(
       "logits", "Logits", "",
       table(
@@ -179,8 +196,8 @@ extension VerifyPage {
         }))
   }
 
-  private var drafting: String {
-    guard !report.drafts.isEmpty else { return "" }
+  private var drafting: HTML.Section? {
+    guard !report.drafts.isEmpty else { return nil }
     return section(
       "drafts", "Drafts",
       "How often an MTP layer's first choice is the main model's: what speculative decoding keeps.",
@@ -194,8 +211,8 @@ extension VerifyPage {
         }))
   }
 
-  private var differences: String {
-    guard !report.configDifferences.isEmpty else { return "" }
+  private var differences: HTML.Section? {
+    guard !report.configDifferences.isEmpty else { return nil }
     return section(
       "config", "Config",
       "Keys that change what the network computes and that the models have differently.",
@@ -206,7 +223,7 @@ extension VerifyPage {
         }))
   }
 
-  private var positions: String {
+  private var positions: HTML.Section? {
     let rows = report.worstPositions(VerifyPage.worstPositions, heads: VerifyPage.headLimit)
       .filter { $0.measures.divergence != 0 }.map { worst in
         [
@@ -267,8 +284,8 @@ extension VerifyPage {
     return result
   }
 
-  private var blame: String {
-    guard let blame = report.blame else { return "" }
+  private var blame: HTML.Section? {
+    guard let blame = report.blame else { return nil }
     let largest = blame.map(\.klMean.badness).max() ?? 0
     let rows = blame.prefix(VerifyPage.rowLimit).map { entry in
       let share = largest > 0 ? min(1, entry.klMean.badness / largest) : 0

@@ -20,19 +20,24 @@ extension VerifyReport {
       let name = outcome.name
       let limit = Quantity.significant(outcome.limit)
       lines.append(
-        "\(outcome.holds ? "holds" : "FAILS"): \(name) \(limit), measured \(Quantity.significant(outcome.value))"
+        "\(outcome.holds ? "holds" : VerifyReport.fails): \(name) \(limit), measured \(Quantity.significant(outcome.value))"
       )
     }
     for head in heads where head.metrics.nonFinite > 0 {
       let name = head.name == "main" ? "" : " of \(head.name)"
-      lines.append("FAILS: \(Quantity.plural(head.metrics.nonFinite, "logit"))\(name) not finite")
+      lines.append(
+        "\(VerifyReport.fails): \(Quantity.plural(head.metrics.nonFinite, "logit"))\(name) not finite"
+      )
     }
     lines.append(
       verdict == .measured
         ? "measured, \(limitsText): \(candidate) against \(reference)"
-        : "\(verdict.rawValue): \(candidate) against \(reference) (\(limitsText))")
+        : "\(verdict.painted): \(candidate) against \(reference) (\(limitsText))")
     return lines.joined(separator: "\n") + "\n"
   }
+
+  /// What a line about a limit that does not hold begins with.
+  static var fails: OutputText { ("FAILS" as OutputText).painted(.red) }
 
   private var logitsTable: [OutputText] {
     var table = TextTable([("logits", .left)] + heads.map { ($0.name, .right) })
@@ -204,5 +209,16 @@ extension VerifyReport {
       ])
     }
     return table.lines + blame.compactMap(\.hint).map { "(\($0))" }
+  }
+}
+
+extension VerifyReport.Verdict {
+  /// The word, in its colour where results have colours.
+  var painted: OutputText {
+    switch self {
+    case .pass: ("pass" as OutputText).painted(.green)
+    case .fail: ("fail" as OutputText).painted(.red)
+    case .measured: "measured"
+    }
   }
 }

@@ -1,6 +1,6 @@
 public import Passes
 public import Platform
-internal import Reports
+public import Reports
 
 /// What `fathom verify` says of one candidate or of several: one has its report alone, several a
 /// summary before theirs.
@@ -79,20 +79,21 @@ public struct VerifyReports: Sendable {
       for note in report.notes { lines.append("note: \(report.candidate): \(note)") }
       for outcome in report.outcomes where !outcome.holds {
         lines.append(
-          "FAILS: \(report.candidate): \(outcome.name) \(Quantity.significant(outcome.limit)), "
+          "\(VerifyReport.fails): \(report.candidate): \(outcome.name) \(Quantity.significant(outcome.limit)), "
             + "measured \(Quantity.significant(outcome.value))")
       }
       for head in report.heads where head.metrics.nonFinite > 0 {
         lines.append(
-          "FAILS: \(report.candidate): \(Quantity.plural(head.metrics.nonFinite, "logit")) of "
+          "\(VerifyReport.fails): \(report.candidate): \(Quantity.plural(head.metrics.nonFinite, "logit")) of "
             + "\(head.name) not finite")
       }
     }
     let failing = reports.count { $0.verdict == .fail }
     lines.append(
       failing == 0
-        ? "\(verdict.rawValue): \(Quantity.plural(reports.count, "candidate")) (\(reports[0].limitsText))"
-        : "fail: \(failing) of \(reports.count) candidates (\(reports[0].limitsText))")
+        ? "\(verdict.painted): \(Quantity.plural(reports.count, "candidate")) (\(reports[0].limitsText))"
+        : "\(verdict.painted): \(failing) of \(reports.count) candidates (\(reports[0].limitsText))"
+    )
     return lines.joined(separator: "\n") + "\n"
   }
 
@@ -121,12 +122,13 @@ public struct VerifyReports: Sendable {
   }
 
   /// The report as one HTML page.
-  public var page: String {
-    if let single { return single.page }
+  public func page(origin: PageOrigin) -> String {
+    if let single { return single.page(origin: origin) }
     let rows = reports.map { report in columns.map { $0.cell(report) } }
     return VerifyPage.several(
       reports,
       title: "\(reports.count) candidates against \(Folder.name(of: reports[0].reference))",
+      origin: origin,
       summary: (columns.map(\.title), rows))
   }
 }

@@ -1,3 +1,5 @@
+public import Platform
+
 /// What is left of a download that was interrupted.
 extension InputFolder {
   /// Endings that programs give to what they have of a file so far.
