@@ -21,6 +21,10 @@
       (__m256)LOOK_UP(table, index, 0), (__m256)LOOK_UP(table, index, 1), \
       (__m256)((index) << 28)))
 
+// 16 bytes, by the indices of as many.
+#define LOOK_UP_BYTES(table, index) \
+  ((bytes16)_mm_shuffle_epi8((__m128i)(table), (__m128i)(index)))
+
 // The lanes of a table by the low 3 bits of the index.
 #define PERMUTE(table, index) \
   ((vf)_mm256_permutevar8x32_ps((__m256)(table), (__m256i)(index)))

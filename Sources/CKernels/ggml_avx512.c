@@ -16,6 +16,10 @@
   ((vf)_mm512_permutexvar_ps((__m512i)(index), _mm512_loadu_ps(table)))
 #define LOOK_UP(table, index, upper) LOOK_UP_16(table, index)
 
+// 16 bytes, by the indices of as many.
+#define LOOK_UP_BYTES(table, index) \
+  ((bytes16)_mm_shuffle_epi8((__m128i)(table), (__m128i)(index)))
+
 // The lanes of a table by the low 4 bits of the index.
 #define PERMUTE(table, index) ((vf)_mm512_permutexvar_ps((__m512i)(index), (__m512)(table)))
 #define PERMUTE_16(table, index) PERMUTE((table)[0], index)

@@ -17,17 +17,29 @@ void fathom_reset_float_state(void) {
 #endif
 }
 
-static const struct ggml_row *row_of(uint32_t type, int level) {
+static const struct block_level {
+  const struct ggml_row *rows;
+  const struct grid_row *grids;
+} levels[] = {
 #if defined(__x86_64__)
-  const struct ggml_row *rows = level == FATHOM_AVX2     ? ggml_rows_avx2
-                                : level == FATHOM_AVX512 ? ggml_rows_avx512
-                                                         : NULL;
+    [FATHOM_AVX2] = {ggml_rows_avx2, grid_rows_avx2},
+    [FATHOM_AVX512] = {ggml_rows_avx512, grid_rows_avx512},
+#elif defined(__aarch64__)
+    [FATHOM_NEON] = {ggml_rows_neon, grid_rows_neon},
+#endif
+    [FATHOM_PLAIN] = {NULL, NULL},
+};
+
+static struct block_level level_at(int level) {
+  int count = (int)(sizeof(levels) / sizeof(levels[0]));
+  return levels[level >= 0 && level < count ? level : FATHOM_PLAIN];
+}
+
+static const struct ggml_row *row_of(uint32_t type, int level) {
+  const struct ggml_row *rows = level_at(level).rows;
   for (int i = 0; rows && i < GGML_ROWS; i++) {
     if (rows[i].type == type && type != 0) return rows + i;
   }
-#else
-  (void)type, (void)level;
-#endif
   return NULL;
 }
 
@@ -37,16 +49,10 @@ fathom_ggml_encode fathom_ggml_encoder(uint32_t type, int level, bool weighted) 
 }
 
 fathom_grid_encode fathom_grid_encoder(uint32_t type, int level) {
-#if defined(__x86_64__)
-  const struct grid_row *rows = level == FATHOM_AVX2     ? grid_rows_avx2
-                                : level == FATHOM_AVX512 ? grid_rows_avx512
-                                                         : NULL;
+  const struct grid_row *rows = level_at(level).grids;
   for (int i = 0; rows && i < GRID_ROWS; i++) {
     if (rows[i].type == type) return rows[i].encode;
   }
-#else
-  (void)type, (void)level;
-#endif
   return NULL;
 }
 

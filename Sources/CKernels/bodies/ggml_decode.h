@@ -1,6 +1,7 @@
 // Blocks → F32, in natural order; each product and sum rounds as the plain twin's does.
 
 typedef int8_t NAME(codes8) __attribute__((vector_size(LANES)));
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
 
 // x = code · scale − low, for n codes from −128 to 127; a `low` of zero changes nothing but −0,
 // so there is a form without it.
@@ -180,15 +181,12 @@ static void NAME(decode_q6_k)(const uint8_t *in, size_t blocks, float *x) {
 
 // 32 codes in 16 bytes, each looked up in a table of small integers.
 BODY void NAME(spread_table)(const uint8_t *in, const int8_t *table, float scale, float *x) {
-  __m128i values = _mm_loadu_si128((const __m128i *)table);
-  __m128i codes = _mm_loadu_si128((const __m128i *)in), mask = _mm_set1_epi8(15);
-  int8_t found[32];
-  _mm_storeu_si128(
-      (__m128i *)found, _mm_shuffle_epi8(values, _mm_and_si128(codes, mask)));
-  _mm_storeu_si128(
-      (__m128i *)(found + 16),
-      _mm_shuffle_epi8(values, _mm_and_si128(_mm_srli_epi16(codes, 4), mask)));
-  NAME(spread)(found, scale, 32, x);
+  bytes16 values, codes, found[2];
+  __builtin_memcpy(&values, table, 16);
+  __builtin_memcpy(&codes, in, 16);
+  found[0] = LOOK_UP_BYTES(values, codes & 15);
+  found[1] = LOOK_UP_BYTES(values, codes >> 4);
+  NAME(spread)((const int8_t *)found, scale, 32, x);
 }
 
 static const int8_t NAME(iq4_table)[16] = {-127, -104, -83, -65, -49, -35, -22, -10,

@@ -23,8 +23,10 @@ struct grid_row {
 
 extern const struct ggml_row ggml_rows_avx2[GGML_ROWS];
 extern const struct ggml_row ggml_rows_avx512[GGML_ROWS];
+extern const struct ggml_row ggml_rows_neon[GGML_ROWS];
 
 extern const struct grid_row grid_rows_avx2[GRID_ROWS];
 extern const struct grid_row grid_rows_avx512[GRID_ROWS];
+extern const struct grid_row grid_rows_neon[GRID_ROWS];
 
 #endif

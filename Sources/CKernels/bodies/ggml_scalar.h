@@ -13,20 +13,20 @@ BODY int bound1(int x, int low, int high) {
 BODY uint16_t half1(float x) {
   uint32_t bits = bits_of(x);
   if ((bits & 0x7FFFFFFF) > 0x7F800000) return (uint16_t)((bits >> 16 & 0x8000) | 0x7E00);
-  return _cvtss_sh(x, 0);
+  return __builtin_bit_cast(uint16_t, (_Float16)x);
+}
+
+BODY float load_half(const uint8_t *in) {
+  _Float16 half;
+  __builtin_memcpy(&half, in, 2);
+  return (float)half;
 }
 
 // Stores x as F16 and returns what that holds.
 BODY float store_half(float x, uint8_t *out) {
   uint16_t bits = half1(x);
   __builtin_memcpy(out, &bits, 2);
-  return _cvtsh_ss(bits);
-}
-
-BODY float load_half(const uint8_t *in) {
-  uint16_t bits;
-  __builtin_memcpy(&bits, in, 2);
-  return _cvtsh_ss(bits);
+  return load_half(out);
 }
 
 BODY float inverse1(float x) { return x == 0 ? 0 : 1 / x; }
