@@ -99,7 +99,10 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Pages",
-      dependencies: ["Tensors", "Platform", "Formats", "Models", "Reports", "Inspection"],
+      dependencies: [
+        "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion", "Reports",
+        "Inspection",
+      ],
       swiftSettings: strict),
     .target(
       name: "Passes",

@@ -5,7 +5,7 @@ internal import CZstd
 /// The program's own version.
 public enum FathomVersion {
   /// As `fathom --version` prints it and outputs name it.
-  public static let text = "0.1.0"
+  public static let text = "0.2.0"
 
   /// The commit that a release was made from; nil for what was built otherwise.
   public static var commit: String? { fathom_commit().map { String(cString: $0) } }

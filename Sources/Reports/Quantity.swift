@@ -2,6 +2,17 @@ internal import Platform
 
 /// Numbers as people read them.
 public enum Quantity {
+  /// A time that is known roughly: `about 0.4 s`, `about 41 s`, `about 12 min`, `about 3.4 h`.
+  package static func duration(_ seconds: Double) -> String {
+    switch seconds {
+    case ..<0.1: "less than 0.1 s"
+    case ..<9.95: "about " + fixed(seconds, digits: 1) + " s"
+    case ..<119.5: "about " + fixed(seconds, digits: 0) + " s"
+    case ..<7170: "about " + fixed(seconds / 60, digits: 0) + " min"
+    default: "about " + fixed(seconds / 3600, digits: 1) + " h"
+    }
+  }
+
   /// A whole number with thousands apart: `684,531,386,000`.
   public static func count(_ value: Int) -> String {
     let digits = Array(String(value.magnitude))

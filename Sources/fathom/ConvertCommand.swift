@@ -4,6 +4,7 @@ internal import Dialects
 internal import Formats
 internal import Inspection
 public import Models
+internal import Pages
 public import Platform
 public import Reports
 internal import Tensors
@@ -17,6 +18,9 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     discussion: """
       Without --quant every tensor keeps its type: a plain copy, or a new sharding. The output \
       appears under its name when it is complete and flushed to disk, or not at all.
+
+        fathom convert DeepSeek-V3 v3.gguf --to gguf --quant q4_k_m
+        fathom convert DeepSeek-V3 V3-f32 --to hf --quant f32 --dry-run
       """)
 
   /// Formats that can be written.
@@ -217,10 +221,13 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     let way: InterruptionOptions.Way =
       share.map { .part($0) } ?? (parts.finish ? .finish(readsBack: readBack) : .everything)
     let result = try interruptions.run(plan, from: source, to: destination, way, progress)
-    try Console.write(
-      format == .json
-        ? result.json(of: plan, part: report).printed() + "\n"
-        : result.text(of: plan, part: report))
+    if format == .json {
+      return try Console.write(result.json(of: plan, part: report).printed() + "\n")
+    }
+    if report == nil, result.bytesCompared == nil {
+      try Console.write(PlanReport(plan, source: model, output: output).summary)
+    }
+    try Console.write(result.text(of: plan, part: report))
   }
 
   /// Storage of a checkpoint's weights, where it is that of safetensors files.

@@ -17,6 +17,9 @@ struct DiffCommand: ParsableCommand, ModelReading {
       Values are compared, scales and blocks decoded, under Hugging Face's names: an FP8 checkpoint \
       with a GGUF file, for example. With --min-sqnr or --max-abs the exit code is 1 where a tensor \
       is out of bounds, missing or of another shape.
+
+        fathom diff DeepSeek-V3 v3-q4.gguf --mtp drop
+        fathom diff DeepSeek-V3 V3-bf16 --min-sqnr 50
       """)
 
   @Argument(help: "The reference; signal and order go by it.")

@@ -13,6 +13,9 @@ struct EditCommand: ParsableCommand, ModelReading {
       beside the file until all is written. Otherwise a new file is written and takes the name in the \
       end, so that a failure leaves the old one as it was. Of a set of splits the first has the \
       metadata.
+
+        fathom edit v3-q4.gguf --set general.name=str:V3 --dry-run
+        fathom edit v3-q4.gguf --remove general.name -o renamed.gguf
       """)
 
   @Argument(help: "A GGUF file, a .safetensors file, or a folder that holds one of them.")

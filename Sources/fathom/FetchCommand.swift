@@ -11,6 +11,9 @@ struct FetchCommand: ParsableCommand, ModelReading {
       Headers are read and checked first. Many ranges come side by side; every file appears under its \
       name when it is whole and, where the server states its SHA-256, has it. The same command goes on \
       where an earlier one was interrupted.
+
+        fathom fetch hf://deepseek-ai/DeepSeek-V3 V3-copy
+        fathom fetch hf://deepseek-ai/DeepSeek-V3@main V3-main
       """)
 
   @Argument(help: "hf://ORG/NAME[@REVISION], ORG/NAME, or an https address.")

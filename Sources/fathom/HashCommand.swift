@@ -16,6 +16,9 @@ struct HashCommand: ParsableCommand, ModelReading {
       that stores the same type. The last line hashes the list of all tensors and their names. With \
       --check every line is compared, the last one too; what a list cannot say is counted and named. \
       The exit code is 1 where the checkpoint is not what the list says, or nothing could be compared.
+
+        fathom hash DeepSeek-V3 -o v3.hashes
+        fathom hash DeepSeek-V3 --check v3.hashes
       """)
 
   @Argument(help: ModelArgument.help)

@@ -15,8 +15,8 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
       "fathom convert --imatrix" and llama-quantize. MTP layers are measured too. Files of several \
       runs can be added up: --merge.
 
-        fathom imatrix MODEL --text calibration.txt -o imatrix.gguf
-        fathom imatrix --merge part1.gguf part2.gguf -o imatrix.gguf
+        fathom imatrix DeepSeek-V3 --text book.txt -o imatrix.gguf
+        fathom imatrix --merge imatrix.gguf other.gguf -o both.gguf
       """)
 
   @Option(name: .shortAndLong, help: "The file to write.")

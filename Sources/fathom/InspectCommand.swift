@@ -17,6 +17,9 @@ struct InspectCommand: ParsableCommand, ModelReading {
     discussion: """
       Weights are read with --stats only. Tables come in text and JSON, one of them as lines of tsv \
       or jsonl, none in HTML.
+
+        fathom inspect DeepSeek-V3
+        fathom inspect DeepSeek-V3 --context 32768 --devices 8x80GB
       """)
 
   @Argument(help: ModelArgument.help)

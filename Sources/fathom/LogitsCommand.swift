@@ -14,6 +14,9 @@ struct LogitsCommand: ParsableCommand, ModelReading {
       Writes a safetensors file with "logits" [batch, tokens, vocab] and, for MTP layers, \
       "mtp_logits" [batch, tokens - 1, vocab], "mtp_logits_2" [batch, tokens - 2, vocab] and so on. \
       Position t of "mtp_logits" predicts token t + 2.
+
+        fathom logits DeepSeek-V3 --tokens ids.json -o logits.safetensors
+        fathom logits DeepSeek-V3 --text book.txt -o book.safetensors
       """)
 
   @Argument(help: ModelArgument.help)

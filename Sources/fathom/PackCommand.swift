@@ -14,6 +14,9 @@ struct PackCommand: ParsableCommand, ModelReading {
       The exponents of weights are compressed apart from their mantissas. Every command reads the \
       result as it reads the model, and fathom unpack gives back the very same files. Packed files \
       are safetensors files themselves.
+
+        fathom pack V3-bf16 V3-packed
+        fathom pack V3-bf16 V3-small --threads 2
       """)
 
   @Argument(help: ModelArgument.help)
@@ -64,6 +67,9 @@ struct UnpackCommand: ParsableCommand, ModelReading {
     discussion: """
       Every file is checked against the hash of the one that was packed before it gets its name. \
       What lies there and was not packed is not given back; with --check the exit code is 1 then.
+
+        fathom unpack V3-packed --check
+        fathom unpack V3-packed V3-again
       """)
 
   @Argument(help: "What fathom pack wrote: a folder or a file.")

@@ -17,8 +17,8 @@ struct RecipeCommand: ParsableCommand, ModelReading {
       the types that lose least together within the size. The recipe holds the evidence and goes to \
       "fathom convert --to gguf --recipe". MTP layers get the types of the last layers.
 
-        fathom recipe MODEL --bpw 2.5 --text FILE --imatrix imatrix.gguf -o recipe.json
-        fathom recipe MODEL --max-kl 0.05 --text FILE -o recipe.json
+        fathom recipe DeepSeek-V3 --bpw 5 --text book.txt -o recipe.json
+        fathom recipe DeepSeek-V3 --max-kl 0.05 --text book.txt -o best.json
       """)
 
   @Option(name: .shortAndLong, help: "The recipe to write.")

@@ -12,6 +12,9 @@ struct ResumeCommand: ParsableCommand {
       somebody else's folder. With --status it says what was begun, how much of it is safe, which \
       files of the source are deleted, whether the folder holds the only copy of something, and \
       what the choices are. Nothing is changed.
+
+        fathom resume --status v3-half.gguf
+        fathom resume v3-half.gguf
       """)
 
   @Argument(help: "The output's name, or the hidden folder .NAME.fathom-part of the work.")

@@ -12,6 +12,9 @@ struct TypesCommand: ParsableCommand, ModelReading {
       Of every name that --quant takes: the bits of a weight, exact by the layout of its blocks; for \
       llama.cpp's mixes the mean over a model's tensors and what they are made of; what is lost of \
       normally distributed weights; whether an importance matrix is needed.
+
+        fathom types gguf
+        fathom types gguf --model DeepSeek-V3
       """)
 
   @Argument(

@@ -15,6 +15,9 @@ struct ValidateCommand: ParsableCommand, ModelReading {
     discussion: """
       Checks names, shapes, types, scale grids, shard files and the index against what config.json \
       implies. Exit code 0: valid; 1: invalid; 65: a file cannot be parsed at all.
+
+        fathom validate DeepSeek-V3 --deep
+        fathom validate V3-bf16 --manifest
       """)
 
   @Argument(help: ModelArgument.help)

@@ -16,6 +16,9 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       one does not, or a logit is not finite. Without limits only logits that are not finite fail. \
       Several candidates are held to the same limits, and the report shows what each loses for its \
       size.
+
+        fathom verify DeepSeek-V3 v3-q4.gguf --text book.txt --max-kl 0.2
+        fathom verify --record DeepSeek-V3 --tokens ids.json -o v3.fixture
       """)
 
   @Argument(

@@ -39,6 +39,29 @@ import Testing
     }
   }
 
+  /// What fell back, what is free, how long it takes: and the end of the conversion says the same.
+  @Test func thePlanIsSummedUp() throws {
+    func convert(_ more: [String]) throws -> [Substring] {
+      let run = try FathomProcess(
+        [
+          "convert", Repository.samples + "/tiny-k-quants", workspace.path("m.gguf"), "--to",
+          "gguf",
+          "--quant", "q4_k_m", "--threads", "1",
+        ] + more)
+      #expect(run.status == 0, "\(run.messages)")
+      return run.output.split(separator: "\n", omittingEmptySubsequences: false)
+    }
+    let plan = try convert(["--dry-run"])
+    #expect(plan.contains("2 tensors in Q5_0: Q4_K falls back, row 32 not divisible by 256"))
+    #expect(plan.contains("2 tensors in Q5_0: Q4_K falls back, row 128 not divisible by 256"))
+    #expect(plan.contains { $0.hasSuffix(" are free there") })
+    let time = plan.first { $0.contains(" of work on 1 thread at the rates of ") }
+    #expect(time?.hasPrefix("less than 0.1 s of work") == true, "\(time ?? "")")
+    let start = try #require(plan.firstIndex { $0.hasPrefix("type ") })
+    let end = try #require(plan.firstIndex { $0.hasSuffix(" bits per weight before, 5.02 after") })
+    #expect(try convert([]).starts(with: plan[start...end]))
+  }
+
   @Test func rowsOfALargeModelStandForAllOfItsTensors() throws {
     let document = try JSONDocument(try plan(["--format", "json"]))
     let tensors = document.list("tensors")

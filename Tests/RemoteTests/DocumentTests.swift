@@ -102,6 +102,36 @@ import Testing
     try runAll(before + lines, of: "README.md")
   }
 
+  /// Each command's help has two examples, which do what they say where their inputs are.
+  @Test func everyExampleOfHelpRuns() throws {
+    let commands = [
+      "inspect", "validate", "convert", "resume", "logits", "verify", "imatrix", "recipe", "diff",
+      "hash", "pack", "unpack", "types", "edit", "fetch",
+    ]
+    let root = try FathomProcess(["--help"], environment: ["COLUMNS": "200"]).output
+    let listed = root.split(separator: "\n").filter { $0.hasPrefix("  ") }
+      .compactMap { $0.split(separator: " ").first.map(String.init) }
+    #expect(Set(commands).isSubset(of: listed))
+    #expect(listed.count { !$0.hasPrefix("-") && $0 != "See" } == commands.count)
+    var lines = [
+      "fathom convert DeepSeek-V3 v3-q4.gguf --to gguf --quant q4_k_m",
+      "fathom convert DeepSeek-V3 V3-bf16 --to hf --quant bf16",
+      "fathom convert DeepSeek-V3 v3-half.gguf --to gguf --quant q8_0 --part 1/2",
+      "fathom imatrix DeepSeek-V3 --tokens ids.json -o other.gguf",
+    ]
+    for command in commands {
+      let help = try FathomProcess(["help", command], environment: ["COLUMNS": "80"]).output
+      let examples = help.split(separator: "\n").filter { $0.hasPrefix("  fathom \(command) ") }
+      #expect(examples.count == 2, "\(command)")
+      // Files of two runs are merged where their chunks are alike.
+      lines += examples.map {
+        $0.trimmingCharacters(in: .whitespaces).replacingOccurrences(
+          of: "imatrix DeepSeek-V3 --text book.txt", with: "imatrix DeepSeek-V3 --tokens ids.json")
+      }
+    }
+    try runAll(lines, of: "help")
+  }
+
   /// Lines that are shown are printed, in their order; … stands for any others.
   @Test(arguments: ["README.md"])
   func whatIsShownOfARunIsWhatItPrints(document: String) throws {

@@ -36,7 +36,10 @@ import Testing
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
       "Dialects", "Conversion", "Reports", "Serving",
     ],
-    "Pages": ["Tensors", "Platform", "Formats", "Models", "Reports", "Inspection"],
+    "Pages": [
+      "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion", "Reports",
+      "Inspection",
+    ],
     "Parts": ["Tensors", "Platform", "Formats", "Conversion", "Inspection"],
     "Passes": [
       "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Weights",

@@ -53,3 +53,8 @@ struct PlanCost {
     }
   }
 }
+
+extension Plan {
+  /// Seconds that one core is at work, at the rates that shares are made by.
+  package var coreSeconds: Double { PlanCost(self).total / 1e9 }
+}

@@ -215,3 +215,11 @@ extension Assembly {
     return tensor.type == type && scaling == nil ? .copy : .convert
   }
 }
+
+extension PlannedTensor {
+  /// What of the reason says that blocks of the type that was meant do not divide its rows; nil where
+  /// they do.
+  package var fallback: String? {
+    reason.split(separator: "; ").last { $0.contains(" falls back, ") }.map(String.init)
+  }
+}
