@@ -39,6 +39,24 @@ import Verification
     #expect(try count("//figure[@id='kl-main']//g[title]", in: page) == 50 + 2)
   }
 
+  /// Each position is in one bar; each token has the shade of the divergence before it.
+  @Test func divergencesAreCountedAndShownInTheText() throws {
+    let report = try SyntheticReport.make()
+    let page = try page(report)
+    let titles = try page.nodes(forXPath: "//figure[@id='histogram-main']//title")
+      .compactMap(\.stringValue)
+    let counted = titles.compactMap { Int($0.split(separator: " ")[0]) }
+    let positions = report.comparison.main.positions
+    #expect(counted.reduce(0, +) == positions.count { $0.divergence > 0 && $0.divergence.isFinite })
+    var (place, expected) = (0, 0)
+    for tokens in report.sequences {
+      expected += positions[place..<(place + tokens.count - 1)].count { $0.divergence >= 1e-3 }
+      place += tokens.count
+    }
+    #expect(expected > 10)
+    #expect(try count("//section[@id='text']//span", in: page) == expected)
+  }
+
   @Test func thePageRunsAndLoadsNothing() throws {
     let report = try SyntheticReport.make()
     let page = try page(report)

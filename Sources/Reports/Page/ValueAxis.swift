@@ -49,6 +49,18 @@ package struct ValueAxis {
     return ValueAxis(range: (low, 1), isLogarithmic: false, ticks: ticks)
   }
 
+  /// A linear scale of numbers of things, from none.
+  package static func counts(upTo most: Int) -> ValueAxis {
+    var step = 1
+    // 1, 2, 5, 10, 20 and so on: five of them at most reach the top.
+    for next in sequence(first: 1, next: { $0 * 10 }).prefix(15).flatMap({ [$0, 2 * $0, 5 * $0] })
+    where step * 5 < most { step = next }
+    let top = max(1, (most + step - 1) / step)
+    return ValueAxis(
+      range: (0, Double(top * step)), isLogarithmic: false,
+      ticks: (0...top).map { (Double($0 * step), Quantity.count($0 * step)) })
+  }
+
   /// How far up a value lies, from 0 to 1; what is no number is at the top.
   package func height(of value: Double) -> Double {
     guard !value.isNaN else { return 1 }

@@ -63,8 +63,8 @@ struct VerifyPage {
   /// What there is to say, in its order.
   private var sections: [HTML.Section] {
     [
-      thresholds, logits, drafting, differences, divergencePlots, positions, layerPlot, routerPlot,
-      keyPlot, expertMaps, blame, typeMap,
+      thresholds, logits, drafting, differences, divergencePlots, histograms, positions,
+      colouredText, layerPlot, routerPlot, keyPlot, expertMaps, blame, typeMap,
     ].compactMap(\.self)
   }
 
@@ -86,6 +86,7 @@ struct VerifyPage {
     g:hover > .hit { fill: var(--line); } g:hover > .empty { fill: var(--line); }
     g:hover > .limit, g:hover > .mean { stroke-width: 3; } rect.bad { fill: var(--bad); }
     .empty { fill: var(--panel); } .use { fill: var(--series-0); } .error { fill: var(--series-4); }
+    \(textStyle)
     .key.hatch { border: 1px dashed var(--bad); }
     .total { fill: var(--series-0); fill-opacity: .45; }
     .own { fill: var(--series-1); } .agree { fill: var(--series-0); }
