@@ -35,6 +35,15 @@ public enum Folder {
     return Kind(status)
   }
 
+  /// Size and time of the file that a path of this machine leads to; nil where there is none.
+  ///
+  /// - Throws: `.inputOutput` where the system does not tell.
+  public static func stamp(of path: String) throws(Fault) -> FileStamp? {
+    var status = stat()
+    guard try kind(of: path) == .file, stat(path, &status) == 0 else { return nil }
+    return FileStamp(status)
+  }
+
   /// Names of the entries of a folder, in the order of their bytes.
   ///
   /// - Throws: `.malformed` where one is not UTF-8: what cannot be named must not be passed over.

@@ -56,6 +56,31 @@ import Testing
     #expect(try workspace.names("tiny-fp8").count { $0.hasPrefix("model-") } == 0)
   }
 
+  /// Once a source file was deleted the work is the only copy of it, whatever has its name since.
+  @Test func aFileWithTheNameOfADeletedOneIsNoCopyOfIt() throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-fp8")
+    let before = Set(try workspace.names("tiny-fp8"))
+    try killed(
+      workspace, model, Mishap("kill", at: 2, name: "unlink", counted: model + "/model-"),
+      ["--free-source", "--yes-delete-source"])
+    let gone = before.subtracting(try workspace.names("tiny-fp8"))
+    #expect(gone.count == 1)
+    for name in gone {
+      // Another revision, say, of which one weight differs.
+      var bytes = try contents(Repository.samples + "/tiny-fp8/" + name)
+      bytes[bytes.count - 1] ^= 1
+      try workspace.write("tiny-fp8/" + name, bytes)
+    }
+    let document = try document(workspace.path("out"))
+    #expect(document.bool("onlyCopy") == true && document.bool("protected") == true)
+    let work = try workspace.names(hidden)
+    let again = try FathomProcess(
+      "convert", model, workspace.path("out"), "--to", "hf", "--overwrite")
+    #expect(again.status == 73, "\(again.messages)")
+    #expect(try workspace.names(hidden) == work)
+  }
+
   @Test func workThatCanBeDoneAgainMayBeGivenUp() throws {
     let workspace = try Workspace()
     let model = try workspace.copy(sample: "tiny-fp8")

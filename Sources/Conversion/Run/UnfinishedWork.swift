@@ -21,7 +21,8 @@ public struct UnfinishedWork: Sendable {
     public let name: ExactText
     /// Its size.
     public let byteCount: Int
-    /// Whether it is where it was.
+    /// Whether it is where it was, with the size and time that it had: another file of its name may
+    /// be there since.
     public let isThere: Bool
     /// Whether the journal says that it has been, or was about to be, deleted.
     public let isNotedAsDeleted: Bool
@@ -139,11 +140,13 @@ public struct UnfinishedWork: Sendable {
     // A server is not asked for what only its user can tell.
     let isElsewhere = DistantPlaces.isAddress(origin.source)
     for file in records.identity?.source ?? [] {
+      let stamp = isElsewhere ? nil : try Folder.stamp(of: Folder.join(origin.source, file.name))
+      let isSame =
+        stamp?.size == file.size && stamp?.seconds == file.seconds
+        && stamp?.nanoseconds == file.nanoseconds
       files.append(
         SourceFile(
-          name: file.name, byteCount: file.size,
-          isThere: try isElsewhere
-            ? true : Folder.kind(of: Folder.join(origin.source, file.name)) == .file,
+          name: file.name, byteCount: file.size, isThere: isElsewhere || isSame,
           isNotedAsDeleted: records.deleted.contains(file.name),
           hasBeginning: try Folder.kind(of: Folder.join(beginnings, file.name)) == .file))
     }
