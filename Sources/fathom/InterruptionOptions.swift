@@ -69,9 +69,10 @@ struct InterruptionOptions: ParsableArguments {
       }
     } catch {
       var fault = error
-      if freeSource, resume, fault.kind == .notFound, destination?.replaced != nil {
+      if freeSource, resume, fault.kind == .notFound, let destination, destination.replaced != nil {
+        try UnfinishedWork.removeLeftover(of: destination)
         fault.advice =
-          "\(destination?.path ?? "") is there: if an earlier run deleted the source for it, that is "
+          "\(destination.path) is there: if an earlier run deleted the source for it, that is "
           + "complete"
       }
       throw fault

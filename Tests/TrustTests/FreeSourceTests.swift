@@ -75,6 +75,48 @@ import Testing
     try expectSame(workspace, ["--quant", "bf16", "--max-shard-size", "500KB"])
   }
 
+  /// A run may be killed when its output has its name: what it leaves then is no copy of anything.
+  @Test(arguments: ["hf", "gguf"], ["marked", "unmarked", "emptied"])
+  func whatAFinishedRunHasLeftGoes(target: String, state: String) throws {
+    let workspace = try Workspace()
+    let model = try workspace.copy(sample: "tiny-fp8")
+    let name = target == "hf" ? "out" : "out.gguf"
+    let command = [
+      "convert", model, workspace.path(name), "--to", target, "--quant", "bf16", "--free-source",
+      "--yes-delete-source", "--resume",
+    ]
+    let work = ".\(name).fathom-part"
+    let mishap = Mishap(
+      "kill", at: state == "emptied" ? 2 : 1, name: "rmdir", counted: workspace.path(work))
+    let killed = try FathomProcess(command, environment: mishap.environment(below: workspace.path))
+    #expect(killed.status == 128 + SIGKILL, "\(killed.messages)")
+    #expect(try workspace.names().contains(work))
+    if state == "unmarked" {
+      // As if it had been killed before the note that nothing in it is needed.
+      for file in ["journal", "journal-copy"] {
+        let lines = try contents(workspace.path("\(work)/\(file)")).split(
+          separator: UInt8(ascii: "\n"))
+        #expect(lines.last?.contains(Array("expendable".utf8)) == true)
+        let kept = lines.dropLast().flatMap { $0 + [UInt8(ascii: "\n")] }
+        try workspace.write("\(work)/\(file)", kept)
+      }
+      // Where the output is not what was noted, it stays.
+      let part = target == "hf" ? "out/model.safetensors" : name
+      let whole = try contents(workspace.path(part))
+      try workspace.write(part, whole.dropLast())
+      #expect(try FathomProcess(command).status == 66)
+      #expect(try workspace.names().contains(work))
+      try workspace.write(part, whole)
+    } else if state == "marked" {
+      let status = try FathomProcess("resume", "--status", workspace.path(name)).output
+      #expect(status.contains("  only copy no"), "\(status)")
+    }
+    let again = try FathomProcess(command)
+    #expect(again.status == 66 && again.messages.contains("is there: if an earlier run deleted"))
+    #expect(try !workspace.names().contains(work))
+    #expect(try FathomProcess("validate", workspace.path(name), "--deep").status == 0)
+  }
+
   @Test func damageToTheOnlyCopyIsSaid() throws {
     let workspace = try Workspace()
     let model = try workspace.copy(sample: "tiny-fp8")

@@ -72,13 +72,19 @@ import Testing
       bytes[bytes.count - 1] ^= 1
       try workspace.write("tiny-fp8/" + name, bytes)
     }
-    let document = try document(workspace.path("out"))
-    #expect(document.bool("onlyCopy") == true && document.bool("protected") == true)
-    let work = try workspace.names(hidden)
-    let again = try FathomProcess(
-      "convert", model, workspace.path("out"), "--to", "hf", "--overwrite")
-    #expect(again.status == 73, "\(again.messages)")
-    #expect(try workspace.names(hidden) == work)
+    func expectKept() throws {
+      let document = try document(workspace.path("out"))
+      #expect(document.bool("onlyCopy") == true && document.bool("protected") == true)
+      let work = try workspace.names(hidden)
+      let again = try FathomProcess(
+        "convert", model, workspace.path("out"), "--to", "hf", "--overwrite")
+      #expect(again.status == 73, "\(again.messages)")
+      #expect(try workspace.names(hidden) == work)
+    }
+    try expectKept()
+    // The journal knows it alone, too.
+    try FileManager.default.removeItem(atPath: workspace.path(hidden + "/beginnings"))
+    try expectKept()
   }
 
   @Test func workThatCanBeDoneAgainMayBeGivenUp() throws {

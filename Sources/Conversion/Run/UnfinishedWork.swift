@@ -69,7 +69,7 @@ public struct UnfinishedWork: Sendable {
     output.reduce(0) { $0 + $1.safeBytes } + parts.reduce(0) { $0 + $1.safeBytes }
   }
   /// Source files whose contents are here alone.
-  public var gone: [SourceFile] { source.filter(\.isGone) }
+  public var gone: [SourceFile] { state == .expendable ? [] : source.filter(\.isGone) }
 
   /// Looks at what stands at a path.
   ///
