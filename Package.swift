@@ -113,14 +113,14 @@ let package = Package(
       dependencies: [
         "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models",
         "Weights",
-        "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Passes",
+        "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Parts", "Passes",
       ],
       swiftSettings: strict),
     .target(
       name: "Calibration",
       dependencies: [
         "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
-        "Conversion", "Reference", "Reports", "Passes", "Verification",
+        "Conversion", "Reference", "Reports", "Parts", "Passes", "Verification",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -173,7 +173,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TrustTests",
-      dependencies: ["Support", "Tensors", "Platform", "fathom", "read-inputs", "Mishaps"],
+      dependencies: [
+        "Support", "Tensors", "Platform", "Formats", "fathom", "read-inputs", "Mishaps",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "RemoteTests", dependencies: ["Support", "Locks", "Platform", "Remote", "fathom"],

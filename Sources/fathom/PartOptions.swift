@@ -70,11 +70,24 @@ struct ResultPartOptions: ParsableArguments {
       results.path(of: part, in: folder ?? "."), overwrite: true, sparing: inputs)
   }
 
+  /// The place of a part's numbers, beside its file.
+  func numbersPlace(
+    of part: PartChoice, _ results: PartResults, sparing inputs: InputPlaces
+  ) throws(Fault) -> OutputPath {
+    try .report(
+      results.numbersPath(of: part, in: folder ?? "."), overwrite: true,
+      replacing: PartNumbers.replaceable, sparing: inputs)
+  }
+
   /// Says what a part has done.
-  static func say(_ part: PartChoice, _ what: String, _ place: OutputPath) throws(Fault) {
+  ///
+  /// - Parameter output: what is made of all parts.
+  static func say(
+    _ part: PartChoice, _ what: String, _ place: OutputPath, output: String = "report"
+  ) throws(Fault) {
     try Console.write(
       "part \(part.text): \(what) in \(place.path); when all parts are there, --finish makes one "
-        + "report of them\n")
+        + "\(output) of them\n")
   }
 }
 
