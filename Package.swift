@@ -231,8 +231,8 @@ if Context.environment["FATHOM_FUZZ"] != nil {
   package.targets += [
     "answer-head", "chat-template", "compressed-config", "config", "fixture", "gguf", "hash-list",
     "hub-list", "importance", "journal", "manifest", "mlx-config", "native-config", "packed",
-    "part-result", "pattern", "recipe", "s3-list", "safetensors-header", "safetensors-index",
-    "thresholds", "tiktoken", "token-ids", "tokenizer",
+    "part-numbers", "part-result", "pattern", "recipe", "s3-list", "safetensors-header",
+    "safetensors-index", "thresholds", "tiktoken", "token-ids", "tokenizer",
   ].map {
     .executableTarget(
       name: "fuzz-\($0)", dependencies: ["ParserEntries"], path: "Fuzz/Targets/\($0)",

@@ -1,7 +1,7 @@
-/// A sum in about twice F64's precision (Ogita, Rump and Oishi 2005, "Sum2"): it is good to 2^-100 of
-/// itself or so where nothing cancels. So the order of the additions, and with it how sequences are
-/// divided among groups and runs, shows in none of the 53 bits of `value`, unless the sum lies that
-/// close to the middle between two of them.
+/// A sum in about twice F64's precision (Ogita, Rump and Oishi 2005, "Sum2"): of n numbers without signs
+/// it is good to about n · 2^-106 of itself. So the order of the additions, and with it how sequences are
+/// divided among groups and runs, shows in none of the 53 bits of `value`, unless the sum lies that close
+/// to the middle between two of them.
 public struct DoubleSum: Sendable, Hashable {
   /// What an F64 holds of the sum.
   public private(set) var high: Double

@@ -143,10 +143,7 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
         part, numbers: numbers, to: place, forecast: { $0.announce(work.progress) },
         progress: report)
     }
-    try ResultPartOptions.say(
-      part,
-      "\(Quantity.plural(done.tokens, "token")) of \(Quantity.plural(done.sequences, "sequence")) "
-        + "measured", place, output: "matrix")
+    try ResultPartOptions.say(part, done, "measured", place, output: "matrix")
   }
 
   private func files(of model: String) throws(Fault) -> ModelFiles {

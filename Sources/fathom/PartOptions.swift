@@ -4,6 +4,7 @@ internal import Formats
 internal import Parts
 internal import Platform
 internal import Remote
+internal import Reports
 
 /// One command's work divided among many runs, on as many machines.
 struct PartOptions: ParsableArguments {
@@ -89,20 +90,15 @@ struct ResultPartOptions: ParsableArguments {
       "part \(part.text): \(what) in \(place.path); when all parts are there, --finish makes one "
         + "\(output) of them\n")
   }
-}
 
-/// Says of a command that its work is not divided, to whoever tries.
-struct UndividedOptions: ParsableArguments {
-  @Option(help: .hidden)
-  var part: String?
-
-  @Flag(help: .hidden)
-  var finish = false
-
-  func validate() throws {
-    guard part != nil || finish else { return }
-    throw ValidationError(
-      "this command's work is not divided: --part and --finish go with convert, hash and validate "
-        + "--deep")
+  /// Says on what sequences a part has run.
+  static func say(
+    _ part: PartChoice, _ done: (sequences: Int, tokens: Int), _ what: String, _ place: OutputPath,
+    output: String = "report"
+  ) throws(Fault) {
+    let (tokens, sequences) = (
+      Quantity.plural(done.tokens, "token"), Quantity.plural(done.sequences, "sequence")
+    )
+    try say(part, "\(tokens) of \(sequences) \(what)", place, output: output)
   }
 }

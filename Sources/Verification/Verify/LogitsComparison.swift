@@ -56,6 +56,19 @@ public struct LogitsComparison: Sendable {
     reference: Network, candidates: [Candidate], batches: [TokenBatch], isolates: Bool = false,
     threads: Int, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Fault) -> [LogitsComparison] {
+    try sums(
+      reference: reference, candidates: candidates, batches: batches, isolates: isolates,
+      threads: threads, progress: progress
+    ).map { LogitsComparison($0, layers: reference.config.layers) }
+  }
+
+  /// The same as sums, to which further sequences can be added.
+  ///
+  /// - Throws: as `all` does.
+  static func sums(
+    reference: Network, candidates: [Candidate], batches: [TokenBatch], isolates: Bool,
+    threads: Int, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(Fault) -> [ComparisonSums] {
     for candidate in candidates { try requireLikeness(reference.config, candidate.network.config) }
     let layers = reference.config.layers
     var sums = candidates.map {
@@ -72,10 +85,11 @@ public struct LogitsComparison: Sendable {
         done += 1
       }
     }
-    return sums.map { LogitsComparison($0, layers: layers) }
+    return sums
   }
 
-  private init(_ sums: ComparisonSums, layers: Int) {
+  /// What sums over all sequences come to.
+  package init(_ sums: ComparisonSums, layers: Int) {
     main = LogitsMetrics(sums.heads[0])
     mtp = sums.heads.dropFirst().filter { !$0.isEmpty }.map { LogitsMetrics($0) }
     embeddingNmse = sums.embedding.nmse
