@@ -64,7 +64,7 @@ extension ParserEntry {
       guard (0..<numbers.count).contains(count) else {
         throw Fault(.malformed, "has a list without its numbers")
       }
-      var tape = NumberTape(sizes, reading: Array(numbers[1...count]))
+      var tape = NumberTape(sizes, reading: Array(numbers[1..<count + 1]))
       numbers.removeFirst(count + 1)
       sums.pass(list: list, &tape, targets: [[3, nil]])
       guard tape.isRead else { throw Fault(.malformed, "does not hold what its sequences have") }
