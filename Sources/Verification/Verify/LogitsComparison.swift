@@ -6,8 +6,9 @@ public import Reference
 /// Two networks compared over the same tokens, after every layer and at the head.
 ///
 /// They run in lock step. Neither all hidden states nor all logits are ever held: a layer's are
-/// compared and replaced by the next one's, and the vocabulary passes by in tiles. Sums are taken in
-/// the order of the tokens, so that neither threads nor memory show in them.
+/// compared and replaced by the next one's, and the vocabulary passes by in tiles. Sums over positions
+/// are taken in their order and those over states in twice F64's precision, so that neither threads nor
+/// memory nor parts of a run show in them.
 public struct LogitsComparison: Sendable {
   /// The main model's logits.
   public let main: LogitsMetrics
