@@ -19,8 +19,8 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
 
         fathom imatrix MODEL --text calibration.txt -o imatrix.gguf
         fathom imatrix --merge part1.gguf part2.gguf -o imatrix.gguf
-        for k in 1 2 3; do fathom imatrix MODEL --text calibration.txt --part $k/3 --parts FOLDER & done
-        fathom imatrix MODEL --text calibration.txt --finish --parts FOLDER -o imatrix.gguf
+        fathom imatrix MODEL --text TEXT --part 2/4 --parts FOLDER
+        fathom imatrix MODEL --text TEXT --finish --parts FOLDER -o imatrix.gguf
       """)
 
   @Option(name: .shortAndLong, help: "The file to write.")

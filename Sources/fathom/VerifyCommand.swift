@@ -20,8 +20,8 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       size. Several runs can divide the sequences of --tokens among themselves: --part, then --finish \
       for the report of one run, with its limits.
 
-        fathom verify REFERENCE CANDIDATE --tokens ids.json --part 2/4 --parts FOLDER
-        fathom verify REFERENCE CANDIDATE --tokens ids.json --finish --parts FOLDER --max-kl 0.01
+        fathom verify REFERENCE CANDIDATE --tokens FILE --part 2/4 --parts FOLDER
+        fathom verify REFERENCE CANDIDATE --tokens FILE --finish --parts FOLDER
       """)
 
   @Argument(
