@@ -116,14 +116,14 @@ let package = Package(
       dependencies: [
         "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models",
         "Weights",
-        "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Passes",
+        "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Parts", "Passes",
       ],
       swiftSettings: strict),
     .target(
       name: "Calibration",
       dependencies: [
         "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
-        "Conversion", "Reference", "Reports", "Passes", "Verification",
+        "Conversion", "Reference", "Reports", "Parts", "Passes", "Verification",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -176,7 +176,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TrustTests",
-      dependencies: ["Support", "Tensors", "Platform", "fathom", "read-inputs", "Mishaps"],
+      dependencies: [
+        "Support", "Tensors", "Platform", "Formats", "fathom", "read-inputs", "Mishaps",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "RemoteTests", dependencies: ["Support", "Locks", "Platform", "Remote", "fathom"],
@@ -232,8 +234,8 @@ if Context.environment["FATHOM_FUZZ"] != nil {
   package.targets += [
     "answer-head", "chat-template", "compressed-config", "config", "fixture", "gguf", "hash-list",
     "hub-list", "importance", "journal", "manifest", "mlx-config", "native-config", "packed",
-    "part-result", "pattern", "recipe", "s3-list", "safetensors-header", "safetensors-index",
-    "thresholds", "tiktoken", "token-ids", "tokenizer",
+    "part-numbers", "part-result", "pattern", "recipe", "s3-list", "safetensors-header",
+    "safetensors-index", "thresholds", "tiktoken", "token-ids", "tokenizer",
   ].map {
     .executableTarget(
       name: "fuzz-\($0)", dependencies: ["ParserEntries"], path: "Fuzz/Targets/\($0)",

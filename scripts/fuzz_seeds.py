@@ -406,6 +406,24 @@ def part_results():
     yield json.dumps(body, indent=2).encode() + b"\n"
 
 
+def part_numbers():
+    """What a part of `fathom verify` leaves of a layer with experts and two positions; see `part-numbers`."""
+    states = [0.5, 2**-60, 7.25, 0]
+    router, keys = [4, 3, 2, 0.125, 0], [5, 6, 1, 3]
+    experts = [3, 0, 2, 7, 1, 1, 2, 1, 1, 2]
+    own = [*states, *router, *keys, 2, 0.25, 0.5, 2, 3.5, 3.75]
+    choices = [4, 0, 2, 2, 7, 4, 0.75, 0.25, 0.5, 0.5]
+    softmax, rest = [4.5, 3, 1.25], [0.01, 0.5, 9.5, 0.25, 0]
+    position = [*softmax, 4.5, *softmax, 4.25, *rest]
+    last = [*softmax, *softmax, *rest]
+    lists = [states, [*states, *router, *keys, *experts, *own, *choices, *choices], [*position, *last]]
+    for strange in (None, -1, 2.0**39, 1e300, float("nan")):
+        changed = lists if strange is None else [[strange, *numbers[1:]] for numbers in lists]
+        numbers = [number for one in changed for number in (len(one), *one)]
+        yield struct.pack(f"<{len(numbers)}d", *numbers)
+    yield struct.pack("<7d", 4, *states, 1, 0)
+
+
 def token_ids():
     """Ids in all three ways."""
     yield from (b"[1, 2, 3]", b"[[1], [2, 3]]")
@@ -419,7 +437,8 @@ TARGETS = {
     "config": lambda: files(SAMPLES, "config.json"), "fixture": fixtures, "gguf": gguf_files,
     "hash-list": hash_lists, "hub-list": hub_lists, "importance": importance, "journal": journals,
     "manifest": manifests, "mlx-config": mlx_configs,
-    "native-config": native_configs, "packed": packed_files, "part-result": part_results,
+    "native-config": native_configs, "packed": packed_files, "part-numbers": part_numbers,
+    "part-result": part_results,
     "pattern": patterns, "recipe": recipes, "s3-list": s3_lists,
     "safetensors-header": safetensors_headers, "safetensors-index": indexes,
     "thresholds": lambda: [(SAMPLES / "ci/limits.json").read_bytes()],

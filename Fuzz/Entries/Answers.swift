@@ -2,6 +2,7 @@ internal import Formats
 internal import Parts
 internal import Platform
 internal import Remote
+internal import Verification
 
 extension ParserEntry {
   /// What the hub says of a repository.
@@ -46,5 +47,30 @@ extension ParserEntry {
     }
     let results = PartResults(of: "hash", model: String(repeating: "0", count: 64))
     _ = try results.values(1, of: 2, in: bytes, path: "hash-1-of-2.json")
+  }
+  /// What a part of `verify` has measured: lists of numbers, each behind how many it has, of a network
+  /// of one layer. What is accepted goes through all that the report is made of.
+  public static let partNumbers = ParserEntry("part-numbers") { (input) throws(Fault) in
+    var numbers: [Double] = []
+    var word: UInt64 = 0
+    for (index, byte) in input.bytes.enumerated() {
+      word = word >> 8 | UInt64(byte) << 56
+      if index % 8 == 7 { numbers.append(Double(bitPattern: word)) }
+    }
+    var sums = ComparisonSums(layers: 1, mtpLayers: 0, isolates: true)
+    let sizes = NumberTape.Sizes(vocabulary: 16, experts: 8, choices: 2)
+    for list in 0..<sums.lists {
+      let count = Int(exactly: numbers.first ?? -1) ?? -1
+      guard (0..<numbers.count).contains(count) else {
+        throw Fault(.malformed, "has a list without its numbers")
+      }
+      var tape = NumberTape(sizes, reading: Array(numbers[1..<count + 1]))
+      numbers.removeFirst(count + 1)
+      sums.pass(list: list, &tape, targets: [[3, nil]])
+      guard tape.isRead else { throw Fault(.malformed, "does not hold what its sequences have") }
+    }
+    sums.add(sums)
+    let comparison = LogitsComparison(sums, layers: 1)
+    precondition(comparison.main.tokens == 4 && comparison.layers.count == 1)
   }
 }

@@ -51,5 +51,6 @@ extension ParserEntry {
     safetensorsHeader, safetensorsIndex, config, nativeConfig, compressedConfig, mlxConfig,
     tokenizer, tiktoken, chatTemplate, pattern, gguf, importance, recipe, fixture, thresholds,
     hashList, manifest, journal, tokenIDs, packed, hubList, s3List, answerHead, partResult,
+    partNumbers,
   ]
 }

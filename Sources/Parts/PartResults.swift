@@ -5,20 +5,47 @@ internal import Tensors
 
 /// Files with what parts of a command's work have found, in one folder: `hash-3-of-16.json`.
 ///
-/// Each names its command, the version, the model's files, and the part, and ends with the hash of all
-/// that stands before (`ManifestSeal`), so that a file of another model, of other parts, or a damaged
-/// one is refused by its name.
+/// Each names its command, the version, the model's files, what else the work is about, and the part,
+/// and ends with the hash of all that stands before (`ManifestSeal`), so that a file of another model,
+/// of other parts, or a damaged one is refused by its name.
 public struct PartResults: Sendable {
-  private let command: String
+  let command: String
   private let model: String
+  /// What else the work is about, in words; nil where it is about a model alone.
+  private let work: String?
 
   /// Speaks for a command's work on a model that is known by a hash.
-  package init(of command: String, model: String) {
-    (self.command, self.model) = (command, model)
+  package init(of command: String, model: String, work: String? = nil) {
+    (self.command, self.model, self.work) = (command, model, work)
   }
 
   /// Speaks for a command's work on the files of a model.
   public init(of command: String, _ inventory: Inventory) {
+    self.init(of: command, model: BLAKE3.hash(Array(PartResults.text(of: inventory).utf8)).text)
+  }
+
+  /// Speaks for runs of models on tokens.
+  ///
+  /// - Parameters:
+  ///   - models: their files and configs, in order.
+  ///   - options: what else decides the numbers, in the words of the command line.
+  public init(
+    of command: String, models: [(inventory: Inventory, config: JSONValue)], sequences: [[Int]],
+    options: [String]
+  ) {
+    let text = models.map { model in
+      "\(PartResults.text(of: model.inventory))\(model.config.text(indent: nil))\n"
+    }
+    let ids = sequences.map { $0.map(String.init).joined(separator: " ") + "\n" }.joined()
+    let tokens = sequences.reduce(0) { $0 + $1.count }
+    let input =
+      "\(tokens) tokens in \(sequences.count) sequences (\(BLAKE3.hash(Array(ids.utf8)).text))"
+    self.init(
+      of: command, model: BLAKE3.hash(Array(text.joined().utf8)).text,
+      work: ([input] + options).joined(separator: ", "))
+  }
+
+  private static func text(of inventory: Inventory) -> String {
     var tables = [String](repeating: "", count: inventory.shards.count)
     for tensor in inventory.tensors {
       tables[tensor.shard] +=
@@ -29,7 +56,7 @@ public struct PartResults: Sendable {
       let stamp = shard.file.stamp
       text += "\(shard.name) \(stamp.size) \(stamp.seconds) \(stamp.nanoseconds)\n\(table)"
     }
-    self.init(of: command, model: BLAKE3.hash(Array(text.utf8)).text)
+    return text
   }
 
   /// The path of a part's file.
@@ -43,12 +70,16 @@ public struct PartResults: Sendable {
   public func write(
     _ values: [JSONValue], of part: PartChoice, to destination: OutputPath
   ) throws(Fault) {
-    let body = JSONValue.object([
+    var body: JSONObject = [
       "schema": .string("fathom.part/1"), "command": .string(command),
       "version": .string(FathomVersion.text), "model": .string(model),
-      "part": .integer(part.number), "of": .integer(part.count), "values": .array(values),
-    ]).printed().text.dropLast("\n}".count)
-    let bytes = Array(body.utf8)
+    ]
+    if let work { body["work"] = .string(work) }
+    body["part"] = .integer(part.number)
+    body["of"] = .integer(part.count)
+    body["values"] = .array(values)
+    let text = JSONValue.object(body).printed().text.dropLast("\n}".count)
+    let bytes = Array(text.utf8)
     let file = try AtomicFile(at: destination)
     try file.file.append(bytes + Array(ManifestSeal.text(BLAKE3.hash(bytes)).utf8))
     try file.commit()
@@ -90,6 +121,13 @@ public struct PartResults: Sendable {
     return results
   }
 
+  /// What to do where a member of a part's file is another one.
+  private static let advice = [
+    "model":
+      "the part has seen other files, or the same ones before somebody wrote to them: run it again",
+    "work": "the part has run on other tokens or with other options: run it again with these",
+  ]
+
   /// A part's file: what 100,000 tensors need, and much more.
   private static let sizeLimit = 256 << 20
 
@@ -105,20 +143,17 @@ public struct PartResults: Sendable {
       throw fault
     }
     let json = try JSONValue(parsing: bytes, file: path, limits: .list)
-    let expected: [(key: String, value: JSONValue)] = [
+    let expected: [(key: String, value: JSONValue?)] = [
       ("schema", .string("fathom.part/1")), ("command", .string(command)),
       ("version", .string(FathomVersion.text)), ("part", .integer(number)),
-      ("of", .integer(count)), ("model", .string(model)),
+      ("of", .integer(count)), ("model", .string(model)), ("work", work.map { .string($0) }),
     ]
     for (key, value) in expected where json[key] != value {
       var fault = Fault(
         .malformed, "is the result of other work", file: path,
-        expected: "\(key) \(value.text(indent: nil))",
+        expected: "\(key) \(value?.text(indent: nil) ?? "none")",
         found: json[key]?.text(indent: nil) ?? "none")
-      if key == "model" {
-        fault.advice =
-          "the part has seen other files, or the same ones before somebody wrote to them: run it again"
-      }
+      fault.advice = PartResults.advice[key]
       throw fault
     }
     guard case .array(let values)? = json["values"] else {

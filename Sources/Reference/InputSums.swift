@@ -2,12 +2,13 @@ internal import Codecs
 internal import Locks
 internal import Models
 internal import Platform
+public import Tensors
 
 /// What the weights of a pass were multiplied with: for each column of a matrix the sum of the
 /// squares of its inputs over all tokens, which says how much an error in that column matters.
 ///
-/// llama.cpp calls this an importance matrix. Sums are in F64, by blocks of tokens in their order, so
-/// that threads do not show in them. Attention's `kv_b_proj` counts as llama.cpp multiplies with it: the
+/// llama.cpp calls this an importance matrix. Sums are in twice F64's precision, so that neither threads
+/// nor groups of tokens show in them. Attention's `kv_b_proj` counts as llama.cpp multiplies with it: the
 /// keys' half meets the unrotated part of each head's queries, the values' half the latents that each
 /// head has mixed.
 public final class InputSums: Sendable {
@@ -38,7 +39,7 @@ public final class InputSums: Sendable {
   /// Sums over tokens.
   public struct Sums: Sendable {
     /// By column.
-    public fileprivate(set) var squares: [Double]
+    public fileprivate(set) var squares: ColumnSums
     /// Tokens that were summed.
     public fileprivate(set) var tokens: Int
   }
@@ -46,9 +47,9 @@ public final class InputSums: Sendable {
   /// Sums of an expert on some tokens.
   struct ExpertPart: Sendable {
     /// Of what gate and up are multiplied with.
-    let input: [Double]
+    let input: ColumnSums
     /// Of what down is multiplied with.
-    let inner: [Double]
+    let inner: ColumnSums
   }
 
   private let sums = Guarded<[Key: Sums]>([:])
@@ -65,28 +66,20 @@ public final class InputSums: Sendable {
   }
 
   /// Σ x² by column of x (tokens, columns), on this thread.
-  static func squares(_ x: FloatMatrix, columns: Range<Int>? = nil) -> [Double] {
+  static func squares(_ x: FloatMatrix, columns: Range<Int>? = nil) -> ColumnSums {
     let columns = columns ?? 0..<x.columns
-    var result = [Double](repeating: 0, count: columns.count)
-    result.withUnsafeMutableBufferPointer { sums in
-      for row in 0..<x.rows {
-        let values = x.base + row * x.stride + columns.lowerBound
-        for column in 0..<sums.count {
-          let value = Double(values[column])
-          sums[column] += value * value
-        }
-      }
-    }
-    return result
+    var sums = ColumnSums(columns: columns.count)
+    for row in 0..<x.rows { sums.addSquares(of: x.base + row * x.stride + columns.lowerBound) }
+    return sums
   }
 
-  func add(_ squares: [Double], rows: Int, to key: Key) {
+  func add(_ squares: ColumnSums, rows: Int, to key: Key) {
     sums.withLock { sums in
       guard var old = sums.removeValue(forKey: key) else {
         sums[key] = Sums(squares: squares, tokens: rows)
         return
       }
-      for column in squares.indices { old.squares[column] += squares[column] }
+      old.squares.add(squares)
       old.tokens += rows
       sums[key] = old
     }
@@ -109,11 +102,11 @@ public final class InputSums: Sendable {
       config.heads * (config.nopeHeadSize + config.keyValueRank + config.valueHeadSize)
     let streams = config.v4.map { (2 * $0.streams + 6) * hidden } ?? 0
     let rest = 12 * hidden + attention + config.intermediateSize + streams
-    // A stack as it is written: added up, in F32, and as bytes.
+    // A stack as it is written: added up, in F32 (or F64 for a part), and as bytes.
     let written =
       config.routedExperts * max(hidden, width)
-      * (MemoryLayout<Double>.stride + 2 * MemoryLayout<Float>.stride)
-    return (experts + rest) * MemoryLayout<Double>.stride + written
+      * (MemoryLayout<DoubleSum>.stride + 4 * MemoryLayout<Double>.stride)
+    return (experts + rest) * MemoryLayout<DoubleSum>.stride + written
   }
 }
 
@@ -124,13 +117,14 @@ extension Linear {
     guard let inputs, x.rows > 0, !names.isEmpty else { return }
     let share = 512
     let count = (x.columns + share - 1) / share
-    let parts = Guarded([[Double]](repeating: [], count: count))
+    let parts = Guarded([ColumnSums](repeating: ColumnSums(columns: 0), count: count))
     try Workers.run(threads: threads, count: count) { _, item throws(Fault) in
       let columns = item * share..<min((item + 1) * share, x.columns)
       let squares = InputSums.squares(x, columns: columns)
       parts.withLock { $0[item] = squares }
     }
-    let squares = parts.withLock { $0.flatMap { $0 } }
+    var squares = ColumnSums(columns: 0)
+    for part in parts.withLock({ $0 }) { squares.append(part) }
     for name in names { inputs.add(squares, rows: x.rows, to: InputSums.Key(name)) }
   }
 }

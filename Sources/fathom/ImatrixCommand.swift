@@ -1,6 +1,8 @@
 internal import ArgumentParser
 internal import Calibration
+internal import Conversion
 internal import Formats
+internal import Parts
 internal import Passes
 internal import Platform
 internal import Reports
@@ -17,6 +19,8 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
 
         fathom imatrix DeepSeek-V3 --text book.txt -o imatrix.gguf
         fathom imatrix --merge imatrix.gguf other.gguf -o both.gguf
+        fathom imatrix DeepSeek-V3 --tokens ids.json --part 2/2 --parts work
+        fathom imatrix DeepSeek-V3 --tokens ids.json --finish --parts work -o all.gguf
       """)
 
   @Option(name: .shortAndLong, help: "The file to write.")
@@ -72,8 +76,8 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var unknown: UnknownOptions
 
-  @OptionGroup
-  var undivided: UndividedOptions
+  @OptionGroup(title: "Many machines")
+  var division: ResultPartOptions
 
   @OptionGroup
   var links: LinkOptions
@@ -81,13 +85,16 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   var models: [String] { [model].compactMap(\.self) }
 
   func validate() throws {
+    if division.parts.part != nil, !merge.isEmpty || format == .json {
+      throw ValidationError("--merge and --format json go with --finish: a part writes no matrix")
+    }
     if let chunkSize, !(1...1 << 20).contains(chunkSize) {
       throw ValidationError("--chunk-size takes a number from 1 to \(1 << 20)")
     }
     guard model != nil else {
       guard !merge.isEmpty else { throw ValidationError("Missing expected argument '<model>'") }
-      guard input.chosen == nil else {
-        throw ValidationError("--tokens and --text need a model to be run")
+      guard input.chosen == nil, !division.parts.isUsed else {
+        throw ValidationError("--tokens, --text, --part and --finish need a model to be run")
       }
       return
     }
@@ -98,9 +105,12 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   }
 
   func run() throws {
+    let inputs = InputPlaces(models: [model], files: input.files + merge)
+    if let model, let part = try division.parts.choice() {
+      return try run(part, of: model, sparing: inputs)
+    }
     let destination = try OutputPath.report(
-      output, overwrite: overwrite, replacing: .importance,
-      sparing: InputPlaces(models: [model], files: input.files + merge))
+      output, overwrite: overwrite, replacing: .importance, sparing: inputs)
     let merging = try ImportanceMerge(paths: merge)
     guard let model else {
       var request = ImatrixRequest(
@@ -108,20 +118,36 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
       request.format = outputFormat.output
       return try say(merging.write(request, to: destination), notes: [])
     }
-    let files = try ModelFiles(
-      path: model, threads: work.threads, ignoresUnknown: unknown.ignoreUnknown)
-    var (request, notes) = try request(for: files)
-    request.mtp = mtp == .keep
-    request.output = processOutput
-    request.threads = work.threads
-    request.memory = memory?.bytes
-    request.format = outputFormat.output
+    let files = try files(of: model)
+    let (request, notes) = try request(for: files)
+    if let folder = division.folder {
+      let report = try ImatrixParts(files, request).finish(
+        in: folder, merging: merging, to: destination)
+      return try say(report, notes: files.notes + notes + request.notes(of: files))
+    }
     let run = try ImatrixRun(files, request, merging: merging)
     run.forecast?.announce(work.progress)
     let report = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
       try run.write(to: destination, progress: report)
     }
-    try say(report, notes: files.notes + notes + run.notes)
+    try say(report, notes: files.notes + notes + request.notes(of: files))
+  }
+
+  private func run(_ part: PartChoice, of model: String, sparing inputs: InputPlaces) throws {
+    let files = try files(of: model)
+    let parts = try ImatrixParts(files, request(for: files).request)
+    let numbers = try division.numbersPlace(of: part, parts.results, sparing: inputs)
+    let place = try division.place(of: part, parts.results, sparing: inputs)
+    let done = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
+      try parts.run(
+        part, numbers: numbers, to: place, forecast: { $0.announce(work.progress) },
+        progress: report)
+    }
+    try ResultPartOptions.say(part, done, "measured", place, output: "matrix")
+  }
+
+  private func files(of model: String) throws(Fault) -> ModelFiles {
+    try ModelFiles(path: model, threads: work.threads, ignoresUnknown: unknown.ignoreUnknown)
   }
 
   /// Tokens of a chunk where nobody says otherwise, as of llama-imatrix.
@@ -130,15 +156,18 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   private func request(
     for files: ModelFiles
   ) throws(Fault) -> (request: ImatrixRequest, notes: [String]) {
-    guard let chosen = input.chosen else {
-      return (ImatrixRequest(sequences: [], chunkSize: 1), [])
+    var request = ImatrixRequest(sequences: [], chunkSize: chunkSize ?? Self.customaryChunk)
+    var notes: [String] = []
+    if let chosen = input.chosen {
+      (request.sequences, notes) = try chosen.read(for: files, chunkSize: request.chunkSize)
     }
-    let size = chunkSize ?? Self.customaryChunk
-    let (sequences, notes) = try chosen.read(for: files, chunkSize: size)
-    let longest = sequences.map(\.count).max() ?? 1
-    var request = ImatrixRequest(
-      sequences: sequences, chunkSize: input.text == nil ? max(1, longest) : size)
+    if input.text == nil { request.chunkSize = max(1, request.sequences.map(\.count).max() ?? 1) }
     request.dataset = input.text
+    request.mtp = mtp == .keep
+    request.output = processOutput
+    request.threads = work.threads
+    request.memory = memory?.bytes
+    request.format = outputFormat.output
     return (request, notes)
   }
 

@@ -4,6 +4,7 @@ internal import Formats
 internal import Parts
 internal import Platform
 internal import Remote
+internal import Reports
 
 /// One command's work divided among many runs, on as many machines.
 struct PartOptions: ParsableArguments {
@@ -70,26 +71,34 @@ struct ResultPartOptions: ParsableArguments {
       results.path(of: part, in: folder ?? "."), overwrite: true, sparing: inputs)
   }
 
+  /// The place of a part's numbers, beside its file.
+  func numbersPlace(
+    of part: PartChoice, _ results: PartResults, sparing inputs: InputPlaces
+  ) throws(Fault) -> OutputPath {
+    try .report(
+      results.numbersPath(of: part, in: folder ?? "."), overwrite: true,
+      replacing: PartNumbers.replaceable, sparing: inputs)
+  }
+
   /// Says what a part has done.
-  static func say(_ part: PartChoice, _ what: String, _ place: OutputPath) throws(Fault) {
+  ///
+  /// - Parameter output: what is made of all parts.
+  static func say(
+    _ part: PartChoice, _ what: String, _ place: OutputPath, output: String = "report"
+  ) throws(Fault) {
     try Console.write(
       "part \(part.text): \(what) in \(place.path); when all parts are there, --finish makes one "
-        + "report of them\n")
+        + "\(output) of them\n")
   }
-}
 
-/// Says of a command that its work is not divided, to whoever tries.
-struct UndividedOptions: ParsableArguments {
-  @Option(help: .hidden)
-  var part: String?
-
-  @Flag(help: .hidden)
-  var finish = false
-
-  func validate() throws {
-    guard part != nil || finish else { return }
-    throw ValidationError(
-      "this command's work is not divided: --part and --finish go with convert, hash and validate "
-        + "--deep")
+  /// Says on what sequences a part has run.
+  static func say(
+    _ part: PartChoice, _ done: (sequences: Int, tokens: Int), _ what: String, _ place: OutputPath,
+    output: String = "report"
+  ) throws(Fault) {
+    let (tokens, sequences) = (
+      Quantity.plural(done.tokens, "token"), Quantity.plural(done.sequences, "sequence")
+    )
+    try say(part, "\(tokens) of \(sequences) \(what)", place, output: output)
   }
 }

@@ -1,5 +1,7 @@
 internal import ArgumentParser
+internal import Conversion
 internal import Models
+internal import Parts
 internal import Passes
 internal import Platform
 internal import Reports
@@ -15,10 +17,13 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       the main model and for every MTP layer that is compared. Exit code 0: all limits hold; 1: \
       one does not, or a logit is not finite. Without limits only logits that are not finite fail. \
       Several candidates are held to the same limits, and the report shows what each loses for its \
-      size.
+      size. Several runs can divide the sequences of --tokens among themselves: --part, then --finish \
+      for the report of one run, with its limits.
 
         fathom verify DeepSeek-V3 v3-q4.gguf --text book.txt --max-kl 0.2
         fathom verify --record DeepSeek-V3 --tokens ids.json -o v3.fixture
+        fathom verify DeepSeek-V3 v3-q4.gguf --tokens ids.json --part 2/2 --parts work
+        fathom verify DeepSeek-V3 v3-q4.gguf --tokens ids.json --finish --parts work
       """)
 
   @Argument(
@@ -123,8 +128,8 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var unknown: UnknownOptions
 
-  @OptionGroup
-  var undivided: UndividedOptions
+  @OptionGroup(title: "Many machines")
+  var division: ResultPartOptions
 
   @OptionGroup
   var links: LinkOptions
@@ -138,6 +143,15 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       throw ValidationError("\(option.limit) is no limit for --\(option.name): \(expected)")
     }
     try checkRecording()
+    try division.parts.refuse(record, "--record", "keeps a sample of all positions at once")
+    try division.parts.refuse(blame, "--blame", "goes back to the states of all tokens")
+    let reports =
+      output.output != nil || format != .text || !report.isEmpty || thresholds != nil
+      || !limitOptions.isEmpty
+    if division.parts.part != nil, reports {
+      throw ValidationError(
+        "limits, --thresholds, --format, --report and -o go with --finish: a part has no report")
+    }
     guard (1...1000).contains(blameCount) else {
       throw ValidationError("--blame-count takes a number from 1 to 1000")
     }
@@ -173,6 +187,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     if record { return try recordFixture() }
     let clock = Stopwatch()
     let inputs = InputPlaces(models: [reference] + candidates, files: input.files + [thresholds])
+    if let part = try division.parts.choice() { return try run(part, sparing: inputs) }
     let destination = try output.destination(sparing: inputs)
     let reports = try report.map { file throws(Fault) in
       let path = try OutputPath.report(
@@ -184,7 +199,10 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     var line = ProgressLine(progress, unit: .layers)
     defer { line.clear() }
     let request = try request()
-    let result = try VerifyReports(request, forecast: announce) { line.show($0, of: $1) }
+    let result =
+      try division.folder.map { folder throws(Fault) in
+        try VerifyParts(request).merged(in: folder)
+      } ?? VerifyReports(request, forecast: announce) { line.show($0, of: $1) }
     line.clear()
     for (format, destination) in reports + [(format, destination)] {
       let isFile = destination.file != nil
@@ -193,6 +211,17 @@ struct VerifyCommand: ParsableCommand, ModelReading {
           ? Terminal.wide { format.text(of: result, clock) } : format.text(of: result, clock))
     }
     if result.verdict == .fail { throw ExitCode(1) }
+  }
+
+  private func run(_ part: PartChoice, sparing inputs: InputPlaces) throws {
+    Interruption.listen()
+    let parts = try VerifyParts(request())
+    let numbers = try division.numbersPlace(of: part, parts.results, sparing: inputs)
+    let place = try division.place(of: part, parts.results, sparing: inputs)
+    let done = try ProgressLine.during(progress, unit: .layers) { report throws(Fault) in
+      try parts.run(part, numbers: numbers, to: place, forecast: announce, progress: report)
+    }
+    try ResultPartOptions.say(part, done, "compared", place)
   }
 
   /// Refuses two reports for one file, however its path is spelled.

@@ -20,6 +20,7 @@ import Testing
     "Sources/Verification/Fixture/VerifyFixture.swift": "a fixture or MODEL that was named",
     "Sources/Verification/Fixture/VerifyFixture+Coding.swift": "a fixture that was named",
     "Sources/Inspection/Hash/HashList.swift": "--check",
+    "Sources/Parts/PartNumbers.swift": "--parts",
     "Sources/Parts/PartResults.swift": "--parts",
     "Sources/Passes/ModelInput.swift": "--text",
     "Sources/Passes/TokenInput.swift": "--tokens",

@@ -48,12 +48,12 @@ import Testing
     "Verification": [
       "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models",
       "Weights",
-      "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Passes",
+      "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Parts", "Passes",
       "Synchronization",
     ],
     "Calibration": [
       "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
-      "Conversion", "Reference", "Reports", "Passes", "Verification",
+      "Conversion", "Reference", "Reports", "Parts", "Passes", "Verification",
     ],
     "fathom": [
       "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Naming", "Weights",

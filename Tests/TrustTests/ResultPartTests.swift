@@ -114,17 +114,7 @@ import Testing
     #expect(try finish(status: 66).contains("N = 3, 4"))
   }
 
-  @Test func commandsThatAreNotDividedSaySo() throws {
-    for command in [
-      ["imatrix", path("tiny-fp8"), "--tokens", "x", "-o", workspace.path("o.gguf")],
-      ["verify", path("tiny-fp8"), path("tiny-fp8")],
-    ] {
-      for option in [["--part", "1/2"], ["--finish"]] {
-        let run = try FathomProcess(command + option)
-        #expect(run.status == 64)
-        #expect(run.messages.contains("work is not divided"), "\(run.messages)")
-      }
-    }
+  @Test func whatDoesNotGoTogetherIsRefused() throws {
     for command in [
       ["hash", path("tiny-fp8"), "--part", "1/2"],
       ["validate", path("tiny-fp8"), "--part", "1/2", "--parts", workspace.path],

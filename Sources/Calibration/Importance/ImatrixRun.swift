@@ -27,6 +27,27 @@ public struct ImatrixRequest: Sendable {
   public init(sequences: [[Int]], chunkSize: Int) {
     (self.sequences, self.chunkSize) = (sequences, chunkSize)
   }
+
+  /// MTP layers that are asked for and can be measured, whether or not a sequence reaches them.
+  fileprivate func possibleMTPLayers(of config: ModelConfig) -> Int {
+    mtp && config.v4 == nil ? config.mtpLayers : 0
+  }
+
+  /// What is left out of a model, a line each.
+  public func notes(of files: ModelFiles) -> [String] {
+    let left = files.config.mtpLayers - possibleMTPLayers(of: files.config)
+    guard mtp, left > 0 else { return [] }
+    return [
+      "MTP layers are not measured: GGUF has DeepSeek-V4's in a file of their own, for which "
+        + "llama.cpp measures nothing either"
+    ]
+  }
+
+  /// MTP layers that are measured: those that the longest sequence reaches.
+  func mtpLayers(of config: ModelConfig) -> Int {
+    let longest = sequences.map(\.count).max() ?? 0
+    return min(possibleMTPLayers(of: config), max(0, longest - 1))
+  }
 }
 
 /// A pass whose weights' inputs are measured and written as an importance matrix.
@@ -46,9 +67,6 @@ public struct ImatrixRun {
   private let batches: [TokenBatch]
   private let longest: Int
   private let mtpLayers: Int
-  /// What is left out, a line each.
-  public let notes: [String]
-
   /// Checks tokens and weights and divides the memory.
   ///
   /// - Throws: as `LogitsRun` does.
@@ -57,14 +75,7 @@ public struct ImatrixRun {
   ) throws(Fault) {
     let config = files.config
     let all = try TokenBatch(request.sequences, vocabSize: config.vocabSize)
-    let isMeasured = config.v4 == nil
-    let mtpLayers = request.mtp && isMeasured ? config.mtpLayers : 0
-    notes =
-      request.mtp && !isMeasured && config.mtpLayers > 0
-      ? [
-        "MTP layers are not measured: GGUF has DeepSeek-V4's in a file of their own, for which "
-          + "llama.cpp measures nothing either"
-      ] : []
+    let mtpLayers = request.possibleMTPLayers(of: config)
     let longest = all.longest
     weights = try CheckpointWeights(files.weights, config: config, mtp: mtpLayers > 0)
     let budget = try MemoryBudget(
@@ -82,7 +93,7 @@ public struct ImatrixRun {
     forecast = try Forecast(
       files, lengths: all.lengths(), passes: 1, mtpLayers: mtpLayers, threads: budget.threads)
     (self.request, self.merge, self.longest) = (request, merge, longest)
-    self.mtpLayers = (0..<mtpLayers).prefix { all.rows(depth: $0 + 1) > 0 }.count
+    self.mtpLayers = request.mtpLayers(of: config)
   }
 
   /// Runs the network and writes the file, complete or not at all.
@@ -92,11 +103,29 @@ public struct ImatrixRun {
   public func write(
     to destination: OutputPath, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> ImatrixReport {
-    let config = network.config
-    let tensors = ImportanceTensor.all(of: config, mtpLayers: mtpLayers, output: request.output)
     let tokens = batches.reduce(0) { $0 + $1.rows() }
-    var writer = try ImatrixWriter(
-      tensors, merge, tokens: tokens, request, to: destination)
+    var writer = try ImatrixWriter(tensors, merge, tokens: tokens, request, to: destination)
+    try measure(beside: destination, progress: progress) { measured throws(Fault) in
+      try writer.write(measured)
+    }
+    return try writer.finish()
+  }
+
+  /// The tensors that are measured.
+  var tensors: [ImportanceTensor] {
+    ImportanceTensor.all(of: network.config, mtpLayers: mtpLayers, output: request.output)
+  }
+
+  /// Runs the network and hands each tensor out once its sums are complete, in the order of `tensors`.
+  func measure(
+    beside destination: OutputPath, progress: (_ done: Int, _ total: Int) -> Void,
+    _ take: (MeasuredImportance) throws(Fault) -> Void
+  ) throws(Fault) {
+    let (config, tensors) = (network.config, tensors)
+    func handOut(_ layers: [Int?]) throws(Fault) {
+      let sums = inputs.take()
+      for tensor in tensors where layers.contains(tensor.layer) { try take(tensor.measured(sums)) }
+    }
     var states = try store(depth: 0, beside: destination)
     for (group, batch) in batches.enumerated() {
       let hidden = try network.embed(batch)
@@ -118,7 +147,7 @@ public struct ImatrixRun {
         }
         try states.put(hidden, group)
       }
-      try writer.write(inputs.take(), of: layer == config.layers - 1 ? [layer, nil] : [layer])
+      try handOut(layer == config.layers - 1 ? [layer, nil] : [layer])
     }
     for index in 0..<mtpLayers {
       progress(config.layers + index, steps)
@@ -135,9 +164,8 @@ public struct ImatrixRun {
         try next.put(hidden, group)
       }
       states = next
-      try writer.write(inputs.take(), of: [config.layers + index])
+      try handOut([config.layers + index])
     }
-    return try writer.finish()
   }
 
   private func store(depth: Int, beside destination: OutputPath) throws(Fault) -> StateStore {
@@ -161,7 +189,6 @@ public struct ImatrixRun {
 /// Writes what was measured, tensor by tensor, with what other files hold.
 struct ImatrixWriter {
   private let output: ImportanceOutput
-  private let tensors: [ImportanceTensor]
   private let entries: [ExactText: ImportanceOutput.Entry]
   private let merge: ImportanceMerge
   private let chunkSize: Int
@@ -172,7 +199,7 @@ struct ImatrixWriter {
     _ tensors: [ImportanceTensor], _ merge: ImportanceMerge, tokens: Int,
     _ request: ImatrixRequest, to destination: OutputPath
   ) throws(Fault) {
-    (self.tensors, self.merge, chunkSize) = (tensors, merge, request.chunkSize)
+    (self.merge, chunkSize) = (merge, request.chunkSize)
     let all = try merge.entries(tensors.map(\.entry))
     guard !all.isEmpty else { throw Fault(.usage, "there is nothing to measure or to merge") }
     entries = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
@@ -186,25 +213,17 @@ struct ImatrixWriter {
       merged: merge.files.map(\.path), bytes: output.byteCount)
   }
 
-  /// Writes the tensors of some layers.
-  mutating func write(
-    _ sums: [InputSums.Key: InputSums.Sums], of layers: [Int?]
-  ) throws(Fault) {
-    for tensor in tensors where layers.contains(tensor.layer) {
-      guard let entry = entries[tensor.entry.name] else { continue }
-      try finish(tensor.measured(sums).withParts(of: entry))
-    }
+  /// Writes one of the tensors.
+  mutating func write(_ measured: MeasuredImportance) throws(Fault) {
+    guard let entry = entries[measured.entry.name] else { return }
+    try finish(measured.withParts(of: entry))
   }
 
   /// Adds what other files hold of a tensor, and writes it.
   private mutating func finish(_ own: MeasuredImportance) throws(Fault) {
     var measured = own
     for file in merge.files { try measured.add(file, chunkSize: chunkSize) }
-    if let place = measured.sums.firstIndex(where: { !Float($0).isFinite }) {
-      throw Fault(
-        .malformed, "has inputs whose squares add up to no number", tensor: measured.entry.name,
-        expected: "finite sums", found: "\(measured.sums[place]) as sum \(place)")
-    }
+    try measured.requireFinite()
     try measured.write(to: output)
     written.insert(measured.entry.name)
     report.note(measured)

@@ -65,7 +65,7 @@ struct ImportanceTensor: Sendable {
     var result = MeasuredImportance(entry)
     for (index, key) in keys.enumerated() {
       guard let own = sums[key] else { continue }
-      result.sums.replaceSubrange(index * columns..<(index + 1) * columns, with: own.squares)
+      result.sums.add(own.squares, from: index * columns)
       // Heads of a tensor have all seen the same tokens.
       result.tokens[entry.parts == 1 ? 0 : index] = own.tokens
     }
@@ -76,12 +76,12 @@ struct ImportanceTensor: Sendable {
 /// Sums of squares of a tensor's inputs, and of how many tokens they are.
 struct MeasuredImportance: Sendable {
   let entry: ImportanceOutput.Entry
-  var sums: [Double]
+  var sums: ColumnSums
   var tokens: [Int]
 
   init(_ entry: ImportanceOutput.Entry) {
     self.entry = entry
-    sums = [Double](repeating: 0, count: entry.sums)
+    sums = ColumnSums(columns: entry.sums)
     tokens = [Int](repeating: 0, count: entry.parts)
   }
 
@@ -96,7 +96,7 @@ struct MeasuredImportance: Sendable {
     for start in stride(from: 0, to: stored.sums, by: step) {
       let range = start..<min(start + step, stored.sums)
       for (place, sum) in zip(range, try file.sums(of: entry.name, range)) {
-        sums[place] += Double(sum) * Double(factor)
+        sums.add(Double(sum) * Double(factor), to: place)
       }
     }
     for part in tokens.indices {
@@ -107,7 +107,34 @@ struct MeasuredImportance: Sendable {
 
   /// Writes it.
   func write(to output: ImportanceOutput) throws(Fault) {
-    try output.write(entry, sums: sums.map { Float($0) }, tokens: tokens)
+    try output.write(entry, sums: (0..<sums.count).map { Float(sums[$0]) }, tokens: tokens)
+  }
+}
+
+extension MeasuredImportance {
+  /// Sums and counts as a part of a run leaves them: of each sum the two halves, then the counts.
+  var numbers: [Double] { sums.highs + sums.lows + tokens.map { Double($0) } }
+
+  /// Adds what a part has left; false where it is something else.
+  mutating func add(_ numbers: [Double]) -> Bool {
+    let counts = numbers.suffix(tokens.count).compactMap { Int(exactly: $0) }
+    guard numbers.count == 2 * sums.count + tokens.count, counts.count == tokens.count,
+      counts.allSatisfy({ (0...1 << 40).contains($0) })
+    else { return false }
+    sums.add(
+      ColumnSums(
+        highs: Array(numbers[..<sums.count]),
+        lows: Array(numbers[sums.count..<2 * sums.count])))
+    for part in tokens.indices { tokens[part] += counts[part] }
+    return true
+  }
+
+  /// Throws `.malformed` where a sum is no number.
+  func requireFinite() throws(Fault) {
+    guard let place = (0..<sums.count).first(where: { !Float(sums[$0]).isFinite }) else { return }
+    throw Fault(
+      .malformed, "has inputs whose squares add up to no number", tensor: entry.name,
+      expected: "finite sums", found: "\(sums[place]) as sum \(place)")
   }
 }
 

@@ -1,6 +1,7 @@
 internal import Models
 internal import Platform
 internal import Reference
+internal import Tensors
 
 extension Activations {
   /// A copy.
@@ -58,7 +59,7 @@ extension Routing {
   /// How far the candidate's weights of experts are from these, an expert that is not chosen
   /// having weight 0: adds Σ |candidate − this| / Σ this of each token to `total`, from 0 for equal
   /// weights to 2 for other experts with weights of the same sum.
-  func addWeightDifferences(to candidate: Routing, onto total: inout Double) {
+  func addWeightDifferences(to candidate: Routing, onto total: inout DoubleSum) {
     precondition(candidate.experts.count == experts.count && candidate.choices == choices)
     for start in stride(from: 0, to: experts.count, by: choices) {
       var weights: [Int: Double] = [:]
@@ -72,7 +73,7 @@ extension Routing {
       }
       // Sorted, so that the order of a hash table does not show in the last digit.
       let difference = weights.values.map { abs($0) }.sorted().reduce(0, +)
-      total += difference == 0 ? 0 : difference / sum
+      total.add(difference == 0 ? 0 : difference / sum)
     }
   }
 }

@@ -78,7 +78,7 @@ struct ComparisonMemory {
     let position =
       MemoryLayout<PositionSums>.stride + MemoryLayout<LogitsMetrics.Position>.stride
     let choice = MemoryLayout<Int>.stride + ComparisonMemory.float
-    let own = MemoryLayout<SquaredError>.stride + 4 * reference.expertsPerToken * choice
+    let own = 2 * MemoryLayout<Double>.stride + 4 * reference.expertsPerToken * choice
     return candidates.count
       * ((1 + mtpLayers) * position + (isolates ? (reference.layers + mtpLayers) * own : 0))
   }

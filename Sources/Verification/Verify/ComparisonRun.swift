@@ -83,8 +83,8 @@ struct ComparisonRun {
   }
 
   /// Runs all in lock step.
-  func compare(progress: (_ done: Int, _ total: Int) -> Void) throws(Fault) -> [LogitsComparison] {
-    try LogitsComparison.all(
+  func sums(progress: (_ done: Int, _ total: Int) -> Void) throws(Fault) -> [ComparisonSums] {
+    try LogitsComparison.sums(
       reference: network(config, weights),
       candidates: candidates.map {
         LogitsComparison.Candidate(

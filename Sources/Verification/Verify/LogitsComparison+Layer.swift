@@ -132,23 +132,23 @@ extension LogitsComparison.Own {
     routerAgreement = sums.router.agreement
     routerWeightDifference = sums.router.weightDifference
     keyAgreement = sums.keys.agreement
-    experts = sums.choices.map { LogitsComparison.Own.experts(sums.tokens, $0) } ?? []
+    experts = sums.choices.map { LogitsComparison.Own.experts(sums, $0) } ?? []
   }
 
   private static func experts(
-    _ tokens: [SquaredError], _ choices: (reference: Routing, candidate: Routing)
+    _ own: OwnSums, _ choices: (reference: Routing, candidate: Routing)
   ) -> [LogitsComparison.ExpertUse] {
     let (reference, candidate) = choices
     var sums: [Int: (uses: Int, candidateUses: Int, error: Double, energy: Double)] = [:]
-    for (token, sum) in tokens.enumerated() {
+    for (token, sum) in zip(own.errors, own.energies).enumerated() {
       for place in token * reference.choices..<(token + 1) * reference.choices {
         sums[reference.experts[place], default: (0, 0, 0, 0)].uses += 1
-        sums[reference.experts[place]]?.error += sum.error
-        sums[reference.experts[place]]?.energy += sum.energy
+        sums[reference.experts[place]]?.error += sum.0
+        sums[reference.experts[place]]?.energy += sum.1
         sums[candidate.experts[place], default: (0, 0, 0, 0)].candidateUses += 1
       }
     }
-    let shares = ErrorShares(tokens.map(\.error), reference)
+    let shares = ErrorShares(own.errors, reference)
     return sums.keys.sorted().compactMap { expert in
       sums[expert].map {
         LogitsComparison.ExpertUse(

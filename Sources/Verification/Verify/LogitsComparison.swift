@@ -6,8 +6,9 @@ public import Reference
 /// Two networks compared over the same tokens, after every layer and at the head.
 ///
 /// They run in lock step. Neither all hidden states nor all logits are ever held: a layer's are
-/// compared and replaced by the next one's, and the vocabulary passes by in tiles. Sums are taken in
-/// the order of the tokens, so that neither threads nor memory show in them.
+/// compared and replaced by the next one's, and the vocabulary passes by in tiles. Sums over positions
+/// are taken in their order and those over states in twice F64's precision, so that neither threads nor
+/// memory nor parts of a run show in them.
 public struct LogitsComparison: Sendable {
   /// The main model's logits.
   public let main: LogitsMetrics
@@ -56,6 +57,19 @@ public struct LogitsComparison: Sendable {
     reference: Network, candidates: [Candidate], batches: [TokenBatch], isolates: Bool = false,
     threads: Int, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Fault) -> [LogitsComparison] {
+    try sums(
+      reference: reference, candidates: candidates, batches: batches, isolates: isolates,
+      threads: threads, progress: progress
+    ).map { LogitsComparison($0, layers: reference.config.layers) }
+  }
+
+  /// The same as sums, to which further sequences can be added.
+  ///
+  /// - Throws: as `all` does.
+  static func sums(
+    reference: Network, candidates: [Candidate], batches: [TokenBatch], isolates: Bool,
+    threads: Int, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(Fault) -> [ComparisonSums] {
     for candidate in candidates { try requireLikeness(reference.config, candidate.network.config) }
     let layers = reference.config.layers
     var sums = candidates.map {
@@ -72,10 +86,11 @@ public struct LogitsComparison: Sendable {
         done += 1
       }
     }
-    return sums.map { LogitsComparison($0, layers: layers) }
+    return sums
   }
 
-  private init(_ sums: ComparisonSums, layers: Int) {
+  /// What sums over all sequences come to.
+  package init(_ sums: ComparisonSums, layers: Int) {
     main = LogitsMetrics(sums.heads[0])
     mtp = sums.heads.dropFirst().filter { !$0.isEmpty }.map { LogitsMetrics($0) }
     embeddingNmse = sums.embedding.nmse

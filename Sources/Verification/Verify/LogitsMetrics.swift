@@ -1,3 +1,4 @@
+internal import Parts
 internal import Platform
 
 /// How far one model's logits are from another's over some positions.
@@ -114,6 +115,16 @@ package struct PositionSums: Sendable {
     return value < 0 ? 0 : value
   }
 
+  /// Writes to a tape, or reads from it.
+  mutating func pass(_ tape: inout NumberTape) {
+    reference.pass(&tape, hasTarget: target != nil)
+    candidate.pass(&tape, hasTarget: target != nil)
+    tape.pass(&weighted)
+    tape.pass(&squaredError)
+    tape.pass(&squaredReference)
+    tape.pass(&maxAbsDifference)
+    tape.pass(&nonFinite)
+  }
 }
 
 /// The softmax of one model at one position.
@@ -143,6 +154,17 @@ struct SoftmaxSums: Sendable {
     let factor = Mathematics.exp(before - top)
     sum *= factor
     return factor
+  }
+
+  /// Writes to a tape, or reads from it.
+  mutating func pass(_ tape: inout NumberTape, hasTarget: Bool) {
+    tape.pass(&top)
+    tape.pass(&topToken, below: tape.sizes.vocabulary)
+    tape.pass(&sum)
+    guard hasTarget else { return }
+    var value = target ?? .nan
+    tape.pass(&value)
+    target = value
   }
 
   /// log Σ e^logit

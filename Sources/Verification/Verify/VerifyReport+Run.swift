@@ -82,46 +82,20 @@ extension VerifyReport {
       }
       return reports
     }
-    func open(_ path: String) throws(Fault) -> ModelFiles {
-      try ModelFiles(
-        path: path, threads: request.threads, ignoresUnknown: request.ignoresUnknown)
-    }
-    let reference = try open(request.reference)
-    var candidates: [ModelFiles] = []
-    for path in request.candidates {
-      let candidate = try open(path)
-      try candidate.requireReadable(by: request.runtime)
-      candidates.append(candidate)
-    }
-    var common: [String] = []
-    let sequences = try VerifyReport.sequences(request.input, for: reference, notes: &common)
-    let batch = try TokenBatch(sequences, vocabSize: reference.config.vocabSize)
-    let run = try ComparisonRun(reference, candidates, batch: batch, request)
+    let work = try ComparisonWork(request)
+    let run = try work.run(work.sequences)
     if let expected = run.forecast { forecast(expected) }
-    let comparisons = try run.compare(progress: progress)
-    let text = request.tokenText ?? VerifyReport.tokenText(of: reference)
-    var reports: [VerifyReport] = []
-    for (place, candidate) in candidates.enumerated() {
-      let differences = ConfigDifference.all(reference: reference.config, candidate: candidate)
-      let blame = try request.blameCount.map { count throws(Fault) in
+    let comparisons = work.comparisons(try run.sums(progress: progress))
+    return try work.reports(comparisons) { place, differences throws(Fault) in
+      try request.blameCount.map { count throws(Fault) in
         try run.blame(
           comparisons[place], of: place, differences: differences, count: count,
           progress: progress)
       }
-      reports.append(
-        VerifyReport(
-          reference: request.reference, candidate: request.candidates[place],
-          sequences: sequences, comparison: comparisons[place],
-          routedExperts: candidate.config.routedExperts,
-          candidateTypes: TypeMap(candidate.inventory), thresholds: request.thresholds,
-          notes: notes(reference, candidate, request) + common, configDifferences: differences,
-          blame: blame, sizes: (ModelSize(reference), ModelSize(candidate)),
-          runtime: request.runtime, tokenText: text))
     }
-    return reports
   }
 
-  private static func notes(
+  fileprivate static func notes(
     _ reference: ModelFiles, _ candidate: ModelFiles, _ request: VerifyRequest
   ) -> [String] {
     reference.notes.map { "reference: \($0)" } + candidate.notes.map { "candidate: \($0)" }
@@ -146,7 +120,7 @@ extension VerifyReport {
     ]
   }
 
-  private static func sequences(
+  fileprivate static func sequences(
     _ input: ModelInput?, for model: ModelFiles, notes: inout [String]
   ) throws(Fault) -> [[Int]] {
     if let input {
@@ -157,5 +131,71 @@ extension VerifyReport {
     let ids = TokenInput.sequence(count: defaultTokens, vocabSize: model.config.vocabSize)
     notes.append("neither tokens nor text given: \(ids.count) ids of a fixed random sequence")
     return [ids]
+  }
+}
+
+/// Models that are opened to be compared, and the tokens that they are compared on.
+struct ComparisonWork {
+  let request: VerifyRequest
+  let reference: ModelFiles
+  let candidates: [ModelFiles]
+  let sequences: [[Int]]
+  private let notes: [String]
+
+  /// Opens everything.
+  ///
+  /// - Throws: what opening the models and reading the tokens throw.
+  init(_ request: VerifyRequest) throws(Fault) {
+    func open(_ path: String) throws(Fault) -> ModelFiles {
+      try ModelFiles(
+        path: path, threads: request.threads, ignoresUnknown: request.ignoresUnknown)
+    }
+    self.request = request
+    reference = try open(request.reference)
+    var candidates: [ModelFiles] = []
+    for path in request.candidates {
+      let candidate = try open(path)
+      try candidate.requireReadable(by: request.runtime)
+      candidates.append(candidate)
+    }
+    self.candidates = candidates
+    var notes: [String] = []
+    sequences = try VerifyReport.sequences(request.input, for: reference, notes: &notes)
+    self.notes = notes
+  }
+
+  /// Some of the sequences checked, and the memory divided.
+  func run(_ sequences: [[Int]]) throws(Fault) -> ComparisonRun {
+    try ComparisonRun(
+      reference, candidates, batch: TokenBatch(sequences, vocabSize: reference.config.vocabSize),
+      request)
+  }
+
+  /// What sums over all sequences come to, by candidate.
+  func comparisons(_ sums: [ComparisonSums]) -> [LogitsComparison] {
+    sums.map { LogitsComparison($0, layers: reference.config.layers) }
+  }
+
+  /// A report for each candidate.
+  func reports(
+    _ comparisons: [LogitsComparison],
+    blame: (_ place: Int, _ differences: [ConfigDifference]) throws(Fault) -> [Blame]?
+  ) throws(Fault) -> [VerifyReport] {
+    let text = request.tokenText ?? VerifyReport.tokenText(of: reference)
+    var reports: [VerifyReport] = []
+    for (place, candidate) in candidates.enumerated() {
+      let differences = ConfigDifference.all(reference: reference.config, candidate: candidate)
+      reports.append(
+        VerifyReport(
+          reference: request.reference, candidate: request.candidates[place],
+          sequences: sequences, comparison: comparisons[place],
+          routedExperts: candidate.config.routedExperts,
+          candidateTypes: TypeMap(candidate.inventory), thresholds: request.thresholds,
+          notes: VerifyReport.notes(reference, candidate, request) + notes,
+          configDifferences: differences, blame: try blame(place, differences),
+          sizes: (ModelSize(reference), ModelSize(candidate)), runtime: request.runtime,
+          tokenText: text))
+    }
+    return reports
   }
 }

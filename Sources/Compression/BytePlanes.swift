@@ -1,28 +1,35 @@
-internal import Platform
+package import Platform
 
 /// Arrays of numbers as bytes, all first bytes before all second ones and so on: numbers that are
 /// alike in their upper bytes compress well this way.
-struct BytePlaneWriter {
-  private(set) var bytes: [UInt8] = []
+package struct BytePlaneWriter {
+  /// What was written.
+  package private(set) var bytes: [UInt8] = []
 
-  mutating func write<Word: FixedWidthInteger>(_ words: [Word]) {
+  /// Begins with nothing.
+  package init() {}
+
+  package mutating func write<Word: FixedWidthInteger>(_ words: [Word]) {
     for shift in stride(from: 0, to: Word.bitWidth, by: 8) {
       bytes += words.map { UInt8(truncatingIfNeeded: $0 >> Word(shift)) }
     }
   }
 
-  mutating func write(ids: [Int]) { write(ids.map { UInt32(truncatingIfNeeded: $0) }) }
-  mutating func write(_ values: [Float]) { write(values.map(\.bitPattern)) }
-  mutating func write(_ values: [Double]) { write(values.map(\.bitPattern)) }
+  package mutating func write(ids: [Int]) { write(ids.map { UInt32(truncatingIfNeeded: $0) }) }
+  package mutating func write(_ values: [Float]) { write(values.map(\.bitPattern)) }
+  package mutating func write(_ values: [Double]) { write(values.map(\.bitPattern)) }
 }
 
 /// Reads what `BytePlaneWriter` wrote.
-struct BytePlaneReader {
-  let bytes: [UInt8]
-  let file: String
-  private(set) var position: Int
+package struct BytePlaneReader {
+  private let bytes: [UInt8]
+  /// The file that faults name.
+  package let file: String
+  /// Bytes that have been read.
+  package private(set) var position: Int
 
-  init(_ bytes: [UInt8], from position: Int, file: String) {
+  /// Begins at a byte; `file` is named in faults.
+  package init(_ bytes: [UInt8], from position: Int, file: String) {
     self.bytes = bytes
     self.position = position
     self.file = file
@@ -31,7 +38,7 @@ struct BytePlaneReader {
   /// Reads `count` numbers.
   ///
   /// - Throws: `.malformed` where the bytes end before.
-  mutating func words<Word: FixedWidthInteger>(
+  package mutating func words<Word: FixedWidthInteger>(
     _ count: Int, _ type: Word.Type = Word.self
   ) throws(Fault) -> [Word] {
     let width = Word.bitWidth / 8
@@ -52,7 +59,7 @@ struct BytePlaneReader {
   }
 
   /// Ids below `limit`.
-  mutating func ids(_ count: Int, below limit: Int, _ what: String) throws(Fault) -> [Int] {
+  package mutating func ids(_ count: Int, below limit: Int, _ what: String) throws(Fault) -> [Int] {
     let ids = try words(count, UInt32.self).map { Int($0) }
     if let wrong = ids.first(where: { $0 >= limit }) {
       throw Fault(
@@ -62,13 +69,13 @@ struct BytePlaneReader {
     return ids
   }
 
-  mutating func floats(_ count: Int, _ what: String) throws(Fault) -> [Float] {
+  package mutating func floats(_ count: Int, _ what: String) throws(Fault) -> [Float] {
     let values = try words(count, UInt32.self).map { Float(bitPattern: $0) }
     guard values.allSatisfy(\.isFinite) else { throw notFinite(what) }
     return values
   }
 
-  mutating func doubles(_ count: Int, _ what: String) throws(Fault) -> [Double] {
+  package mutating func doubles(_ count: Int, _ what: String) throws(Fault) -> [Double] {
     let values = try words(count, UInt64.self).map { Double(bitPattern: $0) }
     guard values.allSatisfy(\.isFinite) else { throw notFinite(what) }
     return values

@@ -1,0 +1,117 @@
+public import Conversion
+internal import Formats
+internal import Models
+public import Parts
+public import Passes
+public import Platform
+internal import Reference
+
+/// `fathom imatrix` divided among runs: each measures consecutive sequences with about as many tokens.
+///
+/// A part leaves its sums as they are, in twice F64's precision, so that adding them up gives what one
+/// run has: see `DoubleSum` for how surely.
+public struct ImatrixParts {
+  private let files: ModelFiles
+  private let request: ImatrixRequest
+  /// The files of the parts.
+  public let results: PartResults
+
+  /// Divides the sequences.
+  ///
+  /// - Throws: `.malformed` where there are none, or one has an id that the model does not have.
+  public init(_ files: ModelFiles, _ request: ImatrixRequest) throws(Fault) {
+    _ = try TokenBatch(request.sequences, vocabSize: files.config.vocabSize)
+    (self.files, self.request) = (files, request)
+    var options = ["--mtp \(request.mtp ? "keep" : "drop")"]
+    if request.output { options.append("--process-output") }
+    results = PartResults(
+      of: "imatrix", models: [(files.inventory, files.checkpoint.config)],
+      sequences: request.sequences, options: options)
+  }
+
+  /// What a part is asked to measure.
+  private func request(of part: PartChoice) -> ImatrixRequest {
+    var own = request
+    let lengths = request.sequences.map(\.count)
+    own.sequences = Array(
+      request.sequences[PartDivision(lengths, among: part.count).items(of: part.number)])
+    return own
+  }
+
+  /// The tensors that a request measures, in the order in which a run hands them out.
+  private func tensors(_ request: ImatrixRequest) -> [ImportanceTensor] {
+    let config = files.config
+    let all = ImportanceTensor.all(
+      of: config, mtpLayers: request.mtpLayers(of: config), output: request.output)
+    // Swift's sort is stable.
+    return all.sorted { $0.layer ?? config.layers - 1 < $1.layer ?? config.layers - 1 }
+  }
+
+  /// Measures the sequences of a part and writes the sums. A part without any leaves nothing to add.
+  ///
+  /// - Parameters:
+  ///   - numbers: where the sums go; a scratch file lies beside it for a while.
+  ///   - destination: where the part's file goes.
+  ///   - forecast: called before a pass that takes long.
+  ///   - progress: called with the layers done and all layers.
+  /// - Returns: sequences and tokens that were run.
+  /// - Throws: what `ImatrixRun` throws.
+  public func run(
+    _ part: PartChoice, numbers: OutputPath, to destination: OutputPath,
+    forecast: (Forecast) -> Void = { _ in }, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(Fault) -> (sequences: Int, tokens: Int) {
+    let own = request(of: part)
+    let tensors = own.sequences.isEmpty ? [] : tensors(own)
+    let count = tensors.reduce(0) { $0 + 2 * $1.entry.sums + $1.entry.parts }
+    try numbers.requireSpace(PartNumbers.byteCount(of: count))
+    var writer = try PartNumbers.Writer(at: numbers)
+    if !own.sequences.isEmpty {
+      let run = try ImatrixRun(files, own, merging: ImportanceMerge(paths: []))
+      if let expected = run.forecast { forecast(expected) }
+      try run.measure(beside: numbers, progress: progress) { measured throws(Fault) in
+        try measured.requireFinite()
+        try writer.append(measured.numbers)
+      }
+      for shard in files.inventory.shards { try shard.file.requireUnchanged() }
+    }
+    try results.write(writer.commit(), of: part, to: destination)
+    return (own.sequences.count, own.sequences.reduce(0) { $0 + $1.count })
+  }
+
+  /// Adds up what all parts have measured and writes it as one run would.
+  ///
+  /// - Throws: as `PartResults.allNumbers(in:)` does, `.malformed` where a part has measured other
+  ///   tensors, and what writing throws.
+  public func finish(
+    in folder: String, merging merge: ImportanceMerge, to destination: OutputPath
+  ) throws(Fault) -> ImatrixReport {
+    let readers = try results.allNumbers(in: folder)
+    var parts: [(reader: PartNumbers.Reader, lists: [ExactText: Int])] = []
+    for (index, reader) in readers.enumerated() {
+      let own = request(of: try PartChoice("\(index + 1)/\(readers.count)") { _ in nil })
+      let names = own.sequences.isEmpty ? [] : tensors(own).map(\.entry.name)
+      guard names.count == reader.counts.count else {
+        throw reader.fault(
+          "does not hold sums of each tensor", expected: "\(names.count)",
+          found: "\(reader.counts.count)")
+      }
+      parts.append(
+        (reader, Dictionary(uniqueKeysWithValues: zip(names, names.indices))))
+    }
+    let all = tensors(request)
+    var writer = try ImatrixWriter(
+      all, merge, tokens: request.sequences.reduce(0) { $0 + $1.count }, request, to: destination)
+    for tensor in all {
+      var measured = MeasuredImportance(tensor.entry)
+      for part in parts {
+        guard let list = part.lists[tensor.entry.name] else { continue }
+        guard measured.add(try part.reader.read(list)) else {
+          throw part.reader.fault(
+            "does not hold a sum of each column and the tokens of \(tensor.entry.name)")
+        }
+      }
+      try writer.write(measured)
+    }
+    return try writer.finish()
+  }
+}
