@@ -101,7 +101,7 @@ let package = Package(
       name: "Pages",
       dependencies: [
         "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion", "Reports",
-        "Inspection",
+        "Inspection", "Verification",
       ],
       swiftSettings: strict),
     .target(
@@ -194,7 +194,7 @@ let package = Package(
       dependencies: [
         "Compression", "Support", "Locks", "Verification", "Passes", "Reference", "Models",
         "Formats", "Platform",
-        "Tensors", "Reports", "Inspection", "Dialects", "Weights", "Calibration",
+        "Tensors", "Reports", "Inspection", "Dialects", "Weights", "Calibration", "Pages",
       ],
       swiftSettings: strict),
     .testTarget(

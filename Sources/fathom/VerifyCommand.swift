@@ -22,8 +22,8 @@ struct VerifyCommand: ParsableCommand, ModelReading {
 
         fathom verify DeepSeek-V3 v3-q4.gguf --text book.txt --max-kl 0.2
         fathom verify --record DeepSeek-V3 --tokens ids.json -o v3.fixture
-        fathom verify DeepSeek-V3 v3-q4.gguf --tokens ids.json --part 2/2 --parts work
-        fathom verify DeepSeek-V3 v3-q4.gguf --tokens ids.json --finish --parts work
+        fathom verify DeepSeek-V3 q4.gguf --tokens ids.json --part 2/2 --parts work
+        fathom verify DeepSeek-V3 q4.gguf --tokens ids.json --finish --parts work
       """)
 
   @Argument(

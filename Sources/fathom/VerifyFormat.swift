@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Pages
 internal import Platform
 internal import Reports
 internal import Verification

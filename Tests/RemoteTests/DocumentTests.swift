@@ -118,8 +118,9 @@ import Testing
       "fathom convert DeepSeek-V3 V3-bf16 --to hf --quant bf16",
       "fathom convert DeepSeek-V3 v3-half.gguf --to gguf --quant q8_0 --part 1/2",
       "fathom imatrix DeepSeek-V3 --tokens ids.json -o other.gguf",
+      "mkdir work && cp v3-q4.gguf q4.gguf",
       "fathom imatrix DeepSeek-V3 --tokens ids.json --part 1/2 --parts work",
-      "fathom verify DeepSeek-V3 v3-q4.gguf --tokens ids.json --part 1/2 --parts work",
+      "fathom verify DeepSeek-V3 q4.gguf --tokens ids.json --part 1/2 --parts work",
     ]
     for command in commands {
       let help = try FathomProcess(["help", command], environment: ["COLUMNS": "80"]).output

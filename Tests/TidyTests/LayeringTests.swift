@@ -38,7 +38,7 @@ import Testing
     ],
     "Pages": [
       "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion", "Reports",
-      "Inspection",
+      "Inspection", "Verification",
     ],
     "Parts": ["Tensors", "Platform", "Formats", "Conversion", "Inspection"],
     "Passes": [

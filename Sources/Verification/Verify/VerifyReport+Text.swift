@@ -46,7 +46,7 @@ extension VerifyReport {
   }
 
   /// What both models take.
-  var sizeFacts: [(name: String, text: String)] {
+  package var sizeFacts: [(name: String, text: String)] {
     [("size of the reference", sizes.reference), ("size of the candidate", sizes.candidate)]
       .compactMap { name, size in
         guard let size else { return nil }
@@ -67,7 +67,7 @@ extension VerifyReport {
   }
 
   /// What is said of logits, row by row, for all forms of report.
-  var measures: [(title: String, value: (LogitsMetrics) -> String)] {
+  package var measures: [(title: String, value: (LogitsMetrics) -> String)] {
     var rows: [(title: String, value: (LogitsMetrics) -> String)] = [
       ("positions", { Quantity.count($0.tokens) }),
       (

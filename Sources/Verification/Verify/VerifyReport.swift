@@ -95,7 +95,7 @@ public struct VerifyReport: Sendable {
   }
 
   /// The verdict with what it rests on.
-  var limitsText: String {
+  package var limitsText: String {
     outcomes.isEmpty ? "no limits given" : Quantity.plural(outcomes.count, "limit")
   }
 

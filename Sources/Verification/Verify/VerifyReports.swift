@@ -1,6 +1,6 @@
 public import Passes
 public import Platform
-public import Reports
+internal import Reports
 
 /// What `fathom verify` says of one candidate or of several: one has its report alone, several a
 /// summary before theirs.
@@ -29,7 +29,7 @@ public struct VerifyReports: Sendable {
     reports.map(\.verdict).first { $0 == .fail } ?? reports[0].verdict
   }
 
-  private var single: VerifyReport? { reports.count == 1 ? reports[0] : nil }
+  package var single: VerifyReport? { reports.count == 1 ? reports[0] : nil }
 
   /// The document of schema `fathom.verify/1`.
   public var json: JSONValue {
@@ -121,14 +121,8 @@ public struct VerifyReports: Sendable {
     """
   }
 
-  /// The report as one HTML page.
-  public func page(origin: PageOrigin) -> String {
-    if let single { return single.page(origin: origin) }
-    let rows = reports.map { report in columns.map { $0.cell(report) } }
-    return VerifyPage.several(
-      reports,
-      title: "\(reports.count) candidates against \(Folder.name(of: reports[0].reference))",
-      origin: origin,
-      summary: (columns.map(\.title), rows))
+  /// The table of several reports: what each candidate costs and loses.
+  package var summary: (titles: [String], rows: [[String]]) {
+    (columns.map(\.title), reports.map { report in columns.map { $0.cell(report) } })
   }
 }

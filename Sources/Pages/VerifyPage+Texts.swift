@@ -1,5 +1,6 @@
 internal import Platform
 internal import Reports
+internal import Verification
 
 /// How the divergences of positions are spread, and where in the text they are.
 extension VerifyPage {

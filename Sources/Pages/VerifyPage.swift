@@ -1,9 +1,22 @@
+internal import Inspection
 internal import Platform
 public import Reports
+public import Verification
 
 extension VerifyReport {
   /// The report as one HTML page.
   public func page(origin: PageOrigin) -> String { VerifyPage(report: self).text(origin) }
+}
+
+extension VerifyReports {
+  /// The report as one HTML page.
+  public func page(origin: PageOrigin) -> String {
+    if let single { return single.page(origin: origin) }
+    return VerifyPage.several(
+      reports,
+      title: "\(reports.count) candidates against \(Folder.name(of: reports[0].reference))",
+      origin: origin, summary: summary)
+  }
 }
 
 /// A report as one HTML page with plots. It needs no network and runs no script, reads in light and

@@ -2,6 +2,7 @@ internal import Inspection
 internal import Platform
 internal import Reports
 internal import Tensors
+internal import Verification
 
 /// What has two dimensions: experts by layer, and types by layer and tensor.
 extension VerifyPage {

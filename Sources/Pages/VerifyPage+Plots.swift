@@ -1,4 +1,5 @@
 internal import Reports
+internal import Verification
 
 /// What is measured at each position and after each layer.
 extension VerifyPage {
