@@ -97,9 +97,9 @@ extension VerifyPage {
   private func span(_ token: Int, _ measure: LogitsMetrics.Position?, at index: Int) -> String {
     let word = report.tokenText?([token]) ?? "\(token) "
     let text = HTML.escape(word.replacing("\n", with: "⏎"))
-    guard let measure else { return text }
-    let shade = VerifyPage.shade(measure.divergence)
-    guard shade > 0 else { return text }
+    // Each stands by itself: two tokens may make up a mark that CI servers know for a command.
+    let shade = measure.map { VerifyPage.shade($0.divergence) } ?? 0
+    guard let measure, shade > 0 else { return "<span>\(text)</span>" }
     let title = HTML.escape("\(index): KL \(Quantity.significant(measure.divergence))")
     return "<span class=\"t\(shade)\" title=\"\(title)\">\(text)</span>"
   }
