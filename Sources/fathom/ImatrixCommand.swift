@@ -172,7 +172,9 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   }
 
   private func say(_ report: ImatrixReport, notes: [String]) throws(Fault) {
-    guard format == .text else { return try Console.write(report.json.printed() + "\n") }
+    guard format == .text else {
+      return try Console.write(report.json(notes: notes).printed() + "\n")
+    }
     for note in notes { try Console.write("note: \(note)\n") }
     try Console.write(report.text)
   }

@@ -107,6 +107,13 @@ import Testing
     let run = try FathomProcess("imatrix", Self.model, "--tokens", tokens, "-o", matrix)
     #expect(run.status == 0, "\(run.messages)")
     #expect(run.output.contains("note: MTP layers are not measured"), "\(run.output)")
+    let document = try JSONDocument(
+      printedBy: [
+        "imatrix", Self.model, "--tokens", tokens, "-o", workspace.path("j.gguf"), "--format",
+        "json",
+      ], schema: "fathom.imatrix.1")
+    let notes = document["notes"] as? [String] ?? []
+    #expect(notes.contains { $0.hasPrefix("MTP layers are not measured") }, "\(notes)")
     let dropped = try FathomProcess(
       "imatrix", Self.model, "--tokens", tokens, "--mtp", "drop", "-o", workspace.path("m.gguf"))
     #expect(dropped.status == 0 && !dropped.output.contains("MTP"), "\(dropped.messages)")

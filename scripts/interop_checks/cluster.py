@@ -22,6 +22,7 @@ def run(report, folder):
     checkpoint.write(model)
     report.attempt("kills", kills, report, folder, model)
     report.attempt("counts", counts, report, folder, model)
+    report.attempt("measured", measured, report, folder)
     report.attempt("kubernetes", kubernetes, report)
     try:
         slurm.require()
@@ -100,6 +101,32 @@ def kills(report, folder, model):
     report.run("convert", model, output, *QUANT, "--finish")
     report.check("20 kills of parts at random leave the bytes of one run",
                  killed == 20 and contents(output) == expected, f"{killed} kills")
+
+
+def measured(report, folder):
+    """`imatrix` and `verify` in three parts at the same time say what one run says."""
+    model, tokens = SAMPLES / "tiny-mtp2", folder / "tokens.json"
+    tokens.write_text(json.dumps([[(7 * place + 31 * row) % 250 + 3 for place in range(24)]
+                                  for row in range(5)]))
+    candidate = folder / "candidate"
+    report.run("convert", model, candidate, "--to", "hf", "--quant", "bf16")
+    for name, command in (("imatrix", ("imatrix", model, "--tokens", tokens)),
+                          ("verify", ("verify", model, candidate, "--tokens", tokens))):
+        results = folder / f"{name}-parts"
+        results.mkdir()
+        whole, joined = folder / f"{name}-whole", folder / f"{name}-joined"
+        parts = [
+            subprocess.Popen(
+                [report.fathom, *map(str, command), "--parts", str(results), "--part",
+                 f"{number}/3", "--threads", "1"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            for number in (1, 2, 3)]
+        codes = [part.wait(timeout=600) for part in parts]
+        report.run(*command, "-o", whole)
+        report.run(*command, "--parts", results, "--finish", "-o", joined)
+        report.check(f"{name}: three parts at the same time say what one run says",
+                     codes == [0] * 3 and whole.read_bytes() == joined.read_bytes(),
+                     f"exit codes {codes}")
 
 
 def kubernetes(report):

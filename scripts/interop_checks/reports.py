@@ -15,8 +15,8 @@ from peers import browser
 SCHEMA = Path(__file__).resolve().parent.parent.parent / "Schemas" / "junit.xsd"
 # Ends attributes, elements, table cells and code, if it is let.
 HOSTILE = "</td></svg><script>alert(1)</script>\"'|`*_&amp;"
-PLOTS = ["kl-main", "kl-mtp", "layer-error", "router-agreement", "expert-use", "expert-error",
-         "type-map"]
+PLOTS = ["kl-main", "kl-mtp", "histogram-main", "histogram-mtp", "layer-error",
+         "router-agreement", "expert-use", "expert-error", "type-map"]
 
 
 def make_hostile(sample, folder):

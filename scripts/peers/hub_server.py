@@ -47,10 +47,22 @@ class Faults:
         self.lock = threading.Lock()
         self.files = 0
         self.signed = 0
+        self.rows = {}
 
-    def chance(self, name):
+    def chance(self, name, request):
+        """Whether a request meets a fault; of those that pass not more than two in a row, so that what
+        is tried again often enough gets through."""
+        share = self.settings.get(name, 0)
         with self.lock:
-            return self.random.random() < self.settings.get(name, 0)
+            if self.random.random() >= share or share < 1 and self.rows.get(request, 0) == 2:
+                return False
+            self.rows[request] = self.rows.get(request, 0) + 1
+            return True
+
+    def passed(self, request):
+        """Notes that a request was answered as it should be."""
+        with self.lock:
+            self.rows.pop(request, None)
 
     def count(self):
         with self.lock:
@@ -180,9 +192,10 @@ class Handler(BaseHTTPRequestHandler):
             origin="cdn" if self.server.is_cdn else "hub", method=self.command, path=place,
             range=self.headers.get("Range"), authorization=authorization)
         faults = state.faults
-        if faults.chance("busy"):
+        request = self.wanted = (self.facts["origin"], place, self.facts["range"])
+        if faults.chance("busy", request):
             return self.status(429, {"Retry-After": str(faults.settings.get("retry_after", 1))})
-        if faults.chance("broken"):
+        if faults.chance("broken", request):
             return self.status(500)
         if self.server.is_cdn:
             return self.blob(place, query)
@@ -235,6 +248,7 @@ class Handler(BaseHTTPRequestHandler):
         location = f"{target}/{name}/{urllib.parse.quote(file)}?signature={state.faults.signed}"
         if "loop" in state.faults.settings:
             location = self.path
+        state.faults.passed(self.wanted)
         self.status(302, fields | {
             "X-Linked-Size": str(path.stat().st_size), "X-Linked-ETag": tag, "ETag": tag,
             "Location": location})
@@ -277,8 +291,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.server.state.log(**self.facts)
         if faults.settings.get("short") == name:
             length = max(0, length - 1)
-        elif length > 1000 and faults.chance("cut"):
+        elif length > 1000 and faults.chance("cut", self.wanted):
             length = random.Random(start).randrange(length)
+        else:
+            faults.passed(self.wanted)
         sent = self.send(path, start, length, faults.settings.get("slow"))
         self.facts["bytes"] = sent
         self.server.state.log(**self.facts)

@@ -88,7 +88,9 @@ public struct ImatrixReport: Sendable {
   }
 
   /// The document of schema `fathom.imatrix/1`.
-  public var json: JSONValue {
+  ///
+  /// - Parameter notes: what a reader should know of the model and of what was left out.
+  public func json(notes: [String]) -> JSONValue {
     .object([
       "schema": .string("fathom.imatrix/1"), "output": .string(output),
       "tokens": .integer(tokens), "chunks": .integer(source.chunks),
@@ -104,6 +106,7 @@ public struct ImatrixReport: Sendable {
             "scarce": .array($0.scarce.map { .integer($0) }),
           ])
         }),
+      "notes": .array(notes.map { .string($0) }),
     ])
   }
 }
