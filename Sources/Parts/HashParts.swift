@@ -17,7 +17,7 @@ public struct HashParts {
 
   /// Indices of the tensors of a part.
   func tensors(of part: PartChoice) -> Range<Int> {
-    PartDivision(inventory.tensors.map(\.byteCount), among: part.count).items(of: part.number)
+    part.items(of: inventory.tensors.map(\.byteCount))
   }
 
   /// Hashes the tensors of a part and writes what was found.
@@ -49,8 +49,7 @@ public struct HashParts {
   public func merged(in folder: String) throws(Fault) -> ContentHashes {
     let all = try results.all(in: folder)
     var tensors: [TensorHash] = []
-    for (index, values) in all.enumerated() {
-      let part = try PartChoice("\(index + 1)/\(all.count)") { _ in nil }
+    for (part, values) in zip(PartChoice.all(of: all.count), all) {
       let own = self.tensors(of: part)
       let hashes = values.compactMap { value -> BLAKE3Value? in
         if case .string(let text) = value { BLAKE3Value(text: text) } else { nil }

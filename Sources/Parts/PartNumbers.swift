@@ -155,8 +155,7 @@ extension PartResults {
   public func allNumbers(in folder: String) throws(Fault) -> [PartNumbers.Reader] {
     let all = try all(in: folder)
     var readers: [PartNumbers.Reader] = []
-    for (index, values) in all.enumerated() {
-      let part = try PartChoice("\(index + 1)/\(all.count)") { _ in nil }
+    for (part, values) in zip(PartChoice.all(of: all.count), all) {
       readers.append(try PartNumbers.Reader(values, path: numbersPath(of: part, in: folder)))
     }
     return readers

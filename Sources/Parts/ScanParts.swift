@@ -37,12 +37,9 @@ public struct ScanParts {
   /// - Throws: as `PartResults.all(in:)` does, and as `Validation` does.
   public func merged(in folder: String) throws(Fault) -> Validation {
     let all = try results.all(in: folder)
-    let count = all.count
+    let parts = PartChoice.all(of: all.count)
     return try validation(
-      by: DividedScan(results: all) { part in
-        (try? PartChoice("\(part)/\(count)") { _ in nil }).map { results.path(of: $0, in: folder) }
-          ?? folder
-      })
+      by: DividedScan(results: all) { results.path(of: parts[$0 - 1], in: folder) })
   }
 
   private func validation(by scan: DividedScan) throws(Fault) -> Validation {

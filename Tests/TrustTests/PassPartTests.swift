@@ -28,23 +28,6 @@ import Testing
     return place
   }
 
-  @discardableResult
-  private func run(
-    _ command: [String], _ more: [String], status: Int32 = 0
-  ) throws -> FathomProcess {
-    let run = try FathomProcess(command + more)
-    #expect(run.status == status, "\(more): \(run.messages)")
-    return run
-  }
-
-  private func runParts(_ command: [String], _ count: Int, into folder: String) throws {
-    for number in (1...count).reversed() {
-      let done = try run(
-        command, ["--part", "\(number)/\(count)", "--parts", folder, "--threads", "\(number)"])
-      #expect(done.output.hasPrefix("part \(number)/\(count): "))
-    }
-  }
-
   private func imatrix(_ sample: String, _ more: [String] = []) throws -> [String] {
     try ["imatrix", path(sample), "--tokens", tokens()] + more
   }
@@ -58,11 +41,11 @@ import Testing
   func partsMakeTheMatrixOfOneRun(model: (sample: String, more: [String]), count: Int) throws {
     let command = try imatrix(model.sample, model.more)
     let output = ["-o", workspace.path("matrix.gguf"), "--overwrite"]
-    let whole = try run(command, output)
+    let whole = try DividedRuns.run(command, output)
     let expected = try contents(workspace.path("matrix.gguf"))
     let parts = try folder("parts")
-    try runParts(command, count, into: parts)
-    let merged = try run(command, output + ["--finish", "--parts", parts])
+    try DividedRuns.runParts(command, count, into: parts)
+    let merged = try DividedRuns.run(command, output + ["--finish", "--parts", parts])
     #expect(try contents(workspace.path("matrix.gguf")) == expected)
     #expect(merged.output == whole.output)
     #expect(merged.messages == whole.messages)
@@ -72,15 +55,15 @@ import Testing
   @Test func aFinishedMatrixHasOtherRunsAddedAndAnyFormat() throws {
     let command = try imatrix("tiny-fp8")
     let other = workspace.path("other.gguf")
-    try run(
+    try DividedRuns.run(
       ["imatrix", path("tiny-fp8"), "--tokens", try tokens("other.json", from: 11)], ["-o", other])
     let parts = try folder("parts")
-    try runParts(command, 2, into: parts)
+    try DividedRuns.runParts(command, 2, into: parts)
     for more in [["--merge", other], ["--output-format", "dat"], ["--format", "json"]] {
       let output = ["-o", workspace.path("matrix"), "--overwrite"] + more
-      let whole = try run(command, output)
+      let whole = try DividedRuns.run(command, output)
       let expected = try contents(workspace.path("matrix"))
-      let merged = try run(command, output + ["--finish", "--parts", parts])
+      let merged = try DividedRuns.run(command, output + ["--finish", "--parts", parts])
       #expect(merged.output == whole.output)
       #expect(try contents(workspace.path("matrix")) == expected)
     }
@@ -88,7 +71,7 @@ import Testing
 
   @Test func aPartsFileHasItsSchema() throws {
     let parts = try folder("parts")
-    try runParts(imatrix("tiny-fp8"), 2, into: parts)
+    try DividedRuns.runParts(imatrix("tiny-fp8"), 2, into: parts)
     let document = try JSONDocument(
       String(decoding: contents(parts + "/imatrix-1-of-2.json"), as: UTF8.self))
     #expect(try JSONSchema(named: "fathom.part.1").faults(in: document).isEmpty)
@@ -97,10 +80,10 @@ import Testing
   @Test func whatIsMissingDamagedOrForeignIsNamed() throws {
     let command = try imatrix("tiny-fp8")
     let parts = try folder("parts")
-    try runParts(command, 3, into: parts)
+    try DividedRuns.runParts(command, 3, into: parts)
     let output = ["-o", workspace.path("matrix.gguf"), "--finish", "--parts", parts]
     func refusal(_ command: [String], _ status: Int32) throws -> String {
-      let messages = try run(command, output, status: status).messages
+      let messages = try DividedRuns.run(command, output, status: status).messages
       #expect(try !workspace.names().contains("matrix.gguf"))
       return messages
     }
@@ -140,7 +123,7 @@ import Testing
       to: URL(fileURLWithPath: file))
     #expect(try refusal(command, 65).contains("imatrix-3-of-3.json: is the result of other work"))
     try Data(bytes).write(to: URL(fileURLWithPath: file))
-    try run(command, output)
+    try DividedRuns.run(command, output)
   }
 
   /// A part that is killed at calls all over it leaves nothing that is taken for its result, and
@@ -148,7 +131,7 @@ import Testing
   @Test(arguments: ["kill", "interrupt", "powercut"])
   func aKilledPartBeginsAnew(kind: String) throws {
     let command = try imatrix("tiny-fp8")
-    try run(command, ["-o", workspace.path("whole.gguf")])
+    try DividedRuns.run(command, ["-o", workspace.path("whole.gguf")])
     let log = try Workspace()
     let watched = try Workspace()
     _ = try FathomProcess(
@@ -158,7 +141,7 @@ import Testing
     #expect(calls > 5)
     for call in stride(from: 1, through: calls, by: max(1, calls / 6)) {
       let parts = try Workspace()
-      try run(command, ["--part", "1/2", "--parts", parts.path])
+      try DividedRuns.run(command, ["--part", "1/2", "--parts", parts.path])
       let broken = try FathomProcess(
         command + ["--part", "2/2", "--parts", parts.path],
         environment: Mishap(kind, at: call).environment(below: parts.path))
@@ -166,11 +149,11 @@ import Testing
       let output = ["-o", workspace.path("matrix.gguf"), "--overwrite"]
       let finish = output + ["--finish", "--parts", parts.path]
       if try !parts.names().contains("imatrix-2-of-2.json") {
-        let early = try run(command, finish, status: 66)
+        let early = try DividedRuns.run(command, finish, status: 66)
         #expect(early.messages.contains("imatrix") && early.messages.contains("2"))
       }
-      try run(command, ["--part", "2/2", "--parts", parts.path])
-      try run(command, finish)
+      try DividedRuns.run(command, ["--part", "2/2", "--parts", parts.path])
+      try DividedRuns.run(command, finish)
       #expect(
         try contents(workspace.path("matrix.gguf")) == contents(workspace.path("whole.gguf")),
         "call \(call)")
@@ -186,7 +169,8 @@ import Testing
         environment: ["JOB_COMPLETION_INDEX": "\(task)"])
       #expect(part.status == 0 && part.output.hasPrefix("part \(task + 1)/2: "))
     }
-    try run(command, ["-o", workspace.path("matrix.gguf"), "--finish", "--parts", parts])
+    try DividedRuns.run(
+      command, ["-o", workspace.path("matrix.gguf"), "--finish", "--parts", parts])
   }
 
   @Test func whatDoesNotGoWithPartsIsRefused() throws {
@@ -198,9 +182,9 @@ import Testing
       ["--part", "1/2", "--parts", parts, "--format", "json"],
       ["--part", "1/2", "--parts", parts, "--merge", other],
     ] {
-      try run(imatrix("tiny-fp8"), more, status: 64)
+      try DividedRuns.run(imatrix("tiny-fp8"), more, status: 64)
     }
-    try run(["imatrix", "--merge", other], ["--finish", "--parts", parts], status: 64)
+    try DividedRuns.run(["imatrix", "--merge", other], ["--finish", "--parts", parts], status: 64)
     #expect(try FileManager.default.contentsOfDirectory(atPath: parts).isEmpty)
   }
 }

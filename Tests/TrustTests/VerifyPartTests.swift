@@ -55,31 +55,15 @@ import Testing
     return workspace.path(name)
   }
 
-  @discardableResult
-  private func run(
-    _ command: [String], _ more: [String], status: Int32 = 0
-  ) throws -> FathomProcess {
-    let run = try FathomProcess(command + more)
-    #expect(run.status == status, "\(more): \(run.messages)")
-    return run
-  }
-
   private func command(_ pair: Pair) throws -> [String] {
     try ["verify", sample(pair.sample), candidate(pair), "--tokens", tokens()] + pair.options
-  }
-
-  private func runParts(_ command: [String], _ count: Int) throws {
-    for number in (1...count).reversed() {
-      let part = ["--part", "\(number)/\(count)", "--parts", parts, "--threads", "\(number)"]
-      #expect(try run(command, part).output.hasPrefix("part \(number)/\(count): "))
-    }
   }
 
   /// Seven parts of five sequences: some have nothing to do.
   @Test(arguments: pairs, [1, 2, 3, 7])
   func partsMakeTheReportOfOneRun(pair: Pair, count: Int) throws {
     let command = try command(pair)
-    try runParts(command, count)
+    try DividedRuns.runParts(command, count, into: parts)
     for more in [
       [], ["--format", "json"], ["--format", "markdown"],
       ["--max-kl", "0.5", "--min-top1", "0.1", "--min-router-agreement", "0.2"],
@@ -87,7 +71,7 @@ import Testing
     ] {
       let whole = try FathomProcess(command + more)
       #expect(whole.status == (more.contains("1e-12") ? 1 : 0), "\(whole.messages)")
-      let merged = try run(
+      let merged = try DividedRuns.run(
         command, more + ["--finish", "--parts", parts], status: whole.status)
       #expect(merged.output == whole.output, "\(count) parts, \(more)")
       #expect(merged.messages == whole.messages)
@@ -100,17 +84,18 @@ import Testing
       candidate(Pair(sample: "tiny-mtp2", conversion: ["--to", "hf", "--quant", "f16"]), "other"),
       "--tokens", tokens(), "--isolate",
     ]
-    try runParts(command, 2)
+    try DividedRuns.runParts(command, 2, into: parts)
     let more = ["--format", "json", "--max-layer-own-nmse", "1e-3"]
     let whole = try FathomProcess(command + more)
-    let merged = try run(command, more + ["--finish", "--parts", parts], status: whole.status)
+    let merged = try DividedRuns.run(
+      command, more + ["--finish", "--parts", parts], status: whole.status)
     #expect(merged.output == whole.output)
     let document = try JSONDocument(merged.output)
     #expect(try JSONSchema(named: "fathom.verify.1").faults(in: document).isEmpty)
     // A page says when it was made and by which command; the rest of it is one run's.
     let pages = try ["--finish --parts \(parts) ", ""].map { division in
       let words = division.split(separator: " ").map(String.init)
-      let page = try run(command, words + ["--format", "html"]).output
+      let page = try DividedRuns.run(command, words + ["--format", "html"]).output
       return page.split(separator: "\n").filter { !$0.contains("class=\"origin\"") }
     }
     #expect(pages[0] == pages[1])
@@ -120,9 +105,9 @@ import Testing
     let candidate = try candidate(Self.pairs[0])
     let reference = sample("tiny-mtp2")
     let command = try ["verify", reference, candidate, "--tokens", tokens()]
-    try runParts(command, 3)
+    try DividedRuns.runParts(command, 3, into: parts)
     func refusal(_ command: [String], _ status: Int32 = 65) throws -> String {
-      let run = try run(command, ["--finish", "--parts", parts], status: status)
+      let run = try DividedRuns.run(command, ["--finish", "--parts", parts], status: status)
       #expect(run.output.isEmpty)
       return run.messages
     }
@@ -154,14 +139,14 @@ import Testing
       #expect(try refusal(command, 66).contains("2"))
       try Data(bytes).write(to: URL(fileURLWithPath: file))
     }
-    try run(command, ["--finish", "--parts", parts])
+    try DividedRuns.run(command, ["--finish", "--parts", parts])
   }
 
   /// Numbers that no part writes, under hashes that fit: refused or reported, and nothing else.
   @Test(arguments: [-1, 1e300, 3.5, .nan, .infinity, 0x1p39])
   func strangeNumbersAreNoHarm(number: Double) throws {
     let command = try command(Self.pairs[0]) + ["--isolate"]
-    try runParts(command, 1)
+    try DividedRuns.runParts(command, 1, into: parts)
     let (file, numbers) = (parts + "/verify-1-of-1.json", parts + "/verify-1-of-1.numbers")
     let (sound, stored) = try (contents(file), contents(numbers))
     let json = try JSONValue(parsing: sound, file: file)
@@ -196,7 +181,7 @@ import Testing
 
   @Test func aPartsFileHasItsSchema() throws {
     let command = try command(Self.pairs[0])
-    try runParts(command, 2)
+    try DividedRuns.runParts(command, 2, into: parts)
     let document = try JSONDocument(
       String(decoding: contents(parts + "/verify-2-of-2.json"), as: UTF8.self))
     #expect(try JSONSchema(named: "fathom.part.1").faults(in: document).isEmpty)
@@ -204,20 +189,21 @@ import Testing
 
   @Test func aKilledPartBeginsAnew() throws {
     let command = try command(Self.pairs[0])
-    let whole = try run(command, [])
+    let whole = try DividedRuns.run(command, [])
     for call in 1...12 {
       let folder = try Workspace()
-      try run(command, ["--part", "1/2", "--parts", folder.path])
+      try DividedRuns.run(command, ["--part", "1/2", "--parts", folder.path])
       let second = command + ["--part", "2/2", "--parts", folder.path]
       let broken = try FathomProcess(
         second, environment: Mishap("kill", at: call).environment(below: folder.path))
       #expect([0, 128 + SIGKILL].contains(broken.status), "\(call): \(broken.messages)")
       if try !folder.names().contains("verify-2-of-2.json") {
-        let early = try run(command, ["--finish", "--parts", folder.path], status: 66)
+        let early = try DividedRuns.run(command, ["--finish", "--parts", folder.path], status: 66)
         #expect(early.messages.contains("has no result of part 2/2"))
       }
-      try run(second, [])
-      #expect(try run(command, ["--finish", "--parts", folder.path]).output == whole.output)
+      try DividedRuns.run(second, [])
+      #expect(
+        try DividedRuns.run(command, ["--finish", "--parts", folder.path]).output == whole.output)
     }
   }
 
@@ -225,26 +211,27 @@ import Testing
     let (reference, candidate) = (sample("tiny-fp8"), sample("tiny-bf16"))
     let command = try ["verify", reference, candidate, "--tokens", tokens()]
     let fixture = workspace.path("fixture")
-    try run(["verify", "--record", reference, "--tokens", tokens(), "-o", fixture], [])
+    try DividedRuns.run(["verify", "--record", reference, "--tokens", tokens(), "-o", fixture], [])
     for division in [["--part", "1/2", "--parts", parts], ["--finish", "--parts", parts]] {
-      let blame = try run(command, ["--blame"] + division, status: 64)
+      let blame = try DividedRuns.run(command, ["--blame"] + division, status: 64)
       #expect(blame.messages.contains("--blame goes back to the states of all tokens: it does not"))
-      let record = try run(
+      let record = try DividedRuns.run(
         ["verify", "--record", reference, "--tokens", tokens(), "-o", workspace.path("f")],
         division, status: 64)
       #expect(record.messages.contains("--record keeps a sample of all positions at once"))
-      let made = try run(["verify", fixture, candidate], division, status: 64)
+      let made = try DividedRuns.run(["verify", fixture, candidate], division, status: 64)
       #expect(made.messages.contains("it does not go with --part and --finish"))
     }
     for more in [
       ["--format", "json"], ["-o", workspace.path("o")], ["--max-kl", "1"],
       ["--report", "json=\(workspace.path("o"))"], ["--mtp-max-kl", "1"],
     ] {
-      let part = try run(command, more + ["--part", "1/2", "--parts", parts], status: 64)
+      let part = try DividedRuns.run(
+        command, more + ["--part", "1/2", "--parts", parts], status: 64)
       #expect(part.messages.contains("a part has no report"), "\(part.messages)")
     }
     for more in [["--part", "1/2"], ["--finish"], ["--parts", parts]] {
-      try run(command, more, status: 64)
+      try DividedRuns.run(command, more, status: 64)
     }
     #expect(try FileManager.default.contentsOfDirectory(atPath: parts).isEmpty)
   }

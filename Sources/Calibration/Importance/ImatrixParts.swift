@@ -32,9 +32,7 @@ public struct ImatrixParts {
   /// What a part is asked to measure.
   private func request(of part: PartChoice) -> ImatrixRequest {
     var own = request
-    let lengths = request.sequences.map(\.count)
-    own.sequences = Array(
-      request.sequences[PartDivision(lengths, among: part.count).items(of: part.number)])
+    own.sequences = Array(request.sequences[part.items(of: request.sequences.map(\.count))])
     return own
   }
 
@@ -87,8 +85,8 @@ public struct ImatrixParts {
   ) throws(Fault) -> ImatrixReport {
     let readers = try results.allNumbers(in: folder)
     var parts: [(reader: PartNumbers.Reader, lists: [ExactText: Int])] = []
-    for (index, reader) in readers.enumerated() {
-      let own = request(of: try PartChoice("\(index + 1)/\(readers.count)") { _ in nil })
+    for (part, reader) in zip(PartChoice.all(of: readers.count), readers) {
+      let own = request(of: part)
       let names = own.sequences.isEmpty ? [] : tensors(own).map(\.entry.name)
       guard names.count == reader.counts.count else {
         throw reader.fault(

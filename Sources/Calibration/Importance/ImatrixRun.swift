@@ -67,6 +67,7 @@ public struct ImatrixRun {
   private let batches: [TokenBatch]
   private let longest: Int
   private let mtpLayers: Int
+
   /// Checks tokens and weights and divides the memory.
   ///
   /// - Throws: as `LogitsRun` does.

@@ -56,6 +56,16 @@ public struct PartChoice: Sendable, Hashable {
     try self.init(found.number, of: found.count, origin: found.origin)
   }
 
+  /// All parts of so many, in their order.
+  public static func all(of count: Int) -> [PartChoice] {
+    (0..<count).map { PartChoice(known: $0 + 1, of: count, origin: nil) }
+  }
+
+  /// The part's items of a list, each of which takes so much.
+  public func items(of sizes: [Int]) -> Range<Int> {
+    PartDivision(sizes, among: count).items(of: number)
+  }
+
   /// What the environment says.
   ///
   /// - Parameter count: how many parts there are; nil where the engine has to say so.
@@ -109,6 +119,10 @@ public struct PartChoice: Sendable, Hashable {
         .usage, "there is no part \(number) of \(count)",
         expected: "1 to \(count)" + (origin.map { ", from \($0)" } ?? ""), found: "\(number)")
     }
+    self.init(known: number, of: count, origin: origin)
+  }
+
+  private init(known number: Int, of count: Int, origin: String?) {
     (self.number, self.count, self.origin) = (number, count, origin)
   }
 

@@ -85,7 +85,7 @@ public final class DividedScan: Sendable {
   public static func own(_ sizes: [Int]) -> Range<Int> {
     guard let current else { return sizes.indices }
     guard let part = current.part else { return 0..<0 }
-    return PartDivision(sizes, among: part.count).items(of: part.number)
+    return part.items(of: sizes)
   }
 
   /// Whether a part's findings are not all: nobody should judge by them.

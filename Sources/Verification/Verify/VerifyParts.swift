@@ -42,9 +42,7 @@ public struct VerifyParts {
   }
 
   private func sequences(of part: PartChoice) -> [[Int]] {
-    let lengths = work.sequences.map(\.count)
-    let own = PartDivision(lengths, among: part.count).items(of: part.number)
-    return Array(work.sequences[own])
+    Array(work.sequences[part.items(of: work.sequences.map(\.count))])
   }
 
   private var sizes: NumberTape.Sizes {
@@ -114,8 +112,7 @@ public struct VerifyParts {
   public func merged(in folder: String) throws(Fault) -> VerifyReports {
     let readers = try results.allNumbers(in: folder)
     var all = emptySums()
-    for (index, reader) in readers.enumerated() {
-      let part = try PartChoice("\(index + 1)/\(readers.count)") { _ in nil }
+    for (part, reader) in zip(PartChoice.all(of: readers.count), readers) {
       for (place, sums) in try read(reader, sequences(of: part)).enumerated() {
         all[place].add(sums)
       }
