@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #ifdef __GLIBC__

@@ -35,14 +35,14 @@ private struct InspectionPage {
       sections.append(
         HTML.Section(
           id: "parameters", title: "Where the parameters are",
-          content: HTML.table(["part", "parameters", "share", ""], partRows, texts: 1)))
+          content: HTML.table(["part", "parameters", "share", ""], partRows)))
     }
     if !inspection.layers.isEmpty {
       sections.append(
         HTML.Section(
           id: "layers", title: "Layers",
           content: HTML.table(
-            ["layers", "kind", "parameters of each", "active", "bytes", ""], layerRows, texts: 2)))
+            ["layers", "kind", "parameters of each", "active", "bytes", ""], layerRows)))
     }
     let groups = TensorGroups(inspection.tensors)
     if !groups.layers.isEmpty {
@@ -137,10 +137,11 @@ private struct InspectionPage {
     }
     return alike.ranges.map { range in
       let layer = range.first
-      return HTML.cells([
-        range.text, layer.kind.rawValue, Quantity.short(layer.parameters),
-        Quantity.short(layer.activePerToken), Quantity.bytes(layer.bytes),
-      ]) + ["<td class=\"bar\">\(bar(layer.types, of: widest, height: 12))</td>"]
+      return HTML.cells(
+        [
+          range.text(), layer.kind.rawValue, Quantity.short(layer.parameters),
+          Quantity.short(layer.activePerToken), Quantity.bytes(layer.bytes),
+        ], names: 2) + ["<td class=\"bar\">\(bar(layer.types, of: widest, height: 12))</td>"]
     }
   }
 
@@ -156,7 +157,7 @@ private struct InspectionPage {
     return "<details><summary>\(HTML.escape(group.title)): "
       + "\(Quantity.plural(group.rows.reduce(0) { $0 + $1.count }, "tensor")), "
       + "\(Quantity.bytes(bytes))\(group.isRange ? " each" : "")</summary>"
-      + HTML.table(["tensor", "count", "type", "shape of each", "bytes of all"], rows, texts: 1)
+      + HTML.table(["tensor", "count", "type", "shape of each", "bytes of all"], rows)
       + "</details>"
   }
 }

@@ -117,9 +117,10 @@ public struct PlanReport {
         ("REASON", .left),
       ], namesFirst: true)
     for (file, index, _) in placed { table.measure(cells(plan.tensors[index], file: file)) }
-    try write(table.title + "\n")
+    let layout = table.layout
+    try write(layout.title + "\n")
     for (file, index, _) in placed {
-      try write(table.line(cells(plan.tensors[index], file: file)) + "\n")
+      try write(layout.line(cells(plan.tensors[index], file: file)) + "\n")
     }
   }
 

@@ -40,12 +40,9 @@ struct PlanRows {
 
   /// Adds a tensor to the row of its kind.
   mutating func add(_ tensor: PlannedTensor, treatment: String) {
-    let parts = tensor.entry.name.split(separator: ".").map(PlanRows.part)
+    let parts = PlanRows.parts(of: tensor.entry.name)
     let key = Key(
-      pattern: ExactText(
-        parts.map { part in
-          if case .word(let word) = part { word.text } else { "*" }
-        }.joined(separator: ".")),
+      pattern: PlanRows.pattern(parts),
       from: tensor.source.type, to: tensor.entry.type, shape: tensor.entry.shape,
       treatment: treatment, reason: tensor.reason)
     let place = places[key] ?? rows.count
@@ -65,9 +62,20 @@ struct PlanRows {
     }
   }
 
-  private static func part(_ text: ExactText) -> Part {
-    guard text.isNumber, let number = Int(text.text) else { return .word(text) }
-    return .numbers([number])
+  /// The parts of a name between its dots.
+  static func parts(of name: ExactText) -> [Part] {
+    name.split(separator: ".").map { text in
+      guard text.isNumber, let number = Int(text.text) else { return .word(text) }
+      return .numbers([number])
+    }
+  }
+
+  /// The name with a star for each number.
+  static func pattern(_ parts: [Part]) -> ExactText {
+    ExactText(
+      parts.map { part in
+        if case .word(let word) = part { word.text } else { "*" }
+      }.joined(separator: "."))
   }
 }
 
@@ -87,17 +95,8 @@ extension PlanRows.Row {
 
   /// `0,2-5`, or `0-2,6,10,…,78`.
   static func ranges(_ numbers: Set<Int>) -> String {
-    var ranges: [ClosedRange<Int>] = []
-    for number in numbers.sorted() {
-      if let last = ranges.last, last.upperBound + 1 == number {
-        ranges[ranges.count - 1] = last.lowerBound...number
-      } else {
-        ranges.append(number...number)
-      }
-    }
-    var words = ranges.map {
-      $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)"
-    }
+    let sorted = numbers.sorted()
+    var words = Ranges(sorted, of: sorted) { _ in true }.ranges.map { $0.text(dash: "-") }
     if words.count > mostRanges { words.replaceSubrange(3..<words.count - 1, with: ["…"]) }
     return words.joined(separator: ",")
   }

@@ -41,7 +41,8 @@ struct TensorGroups {
     var rows: [Int?: [Row]] = [:]
     var shown = 0
     for tensor in tensors {
-      let (layer, name) = TensorGroups.pattern(tensor.name.text)
+      let parts = PlanRows.parts(of: tensor.name)
+      let (layer, name) = (TensorGroups.layer(parts), PlanRows.pattern(parts).text)
       let key = Key(layer: layer, name: name, type: tensor.type, shape: tensor.shape)
       if places[key] == nil {
         guard shown < TensorGroups.mostRows else {
@@ -66,21 +67,15 @@ struct TensorGroups {
     let ranges = Ranges(numbers, of: numbers.map { rows[$0] ?? [] }) { $0 }
     layers += ranges.ranges.map {
       Group(
-        title: ($0.isSingle ? "Layer " : "Layers ") + $0.text, isRange: !$0.isSingle,
+        title: ($0.isSingle ? "Layer " : "Layers ") + $0.text(), isRange: !$0.isSingle,
         rows: $0.first)
     }
   }
 
-  /// The layer of a name, its first number, and the name with a star for each number.
-  private static func pattern(_ name: String) -> (layer: Int?, name: String) {
-    var layer: Int?
-    let words = name.split(separator: ".", omittingEmptySubsequences: false).map {
-      word -> Substring in
-      guard let number = Int(word), number >= 0 else { return word }
-      layer = layer ?? number
-      return "*"
-    }
-    return (layer, words.joined(separator: "."))
+  /// The layer of a name, which is its first number.
+  private static func layer(_ parts: [PlanRows.Part]) -> Int? {
+    for case .numbers(let numbers) in parts { return numbers.first }
+    return nil
   }
 }
 
@@ -93,8 +88,8 @@ struct Ranges<Value> {
 
     var isSingle: Bool { numbers.count == 1 }
     /// `3` or `3–60`.
-    var text: String {
-      isSingle ? "\(numbers.lowerBound)" : "\(numbers.lowerBound)–\(numbers.upperBound)"
+    func text(dash: String = "–") -> String {
+      isSingle ? "\(numbers.lowerBound)" : "\(numbers.lowerBound)\(dash)\(numbers.upperBound)"
     }
   }
 

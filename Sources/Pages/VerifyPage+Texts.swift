@@ -38,7 +38,7 @@ extension VerifyPage {
     func start(_ bar: Int) -> Double {
       Mathematics.pow(10, Double(bar) / Double(VerifyPage.barsPerDecade))
     }
-    // What is a ten-thousandth of the largest and less is alike.
+    // Eight powers of ten are shown: what is smaller counts as the smallest.
     let (last, first) = (bar(most), max(bar(least), bar(most) - 8 * VerifyPage.barsPerDecade))
     var counts = [Int](repeating: 0, count: last - first + 1)
     for value in values { counts[max(0, bar(value) - first)] += 1 }

@@ -48,7 +48,7 @@ struct VerifyPage {
     _ reports: [VerifyReport], title: String, origin: PageOrigin,
     summary: (titles: [String], rows: [[String]])
   ) -> String {
-    let table = HTML.table(summary.titles, summary.rows.map(HTML.cells))
+    let table = HTML.table(summary.titles, summary.rows.map { HTML.cells($0) })
     let points = reports.compactMap { report -> ScatterPlot.Point? in
       guard let size = report.sizes.candidate else { return nil }
       let name = Folder.name(of: report.candidate).text
@@ -124,24 +124,11 @@ struct VerifyPage {
     return HTML.Section(id: prefix + id, title: title, content: intro + content)
   }
 
-  /// A table with a title for each column; cells are markup, numbers stand to the right.
-  private func table(_ titles: [String], _ rows: [[String]]) -> String {
-    let heads = zip(titles, rows.first ?? titles).map { title, cell in
-      cell.hasPrefix(VerifyPage.number) || cell.hasPrefix("<td class=\"right ")
-        ? "<th class=\"right\">\(HTML.escape(title))</th>" : "<th>\(HTML.escape(title))</th>"
-    }
-    return "<div class=\"scroll\"><table class=\"numbers\">\n<thead><tr>" + heads.joined()
-      + "</tr></thead>\n<tbody>\n" + rows.map { "<tr>\($0.joined())</tr>\n" }.joined()
-      + "</tbody></table></div>"
-  }
-
-  private static let number = "<td class=\"right\""
-
+  /// A cell, to the right where it begins with a number.
   private func cell(_ text: String, _ style: String? = nil) -> String {
     let isNumber = text.unicodeScalars.first.map { ("0"..."9").contains($0) || $0 == "-" } ?? false
-    let styles = (isNumber ? ["right"] : []) + (style.map { [$0] } ?? [])
-    let attribute = styles.isEmpty ? "" : " class=\"\(styles.joined(separator: " "))\""
-    return "<td\(attribute)>\(HTML.escape(text))</td>"
+    return HTML.cell(
+      text, isNumber ? ["right", style].compactMap(\.self).joined(separator: " ") : style)
   }
 }
 
@@ -197,13 +184,13 @@ extension VerifyPage {
     }
     guard !rows.isEmpty else { return nil }
     return section(
-      "thresholds", "Thresholds", "", table(["limit", "", "", "measured", ""], rows))
+      "thresholds", "Thresholds", "", HTML.table(["limit", "", "", "measured", ""], rows))
   }
 
   private var logits: HTML.Section? {
     section(
       "logits", "Logits", "",
-      table(
+      HTML.table(
         ["measure"] + heads.map(\.name),
         report.measures.map { row in
           [cell(row.title)] + heads.map { cell(row.value($0.metrics)) }
@@ -215,7 +202,7 @@ extension VerifyPage {
     return section(
       "drafts", "Drafts",
       "How often an MTP layer's first choice is the main model's: what speculative decoding keeps.",
-      table(
+      HTML.table(
         ["MTP layer", "candidate", "reference", "positions"],
         report.drafts.enumerated().map { index, draft in
           [
@@ -230,7 +217,7 @@ extension VerifyPage {
     return section(
       "config", "Config",
       "Keys that change what the network computes and that the models have differently.",
-      table(
+      HTML.table(
         ["key", "reference", "candidate"],
         report.configDifferences.prefix(VerifyPage.rowLimit).map {
           [cell($0.name), cell($0.reference), cell($0.candidate)]
@@ -255,7 +242,7 @@ extension VerifyPage {
           + "seen; next is the one that follows in the text.",
       rows.isEmpty
         ? ""
-        : table(
+        : HTML.table(
           ["logits", "position", "KL", "tokens", "next", "top of reference", "of candidate"], rows))
   }
 
@@ -320,6 +307,6 @@ extension VerifyPage {
         ? "No tensor and no key of the config differs."
         : "What the reference becomes with one part of the candidate in it.",
       rows.isEmpty
-        ? "" : table(["part", "kind", "mean KL", "", "logits NMSE", "weights NMSE"], rows))
+        ? "" : HTML.table(["part", "kind", "mean KL", "", "logits NMSE", "weights NMSE"], rows))
   }
 }

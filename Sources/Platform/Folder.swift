@@ -27,21 +27,25 @@ public enum Folder {
     if let distant = DistantPlaces.find(path) {
       return try distant.folder.kind(of: distant.place)
     }
-    var status = stat()
-    guard stat(path, &status) == 0 else {
-      if errno == ENOENT || errno == ENOTDIR { return nil }
-      throw examiningFault(errno, path: path)
-    }
-    return Kind(status)
+    return try status(of: path).map { Kind($0) }
   }
 
   /// Size and time of the file that a path of this machine leads to; nil where there is none.
   ///
   /// - Throws: `.inputOutput` where the system does not tell.
   public static func stamp(of path: String) throws(Fault) -> FileStamp? {
-    var status = stat()
-    guard try kind(of: path) == .file, stat(path, &status) == 0 else { return nil }
+    guard let status = try status(of: path), Kind(status) == .file else { return nil }
     return FileStamp(status)
+  }
+
+  /// What the system says of what a path leads to; nil for nothing.
+  private static func status(of path: String) throws(Fault) -> stat? {
+    var status = stat()
+    guard stat(path, &status) == 0 else {
+      if errno == ENOENT || errno == ENOTDIR { return nil }
+      throw examiningFault(errno, path: path)
+    }
+    return status
   }
 
   /// Names of the entries of a folder, in the order of their bytes.

@@ -44,21 +44,61 @@ package struct TextTable {
     }
   }
 
-  /// The line above all others.
-  package var title: OutputText { line(columns.map(\.title)) }
-
   /// The lines of the table, without spaces at their ends.
-  package var lines: [OutputText] { ([columns.map(\.title)] + rows).map(line) }
+  package var lines: [OutputText] {
+    let layout = layout
+    return [layout.title] + rows.map(layout.line)
+  }
 
-  /// The line of a row that was measured; in a narrow window it may be several.
-  package func line(_ cells: [String]) -> OutputText {
-    var lines: [String] = []
-    for (number, group) in groups.enumerated() {
+  /// How the rows that were measured stand, worked out once for all of them.
+  package var layout: Layout {
+    let groups = groups.enumerated().map { number, columns in
       let indent = number == 0 ? indent : indent + TextTable.below
-      let widths = window.map { fitted(group, to: $0 - indent.count) } ?? widths
-      lines += self.lines(of: cells, group, widths, indent)
+      let widths = window.map { fitted(columns, to: $0 - indent.count) } ?? widths
+      return (columns, widths, indent)
     }
-    return OutputText(document: lines.joined(separator: "\n"))
+    return Layout(columns: columns, groups: groups)
+  }
+
+  /// What writes rows.
+  package struct Layout {
+    fileprivate let columns: [(title: String, alignment: Alignment)]
+    /// Columns beside each other, their widths, and what stands before them.
+    fileprivate let groups: [(columns: [Int], widths: [Int], indent: String)]
+
+    /// The line above all others.
+    package var title: OutputText { line(columns.map(\.title)) }
+
+    /// The line of a row that was measured; in a narrow window it may be several.
+    package func line(_ cells: [String]) -> OutputText {
+      let cells = cells.map(\.printable.text)
+      var lines: [String] = []
+      for (group, widths, indent) in groups {
+        func put(_ part: (_ column: Int) -> String) {
+          var text = indent
+          for (place, column) in group.enumerated() {
+            let part = part(column)
+            let padding = String(
+              repeating: " ", count: max(0, widths[column] - TextTable.width(part)))
+            if place > 0 { text += "  " }
+            text += columns[column].alignment == .left ? part + padding : padding + part
+          }
+          while text.utf8.last == UInt8(ascii: " ") { text.removeLast() }
+          lines.append(text)
+        }
+        // As nearly everywhere: nothing has to be broken.
+        if group.allSatisfy({ TextTable.width(cells[$0]) <= widths[$0] }) {
+          put { cells[$0] }
+          continue
+        }
+        let broken = Dictionary(
+          uniqueKeysWithValues: group.map { ($0, TextTable.wrapped(cells[$0], to: widths[$0])) })
+        for number in 0..<(broken.values.map(\.count).max() ?? 0) {
+          put { column in broken[column].flatMap { $0.dropFirst(number).first } ?? "" }
+        }
+      }
+      return OutputText(document: lines.joined(separator: "\n"))
+    }
   }
 
   /// How far in those columns stand that go on below the first ones.
@@ -95,25 +135,6 @@ package struct TextTable {
     return widths
   }
 
-  /// The lines of some columns of a row.
-  private func lines(
-    of row: [String], _ group: [Int], _ widths: [Int], _ indent: String
-  ) -> [String] {
-    let cells = group.map { TextTable.wrapped(row[$0].printable.text, to: widths[$0]) }
-    return (0..<(cells.map(\.count).max() ?? 0)).map { number in
-      var line = indent
-      for (place, column) in group.enumerated() {
-        let text = number < cells[place].count ? cells[place][number] : ""
-        let padding = String(
-          repeating: " ", count: max(0, widths[column] - TextTable.width(text)))
-        if place > 0 { line += "  " }
-        line += columns[column].alignment == .left ? text + padding : padding + text
-      }
-      while line.utf8.last == UInt8(ascii: " ") { line.removeLast() }
-      return line
-    }
-  }
-
   /// What a cell needs at least: its longest word, and what is short stays on a line.
   private static func least(_ text: String, _ width: Int) -> Int {
     width <= 24 ? width : max(24, longestWord(text))
@@ -124,7 +145,7 @@ package struct TextTable {
   }
 
   /// A cell's text in lines, broken at spaces.
-  private static func wrapped(_ text: String, to width: Int) -> [String] {
+  fileprivate static func wrapped(_ text: String, to width: Int) -> [String] {
     guard TextTable.width(text) > width else { return [text] }
     var lines = [String(text.prefix { $0 == " " })]
     for word in text.drop(while: { $0 == " " }).split(
@@ -145,7 +166,7 @@ package struct TextTable {
 
   /// Characters of a text; those of ASCII, which nearly all are, are counted without a look at
   /// each.
-  private static func width(_ text: String) -> Int {
+  fileprivate static func width(_ text: String) -> Int {
     text.utf8.allSatisfy { $0 < 0x80 && $0 != 0x0D } ? text.utf8.count : text.count
   }
 }

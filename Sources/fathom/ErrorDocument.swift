@@ -7,13 +7,14 @@ struct ErrorDocument {
 
   /// Whether the arguments ask for it.
   static func isAsked(by arguments: [String]) -> Bool {
-    let forms: [ExactText] = ["json", "jsonl"]
+    formats(in: arguments).contains { $0 == "json" || $0 == "jsonl" }
+  }
+
+  /// The formats that arguments name, before anybody has parsed them: it may be why that fails.
+  static func formats(in arguments: [String]) -> [ExactText] {
     let words = arguments.map { ExactText($0) }
-    let hasWord = zip(words, words.dropFirst()).contains { $0 == "--format" && forms.contains($1) }
-    return hasWord
-      || words.contains { word in
-        word.without(prefix: "--format=").map { forms.contains($0) } ?? false
-      }
+    return zip(words, words.dropFirst()).filter { $0.0 == "--format" }.map(\.1)
+      + words.compactMap { $0.without(prefix: "--format=") }
   }
 
   /// An error of the work.

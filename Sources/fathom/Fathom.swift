@@ -51,10 +51,7 @@ struct FathomCommand: ParsableCommand {
 
   /// Whether the arguments ask for text: lines of other formats stay as long as they are.
   private static func isForPeople(_ arguments: [String]) -> Bool {
-    let words = arguments.map { ExactText($0) }
-    let next = zip(words, words.dropFirst()).first { $0.0 == "--format" }?.1
-    let joined = words.lazy.compactMap { $0.without(prefix: "--format=") }.first
-    return (next ?? joined ?? "text") == "text"
+    ErrorDocument.formats(in: arguments).allSatisfy { $0 == "text" }
   }
 
   /// Finds out which models lie elsewhere, and has said what was read of them when the program ends.

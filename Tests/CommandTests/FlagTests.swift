@@ -42,13 +42,12 @@ import Testing
   }
 
   @Test func everyFlagIsTried() throws {
-    let root = URL(fileURLWithPath: Repository.samples).deletingLastPathComponent()
     var text = ""
     for folder in ["Tests", "docs"] {
-      let files = FileManager.default.enumerator(atPath: root.path + "/" + folder)
+      let files = FileManager.default.enumerator(atPath: "\(Repository.root)/\(folder)")
       for case let name as String in files ?? .init()
       where name.hasSuffix(".swift") || name.hasSuffix(".md") {
-        text += try String(contentsOfFile: "\(root.path)/\(folder)/\(name)", encoding: .utf8)
+        text += try String(contentsOfFile: "\(Repository.root)/\(folder)/\(name)", encoding: .utf8)
       }
     }
     // A name ends where what follows cannot belong to one; a table of names leaves out the dashes.

@@ -18,14 +18,11 @@ import Testing
 
   /// Runs a line in a terminal of so many columns.
   static func show(_ line: String, columns: Int) throws -> [Substring] {
-    let program = URL(fileURLWithPath: FathomProcess.path).deletingLastPathComponent().path
-    let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-    let samples = URL(fileURLWithPath: Repository.samples).deletingLastPathComponent().path
     let run = try FathomProcess(
       program: "/usr/bin/script",
       ["-qec", "stty cols \(columns); \(line)", "/dev/null"],
-      environment: ["PATH": program + ":" + path, "NO_COLOR": "1", "SHELL": "/bin/sh"],
-      folder: samples)
+      environment: ["PATH": FathomProcess.searchPath, "NO_COLOR": "1", "SHELL": "/bin/sh"],
+      folder: Repository.root)
     // A terminal ends lines its own way; a line of progress is drawn and taken away.
     return run.output.replacing("\r\n", with: "\n").replacing("\r\u{1B}[K", with: "")
       .split(separator: "\n", omittingEmptySubsequences: false)

@@ -6,8 +6,6 @@ import Testing
 /// model that stands where DeepSeek-V3 would, here and on the hub, and what they show of a run is
 /// what a run prints.
 @Suite struct DocumentTests {
-  private static let root = URL(fileURLWithPath: Repository.samples).deletingLastPathComponent()
-
   /// A piece of a document between two fences.
   private struct Block {
     let language: String
@@ -15,8 +13,7 @@ import Testing
   }
 
   private static func text(_ document: String) throws -> String {
-    String(
-      decoding: try contents(root.appendingPathComponent(document).path), as: UTF8.self)
+    String(decoding: try contents("\(Repository.root)/\(document)"), as: UTF8.self)
   }
 
   private static func blocks(of document: String) throws -> [Block] {
@@ -58,12 +55,10 @@ import Testing
   private func run(
     _ line: String, in workspace: Workspace, _ hub: HubDouble
   ) throws -> FathomProcess {
-    let program = URL(fileURLWithPath: FathomProcess.path).deletingLastPathComponent().path
-    let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
     return try FathomProcess(
       program: "/bin/bash", ["-c", "exec 2>&1; \(line)"],
       environment: [
-        "PATH": program + ":" + path, "HF_ENDPOINT": hub.endpoint,
+        "PATH": FathomProcess.searchPath, "HF_ENDPOINT": hub.endpoint,
         "HF_HOME": workspace.path("cache"), "HF_HUB_CACHE": "", "HF_HUB_OFFLINE": "",
         "HF_TOKEN": "", "no_proxy": "*",
       ], folder: workspace.path)

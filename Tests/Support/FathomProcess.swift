@@ -104,6 +104,11 @@ public struct FathomProcess {
   /// The command beside the test bundle.
   public static let path = program(named: "fathom")
 
+  /// A `PATH` on which a shell finds the command first.
+  public static let searchPath =
+    URL(fileURLWithPath: path).deletingLastPathComponent().path + ":"
+    + (ProcessInfo.processInfo.environment["PATH"] ?? "")
+
   /// An executable beside the test bundle.
   public static func program(named name: String) -> String {
     let runner = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()

@@ -21,15 +21,14 @@ extension UnfinishedWork {
     // One without a journal was being removed: there is nothing beside it then.
     guard !work.journal.lines.isEmpty else { return (try? work.requireNothingToLose()) != nil }
     let records = try ConversionRecords(work.journal.text, file: work.path)
-    guard let origin = records.origin, records.deleted.isEmpty == false else { return false }
+    guard records.origin != nil, !records.deleted.isEmpty else { return false }
     // All bytes were safe, and where they grew nothing is: they have their names.
-    for (number, file) in origin.files.enumerated() {
-      guard records.segments[number]?.last?.end == file.byteCount else { return false }
-      let place =
-        try Folder.kind(of: destination.path) == .folder
-        ? Folder.join(destination.path, file.name)
-        : Folder.join(Folder.parent(of: destination.path), file.name)
-      guard try Folder.stamp(of: place)?.size == file.byteCount else { return false }
+    let isFolder = try Folder.kind(of: destination.path) == .folder
+    let folder = isFolder ? destination.path : Folder.parent(of: destination.path)
+    for file in output(records) {
+      guard file.safeBytes == file.byteCount,
+        try Folder.stamp(of: Folder.join(folder, file.name))?.size == file.byteCount
+      else { return false }
     }
     return true
   }

@@ -153,7 +153,7 @@ public struct UnfinishedWork: Sendable {
     return files
   }
 
-  private static func output(_ records: ConversionRecords?) -> [OutputFile] {
+  static func output(_ records: ConversionRecords?) -> [OutputFile] {
     guard let records, let origin = records.origin else { return [] }
     return origin.files.enumerated().map { number, file in
       OutputFile(

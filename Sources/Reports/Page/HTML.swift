@@ -130,34 +130,31 @@ package enum HTML {
     return result
   }
 
-  /// A row of a table; the cells are plain text.
-  package static func row(_ cells: [String], isHead: Bool = false) -> String {
-    let (open, close) = isHead ? ("<th scope=\"col\">", "</th>") : ("<td>", "</td>")
-    return "<tr>" + cells.map { open + escape($0) + close }.joined() + "</tr>\n"
+  /// A cell of plain text.
+  ///
+  /// - Parameter style: classes of the page's style, `right` for numbers.
+  package static func cell(_ text: String, _ style: String? = nil) -> String {
+    "<td\(style.map { " class=\"\($0)\"" } ?? "")>\(escape(text))</td>"
   }
 
-  /// Cells of a row, of plain text.
-  package static func cells(_ texts: [String]) -> [String] {
-    texts.map { "<td>\(escape($0))</td>" }
+  /// Cells of a row, of plain text: names first, then numbers, which stand to the right.
+  package static func cells(_ texts: [String], names: Int = 1) -> [String] {
+    texts.enumerated().map { cell($1, $0 < names ? nil : "right") }
   }
 
   /// A table that scrolls inside itself where a window is narrow, its first column staying.
   ///
   /// - Parameters:
-  ///   - titles: of the columns.
+  ///   - titles: of the columns, which stand as the cells of the first row do.
   ///   - rows: markup of each cell.
-  ///   - texts: columns from the left that are no numbers.
-  package static func table(_ titles: [String], _ rows: [[String]], texts: Int = 1) -> String {
-    func line(_ cells: [String]) -> String {
-      "<tr>"
-        + cells.enumerated().map { column, cell in
-          column >= texts && cell.dropFirst(3).first == ">"
-            ? "\(cell.prefix(3)) class=\"right\"\(cell.dropFirst(3))" : cell
-        }.joined() + "</tr>\n"
+  package static func table(_ titles: [String], _ rows: [[String]]) -> String {
+    let heads = zip(titles, rows.first ?? titles).map { title, cell in
+      let style = cell.hasPrefix("<td class=\"right") ? " class=\"right\"" : ""
+      return "<th\(style)>\(escape(title))</th>"
     }
-    return "<div class=\"scroll\"><table class=\"numbers\">\n<thead>"
-      + line(titles.map { "<th>\(escape($0))</th>" }) + "</thead>\n<tbody>\n"
-      + rows.map(line).joined() + "</tbody></table></div>"
+    return "<div class=\"scroll\"><table class=\"numbers\">\n<thead><tr>" + heads.joined()
+      + "</tr></thead>\n<tbody>\n" + rows.map { "<tr>\($0.joined())</tr>\n" }.joined()
+      + "</tbody></table></div>"
   }
 
   /// A bar of parts beside each other: the share of the whole, the series and what it says.
