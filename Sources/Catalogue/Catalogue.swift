@@ -15,19 +15,19 @@ public struct Catalogue: Sendable {
   public let targets: [TargetOffer]
 
   /// Names of the targets, in the order in which they are listed.
-  public static let names = rows.map(\.name)
+  public static let names = rows.map(\.target.rawValue)
 
   private typealias Row = (
-    name: String,
+    target: Dialect.Target,
     offer: @Sendable (ModelConfig, NormalWeights) throws(Fault) -> TargetOffer
   )
 
   private static let rows: [Row] = [
-    ("hf", { _, weights throws(Fault) in checkpoint("hf", weights) }),
-    ("gguf", { config, weights throws(Fault) in try gguf(config, weights) }),
-    ("mlx", { _, weights throws(Fault) in mlx(weights) }),
-    ("compressed-tensors", { _, weights throws(Fault) in compressedTensors(weights) }),
-    ("deepseek", { _, weights throws(Fault) in checkpoint("deepseek", weights) }),
+    (.hf, { _, weights throws(Fault) in checkpoint(.hf, weights) }),
+    (.gguf, { config, weights throws(Fault) in try gguf(config, weights) }),
+    (.mlx, { _, weights throws(Fault) in mlx(weights) }),
+    (.compressedTensors, { _, weights throws(Fault) in compressedTensors(weights) }),
+    (.deepseek, { _, weights throws(Fault) in checkpoint(.deepseek, weights) }),
   ]
 
   /// Lists what targets can be given.
@@ -49,7 +49,7 @@ public struct Catalogue: Sendable {
     let weights = NormalWeights()
     var offers: [TargetOffer] = []
     for row in Catalogue.rows
-    where targets.contains(where: { ExactText($0) == ExactText(row.name) }) {
+    where targets.contains(where: { ExactText($0) == ExactText(row.target.rawValue) }) {
       offers.append(try row.offer(config, weights))
     }
     self.targets = offers
@@ -58,10 +58,11 @@ public struct Catalogue: Sendable {
   // MARK: Checkpoints
 
   /// Hugging Face's and DeepSeek's own.
-  private static func checkpoint(_ target: String, _ weights: NormalWeights) -> TargetOffer {
+  private static func checkpoint(_ target: Dialect.Target, _ weights: NormalWeights) -> TargetOffer
+  {
     let side = 128
     return TargetOffer(
-      target: target,
+      target: target.rawValue,
       types: WeightStorage.all.map { storage in
         guard storage.type == .f8E4M3 else { return plain(storage.name, storage.type, weights) }
         return TypeOffer(

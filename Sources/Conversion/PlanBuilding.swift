@@ -16,16 +16,18 @@ extension Plan {
   ) throws(Fault) {
     self.recipe = recipe
     let unknowns = source.unknowns()
-    if !recipe.ignoresUnknown, !recipe.copies(source) {
+    let target = recipe.target.own
+    let isCopy = target.copies(source, recipe)
+    if !recipe.ignoresUnknown, !isCopy {
       try unknowns.requireNone(for: "the output", file: source.checkpoint.folder)
     }
-    var output = try recipe.target.output(of: source, recipe)
-    output.leaveOutStorageFile(unless: recipe.keepsStorage)
+    var output = try target.output(of: source, recipe)
+    output.leaveOutStorageFile(unless: target.keepsStorage(recipe))
     try output.layout.requireReadable()
     if let growth = output.growth(over: source.checkpoint.inventory) {
       output.warnings.append(growth)
     }
-    if !recipe.copies(source) {
+    if !isCopy {
       output.warnings += unknowns.lines.map { "not known, and ignored as asked for: \($0)" }
     }
     output.warnings += unknowns.remarks
@@ -43,25 +45,9 @@ extension Plan {
 }
 
 extension Recipe {
-  /// Whether all of a source stays what it is, in its own format: whatever network that is, it stays
-  /// that one.
-  fileprivate func copies(_ source: SourceModel) -> Bool {
-    switch target {
-    case .huggingFace: source.format == .safetensors && weights == nil && mtp == .keep
-    case .gguf(let gguf): source.format == .gguf && gguf.fileType == nil && mtp == .keep
-    case .deepSeek, .mlx, .compressedTensors: false
-    }
-  }
-
-  /// Whether weights stay stored as they are, so that what tells of their storage still holds.
-  fileprivate var keepsStorage: Bool {
-    if case .huggingFace = target { return weights == nil }
-    return false
-  }
-
   /// A line where the output's name is not one that programs look for.
   fileprivate var unfittingName: String? {
-    guard case .gguf = target, !outputName.hasSuffix(".gguf") else { return nil }
+    guard !target.own.isFolder, !outputName.hasSuffix(".gguf") else { return nil }
     return
       "the output's name does not end in .gguf: programs that go by names will not take it for "
       + "a GGUF file"
@@ -82,38 +68,14 @@ extension PlannedOutput {
 
   /// A line where no tensor could be stored in the type that was asked for.
   fileprivate func absence(of recipe: Recipe) -> String? {
-    let asked: String
-    switch recipe.target {
-    case .gguf(let gguf):
-      let type = gguf.base ?? gguf.fileType?.type
-      guard let type, type.isBlock, !tensors.contains(where: { $0.entry.type == type }) else {
-        return nil
-      }
-      asked = type.rawValue
-    case .huggingFace, .deepSeek:
-      guard recipe.weights?.type == .f8E4M3,
-        !tensors.contains(where: { $0.entry.type == .f8E4M3 })
-      else { return nil }
-      asked = "FP8"
-    case .mlx(let mlx):
-      guard case .groups? = mlx.storage?.kind, !hasCodes else { return nil }
-      asked = mlx.storage?.name ?? "groups"
-    case .compressedTensors(let compressed):
-      guard let compressed, !hasCodes else { return nil }
-      asked = compressed.name
-    }
+    guard let asked = recipe.target.own.missingType(in: tensors, recipe) else { return nil }
     return "no tensor could be stored in \(asked): no row is a whole number of its blocks, or "
       + "none may be quantized; --dry-run shows the types"
   }
 
-  /// Whether a weight is stored as codes.
-  private var hasCodes: Bool {
-    tensors.contains { !SourceWeights.plainTypes.contains($0.entry.type) }
-  }
-
   /// A line where weights lose by being quantized anew and yet take more room than before.
   fileprivate func growth(over inventory: Inventory) -> String? {
-    guard tensors.contains(where: { $0.treatment == "requantized" }) else { return nil }
+    guard tensors.contains(where: { $0.treatment == .requantized }) else { return nil }
     var isUsed = [Bool](repeating: false, count: inventory.tensors.count)
     var before = 0
     for tensor in tensors {

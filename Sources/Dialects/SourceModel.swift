@@ -77,33 +77,17 @@ public struct SourceModel: Sendable {
     try survey.requireConfig()
     format = ModelFormat(survey)
     gguf = nil
-    if format == .native {
-      let model = try NativeModel(survey)
-      checkpoint = model.checkpoint
-      networkConfig = checkpoint.config
-      config = model.config
-      declaredConfig = config
-      weights = model.weights
-      notes = model.notes
-    } else {
-      let stored = try Checkpoint(survey)
-      networkConfig = format == .mlx ? stored.config.withoutStorage : stored.config
-      config = try ModelConfig(json: networkConfig, file: survey.configFile)
-      if config.hasMistralNames {
-        networkConfig = try MistralConfig(networkConfig, file: survey.configFile).json
-      }
-      declaredConfig = config
-      (checkpoint, notes) =
-        format == .mlx
-        ? (stored, [])
-        : try CanonicalTensors.read(
-          stored, config: config, document: networkConfig)
-      guard let read = SourceModel.readers[format] else {
-        preconditionFailure("\(format.rawValue) has no reader of folders")
-      }
-      weights = try read(checkpoint, config)
-      straysNote = survey.straysNote
+    guard let open = Dialect.row(of: format).open else {
+      preconditionFailure("\(format.rawValue) is no format of folders")
     }
+    let opened = try open(survey)
+    checkpoint = opened.checkpoint
+    networkConfig = opened.networkConfig
+    config = opened.config
+    declaredConfig = config
+    weights = opened.weights
+    notes = opened.notes
+    straysNote = opened.straysNote
     var keys = Unknowns()
     keys.add(keysOf: survey.config, config: config)
     unknownKeys = keys
@@ -149,20 +133,6 @@ public struct SourceModel: Sendable {
       })
   }
 
-  /// What makes weights of the tensors in a folder, a row for each format.
-  private static let readers:
-    [ModelFormat: @Sendable (Checkpoint, ModelConfig) throws(Fault) -> SourceWeights] = [
-      .safetensors: { checkpoint, config throws(Fault) in
-        try HuggingFaceWeights.read(checkpoint.inventory, config: config)
-      },
-      .mlx: { checkpoint, config throws(Fault) in
-        try MLXWeights.read(checkpoint, config: config)
-      },
-      .compressedTensors: { checkpoint, config throws(Fault) in
-        try CompressedTensorsWeights.read(checkpoint.inventory, config: config)
-      },
-    ]
-
   /// What tokenizer there is, without reading it: for people; nil for none.
   package var tokenizerSummary: String? {
     guard let gguf else { return SourceModel.tokenizerSummary(in: checkpoint.folder) }
@@ -184,25 +154,5 @@ public struct SourceModel: Sendable {
   /// there, whatever the config says.
   package func presentMTPLayers() -> Int {
     ModelConfig.furtherLayers(after: config.layers, in: weights.all.lazy.map(\.name))
-  }
-
-  /// The index in `model.layers.N.…`, nil for other names.
-  public static func layer(of name: ExactText) -> Int? {
-    guard let rest = name.without(prefix: "model.layers.") else { return nil }
-    return Int(String(Substring(rest.utf8.prefix { $0 != UInt8(ascii: ".") })))
-  }
-}
-
-extension JSONValue {
-  /// A config without what it says about storage: an MLX model's own, and what is left in the section
-  /// of a network in a larger model of the files that it was made from.
-  fileprivate var withoutStorage: JSONValue {
-    guard case .object(var object) = self else { return self }
-    for key in ["quantization"] + ModelConfig.storageKeys { object[key] = nil }
-    if case .object(var text)? = object["text_config"] {
-      for key in ModelConfig.storageKeys { text[key] = nil }
-      object["text_config"] = .object(text)
-    }
-    return .object(object)
   }
 }

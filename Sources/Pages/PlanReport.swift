@@ -250,7 +250,8 @@ public struct PlanReport {
 
   /// `cast` or `dequantized, stacked`.
   private func treatment(of tensor: PlannedTensor) -> String {
-    [tensor.treatment, tensor.assembly.arrangement].compactMap { $0 }.joined(separator: ", ")
+    [tensor.treatment.rawValue, tensor.assembly.arrangement].compactMap { $0 }.joined(
+      separator: ", ")
   }
 
   private func tensorJSON(file: Int, index: Int, offset: Int) -> JSONValue {
@@ -262,7 +263,7 @@ public struct PlanReport {
       "bytes": .integer(tensor.entry.byteCount),
       "sourceType": .string(tensor.source.type.rawValue),
       "sources": .array(tensor.sources.map { .string($0.name.text) }),
-      "operation": .string(tensor.treatment),
+      "operation": .string(tensor.treatment.rawValue),
       "rows": tensor.assembly.arrangement.map { .string($0) } ?? .null,
       "reason": .string(tensor.reason),
     ])

@@ -1,4 +1,4 @@
-internal import Dialects
+internal import Models
 public import Platform
 public import Reference
 internal import Tensors
@@ -16,7 +16,7 @@ public struct FinitenessCheck: Sendable {
   ///
   /// - Throws: `.malformed` where they are not finite.
   public func require(_ hidden: Activations, ofLayer layer: Int) throws(Fault) {
-    try require(hidden.values, "layer \(layer)") { SourceModel.layer(of: ExactText($0)) == layer }
+    try require(hidden.values, "layer \(layer)") { ModelConfig.layer(of: ExactText($0)) == layer }
   }
 
   /// Looks at hidden states after a step that uses these tensors.

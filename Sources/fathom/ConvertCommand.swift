@@ -23,13 +23,6 @@ struct ConvertCommand: ParsableCommand, ModelReading {
         fathom convert DeepSeek-V3 V3-f32 --to hf --quant f32 --dry-run
       """)
 
-  /// Formats that can be written.
-  enum Target: String, ExpressibleByArgument, CaseIterable {
-    case hf, gguf, mlx
-    case compressedTensors = "compressed-tensors"
-    case deepseek
-  }
-
   @Argument(help: ModelArgument.help)
   var model: String
 
@@ -37,7 +30,7 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   var output: String
 
   @Option(help: "Format to write.")
-  var to: Target
+  var to: Dialect.Target
 
   @Option(
     help: ArgumentHelp(
@@ -327,6 +320,7 @@ extension BlockSize: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
 }
 
+extension Dialect.Target: ExpressibleByArgument {}
 extension Recipe.MTP: ExpressibleByArgument {}
 extension Recipe.ScaleFormat: ExpressibleByArgument {}
 extension ProgressLine.Mode: ExpressibleByArgument {}

@@ -96,6 +96,6 @@ struct DiffCommand: ParsableCommand, ModelReading {
   }
 
   private func isMTP(_ name: String, layers: Int) -> Bool {
-    SourceModel.layer(of: ExactText(name)).map { $0 >= layers } ?? false
+    ModelConfig.layer(of: ExactText(name)).map { $0 >= layers } ?? false
   }
 }

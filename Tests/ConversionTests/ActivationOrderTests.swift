@@ -79,7 +79,7 @@ import Weights
     let plain = try Conversions(path, Recipe(weights: .named("f32")))
     #expect(try decoded(plain.output, module) == values(model, module))
     let kept = try Conversions(path, Recipe(target: .compressedTensors(nil)))
-    #expect(kept.plan.tensors.allSatisfy { $0.treatment == "copied" })
+    #expect(kept.plan.tensors.allSatisfy { $0.treatment == .copied })
     #expect(
       try kept.tensors()["\(module).weight_g_idx"]?.bytes == model["\(module).weight_g_idx"].bytes)
     #expect(try decoded(kept.output, module) == values(model, module))

@@ -53,7 +53,7 @@ import Weights
   func withoutATypeNothingChanges(name: String) throws {
     let kept = try Conversions(sample(name), recipe(nil))
     #expect(try differences(kept.tensors(), tensors(of: sample(name))).isEmpty)
-    #expect(kept.plan.tensors.allSatisfy { $0.treatment == "copied" })
+    #expect(kept.plan.tensors.allSatisfy { $0.treatment == .copied })
     let path = sample(name) + "/config.json"
     #expect(try kept.config() == JSONValue(parsing: contents(path), file: path))
   }
@@ -62,7 +62,7 @@ import Weights
   @Test(arguments: ["tiny-fp8", "tiny-fp8-block32", "tiny-mtp2", "tiny-ue8m0"])
   func blocksAreMoved(name: String) throws {
     let moved = try Conversions(sample(name), recipe(nil))
-    #expect(moved.plan.tensors.allSatisfy { $0.treatment == "copied" })
+    #expect(moved.plan.tensors.allSatisfy { $0.treatment == .copied })
     let before = try tensors(of: sample(name))
     let after = try moved.tensors()
     #expect(before.count == after.count)
@@ -81,7 +81,7 @@ import Weights
   @Test func byteScalesAreCarried() throws {
     let moved = try Conversions(sample("tiny-e8m0"), recipe("fp8-block"))
     let scales = moved.plan.tensors.filter { $0.entry.name.hasSuffix("weight_scale") }
-    #expect(!scales.isEmpty && scales.allSatisfy { $0.treatment == "carried" })
+    #expect(!scales.isEmpty && scales.allSatisfy { $0.treatment == .carried })
     let f32 = Recipe(weights: .named("f32"))
     let expected = try Conversions(sample("tiny-e8m0"), f32).tensors()
     #expect(try differences(Conversions(moved.output, f32).tensors(), expected).isEmpty)
@@ -92,11 +92,11 @@ import Weights
     let plan = try Conversions(sample("tiny-int4"), recipe("int4-g32")).plan
     let words = Dictionary(grouping: plan.tensors, by: \.treatment).mapValues(\.count)
     // Experts keep their codes, attention and dense layers get some, and shapes are stated.
-    #expect(words["copied", default: 0] > 72 && words["quantized"] == 18)
-    #expect(words["requantized"] == nil)
+    #expect(words[.copied, default: 0] > 72 && words[.quantized] == 18)
+    #expect(words[.requantized] == nil)
     let other = try Conversions(sample("tiny-int4"), recipe("fp8-block-experts"))
     let experts = other.plan.tensors.filter { $0.entry.name.contains(".experts.") }
-    #expect(!experts.isEmpty && experts.allSatisfy { $0.treatment == "requantized" })
+    #expect(!experts.isEmpty && experts.allSatisfy { $0.treatment == .requantized })
     #expect(other.plan.warnings.contains { $0.contains("grows") }, "\(other.plan.warnings)")
   }
 

@@ -71,7 +71,7 @@ import Weights
     try expectTensors(conversion.output, expected["tensors"])
     try expectMetadata(conversion.output, expected["metadata"])
     let carried = conversion.plan.tensors.filter { $0.entry.type == .mxfp4 }
-    #expect(carried.count == 9 && carried.allSatisfy { $0.treatment == "carried" })
+    #expect(carried.count == 9 && carried.allSatisfy { $0.treatment == .carried })
     let warnings = conversion.plan.warnings.joined(separator: "\n")
     for words in [
       "MTP layers are left out", "no chat template", "4 residual streams, and there are 2",

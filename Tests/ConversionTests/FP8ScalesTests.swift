@@ -86,7 +86,7 @@ import Weights
       #expect(try differences(kept.tensors(), tensors(of: path)).isEmpty)
     }
     let moved = try Conversions(path, Recipe(target: .compressedTensors(nil)))
-    #expect(moved.plan.tensors.allSatisfy { ["copied", "carried"].contains($0.treatment) })
+    #expect(moved.plan.tensors.allSatisfy { [.copied, .carried].contains($0.treatment) })
     #expect(try decoded(moved.output, name) == values)
     let gguf = try FathomProcess(
       "convert", path, workspace.path("out.gguf"), "--to", "gguf", "--quant", "f32")

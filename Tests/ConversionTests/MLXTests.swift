@@ -77,7 +77,7 @@ import Weights
     #expect(try again.config()["quantization"] == first.config()["quantization"])
     let codes = again.plan.tensors.filter { $0.entry.storedType == .u32 }
     #expect(!codes.isEmpty)
-    #expect(codes.allSatisfy { ["copied", "carried"].contains($0.treatment) })
+    #expect(codes.allSatisfy { [.copied, .carried].contains($0.treatment) })
     // An affine model that others are to be quantized in keeps what it has, as mlx-lm does.
     let other = try Conversions(
       first.output, Recipe(target: .mlx(MLXRecipe(try MLXStorage(named: "8bit")))))

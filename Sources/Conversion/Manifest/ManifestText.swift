@@ -91,7 +91,7 @@ struct ManifestText {
       add(
         places[index].name, tensor.entry.storedType, tensor.entry.storedShape,
         tensor.entry.byteCount, digits(made?[index].hash), to: &line)
-      line.add("decision", tensor.treatment)
+      line.add("decision", tensor.treatment.rawValue)
       line.add("rows", tensor.assembly.arrangement)
       line.add("reason", tensor.reason)
       line.add("sources", tensor.sources.map { inventory.tensors[$0.index].name.text })

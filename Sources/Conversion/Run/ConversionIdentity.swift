@@ -46,7 +46,7 @@ struct ConversionIdentity: Sendable, Equatable {
     self.source = zip(inventory.shards, tables).map { shard, table in
       SourceFile(shard.name, shard.file.stamp, tensors: table.text)
     }
-    if case .gguf(let gguf) = plan.recipe.target, let matrix = gguf.importance {
+    if let matrix = plan.recipe.target.own.importance {
       let names = CRC32C(matrix.names.sorted().joined(separator: "\n"))
       self.source.append(
         SourceFile(Folder.name(of: matrix.path), matrix.stamp, tensors: names.text))

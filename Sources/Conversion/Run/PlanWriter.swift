@@ -209,9 +209,8 @@ struct PlanWriter {
       try file.requireUnchanged()
       return hash
     }
-    if case .gguf(let gguf) = plan.recipe.target {
-      hashes.importance = try gguf.importance.map { matrix throws(Fault) in try matrix.hash() }
-    }
+    let importance = plan.recipe.target.own.importance
+    hashes.importance = try importance.map { matrix throws(Fault) in try matrix.hash() }
     let file = try work.create(manifest.name)
     manifestHash = try plan.manifestText(source, manifest.source)
       .write(hashes, byteCount: manifest.byteCount, to: file)

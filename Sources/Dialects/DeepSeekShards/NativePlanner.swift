@@ -55,7 +55,7 @@ package struct NativePlanner {
     self.count = count
     try NativeDivision(planner.target).require(count)
     var named: [(tensor: PlannedTensor, native: NativeNames.Translation, isMTP: Bool)] = []
-    for tensor in planner.tensors {
+    for tensor in planner.draft.tensors {
       let name = source.config.ownName(of: tensor.entry.name)
       guard let native = NativeNames.native(of: name) else {
         // Without its scales a weight would be another one.
@@ -72,8 +72,7 @@ package struct NativePlanner {
               : "DeepSeek's shards have no name for it"))
         continue
       }
-      let isMTP = (SourceModel.layer(of: name) ?? -1) >= source.config.layers
-      named.append((tensor, native, isMTP))
+      named.append((tensor, native, planner.draft.isMTP(name)))
     }
     for rank in 0..<count {
       for part in NativeShardName.Part.allCases {
@@ -108,7 +107,7 @@ package struct NativePlanner {
         notes: planner.recipe.sourceHashes(of: tensors, from: planner.source)
       ).output,
       documents: [document] + rebuilt.documents,
-      sideFiles: planner.source.sideFiles, dropped: planner.dropped + nameless,
+      sideFiles: planner.source.sideFiles, dropped: planner.draft.dropped + nameless,
       warnings: warnings, lost: rebuilt.lost + config.lost)
   }
 

@@ -91,7 +91,7 @@ extension GGUFPlanner {
   func warningsOfV4(hasTemplate: Bool) -> [String] {
     guard source.config.v4 != nil else { return [] }
     var lines: [String] = []
-    if recipe.mtp == .keep, source.presentMTPLayers() > 0 {
+    if recipe.mtp == .keep, draft.presentMTPLayers > 0 {
       lines.append(
         "MTP layers are left out, as by llama.cpp's converter: a file has one name for what puts "
           + "streams together; --mtp only writes a file of the MTP layer")

@@ -9,43 +9,40 @@ internal import Weights
 /// Decides what a GGUF file holds that is made from a Hugging Face checkpoint: the tensors and
 /// metadata that llama.cpp's converter and quantizer would give one after the other.
 package struct GGUFPlanner {
-  private(set) var tensors: [PlannedTensor] = []
-  private(set) var dropped: [DroppedTensor] = []
-  private(set) var warnings: [String] = []
+  private(set) var draft: PlanDraft
   /// What of the recipe no tensor heeds.
   private(set) var unheeded: [String] = []
   private(set) var metadata = Metadata()
-
-  /// Whether the file is made of a weight, by its place in those of the source.
-  private var isUsed: [Bool]
-  package let source: SourceModel
-  package let recipe: Recipe
   let gguf: GGUFRecipe
   /// What the output holds: the source's config with the MTP layers that are kept.
   let target: ModelConfig
+
+  var source: SourceModel { draft.source }
+  var recipe: Recipe { draft.recipe }
 
   /// Checks the source against its config and decides every tensor.
   ///
   /// - Throws: `.malformed` with the tensor that is missing or does not fit; `.usage` for a recipe
   ///   that cannot be followed.
   package init(_ source: SourceModel, recipe: Recipe, gguf: GGUFRecipe) throws(Fault) {
-    self.source = source
-    self.recipe = recipe
-    isUsed = [Bool](repeating: false, count: source.weights.all.count)
+    draft = PlanDraft(source, recipe)
     self.gguf = try gguf.resolved(for: source.config)
     try GGUFPlanner.requireWritable(source, self.gguf)
     guard !gguf.keepsSplit else {
       throw Fault(.usage, "--keep-split goes with a GGUF file as the source")
     }
-    let present = source.presentMTPLayers()
-    if recipe.mtp == .only { try GGUFPlanner.requirePredictor(source, present) }
-    var target = source.config
-    target.mtpLayers = recipe.mtp == .drop ? 0 : present
+    if recipe.mtp == .only {
+      try GGUFPlanner.requirePredictor(source, draft.presentMTPLayers)
+    }
+    var target = draft.keptConfig
     if target.v4 != nil, recipe.mtp == .keep { target.mtpLayers = 0 }
     self.target = target
-    try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
+    try draft.check()
     try decide()
-    noteDropped()
+    draft.dropUnused(
+      other: "another part of the model: llama.cpp has it in a file of its own (mmproj)",
+      mtp: source.config.v4.map { _ in "llama.cpp's files of the network have no place for it" },
+      none: "llama.cpp has no such tensor")
     try describe()
     warn()
   }
@@ -56,13 +53,9 @@ package struct GGUFPlanner {
     var expected: [(tensor: DialectTensor, assembly: Assembly)] = []
     for tensor in target.ggufTensors(isPredictor: recipe.mtp == .only) {
       if recipe.mtp == .only { for name in tensor.sources { _ = try source.weights.weight(name) } }
-      let places = tensor.sources.compactMap(source.weights.place(of:))
-      // What must be there was checked; copies of embedding and head need not.
-      guard places.count == tensor.sources.count else { continue }
-      let parts = places.map { source.weights.all[$0].assembly }
+      guard let parts = draft.parts(of: tensor) else { continue }
       let whole = tensor.form == .beside ? Assembly.beside(parts) : .stacked(parts)
       expected.append((tensor, whole.taking(tensor.form, of: target)))
-      for place in places { isUsed[place] = true }
     }
     var before: [TypeMix.Tensor] = []
     for (tensor, assembly) in expected {
@@ -76,19 +69,12 @@ package struct GGUFPlanner {
     let choices = Dictionary(uniqueKeysWithValues: mix.choices.map { ($0.tensor.name, $0) })
     for (tensor, assembly) in expected {
       guard let choice = choices[tensor.name] else { continue }
-      guard
-        let entry = OutputLayout.Entry(name: tensor.name, type: choice.type, shape: tensor.shape)
-      else {
-        throw Fault(
-          .usage, "cannot be stored in this type", tensor: tensor.name,
-          expected: "rows of a multiple of \(choice.type.blockElements)",
-          found: "\(tensor.shape) of \(choice.type.rawValue)")
-      }
-      tensors.append(
+      let entry = try choice.entry(tensor.shape)
+      draft.add(
         PlannedTensor(
           entry: entry, assembly: assembly, operation: .convert,
           reason: gguf.fileType == nil ? "as llama.cpp's converter has it" : choice.reason,
-          importance: try gguf.importance(of: entry)))
+          importance: try gguf.importance(of: entry), fallback: choice.fallback))
     }
   }
 
@@ -102,24 +88,6 @@ package struct GGUFPlanner {
     return TypeMix.Model(metadata, architecture: target.architecture.ggufName)
   }
 
-  /// What the source has and the output has not.
-  private mutating func noteDropped() {
-    for (weight, isUsed) in zip(source.weights.all, isUsed) where !isUsed {
-      let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= target.storedLayers
-      let reason =
-        source.config.isOther(weight.name)
-        ? "another part of the model: llama.cpp has it in a file of its own (mmproj)"
-        : recipe.mtp == .only && !isMTP
-          ? "--mtp only keeps MTP layers alone"
-          : isMTP && recipe.mtp == .drop
-            ? "--mtp drop leaves MTP layers out"
-            : isMTP && source.config.v4 != nil
-              ? "llama.cpp's files of the network have no place for it"
-              : "llama.cpp has no such tensor"
-      dropped += weight.dropped(reason)
-    }
-  }
-
   // MARK: Metadata
 
   private mutating func describe() throws(Fault) {
@@ -128,7 +96,7 @@ package struct GGUFPlanner {
       architecture: target.architecture.ggufName,
       folderName: Folder.ownName(of: folder).text, config: source.checkpoint.config,
       generation: try TokenizerFiles.json("generation_config.json", in: folder),
-      tensors: tensors.map { ($0.entry.name, $0.entry.shape) })
+      tensors: draft.tensors.map { ($0.entry.name, $0.entry.shape) })
     let (before, after) = target.ggufMetadata
     var sections = [general.metadata, before, after]
     if let tokenizer = try CheckpointTokenizer.read(in: folder) {
@@ -143,12 +111,12 @@ package struct GGUFPlanner {
       let key = "\(target.architecture.ggufName).vocab_size"
       none[key] = .uint32(UInt32(clamping: target.vocabSize))
       sections.append(none)
-      warnings.append(
+      draft.warnings.append(
         "there is no tokenizer.json or tiktoken.model: the output takes and gives token ids, and no text"
       )
     }
     for section in sections { metadata.merge(section) }
-    let names = tensors.map(\.entry.name)
+    let names = draft.tensors.map(\.entry.name)
     try gguf.requireReadable(metadata, names: names)
     unheeded = try gguf.unheeded(names)
     metadata.noteQuantization(
@@ -161,7 +129,7 @@ package struct GGUFPlanner {
   private mutating func splitter(of tokenizer: CheckpointTokenizer) -> String {
     let usual = target.architecture.preTokenizer
     guard case .json(let files) = tokenizer else {
-      warnings.append(
+      draft.warnings.append(
         "llama.cpp cuts words otherwise than Kimi's code, at combining marks (Arabic, Thai) and not "
           + "within camelCase: such texts may get other token ids there")
       return usual
@@ -169,22 +137,22 @@ package struct GGUFPlanner {
     let others = target.architecture.otherPreTokenizers
     guard !others.isEmpty else { return usual }
     if let name = files.splitterName(among: [usual] + others) { return name }
-    warnings.append(
+    draft.warnings.append(
       "tokenizer.json splits texts in a way that llama.cpp has no name for: it is told \(usual), "
         + "and gives some texts other token ids")
     return usual
   }
 
   private mutating func warn() {
-    if let warning = gguf.importanceWarning(tensors) { warnings.append(warning) }
+    if let warning = gguf.importanceWarning(draft.tensors) { draft.warnings.append(warning) }
     let isMix = gguf.fileType?.isQuantized == true && gguf.base == nil && !gguf.isPure
     if target.mtpLayers > 0, isMix {
-      warnings.append(
+      draft.warnings.append(
         "MTP layers count as layers in llama.cpp's mix of types, so that some tensors get other "
           + "types than with --mtp drop")
     }
-    warnings += source.storageNotes
-    warnings += warningsOfV4(hasTemplate: metadata["tokenizer.chat_template"] != nil)
-    warnings += LoaderLimit.lines(target.llamaLimits, for: target)
+    draft.warnings += source.storageNotes
+    draft.warnings += warningsOfV4(hasTemplate: metadata["tokenizer.chat_template"] != nil)
+    draft.warnings += LoaderLimit.lines(target.llamaLimits, for: target)
   }
 }

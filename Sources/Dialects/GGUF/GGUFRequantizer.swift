@@ -6,9 +6,7 @@ internal import Weights
 
 /// Decides what a GGUF file holds that is made from another one, as llama-quantize decides it.
 package struct GGUFRequantizer {
-  private(set) var tensors: [PlannedTensor] = []
-  private(set) var dropped: [DroppedTensor] = []
-  private(set) var warnings: [String] = []
+  private(set) var draft: PlanDraft
   /// What of the recipe no tensor heeds.
   private(set) var unheeded: [String] = []
   private(set) var metadata: Metadata
@@ -19,7 +17,10 @@ package struct GGUFRequantizer {
   ///
   /// - Throws: `.usage` where the recipe cannot be followed, above all where a tensor is quantized
   ///   already and may not be quantized again.
-  package init(_ model: GGUFModel, recipe: Recipe, gguf: GGUFRecipe) throws(Fault) {
+  package init(
+    _ model: GGUFModel, _ source: SourceModel, recipe: Recipe, gguf: GGUFRecipe
+  ) throws(Fault) {
+    draft = PlanDraft(source, recipe)
     guard recipe.mtp == .keep || model.config.mtpLayers == 0 else {
       throw Fault(
         .usage,
@@ -32,34 +33,28 @@ package struct GGUFRequantizer {
     metadata["general.alignment"] = nil
     // What was said of the source's making is not true of what is made from it.
     for key in metadata.keys where key.hasPrefix(Provenance.prefix) { metadata[key] = nil }
-    warnings = model.notes
+    draft.warnings = model.notes
     let inventory = model.files.inventory
     let mix = try GGUFRequantizer.mix(model, gguf)
     for choice in mix.choices {
       guard let tensor = inventory[choice.tensor.name] else { continue }
       let isSame = choice.type == tensor.type
-      guard
-        let entry = OutputLayout.Entry(name: tensor.name, type: choice.type, shape: tensor.shape)
-      else {
-        throw Fault(
-          .usage, "cannot be stored in this type", tensor: tensor.name,
-          expected: "rows of a multiple of \(choice.type.blockElements)",
-          found: "\(tensor.shape) of \(choice.type.rawValue)")
-      }
-      tensors.append(
+      let entry = try choice.entry(tensor.shape)
+      draft.add(
         PlannedTensor(
           entry: entry, assembly: Assembly(tensor), operation: isSame ? .copy : .convert,
-          reason: choice.reason, importance: isSame ? nil : try gguf.importance(of: entry)))
+          reason: choice.reason, importance: isSame ? nil : try gguf.importance(of: entry),
+          fallback: choice.fallback))
     }
     if gguf.keepsSplit {
       splits = inventory.shards.indices.map { shard in
-        tensors.count { $0.source.shard == shard }
+        draft.tensors.count { $0.source.shard == shard }
       }
     }
-    if let warning = gguf.importanceWarning(tensors.filter { $0.operation != .copy }) {
-      warnings.append(warning)
+    if let warning = gguf.importanceWarning(draft.tensors.filter { $0.operation != .copy }) {
+      draft.warnings.append(warning)
     }
-    let names = tensors.map(\.entry.name)
+    let names = draft.tensors.map(\.entry.name)
     try gguf.requireReadable(metadata, names: names)
     unheeded = try gguf.unheeded(names)
     // A file without one is taken for what most of its tensors are, and stays so.

@@ -17,6 +17,22 @@ public struct TypeMix: Sendable {
     public let type: ElementType
     /// Why, in one phrase.
     public let reason: String
+    /// What of the reason says that blocks of the type that was meant do not divide a row; nil where
+    /// they do.
+    public var fallback: String?
+
+    /// The tensor in a file.
+    ///
+    /// - Throws: `.usage` where blocks of the type do not divide its rows.
+    func entry(_ shape: Shape) throws(Fault) -> OutputLayout.Entry {
+      guard let entry = OutputLayout.Entry(name: tensor.name, type: type, shape: shape) else {
+        throw Fault(
+          .usage, "cannot be stored in this type", tensor: tensor.name,
+          expected: "rows of a multiple of \(type.blockElements)",
+          found: "\(shape) of \(type.rawValue)")
+      }
+      return entry
+    }
   }
 
   /// A choice per tensor, in the order in which llama-quantize writes them.
@@ -110,7 +126,7 @@ private struct Chooser {
         choice = TypeMix.Choice(tensor: tensor, type: tensor.type, reason: reason)
       } else {
         let (type, reason) = try chosen(for: tensor)
-        choice = TypeMix.Choice(tensor: tensor, type: type, reason: reason)
+        choice = try fitted(TypeMix.Choice(tensor: tensor, type: type, reason: reason))
         try checkImportance(choice)
       }
       try checkSource(choice)
@@ -154,15 +170,11 @@ private struct Chooser {
     }
     // llama-quantize has no heed of its rules where the file type is a plain number.
     guard base.isBlock || !isMix else { return (base, "file type") }
-    let wanted: (type: ElementType, reason: String)
     if let rule = rules.first(where: { $0.matches(tensor.name) })?.rule {
-      wanted = (rule.type, "rule \(rule.text)")
-    } else if isMix, !recipe.isPure {
-      wanted = try mixed(tensor, category)
-    } else {
-      wanted = (base, isMix ? "file type, pure" : "default of the recipe")
+      return (rule.type, "rule \(rule.text)")
     }
-    return try fitted(wanted, tensor)
+    if isMix, !recipe.isPure { return try mixed(tensor, category) }
+    return (base, isMix ? "file type, pure" : "default of the recipe")
   }
 
   /// The type by the table of mixes.
@@ -209,22 +221,20 @@ private struct Chooser {
   }
 
   /// The type, or its fallback where its blocks do not divide a row.
-  private func fitted(
-    _ wanted: (type: ElementType, reason: String), _ tensor: TypeMix.Tensor
-  ) throws(Fault) -> (type: ElementType, reason: String) {
-    let (row, block) = (tensor.rowLength, wanted.type.blockElements)
+  private func fitted(_ wanted: TypeMix.Choice) throws(Fault) -> TypeMix.Choice {
+    let (row, block) = (wanted.tensor.rowLength, wanted.type.blockElements)
     guard row % block != 0 else { return wanted }
     guard let next = MixRule.fallbacks[wanted.type] ?? (block <= 32 ? wanted.type : nil) else {
       throw Fault(
         .usage, "has rows that are no whole number of blocks, and the type has no fallback",
-        tensor: tensor.name, expected: "a multiple of \(block)",
+        tensor: wanted.tensor.name, expected: "a multiple of \(block)",
         found: "\(row) in \(wanted.type.rawValue)")
     }
     let type = row % next.blockElements == 0 ? next : .f16
-    return (
-      type,
-      wanted.reason + "; \(wanted.type.rawValue) falls back, row \(row) not divisible by \(block)"
-    )
+    let fallback = "\(wanted.type.rawValue) falls back, row \(row) not divisible by \(block)"
+    return TypeMix.Choice(
+      tensor: wanted.tensor, type: type, reason: "\(wanted.reason); \(fallback)",
+      fallback: fallback)
   }
 
   /// Types that are worth nothing without importance are refused; Q2_K is in a Q2_K_S file alone.

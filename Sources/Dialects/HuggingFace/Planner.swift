@@ -8,28 +8,27 @@ package import Weights
 
 /// Decides, tensor by tensor, what becomes of a source.
 package struct Planner {
-  package let source: SourceModel
-  package let recipe: Recipe
+  package internal(set) var draft: PlanDraft
   /// What the output's config will say.
   package let target: ModelConfig
   /// The `quantization_config` that takes the place of the source's.
   package let section: JSONValue?
   /// What the output's config implies, by name, for the MTP layers that are there.
   private let implied: [ExactText: ExpectedTensor]
-  private(set) var tensors: [PlannedTensor] = []
-  var dropped: [DroppedTensor] = []
   private var unexpected: [String] = []
+
+  package var source: SourceModel { draft.source }
+  package var recipe: Recipe { draft.recipe }
 
   /// Checks the source against its config and decides every tensor.
   ///
   /// - Throws: `.malformed` with the tensor that is missing or does not fit; `.usage` for a recipe
   ///   that this source cannot follow.
   package init(_ source: SourceModel, recipe: Recipe) throws(Fault) {
-    self.source = source
-    self.recipe = recipe
+    draft = PlanDraft(source, recipe)
     try Planner.requireWritable(source, recipe)
     (target, section) = try Planner.target(of: source, recipe: recipe)
-    let present = source.presentMTPLayers()
+    let present = draft.presentMTPLayers
     if recipe.mtp == .only, present == 0 {
       throw Fault(
         .malformed, "has no MTP layers", file: source.checkpoint.folder,
@@ -39,13 +38,13 @@ package struct Planner {
     complete.mtpLayers = max(present, target.mtpLayers)
     implied = Dictionary(
       complete.expectedTensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
+    try draft.check()
     for (weight, stack) in stackedWeights() {
       if let stack { try decide(weight, stack: stack) } else { try decide(weight) }
     }
     try copyCompanions()
-    let written = Set(tensors.map(\.entry.name))
-    dropped += source.weights.companions.filter { !written.contains($0.name) }.map {
+    let written = Set(draft.tensors.map(\.entry.name))
+    draft.dropped += source.weights.companions.filter { !written.contains($0.name) }.map {
       DroppedTensor(name: $0.name, reason: "tells loaders about codes that are not there now")
     }
   }
@@ -101,7 +100,7 @@ package struct Planner {
       warnings.append(
         "\(unexpected.count) tensors that the config does not imply are carried along: \(names)")
     }
-    let present = source.presentMTPLayers()
+    let present = draft.presentMTPLayers
     if present != source.config.mtpLayers, recipe.mtp != .drop {
       warnings.append(
         "config.json declares \(source.config.mtpLayers) MTP layers and \(present) are there")
@@ -116,10 +115,8 @@ package struct Planner {
   }
 
   private mutating func decide(_ weight: SourceWeight) throws(Fault) {
-    let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= source.config.layers
-    if recipe.mtp != .keep, isMTP != (recipe.mtp == .only) {
-      dropped += weight.dropped(
-        isMTP ? "--mtp drop leaves MTP layers out" : "--mtp only keeps MTP layers alone")
+    if let reason = draft.absence(ofLayerOf: weight.name) {
+      draft.dropped += weight.dropped(reason)
       return
     }
     let expected = implied[weight.name]
@@ -266,7 +263,7 @@ package struct Planner {
     guard case .huggingFace = recipe.target, source.format == .safetensors, target.fp8 != nil else {
       return
     }
-    let kept = Set(tensors.lazy.filter { $0.entry.type == .f8E4M3 }.map(\.entry.name))
+    let kept = Set(draft.tensors.lazy.filter { $0.entry.type == .f8E4M3 }.map(\.entry.name))
     for stored in source.weights.companions {
       guard let name = CodeCompanion(stored, { source.weights.inventory[$0] })?.weight,
         kept.contains(name), let weight = source.weights[source.config.ownName(of: name)]
@@ -295,15 +292,9 @@ package struct Planner {
     _ entry: OutputLayout.Entry?, _ assembly: Assembly, _ operation: Operation, _ reason: String,
     of weight: SourceWeight, isCarried: Bool = false
   ) throws(Fault) {
-    guard let entry = entry.map({ $0.renamed(source.config.writtenName(of: $0.name)) }) else {
-      throw Fault(
-        .malformed, "becomes too large",
-        file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name)
-    }
-    tensors.append(
-      PlannedTensor(
-        entry: entry, assembly: assembly, operation: operation, reason: reason,
-        isCarried: isCarried))
+    try draft.add(
+      entry.map { $0.renamed(source.config.writtenName(of: $0.name)) }, assembly, operation, reason,
+      of: weight.name, isCarried: isCarried)
   }
 
   package mutating func add(
@@ -315,7 +306,7 @@ package struct Planner {
       weight.assembly, operation ?? weight.assembly.operation(to: type), reason, of: weight)
     guard operation == nil, type != .f8E4M3 else { return }
     for stored in weight.assembly.leaves.flatMap({ $0.scaling?.stored ?? [] }) {
-      dropped.append(
+      draft.dropped.append(
         DroppedTensor(name: stored.name, reason: "scales, multiplied into their weight"))
     }
   }
@@ -337,11 +328,5 @@ extension SourceWeight {
   /// Whether it is stored in blocks, or as codes with scales beside them.
   package var isCode: Bool {
     assembly.leaves.contains { $0.tensor.type.isBlock || $0.scaling != nil }
-  }
-
-  /// What a report says where an output has nothing of it: its name, and those of its scales.
-  package func dropped(_ reason: String) -> [DroppedTensor] {
-    let scales = assembly.leaves.flatMap { $0.scaling?.stored ?? [] }
-    return ([name] + scales.map(\.name)).map { DroppedTensor(name: $0, reason: reason) }
   }
 }

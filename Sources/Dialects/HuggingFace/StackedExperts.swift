@@ -59,7 +59,7 @@ extension Planner {
 
   /// Leaves out what the output's loaders have no names for.
   mutating func leave(_ weight: SourceWeight) {
-    dropped += weight.dropped("another part of the model, for which mistral4 has no names")
+    draft.dropped += weight.dropped("another part of the model, for which mistral4 has no names")
   }
 
   private mutating func keepStack(_ weight: SourceWeight) throws(Fault) {

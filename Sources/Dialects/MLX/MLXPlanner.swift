@@ -9,14 +9,10 @@ internal import Weights
 
 /// Decides what an MLX model holds: the tensors that mlx-lm's converter would write.
 package struct MLXPlanner {
-  private(set) var tensors: [PlannedTensor] = []
-  private(set) var dropped: [DroppedTensor] = []
-  private(set) var warnings: [String] = []
+  private(set) var draft: PlanDraft
   /// Elements of all weights, scales apart: the index' `total_parameters`.
   private(set) var parameters = 0
 
-  private let source: SourceModel
-  private let recipe: Recipe
   private let mlx: MLXRecipe
   /// What the output holds: the source's config with the MTP layers that are kept.
   private let target: ModelConfig
@@ -30,38 +26,24 @@ package struct MLXPlanner {
   /// - Throws: `.malformed` with the tensor that is missing or does not fit; `.usage` for a recipe
   ///   that cannot be followed.
   package init(_ source: SourceModel, recipe: Recipe, mlx: MLXRecipe) throws(Fault) {
-    self.source = source
-    self.recipe = recipe
+    draft = PlanDraft(source, recipe)
     self.mlx = mlx
     guard recipe.mtp != .only else {
       throw Fault(.usage, "--mtp only goes with --to hf: mlx-lm runs no MTP layers alone")
     }
     try SourceCheck.requireUsualLayers(source, of: "mlx-lm")
-    let present = source.presentMTPLayers()
-    var target = source.config
-    target.mtpLayers = recipe.mtp == .drop ? 0 : present
-    self.target = target
+    target = draft.keptConfig
     plainType =
       if case .plain(let type) = mlx.storage?.kind { type } else { target.dataType ?? .bf16 }
-    try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: present).run()
-    var isUsed = [Bool](repeating: false, count: source.weights.all.count)
+    try draft.check()
     for tensor in target.mlxTensors(mlx.layout) {
-      let places = tensor.sources.compactMap(source.weights.place(of:))
-      // What must be there was checked; copies of embedding and head need not.
-      guard places.count == tensor.sources.count else { continue }
-      let parts = places.map { source.weights.all[$0].assembly }
-      for place in places { isUsed[place] = true }
+      guard let parts = draft.parts(of: tensor) else { continue }
       parameters += tensor.shape.elementCount
       try decide(tensor, Assembly.stacked(parts).taking(tensor.form, of: target))
     }
-    for (weight, isUsed) in zip(source.weights.all, isUsed) where !isUsed {
-      let isMTP = (SourceModel.layer(of: weight.name) ?? -1) >= target.storedLayers
-      dropped += weight.dropped(
-        isMTP && recipe.mtp == .drop
-          ? "--mtp drop leaves MTP layers out"
-          : source.config.isOther(weight.name)
-            ? "another part of the model, which mlx-lm leaves out" : "mlx-lm has no such tensor")
-    }
+    draft.dropUnused(
+      other: "another part of the model, which mlx-lm leaves out",
+      none: "mlx-lm has no such tensor")
     warn()
   }
 
@@ -164,32 +146,24 @@ package struct MLXPlanner {
     let entry =
       container.map { OutputLayout.Entry(name: name, type: type, shape: shape, in: $0) }
       ?? OutputLayout.Entry(name: name, type: type, shape: shape)
-    guard let entry else {
-      throw Fault(
-        .malformed, "becomes too large, or does not fill whole words",
-        file: source.weights.path(of: assembly.first.tensor), tensor: name,
-        found: "\(shape) of \(type.rawValue)")
-    }
-    tensors.append(
-      PlannedTensor(
-        entry: entry, assembly: assembly, operation: operation, reason: reason,
-        isCarried: isCarried))
+    try draft.add(entry, assembly, operation, reason, of: name, isCarried: isCarried)
   }
 
   // MARK: Around the tensors
 
   private mutating func warn() {
-    warnings += source.storageNotes
-    warnings += LoaderLimit.lines(LoaderLimit.mlx, for: target)
-    if let gguf = source.gguf {
-      warnings += gguf.notes
-      warnings.append("a GGUF file's tokenizer is not turned into tokenizer.json")
+    draft.warnings += draft.source.storageNotes
+    draft.warnings += LoaderLimit.lines(LoaderLimit.mlx, for: target)
+    if let gguf = draft.source.gguf {
+      draft.warnings += gguf.notes
+      draft.warnings.append("a GGUF file's tokenizer is not turned into tokenizer.json")
     }
-    warnings += source.skippedFiles
+    draft.warnings += draft.source.skippedFiles
   }
 
   /// A folder with shards, index and config, and the side files of the source.
   package func output() throws(Fault) -> PlannedOutput {
+    let (source, recipe, tensors) = (draft.source, draft.recipe, draft.tensors)
     let layout = try SafetensorsWriterLayout(
       tensors.map(\.entry), shardLimit: recipe.shardLimit ?? MLXRecipe.usualShardLimit,
       order: .given,
@@ -210,7 +184,7 @@ package struct MLXPlanner {
           name: "config.json", kind: .config,
           bytes: documents.configText(endOfText: generation?["eos_token_id"])),
       ],
-      sideFiles: source.sideFiles, dropped: dropped, warnings: warnings)
+      sideFiles: source.sideFiles, dropped: draft.dropped, warnings: draft.warnings)
   }
 }
 

@@ -82,11 +82,14 @@ public struct PlannedTensor: Sendable, Hashable {
   public let importance: ImportanceColumns?
   /// Whether codes, or what belongs to them, are moved without change of any value.
   public let isCarried: Bool
+  /// What of the reason says that blocks of the type that was meant do not divide its rows; nil where
+  /// they do.
+  package let fallback: String?
 
   /// Names a tensor and where it comes from.
   package init(
     entry: OutputLayout.Entry, assembly: Assembly, operation: Operation, reason: String,
-    importance: ImportanceColumns? = nil, isCarried: Bool = false
+    importance: ImportanceColumns? = nil, isCarried: Bool = false, fallback: String? = nil
   ) {
     self.entry = entry
     self.assembly = assembly
@@ -94,6 +97,7 @@ public struct PlannedTensor: Sendable, Hashable {
     self.reason = reason
     self.importance = importance
     self.isCarried = isCarried
+    self.fallback = fallback
   }
 
   /// The stored tensor that it is made from, the first one of several.
@@ -101,35 +105,6 @@ public struct PlannedTensor: Sendable, Hashable {
 
   /// All stored tensors that it is made from.
   public var sources: [StoredTensor] { assembly.stored }
-
-  /// The word that reports use: what becomes of the values.
-  public var treatment: String {
-    let isCode = assembly.allLeaves { $0.type.isCode || $1 != nil }
-    switch operation {
-    case .copy: return "copied"
-    case .quantize: return isCode ? "requantized" : "quantized"
-    case .change, .unpack: return "carried"
-    case .constant: return "stated"
-    case .convert where isCarried || assembly.packing(into: entry.type) != nil: return "carried"
-    case .convert:
-      if assembly.allLeaves({ $0.type == entry.type && $1 == nil }),
-        assembly.keepsRows || !entry.type.isBlock
-      {
-        return assembly.arrangement == nil ? "copied" : "carried"
-      }
-      switch (isCode, entry.type.isCode) {
-      case (true, true): return "requantized"
-      case (true, false): return "dequantized"
-      case (false, true): return "quantized"
-      case (false, false): return "cast"
-      }
-    }
-  }
-}
-
-extension ElementType {
-  /// Whether its elements are codes of larger numbers: blocks, and what has 8 bits and less.
-  package var isCode: Bool { isBlock || isForeign || bits <= 8 }
 }
 
 /// A tensor of the source that the output does not have.
@@ -213,13 +188,5 @@ extension Assembly {
   package func operation(to type: ElementType) -> Operation {
     guard let (tensor, scaling) = single else { return .convert }
     return tensor.type == type && scaling == nil ? .copy : .convert
-  }
-}
-
-extension PlannedTensor {
-  /// What of the reason says that blocks of the type that was meant do not divide its rows; nil where
-  /// they do.
-  package var fallback: String? {
-    reason.split(separator: "; ").last { $0.contains(" falls back, ") }.map(String.init)
   }
 }

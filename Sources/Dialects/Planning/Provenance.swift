@@ -75,14 +75,14 @@ extension Recipe {
 
   /// File name of the output's manifest.
   package var manifestName: ExactText {
-    if case .gguf = target { ManifestName.beside(outputName) } else { ManifestName.folder }
+    target.own.isFolder ? ManifestName.folder : ManifestName.beside(outputName)
   }
 
   /// Tensors that became the same for the same reason, counted, in the order of the first of each.
   private static func decisions(_ tensors: [PlannedTensor]) -> JSONValue {
     struct Decision: Hashable {
       let type: ElementType
-      let treatment: String
+      let treatment: Treatment
       let reason: String
     }
     var counts: [Decision: Int] = [:]
@@ -96,7 +96,7 @@ extension Recipe {
     return .array(
       order.map { decision in
         .object([
-          "type": .string(decision.type.rawValue), "decision": .string(decision.treatment),
+          "type": .string(decision.type.rawValue), "decision": .string(decision.treatment.rawValue),
           "reason": .string(decision.reason), "tensors": .integer(counts[decision] ?? 0),
         ])
       })

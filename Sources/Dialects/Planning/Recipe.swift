@@ -35,6 +35,17 @@ public struct Recipe: Sendable {
     case mlx(MLXRecipe)
     /// A folder in compressed-tensors' formats; nil where every weight keeps the one that it has.
     case compressedTensors(CompressedRecipe?)
+
+    /// What is the format's own.
+    package var own: any DialectRecipe {
+      switch self {
+      case .huggingFace: HuggingFaceRecipe()
+      case .gguf(let recipe): recipe
+      case .deepSeek(let shards): NativeRecipe(shards: shards)
+      case .mlx(let recipe): recipe
+      case .compressedTensors(let recipe): CompressedOutput(recipe: recipe)
+      }
+    }
   }
 
   /// The format.

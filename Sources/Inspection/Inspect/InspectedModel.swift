@@ -4,6 +4,7 @@ internal import Models
 public import Platform
 internal import Tensors
 internal import Text
+internal import Weights
 
 /// A MODEL argument as `inspect` opens it: from its headers, whatever else of it can be read.
 public struct InspectedModel: Sendable {

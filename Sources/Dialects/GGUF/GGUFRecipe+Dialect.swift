@@ -1,0 +1,86 @@
+internal import Formats
+internal import Models
+internal import Naming
+package import Platform
+internal import Tensors
+internal import Weights
+
+extension GGUFRecipe: DialectRecipe {
+  package var isFolder: Bool { false }
+
+  package func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
+    if let model = source.gguf {
+      return try GGUFRequantizer(model, source, recipe: recipe, gguf: self).output()
+    }
+    return try GGUFPlanner(source, recipe: recipe, gguf: self).output()
+  }
+
+  package func json(_ recipe: Recipe) -> JSONObject {
+    var json = json(to: .gguf, quant: fileType?.name, shardLimit: recipe.shardLimit, recipe)
+    json["pure"] = .bool(isPure)
+    json["leaveOutputTensor"] = .bool(leavesOutput)
+    json["tensorTypes"] = .array(
+      tensorTypes.map { .string("\($0.text)=\($0.type.rawValue)") })
+    if let type = base { json["default"] = .string(type.rawValue) }
+    if !rules.isEmpty { json["rules"] = .array(rules.map { .object($0.json) }) }
+    if keepsSplit { json["keepSplit"] = .bool(true) }
+    if let matrix = importance { json["importanceMatrix"] = .string(matrix.path) }
+    if !overrides.isEmpty { json["overrides"] = .array(overrides.map { .string($0.text) }) }
+    if let type = outputType { json["outputTensorType"] = .string(type.rawValue) }
+    if let type = embeddingType { json["tokenEmbeddingType"] = .string(type.rawValue) }
+    return json
+  }
+
+  package func copies(_ source: SourceModel, _ recipe: Recipe) -> Bool {
+    source.format == .gguf && fileType == nil && recipe.mtp == .keep
+  }
+
+  package func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {
+    let type = base ?? fileType?.type
+    guard let type, type.isBlock, !tensors.contains(where: { $0.entry.type == type }) else {
+      return nil
+    }
+    return type.rawValue
+  }
+}
+
+extension RecipeFile.Rule {
+  /// As it stands in a recipe file.
+  fileprivate var json: JSONObject {
+    var json: JSONObject = ["match": .string(match)]
+    if let layers { json["layers"] = .string(layers.rawValue) }
+    json["type"] = .string(type.rawValue)
+    return json
+  }
+}
+
+extension GGUFPlanner {
+  /// One file, or splits of it.
+  package func output() throws(Fault) -> PlannedOutput {
+    var metadata = metadata
+    metadata.note(recipe, of: draft.tensors, from: source)
+    return PlannedOutput(
+      tensors: draft.tensors,
+      layout: try GGUFWriterLayout.layout(
+        draft.tensors.map(\.entry), metadata: metadata, name: recipe.outputName,
+        division: .limit(recipe.shardLimit ?? .max)),
+      dropped: draft.dropped, warnings: draft.warnings, unheeded: unheeded, isFolder: false,
+      refusesNonFinite: true)
+  }
+}
+
+extension GGUFRequantizer {
+  /// One file, or splits of it, which may be those of the source.
+  package func output() throws(Fault) -> PlannedOutput {
+    let recipe = draft.recipe
+    var metadata = metadata
+    metadata.note(recipe, of: draft.tensors, from: draft.source)
+    return PlannedOutput(
+      tensors: draft.tensors,
+      layout: try GGUFWriterLayout.layout(
+        draft.tensors.map(\.entry), metadata: metadata, name: recipe.outputName,
+        division: splits.map { .counts($0) } ?? .limit(recipe.shardLimit ?? .max)),
+      dropped: draft.dropped, warnings: draft.warnings, unheeded: unheeded, isFolder: false,
+      refusesNonFinite: true)
+  }
+}

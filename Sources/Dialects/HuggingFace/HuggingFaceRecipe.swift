@@ -1,0 +1,65 @@
+internal import Formats
+internal import Models
+package import Platform
+internal import Tensors
+internal import Weights
+
+/// A Hugging Face checkpoint: all that is asked of it stands in the recipe's common part.
+package struct HuggingFaceRecipe: DialectRecipe {
+  package func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
+    try Planner(source, recipe: recipe).output()
+  }
+
+  package func json(_ recipe: Recipe) -> JSONObject {
+    var json = json(
+      to: .hf, quant: recipe.weights?.name,
+      shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit, recipe)
+    recipe.addBlocks(to: &json)
+    return json
+  }
+
+  package func copies(_ source: SourceModel, _ recipe: Recipe) -> Bool {
+    source.format == .safetensors && recipe.weights == nil && recipe.mtp == .keep
+  }
+
+  package func keepsStorage(_ recipe: Recipe) -> Bool { recipe.weights == nil }
+
+  package func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {
+    recipe.missingFP8(in: tensors)
+  }
+}
+
+extension Recipe {
+  /// `FP8` where it was asked for and no tensor has it.
+  func missingFP8(in tensors: [PlannedTensor]) -> String? {
+    guard weights?.type == .f8E4M3, !tensors.contains(where: { $0.entry.type == .f8E4M3 }) else {
+      return nil
+    }
+    return "FP8"
+  }
+}
+
+extension Planner {
+  /// A folder with shards, index and config, and the side files of the source.
+  package func output() throws(Fault) -> PlannedOutput {
+    let layout = try SafetensorsWriterLayout(
+      draft.tensors.map(\.entry), shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit,
+      metadata: [("format", "pt")] + recipe.provenance(of: draft.tensors, from: source),
+      notes: recipe.sourceHashes(of: draft.tensors, from: source))
+    let config = ConfigRewriting(
+      source: source.networkConfig, config: source.config, weights: recipe.weights, fp8: target.fp8,
+      section: section, dropsMTP: recipe.mtp == .drop
+    ).text()
+    var documents: [PlannedDocument] = []
+    if let index = layout.index {
+      documents.append(
+        PlannedDocument(name: SafetensorsIndex.fileName, kind: .index, bytes: index))
+    }
+    documents.append(PlannedDocument(name: "config.json", kind: .config, bytes: config))
+    let rebuilt = RebuiltFiles(source)
+    return PlannedOutput(
+      tensors: draft.tensors, layout: layout.output, documents: documents + rebuilt.documents,
+      sideFiles: source.sideFiles, dropped: draft.dropped, warnings: warnings,
+      lost: rebuilt.lost)
+  }
+}
