@@ -11,9 +11,6 @@ public struct CheckpointWeights: Sendable {
   private let weights: SourceWeights
   private let ahead: ReadAhead
 
-  /// Types that a weight can be computed with without a grid of scales, blocks apart.
-  private static let types: Set<ElementType> = [.f32, .bf16, .f16]
-
   /// Checks that every tensor that the forward pass will ask for is there, with its shape, a type
   /// that can be computed with, and its scales: a fault shows before hours of work, not after.
   ///
@@ -27,13 +24,7 @@ public struct CheckpointWeights: Sendable {
     ahead = ReadAhead(weights.inventory)
     for tensor in config.expectedTensors() where CheckpointWeights.isUsed(tensor) {
       if let layer = tensor.layer, layer >= config.layers, !mtp { continue }
-      let weight = try weights.weight(tensor.name)
-      guard weight.shape == tensor.shape else {
-        throw Fault(
-          .malformed, "has the wrong shape", file: weights.path(of: weight.assembly.first.tensor),
-          tensor: tensor.name, expected: "\(tensor.shape)", found: "\(weight.shape)")
-      }
-      for leaf in weight.assembly.leaves { try check(weight, leaf.tensor, leaf.scaling) }
+      if let defect = weights.defect(of: tensor) { throw weights.fault(of: tensor, defect) }
     }
   }
 
@@ -43,21 +34,6 @@ public struct CheckpointWeights: Sendable {
 
   private static func isUsed(_ tensor: ExpectedTensor) -> Bool {
     tensor.storage != .scale && tensor.part != .embeddingCopy && tensor.part != .headCopy
-  }
-
-  private func check(
-    _ weight: SourceWeight, _ stored: StoredTensor, _ scaling: Scaling?
-  ) throws(Fault) {
-    let isPlain = CheckpointWeights.types.contains(stored.type) || stored.type.isBlock
-    let isMatrix = weight.shape.dimensions.count == 2
-    let isTable = isMatrix && weight.name.hasSuffix(".tid2eid")
-    guard isTable ? [.i64, .i32].contains(stored.type) : scaling == nil ? isPlain : isMatrix else {
-      throw Fault(
-        .malformed, "has a type that cannot be computed with", file: weights.path(of: stored),
-        tensor: weight.name,
-        expected: "F32, BF16, F16, blocks" + (isMatrix ? ", or codes with scales" : ""),
-        found: stored.type.rawValue)
-    }
   }
 }
 

@@ -48,50 +48,18 @@ package struct SourceCheck {
   }
 
   private func check(_ expected: ExpectedTensor, isRequired: Bool) throws(Fault) {
-    if let fault = source.weights.faults[expected.name] { throw hinted(fault) }
-    guard let weight = source.weights[expected.name] else {
+    guard let defect = source.weights.defect(of: expected) else { return }
+    if case .missing = defect {
       // llama.cpp leaves copies of embedding and head out.
       let isCopy = expected.part == .embeddingCopy || expected.part == .headCopy
       guard isRequired, !isCopy || source.format == .safetensors else { return }
-      throw Fault(
-        .malformed, "is missing", file: source.checkpoint.folder, tensor: expected.name,
-        expected: "\(expected.shape)", found: "nothing; \(Self.hint)")
     }
-    guard weight.shape == expected.shape else {
-      throw fault(weight, "has the wrong shape", "\(expected.shape)", "\(weight.shape)")
-    }
-    for (tensor, scaling) in weight.assembly.leaves {
-      if tensor.type == .f8E4M3 || tensor.type == .f4, scaling == nil {
-        throw fault(
-          weight, "has no scales", ExpectedTensor.scaleName(for: expected.name).text, "nothing")
-      }
-      if expected.storage == .indices {
-        guard tensor.type == .i64 || tensor.type == .i32 else {
-          throw fault(weight, "has the wrong type", "I64 or I32", tensor.type.rawValue)
-        }
-        continue
-      }
-      let isCode = scaling != nil || source.format != .safetensors && tensor.type.isBlock
-      guard SourceWeights.plainTypes.contains(tensor.type) || isCode else {
-        throw fault(
-          weight, "has the wrong type",
-          SourceWeights.plainTypes.map(\.rawValue).sorted().joined(separator: " or "),
-          tensor.type.rawValue)
-      }
-    }
+    throw hinted(source.weights.fault(of: expected, defect))
   }
 
   private func hinted(_ fault: Fault) -> Fault {
     var fault = fault
     fault.found = [fault.found, Self.hint].compactMap { $0 }.joined(separator: "; ")
     return fault
-  }
-
-  private func fault(
-    _ weight: SourceWeight, _ message: String, _ expected: String, _ found: String
-  ) -> Fault {
-    Fault(
-      .malformed, message, file: source.weights.path(of: weight.assembly.first.tensor),
-      tensor: weight.name, expected: expected, found: "\(found); \(Self.hint)")
   }
 }

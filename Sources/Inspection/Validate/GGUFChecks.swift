@@ -177,19 +177,18 @@ struct GGUFChecks {
   /// MTP layers that are declared and of which nothing is there are one finding each.
   private mutating func checkMTP(_ expected: [DialectTensor]) -> Set<Int> {
     let config = model.config
-    var absent: Set<Int> = []
-    for layer in config.layers..<config.storedLayers {
-      let own = expected.filter { $0.layer == layer }
-      guard !own.contains(where: { model.files.inventory[$0.name] != nil }) else { continue }
-      absent.insert(layer)
+    let absent = config.absentMTPLayers(expected.lazy.map { ($0.name, $0.layer) }) {
+      model.files.inventory[$0] != nil
+    }
+    for (layer, first) in absent {
       collector.add(
         Finding(
-          .mtpMismatch, tensor: own.first?.name,
+          .mtpMismatch, tensor: first,
           expected: "MTP layer \(layer), since nextn_predict_layers is \(config.mtpLayers)",
           found: "no tensor of it", hint: "a conversion dropped the MTP layer and kept the key"),
         pattern: nil)
     }
-    return absent
+    return Set(absent.map(\.layer))
   }
 
   /// The name of the whole matrix that a file has in place of a half, as from before the split, or

@@ -93,21 +93,15 @@ struct TensorChecks {
 
   /// Declared MTP layers of which nothing is there are one finding, not 1,500.
   private mutating func checkDeclaredMTP(_ expected: [ExpectedTensor]) -> Set<Int> {
-    guard config.mtpLayers > 0 else { return [] }
-    var present: Set<Int> = []
-    var first: [Int: ExactText] = [:]
-    for tensor in expected {
-      guard let layer = tensor.layer, layer >= config.layers else { continue }
-      if first[layer] == nil { first[layer] = tensor.name }
-      if found[tensor.name] != nil || excused.contains(tensor.name) { present.insert(layer) }
+    let absent = config.absentMTPLayers(expected.lazy.map { ($0.name, $0.layer) }) {
+      found[$0] != nil || excused.contains($0)
     }
-    let absent = Set(config.layers..<config.storedLayers).subtracting(present)
     let isWhole = absent.count == config.mtpLayers
     // What transformers' class assumes need not be there.
-    for layer in absent.sorted() where config.declaresMTP {
+    for (layer, first) in absent where config.declaresMTP {
       collector.add(
         Finding(
-          .mtpMismatch, tensor: first[layer],
+          .mtpMismatch, tensor: first,
           expected: "MTP layer \(layer), since num_nextn_predict_layers is \(config.mtpLayers)",
           found: "no tensor of it",
           hint: "a trainer or a conversion dropped the MTP layer: take it from the source"
@@ -115,7 +109,7 @@ struct TensorChecks {
               ? ", or set num_nextn_predict_layers to 0: other commands take the model for one without"
               : "")), pattern: nil)
     }
-    return absent
+    return Set(absent.map(\.layer))
   }
 
   /// MTP layers may all share the main embedding and head instead of repeating them; returns the

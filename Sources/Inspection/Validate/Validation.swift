@@ -69,17 +69,14 @@ public struct Validation: Sendable {
       return
     }
     try survey.requireConfig()
-    let format = ModelFormat(survey)
-    if format == .native {
-      try self.init(native: survey, deep: deep, threads: threads)
-      return
+    switch ModelFormat(survey) {
+    case .native: try self.init(native: survey, deep: deep, threads: threads)
+    case .mlx: try self.init(mlx: survey, deep: deep, threads: threads)
+    case .safetensors, .compressedTensors:
+      let config = try ModelConfig(json: survey.config, file: survey.configFile)
+      try self.init(survey, config: config, deep: deep, threads: threads)
+    case .gguf: preconditionFailure("a GGUF model is a file")
     }
-    if format == .mlx {
-      try self.init(mlx: survey, deep: deep, threads: threads)
-      return
-    }
-    let config = try ModelConfig(json: survey.config, file: survey.configFile)
-    try self.init(survey, config: config, deep: deep, threads: threads)
   }
 
   /// Checks the files of what no config describes as it is, and says what it is.

@@ -27,16 +27,15 @@ struct WeightChecks {
       collector.add(finding, pattern: nil)
     }
     let expected = config.expectedTensors().filter { $0.storage != .scale }
-    let absentLayers = checkMTP(expected)
+    let absent = checkMTP(expected)
     var known: Set<ExactText> = []
     for tensor in expected {
       known.insert(tensor.name)
-      if let fault = weights.faults[tensor.name] {
-        report(fault, of: tensor.name)
+      if tensor.layer.map(absent.contains) == true { continue }
+      if let defect = weights.defect(of: tensor) {
+        report(defect, of: tensor)
       } else if let weight = weights[tensor.name] {
-        check(tensor, weight)
-      } else if tensor.layer.map(absentLayers.contains) != true {
-        checkAbsence(of: tensor)
+        sound.append(weight)
       }
     }
     for (name, fault) in weights.faults.sorted(by: { $0.key < $1.key }) where !known.contains(name)
@@ -88,19 +87,18 @@ struct WeightChecks {
   /// MTP layers that are declared and of which nothing is there, as mlx-lm leaves them out; one
   /// finding each.
   private mutating func checkMTP(_ expected: [ExpectedTensor]) -> Set<Int> {
-    var absent: Set<Int> = []
-    for layer in config.layers..<config.storedLayers {
-      let own = expected.filter { $0.layer == layer }
-      guard !own.contains(where: { weights[$0.name] != nil }) else { continue }
-      absent.insert(layer)
+    let absent = config.absentMTPLayers(expected.lazy.map { ($0.name, $0.layer) }) {
+      weights[$0] != nil || weights.faults[$0] != nil
+    }
+    for (layer, first) in absent {
       collector.add(
         Finding(
-          .mtpMismatch, .warning, tensor: own.first?.name,
+          .mtpMismatch, .warning, tensor: first,
           expected: "MTP layer \(layer), since num_nextn_predict_layers is \(config.mtpLayers)",
           found: "no tensor of it", hint: "mlx-lm converts the decoder layers alone"),
         pattern: nil)
     }
-    return absent
+    return Set(absent.map(\.layer))
   }
 
   private mutating func report(_ fault: Fault, of name: ExactText) {
@@ -116,25 +114,23 @@ struct WeightChecks {
       pattern: FindingCollector.pattern(of: name, wholeExperts: true))
   }
 
-  private mutating func check(_ tensor: ExpectedTensor, _ weight: SourceWeight) {
+  private mutating func report(_ defect: WeightDefect, of tensor: ExpectedTensor) {
     let pattern = FindingCollector.pattern(of: tensor.name, wholeExperts: false)
-    for (stored, scaling) in weight.assembly.leaves where scaling == nil {
-      guard !SourceWeights.plainTypes.contains(stored.type) else { continue }
+    switch defect {
+    case .missing: checkAbsence(of: tensor)
+    case .unreadable(let fault): report(fault, of: tensor.name)
+    case .type(let stored, _), .scales(let stored, _):
       collector.add(
         Finding(
           stored.type == .u32 ? .missingScale : .wrongType, tensor: tensor.name,
-          file: file(of: weight), expected: "BF16, F16 or F32, or U32 words with scales",
+          file: file(of: stored), expected: "BF16, F16 or F32, or U32 words with scales",
           found: stored.type.rawValue), pattern: pattern)
-      return
-    }
-    guard weight.shape == tensor.shape else {
+    case .shape(let shape, let stored):
       collector.add(
         Finding(
-          .wrongShape, tensor: tensor.name, file: file(of: weight),
-          expected: tensor.shape.description, found: weight.shape.description), pattern: pattern)
-      return
+          .wrongShape, tensor: tensor.name, file: file(of: stored),
+          expected: tensor.shape.description, found: shape.description), pattern: pattern)
     }
-    sound.append(weight)
   }
 
   private mutating func checkAbsence(of tensor: ExpectedTensor) {
@@ -144,7 +140,9 @@ struct WeightChecks {
       pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: true))
   }
 
-  private func file(of weight: SourceWeight) -> String {
-    weights.inventory.shards[weight.assembly.first.tensor.shard].name.text
+  private func file(of weight: SourceWeight) -> String { file(of: weight.assembly.first.tensor) }
+
+  private func file(of stored: StoredTensor) -> String {
+    weights.inventory.shards[stored.shard].name.text
   }
 }
