@@ -51,7 +51,8 @@ let package = Package(
       name: "Naming", dependencies: ["Tensors", "Platform", "Text", "Models"], swiftSettings: strict
     ),
     .target(
-      name: "Weights", dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Models"],
+      name: "Weights",
+      dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
       swiftSettings: strict),
     .target(
       name: "Dialects",

@@ -11,7 +11,7 @@ extension Architecture {
   ]
 
   /// DeepSeek-V3, R1 and V3.1; Moonlight, GigaChat 3, Kanana 2.
-  static let deepSeekV3 = Architecture(
+  package static let deepSeekV3 = Architecture(
     modelTypes: ["deepseek_v3"], className: "DeepseekV3ForCausalLM",
     defaults: [
       "vocab_size": 129280, "hidden_size": 7168, "intermediate_size": 18432,
@@ -59,7 +59,7 @@ extension Architecture {
 
   /// DeepSeek-V2, V2-Lite, V2.5 and Coder-V2: a softmax router without a bias, whose weights are
   /// never divided by their sum.
-  static let deepSeekV2 = Architecture(
+  package static let deepSeekV2 = Architecture(
     modelTypes: ["deepseek_v2"], className: "DeepseekV2ForCausalLM",
     defaults: [
       "vocab_size": 102400, "hidden_size": 4096, "intermediate_size": 11008,

@@ -3,7 +3,7 @@ internal import Platform
 extension Architecture {
   /// DeepSeek-V3.2: DeepSeek-V3's network, whose queries see the keys that a lightning indexer
   /// chooses.
-  static let deepSeekV32: Architecture = {
+  package static let deepSeekV32: Architecture = {
     var row = deepSeekV3
     row.modelTypes = ["deepseek_v32"]
     row.className = "DeepseekV32ForCausalLM"

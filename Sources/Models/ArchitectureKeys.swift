@@ -32,6 +32,14 @@ extension ArchitectureKeys {
     return count
   }
 
+  /// Adds counts that must be there, under Hugging Face's names.
+  package func add(_ keys: [ConfigKey], to config: inout JSONObject) throws(Fault) {
+    for key in keys {
+      guard let name = key.gguf else { preconditionFailure("\(key.name) is no key of GGUF files") }
+      config[key.name] = .integer(try required(name))
+    }
+  }
+
   /// A finite number: the shortest decimal that is the stored one, so that 1e-06 stays 1e-06.
   package func number(_ name: String) throws(Fault) -> Double? {
     guard let value = metadata[key(name)] else { return nil }

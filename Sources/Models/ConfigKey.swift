@@ -1,70 +1,198 @@
 package import Platform
 
-/// A key of Hugging Face's `config.json` about the network, and what a config says there.
+/// A key of Hugging Face's `config.json` about the network: its name in every dialect and what a
+/// config says there. Readers and writers of all dialects, and what compares two configs, go by it.
 package struct ConfigKey: Sendable {
-  /// Its name.
+  /// Its name; of those about positions in the spelling of transformers 4.
   package let name: String
+  /// llama.cpp's name without the architecture in front; nil where GGUF files have none.
+  package let gguf: String?
+  /// DeepSeek's name in `ModelArgs`, and what that has where a config lacks it; nil where it has none.
+  package let native: (name: String, usual: JSONValue)?
   /// The value; nil where the network has nothing of the kind.
   package let value: @Sendable (ModelConfig) -> JSONValue?
+  /// What changes the results where two configs differ in it; nil for sizes, which show in the shapes
+  /// of tensors.
+  package let effect: Effect?
 
-  private init(_ name: String, _ value: @escaping @Sendable (ModelConfig) -> JSONValue?) {
+  /// A value that a network computes with.
+  package struct Effect: Sendable {
+    /// Whether a network has it.
+    package let isThere: @Sendable (ModelConfig) -> Bool
+    /// The value as text; equal texts are equal values.
+    package let text: @Sendable (ModelConfig) -> String
+    /// Takes the value over from one config to another.
+    package let copy: @Sendable (_ from: ModelConfig, _ to: inout ModelConfig) -> Void
+
+    /// A value by its place.
+    init<Value: Sendable>(
+      _ path: any WritableKeyPath<ModelConfig, Value> & Sendable,
+      of isThere: @escaping @Sendable (ModelConfig) -> Bool = { _ in true }
+    ) {
+      self.init(
+        of: isThere, text: { Effect.text($0[keyPath: path]) },
+        copy: { $1[keyPath: path] = $0[keyPath: path] })
+    }
+
+    init(
+      of isThere: @escaping @Sendable (ModelConfig) -> Bool = { _ in true },
+      text: @escaping @Sendable (ModelConfig) -> String,
+      copy: @escaping @Sendable (ModelConfig, inout ModelConfig) -> Void
+    ) {
+      self.isThere = isThere
+      self.text = text
+      self.copy = copy
+    }
+
+    private static func text(_ value: some Any) -> String {
+      if case let optional as (any OptionalValue) = value { return optional.text }
+      return "\(value)"
+    }
+  }
+
+  init(
+    _ name: String, gguf: String? = nil, native: (String, JSONValue)? = nil,
+    effect: Effect? = nil, _ value: @escaping @Sendable (ModelConfig) -> JSONValue?
+  ) {
     self.name = name
+    self.gguf = gguf
+    self.native = native.map { (name: $0.0, usual: $0.1) }
+    self.effect = effect
     self.value = value
   }
 
-  private init(_ name: String, count: @escaping @Sendable (ModelConfig) -> Int) {
-    self.init(name) { .integer(count($0)) }
+  /// A count.
+  private init(
+    _ name: String, gguf: String? = nil, native: (String, JSONValue)? = nil,
+    count: @escaping @Sendable (ModelConfig) -> Int
+  ) {
+    self.init(name, gguf: gguf, native: native) { .integer(count($0)) }
   }
 
   /// A key that only networks with experts have.
-  private init(_ name: String, experts: @escaping @Sendable (ModelConfig) -> JSONValue?) {
-    self.init(name) { $0.architecture.hasExperts ? experts($0) : nil }
+  private static func ofExperts(
+    _ name: String, gguf: String? = nil, native: (String, JSONValue)? = nil,
+    effect: Effect? = nil, experts: @escaping @Sendable (ModelConfig) -> JSONValue?
+  ) -> ConfigKey {
+    ConfigKey(name, gguf: gguf, native: native, effect: effect) {
+      $0.architecture.hasExperts ? experts($0) : nil
+    }
   }
 
   /// A key that only networks with an indexer have.
-  private init(_ name: String, indexer: @escaping @Sendable (ModelConfig.Indexer) -> JSONValue?) {
-    self.init(name) { $0.indexer.flatMap(indexer) }
+  private static func ofIndexer(
+    _ name: String, gguf: String? = nil, native: (String, JSONValue)? = nil,
+    effect: Effect? = nil,
+    indexer: @escaping @Sendable (ModelConfig.Indexer) -> JSONValue?
+  ) -> ConfigKey {
+    ConfigKey(name, gguf: gguf, native: native, effect: effect) { $0.indexer.flatMap(indexer) }
   }
+}
+
+extension ConfigKey {
+  package static let attentionBias = ConfigKey("attention_bias", effect: Effect(\.attentionBias)) {
+    .bool($0.attentionBias)
+  }
+  package static let firstDenseLayers = ofExperts(
+    "first_k_dense_replace", gguf: "leading_dense_block_count", native: ("n_dense_layers", 1),
+    experts: { .integer($0.firstDenseLayers) })
+  package static let hiddenSize = ConfigKey(
+    "hidden_size", gguf: "embedding_length", native: ("dim", 2048), count: \.hiddenSize)
+  package static let indexHeadSize = ofIndexer(
+    "index_head_dim", gguf: "attention.indexer.key_length", native: ("index_head_dim", 128),
+    indexer: { .integer($0.headSize) })
+  package static let indexHeads = ofIndexer(
+    "index_n_heads", gguf: "attention.indexer.head_count", native: ("index_n_heads", 64),
+    indexer: { .integer($0.heads) })
+  package static let indexTopK = ofIndexer(
+    "index_topk", gguf: "attention.indexer.top_k", native: ("index_topk", 2048),
+    effect: Effect(\.indexer!.topK, of: { $0.indexer != nil }), indexer: { .integer($0.topK) })
+  package static let indexRope = ofIndexer(
+    "indexer_rope_interleave",
+    effect: Effect(\.indexer!.ropeInterleaved, of: { $0.indexer != nil }),
+    indexer: { .bool($0.ropeInterleaved) })
+  package static let intermediateSize = ConfigKey(
+    "intermediate_size", gguf: "feed_forward_length", native: ("inter_dim", 10_944),
+    count: \.intermediateSize)
+  package static let keyValueRank = ConfigKey(
+    "kv_lora_rank", gguf: "attention.kv_lora_rank", native: ("kv_lora_rank", 512),
+    count: \.keyValueRank)
+  package static let contextLength = ConfigKey(
+    "max_position_embeddings", gguf: "context_length", count: \.contextLength)
+  package static let expertSize = ofExperts(
+    "moe_intermediate_size", gguf: "expert_feed_forward_length", native: ("moe_inter_dim", 1408),
+    experts: { .integer($0.moeIntermediateSize) })
+  package static let expertFrequency = ofExperts(
+    "moe_layer_freq", experts: { .integer($0.moeLayerFrequency) })
+  package static let expertGroups = ofExperts(
+    "n_group", gguf: "expert_group_count", native: ("n_expert_groups", 1),
+    effect: Effect(\.expertGroups), experts: { .integer($0.expertGroups) })
+  package static let experts = ofExperts(
+    "n_routed_experts", gguf: "expert_count", native: ("n_routed_experts", 64),
+    experts: { .integer($0.routedExperts) })
+  package static let sharedExperts = ofExperts(
+    "n_shared_experts", gguf: "expert_shared_count", native: ("n_shared_experts", 2),
+    experts: { $0.sharedExperts > 0 ? .integer($0.sharedExperts) : .null })
+  package static let normalizesExperts = ofExperts(
+    "norm_topk_prob", gguf: "expert_weights_norm", effect: Effect(\.normalizeExpertWeights),
+    experts: { .bool($0.normalizeExpertWeights) })
+  package static let heads = ConfigKey(
+    "num_attention_heads", gguf: "attention.head_count", native: ("n_heads", 16), count: \.heads)
+  package static let expertsPerToken = ofExperts(
+    "num_experts_per_tok", gguf: "expert_used_count", native: ("n_activated_experts", 6),
+    effect: Effect(\.expertsPerToken), experts: { .integer($0.expertsPerToken) })
+  package static let layers = ConfigKey(
+    "num_hidden_layers", native: ("n_layers", 27), count: \.layers)
+  package static let keyValueHeads = ConfigKey("num_key_value_heads", count: \.heads)
+  package static let queryRank = ConfigKey(
+    "q_lora_rank", gguf: "attention.q_lora_rank"
+  ) { $0.queryRank.map { .integer($0) } ?? .null }
+  package static let nopeHeadSize = ConfigKey(
+    "qk_nope_head_dim", native: ("qk_nope_head_dim", 128), count: \.nopeHeadSize)
+  package static let ropeHeadSize = ConfigKey(
+    "qk_rope_head_dim", gguf: "rope.dimension_count", native: ("qk_rope_head_dim", 64),
+    count: \.ropeHeadSize)
+  package static let normEpsilon = ConfigKey(
+    "rms_norm_eps", gguf: "attention.layer_norm_rms_epsilon", effect: Effect(\.rmsNormEpsilon)
+  ) { .number(Double($0.rmsNormEpsilon.description) ?? 1e-6) }
+  package static let expertScale = ofExperts(
+    "routed_scaling_factor", gguf: "expert_weights_scale", native: ("route_scale", .number(1)),
+    effect: Effect(\.routedScalingFactor),
+    experts: { .number(Double($0.routedScalingFactor.description) ?? 1) })
+  package static let tiedEmbeddings = ConfigKey(
+    "tie_word_embeddings", effect: Effect(\.tiedEmbeddings)
+  ) { .bool($0.tiedEmbeddings) }
+  package static let scoring = ConfigKey(
+    "scoring_func", gguf: "expert_gating_func", native: ("score_func", .string("softmax")),
+    effect: Effect(\.scoring)
+  ) { $0.indexer == nil ? nil : .string($0.scoring.rawValue) }
+  package static let chosenGroups = ofExperts(
+    "topk_group", gguf: "expert_group_used_count", native: ("n_limited_groups", 1),
+    effect: Effect(\.chosenGroups), experts: { .integer($0.chosenGroups) })
+  package static let selection = ofExperts(
+    "topk_method", experts: { .string($0.selection.rawValue) })
+  package static let valueHeadSize = ConfigKey(
+    "v_head_dim", native: ("v_head_dim", 128), count: \.valueHeadSize)
+  package static let vocabSize = ConfigKey(
+    "vocab_size", gguf: "vocab_size", native: ("vocab_size", 102_400), count: \.vocabSize)
 
   /// The keys, in the order of their names, but for those about positions and storage.
   package static let all: [ConfigKey] = [
-    ConfigKey("attention_bias") { .bool($0.attentionBias) },
-    ConfigKey("first_k_dense_replace", experts: { .integer($0.firstDenseLayers) }),
-    ConfigKey("hidden_size", count: \.hiddenSize),
-    ConfigKey("index_head_dim", indexer: { .integer($0.headSize) }),
-    ConfigKey("index_n_heads", indexer: { .integer($0.heads) }),
-    ConfigKey("index_topk", indexer: { .integer($0.topK) }),
-    ConfigKey("indexer_rope_interleave", indexer: { .bool($0.ropeInterleaved) }),
-    ConfigKey("intermediate_size", count: \.intermediateSize),
-    ConfigKey("kv_lora_rank", count: \.keyValueRank),
-    ConfigKey("max_position_embeddings", count: \.contextLength),
-    ConfigKey("moe_intermediate_size", experts: { .integer($0.moeIntermediateSize) }),
-    ConfigKey("moe_layer_freq", experts: { .integer($0.moeLayerFrequency) }),
-    ConfigKey("n_group", experts: { .integer($0.expertGroups) }),
-    ConfigKey("n_routed_experts", experts: { .integer($0.routedExperts) }),
-    ConfigKey(
-      "n_shared_experts", experts: { $0.sharedExperts > 0 ? .integer($0.sharedExperts) : .null }),
-    ConfigKey("norm_topk_prob", experts: { .bool($0.normalizeExpertWeights) }),
-    ConfigKey("num_attention_heads", count: \.heads),
-    ConfigKey("num_experts_per_tok", experts: { .integer($0.expertsPerToken) }),
-    ConfigKey("num_hidden_layers", count: \.layers),
-    ConfigKey("num_key_value_heads", count: \.heads),
-    ConfigKey("q_lora_rank") { $0.queryRank.map { .integer($0) } ?? .null },
-    ConfigKey("qk_nope_head_dim", count: \.nopeHeadSize),
-    ConfigKey("qk_rope_head_dim", count: \.ropeHeadSize),
-    ConfigKey("rms_norm_eps") { .number(Double($0.rmsNormEpsilon.description) ?? 1e-6) },
-    ConfigKey(
-      "routed_scaling_factor",
-      experts: { .number(Double($0.routedScalingFactor.description) ?? 1) }),
-    ConfigKey("tie_word_embeddings") { .bool($0.tiedEmbeddings) },
-    ConfigKey("scoring_func") {
-      $0.indexer == nil ? nil : .string($0.scoring.rawValue)
-    },
-    ConfigKey("topk_group", experts: { .integer($0.chosenGroups) }),
-    ConfigKey("topk_method", experts: { .string($0.selection.rawValue) }),
-    ConfigKey("v_head_dim", count: \.valueHeadSize),
-    ConfigKey("vocab_size", count: \.vocabSize),
+    .attentionBias, .firstDenseLayers, .hiddenSize, .indexHeadSize, .indexHeads, .indexTopK,
+    .indexRope, .intermediateSize, .keyValueRank, .contextLength, .expertSize, .expertFrequency,
+    .expertGroups, .experts, .sharedExperts, .normalizesExperts, .heads, .expertsPerToken, .layers,
+    .keyValueHeads, .queryRank, .nopeHeadSize, .ropeHeadSize, .normEpsilon, .expertScale,
+    .tiedEmbeddings, .scoring, .chosenGroups, .selection, .valueHeadSize, .vocabSize,
   ]
+}
+
+/// An optional of any type.
+private protocol OptionalValue {
+  var text: String { get }
+}
+
+extension Optional: OptionalValue {
+  fileprivate var text: String { map { "\($0)" } ?? "none" }
 }
 
 extension ModelConfig.YaRN {

@@ -7,7 +7,7 @@ package struct ConfigReader {
   /// Its path in the document, for messages: empty, or `rope_scaling.`.
   let prefix: String
   /// The file, for messages.
-  let file: String
+  package let file: String
   /// What keys have that are absent; a key that is null has nothing.
   var defaults = JSONObject()
 

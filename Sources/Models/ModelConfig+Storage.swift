@@ -1,10 +1,10 @@
 public import Platform
-internal import Tensors
+package import Tensors
 
 /// What a config says of how weights are stored.
 extension ModelConfig {
   /// Types of weights by their names in `torch_dtype`.
-  static let dataTypes: [String: ElementType] = [
+  package static let dataTypes: [String: ElementType] = [
     "bfloat16": .bf16, "float16": .f16, "float32": .f32,
   ]
   /// Names there that say nothing of the weights that are not quantized.

@@ -14,7 +14,7 @@ import Testing
     "Text": ["Tensors", "Platform"],
     "Models": ["Tensors", "Platform", "Text"],
     "Naming": ["Tensors", "Platform", "Text", "Models"],
-    "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models"],
+    "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
     "Dialects": [
       "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
     ],

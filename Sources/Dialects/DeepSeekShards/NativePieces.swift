@@ -1,5 +1,6 @@
 public import Formats
-public import Models
+internal import Models
+public import Naming
 public import Platform
 package import Tensors
 

@@ -1,5 +1,6 @@
 internal import Formats
 internal import Models
+internal import Naming
 package import Platform
 internal import Tensors
 internal import Weights

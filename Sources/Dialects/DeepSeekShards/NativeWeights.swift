@@ -1,5 +1,6 @@
 package import Formats
 package import Models
+internal import Naming
 package import Platform
 internal import Tensors
 package import Weights

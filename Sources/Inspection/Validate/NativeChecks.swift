@@ -2,6 +2,7 @@ internal import Conversion
 internal import Dialects
 internal import Formats
 internal import Models
+internal import Naming
 internal import Platform
 internal import Tensors
 

@@ -19,9 +19,31 @@ package struct DeepSeek2Key: Sendable {
     self.init(name) { config in count(config).map { .uint32(UInt32(clamping: $0)) } }
   }
 
-  /// A count that only networks with experts have.
-  init(_ name: String, experts: @escaping @Sendable (ModelConfig) -> Int) {
-    self.init(name, count: { $0.architecture.hasExperts ? experts($0) : nil })
+  /// A key that Hugging Face's has too, with the same value: a count or a number.
+  package init(_ key: ConfigKey) {
+    self.init(key) { config in
+      switch key.value(config) {
+      case .integer(let count)?: .uint32(UInt32(clamping: count))
+      case .number(let value, _)?: .float32(Float(value))
+      default: nil
+      }
+    }
+  }
+
+  /// The same with another value.
+  package init(_ key: ConfigKey, _ value: @escaping @Sendable (ModelConfig) -> MetadataValue?) {
+    guard let name = key.gguf else { preconditionFailure("\(key.name) is no key of GGUF files") }
+    self.init(name, value)
+  }
+
+  /// The same with another count.
+  package init(_ key: ConfigKey, count: @escaping @Sendable (ModelConfig) -> Int?) {
+    self.init(key) { config in count(config).map { .uint32(UInt32(clamping: $0)) } }
+  }
+
+  /// The same with another count, which only networks with experts have.
+  init(_ key: ConfigKey, experts: @escaping @Sendable (ModelConfig) -> Int) {
+    self.init(key, count: { $0.architecture.hasExperts ? experts($0) : nil })
   }
 
   /// A number.
@@ -57,31 +79,30 @@ extension DeepSeek2Key {
     [
       // Layers that predict further tokens count as blocks.
       DeepSeek2Key("block_count", count: { $0.storedLayers }),
-      DeepSeek2Key("context_length", count: { $0.contextLength }),
-      DeepSeek2Key("embedding_length", count: { $0.hiddenSize }),
-      DeepSeek2Key("feed_forward_length", count: { $0.intermediateSize }),
-      DeepSeek2Key("attention.head_count", count: { $0.heads }),
+      DeepSeek2Key(.contextLength),
+      DeepSeek2Key(.hiddenSize),
+      DeepSeek2Key(.intermediateSize),
+      DeepSeek2Key(.heads),
       // All heads share one latent key and value, so that attention has a single group.
       DeepSeek2Key("attention.head_count_kv", count: { _ in 1 }),
-      DeepSeek2Key("rope.scaling.type") { $0.yarn == nil ? nil : .string("yarn") },
-      DeepSeek2Key("rope.scaling.factor", number: { $0.yarn?.factor }),
-      DeepSeek2Key(
-        "rope.scaling.original_context_length", count: { $0.yarn?.originalContextLength }),
+      DeepSeek2Key(.scaling) { $0.yarn == nil ? nil : .string("yarn") },
+      DeepSeek2Key(.yarnFactor),
+      DeepSeek2Key(.yarnLength),
       DeepSeek2Key("rope.scaling.yarn_attn_factor", number: { $0.yarn?.attentionFactor }),
-      DeepSeek2Key("rope.scaling.yarn_beta_fast", number: { $0.yarn?.betaFast }),
-      DeepSeek2Key("rope.scaling.yarn_beta_slow", number: { $0.yarn?.betaSlow }),
-      DeepSeek2Key("rope.freq_base", number: { $0.ropeTheta }),
-      DeepSeek2Key("attention.layer_norm_rms_epsilon", number: { Double($0.rmsNormEpsilon) }),
-      DeepSeek2Key("expert_count", experts: { $0.routedExperts }),
-      DeepSeek2Key("expert_used_count", experts: { $0.expertsPerToken }),
+      DeepSeek2Key(.yarnFast),
+      DeepSeek2Key(.yarnSlow),
+      DeepSeek2Key(.ropeTheta),
+      DeepSeek2Key(.normEpsilon),
+      DeepSeek2Key(.experts),
+      DeepSeek2Key(.expertsPerToken),
       // llama.cpp ends where all groups are chosen, which is the same as none.
       DeepSeek2Key(
-        "expert_group_count", experts: { $0.chosenGroups < $0.expertGroups ? $0.expertGroups : 1 }),
+        .expertGroups, experts: { $0.chosenGroups < $0.expertGroups ? $0.expertGroups : 1 }),
       DeepSeek2Key(
-        "expert_group_used_count",
+        .chosenGroups,
         experts: { $0.chosenGroups < $0.expertGroups ? $0.chosenGroups : 1 }),
       DeepSeek2Key(
-        "expert_gating_func", experts: { $0.scoring == .softmax ? softmaxGating : sigmoidGating }),
+        .scoring, experts: { $0.scoring == .softmax ? softmaxGating : sigmoidGating }),
     ]
     + widths.map { row in
       DeepSeek2Key(row.name) { $0.architecture.hasHeadSize ? row.value($0) : nil }
@@ -95,25 +116,23 @@ extension DeepSeek2Key {
 
   /// Keys that it adds for this one.
   static let own: [DeepSeek2Key] = [
-    DeepSeek2Key("leading_dense_block_count", count: { $0.firstDenseLayers }),
-    DeepSeek2Key("vocab_size", count: { $0.vocabSize }),
-    DeepSeek2Key("attention.q_lora_rank", count: { $0.queryRank }),
-    DeepSeek2Key("attention.kv_lora_rank", count: { $0.keyValueRank }),
+    DeepSeek2Key(.firstDenseLayers, count: { $0.firstDenseLayers }),
+    DeepSeek2Key(.vocabSize),
+    DeepSeek2Key(.queryRank),
+    DeepSeek2Key(.keyValueRank),
     // Where they stand otherwise: a key that is set again keeps its first place.
     widths[0], widths[1],
     DeepSeek2Key("attention.key_length_mla", count: { $0.queryHeadSize }),
     DeepSeek2Key("attention.value_length_mla", count: { $0.valueHeadSize }),
-    DeepSeek2Key("expert_feed_forward_length", count: { $0.moeIntermediateSize }),
-    DeepSeek2Key("expert_shared_count", count: { $0.sharedExperts }),
-    DeepSeek2Key(
-      "expert_weights_scale",
-      number: { $0.architecture.hasExperts ? Double($0.routedScalingFactor) : nil }),
-    DeepSeek2Key("expert_weights_norm") {
+    DeepSeek2Key(.expertSize, count: { $0.moeIntermediateSize }),
+    DeepSeek2Key(.sharedExperts, count: { $0.sharedExperts }),
+    DeepSeek2Key(.expertScale),
+    DeepSeek2Key(.normalizesExperts) {
       $0.architecture.hasExperts && $0.normalizeExpertWeights ? .bool(true) : nil
     },
-    DeepSeek2Key("rope.dimension_count", count: { $0.ropeHeadSize }),
+    DeepSeek2Key(.ropeHeadSize),
     // The tenth is historical: llama.cpp's loader takes it out again.
-    DeepSeek2Key("rope.scaling.yarn_log_multiplier", number: { $0.yarnMultiplier }),
+    DeepSeek2Key(.yarnMultiplier),
     // The converter itself leaves MTP layers out; this is how its loader wants them announced.
     DeepSeek2Key("nextn_predict_layers", count: { $0.mtpLayers > 0 ? $0.mtpLayers : nil }),
   ]
@@ -121,17 +140,17 @@ extension DeepSeek2Key {
   /// Keys about how queries are scaled by their positions, which llama.cpp's converter writes for
   /// Mistral's own checkpoints alone and its loader reads for all.
   static let temperature: [DeepSeek2Key] = [
-    DeepSeek2Key("attention.temperature_scale", number: { $0.scaledQueries?.beta }),
-    DeepSeek2Key("attention.temperature_length", count: { $0.scaledQueries?.length }),
+    DeepSeek2Key(.temperature) { $0.scaledQueries.map { .float32(Float($0.beta)) } },
+    DeepSeek2Key(.temperatureLength, count: { $0.scaledQueries?.length }),
   ]
 
   /// Keys about what chooses the keys that queries see.
   static let indexer: [DeepSeek2Key] = [
-    DeepSeek2Key("attention.indexer.head_count", count: { $0.indexer?.heads }),
-    DeepSeek2Key("attention.indexer.key_length", count: { $0.indexer?.headSize }),
-    DeepSeek2Key("attention.indexer.top_k", count: { $0.indexer?.topK }),
+    DeepSeek2Key(.indexHeads),
+    DeepSeek2Key(.indexHeadSize),
+    DeepSeek2Key(.indexTopK),
     // transformers' class lists them whatever the config says, and so does the converter.
-    DeepSeek2Key("attention.indexer.types") { config in
+    DeepSeek2Key(.indexerTypes) { config in
       guard let indexer = config.indexer, config.architecture.indexing?.canShare == true else {
         return nil
       }

@@ -61,10 +61,6 @@ private struct DeepSeek2Reader: ArchitectureKeys {
     var config: JSONObject = [
       "attention_bias": .bool(names.contains("blk.0.attn_kv_a_mqa.bias")),
       "hidden_act": .string("silu"),
-      "hidden_size": .integer(try required("embedding_length")),
-      "intermediate_size": .integer(try required("feed_forward_length")),
-      "kv_lora_rank": .integer(try required("attention.kv_lora_rank")),
-      "max_position_embeddings": .integer(try required("context_length")),
       "num_attention_heads": .integer(heads),
       "num_hidden_layers": .integer(blocks - nextn),
       "num_key_value_heads": .integer(heads),
@@ -77,6 +73,7 @@ private struct DeepSeek2Reader: ArchitectureKeys {
       "v_head_dim": .integer(value),
       "vocab_size": .integer(try vocabulary()),
     ]
+    try add([.hiddenSize, .intermediateSize, .keyValueRank, .contextLength], to: &config)
     let hasExperts = try count("expert_count") ?? 0 > 0
     let architecture = hasExperts ? try addExperts(&config, names, nextn: nextn) : .youtu
     config["architectures"] = .array([.string(architecture.className)])
@@ -113,13 +110,11 @@ private struct DeepSeek2Reader: ArchitectureKeys {
       sparse ?? (scalesQueries ? .mistral4 : isV2 ? .deepSeekV2 : named ?? .deepSeekV3)
     let dense = try count("leading_dense_block_count") ?? 0
     config["first_k_dense_replace"] = .integer(dense)
-    config["moe_intermediate_size"] = .integer(try required("expert_feed_forward_length"))
+    try add([.expertSize, .experts, .expertsPerToken], to: &config)
     config["moe_layer_freq"] = 1
     config["n_group"] = .integer(groups.all)
-    config["n_routed_experts"] = .integer(try required("expert_count"))
     config["n_shared_experts"] = .integer(try count("expert_shared_count") ?? 0)
     config["norm_topk_prob"] = .bool(normalizes)
-    config["num_experts_per_tok"] = .integer(try required("expert_used_count"))
     config["num_nextn_predict_layers"] = .integer(nextn)
     config["routed_scaling_factor"] = .number(try scale())
     config["scoring_func"] = .string(groups.scoring.rawValue)
@@ -170,9 +165,7 @@ private struct DeepSeek2Reader: ArchitectureKeys {
   private mutating func addIndexer(
     _ config: inout JSONObject, _ kind: Architecture.Indexing, layers: Int
   ) throws(Fault) {
-    config["index_n_heads"] = .integer(try required("attention.indexer.head_count"))
-    config["index_head_dim"] = .integer(try required("attention.indexer.key_length"))
-    config["index_topk"] = .integer(try required("attention.indexer.top_k"))
+    try add([.indexHeads, .indexHeadSize, .indexTopK], to: &config)
     config["indexer_rope_interleave"] = .bool(kind.isInterleaved)
     guard kind.canShare else { return }
     let name = "attention.indexer.types"

@@ -1,4 +1,5 @@
 public import Models
+internal import Naming
 public import Platform
 
 /// What a model's files hold that may belong to the network and that is not known: computing on

@@ -1,3 +1,4 @@
+public import Models
 public import Platform
 internal import Tensors
 

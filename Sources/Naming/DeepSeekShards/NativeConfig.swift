@@ -1,3 +1,4 @@
+public import Models
 public import Platform
 
 /// A network's config in DeepSeek's own keys, those of `ModelArgs` in its `inference/model.py`.
@@ -63,17 +64,12 @@ struct NativeKey: Sendable {
     self.value = value
   }
 
-  private static func count(
-    _ name: String, _ huggingFace: String, usual: Int,
-    _ value: @escaping @Sendable (ModelConfig) -> Int
-  ) -> NativeKey {
-    NativeKey(name, huggingFace, usual: .integer(usual)) { .integer(value($0)) }
-  }
-
-  private static func ofIndexer(
-    _ name: String, usual: Int, _ value: @escaping @Sendable (ModelConfig.Indexer) -> Int
-  ) -> NativeKey {
-    NativeKey(name, name, usual: .integer(usual)) { $0.indexer.map { .integer(value($0)) } }
+  /// A key that Hugging Face's has too; nil for a value that is the same.
+  private init(
+    _ key: ConfigKey, _ value: (@Sendable (ModelConfig) -> JSONValue?)? = nil
+  ) {
+    guard let native = key.native else { preconditionFailure("\(key.name) is no key of ModelArgs") }
+    self.init(native.name, key.name, usual: native.usual, value: value ?? key.value)
   }
 
   /// The keys in the order of DeepSeek's own files.
@@ -81,33 +77,18 @@ struct NativeKey: Sendable {
 
   private static let shared: [NativeKey] = [
     NativeKey("max_seq_len", usual: .integer(NativeConfig.usualLength)) { $0.nativeLength },
-    count("vocab_size", "vocab_size", usual: 102_400) { $0.vocabSize },
-    count("dim", "hidden_size", usual: 2048) { $0.hiddenSize },
-    count("inter_dim", "intermediate_size", usual: 10_944) { $0.intermediateSize },
-    count("moe_inter_dim", "moe_intermediate_size", usual: 1408) { $0.moeIntermediateSize },
-    count("n_layers", "num_hidden_layers", usual: 27) { $0.layers },
-    count("n_dense_layers", "first_k_dense_replace", usual: 1) { $0.firstDenseLayers },
-    count("n_heads", "num_attention_heads", usual: 16) { $0.heads },
-    count("n_routed_experts", "n_routed_experts", usual: 64) { $0.routedExperts },
-    count("n_shared_experts", "n_shared_experts", usual: 2) { $0.sharedExperts },
-    count("n_activated_experts", "num_experts_per_tok", usual: 6) { $0.expertsPerToken },
-    count("n_expert_groups", "n_group", usual: 1) { $0.expertGroups },
-    count("n_limited_groups", "topk_group", usual: 1) { $0.chosenGroups },
-    NativeKey("route_scale", "routed_scaling_factor", usual: .number(1)) {
-      .number(Double($0.routedScalingFactor.description) ?? Double($0.routedScalingFactor))
-    },
-    NativeKey("score_func", "scoring_func", usual: .string("softmax")) {
-      .string($0.scoring.rawValue)
-    },
+    NativeKey(.vocabSize), NativeKey(.hiddenSize), NativeKey(.intermediateSize),
+    NativeKey(.expertSize), NativeKey(.layers), NativeKey(.firstDenseLayers), NativeKey(.heads),
+    NativeKey(.experts), NativeKey(.sharedExperts) { .integer($0.sharedExperts) },
+    NativeKey(.expertsPerToken), NativeKey(.expertGroups), NativeKey(.chosenGroups),
+    NativeKey(.expertScale), NativeKey(.scoring) { .string($0.scoring.rawValue) },
     NativeKey("q_lora_rank", usual: .integer(0)) { .integer($0.queryRank ?? 0) },
-    count("kv_lora_rank", "kv_lora_rank", usual: 512) { $0.keyValueRank },
-    count("qk_nope_head_dim", "qk_nope_head_dim", usual: 128) { $0.nopeHeadSize },
-    count("qk_rope_head_dim", "qk_rope_head_dim", usual: 64) { $0.ropeHeadSize },
-    count("v_head_dim", "v_head_dim", usual: 128) { $0.valueHeadSize },
+    NativeKey(.keyValueRank),
+    NativeKey(.nopeHeadSize), NativeKey(.ropeHeadSize), NativeKey(.valueHeadSize),
     NativeKey("original_seq_len", usual: .integer(4096)) {
       .integer($0.yarn?.originalContextLength ?? $0.contextLength)
     },
-    NativeKey("rope_theta", "rope_theta", usual: .number(10_000)) { .number($0.ropeTheta) },
+    NativeKey(.ropeTheta),
     NativeKey("rope_factor", usual: .integer(40)) { $0.yarn.map { .shortest($0.factor) } },
     NativeKey("beta_fast", usual: .integer(32)) { $0.yarn.map { .shortest($0.betaFast) } },
     NativeKey("beta_slow", usual: .integer(1)) { $0.yarn.map { .shortest($0.betaSlow) } },
@@ -122,9 +103,7 @@ struct NativeKey: Sendable {
 
   /// Keys that the code of DeepSeek-V3.2 has beside those.
   static let indexer: [NativeKey] = [
-    ofIndexer("index_n_heads", usual: 64, \.heads),
-    ofIndexer("index_head_dim", usual: 128, \.headSize),
-    ofIndexer("index_topk", usual: 2048, \.topK),
+    NativeKey(.indexHeads), NativeKey(.indexHeadSize), NativeKey(.indexTopK),
   ]
 }
 
