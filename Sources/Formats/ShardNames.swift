@@ -33,12 +33,15 @@ enum ShardNames {
     }
   }
 
-  /// Files that belong to a checkpoint without asking an index: numbered shards; else DeepSeek's
-  /// model-parallel ones; else `model.safetensors`, or Mistral's `consolidated.safetensors`; else
+  /// Files that belong to a checkpoint without asking an index: numbered shards, unless they are
+  /// called otherwise than a whole `model.safetensors` beside them, as some have their MTP layers in
+  /// `mtp-1-of-1.safetensors`; else DeepSeek's model-parallel ones; else `model.safetensors`, or Mistral's `consolidated.safetensors`; else
   /// every safetensors file.
   static func candidates(_ names: [ExactText]) -> [ExactText] {
     let numbered = names.filter { Numbered($0) != nil }
-    if !numbered.isEmpty { return numbered }
+    let isBeside =
+      names.contains("model.safetensors") && !numbered.contains { Numbered($0)?.stem == "model" }
+    if !numbered.isEmpty, !isBeside { return numbered }
     let native = names.filter { NativeShardName($0) != nil }
     if !native.isEmpty { return native }
     for name in ["model.safetensors", "consolidated.safetensors"] as [ExactText]

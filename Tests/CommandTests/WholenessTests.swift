@@ -241,6 +241,20 @@ import Testing
     #expect(try FathomProcess("inspect", path).status == 0)
   }
 
+  @Test func aSetOfAnotherNameBesideAWholeModelIsPassedOver() throws {
+    let workspace = try Workspace()
+    let model = try SampleTensors("tiny-bf16")
+    let path = try model.write(to: workspace, files: ["model.safetensors"], index: false)
+    try FileManager.default.copyItem(
+      atPath: path + "/model.safetensors", toPath: path + "/mtp-1-of-1.safetensors")
+    let (status, found) = try findings(path)
+    #expect(status == 0)
+    #expect(found.map { $0.string("rule") } == ["stray-file"], "\(found)")
+    #expect(found.first?.string("found")?.contains("mtp-1-of-1.safetensors") == true)
+    let run = try FathomProcess("convert", path, workspace.path("out"), "--to", "hf")
+    #expect(run.status == 0 && run.messages.contains("mtp-1-of-1.safetensors"), "\(run.messages)")
+  }
+
   @Test func anEntryThatNobodyNeedsIsAWarning() throws {
     let workspace = try Workspace()
     let path = try SampleTensors("tiny-fp8").write(to: workspace, files: Self.three, index: true)
