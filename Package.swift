@@ -60,7 +60,7 @@ let package = Package(
         "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
       ],
       swiftSettings: strict),
-    .target(name: "Reports", dependencies: ["Platform"], swiftSettings: strict),
+    .target(name: "Reports", dependencies: ["Locks", "Platform"], swiftSettings: strict),
     .target(
       name: "Editing", dependencies: ["Tensors", "Platform", "Formats", "Models", "Naming"],
       swiftSettings: strict),

@@ -36,7 +36,9 @@ extension Plan {
     self.output = output
     manifest =
       recipe.writesManifest
-      ? try PlannedManifest(of: output, files: output.files, recipe: recipe, source: source) : nil
+      ? try PlannedManifest(
+        of: output, files: output.files, recipe: recipe, source: source,
+        threads: resources.threads) : nil
     let widest = output.tensors.max { $0.indivisibleBytes < $1.indivisibleBytes }
     buffers = try BufferPlan(
       resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) },

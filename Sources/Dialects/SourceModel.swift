@@ -25,6 +25,10 @@ public struct SourceModel: Sendable {
   /// Entries of the folder that look like side files and are not copied, with the reason.
   public let skippedFiles: [String]
 
+  /// Layers at and after `config.layers` that have tensors, without gaps: the MTP layers that are
+  /// there, whatever the config says.
+  package let presentMTPLayers: Int
+
   /// Which weights beside the checkpoint are no part of it; nil where there are none.
   var straysNote: String?
   /// What the files do not say and is assumed instead, a line each.
@@ -48,6 +52,7 @@ public struct SourceModel: Sendable {
     config = model.config
     declaredConfig = model.config
     weights = try GGUFWeights.read(model.files.inventory, config: model.config)
+    presentMTPLayers = SourceModel.mtpLayers(of: weights, after: config.layers)
     notes = model.notes
     unknownKeys = model.unknowns
     sideFiles = []
@@ -88,13 +93,14 @@ public struct SourceModel: Sendable {
     weights = opened.weights
     notes = opened.notes
     straysNote = opened.straysNote
+    presentMTPLayers = SourceModel.mtpLayers(of: weights, after: config.layers)
     var keys = Unknowns()
     keys.add(keysOf: survey.config, config: config)
     unknownKeys = keys
     (sideFiles, skippedFiles) = try SideFile.list(
       in: survey.files, except: Folder.name(of: survey.configFile))
     let declared = config.mtpLayers
-    let present = presentMTPLayers()
+    let present = presentMTPLayers
     if format == .mlx || !config.declaresMTP {
       leaveOut(mtpBeyond: present)
     } else if declared > 0, present == 0, weights.faults.isEmpty {
@@ -108,17 +114,17 @@ public struct SourceModel: Sendable {
   /// What the files hold that the network, as it is known, does not have.
   public func unknowns() -> Unknowns {
     var complete = config
-    complete.mtpLayers = max(presentMTPLayers(), config.mtpLayers)
+    complete.mtpLayers = max(presentMTPLayers, config.mtpLayers)
     var isKnown = [Bool](repeating: false, count: weights.all.count)
     for tensor in complete.expectedTensors() {
       if let place = weights.place(of: tensor.name) { isKnown[place] = true }
     }
     var unknowns = unknownKeys
-    for (weight, isKnown) in zip(weights.all, isKnown)
-    where !isKnown && !config.isOther(weight.name) {
-      let kind = TensorKind.of(weight.name, in: config)
-      unknowns.add(
-        tensor: weight.name, kind: kind?.text, isHarmless: kind?.isHarmless == true)
+    for index in isKnown.indices where !isKnown[index] {
+      let name = weights.all[index].name
+      if config.isOther(name) { continue }
+      let kind = TensorKind.of(name, in: config)
+      unknowns.add(tensor: name, kind: kind?.text, isHarmless: kind?.isHarmless == true)
     }
     return unknowns
   }
@@ -150,9 +156,9 @@ public struct SourceModel: Sendable {
     return name.map { "GGUF keys, tokenizer.ggml.pre \($0)" }
   }
 
-  /// Layers at and after `config.layers` that have tensors, without gaps: the MTP layers that are
-  /// there, whatever the config says.
-  package func presentMTPLayers() -> Int {
-    ModelConfig.furtherLayers(after: config.layers, in: weights.all.lazy.map(\.name))
+  private static func mtpLayers(of weights: SourceWeights, after layers: Int) -> Int {
+    // By place: an iterator would copy every weight to look at its name.
+    ModelConfig.furtherLayers(
+      after: layers, in: weights.all.indices.lazy.map { weights.all[$0].name })
   }
 }

@@ -90,9 +90,10 @@ public struct PlanReport {
   /// Why tensors have another type than their rule gives them, each reason with its number of tensors,
   /// in the order of the first.
   private var fallbacks: [(reason: String, count: Int)] {
-    counted(
-      plan.tensors.lazy.filter { $0.fallback != nil }.map {
-        "\($0.entry.type.rawValue): \($0.fallback ?? "")"
+    let tensors = plan.tensors
+    return counted(
+      tensors.indices.lazy.compactMap { index in
+        tensors[index].fallback.map { "\(tensors[index].entry.type.rawValue): \($0)" }
       })
   }
 
@@ -164,13 +165,13 @@ public struct PlanReport {
   /// Tensors and bytes by type, the most bytes first.
   private var types: [TypeTable.Row] {
     var rows: [ElementType: TypeTable.Row] = [:]
-    for tensor in plan.tensors {
-      let type = tensor.entry.type
-      var row = rows[type] ?? (type.rawValue, 0, 0, 0)
-      row.tensors += 1
-      row.elements += tensor.entry.shape.elementCount
-      row.bytes += tensor.entry.byteCount
-      rows[type] = row
+    let tensors = plan.tensors
+    // By place: an iterator would copy every tensor.
+    for index in tensors.indices {
+      let type = tensors[index].entry.type
+      rows[type, default: (type.rawValue, 0, 0, 0)].tensors += 1
+      rows[type]?.elements += tensors[index].entry.shape.elementCount
+      rows[type]?.bytes += tensors[index].entry.byteCount
     }
     return rows.values.sorted { ($1.bytes, $0.type) < ($0.bytes, $1.type) }
   }
@@ -178,13 +179,17 @@ public struct PlanReport {
   /// Bytes of the stored tensors that the output is made from.
   private var storedBytes: Int {
     var sizes: [Int: Int] = [:]
-    for tensor in plan.tensors {
-      tensor.assembly.forEachStored { sizes[$0.index] = $0.byteCount }
+    let tensors = plan.tensors
+    for index in tensors.indices {
+      tensors[index].assembly.forEachStored { sizes[$0.index] = $0.byteCount }
     }
     return sizes.values.reduce(0, +)
   }
 
-  private var elements: Int { plan.tensors.reduce(0) { $0 + $1.entry.shape.elementCount } }
+  private var elements: Int {
+    let tensors = plan.tensors
+    return tensors.indices.reduce(0) { $0 + tensors[$1].entry.shape.elementCount }
+  }
 
   private func change(_ tensor: PlannedTensor) -> String {
     let (from, type) = (tensor.source.type.rawValue, tensor.entry.type.rawValue)

@@ -6,38 +6,45 @@ public struct JSONLine {
   private var members = ""
 
   /// An object without members.
-  public init() {}
-
-  private mutating func begin(_ key: String) {
-    members += members.isEmpty ? "{" : ","
-    JSONValue.quotePrintable(key, to: &members)
-    members += ":"
+  public init() {
+    // Most lines fit: growing would copy them several times.
+    members.reserveCapacity(512)
   }
 
+  /// Begins a member; keys are words of this program, which need no escape.
+  private mutating func begin(_ key: StaticString) {
+    members += members.isEmpty ? "{\"" : ",\""
+    members += key.description
+    members += "\":"
+  }
+
+  /// Bytes of the line.
+  var byteCount: Int { members.isEmpty ? 2 : members.utf8.count + 1 }
+
   /// Adds a string; nil is null. No key is given twice.
-  public mutating func add(_ key: String, _ value: String?) {
+  public mutating func add(_ key: StaticString, _ value: String?) {
     begin(key)
     if let value { JSONValue.quotePrintable(value, to: &members) } else { members += "null" }
   }
 
   /// Adds a number.
-  public mutating func add(_ key: String, _ value: Int) {
+  public mutating func add(_ key: StaticString, _ value: Int) {
     begin(key)
     members += String(value)
   }
 
   /// Adds a list of numbers.
-  public mutating func add(_ key: String, _ values: [Int]) {
+  public mutating func add(_ key: StaticString, _ values: [Int]) {
     add(key, values) { $1 += String($0) }
   }
 
   /// Adds a list of strings.
-  public mutating func add(_ key: String, _ values: [String]) {
+  public mutating func add(_ key: StaticString, _ values: [String]) {
     add(key, values) { JSONValue.quotePrintable($0, to: &$1) }
   }
 
   private mutating func add<Value>(
-    _ key: String, _ values: [Value], write: (_ value: Value, _ text: inout String) -> Void
+    _ key: StaticString, _ values: [Value], write: (_ value: Value, _ text: inout String) -> Void
   ) {
     begin(key)
     var separator = "["

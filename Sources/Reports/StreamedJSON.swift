@@ -1,3 +1,4 @@
+internal import Locks
 public import Platform
 
 /// Documents whose lists grow with a model: the members that stay small come first, then each list
@@ -35,6 +36,32 @@ public enum StreamedJSON {
       add(element, &line)
       return OutputText(document: line.text)
     }
+  }
+
+  /// Bytes that such a list of so many elements takes, its lines made by several threads.
+  public static func byteCount(
+    ofList key: String, depth: Int = 1, lines count: Int, threads: Int,
+    _ add: @Sendable (_ element: Int, _ line: inout JSONLine) -> Void
+  ) -> Int {
+    let piece = 1024
+    let sums = Guarded(0)
+    // Counting cannot fail.
+    try? Workers.run(threads: threads, count: (count + piece - 1) / piece) {
+      (_, item) throws(Fault) in
+      var sum = 0
+      for element in item * piece..<min(count, (item + 1) * piece) {
+        var line = JSONLine()
+        add(element, &line)
+        sum += line.byteCount
+      }
+      sums.withLock { $0 += sum }
+    }
+    var total = sums.withLock { $0 }
+    let blank = OutputText(document: "")
+    try? list(key, depth, 0..<count, { (text) throws(Fault) in total += text.text.utf8.count }) {
+      _ in blank
+    }
+    return total
   }
 
   private static func list<Elements: Collection>(

@@ -18,7 +18,7 @@ import Testing
     "Dialects": [
       "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
     ],
-    "Reports": ["Platform", "Synchronization"],
+    "Reports": ["Locks", "Platform", "Synchronization"],
     "Editing": ["Tensors", "Platform", "Formats", "Models", "Naming"],
     "Serving": ["Platform", "Models", "Reports"],
     "Catalogue": [

@@ -34,11 +34,18 @@ struct ManifestText {
   /// Stands where a hash will.
   private static let blank = String(repeating: "0", count: 2 * BLAKE3Value.byteCount)
 
+  /// Gives out a list: its key, how many tensors it has, and what adds the members of one.
+  private typealias TensorList = (
+    _ key: String, _ count: Int, _ add: @Sendable (_ tensor: Int, _ line: inout JSONLine) -> Void
+  ) throws(Fault) -> Void
+
   /// Gives the text out in pieces, all but its end.
   ///
-  /// - Parameter hashes: nil for blanks of the same length.
+  /// - Parameters:
+  ///   - hashes: nil for blanks of the same length.
+  ///   - list: gives out the lists of tensors.
   private func writeBody(
-    _ hashes: Hashes?, _ write: (OutputText) throws(Fault) -> Void
+    _ hashes: Hashes?, _ write: (OutputText) throws(Fault) -> Void, list: TensorList
   ) throws(Fault) {
     let stored = inventory.tensors.enumerated().map { index, tensor in
       source.isUsed[index]
@@ -64,8 +71,7 @@ struct ManifestText {
           "manifest": source.manifest == nil ? .null : text(hashes?.sourceManifest),
           "checkpoint": isWhole ? text(checkpoint) : .null,
         ]))
-    try StreamedJSON.list("tensors", depth: 2, lines: inventory.tensors.indices, write) {
-      index, line in
+    try list("tensors", inventory.tensors.count) { index, line in
       let tensor = inventory.tensors[index]
       add(
         tensor.name, tensor.type, tensor.shape, tensor.byteCount,
@@ -86,7 +92,7 @@ struct ManifestText {
       ])
     }
     let places = placed
-    try StreamedJSON.list("tensors", depth: 2, lines: places.indices, write) { index, line in
+    try list("tensors", places.count) { index, line in
       let tensor = output.tensors[places[index].tensor]
       add(
         places[index].name, tensor.entry.storedType, tensor.entry.storedShape,
@@ -100,11 +106,13 @@ struct ManifestText {
   }
 
   /// Bytes of the text.
-  func byteCount() -> Int {
+  func byteCount(threads: Int) -> Int {
     var count = 0
     // Counting cannot fail.
-    try? writeBody(nil) { (piece: OutputText) throws(Fault) in
-      count += piece.text.utf8.count
+    try? writeBody(nil, { (piece: OutputText) throws(Fault) in count += piece.text.utf8.count }) {
+      (key, tensors, add) throws(Fault) in
+      count += StreamedJSON.byteCount(
+        ofList: key, depth: 2, lines: tensors, threads: threads, add)
     }
     return count + ManifestSeal.byteCount
   }
@@ -124,11 +132,14 @@ struct ManifestText {
       try file.append(pending)
       pending.removeAll(keepingCapacity: true)
     }
-    try writeBody(hashes) { piece throws(Fault) in
+    func write(_ piece: OutputText) throws(Fault) {
       pending += piece.text.utf8
       guard pending.count > 1 << 16 else { return }
       pending.withUnsafeBytes { body.append($0) }
       try flush()
+    }
+    try writeBody(hashes, write) { (key, tensors, add) throws(Fault) in
+      try StreamedJSON.list(key, depth: 2, lines: 0..<tensors, write, add)
     }
     pending.withUnsafeBytes { body.append($0) }
     pending += ManifestSeal.text(body.value()).utf8

@@ -39,14 +39,15 @@ struct PlannedManifest: Sendable {
   /// - Throws: `.inputOutput` where the source's folder cannot be looked at, `.usage` where the
   ///   manifest would be larger than one that is read.
   init(
-    of output: PlannedOutput, files: [PlannedFile], recipe: Recipe, source: SourceModel
+    of output: PlannedOutput, files: [PlannedFile], recipe: Recipe, source: SourceModel,
+    threads: Int
   ) throws(Fault) {
     name = recipe.manifestName
     self.source = try Source(source, output)
     byteCount = ManifestText(
       recipe: recipe, output: output, files: files, inventory: source.checkpoint.inventory,
       source: self.source
-    ).byteCount()
+    ).byteCount(threads: threads)
     guard byteCount <= ManifestName.sizeLimit else {
       throw Fault(
         .usage, "has too many tensors, or names that are too long, for a manifest that can be read",

@@ -29,13 +29,15 @@ struct PlanCost {
   private static let perGroupCode = 1.3
 
   init(_ plan: Plan) {
+    let tensors = plan.tensors
     files = plan.layout.files.map { file in
-      file.tensors.map { PlanCost.cost(of: plan.tensors[$0]) }
+      file.tensors.map { PlanCost.cost(of: tensors[$0]) }
     }
   }
 
   private static func cost(of tensor: PlannedTensor) -> Double {
-    let read = Double(tensor.sources.reduce(0) { $0 + $1.byteCount })
+    var read = 0.0
+    tensor.assembly.forEachStored { read += Double($0.byteCount) }
     let written = Double(tensor.entry.byteCount)
     let elements = Double(tensor.assembly.rows) * Double(tensor.assembly.columns)
     let bytes = written * perByte.written + 1

@@ -75,7 +75,7 @@ extension Planner {
         warnings.append("\(scheme): vLLM's kernels take blocks of 128 × 128 alone")
       }
     }
-    if target.compressed != nil, source.presentMTPLayers() > 0, recipe.mtp == .keep {
+    if target.compressed != nil, draft.presentMTPLayers > 0, recipe.mtp == .keep {
       warnings.append(
         "MTP layers are stored as the others are, eh_proj and the head as they were: vLLM and SGLang "
           + "load them so, transformers leaves them out")

@@ -11,7 +11,7 @@ package struct PlanDraft {
   /// What the user asked for.
   package let recipe: Recipe
   /// MTP layers that have tensors, whatever the config says.
-  let presentMTPLayers: Int
+  var presentMTPLayers: Int { source.presentMTPLayers }
   /// The output's tensors, in the order in which they were decided.
   private(set) var tensors: [PlannedTensor] = []
   /// What the output has nothing of.
@@ -25,7 +25,6 @@ package struct PlanDraft {
   init(_ source: SourceModel, _ recipe: Recipe) {
     self.source = source
     self.recipe = recipe
-    presentMTPLayers = source.presentMTPLayers()
     isUsed = [Bool](repeating: false, count: source.weights.all.count)
   }
 
