@@ -233,7 +233,7 @@ if Context.environment["FATHOM_FUZZ"] != nil {
     [.executable, .test].contains($0.type) || $0.path?.hasPrefix("Tests") == true
   }
   package.targets += [
-    "answer-head", "chat-template", "compressed-config", "config", "fixture", "gguf", "hash-list",
+    "answer-head", "chat-template", "compressed-config", "config", "baseline", "gguf", "hash-list",
     "hub-list", "importance", "journal", "manifest", "mlx-config", "native-config", "packed",
     "part-numbers", "part-result", "pattern", "recipe", "s3-list", "safetensors-header",
     "safetensors-index", "thresholds", "tiktoken", "token-ids", "tokenizer",

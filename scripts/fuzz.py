@@ -27,7 +27,7 @@ TIMEOUT = 2
 # AddressSanitizer keeps what was freed, and its notes, beside what the program uses: the limit for
 # the program itself is checked without it.
 MEMORY = {"address": 2048, "plain": 512}
-LENGTHS = {"fixture": 16_384}
+LENGTHS = {"baseline": 16_384}
 # Bytes of a checked-in corpus.
 BUDGET = 32_000
 # Swift's backtracer takes minutes for a program of this size, and its constant closures look like

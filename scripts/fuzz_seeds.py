@@ -238,8 +238,8 @@ def recipes():
         for layers in ["main", "mtp", "dense", "moe"]]})
 
 
-def fixtures():
-    """A whole fixture, and the payload of the smallest one."""
+def baselines():
+    """A whole baseline, and the payload of the smallest one."""
     config = dict(
         document(SAMPLES / "tiny-bf16/config.json"), num_hidden_layers=1,
         num_nextn_predict_layers=0)
@@ -250,7 +250,7 @@ def fixtures():
     # Planes of bytes: the only number that is not zero has its first byte first.
     payload = struct.pack("<I", len(text)) + text + bytes(4) + head + 3 * state
     yield payload
-    yield (SAMPLES / "ci/tiny-k-quants.fixture").read_bytes()[:LIMIT]
+    yield (SAMPLES / "ci/tiny-k-quants.baseline").read_bytes()[:LIMIT]
     yield b"FATHOMFX" + struct.pack("<II", 1, 0) + hashlib.sha256(payload).digest()
 
 
@@ -434,7 +434,7 @@ def token_ids():
 TARGETS = {
     "answer-head": answer_heads,
     "chat-template": chat_templates, "compressed-config": compressed_configs,
-    "config": lambda: files(SAMPLES, "config.json"), "fixture": fixtures, "gguf": gguf_files,
+    "config": lambda: files(SAMPLES, "config.json"), "baseline": baselines, "gguf": gguf_files,
     "hash-list": hash_lists, "hub-list": hub_lists, "importance": importance, "journal": journals,
     "manifest": manifests, "mlx-config": mlx_configs,
     "native-config": native_configs, "packed": packed_files, "part-numbers": part_numbers,

@@ -149,7 +149,7 @@ class Recorder:
             self.run("pack", f"S/{sample}", "out/p")
             self.run("verify", f"S/{sample}", f"S/{sample}", "--tokens", "S/tokens.json")
             self.run("verify", f"S/{sample}", "--record", "--tokens", "S/tokens.json", "-o",
-                     "out/f.fixture")
+                     "out/f.baseline")
             self.conversions(sample)
         for path in sorted((SAMPLES / "malformed").iterdir()):
             for arguments in (["inspect"], ["validate"], ["validate", "--deep", "--format", "json"]):

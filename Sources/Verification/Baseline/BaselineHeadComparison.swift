@@ -2,10 +2,10 @@ internal import Locks
 package import Platform
 internal import Reference
 
-/// Compares a candidate's logits with what a fixture keeps of the reference's; see `FixtureHead` for
-/// what is exact and what is estimated.
-package struct FixtureHeadComparison {
-  private let head: FixtureHead
+/// Compares a candidate's logits with what a baseline keeps of the reference's; see `BaselineHead`
+/// for what is exact and what is estimated.
+package struct BaselineHeadComparison {
+  private let head: BaselineHead
   private let targets: [Int?]
   private let threads: Int
   private var positions: [Position] = []
@@ -13,7 +13,7 @@ package struct FixtureHeadComparison {
   private var nonFinite = 0
 
   /// Begins with nothing; `targets` are the tokens that follow each position.
-  package init(_ head: FixtureHead, targets: [Int?], threads: Int) {
+  package init(_ head: BaselineHead, targets: [Int?], threads: Int) {
     precondition(targets.count == head.positions)
     self.head = head
     self.targets = targets
@@ -71,7 +71,7 @@ package struct FixtureHeadComparison {
     let first = positions.count
     let vocabSize = source.tiles.last?.upperBound ?? 0
     var entry = head.counts[..<first].reduce(0, +)
-    let samples = FixtureHead.samples
+    let samples = BaselineHead.samples
     let states = Guarded(
       (first..<first + source.rows).map { row in
         defer { entry += head.counts[row] }
@@ -145,15 +145,15 @@ package struct FixtureHeadComparison {
     }
     let mass = head.tailMasses[row]
     guard mass > 0, position.least < .infinity else {
-      let value = abs(known) < FixtureHeadComparison.rounding ? 0 : max(0, known)
+      let value = abs(known) < BaselineHeadComparison.rounding ? 0 : max(0, known)
       return Divergence(lower: value, estimate: value, upper: value, variance: 0)
     }
     // log (P / Q)
     let ratio =
       Mathematics.log(mass) - Mathematics.log(position.tail / position.softmax.sum)
     var values: [Double] = []
-    for sample in 0..<FixtureHead.samples {
-      let place = row * FixtureHead.samples + sample
+    for sample in 0..<BaselineHead.samples {
+      let place = row * BaselineHead.samples + sample
       // log r = log q̂ − log p̂
       let log =
         (Double(position.found[count + sample]) - normalizer)
@@ -164,11 +164,11 @@ package struct FixtureHeadComparison {
     let spread =
       values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)
     var lower = known + mass * ratio
-    if lower < FixtureHeadComparison.rounding { lower = 0 }
+    if lower < BaselineHeadComparison.rounding { lower = 0 }
     let upper = max(
       lower, known + head.tailEntropies[row] - mass * (position.least - normalizer))
     var added = mass * mean
-    if added < FixtureHeadComparison.rounding { added = 0 }
+    if added < BaselineHeadComparison.rounding { added = 0 }
     return Divergence(
       lower: lower, estimate: min(lower + added, upper), upper: upper,
       variance: mass * mass * spread / Double(values.count))

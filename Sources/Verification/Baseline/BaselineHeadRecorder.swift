@@ -2,9 +2,9 @@ internal import Locks
 package import Platform
 internal import Reference
 
-/// Makes a `FixtureHead` of a block of positions, in two passes over their logits: one finds the
+/// Makes a `BaselineHead` of a block of positions, in two passes over their logits: one finds the
 /// most probable tokens, the other measures and samples what is left.
-package struct FixtureHeadRecorder {
+package struct BaselineHeadRecorder {
   private let source: LogitsSource
   private let targets: [Int?]
   /// Entries per position, on average.
@@ -29,7 +29,7 @@ package struct FixtureHeadRecorder {
   /// Records the block, and adds all of its logits to `sketch`.
   ///
   /// - Throws: `.malformed` for logits that are not finite, and what the source throws.
-  package func record(into sketch: inout StateSketch) throws(Fault) -> FixtureHead {
+  package func record(into sketch: inout StateSketch) throws(Fault) -> BaselineHead {
     var positions = try findHeads(&sketch)
     // One logit that is not finite leaves its mark on the sum of squares.
     guard sketch.energy.isFinite else {
@@ -39,7 +39,7 @@ package struct FixtureHeadRecorder {
     }
     cut(&positions)
     let tails = try measureTails(positions)
-    var head = FixtureHead()
+    var head = BaselineHead()
     for (row, position) in positions.enumerated() {
       head.counts.append(position.top.entries.count)
       head.ids += position.top.entries.map(\.id)
@@ -60,7 +60,7 @@ package struct FixtureHeadRecorder {
   }
 
   private func findHeads(_ sketch: inout StateSketch) throws(Fault) -> [Position] {
-    let most = FixtureHead.mostEntries(vocabSize: vocabSize, keep: keep)
+    let most = BaselineHead.mostEntries(vocabSize: vocabSize, keep: keep)
     let states = Guarded(targets.map { _ in Position(top: TopTokens(limit: most)) })
     let targets = targets
     try source.forEachTile { tile, logits throws(Fault) in
@@ -94,7 +94,7 @@ package struct FixtureHeadRecorder {
     for row in positions.indices {
       let normalizer = positions[row].softmax.logNormalizer
       let count = positions[row].top.entries.count { Double($0.logit) - normalizer >= threshold }
-      positions[row].top.cut(to: max(FixtureHead.least, count))
+      positions[row].top.cut(to: max(BaselineHead.least, count))
     }
   }
 
@@ -170,14 +170,14 @@ private struct TailSums: Sendable {
   private(set) var entropy = 0.0
   private(set) var samples: [TopTokens.Entry] = []
 
-  private static let wanted = FixtureHead.samples
+  private static let wanted = BaselineHead.samples
   private var nextCrossing: Double { (Double(samples.count) + start) * spacing }
 
   init(head: [TopTokens.Entry], normalizer: Double, seed: UInt64) {
     self.normalizer = normalizer
     self.head = head.map(\.id).sorted()
     let kept = head.reduce(0) { $0 + Mathematics.exp(Double($1.logit) - normalizer) }
-    spacing = max(1 - kept, 0) / Double(FixtureHead.samples)
+    spacing = max(1 - kept, 0) / Double(BaselineHead.samples)
     start = SplitMix.unit(seed)
   }
 
@@ -201,6 +201,6 @@ private struct TailSums: Sendable {
   /// Rounding can leave the last crossing out.
   mutating func finish() {
     let entry = last ?? TopTokens.Entry(id: 0, logit: 0)
-    while samples.count < FixtureHead.samples { samples.append(entry) }
+    while samples.count < BaselineHead.samples { samples.append(entry) }
   }
 }

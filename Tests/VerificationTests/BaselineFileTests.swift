@@ -5,9 +5,9 @@ import Support
 import Testing
 import Verification
 
-/// Files that claim to be fixtures: whatever they hold, there is a fault or a value, and no crash.
-@Suite struct FixtureFileTests {
-  /// A small sound fixture.
+/// Files that claim to be baselines: whatever they hold, there is a fault or a value, and no crash.
+@Suite struct BaselineFileTests {
+  /// A small sound baseline.
   private static let sound: [UInt8] = {
     let path = Repository.samples + "/tiny-tied/config.json"
     guard let bytes = try? contents(path), let json = try? JSONValue(parsing: bytes, file: path),
@@ -16,31 +16,31 @@ import Verification
     let tokens = [3, 1, 4, 1, 5, 9]
     let targets: [Int?] = [1, 4, 1, 5, 9, nil]
     let logits = SyntheticLogits(rows: 6, vocabSize: 288, noise: 0)
-    guard let head = try? logits.fixture(targets: targets, keep: 8) else { return [] }
+    guard let head = try? logits.baseline(targets: targets, keep: 8) else { return [] }
     let layers = [0, 3].map {
-      FixtureLayer(
+      BaselineLayer(
         state: StateSketch(), choices: $0, experts: (0..<6 * $0).map { $0 % 8 })
     }
-    let fixture = VerifyFixture(
+    let baseline = Baseline(
       reference: "small", config: json, network: config, sequences: [tokens], heads: [head],
       embedding: StateSketch(), layers: layers, measured: .null)
-    return (try? fixture.encoded()) ?? []
+    return (try? baseline.encoded()) ?? []
   }()
 
   /// Puts another payload into the file, with its hash.
   private func file(payload: [UInt8]) throws -> [UInt8] {
-    Array(FixtureFileTests.sound[..<16]) + SHA256Digest.hash(payload)
+    Array(BaselineFileTests.sound[..<16]) + SHA256Digest.hash(payload)
       + (try Zstandard.compress(payload, level: 1))
   }
 
   private func payload() throws -> [UInt8] {
     try Zstandard.decompress(
-      Array(FixtureFileTests.sound[48...]), limit: 1 << 24, file: "sound")
+      Array(BaselineFileTests.sound[48...]), limit: 1 << 24, file: "sound")
   }
 
   private func fault(_ bytes: [UInt8]) -> Fault? {
     do throws(Fault) {
-      _ = try VerifyFixture(bytes, file: "fixture")
+      _ = try Baseline(bytes, file: "baseline")
       return nil
     } catch {
       return error
@@ -48,21 +48,21 @@ import Verification
   }
 
   @Test func theSoundOneIsRead() throws {
-    #expect(!FixtureFileTests.sound.isEmpty)
-    #expect(fault(FixtureFileTests.sound) == nil)
+    #expect(!BaselineFileTests.sound.isEmpty)
+    #expect(fault(BaselineFileTests.sound) == nil)
     #expect(fault(try file(payload: payload())) == nil)
   }
 
   @Test func cutShortItIsRefused() {
-    let sound = FixtureFileTests.sound
+    let sound = BaselineFileTests.sound
     for count in stride(from: 0, to: sound.count, by: 7) {
       #expect(fault(Array(sound[..<count]))?.kind == .malformed)
     }
   }
 
   @Test func everyChangedByteIsSeen() {
-    for place in stride(from: 0, to: FixtureFileTests.sound.count, by: 5) {
-      var bytes = FixtureFileTests.sound
+    for place in stride(from: 0, to: BaselineFileTests.sound.count, by: 5) {
+      var bytes = BaselineFileTests.sound
       bytes[place] ^= 0x41
       #expect(fault(bytes)?.kind == .malformed, "byte \(place)")
     }
@@ -71,7 +71,7 @@ import Verification
   @Test func aBombIsRefusedBeforeItUnfolds() throws {
     // A frame of a few KB that holds a gigabyte of zeros more than it may.
     let bomb = try Zstandard.compress([UInt8](repeating: 0, count: (256 << 20) + 1), level: 1)
-    let found = fault(Array(FixtureFileTests.sound[..<48]) + bomb)
+    let found = fault(Array(BaselineFileTests.sound[..<48]) + bomb)
     #expect(found?.message == "holds more than it may")
   }
 

@@ -3,7 +3,7 @@ internal import Passes
 internal import Platform
 internal import Tensors
 
-/// What tells later which files a fixture was made from, without reading all of them: SHA-256 of
+/// What tells later which files a baseline was made from, without reading all of them: SHA-256 of
 /// the config, and for each shard one over the table of its tensors (name, type, shape, place) and
 /// 64 windows of 4 KB, evenly spread. A shard of 4 GB takes 256 KB of reading; a file that was
 /// converted, cut or written anew has another hash, while one weight may change unseen.

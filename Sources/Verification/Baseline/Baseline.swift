@@ -17,20 +17,22 @@ internal import Reference
 ///
 /// The payload is the length of a JSON header in 4 bytes, the header (`Header`), and arrays whose
 /// lengths follow from the header, each in planes of bytes (`BytePlaneWriter`): the tokens; for each
-/// head, main model first, the arrays of `FixtureHead` in their order, then energy and buckets of its
-/// sketch; energy and buckets of the embeddings and of each layer's hidden states; for each layer with
-/// experts the choices of the watched tokens.
-public struct VerifyFixture: Sendable {
+/// head, main model first, the arrays of `BaselineHead` in their order, then energy and buckets of
+/// its sketch; energy and buckets of the embeddings and of each layer's hidden states; for each layer
+/// with experts the choices of the watched tokens.
+///
+/// Baselines were called fixtures once; the first bytes and the schema stay so that those are read.
+public struct Baseline: Sendable {
   /// What the arrays belong to.
   let header: Header
   /// The tokens, sequence by sequence.
   let sequences: [[Int]]
   /// The main model's logits, then those of MTP layers.
-  let heads: [FixtureHead]
+  let heads: [BaselineHead]
   /// The token embeddings.
   let embedding: StateSketch
   /// Hidden states after each layer, MTP layers last.
-  let layers: [FixtureLayer]
+  let layers: [BaselineLayer]
 
   /// The first bytes of the file.
   static let magic = Array("FATHOMFX".utf8)
@@ -42,13 +44,13 @@ public struct VerifyFixture: Sendable {
   static let payloadLimit = 64 << 20
   static let fileLimit = 64 << 20
 
-  /// What a fixture may take the place of.
-  public static let replaceable = Replaceable.file(beginningWith: magic, called: "a fixture")
+  /// What a baseline may take the place of.
+  public static let replaceable = Replaceable.file(beginningWith: magic, called: "a baseline")
 
-  /// Whether a path names a fixture rather than a model; contents tell.
+  /// Whether a path names a baseline rather than a model; contents tell.
   ///
   /// - Throws: `.inputOutput` where it cannot be read, `.malformed` for a file that is neither.
-  public static func isFixture(_ path: String) throws(Fault) -> Bool {
+  public static func isBaseline(_ path: String) throws(Fault) -> Bool {
     guard try Folder.kind(of: path) == .file else { return false }
     let file = try InputFile(path: path)
     if file.size >= magic.count, try file.read(at: 0, count: magic.count) == magic { return true }
@@ -57,15 +59,15 @@ public struct VerifyFixture: Sendable {
     guard try ModelFormat.isGGUF(path) else {
       if let nature = try FileNature.of(file) { throw nature.fault(file: path) }
       throw Fault(
-        .malformed, "is neither a model nor a fixture", file: path,
+        .malformed, "is neither a model nor a baseline", file: path,
         expected: "a folder, a .safetensors or GGUF file, or FATHOMFX at the start of a file")
     }
     return false
   }
 }
 
-/// What a fixture keeps of the hidden states after a layer.
-package struct FixtureLayer: Sendable, Hashable {
+/// What a baseline keeps of the hidden states after a layer.
+package struct BaselineLayer: Sendable, Hashable {
   let state: StateSketch
   /// Experts of a token; 0 for a dense layer.
   let choices: Int
@@ -93,16 +95,16 @@ package struct FixtureLayer: Sendable, Hashable {
       experts = []
       return
     }
-    experts = Swift.stride(from: 0, to: states.rows, by: FixtureLayer.stride(rows: states.rows))
+    experts = Swift.stride(from: 0, to: states.rows, by: BaselineLayer.stride(rows: states.rows))
       .flatMap { routing.experts[$0 * routing.choices..<($0 + 1) * routing.choices] }
   }
 
   /// Share of the choices of watched tokens that `other` makes too; nil for dense layers.
-  func agreement(with other: FixtureLayer) -> Double? {
+  func agreement(with other: BaselineLayer) -> Double? {
     guard choices > 0, other.choices == choices, other.experts.count == experts.count else {
       return nil
     }
-    func routing(_ layer: FixtureLayer) -> Routing {
+    func routing(_ layer: BaselineLayer) -> Routing {
       Routing(
         choices: choices, experts: layer.experts,
         weights: [Float](repeating: 1, count: experts.count))
@@ -111,7 +113,7 @@ package struct FixtureLayer: Sendable, Hashable {
   }
 }
 
-extension VerifyFixture {
+extension Baseline {
   /// The JSON in front of the arrays.
   struct Header: Sendable {
     /// The model as the user named it, without the folders above.

@@ -5,17 +5,17 @@ import Support
 import Testing
 import Verification
 
-/// What a fixture says of a candidate, against what both models together say.
-@Suite struct FixtureBoundTests {
+/// What a baseline says of a candidate, against what both models together say.
+@Suite struct BaselineBoundTests {
   private static let targets: [Int?] = (0..<64).map { $0 == 63 ? nil : $0 * 31 % 5000 }
 
-  /// Candidates from close to far, fixtures from rich to poor.
+  /// Candidates from close to far, baselines from rich to poor.
   @Test(arguments: [0.001, 0.03, 0.3, 2.0], [4, 16, 256, 5000])
   func theExactDivergenceLiesWithinTheBounds(noise: Double, keep: Int) throws {
     let logits = SyntheticLogits(rows: 64, vocabSize: 5000, noise: noise)
-    let targets = FixtureBoundTests.targets
+    let targets = BaselineBoundTests.targets
     let exact = try logits.exact(targets: targets)
-    let head = try logits.fixture(targets: targets, keep: keep)
+    let head = try logits.baseline(targets: targets, keep: keep)
     let found = try logits.measured(against: head, targets: targets)
     let interval = try #require(found.interval)
     let rounding = 1e-12
@@ -32,9 +32,9 @@ import Verification
 
   @Test func moreEntriesNarrowTheBounds() throws {
     let logits = SyntheticLogits(rows: 64, vocabSize: 5000, noise: 0.1)
-    let targets = FixtureBoundTests.targets
+    let targets = BaselineBoundTests.targets
     let widths = try [8, 32, 128, 512].map { keep in
-      let head = try logits.fixture(targets: targets, keep: keep)
+      let head = try logits.baseline(targets: targets, keep: keep)
       let interval = try #require(logits.measured(against: head, targets: targets).interval)
       return interval.upper - interval.lower
     }
@@ -43,15 +43,15 @@ import Verification
 
   @Test func theSameLogitsHaveNoDivergence() throws {
     let logits = SyntheticLogits(rows: 64, vocabSize: 5000, noise: 0)
-    let targets = FixtureBoundTests.targets
-    let head = try logits.fixture(targets: targets, keep: 8)
+    let targets = BaselineBoundTests.targets
+    let head = try logits.baseline(targets: targets, keep: 8)
     let found = try logits.measured(against: head, targets: targets)
     #expect(found.klMean == 0 && found.klMax == 0 && found.nmse == 0)
-    #expect(try head == logits.fixture(targets: targets, keep: 8, threads: 1))
+    #expect(try head == logits.baseline(targets: targets, keep: 8, threads: 1))
   }
 
   /// 512 tokens of DeepSeek-V3's vocabulary with its MTP layer and 62 layers of hidden states.
-  @Test func aFixtureOfDeepSeekV3IsSmall() throws {
+  @Test func aBaselineOfDeepSeekV3IsSmall() throws {
     let (rows, vocabSize) = (512, 129_280)
     let path = Repository.samples + "/deepseek-v3/config.json"
     let json = try JSONValue(parsing: contents(path), file: path)
@@ -60,32 +60,32 @@ import Verification
     let targets: [Int?] = tokens.dropFirst().map { $0 } + [nil]
     let main = SyntheticLogits(rows: rows, vocabSize: vocabSize, noise: 0.05)
     let mtp = SyntheticLogits(rows: rows - 1, vocabSize: vocabSize, noise: 0.05, first: 9)
-    let head = try main.fixture(targets: targets, keep: 64)
-    let heads = [head, try mtp.fixture(targets: Array(targets.dropFirst()), keep: 64)]
+    let head = try main.baseline(targets: targets, keep: 64)
+    let heads = [head, try mtp.baseline(targets: Array(targets.dropFirst()), keep: 64)]
     let layers = (0..<62).map { layer in
       let buckets = (0..<512).map {
         Float(SyntheticLogits.mix(layer * 512 + $0) >> 40) / 65_536 - 128
       }
       let choices = layer < 3 ? 0 : 8
-      return FixtureLayer(
+      return BaselineLayer(
         state: StateSketch(buckets: buckets, energy: 1), choices: choices,
         experts: (0..<choices * 128).map {
           Int(SyntheticLogits.mix(layer << 20 + $0) % 256)
         })
     }
-    let fixture = VerifyFixture(
+    let baseline = Baseline(
       reference: "synthetic", config: json, network: config, sequences: [tokens], heads: heads,
       embedding: StateSketch(), layers: layers, measured: .null)
-    let bytes = try fixture.encoded()
-    #expect(bytes.count < 500_000, "\(bytes.count) bytes, \(fixture.summary)")
-    _ = try VerifyFixture(bytes, file: "fixture")
+    let bytes = try baseline.encoded()
+    #expect(bytes.count < 500_000, "\(bytes.count) bytes, \(baseline.summary)")
+    _ = try Baseline(bytes, file: "baseline")
   }
 
   /// The bounds at the size of DeepSeek-V3's vocabulary, with what is kept by default.
   @Test func aVocabularyOfDeepSeekV3IsMeasured() throws {
     let logits = SyntheticLogits(rows: 48, vocabSize: 129_280, noise: 0.05)
     let targets = (0..<48).map { $0 * 2693 }
-    let head = try logits.fixture(targets: targets, keep: 64)
+    let head = try logits.baseline(targets: targets, keep: 64)
     let found = try logits.measured(against: head, targets: targets)
     let exact = try logits.exact(targets: targets)
     let interval = try #require(found.interval)

@@ -2,9 +2,9 @@ internal import Compression
 internal import Models
 public import Platform
 
-extension VerifyFixture.Header {
+extension Baseline.Header {
   static let schema = "fathom.fixture/1"
-  /// Tokens that a fixture may have.
+  /// Tokens that a baseline may have.
   private static let tokenLimit = 1 << 22
 
   var json: JSONValue {
@@ -20,7 +20,7 @@ extension VerifyFixture.Header {
   init(json: JSONValue, file: String) throws(Fault) {
     func fault(_ key: String, _ expected: String) -> Fault {
       Fault(
-        .malformed, "header key \"\(key)\" of the fixture", file: file, expected: expected,
+        .malformed, "header key \"\(key)\" of the baseline", file: file, expected: expected,
         found: json[key].map { String($0.text(indent: nil).prefix(80)) } ?? "nothing")
     }
     func counts(_ key: String, _ range: ClosedRange<Int>) throws(Fault) -> [Int] {
@@ -59,30 +59,30 @@ extension VerifyFixture.Header {
   }
 }
 
-extension VerifyFixture {
+extension Baseline {
   /// The file's bytes: the same for the same contents.
   ///
-  /// - Throws: `.malformed` for more tokens than a fixture can hold.
+  /// - Throws: `.malformed` for more tokens than a baseline can hold.
   package func encoded() throws(Fault) -> [UInt8] {
     let text = Array(header.json.text(indent: nil).utf8)
     var writer = BytePlaneWriter()
     writer.write(ids: sequences.flatMap { $0 })
-    for head in heads { VerifyFixture.write(head, to: &writer) }
-    for state in [embedding] + layers.map(\.state) { VerifyFixture.write(state, to: &writer) }
+    for head in heads { Baseline.write(head, to: &writer) }
+    for state in [embedding] + layers.map(\.state) { Baseline.write(state, to: &writer) }
     for layer in layers { writer.write(ids: layer.experts) }
     let payload =
       (0..<4).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text + writer.bytes
-    guard payload.count <= VerifyFixture.payloadLimit else {
+    guard payload.count <= Baseline.payloadLimit else {
       throw Fault(
-        .malformed, "so many tokens do not go into a fixture",
-        expected: "at most \(VerifyFixture.payloadLimit) bytes", found: "\(payload.count)")
+        .malformed, "so many tokens do not go into a baseline",
+        expected: "at most \(Baseline.payloadLimit) bytes", found: "\(payload.count)")
     }
-    let version = (0..<4).map { UInt8(truncatingIfNeeded: VerifyFixture.version >> (8 * $0)) }
-    return VerifyFixture.magic + version + [0, 0, 0, 0] + SHA256Digest.hash(payload)
+    let version = (0..<4).map { UInt8(truncatingIfNeeded: Baseline.version >> (8 * $0)) }
+    return Baseline.magic + version + [0, 0, 0, 0] + SHA256Digest.hash(payload)
       + (try Zstandard.compress(payload, level: 19))
   }
 
-  private static func write(_ head: FixtureHead, to writer: inout BytePlaneWriter) {
+  private static func write(_ head: BaselineHead, to writer: inout BytePlaneWriter) {
     writer.write(ids: head.counts)
     writer.write(ids: head.ids)
     writer.write(head.logits)
@@ -106,12 +106,12 @@ extension VerifyFixture {
   ///   anything is computed from it.
   public init(path: String) throws(Fault) {
     try self.init(
-      InputFile.contents(of: path, limit: VerifyFixture.fileLimit), file: path)
+      InputFile.contents(of: path, limit: Baseline.fileLimit), file: path)
   }
 
   /// Reads the bytes of a file.
   package init(_ bytes: [UInt8], file: String) throws(Fault) {
-    try self.init(payload: VerifyFixture.payload(bytes, file: file), file: file)
+    try self.init(payload: Baseline.payload(bytes, file: file), file: file)
   }
 
   /// Reads what stands in the frame.
@@ -126,7 +126,7 @@ extension VerifyFixture {
       json: JSONValue(parsing: Array(payload[4..<4 + length]), file: file), file: file)
     var reader = BytePlaneReader(payload, from: 4 + length, file: file)
     let tokens = try reader.ids(
-      header.rows(depth: 0), below: header.vocabSize, "a token of the fixture")
+      header.rows(depth: 0), below: header.vocabSize, "a token of the baseline")
     var sequences: [[Int]] = []
     var start = 0
     for length in header.lengths {
@@ -134,21 +134,21 @@ extension VerifyFixture {
       start += length
     }
     self.sequences = sequences
-    var heads: [FixtureHead] = []
+    var heads: [BaselineHead] = []
     for depth in 0...header.mtpLayers {
-      heads.append(try FixtureHead(&reader, header: header, depth: depth))
+      heads.append(try BaselineHead(&reader, header: header, depth: depth))
     }
     self.heads = heads
     embedding = try StateSketch(&reader)
     var states: [StateSketch] = []
     for _ in header.choices { states.append(try StateSketch(&reader)) }
-    var layers: [FixtureLayer] = []
+    var layers: [BaselineLayer] = []
     for (index, choices) in header.choices.enumerated() {
       let depth = max(0, index - header.network.layers + 1)
-      let watched = FixtureLayer.count(rows: header.rows(depth: depth))
+      let watched = BaselineLayer.count(rows: header.rows(depth: depth))
       let experts = try reader.ids(
-        choices * watched, below: header.network.routedExperts, "an expert of the fixture")
-      layers.append(FixtureLayer(state: states[index], choices: choices, experts: experts))
+        choices * watched, below: header.network.routedExperts, "an expert of the baseline")
+      layers.append(BaselineLayer(state: states[index], choices: choices, experts: experts))
     }
     self.layers = layers
     guard reader.position == payload.count else {
@@ -160,12 +160,12 @@ extension VerifyFixture {
 
   private static func payload(_ bytes: [UInt8], file: String) throws(Fault) -> [UInt8] {
     guard bytes.count >= prefix, Array(bytes[..<8]) == magic else {
-      throw Fault(.malformed, "is no fixture", file: file, expected: "FATHOMFX at its start")
+      throw Fault(.malformed, "is no baseline", file: file, expected: "FATHOMFX at its start")
     }
     let version = (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[8 + $1]) << (8 * UInt32($1)) }
     guard version == Self.version, bytes[12..<16].allSatisfy({ $0 == 0 }) else {
       throw Fault(
-        .malformed, "is a fixture of another version", file: file, offset: 8,
+        .malformed, "is a baseline of another version", file: file, offset: 8,
         expected: "\(Self.version)", found: "\(version)")
     }
     let payload = try Zstandard.decompress(
@@ -190,14 +190,14 @@ extension StateSketch {
   }
 }
 
-extension FixtureHead {
+extension BaselineHead {
   /// Reads the arrays of a head and checks that they can be what was kept of distributions.
   init(
-    _ reader: inout BytePlaneReader, header: VerifyFixture.Header, depth: Int
+    _ reader: inout BytePlaneReader, header: Baseline.Header, depth: Int
   ) throws(Fault) {
     let (rows, entries) = (header.rows(depth: depth), header.entries[depth])
     let vocabSize = header.vocabSize
-    counts = try reader.ids(rows, below: vocabSize + 1, "a count of the fixture")
+    counts = try reader.ids(rows, below: vocabSize + 1, "a count of the baseline")
     guard counts.allSatisfy({ $0 > 0 }), counts.reduce(0, +) == entries else {
       throw Fault(
         .malformed, "the counts of a head do not add up", file: reader.file, expected: "\(entries)",
@@ -209,8 +209,8 @@ extension FixtureHead {
     tailMasses = try reader.doubles(rows, "the mass of a tail")
     tailEntropies = try reader.doubles(rows, "the entropy of a tail")
     targets = try reader.floats(rows, "the logit of a token")
-    sampleIds = try reader.ids(rows * FixtureHead.samples, below: vocabSize, "a drawn token")
-    sampleLogits = try reader.floats(rows * FixtureHead.samples, "the logit of a drawn token")
+    sampleIds = try reader.ids(rows * BaselineHead.samples, below: vocabSize, "a drawn token")
+    sampleLogits = try reader.floats(rows * BaselineHead.samples, "the logit of a drawn token")
     sketch = try StateSketch(&reader)
     var start = 0
     for row in 0..<rows {
@@ -225,7 +225,7 @@ extension FixtureHead {
   ) throws(Fault) {
     func fault(_ message: String, _ expected: String, _ found: String) -> Fault {
       Fault(
-        .malformed, "position \(row) of the fixture \(message)", file: file, expected: expected,
+        .malformed, "position \(row) of the baseline \(message)", file: file, expected: expected,
         found: found)
     }
     guard Set(ids[range]).count == range.count else {

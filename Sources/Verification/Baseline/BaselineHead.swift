@@ -1,7 +1,7 @@
 package import Platform
 package import Reference
 
-/// Part of the distributions that a model predicts: what a fixture keeps of one head.
+/// Part of the distributions that a model predicts: what a baseline keeps of one head.
 ///
 /// Of each position are kept the logits of its most probable tokens (the head, S), log Z exactly,
 /// and of all others (the tail, T) their mass P = Σ p, their Σ p · log p, and the logits of a few
@@ -18,7 +18,7 @@ package import Reference
 /// which is the *upper* bound. Both hold always. In between the last term is estimated as P times
 /// the mean of r − 1 − log r over the drawn tokens, r = q̂ / p̂: its expectation under p̂ is
 /// KL(p̂ ‖ q̂), no value is negative, and for a candidate that is close all are small.
-package struct FixtureHead: Sendable, Hashable {
+package struct BaselineHead: Sendable, Hashable {
   /// Tokens of the head of each position; at least one.
   var counts: [Int] = []
   /// Their ids, position after position, the most probable first.
@@ -72,7 +72,7 @@ package struct FixtureHead: Sendable, Hashable {
   }
 
   /// Appends further positions; the sketch is the caller's.
-  mutating func append(_ other: FixtureHead) {
+  mutating func append(_ other: BaselineHead) {
     counts += other.counts
     ids += other.ids
     logits += other.logits

@@ -3,11 +3,11 @@ internal import Passes
 internal import Platform
 internal import Reference
 
-/// A model that is to be run for a fixture, or beside one, within a limit on memory.
+/// A model that is to be run for a baseline, or beside one, within a limit on memory.
 ///
-/// All sequences go through together: what a fixture keeps is drawn from blocks of positions across
-/// their borders.
-struct FixtureRun {
+/// All sequences go through together: what a baseline keeps is drawn from blocks of positions
+/// across their borders.
+struct BaselineRun {
   let network: Network
   let threads: Int
   /// How long it will take; nil where that is not long.
@@ -24,7 +24,7 @@ struct FixtureRun {
   ) throws(Fault) {
     let (rows, config) = (batch.rows(), model.config)
     let weights = try CheckpointWeights(model.weights, config: config, mtp: mtpLayers > 0)
-    let heads = FixtureHead.bytes(
+    let heads = BaselineHead.bytes(
       positions: rows, vocabSize: config.vocabSize, keep: keep)
     let budget = try MemoryBudget(
       limit: memory, threads: threads, sequences: 1, isDivisible: false

@@ -4,9 +4,9 @@ import Support
 import Testing
 import Verification
 
-/// The upper bound of a divergence against a fixture, by its own formula, on candidates that are made
-/// to reach it.
-@Suite struct FixtureUpperBoundTests {
+/// The upper bound of a divergence against a baseline, by its own formula, on candidates that are
+/// made to reach it.
+@Suite struct BaselineUpperBoundTests {
   private static let vocabSize = 40
   private static let kept = 8
 
@@ -22,7 +22,7 @@ import Verification
   }
 
   private func source(_ logits: [Float]) -> LogitsSource {
-    let size = FixtureUpperBoundTests.vocabSize
+    let size = BaselineUpperBoundTests.vocabSize
     let tiles = stride(from: 0, to: size, by: 8).map { $0..<min($0 + 8, size) }
     return LogitsSource(rows: 1, tiles: tiles) { tile, result throws(Fault) in
       for (column, token) in tile.enumerated() { result[0][column] = logits[token] }
@@ -43,17 +43,17 @@ import Verification
 
   @Test(arguments: candidates.indices)
   func theBoundIsItsFormula(index: Int) throws {
-    let reference = FixtureUpperBoundTests.reference
+    let reference = BaselineUpperBoundTests.reference
     let order = reference.indices.sorted { reference[$0] > reference[$1] }
     let (head, tail) = (
-      order.prefix(FixtureUpperBoundTests.kept), order.dropFirst(FixtureUpperBoundTests.kept)
+      order.prefix(BaselineUpperBoundTests.kept), order.dropFirst(BaselineUpperBoundTests.kept)
     )
     var candidate = reference
     for (rank, token) in tail.enumerated() {
-      candidate[token] = FixtureUpperBoundTests.candidates[index](rank, reference[token])
+      candidate[token] = BaselineUpperBoundTests.candidates[index](rank, reference[token])
     }
-    let p = FixtureUpperBoundTests.logProbabilities(reference)
-    let q = FixtureUpperBoundTests.logProbabilities(candidate)
+    let p = BaselineUpperBoundTests.logProbabilities(reference)
+    let q = BaselineUpperBoundTests.logProbabilities(candidate)
     let exact = order.reduce(0.0) { $0 + Mathematics.exp(p[$1]) * (p[$1] - q[$1]) }
     let known = head.reduce(0.0) { $0 + Mathematics.exp(p[$1]) * (p[$1] - q[$1]) }
     let entropy = tail.reduce(0.0) { $0 + Mathematics.exp(p[$1]) * p[$1] }
@@ -62,11 +62,11 @@ import Verification
     let upper = known + entropy - mass * least
 
     var sketch = StateSketch()
-    var fixture = try FixtureHeadRecorder(
-      source(reference), targets: [nil], first: 0, keep: FixtureUpperBoundTests.kept, threads: 1
+    var baseline = try BaselineHeadRecorder(
+      source(reference), targets: [nil], first: 0, keep: BaselineUpperBoundTests.kept, threads: 1
     ).record(into: &sketch)
-    fixture.sketch = sketch
-    var comparison = FixtureHeadComparison(fixture, targets: [nil], threads: 1)
+    baseline.sketch = sketch
+    var comparison = BaselineHeadComparison(baseline, targets: [nil], threads: 1)
     try comparison.add(source(candidate))
     let interval = try #require(comparison.metrics.interval)
     let rounding = 1e-9 * max(1, upper)

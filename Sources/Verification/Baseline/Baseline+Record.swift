@@ -22,14 +22,14 @@ public struct RecordRequest: Sendable {
   /// Bytes that the process may have in memory; nil for 1 GB, or for more where that does not do.
   public var memory: Int?
 
-  /// Asks for a fixture; everything else has a default.
+  /// Asks for a baseline; everything else has a default.
   public init(reference: String, input: ModelInput) {
     self.reference = reference
     self.input = input
   }
 }
 
-extension VerifyFixture {
+extension Baseline {
   /// Runs a model and keeps what candidates can be measured against.
   ///
   /// - Parameters:
@@ -47,24 +47,24 @@ extension VerifyFixture {
     let mtpLayers = request.mtp ? model.config.mtpLayers : 0
     let sequences = try request.input.read(for: model).sequences
     let batch = try TokenBatch(sequences, vocabSize: model.config.vocabSize)
-    let run = try FixtureRun(
+    let run = try BaselineRun(
       model, batch: batch, mtpLayers: mtpLayers, keep: request.keep, threads: request.threads,
       memory: request.memory)
     if let expected = run.forecast { forecast(expected) }
     let network = run.network
     var states = try network.embed(batch)
     let embedding = StateSketch(states)
-    var layers: [FixtureLayer] = []
+    var layers: [BaselineLayer] = []
     for index in 0..<model.config.layers {
       progress(index, model.config.layers + mtpLayers)
       let routing = try network.layer(index, hidden: states, batch: batch)
-      layers.append(FixtureLayer(states, routing))
+      layers.append(BaselineLayer(states, routing))
     }
     states = try network.finalNorm(states)
-    var heads: [FixtureHead] = []
+    var heads: [BaselineHead] = []
     func record(depth: Int) throws(Fault) {
       heads.append(
-        try FixtureHead(
+        try BaselineHead(
           network, normed: states, targets: batch.ids(depth: depth, distance: depth + 1),
           keep: request.keep, threads: run.threads))
     }
@@ -72,13 +72,13 @@ extension VerifyFixture {
     for index in 0..<mtpLayers {
       progress(model.config.layers + index, model.config.layers + mtpLayers)
       guard batch.rows(depth: index + 1) > 0 else {
-        heads.append(FixtureHead())
-        layers.append(FixtureLayer(state: StateSketch(), choices: 0, experts: []))
+        heads.append(BaselineHead())
+        layers.append(BaselineLayer(state: StateSketch(), choices: 0, experts: []))
         continue
       }
       let (hidden, routing) = try network.predictor(index, previous: states, batch: batch)
       states = hidden
-      layers.append(FixtureLayer(states, routing))
+      layers.append(BaselineLayer(states, routing))
       states = try network.finalNorm(states, depth: index + 1)
       try record(depth: index + 1)
     }
@@ -91,7 +91,7 @@ extension VerifyFixture {
   /// Collects what was kept elsewhere; the heads say how many MTP layers there are.
   package init(
     reference: String, config: JSONValue, network: ModelConfig, sequences: [[Int]],
-    heads: [FixtureHead], embedding: StateSketch, layers: [FixtureLayer], measured: JSONValue
+    heads: [BaselineHead], embedding: StateSketch, layers: [BaselineLayer], measured: JSONValue
   ) {
     self.heads = heads
     self.embedding = embedding
@@ -126,16 +126,16 @@ extension VerifyFixture {
   }
 }
 
-extension FixtureHead {
+extension BaselineHead {
   /// Keeps what a network predicts from normed states (rows, hidden), block after block.
   init(
     _ network: Network, normed: Activations, targets: [Int?], keep: Int, threads: Int
   ) throws(Fault) {
-    var head = FixtureHead()
+    var head = BaselineHead()
     var sketch = StateSketch()
-    for start in stride(from: 0, to: targets.count, by: FixtureHead.block) {
-      let rows = start..<min(start + FixtureHead.block, targets.count)
-      let recorder = FixtureHeadRecorder(
+    for start in stride(from: 0, to: targets.count, by: BaselineHead.block) {
+      let rows = start..<min(start + BaselineHead.block, targets.count)
+      let recorder = BaselineHeadRecorder(
         LogitsSource(network, normed: normed, rows: rows), targets: Array(targets[rows]),
         first: start, keep: keep, threads: threads)
       head.append(try recorder.record(into: &sketch))
@@ -148,9 +148,9 @@ extension FixtureHead {
   func metrics(
     _ network: Network, normed: Activations, targets: [Int?], threads: Int
   ) throws(Fault) -> LogitsMetrics {
-    var comparison = FixtureHeadComparison(self, targets: targets, threads: threads)
-    for start in stride(from: 0, to: targets.count, by: FixtureHead.block) {
-      let rows = start..<min(start + FixtureHead.block, targets.count)
+    var comparison = BaselineHeadComparison(self, targets: targets, threads: threads)
+    for start in stride(from: 0, to: targets.count, by: BaselineHead.block) {
+      let rows = start..<min(start + BaselineHead.block, targets.count)
       try comparison.add(LogitsSource(network, normed: normed, rows: rows))
     }
     return comparison.metrics
