@@ -45,8 +45,12 @@ let package = Package(
     .target(
       name: "Formats", dependencies: ["Compression", "Locks", "Tensors", "Platform"],
       swiftSettings: strict),
-    .target(name: "Text", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
-    .target(name: "Models", dependencies: ["Tensors", "Platform", "Text"], swiftSettings: strict),
+    .target(name: "Patterns", dependencies: ["Platform"], swiftSettings: strict),
+    .target(
+      name: "Text", dependencies: ["Patterns", "Tensors", "Platform"], swiftSettings: strict),
+    .target(
+      name: "Models", dependencies: ["Patterns", "Tensors", "Platform", "Text"],
+      swiftSettings: strict),
     .target(
       name: "Naming", dependencies: ["Tensors", "Platform", "Text", "Models"], swiftSettings: strict
     ),
@@ -57,7 +61,8 @@ let package = Package(
     .target(
       name: "Dialects",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
+        "Patterns", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming",
+        "Weights",
       ],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["Platform"], swiftSettings: strict),
@@ -143,7 +148,8 @@ let package = Package(
       name: "ParserEntries",
       dependencies: [
         "Compression", "Tensors", "Platform", "Formats", "Models", "Naming", "Conversion",
-        "Verification", "Text", "Dialects", "Inspection", "Weights", "Passes", "Parts", "Remote",
+        "Verification", "Patterns", "Text", "Dialects", "Inspection", "Weights", "Passes", "Parts",
+        "Remote",
       ],
       path: "Fuzz/Entries", swiftSettings: strict),
     .executableTarget(
@@ -199,7 +205,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "PlatformTests", dependencies: ["Compression", "Support", "Locks", "Platform", "Text"],
+      name: "PlatformTests",
+      dependencies: ["Compression", "Support", "Locks", "Patterns", "Platform"],
       exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(

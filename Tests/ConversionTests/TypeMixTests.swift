@@ -76,6 +76,35 @@ import Testing
     #expect(throws: Fault.self) { try TensorTypeRule(parsing: text) }
   }
 
+  /// The pattern as it was written, and where it goes wrong.
+  @Test func aPatternThatIsNoneIsNamed() throws {
+    let fault = try #require(throws: Fault.self) { try TensorTypeRule(parsing: "Blk.(3=q4_0") }
+    #expect(fault.kind == .usage && fault.found == "Blk.(3" && fault.offset == 6)
+    #expect(fault.message.hasSuffix("a ( without its )"))
+  }
+
+  @Test func aPatternThatTakesTooLongIsNamed() throws {
+    let name = ExactText("blk.1." + String(repeating: "a", count: 60) + ".weight")
+    let tensor = TypeMix.Tensor(name: name, extents: [256, 2], type: .f32)
+    let recipe = GGUFRecipe(.q4KM, tensorTypes: [try TensorTypeRule(parsing: "(a|aa)+b=q8_0")])
+    let fault = try #require(throws: Fault.self) {
+      try TypeMix(recipe, tensors: [tensor], model: model)
+    }
+    #expect(fault.kind == .usage && fault.tensor == name && fault.found == "(a|aa)+b")
+  }
+
+  /// llama-quantize lowers the pattern and not the name.
+  @Test(arguments: [
+    ("BLK", true), (#"\.\D\."#, true), (#"^\w+\.3"#, true), ("DOWN|UP", true), ("FFN", false),
+    ("ffn", false), ("_up.weigh$", false),
+  ])
+  func capitalsOfPatternsAreLowered(pattern: String, isFound: Bool) throws {
+    let tensor = TypeMix.Tensor(name: "blk.3.FFN_up.weight", extents: [256, 2], type: .f32)
+    let rule = try TensorTypeRule(parsing: pattern + "=q8_0")
+    let mix = try TypeMix(GGUFRecipe(.q4KM, tensorTypes: [rule]), tensors: [tensor], model: model)
+    #expect(mix.choices.map(\.type) == [isFound ? .q80 : .q4K])
+  }
+
   @Test func layersThatTheModelLacksAreRefused() throws {
     let tensor = TypeMix.Tensor(name: "blk.9.ffn_down.weight", extents: [256, 2], type: .f32)
     let fault = try #require(throws: Fault.self) {

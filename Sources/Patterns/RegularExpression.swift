@@ -44,18 +44,28 @@ public final class RegularExpression: Sendable {
   ///
   /// - Throws: `.malformed` with the reason.
   public convenience init(_ pattern: String) throws(Fault) {
-    try self.init(pattern) { (pattern) throws(PatternParser.Refusal) in pattern }
+    try self.init(pattern, parse: PatternParser.parse)
   }
 
   /// Compiles a pattern that was written for Python's `re` module.
   ///
   /// - Throws: `.malformed` with the reason, also for look-behind, back references and conditions.
   public convenience init(python pattern: String) throws(Fault) {
-    try self.init(pattern, translate: PythonPattern.translated)
+    try self.init(pattern) { (pattern) throws(PatternParser.Refusal) in
+      try PatternParser.parse(PythonPattern.translated(pattern))
+    }
+  }
+
+  /// Compiles a pattern that was written for C++'s `std::regex`; `ECMAScriptParser` says what
+  /// differs.
+  ///
+  /// - Throws: `.malformed` with the reason and the byte of the pattern.
+  public convenience init(ecmaScript pattern: String) throws(Fault) {
+    try self.init(pattern, parse: ECMAScriptParser.parse)
   }
 
   private init(
-    _ pattern: String, translate: (String) throws(PatternParser.Refusal) -> String
+    _ pattern: String, parse: (String) throws(PatternParser.Refusal) -> Pattern
   ) throws(Fault) {
     let size = pattern.utf8.count
     guard size <= RegularExpression.patternLimit else {
@@ -64,11 +74,11 @@ public final class RegularExpression: Sendable {
         expected: "at most \(RegularExpression.patternLimit) bytes", found: "\(size)")
     }
     do throws(PatternParser.Refusal) {
-      program = try PatternProgram(PatternParser.parse(translate(pattern)))
+      program = try PatternProgram(parse(pattern))
     } catch {
       throw Fault(
         .malformed, "has a regular expression that cannot be used: \(error.reason)",
-        found: pattern)
+        offset: error.offset.map { UInt64($0) }, found: pattern)
     }
   }
 
@@ -77,12 +87,32 @@ public final class RegularExpression: Sendable {
   /// - Parameter steps: how many may be taken; those that were are subtracted.
   /// - Throws: `.malformed` where that is not enough.
   public func matches(startOf text: String, steps: inout Int) throws(Fault) -> Bool {
+    try matches(text, untilStart: 0, steps: &steps)
+  }
+
+  /// Whether a match begins anywhere in the text, as `std::regex_search` asks.
+  ///
+  /// - Parameter steps: how many may be taken; those that were are subtracted.
+  /// - Throws: `.malformed` where that is not enough.
+  public func matches(within text: String, steps: inout Int) throws(Fault) -> Bool {
+    try matches(text, untilStart: text.utf8.count, steps: &steps)
+  }
+
+  /// Whether a match begins at a place up to `last`.
+  private func matches(
+    _ text: String, untilStart last: Int, steps: inout Int
+  ) throws(Fault) -> Bool {
     let bytes = Array(text.utf8)
     return try bytes.withUnsafeBufferPointer { buffer throws(Fault) in
       var machine = PatternMachine(program, buffer, 0..<bytes.count, steps: steps)
       defer { steps = machine.left }
       do throws(PatternMachine.Excess) {
-        return try machine.match(at: 0) != nil
+        var position = 0
+        while position <= last {
+          if try machine.match(at: position) != nil { return true }
+          position += RegularExpression.width(of: bytes, at: position)
+        }
+        return false
       } catch {
         throw RegularExpression.excess(error.rawValue, 0..<bytes.count)
       }

@@ -35,6 +35,8 @@ struct PatternParser {
   /// Why a pattern is none.
   struct Refusal: Error {
     let reason: String
+    /// The byte of the pattern at which that shows, where it is told.
+    var offset: Int?
   }
 
   struct Flags {
