@@ -158,13 +158,13 @@ let package = Package(
     .target(name: "Mishaps", path: "Tests/Mishaps", linkerSettings: [.linkedLibrary("dl")]),
     .executableTarget(
       name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
-      path: "Benchmarks/GGMLCompare", swiftSettings: strict),
+      path: "Probes/GGMLCompare", swiftSettings: strict),
     .executableTarget(
-      name: "group-codes", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/GroupCodes",
+      name: "group-codes", dependencies: ["Codecs", "Tensors"], path: "Probes/GroupCodes",
       swiftSettings: strict),
     .executableTarget(
       name: "tokenizer-ids", dependencies: ["Formats", "Models", "Platform", "Tensors", "Text"],
-      path: "Benchmarks/TokenizerIDs", swiftSettings: strict),
+      path: "Probes/TokenizerIDs", swiftSettings: strict),
     .executableTarget(
       name: "kernel-bench", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/KernelBench",
       swiftSettings: strict),
