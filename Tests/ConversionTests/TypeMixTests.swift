@@ -7,7 +7,7 @@ import Support
 import Tensors
 import Testing
 
-/// Types against llama-quantize's. Origin: `scripts/make_mix_fixtures.py` with the llama.cpp that
+/// Types against llama-quantize's. Origin: `scripts/make mix-fixtures` with the llama.cpp that
 /// `scripts/build-llama` builds; every type of every tensor is the same, and so is every refusal.
 @Suite struct TypeMixTests {
   @Test(arguments: try MixFixture.runs.get())

@@ -9,7 +9,7 @@ import cmarkgfm
 from lxml import etree, html
 from safetensors.torch import load_file, save_file
 
-from make_samples import SAMPLES, make_tokens
+from makers.samples import SAMPLES, make_tokens
 from peers import browser
 
 SCHEMA = Path(__file__).resolve().parent.parent.parent / "Schemas" / "junit.xsd"

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from make_samples import SAMPLES, make_tokens
+from makers.samples import SAMPLES, make_tokens
 from peers import llama
 from peers.folder import read_checkpoint, store, write_checkpoint
 from peers.network import make_config

@@ -7,7 +7,7 @@ public import Tensors
 /// `deepseek2`, and for `deepseek4` and others whose tensors have no rules of their own.
 ///
 /// A pure function of names, shapes, counts and options, known before a weight is read. Fixtures
-/// that `scripts/make_mix_fixtures.py` takes from llama-quantize hold it to its promise.
+/// that `scripts/make mix-fixtures` takes from llama-quantize hold it to its promise.
 public struct TypeMix: Sendable {
   /// The type chosen for a tensor.
   public struct Choice: Sendable, Hashable {
