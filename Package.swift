@@ -45,8 +45,12 @@ let package = Package(
     .target(
       name: "Formats", dependencies: ["Compression", "Locks", "Tensors", "Platform"],
       swiftSettings: strict),
-    .target(name: "Text", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
-    .target(name: "Models", dependencies: ["Tensors", "Platform", "Text"], swiftSettings: strict),
+    .target(name: "Patterns", dependencies: ["Platform"], swiftSettings: strict),
+    .target(
+      name: "Text", dependencies: ["Patterns", "Tensors", "Platform"], swiftSettings: strict),
+    .target(
+      name: "Models", dependencies: ["Patterns", "Tensors", "Platform", "Text"],
+      swiftSettings: strict),
     .target(
       name: "Naming", dependencies: ["Tensors", "Platform", "Text", "Models"], swiftSettings: strict
     ),
@@ -57,7 +61,8 @@ let package = Package(
     .target(
       name: "Dialects",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
+        "Patterns", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming",
+        "Weights",
       ],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["Locks", "Platform"], swiftSettings: strict),
@@ -143,7 +148,8 @@ let package = Package(
       name: "ParserEntries",
       dependencies: [
         "Compression", "Tensors", "Platform", "Formats", "Models", "Naming", "Conversion",
-        "Verification", "Text", "Dialects", "Inspection", "Weights", "Passes", "Parts", "Remote",
+        "Verification", "Patterns", "Text", "Dialects", "Inspection", "Weights", "Passes", "Parts",
+        "Remote",
       ],
       path: "Fuzz/Entries", swiftSettings: strict),
     .executableTarget(
@@ -152,13 +158,13 @@ let package = Package(
     .target(name: "Mishaps", path: "Tests/Mishaps", linkerSettings: [.linkedLibrary("dl")]),
     .executableTarget(
       name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
-      path: "Benchmarks/GGMLCompare", swiftSettings: strict),
+      path: "Probes/GGMLCompare", swiftSettings: strict),
     .executableTarget(
-      name: "group-codes", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/GroupCodes",
+      name: "group-codes", dependencies: ["Codecs", "Tensors"], path: "Probes/GroupCodes",
       swiftSettings: strict),
     .executableTarget(
       name: "tokenizer-ids", dependencies: ["Formats", "Models", "Platform", "Tensors", "Text"],
-      path: "Benchmarks/TokenizerIDs", swiftSettings: strict),
+      path: "Probes/TokenizerIDs", swiftSettings: strict),
     .executableTarget(
       name: "kernel-bench", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/KernelBench",
       swiftSettings: strict),
@@ -199,7 +205,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "PlatformTests", dependencies: ["Compression", "Support", "Locks", "Platform", "Text"],
+      name: "PlatformTests",
+      dependencies: ["Compression", "Support", "Locks", "Patterns", "Platform"],
       exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
@@ -233,7 +240,7 @@ if Context.environment["FATHOM_FUZZ"] != nil {
     [.executable, .test].contains($0.type) || $0.path?.hasPrefix("Tests") == true
   }
   package.targets += [
-    "answer-head", "chat-template", "compressed-config", "config", "fixture", "gguf", "hash-list",
+    "answer-head", "chat-template", "compressed-config", "config", "baseline", "gguf", "hash-list",
     "hub-list", "importance", "journal", "manifest", "mlx-config", "native-config", "packed",
     "part-numbers", "part-result", "pattern", "recipe", "s3-list", "safetensors-header",
     "safetensors-index", "thresholds", "tiktoken", "token-ids", "tokenizer",

@@ -16,13 +16,13 @@ extension ParserEntry {
     }
   }
 
-  /// A fixture of `verify`. What does not begin as one does is taken for the payload of one, which
+  /// A baseline of `verify`. What does not begin as one does is taken for the payload of one, which
   /// no mutation could reach: it stands compressed behind its own digest.
-  public static let fixture = ParserEntry("fixture") { (input) throws(Fault) in
+  public static let baseline = ParserEntry("baseline") { (input) throws(Fault) in
     if input.bytes.starts(with: "FATHOMFX".utf8) {
-      _ = try VerifyFixture(input.bytes, file: "input.fixture")
+      _ = try Baseline(input.bytes, file: "input.baseline")
     } else {
-      _ = try VerifyFixture(payload: input.bytes, file: "input.fixture")
+      _ = try Baseline(payload: input.bytes, file: "input.baseline")
     }
   }
 

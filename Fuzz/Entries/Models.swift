@@ -1,5 +1,6 @@
 internal import Models
 internal import Naming
+internal import Patterns
 internal import Platform
 internal import Tensors
 internal import Text
@@ -59,8 +60,8 @@ extension ParserEntry {
       user: message, specialTexts: ["bos_token": "<s>", "eos_token": "</s>"])
   }
 
-  /// A pattern of a tokenizer, and, behind a NUL, a text that it cuts; also as one of Python's, on a
-  /// name.
+  /// A pattern of a tokenizer, and, behind a NUL, a text that it cuts; also as one of Python's and
+  /// one of C++'s, on a name.
   public static let pattern = ParserEntry("pattern") { (input) throws(Fault) in
     let halves = input.halves
     let pattern = String(decoding: halves.first, as: UTF8.self)
@@ -68,6 +69,10 @@ extension ParserEntry {
     let python = try refused { () throws(Fault) in
       var steps = stepLimit
       return try RegularExpression(python: pattern).matches(startOf: text, steps: &steps)
+    }
+    let ecmaScript = try refused { () throws(Fault) in
+      var steps = stepLimit
+      return try RegularExpression(ecmaScript: pattern).matches(within: text, steps: &steps)
     }
     let bytes = Array(text.utf8)
     var end = 0
@@ -78,7 +83,7 @@ extension ParserEntry {
       precondition(match.lowerBound >= end && match.upperBound <= bytes.count, "\(match)")
       end = match.upperBound
     }
-    if let fault = python.fault { throw fault }
+    if let fault = python.fault ?? ecmaScript.fault { throw fault }
   }
 
   /// A search that may take as many as in earnest would leave time for few inputs.

@@ -49,7 +49,7 @@ extension ParserEntry {
   /// Every parser; a new one is a row here, a file in `Fuzz/Targets` and a folder in `Fuzz/Corpora`.
   public static let all: [ParserEntry] = [
     safetensorsHeader, safetensorsIndex, config, nativeConfig, compressedConfig, mlxConfig,
-    tokenizer, tiktoken, chatTemplate, pattern, gguf, importance, recipe, fixture, thresholds,
+    tokenizer, tiktoken, chatTemplate, pattern, gguf, importance, recipe, baseline, thresholds,
     hashList, manifest, journal, tokenIDs, packed, hubList, s3List, answerHead, partResult,
     partNumbers,
   ]

@@ -22,7 +22,8 @@ struct GGUFOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Type of tensors whose names match a regular expression; may be repeated.",
-      valueName: "regex=type"))
+      valueName: "regex=type"),
+    transform: { try TensorTypeRule(parsing: $0) })
   var tensorType: [TensorTypeRule] = []
 
   @Flag(help: "Quantize tensors of a GGUF file that are quantized already once more.")
@@ -97,11 +98,6 @@ struct GGUFOptions: ParsableArguments {
       || !includeWeights.isEmpty || !excludeWeights.isEmpty || !overrideKv.isEmpty
     if isUsed { throw ValidationError("llama-quantize's options go with --to gguf") }
   }
-}
-
-extension TensorTypeRule: ExpressibleByArgument {
-  /// Reads `ffn_down=q8_0`.
-  public init?(argument: String) { try? self.init(parsing: argument) }
 }
 
 extension MetadataOverride: ExpressibleByArgument {

@@ -21,14 +21,14 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       for the report of one run, with its limits.
 
         fathom verify DeepSeek-V3 v3-q4.gguf --text book.txt --max-kl 0.2
-        fathom verify --record DeepSeek-V3 --tokens ids.json -o v3.fixture
+        fathom verify --record DeepSeek-V3 --tokens ids.json -o v3.baseline
         fathom verify DeepSeek-V3 q4.gguf --tokens ids.json --part 2/2 --parts work
         fathom verify DeepSeek-V3 q4.gguf --tokens ids.json --finish --parts work
       """)
 
   @Argument(
     help: """
-      The model that is the measure, or a fixture of it. A model is a checkpoint folder \
+      The model that is the measure, or a baseline of it. A model is a checkpoint folder \
       (config.json and *.safetensors), one .safetensors file in it, or a GGUF file.
       """)
   var reference: String
@@ -43,7 +43,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   @Flag(
     help: """
       Run the reference alone and keep, in the file that -o names, what candidates can be measured \
-      against later: a fixture, which then stands where REFERENCE stands.
+      against later: a baseline, which then stands where REFERENCE stands.
       """)
   var record = false
 
@@ -184,7 +184,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   }
 
   func run() throws {
-    if record { return try recordFixture() }
+    if record { return try recordBaseline() }
     let clock = Stopwatch()
     let inputs = InputPlaces(models: [reference] + candidates, files: input.files + [thresholds])
     if let part = try division.parts.choice() { return try run(part, sparing: inputs) }
@@ -237,10 +237,10 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     forecast.announce(progress)
   }
 
-  private func recordFixture() throws {
+  private func recordBaseline() throws {
     guard let path = output.output, let input = input.chosen else { return }
     let destination = try OutputPath.report(
-      path, overwrite: output.overwrite, replacing: VerifyFixture.replaceable,
+      path, overwrite: output.overwrite, replacing: Baseline.replaceable,
       sparing: InputPlaces(models: [reference], files: self.input.files))
     Interruption.listen()
     var line = ProgressLine(progress, unit: .layers)
@@ -251,10 +251,10 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     request.threads = threads
     request.memory = memory?.bytes
     request.ignoresUnknown = unknown.ignoreUnknown
-    let fixture = try VerifyFixture(request, forecast: announce) { line.show($0, of: $1) }
+    let baseline = try Baseline(request, forecast: announce) { line.show($0, of: $1) }
     line.clear()
-    let size = try fixture.write(to: destination)
-    try Console.write("output \(path): \(Quantity.bytes(size)), \(fixture.summary)\n")
+    let size = try baseline.write(to: destination)
+    try Console.write("output \(path): \(Quantity.bytes(size)), \(baseline.summary)\n")
   }
 
   private func request() throws(Fault) -> VerifyRequest {

@@ -23,7 +23,7 @@ func memory(_ bytes: [UInt8]) -> ByteBuffer {
   return buffer
 }
 
-/// A known answer from torch, made by `scripts/make_codec_fixtures.py`.
+/// A known answer from torch, made by `scripts/make codec-fixtures`.
 func fixture(_ name: String) throws -> ByteBuffer {
   let file = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "Fixtures/\(name).bin")

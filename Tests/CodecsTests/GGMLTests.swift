@@ -4,7 +4,7 @@ import Tensors
 import Testing
 
 @Suite struct GGMLTests {
-  /// Columns and rows of every matrix; `make_ggml_fixtures.py` has the same.
+  /// Columns and rows of every matrix; `scripts/make ggml-fixtures` has the same.
   static let columns = 512
   static let rows = 8
 

@@ -3,7 +3,7 @@ import Support
 import Tensors
 import Testing
 
-/// Matrices for the schemes of groups, of which `scripts/make_group_fixtures.py` makes the same ones.
+/// Matrices for the schemes of groups, of which `scripts/make group-fixtures` makes the same ones.
 struct GroupMatrix {
   let type: ElementType
   let rows: Int

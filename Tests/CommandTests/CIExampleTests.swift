@@ -4,7 +4,7 @@ import Support
 import Testing
 
 /// The example of `Samples/ci` does what it says: the shell of its steps is run as GitHub runs it,
-/// on a sample and its fixture.
+/// on a sample and its baseline.
 @Suite struct CIExampleTests {
   static let folder = Repository.samples + "/ci"
   let workspace: Workspace
@@ -79,7 +79,7 @@ import Testing
   private var inputs: [String: String] {
     [
       "model": Repository.samples + "/tiny-k-quants", "fathom": FathomProcess.path,
-      "reference": CIExampleTests.folder + "/tiny-k-quants.fixture",
+      "reference": CIExampleTests.folder + "/tiny-k-quants.baseline",
       "thresholds": CIExampleTests.folder + "/limits.json",
       "recipe": CIExampleTests.folder + "/recipe.json",
     ]

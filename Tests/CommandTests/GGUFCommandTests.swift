@@ -177,6 +177,15 @@ import Testing
     #expect(try workspace.names().isEmpty)
   }
 
+  @Test func aPatternThatIsNoneIsSaidWithItsPlace() throws {
+    let run = try FathomProcess(
+      "convert", GGUFCommandTests.sample, "x.gguf", "--to", "gguf", "--quant", "q8_0",
+      "--tensor-type", "blk.[0-3=q4_0")
+    #expect(run.status == 64)
+    let reason = "a [ without its ] at byte 8: found blk.[0-3"
+    #expect(run.messages.contains(reason), "\(run.messages)")
+  }
+
   /// A folder whose only model is a set of splits stands for it in every command.
   @Test func aFolderOfSplitsIsAModel() throws {
     let workspace = try Workspace()

@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// `fathom hash`; scripts/make_hash_fixtures.py computed the known answers.
+/// `fathom hash`; scripts/make hash-fixtures computed the known answers.
 @Suite struct HashTests {
   let workspace: Workspace
   let sample = Repository.samples + "/tiny-fp8-block32"

@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// One malformed checkpoint per rule, made by `scripts/make_malformed.py`.
+/// One malformed checkpoint per rule, made by `scripts/make malformed`.
 @Suite struct MalformedTests {
   static let folder = Repository.samples + "/malformed"
   static let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()

@@ -96,8 +96,8 @@ import Testing
     ) { Array($0.output.utf8) }
   }
 
-  @Test func fixturesKeepTheirLimit() throws {
-    let output = workspace.path("fixture")
+  @Test func baselinesKeepTheirLimit() throws {
+    let output = workspace.path("baseline")
     try keepsLimit(
       ["verify", "--record", model, "--tokens", tokens, "-o", output, "--overwrite"]
     ) { _ in try contents(output) }

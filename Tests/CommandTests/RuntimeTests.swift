@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// `--as RUNTIME`; scripts/make_runtime_fixtures.py had llama.cpp compute the known answers.
+/// `--as RUNTIME`; scripts/make runtime-fixtures had llama.cpp compute the known answers.
 @Suite struct RuntimeTests {
   let workspace: Workspace
   static let sample = Repository.samples + "/tiny-k-quants"

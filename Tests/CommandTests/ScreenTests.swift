@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// What commands show in terminals of 60, 80 and 120 columns, as `scripts/make_screens` has kept it.
+/// What commands show in terminals of 60, 80 and 120 columns, as `scripts/make screens` has kept it.
 @Suite struct ScreenTests {
   private static let folder =
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Fixtures/screens"

@@ -21,7 +21,7 @@ import Weights
     return Recipe(target: .compressedTensors(compressed), mtp: mtp)
   }
 
-  /// Origin: `scripts/make_conversion_fixtures.py`. FP8 weights are rounded to BF16 on the way, as
+  /// Origin: `scripts/make conversion-fixtures`. FP8 weights are rounded to BF16 on the way, as
   /// by torch before the library has them.
   @Test(arguments: schemes)
   func everyTensorHasTheLibrarysBytes(scheme: String) throws {

@@ -10,7 +10,7 @@ import Testing
 import Weights
 
 /// DeepSeek-V4 as llama.cpp's `deepseek4`: what its converter and quantizer make of the fixture
-/// (`scripts/make_v4_fixtures.py`), and the way back.
+/// (`scripts/make v4-fixtures`), and the way back.
 @Suite struct DeepSeekV4GGUFTests {
   static let model = Repository.root + "/Tests/ReferenceTests/Fixtures/deepseek-v4"
 

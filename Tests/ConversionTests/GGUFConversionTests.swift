@@ -11,7 +11,7 @@ import Testing
 import Weights
 
 /// `--to gguf` beside llama.cpp's converter and quantizer, whose answers are fixtures of
-/// `scripts/make_gguf_fixtures.py`, and back.
+/// `scripts/make gguf-fixtures`, and back.
 @Suite struct GGUFConversionTests {
   static func fixture(_ name: String) throws -> JSONValue {
     let path = Repository.root + "/Tests/ConversionTests/Fixtures/\(name).json"

@@ -9,7 +9,7 @@ import Tensors
 import Testing
 
 /// llama-quantize's options, beside what it makes of the same sample. Origin:
-/// `scripts/make_gguf_fixtures.py`, with a matrix of random importances.
+/// `scripts/make gguf-fixtures`, with a matrix of random importances.
 @Suite struct GGUFOptionsTests {
   struct Run: CustomTestStringConvertible, Sendable {
     let type: String

@@ -10,7 +10,7 @@ import Tensors
 import Testing
 import Weights
 
-/// MLX models against what mlx-lm writes and decodes: `scripts/make_mlx_fixtures.py`.
+/// MLX models against what mlx-lm writes and decodes: `scripts/make mlx-fixtures`.
 @Suite struct MLXTests {
   static let source = "tiny-k-quants"
 

@@ -6,7 +6,7 @@ import Support
 import Tensors
 import Testing
 
-/// Keys against llama-quantize's. Origin: `scripts/make_mix_fixtures.py`.
+/// Keys against llama-quantize's. Origin: `scripts/make mix-fixtures`.
 @Suite struct MetadataOverrideTests {
   @Test(arguments: ["plain", "imatrix", "override"])
   func keysFollowThePeersOrder(run: String) throws {

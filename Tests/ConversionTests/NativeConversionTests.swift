@@ -9,7 +9,7 @@ import Testing
 import Weights
 
 /// DeepSeek's model-parallel shards, out and in. Origin of the hashes: the steps of its `convert.py`
-/// done with torch, by `scripts/make_native_fixtures.py`; no tolerance, whole files are equal.
+/// done with torch, by `scripts/make native-fixtures`; no tolerance, whole files are equal.
 @Suite struct NativeConversionTests {
   /// Samples whose weights DeepSeek's shards can hold as they are.
   static let samples = Repository.deepSeekV3Samples.filter {

@@ -7,8 +7,8 @@ import Support
 import Testing
 import Weights
 
-/// Bytes against torch's. Origin: `scripts/make_conversion_fixtures.py` with the versions in
-/// `scripts/interop-requirements.txt`; no tolerance, the bytes are equal.
+/// Bytes against torch's. Origin: `scripts/make conversion-fixtures` with the versions in
+/// `scripts/peers/requirements.txt`; no tolerance, the bytes are equal.
 @Suite struct TorchTests {
   static let cases: [(sample: String, quant: String)] = Repository.deepSeekV3Samples.flatMap {
     sample in

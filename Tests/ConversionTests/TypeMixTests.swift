@@ -7,7 +7,7 @@ import Support
 import Tensors
 import Testing
 
-/// Types against llama-quantize's. Origin: `scripts/make_mix_fixtures.py` with the llama.cpp that
+/// Types against llama-quantize's. Origin: `scripts/make mix-fixtures` with the llama.cpp that
 /// `scripts/build-llama` builds; every type of every tensor is the same, and so is every refusal.
 @Suite struct TypeMixTests {
   @Test(arguments: try MixFixture.runs.get())
@@ -74,6 +74,35 @@ import Testing
   @Test(arguments: ["", "x", "=q4_0", "x=", "x=q9_0", "x=iq2_k", "x=i32", "x=F8_E4M3", "(=q4_0"])
   func rulesThatAreNoneAreRefused(text: String) {
     #expect(throws: Fault.self) { try TensorTypeRule(parsing: text) }
+  }
+
+  /// The pattern as it was written, and where it goes wrong.
+  @Test func aPatternThatIsNoneIsNamed() throws {
+    let fault = try #require(throws: Fault.self) { try TensorTypeRule(parsing: "Blk.(3=q4_0") }
+    #expect(fault.kind == .usage && fault.found == "Blk.(3" && fault.offset == 6)
+    #expect(fault.message.hasSuffix("a ( without its )"))
+  }
+
+  @Test func aPatternThatTakesTooLongIsNamed() throws {
+    let name = ExactText("blk.1." + String(repeating: "a", count: 60) + ".weight")
+    let tensor = TypeMix.Tensor(name: name, extents: [256, 2], type: .f32)
+    let recipe = GGUFRecipe(.q4KM, tensorTypes: [try TensorTypeRule(parsing: "(a|aa)+b=q8_0")])
+    let fault = try #require(throws: Fault.self) {
+      try TypeMix(recipe, tensors: [tensor], model: model)
+    }
+    #expect(fault.kind == .usage && fault.tensor == name && fault.found == "(a|aa)+b")
+  }
+
+  /// llama-quantize lowers the pattern and not the name.
+  @Test(arguments: [
+    ("BLK", true), (#"\.\D\."#, true), (#"^\w+\.3"#, true), ("DOWN|UP", true), ("FFN", false),
+    ("ffn", false), ("_up.weigh$", false),
+  ])
+  func capitalsOfPatternsAreLowered(pattern: String, isFound: Bool) throws {
+    let tensor = TypeMix.Tensor(name: "blk.3.FFN_up.weight", extents: [256, 2], type: .f32)
+    let rule = try TensorTypeRule(parsing: pattern + "=q8_0")
+    let mix = try TypeMix(GGUFRecipe(.q4KM, tensorTypes: [rule]), tensors: [tensor], model: model)
+    #expect(mix.choices.map(\.type) == [isFound ? .q80 : .q4K])
   }
 
   @Test func layersThatTheModelLacksAreRefused() throws {

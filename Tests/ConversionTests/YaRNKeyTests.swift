@@ -6,7 +6,7 @@ import Tensors
 import Testing
 
 /// Keys about an extended context beside those of llama.cpp's converter
-/// (`scripts/make_gguf_fixtures.py`).
+/// (`scripts/make gguf-fixtures`).
 @Suite struct YaRNKeyTests {
   static let cases: [String] = {
     let fixture = try? GGUFConversionTests.fixture("gguf-yarn")

@@ -5,7 +5,7 @@ import Support
 import Tensors
 import Testing
 
-/// Weights against those that llama-quantize uses. Origin: `scripts/make_importance_fixtures.py`,
+/// Weights against those that llama-quantize uses. Origin: `scripts/make importance-fixtures`,
 /// which has llama-imatrix measure a model; no tolerance, the numbers are equal.
 @Suite struct ImportanceMatrixTests {
   static let folder = Repository.root + "/Tests/FormatsTests/Fixtures"

@@ -4,7 +4,7 @@ import Support
 import Tensors
 import Testing
 
-/// What `scripts/make_compressed_fixtures.py` asked of compressed-tensors 0.20 and Python's `re`.
+/// What `scripts/make compressed-fixtures` asked of compressed-tensors 0.20 and Python's `re`.
 @Suite struct CompressedTensorsTests {
   private static let fixture = Result { try TokenizerFixture.json("compressed-tensors.json") }
 

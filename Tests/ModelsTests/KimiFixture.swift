@@ -5,7 +5,7 @@ import Support
 import Tensors
 import Text
 
-/// What `scripts/make_kimi_fixtures.py` made with tiktoken 0.14 and llama.cpp's converter.
+/// What `scripts/make kimi-fixtures` made with tiktoken 0.14 and llama.cpp's converter.
 struct KimiFixture {
   /// The vocabulary's name.
   let name: String

@@ -4,7 +4,7 @@ import Platform
 import Support
 import Text
 
-/// What `scripts/make_tokenizer_fixtures.py` made with Hugging Face's tokenizers 0.23.3.
+/// What `scripts/make tokenizer-fixtures` made with Hugging Face's tokenizers 0.23.3.
 enum TokenizerFixture {
   /// A fixture's document.
   static func json(_ name: String) throws -> JSONValue {

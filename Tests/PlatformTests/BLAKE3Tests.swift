@@ -2,7 +2,7 @@ import Platform
 import Support
 import Testing
 
-/// Known answers of the authors' implementation; scripts/make_hash_fixtures.py made them.
+/// Known answers of the authors' implementation; scripts/make hash-fixtures made them.
 @Suite struct BLAKE3Tests {
   static let cases: [(length: Int, hash: String)] = {
     let path = Repository.root + "/Tests/PlatformTests/Fixtures/blake3.json"

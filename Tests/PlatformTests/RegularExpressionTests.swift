@@ -1,7 +1,7 @@
+import Patterns
 import Platform
 import Support
 import Testing
-import Text
 
 /// Patterns mean what they mean to Hugging Face's tokenizers.
 @Suite struct RegularExpressionTests {

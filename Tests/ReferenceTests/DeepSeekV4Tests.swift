@@ -6,7 +6,7 @@ import Testing
 
 /// DeepSeek-V4 in the form that it is published in: FP8 blocks, experts in FP4, a layer of every kind
 /// and one that predicts. The fixture's logits are transformers', those of the predictor DeepSeek's
-/// definition by transformers' modules (`scripts/make_v4_fixtures.py`); scores of experts and entries
+/// definition by transformers' modules (`scripts/make v4-fixtures`); scores of experts and entries
 /// that decide are far apart, so that what remains is rounding.
 @Suite struct DeepSeekV4Tests {
   private func sample() throws -> Sample {

@@ -3,7 +3,7 @@ import Platform
 import Reference
 import Support
 
-/// A case of `Fixtures/*.json`, made from transformers by `scripts/make_reference_fixtures.py`.
+/// A case of `Fixtures/*.json`, made from transformers by `scripts/make reference-fixtures`.
 struct Fixture: CustomStringConvertible, Sendable {
   let json: JSONValue
 

@@ -8,7 +8,7 @@ import Support
 import Testing
 import Verification
 
-/// Every sample against the logits that transformers computed from it (`scripts/make_samples.py`).
+/// Every sample against the logits that transformers computed from it (`scripts/make samples`).
 ///
 /// The tolerance, 2e-4 for logits with a standard deviation of about 2, is several times what two
 /// correct F32 implementations differ by, and far below what any wrong step causes.

@@ -1,5 +1,5 @@
 /// Numbers that quantizers find hard, reproducible anywhere: every step is exact in F32, or one
-/// division. `scripts/make_ggml_fixtures.py` makes the same ones.
+/// division. `scripts/make ggml-fixtures` makes the same ones.
 public enum NumberSet: String, CaseIterable, Sendable {
   case normal, cauchy, sparse, constant, denormal, huge, bits, ties, zeros, infinities
   case above, below, scaled, outliers, nans, adjacent, mixed

@@ -106,9 +106,9 @@ import Testing
     try workspace.write("text", "a\u{202e}b ::error:: ##vso[x] \u{1b}[2J\n".utf8)
     let out = "fail: out " + HostileText.name
     try run(["logits", good, "--text", "text", "-o", out], status: 0)
-    try run(["verify", "--record", good, "--text", "text", "-o", "fixture"], status: 0)
+    try run(["verify", "--record", good, "--text", "text", "-o", "baseline"], status: 0)
     for (reference, candidate, status) in [
-      (good, changed, Int32(1)), (good, good, 0), ("fixture", changed, 1),
+      (good, changed, Int32(1)), (good, good, 0), ("baseline", changed, 1),
     ] {
       let verify = ["verify", reference, candidate, "--max-kl", "1e-9"]
       let text = reference == good ? ["--text", "text"] : []

@@ -210,8 +210,9 @@ import Testing
   @Test func whatCannotBeDividedSaysSo() throws {
     let (reference, candidate) = (sample("tiny-fp8"), sample("tiny-bf16"))
     let command = try ["verify", reference, candidate, "--tokens", tokens()]
-    let fixture = workspace.path("fixture")
-    try DividedRuns.run(["verify", "--record", reference, "--tokens", tokens(), "-o", fixture], [])
+    let baseline = workspace.path("baseline")
+    try DividedRuns.run(
+      ["verify", "--record", reference, "--tokens", tokens(), "-o", baseline], [])
     for division in [["--part", "1/2", "--parts", parts], ["--finish", "--parts", parts]] {
       let blame = try DividedRuns.run(command, ["--blame"] + division, status: 64)
       #expect(blame.messages.contains("--blame goes back to the states of all tokens: it does not"))
@@ -219,7 +220,7 @@ import Testing
         ["verify", "--record", reference, "--tokens", tokens(), "-o", workspace.path("f")],
         division, status: 64)
       #expect(record.messages.contains("--record keeps a sample of all positions at once"))
-      let made = try DividedRuns.run(["verify", fixture, candidate], division, status: 64)
+      let made = try DividedRuns.run(["verify", baseline, candidate], division, status: 64)
       #expect(made.messages.contains("it does not go with --part and --finish"))
     }
     for more in [

@@ -82,7 +82,7 @@ import Verification
     #expect(try count("//td[contains(., 'BLAKE3 of the ids')]", in: page) == 1)
   }
 
-  @Test func whatAFixtureDoesNotKnowIsSaid() throws {
+  @Test func whatABaselineDoesNotKnowIsSaid() throws {
     let page = try page(SyntheticReport.make(isIsolated: false))
     #expect(try count("//figure[@id='expert-use']//rect", in: page) > 0)
     #expect(try count("//figure[@id='expert-error']", in: page) == 0)

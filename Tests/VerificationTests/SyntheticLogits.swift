@@ -74,19 +74,19 @@ struct SyntheticLogits: Sendable {
     return LogitsMetrics(states.withLock { $0 })
   }
 
-  func fixture(
+  func baseline(
     targets: [Int?], keep: Int, threads: Int = Workers.available
-  ) throws(Fault) -> FixtureHead {
+  ) throws(Fault) -> BaselineHead {
     var sketch = StateSketch()
-    var head = try FixtureHeadRecorder(
+    var head = try BaselineHeadRecorder(
       source(isCandidate: false), targets: targets, first: first, keep: keep, threads: threads
     ).record(into: &sketch)
     head.sketch = sketch
     return head
   }
 
-  func measured(against head: FixtureHead, targets: [Int?]) throws(Fault) -> LogitsMetrics {
-    var comparison = FixtureHeadComparison(head, targets: targets, threads: Workers.available)
+  func measured(against head: BaselineHead, targets: [Int?]) throws(Fault) -> LogitsMetrics {
+    var comparison = BaselineHeadComparison(head, targets: targets, threads: Workers.available)
     try comparison.add(source(isCandidate: true))
     return comparison.metrics
   }

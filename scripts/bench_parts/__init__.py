@@ -1,1 +1,1 @@
-"""What scripts/bench_peers.py measures: checkpoints, the peers' programs, and measuring itself."""
+"""What scripts/bench measures: checkpoints, the peers' programs, and measuring itself."""

@@ -29,7 +29,7 @@ def bench(fathom, model, plain, sparse, folder):
     `plain` is the model in BF16.
     """
     output, other = folder / "memory-output", folder / "memory-output.gguf"
-    tokens, fixture = folder / "memory-tokens.json", folder / "memory.fixture"
+    tokens, baseline = folder / "memory-tokens.json", folder / "memory.baseline"
     tokens.write_text(json.dumps([[(7 * i * i) % 60_000 for i in range(512)]]))
     logits, packed = folder / "memory-logits.safetensors", folder / "memory-packed"
     shutil.rmtree(packed, ignore_errors=True)
@@ -41,8 +41,8 @@ def bench(fathom, model, plain, sparse, folder):
         ["validate", model, "--deep"], ["hash", model], ["diff", model, plain],
         ["logits", model, "--tokens", tokens, "-o", logits, "--overwrite"],
         ["verify", model, plain, "--tokens", tokens, "--isolate", "--mtp", "drop"],
-        ["verify", "--record", model, "--tokens", tokens, "-o", fixture, "--overwrite"],
-        ["verify", fixture, model],
+        ["verify", "--record", model, "--tokens", tokens, "-o", baseline, "--overwrite"],
+        ["verify", baseline, model],
         ["pack", plain, packed], ["validate", packed, "--deep"], ["diff", plain, packed],
         convert(packed, output, "gguf", "q4_k_m"), ["unpack", packed, "--check"],
         ["unpack", packed, output],
@@ -62,7 +62,7 @@ def bench(fathom, model, plain, sparse, folder):
         rows.append((text, f"{done.seconds:.1f} s", f"{done.peak_bytes / 1e6:,.0f} MB"))
     for leftover in (output, packed):
         shutil.rmtree(leftover, ignore_errors=True)
-    for leftover in (other, tokens, fixture, logits):
+    for leftover in (other, tokens, baseline, logits):
         leftover.unlink(missing_ok=True)
     print_table("Peak memory", ("command", "wall time", "peak memory"), rows)
     if worst > LIMIT:

@@ -1,1 +1,1 @@
-"""The parts of scripts/interop.py: each compares one command of Fathom with a peer."""
+"""The parts of scripts/interop: each compares one command of Fathom with a peer."""

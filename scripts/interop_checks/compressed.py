@@ -2,7 +2,7 @@
 
 import torch
 
-from make_samples import SAMPLES
+from makers.samples import SAMPLES
 from peers import compressed
 from peers.folder import read_checkpoint, store, write_checkpoint
 from peers.network import make_config

@@ -6,7 +6,7 @@ from blake3 import blake3
 from gguf import GGUFReader
 from safetensors import safe_open
 
-from make_samples import SAMPLES
+from makers.samples import SAMPLES
 from peers import llama
 from peers.hashes import checkpoint_hash, tensor_hashes
 from peers.packed import sorted_entries, unpack

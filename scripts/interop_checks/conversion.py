@@ -6,14 +6,14 @@ import shutil
 import torch
 from safetensors import safe_open
 
-from make_samples import SAMPLES, make_tokens
+from makers.samples import SAMPLES, make_tokens
 from peers.folder import (
     PLAIN, SCALE, dequantize_all, read_checkpoint, size_of, store, write_checkpoint,
 )
 from peers.network import mtp_layers, prefix_of, text_of
 from peers.oracle import load_from_stored, load_models, outputs_of
 from peers.values import make_values
-from sound_checkpoints import micro_config
+from makers.damage.sound_checkpoints import micro_config
 
 from .compare import largest_difference
 from .outputs import check_folder, check_tensors, check_valid

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from make_samples import SAMPLE_TABLE, SAMPLES, make_stored
+from makers.samples import SAMPLE_TABLE, SAMPLES, make_stored
 from peers import mistral
 from peers.folder import read_checkpoint
 from peers.oracle import load_from_stored, outputs_of

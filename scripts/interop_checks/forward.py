@@ -4,7 +4,7 @@ import json
 
 from safetensors.torch import load_file, save_file
 
-from make_samples import SAMPLE_TABLE, SAMPLES, make_tokens
+from makers.samples import SAMPLE_TABLE, SAMPLES, make_tokens
 from peers.folder import read_checkpoint
 from peers.oracle import load_from_stored, outputs_of
 

@@ -4,7 +4,7 @@ import filecmp
 import os
 import sys
 
-from make_samples import SAMPLES
+from makers.samples import SAMPLES
 from peers import llama
 from peers.folder import store, write_checkpoint
 from peers.network import make_config

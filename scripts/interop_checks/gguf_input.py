@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from make_samples import SAMPLES
+from makers.samples import SAMPLES
 from peers import llama
 from peers.folder import read_checkpoint
 

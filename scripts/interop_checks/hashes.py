@@ -3,7 +3,7 @@
 import torch
 from safetensors.torch import save_file
 
-from make_samples import SAMPLES
+from makers.samples import SAMPLES
 from peers.folder import write_json
 from peers.hashes import checkpoint_hash, tensor_hashes
 

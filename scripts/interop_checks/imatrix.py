@@ -3,7 +3,7 @@
 import json
 
 import numpy as np
-from make_samples import SAMPLES
+from makers.samples import SAMPLES
 from tokenizers import Tokenizer
 
 from peers import llama

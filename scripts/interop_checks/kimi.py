@@ -6,10 +6,10 @@ import json
 import tiktoken
 from gguf import GGUFReader
 
-from make_kimi_fixtures import (
+from makers.kimi_fixtures import (
     convert, encode, named_tokens, settings_of, special, texts, trained, wild)
-from make_samples import SAMPLES
-from make_tokenizer_fixtures import KIMI_K2
+from makers.samples import SAMPLES
+from makers.tokenizer_fixtures import KIMI_K2
 from peers.folder import write_json
 from peers.texts import random_texts, rows_of_characters
 

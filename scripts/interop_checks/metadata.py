@@ -10,7 +10,7 @@ from gguf import GGUFReader, GGUFValueType
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from make_samples import SAMPLES
+from makers.samples import SAMPLES
 from peers import llama
 from peers.folder import read_checkpoint
 from peers.hashes import tensor_hashes

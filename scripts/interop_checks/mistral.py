@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from make_samples import SAMPLES, make_tokens
+from makers.samples import SAMPLES, make_tokens
 from peers import llama, mistral, mlx_models
 from peers.families import make_mistral4
 from peers.folder import read_checkpoint, store, write_checkpoint, write_json

@@ -5,7 +5,7 @@ import json
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from make_samples import SAMPLES, make_tokens
+from makers.samples import SAMPLES, make_tokens
 from peers import mlx_models
 from peers.folder import store, write_checkpoint
 from peers.mlx_models import KINDS, PLAIN

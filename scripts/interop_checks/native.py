@@ -5,7 +5,7 @@ import json
 import torch
 from safetensors.torch import load_file
 
-from make_samples import SAMPLES, make_tokens
+from makers.samples import SAMPLES, make_tokens
 from peers import native
 from peers.folder import read_checkpoint, store, write_checkpoint
 from peers.network import make_config

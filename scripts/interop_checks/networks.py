@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 from safetensors.torch import load_file
 
-from make_samples import SAMPLES, make_tokens
+from makers.samples import SAMPLES, make_tokens
 from peers import llama, mlx_models, native
 from peers.folder import read_checkpoint, write_json
 from peers.network import mtp_layers, prefix_of, text_of

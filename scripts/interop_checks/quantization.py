@@ -3,7 +3,7 @@
 import torch
 from safetensors.torch import load_file, save_file
 
-from make_samples import SAMPLES
+from makers.samples import SAMPLES
 from peers import fp8
 from peers.folder import SCALE, dequantize_all, read_checkpoint
 from peers.network import expected_tensors

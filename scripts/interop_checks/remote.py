@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from make_samples import SAMPLES
+from makers.samples import SAMPLES
 
 from . import remote_s3
 

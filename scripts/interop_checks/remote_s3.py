@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import boto3
 
-from make_samples import SAMPLES
+from makers.samples import SAMPLES
 
 BUCKET, FOLDER = "models", "some dir/tiny-fp8"
 

@@ -9,7 +9,7 @@ import cmarkgfm
 from lxml import etree, html
 from safetensors.torch import load_file, save_file
 
-from make_samples import SAMPLES, make_tokens
+from makers.samples import SAMPLES, make_tokens
 from peers import browser
 
 SCHEMA = Path(__file__).resolve().parent.parent.parent / "Schemas" / "junit.xsd"
@@ -115,7 +115,7 @@ def check_other_pages(report, folder, chromium):
 
 
 def run(report, folder):
-    """A hostile candidate that fails, and a fixture's report."""
+    """A hostile candidate that fails, and a baseline's report."""
     path = browser.find()
     chromium = path and browser.Browser(path)
     report.check("there is a Chromium to open the pages", chromium is not None,
@@ -135,11 +135,11 @@ def run(report, folder):
     if chromium:
         check_page(report, "a hostile candidate", paths["html"], chromium, PLOTS)
         check_other_pages(report, folder, chromium)
-    fixture = folder / "reference.fixture"
-    report.run("verify", "--record", SAMPLES / "tiny-tied", "--tokens", tokens, "-o", fixture)
-    paths = write_reports(report, folder, fixture, candidate, "--max-kl", 1e-9, expect=1)
-    check_junit(report, "against a fixture", paths["junit"], 2)
-    check_markdown(report, "against a fixture", paths["markdown"])
+    baseline = folder / "reference.baseline"
+    report.run("verify", "--record", SAMPLES / "tiny-tied", "--tokens", tokens, "-o", baseline)
+    paths = write_reports(report, folder, baseline, candidate, "--max-kl", 1e-9, expect=1)
+    check_junit(report, "against a baseline", paths["junit"], 2)
+    check_markdown(report, "against a baseline", paths["markdown"])
     if chromium:
-        check_page(report, "against a fixture", paths["html"], chromium,
+        check_page(report, "against a baseline", paths["html"], chromium,
                    [plot for plot in PLOTS if plot != "expert-error"])

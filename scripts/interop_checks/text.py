@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from make_samples import SAMPLES
-from make_tokenizer_fixtures import (
+from makers.samples import SAMPLES
+from makers.tokenizer_fixtures import (
     DEEPSEEK_CODER, DEEPSEEK_V3, KIMI_K2, sequence, split, train, variants)
 from peers import llama
 from peers.folder import write_json

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from make_samples import SAMPLES, make_tokens
+from makers.samples import SAMPLES, make_tokens
 from peers import llama
 from peers.folder import read_checkpoint, store, write_checkpoint
 from peers.network import make_config
@@ -152,25 +152,25 @@ def check_own_errors(report, name, folders, tokens, input_ids):
                  f"relative difference {worst:.1e}")
 
 
-def check_fixture(report, name, folders, tokens, folder, verdict):
-    """A fixture in the place of the reference says what the reference says, within its bounds."""
-    fixture = folder / "reference.fixture"
-    report.run("verify", "--record", folders[0], "--tokens", tokens, "-o", fixture, "--overwrite",
+def check_baseline(report, name, folders, tokens, folder, verdict):
+    """A baseline in the place of the reference says what the reference says, within its bounds."""
+    baseline = folder / "reference.baseline"
+    report.run("verify", "--record", folders[0], "--tokens", tokens, "-o", baseline, "--overwrite",
                "--keep", 32)
-    found = report.run_json("verify", fixture, folders[1])
+    found = report.run_json("verify", baseline, folders[1])
     for part in [part for part in ("main", "mtp") if part in verdict]:
         exact, row = verdict[part], found[part]
         same = all(exact[key] == row[key] for key in
                    ("top1Agreement", "perplexityReference", "perplexityCandidate"))
-        report.check(f"{name}, {part}: a fixture has the same top tokens and perplexities", same)
+        report.check(f"{name}, {part}: a baseline has the same top tokens and perplexities", same)
         check_bounds(report, f"{name}, {part}", exact, row)
 
 
 def check_bounds(report, name, exact, row):
-    """The exact KL lies where the fixture says that it does."""
+    """The exact KL lies where the baseline says that it does."""
     bounds = row["klInterval"]
     report.check(
-        f"{name}: KL within the fixture's bounds",
+        f"{name}: KL within the baseline's bounds",
         bounds["lower"] <= exact["klMean"] + ABSOLUTE <= bounds["upper"] + 2 * ABSOLUTE
         and abs(row["klMean"] - exact["klMean"]) <= 4 * bounds["standardError"] + 1e-12,
         f"{row['klMean']:.6g} ± {bounds['standardError']:.1g}, exactly {exact['klMean']:.6g}")
@@ -208,7 +208,7 @@ def check_pair(report, name, folder):
         compare(report, f"{name}, mtp", expected, verdict["mtp"])
     check_layers(report, name, (reference, candidate), input_ids, verdict["layers"])
     check_own_errors(report, name, (reference, candidate), tokens, input_ids)
-    check_fixture(report, name, (reference, candidate), tokens, folder, verdict)
+    check_baseline(report, name, (reference, candidate), tokens, folder, verdict)
 
 
 def check_positions(report, name, reference, candidate, found):
@@ -247,10 +247,10 @@ def check_several(report, folder):
              for path in candidates[1:]]
     report.check("several candidates: sizes are those of the tensors", sizes[1:] == files,
                  f"{sizes} {files}")
-    fixture = folder / "several.fixture"
-    report.run("verify", "--record", reference, "--tokens", tokens, "-o", fixture)
-    recorded = report.run_json("verify", fixture, *candidates)["candidates"]
-    report.check("several candidates against a fixture", [row["candidate"] for row in recorded]
+    baseline = folder / "several.baseline"
+    report.run("verify", "--record", reference, "--tokens", tokens, "-o", baseline)
+    recorded = report.run_json("verify", baseline, *candidates)["candidates"]
+    report.check("several candidates against a baseline", [row["candidate"] for row in recorded]
                  == [str(path) for path in candidates])
 
 
@@ -374,7 +374,7 @@ def check_perplexity_tool(report, folder):
 
 
 def check_full_vocabulary(report, folder):
-    """A fixture of 512 tokens of DeepSeek-V3's vocabulary is small, and as near as it says."""
+    """A baseline of 512 tokens of DeepSeek-V3's vocabulary is small, and as near as it says."""
     config = make_config(
         block=(32, 32), hidden_size=64, intermediate_size=64, moe_intermediate_size=32,
         num_hidden_layers=3, first_k_dense_replace=1, num_attention_heads=2, q_lora_rank=32,
@@ -385,21 +385,21 @@ def check_full_vocabulary(report, folder):
     values = make_values(config, 61, {"lm_head": 3, "shared_head.head": 3})
     write_checkpoint(reference, config, store(config, values), shards=1)
     report.run("convert", reference, candidate, "--to", "gguf", "--quant", "q8_0")
-    tokens, fixture = folder / "full.json", folder / "full.fixture"
+    tokens, baseline = folder / "full.json", folder / "full.baseline"
     tokens.write_text(json.dumps(make_tokens(62, (1, 512), config["vocab_size"]).tolist()))
-    report.run("verify", "--record", reference, "--tokens", tokens, "-o", fixture)
-    size = fixture.stat().st_size
-    report.check("a fixture of 512 tokens of 129,280 words is well under 1 MB", size < 600_000,
+    report.run("verify", "--record", reference, "--tokens", tokens, "-o", baseline)
+    size = baseline.stat().st_size
+    report.check("a baseline of 512 tokens of 129,280 words is well under 1 MB", size < 600_000,
                  f"{size} bytes")
     exact = report.run_json("verify", reference, candidate, "--tokens", tokens)
-    found = report.run_json("verify", fixture, candidate)
+    found = report.run_json("verify", baseline, candidate)
     for part in ("main", "mtp"):
         report.check(f"full vocabulary, {part}: the models differ", exact[part]["klMean"] > 1e-3)
         check_bounds(report, f"full vocabulary, {part}", exact[part], found[part])
 
 
 def run(report, folder):
-    """Pairs, thresholds, identity, llama-perplexity, a fixture of full size."""
+    """Pairs, thresholds, identity, llama-perplexity, a baseline of full size."""
     for name in PAIRS:
         report.attempt(name, check_pair, report, name, folder)
     report.attempt("thresholds", check_thresholds, report, folder)

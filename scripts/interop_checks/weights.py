@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from make_samples import SAMPLES
+from makers.samples import SAMPLES
 from peers.folder import read_checkpoint
 
 from .conversion import plain_weights

@@ -13,8 +13,7 @@ extension GGUFRecipe {
   package func unheeded(_ names: [ExactText]) throws(Fault) -> [String] {
     var lines: [String] = []
     for rule in tensorTypes {
-      let matches = try rule.matcher()
-      guard !names.contains(where: matches) else { continue }
+      guard try !rule.matches(anyOf: names) else { continue }
       let layers = rule.layers == nil ? "" : " in the layers that it speaks of"
       lines.append(
         "the rule \(rule.text)=\(rule.type.rawValue.lowercased()) matches no tensor\(layers) and "

@@ -1,4 +1,5 @@
 internal import Codecs
+internal import Patterns
 public import Platform
 public import Tensors
 
@@ -6,9 +7,11 @@ public import Tensors
 public struct TensorTypeRule: Sendable, Hashable {
   /// How names are matched.
   public enum Pattern: Sendable, Hashable {
-    /// A regular expression that matches somewhere in the name, as in `--tensor-type`.
+    /// A regular expression of `std::regex` that matches somewhere in the name, as in
+    /// `--tensor-type`; `ECMAScriptParser` has the few differences.
     ///
-    /// llama-quantize lowers its letters first, and so does Fathom.
+    /// llama-quantize lowers the letters of A to Z in it first, not those of the name, and so does
+    /// Fathom: `\D` is `\d`, and a name with capitals is not found.
     case search(String)
     /// A pattern for the whole name, as in a recipe file.
     case glob(String)
@@ -72,25 +75,54 @@ public struct TensorTypeRule: Sendable, Hashable {
     }
   }
 
-  /// A compiled pattern cannot be shared between threads, so each mix compiles its own.
-  package func matcher() throws(Fault) -> (ExactText) -> Bool {
+  /// Tells whether a name is matched, and throws `.usage` for a pattern that takes too long.
+  typealias Matcher = (ExactText) throws(Fault) -> Bool
+
+  /// The rule in a form that is fast.
+  func matcher() throws(Fault) -> Matcher {
     let matches = try textMatcher()
     guard let layers else { return matches }
-    return { name in TypeMix.layer(of: name).map(layers.contains) == true && matches(name) }
+    return { name throws(Fault) in
+      guard TypeMix.layer(of: name).map(layers.contains) == true else { return false }
+      return try matches(name)
+    }
   }
 
-  private func textMatcher() throws(Fault) -> (ExactText) -> Bool {
+  /// Whether it speaks of one of the names.
+  func matches(anyOf names: [ExactText]) throws(Fault) -> Bool {
+    let matches = try matcher()
+    for name in names where try matches(name) { return true }
+    return false
+  }
+
+  private func textMatcher() throws(Fault) -> Matcher {
     switch pattern {
     case .glob(let text):
       let glob = Glob(text)
-      return { glob.matches($0.text) }
+      return { (name) throws(Fault) in glob.matches(name.text) }
     case .search(let text):
-      do {
-        let regex = try Regex(text.lowercased()).matchingSemantics(.unicodeScalar)
-        return { $0.text.firstMatch(of: regex) != nil }
-      } catch {
-        throw Fault(.usage, "is no regular expression", found: text)
+      let expression = try TensorTypeRule.expression(text)
+      return { name throws(Fault) in
+        var steps = TensorTypeRule.stepLimit
+        do throws(Fault) {
+          return try expression.matches(within: name.text, steps: &steps)
+        } catch {
+          throw Fault(
+            .usage, "a regular expression takes too long on a name", tensor: name, found: text)
+        }
       }
+    }
+  }
+
+  /// Steps that the search in a name may take; one that is meant takes some hundred.
+  private static let stepLimit = 1_000_000
+
+  private static func expression(_ text: String) throws(Fault) -> RegularExpression {
+    let lowered = text.utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+    do throws(Fault) {
+      return try RegularExpression(ecmaScript: String(decoding: lowered, as: UTF8.self))
+    } catch {
+      throw Fault(.usage, error.message, offset: error.offset, found: text)
     }
   }
 }

@@ -7,7 +7,7 @@ public import Tensors
 /// `deepseek2`, and for `deepseek4` and others whose tensors have no rules of their own.
 ///
 /// A pure function of names, shapes, counts and options, known before a weight is read. Fixtures
-/// that `scripts/make_mix_fixtures.py` takes from llama-quantize hold it to its promise.
+/// that `scripts/make mix-fixtures` takes from llama-quantize hold it to its promise.
 public struct TypeMix: Sendable {
   /// The type chosen for a tensor.
   public struct Choice: Sendable, Hashable {
@@ -96,7 +96,7 @@ private struct Chooser {
   var base: ElementType { recipe.base ?? file.type }
   let model: TypeMix.Model
   let importance: Set<ExactText>?
-  let rules: [(rule: TensorTypeRule, matches: (ExactText) -> Bool)]
+  let rules: [(rule: TensorTypeRule, matches: TensorTypeRule.Matcher)]
   /// Without `output.weight` the embedding table serves as output too.
   let isTied: Bool
   let valueCount: Int
@@ -110,7 +110,7 @@ private struct Chooser {
     self.file = file
     self.model = model
     self.importance = importance
-    var rules: [(rule: TensorTypeRule, matches: (ExactText) -> Bool)] = []
+    var rules: [(rule: TensorTypeRule, matches: TensorTypeRule.Matcher)] = []
     for rule in recipe.tensorTypes { rules.append((rule, try rule.matcher())) }
     self.rules = rules
     let categories = tensors.map { TensorCategory(name: $0.name) }
@@ -170,11 +170,17 @@ private struct Chooser {
     }
     // llama-quantize has no heed of its rules where the file type is a plain number.
     guard base.isBlock || !isMix else { return (base, "file type") }
-    if let rule = rules.first(where: { $0.matches(tensor.name) })?.rule {
+    if let rule = try rule(for: tensor.name) {
       return (rule.type, "rule \(rule.text)")
     }
     if isMix, !recipe.isPure { return try mixed(tensor, category) }
     return (base, isMix ? "file type, pure" : "default of the recipe")
+  }
+
+  /// The first rule that matches.
+  private func rule(for name: ExactText) throws(Fault) -> TensorTypeRule? {
+    for (rule, matches) in rules where try matches(name) { return rule }
+    return nil
   }
 
   /// The type by the table of mixes.

@@ -1,5 +1,5 @@
+internal import Patterns
 public import Platform
-internal import Text
 
 /// Which modules of a checkpoint compressed-tensors stores, and how: a `quantization_config` whose
 /// `quant_method` is `compressed-tensors`.

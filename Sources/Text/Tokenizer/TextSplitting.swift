@@ -1,3 +1,4 @@
+internal import Patterns
 internal import Platform
 
 /// What cuts a text into the pieces that byte pairs are merged within: the pre-tokenizers of

@@ -1,3 +1,4 @@
+internal import Patterns
 public import Platform
 
 /// A byte-level BPE tokenizer: turns text into the ids that a model was trained on, and back.

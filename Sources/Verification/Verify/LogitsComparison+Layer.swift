@@ -11,16 +11,16 @@ extension LogitsComparison {
     /// Share of the reference's expert choices that the candidate makes too; nil for a dense layer.
     public let routerAgreement: Double?
     /// Mean over the tokens of Σ |difference of an expert's weight| / Σ weight, from 0 to 2; nil for
-    /// a dense layer, and where the reference is a fixture.
+    /// a dense layer, and where the reference is a baseline.
     public let routerWeightDifference: Double?
     /// Share of the keys that the reference's queries see which the candidate's see too; nil where both
-    /// see all keys, and where the reference is a fixture.
+    /// see all keys, and where the reference is a baseline.
     public var keyAgreement: Double?
     /// Queries of either model that left out a key with the score of one that they chose, where which
     /// one it is was settled by its place alone; nil as `keyAgreement`.
     public var keyTies: Int?
     /// How often the experts are used, each model on its own hidden states: of the watched tokens
-    /// where the reference is a fixture. Empty for a dense layer.
+    /// where the reference is a baseline. Empty for a dense layer.
     public let experts: [ExpertCount]
     /// The candidate's layer fed with the reference's hidden states; nil where that was not asked.
     public let own: Own?
@@ -82,7 +82,7 @@ extension LogitsComparison {
 }
 
 extension LogitsComparison.Layer {
-  /// Collects measurements that were made elsewhere; a fixture knows no layer's own error.
+  /// Collects measurements that were made elsewhere; a baseline knows no layer's own error.
   package init(
     index: Int, hiddenNmse: Double, routerAgreement: Double?,
     experts: [LogitsComparison.ExpertCount] = [], own: LogitsComparison.Own? = nil

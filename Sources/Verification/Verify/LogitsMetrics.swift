@@ -28,7 +28,7 @@ public struct LogitsMetrics: Sendable, Hashable {
   public let positions: [Position]
   /// How sure the means are, and how the positions are spread.
   public let statistics: LogitsStatistics
-  /// Between which values `klMean` lies, where the reference is a fixture; nil where it is exact.
+  /// Between which values `klMean` lies, where the reference is a baseline; nil where it is exact.
   public let interval: Interval?
 
   /// One position's part in the measures.
@@ -55,13 +55,13 @@ public struct LogitsMetrics: Sendable, Hashable {
     }
   }
 
-  /// What a fixture, which holds a part of each distribution, leaves open; see `FixtureHead`.
+  /// What a baseline, which holds a part of each distribution, leaves open; see `BaselineHead`.
   public struct Interval: Sendable, Hashable {
     /// The mean divergence is at least this.
     public let lower: Double
     /// The mean divergence is at most this.
     public let upper: Double
-    /// Standard error of `klMean`, which estimates what the fixture does not hold from a sample.
+    /// Standard error of `klMean`, which estimates what the baseline does not hold from a sample.
     public let standardError: Double
   }
 

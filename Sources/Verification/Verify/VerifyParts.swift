@@ -19,13 +19,13 @@ public struct VerifyParts {
 
   /// Opens everything and divides the sequences.
   ///
-  /// - Throws: `.usage` for a fixture, whose positions are drawn from all sequences at once; what
+  /// - Throws: `.usage` for a baseline, whose positions are drawn from all sequences at once; what
   ///   opening the models and reading the tokens throw.
   public init(_ request: VerifyRequest) throws(Fault) {
-    guard try !VerifyFixture.isFixture(request.reference) else {
+    guard try !Baseline.isBaseline(request.reference) else {
       throw Fault(
         .usage,
-        "a fixture was made of all its sequences at once: it does not go with --part and --finish",
+        "a baseline was made of all its sequences at once: it does not go with --part and --finish",
         file: request.reference)
     }
     work = try ComparisonWork(request)

@@ -7,12 +7,12 @@ internal import Text
 
 /// What `fathom verify` is asked to do.
 public struct VerifyRequest: Sendable {
-  /// Path of the model or fixture that is the measure.
+  /// Path of the model or baseline that is the measure.
   public var reference: String
   /// Paths of the models that are measured.
   public var candidates: [String]
   /// What both are run on, a text by the reference's tokenizer; nil for a fixed random sequence, or
-  /// the tokens of the fixture.
+  /// the tokens of the baseline.
   public var input: ModelInput?
   /// Limits on what is measured.
   public var thresholds: [Threshold] = []
@@ -20,7 +20,7 @@ public struct VerifyRequest: Sendable {
   public var mtp = true
   /// Whether to feed the reference's hidden states into the candidate's layers too.
   public var isolates = false
-  /// The same where the reference is a model; a fixture does without.
+  /// The same where the reference is a model; a baseline does without.
   public var isolatesModels = false
   /// Rows of the blame; nil to blame nothing.
   public var blameCount: Int?
@@ -66,19 +66,19 @@ extension VerifyReport {
   ///   - progress: called with the layers done and all layers.
   /// - Returns: a report for each candidate.
   /// - Throws: what opening the models, reading the tokens and the forward pass throw; `.usage` for
-  ///   what cannot be asked of a fixture, and with the least memory that does, where the limit
+  ///   what cannot be asked of a baseline, and with the least memory that does, where the limit
   ///   cannot be kept.
   public static func all(
     _ request: VerifyRequest, forecast: (Forecast) -> Void = { _ in },
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> [VerifyReport] {
-    if try VerifyFixture.isFixture(request.reference) {
+    if try Baseline.isBaseline(request.reference) {
       // Nothing of the reference is run.
       var reports: [VerifyReport] = []
       for candidate in request.candidates {
         reports.append(
           try VerifyReport(
-            fixture: request, candidate: candidate, forecast: forecast, progress: progress))
+            baseline: request, candidate: candidate, forecast: forecast, progress: progress))
       }
       return reports
     }

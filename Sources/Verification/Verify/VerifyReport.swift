@@ -3,7 +3,7 @@ internal import Reports
 
 /// What `fathom verify` says, as a value that every form of report is made from.
 public struct VerifyReport: Sendable {
-  /// The model or fixture that is the measure, as the user named it.
+  /// The model or baseline that is the measure, as the user named it.
   public let reference: String
   /// The model that is measured.
   public let candidate: String
@@ -21,7 +21,7 @@ public struct VerifyReport: Sendable {
   public let blame: [Blame]?
   /// How often each MTP layer's first choice is the main model's, by depth.
   public let drafts: [DraftAcceptance]
-  /// Room that both models take; nil for a fixture.
+  /// Room that both models take; nil for a baseline.
   public let sizes: (reference: ModelSize?, candidate: ModelSize?)
   /// Whose rounding the candidate's pass imitates; nil where it is F32 alone.
   public let runtime: RuntimeArithmetic?

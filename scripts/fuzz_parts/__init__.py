@@ -1,0 +1,1 @@
+"""What `scripts/fuzz` runs, and the inputs that it begins with."""

@@ -1,0 +1,1 @@
+"""What makes samples and fixtures, a module for each: `scripts/make` runs them."""
