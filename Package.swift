@@ -59,10 +59,13 @@ let package = Package(
       dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
       swiftSettings: strict),
     .target(
+      name: "Mixes",
+      dependencies: ["Patterns", "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
+      swiftSettings: strict),
+    .target(
       name: "Dialects",
       dependencies: [
-        "Patterns", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming",
-        "Weights",
+        "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Mixes", "Weights",
       ],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["Locks", "Platform"], swiftSettings: strict),
@@ -74,6 +77,7 @@ let package = Package(
     .target(
       name: "Catalogue",
       dependencies: [
+        "Mixes",
         "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
         "Reports",
       ],
@@ -81,6 +85,7 @@ let package = Package(
     .target(
       name: "Conversion",
       dependencies: [
+        "Mixes",
         "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights",
         "Dialects",
         "Reports",
@@ -128,6 +133,7 @@ let package = Package(
     .target(
       name: "Calibration",
       dependencies: [
+        "Mixes",
         "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
         "Conversion", "Reference", "Reports", "Parts", "Passes", "Verification",
       ],
@@ -135,6 +141,7 @@ let package = Package(
     .executableTarget(
       name: "fathom",
       dependencies: [
+        "Mixes",
         "Tensors", "Platform", "Codecs", "Formats", "Models", "Naming", "Weights", "Dialects",
         "Catalogue", "Editing", "Conversion", "Transit", "Remote", "Reports", "Serving",
         "Inspection", "Pages", "Parts",
@@ -147,6 +154,7 @@ let package = Package(
     .target(
       name: "ParserEntries",
       dependencies: [
+        "Mixes",
         "Compression", "Tensors", "Platform", "Formats", "Models", "Naming", "Conversion",
         "Verification", "Patterns", "Text", "Dialects", "Inspection", "Weights", "Passes", "Parts",
         "Remote",
@@ -216,6 +224,7 @@ let package = Package(
     .testTarget(
       name: "ConversionTests",
       dependencies: [
+        "Mixes",
         "Support", "Conversion", "Formats", "Models", "Naming", "Platform", "Tensors", "Weights",
         "Dialects",
         "Text", "Inspection", "Transit",

@@ -1,6 +1,7 @@
 internal import Conversion
 internal import Dialects
 internal import Inspection
+internal import Mixes
 internal import Passes
 internal import Platform
 internal import Tensors

@@ -1,6 +1,7 @@
 internal import Codecs
 internal import Dialects
 internal import Formats
+internal import Mixes
 internal import Models
 internal import Naming
 internal import Platform

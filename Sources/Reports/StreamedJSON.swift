@@ -58,9 +58,8 @@ public enum StreamedJSON {
     }
     var total = sums.withLock { $0 }
     let blank = OutputText(document: "")
-    try? list(key, depth, 0..<count, { (text) throws(Fault) in total += text.text.utf8.count }) {
-      _ in blank
-    }
+    func add(_ text: OutputText) throws(Fault) { total += text.text.utf8.count }
+    try? list(key, depth, 0..<count, add) { _ in blank }
     return total
   }
 

@@ -3,6 +3,7 @@ internal import Conversion
 internal import Dialects
 internal import Formats
 internal import Inspection
+internal import Mixes
 public import Models
 internal import Pages
 public import Platform

@@ -1,7 +1,8 @@
 public import ArgumentParser
 internal import Conversion
-public import Dialects
+internal import Dialects
 internal import Formats
+public import Mixes
 internal import Platform
 internal import Tensors
 

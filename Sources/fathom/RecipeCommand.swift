@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Calibration
 internal import Dialects
 internal import Formats
+internal import Mixes
 internal import Passes
 internal import Platform
 internal import Reports

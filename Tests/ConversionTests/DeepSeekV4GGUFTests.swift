@@ -1,6 +1,7 @@
 import Conversion
 import Dialects
 import Formats
+import Mixes
 import Models
 import Naming
 import Platform

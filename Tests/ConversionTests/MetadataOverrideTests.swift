@@ -1,6 +1,7 @@
 import Conversion
 import Dialects
 import Foundation
+import Mixes
 import Platform
 import Support
 import Tensors

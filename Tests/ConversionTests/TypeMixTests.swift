@@ -2,6 +2,7 @@ import Conversion
 import Dialects
 import Formats
 import Foundation
+import Mixes
 import Platform
 import Support
 import Tensors

@@ -12,7 +12,7 @@ import Testing
     "Sources/Formats/ModelFormat.swift": "a file that was named as MODEL",
     "Sources/Formats/Safetensors/SafetensorsFile.swift": "a file of tokens that was named",
     "Sources/Formats/GGUF/ImportanceMatrix.swift": "--imatrix",
-    "Sources/Dialects/GGUF/RecipeFile.swift": "--recipe",
+    "Sources/Mixes/RecipeFile.swift": "--recipe",
     "Sources/Transit/Packing/Unpacking.swift": "a packed file that was named",
     "Sources/Conversion/Run/FinishedOutput.swift": "the program's own output",
     "Sources/Conversion/Run/KeptWork.swift": "the program's own output",

@@ -16,17 +16,20 @@ import Testing
     "Models": ["Patterns", "Tensors", "Platform", "Text"],
     "Naming": ["Tensors", "Platform", "Text", "Models"],
     "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
+    "Mixes": ["Patterns", "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
     "Dialects": [
-      "Patterns", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Weights",
+      "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Mixes", "Weights",
     ],
     "Reports": ["Locks", "Platform", "Synchronization"],
     "Editing": ["Tensors", "Platform", "Formats", "Models", "Naming"],
     "Serving": ["Platform", "Models", "Reports"],
     "Catalogue": [
+      "Mixes",
       "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
       "Reports",
     ],
     "Conversion": [
+      "Mixes",
       "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights",
       "Dialects",
       "Reports", "Synchronization",
@@ -53,10 +56,12 @@ import Testing
       "Synchronization",
     ],
     "Calibration": [
+      "Mixes",
       "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
       "Conversion", "Reference", "Reports", "Parts", "Passes", "Verification",
     ],
     "fathom": [
+      "Mixes",
       "ArgumentParser", "Tensors", "Platform", "Codecs", "Formats", "Models", "Naming", "Weights",
       "Dialects", "Catalogue", "Editing", "Conversion", "Transit", "Remote", "Reports", "Serving",
       "Inspection", "Pages", "Parts", "Passes", "Calibration", "Verification",

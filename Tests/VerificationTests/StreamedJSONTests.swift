@@ -9,9 +9,9 @@ import Testing
   ])
   func linesAreThoseOfValues(text: String) throws {
     var (lines, values): (OutputText, OutputText) = ("", "")
-    func addLine(_ number: Int, _ line: inout JSONLine) {
+    @Sendable func addLine(_ number: Int, _ line: inout JSONLine) {
       line.add("name", text)
-      line.add(text + "s", [text, "b"])
+      line.add("names", [text, "b"])
       line.add("number", number)
       line.add("shape", [3, number])
       line.add("scalar", [Int]())
@@ -20,7 +20,7 @@ import Testing
     }
     func value(_ number: Int) -> JSONValue {
       .object([
-        "name": .string(text), text + "s": .array([.string(text), "b"]),
+        "name": .string(text), "names": .array([.string(text), "b"]),
         "number": .integer(number), "shape": .array([3, .integer(number)]), "scalar": .array([]),
         "none": .array([]), "absent": .null,
       ])
@@ -28,5 +28,11 @@ import Testing
     try StreamedJSON.list("x", lines: [0, -7], { lines += $0 }, addLine)
     try StreamedJSON.list("x", [0, -7], { values += $0 }, value)
     #expect(lines == values)
+    for threads in [1, 2] {
+      let count = StreamedJSON.byteCount(ofList: "x", lines: 2, threads: threads) {
+        addLine([0, -7][$0], &$1)
+      }
+      #expect(count == lines.text.utf8.count)
+    }
   }
 }

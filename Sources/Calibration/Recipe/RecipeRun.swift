@@ -2,6 +2,7 @@ internal import Codecs
 internal import Conversion
 internal import Dialects
 public import Formats
+internal import Mixes
 internal import Models
 public import Passes
 public import Platform

@@ -108,11 +108,11 @@ struct ManifestText {
   /// Bytes of the text.
   func byteCount(threads: Int) -> Int {
     var count = 0
+    func add(_ piece: OutputText) throws(Fault) { count += piece.text.utf8.count }
     // Counting cannot fail.
-    try? writeBody(nil, { (piece: OutputText) throws(Fault) in count += piece.text.utf8.count }) {
-      (key, tensors, add) throws(Fault) in
+    try? writeBody(nil, add) { (key, tensors, line) throws(Fault) in
       count += StreamedJSON.byteCount(
-        ofList: key, depth: 2, lines: tensors, threads: threads, add)
+        ofList: key, depth: 2, lines: tensors, threads: threads, line)
     }
     return count + ManifestSeal.byteCount
   }

@@ -1,4 +1,5 @@
 internal import Formats
+internal import Mixes
 internal import Models
 internal import Naming
 internal import Platform

@@ -1,4 +1,5 @@
 internal import Formats
+package import Mixes
 internal import Models
 internal import Naming
 package import Platform

@@ -1,4 +1,5 @@
 internal import Formats
+internal import Mixes
 internal import Models
 internal import Naming
 package import Platform
@@ -41,6 +42,19 @@ extension GGUFRecipe: DialectRecipe {
       return nil
     }
     return type.rawValue
+  }
+}
+
+extension GGUFRecipe {
+  /// A line about tensors that are quantized without importance although there is a matrix.
+  func importanceWarning(_ tensors: [PlannedTensor]) -> String? {
+    guard importance != nil else { return nil }
+    let without = tensors.filter {
+      $0.importance == nil && $0.entry.type.isBlock && $0.entry.name != "token_embd.weight"
+    }
+    guard let first = without.first else { return nil }
+    return "\(without.count) tensors have no entry in the importance matrix: "
+      + first.entry.name.text + (without.count > 1 ? ", …" : "")
   }
 }
 

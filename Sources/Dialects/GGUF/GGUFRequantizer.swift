@@ -1,4 +1,5 @@
 internal import Formats
+package import Mixes
 internal import Models
 package import Platform
 internal import Tensors

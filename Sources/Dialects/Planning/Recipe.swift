@@ -1,4 +1,5 @@
 public import Formats
+public import Mixes
 public import Platform
 internal import Tensors
 public import Weights

@@ -1,5 +1,5 @@
 internal import Codecs
-internal import Formats
+package import Formats
 public import Platform
 public import Tensors
 
@@ -24,7 +24,7 @@ public struct TypeMix: Sendable {
     /// The tensor in a file.
     ///
     /// - Throws: `.usage` where blocks of the type do not divide its rows.
-    func entry(_ shape: Shape) throws(Fault) -> OutputLayout.Entry {
+    package func entry(_ shape: Shape) throws(Fault) -> OutputLayout.Entry {
       guard let entry = OutputLayout.Entry(name: tensor.name, type: type, shape: shape) else {
         throw Fault(
           .usage, "cannot be stored in this type", tensor: tensor.name,

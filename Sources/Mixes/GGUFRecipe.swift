@@ -104,15 +104,4 @@ extension GGUFRecipe {
       // llama-imatrix sees a matrix for each group of heads there, llama-quantize one.
       addsGroups: entry.name.hasSuffix(".attn_output_a.weight"))
   }
-
-  /// A line about tensors that are quantized without importance although there is a matrix.
-  package func importanceWarning(_ tensors: [PlannedTensor]) -> String? {
-    guard importance != nil else { return nil }
-    let without = tensors.filter {
-      $0.importance == nil && $0.entry.type.isBlock && $0.entry.name != "token_embd.weight"
-    }
-    guard let first = without.first else { return nil }
-    return "\(without.count) tensors have no entry in the importance matrix: "
-      + first.entry.name.text + (without.count > 1 ? ", …" : "")
-  }
 }
