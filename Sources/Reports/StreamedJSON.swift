@@ -58,8 +58,8 @@ public enum StreamedJSON {
     }
     var total = sums.withLock { $0 }
     let blank = OutputText(document: "")
-    func add(_ text: OutputText) throws(Fault) { total += text.text.utf8.count }
-    try? list(key, depth, 0..<count, add) { _ in blank }
+    func measure(_ text: OutputText) throws(Fault) { total += text.text.utf8.count }
+    try? list(key, depth, 0..<count, measure) { _ in blank }
     return total
   }
 
