@@ -17,8 +17,6 @@ let package = Package(
   name: "fathom",
   products: [
     .executable(name: "fathom", targets: ["fathom"]),
-    // Tests preload it into the command.
-    .library(name: "mishaps", type: .dynamic, targets: ["Mishaps"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -148,7 +146,6 @@ let package = Package(
     .executableTarget(
       name: "read-inputs", dependencies: ["ParserEntries"], path: "Fuzz/Reader",
       swiftSettings: strict),
-    .target(name: "Mishaps", path: "Tests/Mishaps", linkerSettings: [.linkedLibrary("dl")]),
     .executableTarget(
       name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
       path: "Benchmarks/GGMLCompare", swiftSettings: strict),
@@ -177,7 +174,7 @@ let package = Package(
     .testTarget(
       name: "TrustTests",
       dependencies: [
-        "Support", "Tensors", "Platform", "Formats", "fathom", "read-inputs", "Mishaps",
+        "Support", "Tensors", "Platform", "Formats", "fathom", "read-inputs",
       ],
       swiftSettings: strict),
     .testTarget(
