@@ -17,6 +17,8 @@ let package = Package(
   name: "fathom",
   products: [
     .executable(name: "fathom", targets: ["fathom"]),
+    .library(name: "FathomFormats", targets: ["FathomFormats"]),
+    .library(name: "FathomCodecs", targets: ["FathomCodecs"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -43,6 +45,10 @@ let package = Package(
     .target(
       name: "Formats", dependencies: ["Compression", "Locks", "Tensors", "Platform"],
       swiftSettings: strict),
+    .target(
+      name: "FathomFormats", dependencies: ["Formats", "Tensors", "Platform"],
+      swiftSettings: strict),
+    .target(name: "FathomCodecs", dependencies: ["Codecs", "Tensors"], swiftSettings: strict),
     .target(name: "Text", dependencies: ["Tensors", "Platform"], swiftSettings: strict),
     .target(name: "Models", dependencies: ["Tensors", "Platform", "Text"], swiftSettings: strict),
     .target(
@@ -158,6 +164,19 @@ let package = Package(
     .executableTarget(
       name: "kernel-bench", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/KernelBench",
       swiftSettings: strict),
+    // What the libraries' pages show; a package of its own has them too, as others would.
+    .executableTarget(
+      name: "formats-example", dependencies: ["FathomFormats"],
+      path: "Examples/Sources/formats-example", swiftSettings: strict),
+    .executableTarget(
+      name: "codecs-example", dependencies: ["FathomCodecs"],
+      path: "Examples/Sources/codecs-example", swiftSettings: strict),
+    .testTarget(
+      name: "LibraryTests",
+      dependencies: [
+        "Support", "FathomFormats", "FathomCodecs", "fathom", "formats-example", "codecs-example",
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "CodecsTests", dependencies: ["Support", "Codecs", "Tensors"], exclude: ["Fixtures"],
       swiftSettings: strict),
@@ -165,7 +184,8 @@ let package = Package(
     .testTarget(
       name: "CorpusTests", dependencies: ["Support", "ParserEntries", "Platform"],
       swiftSettings: strict),
-    .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
+    .testTarget(
+      name: "TidyTests", dependencies: ["Support"], exclude: ["Fixtures"], swiftSettings: strict),
     // The command's tests are two targets since each is compiled by one thread.
     .testTarget(
       name: "CommandTests", dependencies: ["Support", "Tensors", "Platform", "fathom"],

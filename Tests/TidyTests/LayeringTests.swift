@@ -11,6 +11,8 @@ import Testing
     "Compression": ["Locks", "Platform", "CZstd", "CPlatform"],
     "Codecs": ["Tensors", "CKernels"],
     "Formats": ["Compression", "Locks", "Tensors", "Platform", "Synchronization"],
+    "FathomFormats": ["Formats", "Tensors", "Platform"],
+    "FathomCodecs": ["Codecs", "Tensors"],
     "Text": ["Tensors", "Platform"],
     "Models": ["Tensors", "Platform", "Text"],
     "Naming": ["Tensors", "Platform", "Text", "Models"],
