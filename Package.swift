@@ -17,8 +17,8 @@ let package = Package(
   name: "fathom",
   products: [
     .executable(name: "fathom", targets: ["fathom"]),
-    // Tests preload it into the command.
-    .library(name: "mishaps", type: .dynamic, targets: ["Mishaps"]),
+    .library(name: "FathomFormats", targets: ["FathomFormats"]),
+    .library(name: "FathomCodecs", targets: ["FathomCodecs"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -45,6 +45,10 @@ let package = Package(
     .target(
       name: "Formats", dependencies: ["Compression", "Locks", "Tensors", "Platform"],
       swiftSettings: strict),
+    .target(
+      name: "FathomFormats", dependencies: ["Formats", "Tensors", "Platform"],
+      swiftSettings: strict),
+    .target(name: "FathomCodecs", dependencies: ["Codecs", "Tensors"], swiftSettings: strict),
     .target(name: "Patterns", dependencies: ["Platform"], swiftSettings: strict),
     .target(
       name: "Text", dependencies: ["Patterns", "Tensors", "Platform"], swiftSettings: strict),
@@ -163,7 +167,6 @@ let package = Package(
     .executableTarget(
       name: "read-inputs", dependencies: ["ParserEntries"], path: "Fuzz/Reader",
       swiftSettings: strict),
-    .target(name: "Mishaps", path: "Tests/Mishaps", linkerSettings: [.linkedLibrary("dl")]),
     .executableTarget(
       name: "ggml-compare", dependencies: ["Support", "Tensors", "Codecs"],
       path: "Probes/GGMLCompare", swiftSettings: strict),
@@ -176,6 +179,19 @@ let package = Package(
     .executableTarget(
       name: "kernel-bench", dependencies: ["Codecs", "Tensors"], path: "Benchmarks/KernelBench",
       swiftSettings: strict),
+    // What the libraries' pages show; a package of its own has them too, as others would.
+    .executableTarget(
+      name: "formats-example", dependencies: ["FathomFormats"],
+      path: "Examples/Sources/formats-example", swiftSettings: strict),
+    .executableTarget(
+      name: "codecs-example", dependencies: ["FathomCodecs"],
+      path: "Examples/Sources/codecs-example", swiftSettings: strict),
+    .testTarget(
+      name: "LibraryTests",
+      dependencies: [
+        "Support", "FathomFormats", "FathomCodecs", "fathom", "formats-example", "codecs-example",
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "CodecsTests", dependencies: ["Support", "Codecs", "Tensors"], exclude: ["Fixtures"],
       swiftSettings: strict),
@@ -183,7 +199,8 @@ let package = Package(
     .testTarget(
       name: "CorpusTests", dependencies: ["Support", "ParserEntries", "Platform"],
       swiftSettings: strict),
-    .testTarget(name: "TidyTests", dependencies: ["Support"], swiftSettings: strict),
+    .testTarget(
+      name: "TidyTests", dependencies: ["Support"], exclude: ["Fixtures"], swiftSettings: strict),
     // The command's tests are two targets since each is compiled by one thread.
     .testTarget(
       name: "CommandTests", dependencies: ["Support", "Tensors", "Platform", "fathom"],
@@ -192,7 +209,7 @@ let package = Package(
     .testTarget(
       name: "TrustTests",
       dependencies: [
-        "Support", "Tensors", "Platform", "Formats", "fathom", "read-inputs", "Mishaps",
+        "Support", "Tensors", "Platform", "Formats", "fathom", "read-inputs",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -47,7 +47,17 @@ public struct Mishap {
     return environment
   }
 
-  /// The library beside the command.
-  private static let library =
-    URL(fileURLWithPath: FathomProcess.path).deletingLastPathComponent().path + "/libmishaps.so"
+  /// The library, which `scripts/mishaps` compiles: once in a process, when the first test needs it.
+  private static let library: String = {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Repository.root + "/scripts/mishaps")
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    do { try process.run() } catch { fatalError("scripts/mishaps cannot be run: \(error)") }
+    let output = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    // Without it nothing would go wrong, and tests of failures would hold nothing.
+    guard process.terminationStatus == 0 else { fatalError("scripts/mishaps has failed") }
+    return String(decoding: output, as: UTF8.self).trimmingCharacters(in: .newlines)
+  }()
 }

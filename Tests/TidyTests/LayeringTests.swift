@@ -11,6 +11,8 @@ import Testing
     "Compression": ["Locks", "Platform", "CZstd", "CPlatform"],
     "Codecs": ["Tensors", "CKernels"],
     "Formats": ["Compression", "Locks", "Tensors", "Platform", "Synchronization"],
+    "FathomFormats": ["Formats", "Tensors", "Platform"],
+    "FathomCodecs": ["Codecs", "Tensors"],
     "Patterns": ["Platform"],
     "Text": ["Patterns", "Tensors", "Platform"],
     "Models": ["Patterns", "Tensors", "Platform", "Text"],

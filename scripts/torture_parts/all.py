@@ -1,5 +1,6 @@
 """All parts, as `scripts/torture` runs them at length and `scripts/interop` in short."""
 
+import subprocess
 from pathlib import Path
 
 from . import checkpoint
@@ -9,14 +10,15 @@ from .disks import run_disks, run_tight_disks
 from .journals import run_journals
 from .kills import run_kills
 
-SAMPLE = Path(__file__).resolve().parent.parent.parent / "Samples/tiny-fp8"
+ROOT = Path(__file__).resolve().parent.parent.parent
+SAMPLE = ROOT / "Samples/tiny-fp8"
 PARTS = ("kills", "calls", "disks", "journals")
 
 
 def torture(report, folder, fathom, parts, kills, disks, step, seed, journal_step=1):
     """Runs the parts asked for in a folder."""
-    # Built beside the command.
-    library = Path(fathom).resolve().parent / "libmishaps.so"
+    library = Path(subprocess.run(
+        [ROOT / "scripts/mishaps"], check=True, capture_output=True, text=True).stdout.strip())
     checkpoint.write(folder / "medium")
     small, medium = (
         Setting(fathom, folder / f"{name}-work",
