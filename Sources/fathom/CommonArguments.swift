@@ -159,13 +159,19 @@ struct ReportDestination {
 
 /// What commands that read whole models say of threads and progress.
 struct WorkOptions: ParsableArguments {
-  @Option(help: "Threads to work with.")
+  @Option(help: "Threads to work with; the result does not depend on it.")
   var threads = Workers.available
 
   @Option(help: "Progress on standard error: auto, always or never.")
   var progress = ProgressLine.Mode.auto
 
   func validate() throws { try ModelArgument.check(threads: threads) }
+}
+
+/// The form of what is printed, for commands that know text and JSON alone.
+struct FormatOption: ParsableArguments {
+  @Option(help: "Output format: text or json.")
+  var format = OutputFormat.text
 }
 
 extension ProgressLine {

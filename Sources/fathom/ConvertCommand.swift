@@ -76,8 +76,8 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   @OptionGroup(title: "MLX")
   var mlx: MLXOptions
 
-  @Option(help: "Threads to convert with.")
-  var threads = Workers.available
+  @OptionGroup
+  var work: WorkOptions
 
   @Option(help: "Most memory for buffers.")
   var memory = ByteSize(bytes: Resources.defaultMemory)
@@ -129,11 +129,8 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       """)
   var readBack = true
 
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
-
-  @Option(help: "Progress on standard error: auto, always or never.")
-  var progress = ProgressLine.Mode.auto
+  @OptionGroup
+  var printed: FormatOption
 
   @OptionGroup
   var unknown: UnknownOptions
@@ -144,7 +141,6 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   var models: [String] { [model] }
 
   func validate() throws {
-    try ModelArgument.check(threads: threads)
     do {
       _ = try target()
     } catch let fault as Fault {
@@ -191,8 +187,8 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     recipe.writesManifest = manifest
     recipe.embedsProvenance = embedProvenance
     recipe.ignoresUnknown = unknown.ignoreUnknown
-    let source = try interruptions.source(model, threads: threads, for: destination)
-    let resources = Resources(threads: threads, memory: memory.bytes)
+    let source = try interruptions.source(model, threads: work.threads, for: destination)
+    let resources = Resources(threads: work.threads, memory: memory.bytes)
     var plan = try Plan(source, recipe: recipe, resources: resources)
     if strict, let line = plan.unheeded.first {
       throw Fault(.usage, "--strict: \(line)")
@@ -206,16 +202,16 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       if !interruptions.resume, try Folder.kind(of: destination.workPath) == nil {
         try destination.requireSpace(plan.byteCount, files: plan.files.count)
       }
-      recipe.sourceHashes = try ProgressLine.during(progress) { report throws(Fault) in
-        try ContentHashes(source.checkpoint.inventory, threads: threads, progress: report)
+      recipe.sourceHashes = try ProgressLine.during(work.progress) { report throws(Fault) in
+        try ContentHashes(source.checkpoint.inventory, threads: work.threads, progress: report)
       }
       plan = try Plan(source, recipe: recipe, resources: resources)
     }
     for warning in plan.warnings { Console.message("fathom: warning: \(warning)") }
     let way: InterruptionOptions.Way =
       share.map { .part($0) } ?? (parts.finish ? .finish(readsBack: readBack) : .everything)
-    let result = try interruptions.run(plan, from: source, to: destination, way, progress)
-    if format == .json {
+    let result = try interruptions.run(plan, from: source, to: destination, way, work.progress)
+    if printed.format == .json {
       return try Console.write(result.json(of: plan, part: report).printed() + "\n")
     }
     if report == nil, result.bytesCompared == nil {
@@ -303,7 +299,8 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   private func show(_ plan: Plan, _ part: ShareReport?) throws {
     let report = PlanReport(plan, source: model, output: output, part: part)
     try ReportDestination(file: nil).write { piece throws(Fault) in
-      try format == .json ? report.writeJSON(piece) : report.writeText(everyTensor: all, piece)
+      try printed.format == .json
+        ? report.writeJSON(piece) : report.writeText(everyTensor: all, piece)
     }
   }
 }

@@ -43,8 +43,8 @@ struct DiffCommand: ParsableCommand, ModelReading {
   @Option(help: ArgumentHelp("Largest difference of any element.", valueName: "x"))
   var maxAbs: Double?
 
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
+  @OptionGroup
+  var printed: FormatOption
 
   @OptionGroup
   var work: WorkOptions
@@ -90,7 +90,11 @@ struct DiffCommand: ParsableCommand, ModelReading {
     let result = DiffReport(
       differences, a: a, b: b, limits: DiffReport.Limits(minSQNR: minSqnr, maxAbs: maxAbs))
     try destination.write { piece throws(Fault) in
-      if format == .json { try result.writeJSON(piece) } else { try piece(result.text(top: top)) }
+      if printed.format == .json {
+        try result.writeJSON(piece)
+      } else {
+        try piece(result.text(top: top))
+      }
     }
     if !result.holds { throw ExitCode(1) }
   }

@@ -54,8 +54,8 @@ struct EditCommand: ParsableCommand, ModelReading {
   @Flag(help: "Replace an output that exists.")
   var overwrite = false
 
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
+  @OptionGroup
+  var printed: FormatOption
 
   @Option(help: "Progress on standard error: auto, always or never.")
   var progress = ProgressLine.Mode.auto
@@ -100,7 +100,7 @@ struct EditCommand: ParsableCommand, ModelReading {
     let way = output == nil ? edit.way : .newFile
     let report = EditReport(edit, output: output ?? edit.path, way: way, isDryRun: dryRun)
     if !dryRun { try write(edit, way) }
-    try Console.write(format == .json ? report.json.printed() + "\n" : report.text)
+    try Console.write(printed.format == .json ? report.json.printed() + "\n" : report.text)
   }
 
   private func write(_ edit: MetadataEdit, _ way: MetadataEdit.Way) throws(Fault) {

@@ -25,8 +25,8 @@ struct FetchCommand: ParsableCommand, ModelReading {
   @Flag(help: "Replace files of the same names and other contents.")
   var overwrite = false
 
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
+  @OptionGroup
+  var printed: FormatOption
 
   @OptionGroup
   var work: WorkOptions
@@ -41,6 +41,6 @@ struct FetchCommand: ParsableCommand, ModelReading {
     let result = try ProgressLine.during(work.progress) { report throws(Fault) in
       try fetch.run(to: folder, overwrite: overwrite, progress: report)
     }
-    try Console.write(format == .json ? result.json.printed() + "\n" : result.text)
+    try Console.write(printed.format == .json ? result.json.printed() + "\n" : result.text)
   }
 }

@@ -32,8 +32,8 @@ struct HashCommand: ParsableCommand, ModelReading {
       """, valueName: "file"))
   var check: String?
 
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
+  @OptionGroup
+  var printed: FormatOption
 
   @OptionGroup
   var work: WorkOptions
@@ -51,7 +51,7 @@ struct HashCommand: ParsableCommand, ModelReading {
 
   func validate() throws {
     guard division.parts.part != nil else { return }
-    if check != nil || format == .json || report.output != nil {
+    if check != nil || printed.format == .json || report.output != nil {
       throw ValidationError("--check, --format json and -o go with --finish: a part has no report")
     }
   }
@@ -63,7 +63,7 @@ struct HashCommand: ParsableCommand, ModelReading {
     let list = try check.map { path throws(Fault) in (path, try HashList(path: path)) }
     let inventory = try Inventory(model: model, threads: work.threads)
     try inventory.requireListable()
-    try HashReport.requireReadable(inventory, asJSON: format == .json)
+    try HashReport.requireReadable(inventory, asJSON: printed.format == .json)
     let parts = HashParts(inventory)
     if let part {
       let place = try division.place(of: part, parts.results, sparing: inputs)
@@ -80,7 +80,7 @@ struct HashCommand: ParsableCommand, ModelReading {
     let result = HashReport(
       hashes, check: list.map { (list: $0.0, comparison: $0.1.comparison(with: hashes)) })
     try destination.write { piece throws(Fault) in
-      try format == .json ? result.writeJSON(piece) : result.writeText(piece)
+      try printed.format == .json ? result.writeJSON(piece) : result.writeText(piece)
     }
     if !result.holds { throw ExitCode(1) }
   }

@@ -67,8 +67,8 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   @Flag(help: "Replace an output that exists, once the new one is complete.")
   var overwrite = false
 
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
+  @OptionGroup
+  var printed: FormatOption
 
   @OptionGroup
   var work: WorkOptions
@@ -85,7 +85,7 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   var models: [String] { [model].compactMap(\.self) }
 
   func validate() throws {
-    if division.parts.part != nil, !merge.isEmpty || format == .json {
+    if division.parts.part != nil, !merge.isEmpty || printed.format == .json {
       throw ValidationError("--merge and --format json go with --finish: a part writes no matrix")
     }
     if let chunkSize, !(1...1 << 20).contains(chunkSize) {
@@ -172,7 +172,7 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   }
 
   private func say(_ report: ImatrixReport, notes: [String]) throws(Fault) {
-    guard format == .text else {
+    guard printed.format == .text else {
       return try Console.write(report.json(notes: notes).printed() + "\n")
     }
     for note in notes { try Console.write("note: \(note)\n") }

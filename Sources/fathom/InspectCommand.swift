@@ -72,11 +72,8 @@ struct InspectCommand: ParsableCommand, ModelReading {
       """, valueName: "NxSIZE"))
   var devices: Devices?
 
-  @Option(help: "Threads to read with.")
-  var threads = Workers.available
-
-  @Option(help: "Progress of --stats on standard error: auto, always or never.")
-  var progress = ProgressLine.Mode.auto
+  @OptionGroup
+  var work: WorkOptions
 
   @Option(help: "Output format: text, json or html; for one table tsv or jsonl.")
   var format = Format.text
@@ -95,7 +92,6 @@ struct InspectCommand: ParsableCommand, ModelReading {
   }
 
   func validate() throws {
-    try ModelArgument.check(threads: threads)
     if let context, !(1...1 << 30).contains(context) {
       throw ValidationError("--context is a number of tokens from 1 to \(1 << 30)")
     }
@@ -129,7 +125,7 @@ struct InspectCommand: ParsableCommand, ModelReading {
   func run() throws {
     let clock = Stopwatch()
     let destination = try report.destination(sparing: InputPlaces(models: [model]))
-    let opened = try InspectedModel(path: model, threads: threads, decodes: stats)
+    let opened = try InspectedModel(path: model, threads: work.threads, decodes: stats)
     var inspection = opened.inspection
     (inspection.context, inspection.batch, inspection.devices) = (context, batch, devices)
     if batch != nil || devices != nil, !inspection.canTellServing {
@@ -150,11 +146,11 @@ struct InspectCommand: ParsableCommand, ModelReading {
         .usage, "--metadata matches no key", file: model, expected: "a pattern for keys",
         found: metadata)
     }
-    if stats { ReadingMeter.show(progress) }
+    if stats { ReadingMeter.show(work.progress) }
     defer { ReadingMeter.clear() }
     let rows = try opened.weights.flatMap { source throws(Fault) in
       stats
-        ? try WeightStatistics.rows(of: source.weights, matching: glob, threads: threads) : nil
+        ? try WeightStatistics.rows(of: source.weights, matching: glob, threads: work.threads) : nil
     }
     ReadingMeter.clear()
     let names = opened.files

@@ -39,8 +39,8 @@ struct LogitsCommand: ParsableCommand, ModelReading {
       """)
   var runtime: RuntimeArithmetic?
 
-  @Option(help: "Threads to compute with; the result does not depend on it.")
-  var threads = Workers.available
+  @OptionGroup
+  var work: WorkOptions
 
   @Option(
     help: """
@@ -52,9 +52,6 @@ struct LogitsCommand: ParsableCommand, ModelReading {
   @Flag(help: "Replace an output that exists, once the new one is complete.")
   var overwrite = false
 
-  @Option(help: "Progress on standard error: auto, always or never.")
-  var progress = ProgressLine.Mode.auto
-
   @OptionGroup
   var unknown: UnknownOptions
 
@@ -64,7 +61,6 @@ struct LogitsCommand: ParsableCommand, ModelReading {
   var models: [String] { [model] }
 
   func validate() throws {
-    try ModelArgument.check(threads: threads)
     if input.chosen == nil { throw ValidationError("one of --tokens and --text is needed") }
   }
 
@@ -73,13 +69,13 @@ struct LogitsCommand: ParsableCommand, ModelReading {
       output, overwrite: overwrite, replacing: .logits,
       sparing: InputPlaces(models: [model], files: input.files))
     let files = try ModelFiles(
-      path: model, threads: threads, ignoresUnknown: unknown.ignoreUnknown)
+      path: model, threads: work.threads, ignoresUnknown: unknown.ignoreUnknown)
     guard let (sequences, notes) = try input.chosen?.read(for: files) else { return }
     let run = try LogitsRun(
-      files, sequences: sequences, mtp: mtp == .keep, threads: threads, memory: memory?.bytes,
+      files, sequences: sequences, mtp: mtp == .keep, threads: work.threads, memory: memory?.bytes,
       runtime: runtime)
-    run.forecast?.announce(progress)
-    let written = try ProgressLine.during(progress, unit: .layers) { report throws(Fault) in
+    run.forecast?.announce(work.progress)
+    let written = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
       try run.write(to: destination, progress: report)
     }
     for note in files.notes + notes { try Console.write("note: \(note)\n") }

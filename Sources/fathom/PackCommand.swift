@@ -28,8 +28,8 @@ struct PackCommand: ParsableCommand, ModelReading {
   @Flag(help: "Replace an output that exists, once the new one is complete.")
   var overwrite = false
 
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
+  @OptionGroup
+  var printed: FormatOption
 
   @OptionGroup
   var work: WorkOptions
@@ -48,7 +48,7 @@ struct PackCommand: ParsableCommand, ModelReading {
     let report = try ProgressLine.during(work.progress) { progress throws(Fault) in
       try source.pack(to: destination, threads: work.threads, progress: progress)
     }
-    guard format == .text else { return try Console.write(report.json.printed() + "\n") }
+    guard printed.format == .text else { return try Console.write(report.json.printed() + "\n") }
     let ratio = Quantity.fixed(report.ratio, digits: 3)
     try Console.write(
       """
@@ -87,8 +87,8 @@ struct UnpackCommand: ParsableCommand, ModelReading {
   @Flag(help: "Unpack also what becomes more than 10,000 times as large, and more than 1 GB.")
   var allowGrowth = false
 
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
+  @OptionGroup
+  var printed: FormatOption
 
   @OptionGroup
   var work: WorkOptions
@@ -125,7 +125,7 @@ struct UnpackCommand: ParsableCommand, ModelReading {
       return try model.unpack(to: destination, threads: work.threads, progress: progress)
     }
     try Console.write(
-      format == .json
+      printed.format == .json
         ? report.json.printed() + "\n" : text(of: report, seconds: stopwatch.seconds))
     // What was not packed is not given back, so that it spoils a check alone.
     if check, !report.coverage.holds { throw ExitCode(1) }

@@ -29,8 +29,8 @@ struct TypesCommand: ParsableCommand, ModelReading {
       valueName: "model"))
   var model: String?
 
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
+  @OptionGroup
+  var printed: FormatOption
 
   @OptionGroup
   var report: ReportOptions
@@ -56,7 +56,7 @@ struct TypesCommand: ParsableCommand, ModelReading {
       targets: target.map { [$0.lowercased()] } ?? Catalogue.names, of: config(),
       called: model.map { Folder.name(of: $0).text } ?? ReferenceModel.name)
     try destination.write(
-      format == .json ? catalogue.json.printed() + "\n" : catalogue.text)
+      printed.format == .json ? catalogue.json.printed() + "\n" : catalogue.text)
   }
 
   /// The config that mixes are weighed on.

@@ -46,14 +46,11 @@ struct ValidateCommand: ParsableCommand, ModelReading {
       """, valueName: "blake3"))
   var manifestHash: String?
 
-  @Option(help: "Threads to read with.")
-  var threads = Workers.available
+  @OptionGroup
+  var work: WorkOptions
 
-  @Option(help: "Progress on standard error: auto, always or never.")
-  var progress = ProgressLine.Mode.auto
-
-  @Option(help: "Output format: text or json.")
-  var format = OutputFormat.text
+  @OptionGroup
+  var printed: FormatOption
 
   @OptionGroup(title: "Many machines")
   var division: ResultPartOptions
@@ -64,13 +61,12 @@ struct ValidateCommand: ParsableCommand, ModelReading {
   var models: [String] { [model] }
 
   func validate() throws {
-    try ModelArgument.check(threads: threads)
     if division.parts.isUsed {
       guard deep, !manifest, manifestFile == nil else {
         throw ValidationError(
           "--part and --finish divide what --deep reads: they go with it, and not with --manifest")
       }
-      if division.parts.part != nil, format == .json {
+      if division.parts.part != nil, printed.format == .json {
         throw ValidationError("--format json goes with --finish: a part has no report")
       }
     }
@@ -102,10 +98,10 @@ struct ValidateCommand: ParsableCommand, ModelReading {
       throw ExitCode(1)
     }
     let part = try division.parts.choice()
-    if deep { ReadingMeter.show(progress) }
+    if deep { ReadingMeter.show(work.progress) }
     defer { ReadingMeter.clear() }
     if let part {
-      let parts = try ScanParts(model: model, threads: threads)
+      let parts = try ScanParts(model: model, threads: work.threads)
       let place = try division.place(
         of: part, parts.results, sparing: InputPlaces(models: [model]))
       try parts.run(part, to: place)
@@ -114,13 +110,13 @@ struct ValidateCommand: ParsableCommand, ModelReading {
     }
     var validation =
       try division.folder.map { folder throws(Fault) in
-        try ScanParts(model: model, threads: threads).merged(in: folder)
-      } ?? Validation(path: model, deep: deep, threads: threads)
+        try ScanParts(model: model, threads: work.threads).merged(in: folder)
+      } ?? Validation(path: model, deep: deep, threads: work.threads)
     if let manifest {
-      validation = try validation.checked(against: manifest, model: model, threads: threads)
+      validation = try validation.checked(against: manifest, model: model, threads: work.threads)
     }
     ReadingMeter.clear()
-    try Console.write(format == .json ? validation.json.printed() + "\n" : validation.text)
+    try Console.write(printed.format == .json ? validation.json.printed() + "\n" : validation.text)
     if let malformation = validation.malformation { throw malformation }
     if !validation.isValid { throw ExitCode(1) }
   }

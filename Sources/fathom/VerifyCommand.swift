@@ -101,8 +101,8 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   @Option(help: "Multi-token-prediction layers: keep or drop.")
   var mtp = MTPChoice.keep
 
-  @Option(help: "Threads to compute with; the result does not depend on it.")
-  var threads = Workers.available
+  @OptionGroup
+  var work: WorkOptions
 
   @Option(
     help: """
@@ -122,9 +122,6 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       """, valueName: "format=file"))
   var report: [ReportFile] = []
 
-  @Option(help: "Progress on standard error: auto, always or never.")
-  var progress = ProgressLine.Mode.auto
-
   @OptionGroup
   var unknown: UnknownOptions
 
@@ -137,7 +134,6 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   var models: [String] { [reference] + candidates }
 
   func validate() throws {
-    try ModelArgument.check(threads: threads)
     for option in limitOptions {
       guard let expected = Threshold.objection(to: option.limit) else { continue }
       throw ValidationError("\(option.limit) is no limit for --\(option.name): \(expected)")
@@ -196,7 +192,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     }
     try requireDistinct([destination] + reports.map(\.1))
     Interruption.listen()
-    var line = ProgressLine(progress, unit: .layers)
+    var line = ProgressLine(work.progress, unit: .layers)
     defer { line.clear() }
     let request = try request()
     let result =
@@ -218,7 +214,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     let parts = try VerifyParts(request())
     let numbers = try division.numbersPlace(of: part, parts.results, sparing: inputs)
     let place = try division.place(of: part, parts.results, sparing: inputs)
-    let done = try ProgressLine.during(progress, unit: .layers) { report throws(Fault) in
+    let done = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
       try parts.run(part, numbers: numbers, to: place, forecast: announce, progress: report)
     }
     try ResultPartOptions.say(part, done, "compared", place)
@@ -234,7 +230,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   }
 
   private func announce(_ forecast: Forecast) {
-    forecast.announce(progress)
+    forecast.announce(work.progress)
   }
 
   private func recordBaseline() throws {
@@ -243,12 +239,12 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       path, overwrite: output.overwrite, replacing: Baseline.replaceable,
       sparing: InputPlaces(models: [reference], files: self.input.files))
     Interruption.listen()
-    var line = ProgressLine(progress, unit: .layers)
+    var line = ProgressLine(work.progress, unit: .layers)
     defer { line.clear() }
     var request = RecordRequest(reference: reference, input: input)
     request.keep = keep
     request.mtp = mtp == .keep
-    request.threads = threads
+    request.threads = work.threads
     request.memory = memory?.bytes
     request.ignoresUnknown = unknown.ignoreUnknown
     let baseline = try Baseline(request, forecast: announce) { line.show($0, of: $1) }
@@ -267,7 +263,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
     request.blameCount = blame ? blameCount : nil
     request.memory = memory?.bytes
     request.mtp = mtp == .keep
-    request.threads = threads
+    request.threads = work.threads
     request.ignoresUnknown = unknown.ignoreUnknown
     request.runtime = runtime
     return request
