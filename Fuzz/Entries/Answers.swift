@@ -6,7 +6,7 @@ internal import Verification
 
 extension ParserEntry {
   /// What the hub says of a repository.
-  public static let hubList = ParserEntry("hub-list") { (input) throws(Fault) in
+  package static let hubList = ParserEntry("hub-list") { (input) throws(Fault) in
     let listing = try HubListing(input.bytes, path: "hf://a/b")
     for file in listing.files {
       precondition(file.name.split(separator: "/").allSatisfy(Folder.isPlain), file.name.text)
@@ -14,7 +14,7 @@ extension ParserEntry {
   }
 
   /// A page of the list of a bucket's files.
-  public static let s3List = ParserEntry("s3-list") { (input) throws(Fault) in
+  package static let s3List = ParserEntry("s3-list") { (input) throws(Fault) in
     let listing = try S3Listing(input.bytes, below: "m/", path: "s3://bucket/m")
     for (name, file) in listing.files {
       precondition(
@@ -23,7 +23,7 @@ extension ParserEntry {
   }
 
   /// The head of a server's answer, line by line.
-  public static let answerHead = ParserEntry("answer-head") { (input) throws(Fault) in
+  package static let answerHead = ParserEntry("answer-head") { (input) throws(Fault) in
     var head = AnswerHead()
     for line in input.bytes.split(separator: 10) {
       guard head.add(String(decoding: line, as: UTF8.self)) else { break }
@@ -37,7 +37,7 @@ extension ParserEntry {
 
   /// What a part of a command's work has found. What does not end with its own hash gets that, and
   /// the program's version: no mutation could reach either.
-  public static let partResult = ParserEntry("part-result") { (input) throws(Fault) in
+  package static let partResult = ParserEntry("part-result") { (input) throws(Fault) in
     var bytes = input.bytes
     if bytes.suffix(4) != Array("\"\n}\n".utf8)[...] {
       let text = ExactText(String(decoding: bytes, as: UTF8.self))
@@ -50,7 +50,7 @@ extension ParserEntry {
   }
   /// What a part of `verify` has measured: lists of numbers, each behind how many it has, of a network
   /// of one layer. What is accepted goes through all that the report is made of.
-  public static let partNumbers = ParserEntry("part-numbers") { (input) throws(Fault) in
+  package static let partNumbers = ParserEntry("part-numbers") { (input) throws(Fault) in
     var numbers: [Double] = []
     var word: UInt64 = 0
     for (index, byte) in input.bytes.enumerated() {

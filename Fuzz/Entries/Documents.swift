@@ -9,7 +9,7 @@ internal import Verification
 
 extension ParserEntry {
   /// A recipe file.
-  public static let recipe = ParserEntry("recipe") { (input) throws(Fault) in
+  package static let recipe = ParserEntry("recipe") { (input) throws(Fault) in
     let recipe = try RecipeFile(path: input.path)
     for rule in recipe.rules {
       let glob = Glob(rule.match)
@@ -19,7 +19,7 @@ extension ParserEntry {
 
   /// A baseline of `verify`. What does not begin as one does is taken for the payload of one, which
   /// no mutation could reach: it stands compressed behind its own digest.
-  public static let baseline = ParserEntry("baseline") { (input) throws(Fault) in
+  package static let baseline = ParserEntry("baseline") { (input) throws(Fault) in
     if input.bytes.starts(with: "FATHOMFX".utf8) {
       _ = try Baseline(input.bytes, file: "input.baseline")
     } else {
@@ -28,24 +28,24 @@ extension ParserEntry {
   }
 
   /// A file of limits for `verify`.
-  public static let thresholds = ParserEntry("thresholds") { (input) throws(Fault) in
+  package static let thresholds = ParserEntry("thresholds") { (input) throws(Fault) in
     _ = try ThresholdFile.read(input.path)
   }
 
   /// A list of content hashes, as text or JSON.
-  public static let hashList = ParserEntry("hash-list") { (input) throws(Fault) in
+  package static let hashList = ParserEntry("hash-list") { (input) throws(Fault) in
     _ = try HashList(path: input.path)
   }
 
   /// The manifest of a conversion, also as a list of the hashes of its source.
-  public static let manifest = ParserEntry("manifest") { (input) throws(Fault) in
+  package static let manifest = ParserEntry("manifest") { (input) throws(Fault) in
     _ = try refused { () throws(Fault) in try HashList(path: input.path) }
     _ = try ManifestFile(path: input.path)
   }
 
   /// The journal of a conversion: both copies, with a NUL between them, or one for both. Lines that
   /// do not begin as those of a journal do get their checksums, which no mutation could reach.
-  public static let journal = ParserEntry("journal") { (input) throws(Fault) in
+  package static let journal = ParserEntry("journal") { (input) throws(Fault) in
     let halves = input.halves
     let (one, other) = (summed(halves.first), summed(halves.second))
     do throws(Fault) {
@@ -73,7 +73,7 @@ extension ParserEntry {
   }
 
   /// Token ids, as JSON or as a safetensors file.
-  public static let tokenIDs = ParserEntry("token-ids") { (input) throws(Fault) in
+  package static let tokenIDs = ParserEntry("token-ids") { (input) throws(Fault) in
     _ = try TokenInput.read(input.path)
   }
 }

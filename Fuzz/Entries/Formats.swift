@@ -8,7 +8,7 @@ internal import Text
 
 extension ParserEntry {
   /// Header of a safetensors file.
-  public static let safetensorsHeader = ParserEntry("safetensors-header") {
+  package static let safetensorsHeader = ParserEntry("safetensors-header") {
     (input) throws(Fault) in
     let file = try InputFile(path: input.path)
     guard case .header(let header) = try SafetensorsHeader.read(file, shard: 0) else { return }
@@ -19,7 +19,7 @@ extension ParserEntry {
   }
 
   /// `model.safetensors.index.json`.
-  public static let safetensorsIndex = ParserEntry("safetensors-index") { (input) throws(Fault) in
+  package static let safetensorsIndex = ParserEntry("safetensors-index") { (input) throws(Fault) in
     let index = try SafetensorsIndex(InputFile(path: input.path))
     for name in index.files where Folder.isPlain(name) {
       precondition(Folder.parent(of: Folder.join("/model", name)) == "/model", name.text)
@@ -27,7 +27,7 @@ extension ParserEntry {
   }
 
   /// Header of a GGUF file, the network and the tokenizer that its metadata describe.
-  public static let gguf = ParserEntry("gguf") { (input) throws(Fault) in
+  package static let gguf = ParserEntry("gguf") { (input) throws(Fault) in
     let file = try InputFile(path: input.path)
     let header = try GGUFHeader(file, shard: 0)
     let size = try refused { () throws(Fault) in try header.requireSize(of: file) }
@@ -48,7 +48,7 @@ extension ParserEntry {
   }
 
   /// An importance matrix, in either of its formats.
-  public static let importance = ParserEntry("importance") { (input) throws(Fault) in
+  package static let importance = ParserEntry("importance") { (input) throws(Fault) in
     let matrix = try ImportanceMatrix(path: input.path)
     _ = matrix.notes
     for name in matrix.names {
@@ -62,7 +62,7 @@ extension ParserEntry {
 
   /// A packed file. What begins as its index does is taken for one, which no mutation could reach
   /// inside its frame: it gets a file with two entries around it.
-  public static let packed = ParserEntry("packed") { (input) throws(Fault) in
+  package static let packed = ParserEntry("packed") { (input) throws(Fault) in
     guard input.bytes.starts(with: "FPK1".utf8) else { return try readPacked(input.path) }
     let index = try Zstandard.compress(input.bytes)
     let header = PackedHeader(

@@ -7,12 +7,12 @@ internal import Text
 
 extension ParserEntry {
   /// `config.json` as Hugging Face checkpoints have it, and all tensors that it implies.
-  public static let config = ParserEntry("config") { (input) throws(Fault) in
+  package static let config = ParserEntry("config") { (input) throws(Fault) in
     list(try ModelConfig(json: input.json(), file: "input.json"))
   }
 
   /// The config of DeepSeek's own code, beside some tensors of its shards.
-  public static let nativeConfig = ParserEntry("native-config") { (input) throws(Fault) in
+  package static let nativeConfig = ParserEntry("native-config") { (input) throws(Fault) in
     let json = try input.json()
     let source = try NativeSource(json, tensors: nativeTensors, file: "input.json")
     list(try ModelConfig(json: source.json, file: "input.json"))
@@ -20,7 +20,7 @@ extension ParserEntry {
 
   /// `quantization_config` of compressed-tensors in the config of a small network, on whose modules
   /// its targets are tried.
-  public static let compressedConfig = ParserEntry("compressed-config") { (input) throws(Fault) in
+  package static let compressedConfig = ParserEntry("compressed-config") { (input) throws(Fault) in
     let json = try input.json()
     _ = try refused { () throws(Fault) in
       try CompressedTensorsConfig(json: json, file: "input.json")
@@ -31,12 +31,12 @@ extension ParserEntry {
   }
 
   /// `quantization` of an MLX model's config.
-  public static let mlxConfig = ParserEntry("mlx-config") { (input) throws(Fault) in
+  package static let mlxConfig = ParserEntry("mlx-config") { (input) throws(Fault) in
     _ = try MLXQuantization(config: input.json(), file: "input.json")
   }
 
   /// `tokenizer.json`, and, behind a NUL, a text for it.
-  public static let tokenizer = ParserEntry("tokenizer") { (input) throws(Fault) in
+  package static let tokenizer = ParserEntry("tokenizer") { (input) throws(Fault) in
     let halves = input.halves
     let files = TokenizerFiles(
       tokenizer: try JSONValue(parsing: halves.first, file: "input.json"),
@@ -50,7 +50,7 @@ extension ParserEntry {
   }
 
   /// A chat template, and, behind a NUL, a message of the user.
-  public static let chatTemplate = ParserEntry("chat-template") { (input) throws(Fault) in
+  package static let chatTemplate = ParserEntry("chat-template") { (input) throws(Fault) in
     let halves = input.halves
     guard let source = String(validating: halves.first, as: UTF8.self) else {
       throw Fault(.malformed, "is not UTF-8")
@@ -62,7 +62,7 @@ extension ParserEntry {
 
   /// A pattern of a tokenizer, and, behind a NUL, a text that it cuts; also as one of Python's and
   /// one of C++'s, on a name.
-  public static let pattern = ParserEntry("pattern") { (input) throws(Fault) in
+  package static let pattern = ParserEntry("pattern") { (input) throws(Fault) in
     let halves = input.halves
     let pattern = String(decoding: halves.first, as: UTF8.self)
     let text = halves.second.isEmpty ? sampleText : String(decoding: halves.second, as: UTF8.self)

@@ -1,10 +1,10 @@
-public import Platform
+package import Platform
 
 /// A parser of files that come from elsewhere, as the fuzz targets and the test of the corpora call
 /// it: all that the program does with such a file before it trusts it.
-public struct ParserEntry: Sendable {
+package struct ParserEntry: Sendable {
   /// What it reads: the name of its fuzz target and of the folder of its corpus.
-  public let name: String
+  package let name: String
   private let body: @Sendable (borrowing ParserInput) throws(Fault) -> Void
 
   init(_ name: String, _ body: @escaping @Sendable (borrowing ParserInput) throws(Fault) -> Void) {
@@ -15,7 +15,7 @@ public struct ParserEntry: Sendable {
   /// Reads an input as if it were a file.
   ///
   /// - Returns: why it is refused; nil where it is accepted.
-  public func read(_ bytes: [UInt8]) -> Fault? {
+  package func read(_ bytes: [UInt8]) -> Fault? {
     let input = ParserInput(bytes)
     do throws(Fault) {
       try body(input)
@@ -29,7 +29,7 @@ public struct ParserEntry: Sendable {
   /// not one that a user can be given.
   ///
   /// - Returns: 0, as libFuzzer asks for.
-  public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
+  package func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     if let fault = read(Array(UnsafeBufferPointer(start: data, count: count))) {
       precondition(ParserEntry.isClear(fault), "\(fault)")
     }
@@ -37,7 +37,7 @@ public struct ParserEntry: Sendable {
   }
 
   /// Whether a fault blames the input, in one bounded line that cannot command a terminal.
-  public static func isClear(_ fault: Fault) -> Bool {
+  package static func isClear(_ fault: Fault) -> Bool {
     let line = fault.description
     return (fault.kind == .malformed || fault.kind == .usage) && !fault.message.isEmpty
       && line.utf8.count < 40_000
@@ -47,7 +47,7 @@ public struct ParserEntry: Sendable {
 
 extension ParserEntry {
   /// Every parser; a new one is a row here, a file in `Fuzz/Targets` and a folder in `Fuzz/Corpora`.
-  public static let all: [ParserEntry] = [
+  package static let all: [ParserEntry] = [
     safetensorsHeader, safetensorsIndex, config, nativeConfig, compressedConfig, mlxConfig,
     tokenizer, tiktoken, chatTemplate, pattern, gguf, importance, recipe, baseline, thresholds,
     hashList, manifest, journal, tokenIDs, packed, hubList, s3List, answerHead, partResult,

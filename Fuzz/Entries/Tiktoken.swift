@@ -5,7 +5,7 @@ internal import Text
 extension ParserEntry {
   /// Lines of a `tiktoken.model`, alone and behind those of single bytes, and, behind a NUL, the
   /// `tokenizer_config.json` beside it.
-  public static let tiktoken = ParserEntry("tiktoken") { (input) throws(Fault) in
+  package static let tiktoken = ParserEntry("tiktoken") { (input) throws(Fault) in
     let halves = input.halves
     let settings: JSONValue =
       halves.second.isEmpty

@@ -1,21 +1,21 @@
 internal import Codecs
 internal import Dialects
 internal import Formats
-public import Models
+package import Models
 internal import Naming
-public import Platform
+package import Platform
 internal import Tensors
 internal import Weights
 
 /// Everything that each target of `fathom convert` can be given, with what it takes and what it costs.
-public struct Catalogue: Sendable {
+package struct Catalogue: Sendable {
   /// The model whose tensors mixes are weighed on.
-  public let model: String
+  package let model: String
   /// The targets that were asked for.
-  public let targets: [TargetOffer]
+  package let targets: [TargetOffer]
 
   /// Names of the targets, in the order in which they are listed.
-  public static let names = rows.map(\.target.rawValue)
+  package static let names = rows.map(\.target.rawValue)
 
   private typealias Row = (
     target: Dialect.Target,
@@ -37,7 +37,7 @@ public struct Catalogue: Sendable {
   ///   - config: the model that mixes are weighed on.
   ///   - model: what it is called.
   /// - Throws: nothing of its own: a mix that a model's tensors do not have is named in a remark.
-  public init(targets: [String], of config: ModelConfig, called model: String) throws(Fault) {
+  package init(targets: [String], of config: ModelConfig, called model: String) throws(Fault) {
     // What is not written of a network has no size.
     let written = ["hf", "gguf"]
     if config.v4 != nil, let target = targets.first(where: { !written.contains($0) }) {

@@ -1,9 +1,9 @@
-public import Platform
+package import Platform
 internal import Reports
 
 extension Catalogue {
   /// The document of schema `fathom.types/1`.
-  public var json: JSONValue {
+  package var json: JSONValue {
     .object([
       "schema": .string("fathom.types/1"), "model": .string(model),
       "targets": .array(
@@ -41,7 +41,7 @@ extension Catalogue {
   }
 
   /// The lists for people.
-  public var text: OutputText {
+  package var text: OutputText {
     targets.map { section($0) }.joined(separator: "\n")
   }
 

@@ -1,10 +1,10 @@
-public import Models
-public import Platform
+package import Models
+package import Platform
 
 /// The network on which mixes are weighed where no model is named.
-public enum ReferenceModel {
+package enum ReferenceModel {
   /// What it is called.
-  public static let name = "DeepSeek-V3"
+  package static let name = "DeepSeek-V3"
 
   /// The keys of its config on which tensors depend: those of `Samples/deepseek-v3`.
   static let keys = """
@@ -23,7 +23,7 @@ public enum ReferenceModel {
   /// Its config, weights being plain.
   ///
   /// - Throws: never, unless the text above is no config.
-  public static func config() throws(Fault) -> ModelConfig {
+  package static func config() throws(Fault) -> ModelConfig {
     try ModelConfig(json: JSONValue(parsing: Array(keys.utf8), file: name), file: name)
   }
 }

@@ -1,7 +1,7 @@
 /// A name that `--quant` takes, with what it gives.
-public struct TypeOffer: Sendable, Hashable {
+package struct TypeOffer: Sendable, Hashable {
   /// What stands behind a name.
-  public enum Kind: String, Sendable, Hashable {
+  package enum Kind: String, Sendable, Hashable {
     /// Plain numbers.
     case plain
     /// Blocks or groups of one kind, which share scales.
@@ -11,28 +11,28 @@ public struct TypeOffer: Sendable, Hashable {
   }
 
   /// Tensors of one type in a mix.
-  public struct Part: Sendable, Hashable {
+  package struct Part: Sendable, Hashable {
     /// The type's name.
-    public let type: String
+    package let type: String
     /// Its share of all weights, from 0 to 1.
-    public let share: Double
+    package let share: Double
   }
 
   /// The name, as people write it; any case will do.
-  public let name: String
+  package let name: String
   /// What stands behind it.
-  public let kind: Kind
+  package let kind: Kind
   /// Bits that a weight takes with its part of the scales; of a mix the mean over all tensors of the
   /// model that the list is about.
-  public let bitsPerWeight: Double
+  package let bitsPerWeight: Double
   /// Signal to noise of normally distributed weights, in dB; nil where nothing is lost.
-  public let signalToNoise: Double?
+  package let signalToNoise: Double?
   /// Whether it takes an importance matrix to write it.
-  public let needsImportance: Bool
+  package let needsImportance: Bool
   /// What a mix is made of, the largest share first; empty for others.
-  public let parts: [Part]
+  package let parts: [Part]
   /// What it keeps, or what it leaves as it is; nil where there is nothing to say.
-  public let note: String?
+  package let note: String?
 
   init(
     _ name: String, _ kind: Kind, bitsPerWeight: Double, signalToNoise: Double?,
@@ -49,14 +49,14 @@ public struct TypeOffer: Sendable, Hashable {
 }
 
 /// A target of `fathom convert --to`, with all that it can be given.
-public struct TargetOffer: Sendable {
+package struct TargetOffer: Sendable {
   /// The target's name.
-  public let target: String
+  package let target: String
   /// What `--quant` takes.
-  public let types: [TypeOffer]
+  package let types: [TypeOffer]
   /// What single tensors can be given (`--tensor-type`, recipe files); empty where types are chosen
   /// for all tensors together.
-  public let tensorTypes: [TypeOffer]
+  package let tensorTypes: [TypeOffer]
   /// What holds for all of the names.
-  public let remarks: [String]
+  package let remarks: [String]
 }

@@ -1,5 +1,5 @@
 internal import CKernels
-public import Tensors
+package import Tensors
 
 /// Turns weights into FP8 E4M3 codes with a scale per block, as DeepSeek-V3 is published.
 ///
@@ -14,9 +14,9 @@ public import Tensors
 /// - FP8 → BF16 → FP8 gives the codes back wherever a block uses the code ±448, as blocks that were
 ///   quantized this way do; the scale comes back up to BF16's rounding of 448 × scale, and exactly
 ///   where BF16 holds that, as with powers of two. Zero blocks lose theirs.
-public struct BlockQuantizer: Sendable {
+package struct BlockQuantizer: Sendable {
   /// Which numbers may be scales.
-  public enum ScaleFormat: Sendable {
+  package enum ScaleFormat: Sendable {
     /// Any F32.
     case f32
     /// The smallest power of two that is not below amax / 448 (`scale_fmt: ue8m0`).
@@ -32,14 +32,14 @@ public struct BlockQuantizer: Sendable {
   static let largest: Float = 448
 
   /// Rows that share a scale.
-  public let blockRows: Int
+  package let blockRows: Int
   /// Columns that share a scale.
-  public let blockColumns: Int
+  package let blockColumns: Int
   /// Which numbers may be scales.
-  public let scaleFormat: ScaleFormat
+  package let scaleFormat: ScaleFormat
 
   /// Blocks of (blockRows, blockColumns), those at the lower and right edge cut short.
-  public init(blockRows: Int, blockColumns: Int, scaleFormat: ScaleFormat) {
+  package init(blockRows: Int, blockColumns: Int, scaleFormat: ScaleFormat) {
     precondition(blockRows > 0 && blockColumns > 0)
     self.blockRows = blockRows
     self.blockColumns = blockColumns
@@ -47,14 +47,14 @@ public struct BlockQuantizer: Sendable {
   }
 
   /// Blocks side by side in a matrix of so many columns.
-  public func gridColumns(columns: Int) -> Int { (columns + blockColumns - 1) / blockColumns }
+  package func gridColumns(columns: Int) -> Int { (columns + blockColumns - 1) / blockColumns }
 
   /// Blocks one above the other in so many rows.
-  public func gridRows(rows: Int) -> Int { (rows + blockRows - 1) / blockRows }
+  package func gridRows(rows: Int) -> Int { (rows + blockRows - 1) / blockRows }
 
   /// source (rows, columns), elements of `type`, the first row at a block's edge
   /// → scales (⌈rows / blockRows⌉, ⌈columns / blockColumns⌉)
-  public func findScales(
+  package func findScales(
     _ source: UnsafeRawBufferPointer, type: ElementType, rows: Int, columns: Int,
     into scales: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
@@ -72,7 +72,7 @@ public struct BlockQuantizer: Sendable {
   }
 
   /// source (rows, columns) of `type` and scales from `findScales` → codes (rows, columns) of E4M3
-  public func encode(
+  package func encode(
     _ source: UnsafeRawBufferPointer, type: ElementType, rows: Int, columns: Int,
     scales: UnsafeBufferPointer<Float>, into codes: UnsafeMutableRawBufferPointer,
     level: KernelLevel = .best

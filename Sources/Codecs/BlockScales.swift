@@ -12,9 +12,9 @@
 /// computed in F32 there as well. `mlx.core.dequantize` rounds both product and sum to the scales'
 /// type: a value here is nearer to the real number, by up to 2⁻⁸ · |code · scale| for BF16 and 2⁻¹¹ of
 /// it for F16, besides the sum's own rounding.
-public struct BlockScales: Sendable {
+package struct BlockScales: Sendable {
   /// What a code is corrected by besides its scale.
-  public enum Offset: Sendable {
+  package enum Offset: Sendable {
     /// value = code · scale
     case none
     /// value = (code − zero) · scale, the same zero everywhere: 2^(bits − 1) for signed integers
@@ -27,18 +27,18 @@ public struct BlockScales: Sendable {
   }
 
   /// Scale factors in F32, row-major (⌈(firstRow + rows) / blockRows⌉, ⌈columns / blockColumns⌉).
-  public let values: [Float]
+  package let values: [Float]
   /// What codes are corrected by; its grids have the shape of the scales.
-  public let offset: Offset
+  package let offset: Offset
   /// Rows of the weight that share a scale.
-  public let blockRows: Int
+  package let blockRows: Int
   /// Columns of the weight that share a scale.
-  public let blockColumns: Int
+  package let blockColumns: Int
   /// Rows of the first block that lie above the matrix: it may start anywhere in a block.
-  public let firstRow: Int
+  package let firstRow: Int
 
   /// Makes a grid; the number of values must follow from the matrix that it belongs to.
-  public init(
+  package init(
     values: [Float], offset: Offset = .none, blockRows: Int, blockColumns: Int, firstRow: Int = 0
   ) {
     precondition(blockRows > 0 && blockColumns > 0 && (0..<blockRows).contains(firstRow))
@@ -54,14 +54,14 @@ public struct BlockScales: Sendable {
   }
 
   /// The same grid with each scale divided by a number, rounded: NVFP4's global scale.
-  public func divided(by divisor: Float) -> BlockScales {
+  package func divided(by divisor: Float) -> BlockScales {
     BlockScales(
       values: values.map { $0 / divisor }, offset: offset, blockRows: blockRows,
       blockColumns: blockColumns, firstRow: firstRow)
   }
 
   /// The same grid with each scale multiplied by a number, rounded: ModelOpt's NVFP4.
-  public func multiplied(by factor: Float) -> BlockScales {
+  package func multiplied(by factor: Float) -> BlockScales {
     BlockScales(
       values: values.map { $0 * factor }, offset: offset, blockRows: blockRows,
       blockColumns: blockColumns, firstRow: firstRow)
@@ -70,7 +70,7 @@ public struct BlockScales: Sendable {
   /// A grid of one row of blocks for each row, with a block of its own for each column.
   ///
   /// - Parameter groups: the block that each column has had, in any order.
-  public func ofColumns(in groups: [Int], rows: Int) -> BlockScales {
+  package func ofColumns(in groups: [Int], rows: Int) -> BlockScales {
     precondition(blockRows == 1 && rows > 0 && values.count % rows == 0)
     let width = values.count / rows
     func spread(_ grid: [Float]) -> [Float] {

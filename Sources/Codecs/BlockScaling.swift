@@ -1,9 +1,9 @@
 internal import CKernels
-public import Tensors
+package import Tensors
 
 extension BlockScales {
   /// codes (tile rows, tile columns), elements of `type` → values, same shape: see `convert`.
-  public func decode(
+  package func decode(
     _ codes: UnsafeRawBufferPointer, type: ElementType, tile: MatrixTile, rowBytes: Int? = nil,
     into values: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
@@ -20,7 +20,7 @@ extension BlockScales {
   ///
   /// - Parameter rowBytes: bytes from one row of `codes` to the next; without it those that a row
   ///   touches. Each row starts at a byte.
-  public func convert(
+  package func convert(
     _ codes: UnsafeRawBufferPointer, type: ElementType, tile: MatrixTile, rowBytes: Int? = nil,
     to other: ElementType, into target: UnsafeMutableRawBufferPointer,
     level: KernelLevel = .best

@@ -1,4 +1,4 @@
-public import Tensors
+package import Tensors
 
 /// How one element type turns into F32 values and, where Fathom writes it, back.
 ///
@@ -6,16 +6,16 @@ public import Tensors
 /// are little-endian and need no alignment. Where elements stand alone every conversion rounds at
 /// most once, to nearest with ties to even; block types (`ElementType.block`) are converted in whole
 /// blocks, identical to llama.cpp on x86-64, and with importance by `encode(_:columns:…)`.
-public struct Codec: Sendable {
+package struct Codec: Sendable {
   typealias Decode =
     @Sendable (UnsafeRawBufferPointer, UnsafeMutableBufferPointer<Float>, KernelLevel) -> Void
   typealias Encode =
     @Sendable (UnsafeBufferPointer<Float>, UnsafeMutableRawBufferPointer, KernelLevel) -> Void
 
   /// The element type that this row of the table is about.
-  public let type: ElementType
+  package let type: ElementType
   /// Whether F32 holds every value of the type; otherwise decoding rounds.
-  public let isExact: Bool
+  package let isExact: Bool
   private let decoding: Decode
   private let encoding: Encode?
 
@@ -29,16 +29,16 @@ public struct Codec: Sendable {
   }
 
   /// Whether `encode` may be called: a type that can be named is not yet one that is written.
-  public var isWritable: Bool { encoding != nil }
+  package var isWritable: Bool { encoding != nil }
 
   /// Whether elements are written only with an importance for every column, as llama.cpp has it.
-  public var needsImportance: Bool { Codec.importanceTypes.contains(type) }
+  package var needsImportance: Bool { Codec.importanceTypes.contains(type) }
 
   /// Those types: ggml ends the process without one.
   static let importanceTypes: Set<ElementType> = [.iq1S, .iq2XXS, .iq2XS]
 
   /// bytes (n elements of `type`) → values (n)
-  public func decode(
+  package func decode(
     _ bytes: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>,
     level: KernelLevel = .best
   ) {
@@ -59,7 +59,7 @@ public struct Codec: Sendable {
   ///
   /// Callable only where `isWritable` and not `needsImportance`. Overflow becomes infinity, or the
   /// largest number in a type without one.
-  public func encode(
+  package func encode(
     _ values: UnsafeBufferPointer<Float>, into bytes: UnsafeMutableRawBufferPointer,
     level: KernelLevel = .best
   ) {
@@ -72,12 +72,12 @@ public struct Codec: Sendable {
   }
 
   /// Every type that can be decoded, one row each.
-  public static let table: [Codec] =
+  package static let table: [Codec] =
     [f32, f64, f16, bf16, e4m3, e5m2, e8m0, f4] + fp6 + fnuz + integers + packedCodes
     + BlockCodec.table.map(\.codec)
 
   /// The codec of a type; nil for C64, whose elements are not real numbers.
-  public static func codec(for type: ElementType) -> Codec? { byType[type] }
+  package static func codec(for type: ElementType) -> Codec? { byType[type] }
 
   private static let byType = Dictionary(uniqueKeysWithValues: table.map { ($0.type, $0) })
 
@@ -87,7 +87,7 @@ public struct Codec: Sendable {
   /// source (n elements of `self.type`) → target (n elements of `other.type`), through F32.
   ///
   /// Equal types are copied byte for byte.
-  public func convert(
+  package func convert(
     _ source: UnsafeRawBufferPointer, count: Int, to other: Codec,
     into target: UnsafeMutableRawBufferPointer, level: KernelLevel = .best
   ) {
@@ -113,7 +113,7 @@ public struct Codec: Sendable {
 
   /// The largest magnitude among elements that fill whole bytes or blocks: NaN where one is there,
   /// since no number is larger; 0 of none.
-  public func largestMagnitude(
+  package func largestMagnitude(
     _ bytes: UnsafeRawBufferPointer, level: KernelLevel = .best
   ) -> Float {
     let step = type.byteOffset(of: Codec.chunk)

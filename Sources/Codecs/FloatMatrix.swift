@@ -2,18 +2,18 @@
 ///
 /// It owns nothing. Whoever makes one keeps the memory alive, and unchanged while another thread
 /// reads it, hence `@unchecked`.
-public struct FloatMatrix: @unchecked Sendable {
+package struct FloatMatrix: @unchecked Sendable {
   /// The first element.
-  public let base: UnsafePointer<Float>
+  package let base: UnsafePointer<Float>
   /// Rows.
-  public let rows: Int
+  package let rows: Int
   /// Columns.
-  public let columns: Int
+  package let columns: Int
   /// Elements from one row to the next.
-  public let stride: Int
+  package let stride: Int
 
   /// A view of memory that holds (rows − 1) × stride + columns values.
-  public init(_ base: UnsafePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
+  package init(_ base: UnsafePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
     precondition(rows >= 0 && columns >= 0 && (stride ?? columns) >= columns)
     self.base = base
     self.rows = rows
@@ -25,18 +25,18 @@ public struct FloatMatrix: @unchecked Sendable {
 /// A view of F32 values to be written: (rows, columns), row-major, rows `stride` elements apart.
 ///
 /// Threads may share one as long as they write different elements, hence `@unchecked`.
-public struct MutableFloatMatrix: @unchecked Sendable {
+package struct MutableFloatMatrix: @unchecked Sendable {
   /// The first element.
-  public let base: UnsafeMutablePointer<Float>
+  package let base: UnsafeMutablePointer<Float>
   /// Rows.
-  public let rows: Int
+  package let rows: Int
   /// Columns.
-  public let columns: Int
+  package let columns: Int
   /// Elements from one row to the next.
-  public let stride: Int
+  package let stride: Int
 
   /// A view of memory that holds (rows − 1) × stride + columns values.
-  public init(_ base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
+  package init(_ base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
     precondition(rows >= 0 && columns >= 0 && (stride ?? columns) >= columns)
     self.base = base
     self.rows = rows
@@ -47,14 +47,14 @@ public struct MutableFloatMatrix: @unchecked Sendable {
 
 extension MutableFloatMatrix {
   /// Some of the columns of all rows.
-  public func columns(_ range: Range<Int>) -> MutableFloatMatrix {
+  package func columns(_ range: Range<Int>) -> MutableFloatMatrix {
     precondition(range.lowerBound >= 0 && range.upperBound <= columns)
     return MutableFloatMatrix(
       base + range.lowerBound, rows: rows, columns: range.count, stride: stride)
   }
 
   /// All columns of some rows.
-  public func rows(_ range: Range<Int>) -> MutableFloatMatrix {
+  package func rows(_ range: Range<Int>) -> MutableFloatMatrix {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows)
     return MutableFloatMatrix(
       base + range.lowerBound * stride, rows: range.count, columns: columns, stride: stride)

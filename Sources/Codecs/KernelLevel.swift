@@ -2,7 +2,7 @@ internal import CKernels
 
 /// The instruction set that vector kernels use; each call is given one, so that tests can run
 /// every level that the machine has side by side.
-public enum KernelLevel: Int32, CaseIterable, Sendable {
+package enum KernelLevel: Int32, CaseIterable, Sendable {
   /// Plain Swift: the readable truth that the others must equal.
   case plain = 0
   /// x86-64 with AVX2, FMA and F16C.
@@ -13,10 +13,10 @@ public enum KernelLevel: Int32, CaseIterable, Sendable {
   case neon = 3
 
   /// The best level of this machine.
-  public static let best = KernelLevel(rawValue: fathom_best_level()) ?? .plain
+  package static let best = KernelLevel(rawValue: fathom_best_level()) ?? .plain
 
   /// The levels that this machine can run, plain first.
-  public static var available: [KernelLevel] {
+  package static var available: [KernelLevel] {
     allCases.filter { level in
       switch level {
       case .plain: true

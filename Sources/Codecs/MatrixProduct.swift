@@ -8,11 +8,11 @@ internal import Tensors
 /// other) and a product and a sum in plain Swift. So an element depends on its own row and column
 /// alone: not on how rows are divided among threads, nor on the other tokens of a batch.
 /// Against the exact sum the error is at most n · 2⁻²³ · Σ|aᵢ·bᵢ| for inner dimension n.
-public enum MatrixProduct {
+package enum MatrixProduct {
   /// x (tokens, in) · weights (out, in)ᵀ → y (tokens, out), only the columns `rows` of y.
   ///
   /// - Parameter rows: output features to compute, so that threads may share the work: any ranges.
-  public static func multiply(
+  package static func multiply(
     _ x: FloatMatrix, _ weights: WeightMatrix, rows: Range<Int>, into y: MutableFloatMatrix,
     scratch: ProductScratch, level: KernelLevel = .best
   ) {

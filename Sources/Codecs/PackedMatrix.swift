@@ -5,10 +5,10 @@ internal import Tensors
 ///
 /// Elements are summed as `MatrixProduct` says, with the same bound. One thread uses it at a time,
 /// hence `@unchecked`.
-public final class PackedMatrix: @unchecked Sendable {
+package final class PackedMatrix: @unchecked Sendable {
   /// Left matrices whose rows are so many elements apart are used where they lie: others are
   /// copied into this form, a block of rows at a time.
-  public static let fastStride = Int(FATHOM_ROW_STRIDE)
+  package static let fastStride = Int(FATHOM_ROW_STRIDE)
 
   private let memory: ByteBuffer
   private let driver: ProductDriver?
@@ -19,7 +19,7 @@ public final class PackedMatrix: @unchecked Sendable {
   private var isTransposed = false
 
   /// Makes room for (mostDepth, mostColumns) values.
-  public init(
+  package init(
     mostDepth: Int, mostColumns: Int, scratch: ProductScratch, level: KernelLevel = .best
   ) {
     driver = ProductDriver(level, scratch)
@@ -36,13 +36,13 @@ public final class PackedMatrix: @unchecked Sendable {
   }
 
   /// Bytes that one takes.
-  public static func byteCount(mostDepth: Int, mostColumns: Int) -> Int {
+  package static func byteCount(mostDepth: Int, mostColumns: Int) -> Int {
     let pieces = (mostDepth + ProductDriver.depth - 1) / ProductDriver.depth
     return pieces * ProductDriver.depth * padded(mostColumns) * MemoryLayout<Float>.stride
   }
 
   /// B = b (k, n), which must stay as it is until the last product with it.
-  public func pack(_ b: FloatMatrix) {
+  package func pack(_ b: FloatMatrix) {
     set(b, transposed: false)
     pack { columns, depth, panel, kernels in
       kernels.pointee.pack_straight(
@@ -52,7 +52,7 @@ public final class PackedMatrix: @unchecked Sendable {
   }
 
   /// B = bᵀ for b (n, k), which must stay as it is until the last product with it.
-  public func pack(transposed b: FloatMatrix) {
+  package func pack(transposed b: FloatMatrix) {
     set(b, transposed: true)
     pack { columns, depth, panel, kernels in
       kernels.pointee.pack_transposed(
@@ -90,7 +90,7 @@ public final class PackedMatrix: @unchecked Sendable {
   }
 
   /// a (m, k′) · the first k′ rows and n′ columns of B → c (m, n′), or added to what c holds.
-  public func multiply(_ a: FloatMatrix, into c: MutableFloatMatrix, adding: Bool = false) {
+  package func multiply(_ a: FloatMatrix, into c: MutableFloatMatrix, adding: Bool = false) {
     precondition(a.rows == c.rows && a.columns > 0)
     precondition(a.columns <= depth && c.columns <= columns)
     guard let driver else {

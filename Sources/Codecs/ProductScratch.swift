@@ -5,7 +5,7 @@ internal import Tensors
 /// the first touch of fresh memory costs more than the product of a small tile.
 ///
 /// One call uses it at a time, hence `@unchecked`.
-public final class ProductScratch: @unchecked Sendable {
+package final class ProductScratch: @unchecked Sendable {
   private let memory = ByteBuffer(count: ProductScratch.byteCount)
   /// Panels of the right matrix: 512 KiB.
   let panels: UnsafeMutablePointer<Float>
@@ -19,12 +19,12 @@ public final class ProductScratch: @unchecked Sendable {
   static let mostColumns = 32
 
   /// Bytes that each takes.
-  public static let byteCount =
+  package static let byteCount =
     (panelFloats + (mostColumns + ProductDriver.leftRows) * Int(FATHOM_ROW_STRIDE))
     * MemoryLayout<Float>.stride
 
   /// Allocates the memory, 1.6 MiB.
-  public init() {
+  package init() {
     panels = memory.bytes.assumingMemoryBound(to: Float.self).baseAddress!
     rows = panels + ProductScratch.panelFloats
     left = rows + ProductScratch.mostColumns * Int(FATHOM_ROW_STRIDE)

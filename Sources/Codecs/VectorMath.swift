@@ -4,11 +4,11 @@ internal import CKernels
 ///
 /// Sums are taken in an order that the length alone fixes. The vector levels agree with each other
 /// bit for bit, and with plain Swift within the bounds stated.
-public enum VectorMath {
+package enum VectorMath {
   /// y = weight · (x / √(mean x² + ε)); x, weight, y (n); x and y may be the same memory.
   ///
   /// The squares are summed in F64; relative error of an element at most 2⁻²¹.
-  public static func normalize(
+  package static func normalize(
     _ x: UnsafeBufferPointer<Float>, weight: UnsafeBufferPointer<Float>, epsilon: Float,
     into y: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
@@ -25,7 +25,7 @@ public enum VectorMath {
   }
 
   /// The largest of values (n); −∞ where there is none. NaN is passed over.
-  public static func largest(
+  package static func largest(
     _ values: UnsafeBufferPointer<Float>, level: KernelLevel = .best
   ) -> Float {
     if let kernels = level.kernels, let base = values.baseAddress {
@@ -41,7 +41,7 @@ public enum VectorMath {
   /// Relative error of an element at most (4 + |v − largest|) · 2⁻²³, which the difference and the
   /// exponential add up to. The sum adds n / 64 + 6 of these units on the vector levels and n in
   /// plain Swift.
-  public static func exponentials(
+  package static func exponentials(
     _ values: UnsafeMutableBufferPointer<Float>, below largest: Float,
     level: KernelLevel = .best
   ) -> Float {
@@ -58,7 +58,7 @@ public enum VectorMath {
 
   /// values (n) → exp(v − max) / Σ exp(v − max), in place, within the bounds of `exponentials`, twice
   /// that of its sum, and one more rounding.
-  public static func softmax(
+  package static func softmax(
     _ values: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
     let top = largest(UnsafeBufferPointer(values), level: level)
@@ -67,7 +67,7 @@ public enum VectorMath {
   }
 
   /// gate (n), up (n) → gate / (1 + exp(−gate)) · up, in place of gate.
-  public static func gate(
+  package static func gate(
     _ gate: UnsafeMutableBufferPointer<Float>, up: UnsafeBufferPointer<Float>,
     level: KernelLevel = .best
   ) {
@@ -82,7 +82,7 @@ public enum VectorMath {
   }
 
   /// values (n) → 1 / (1 + exp(−v)), in place.
-  public static func sigmoid(
+  package static func sigmoid(
     _ values: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
     if let kernels = level.kernels, let base = values.baseAddress {
@@ -93,7 +93,7 @@ public enum VectorMath {
   }
 
   /// y (n) += factor · x (n), rounded after the product and after the sum on every level.
-  public static func add(
+  package static func add(
     _ x: UnsafeBufferPointer<Float>, times factor: Float = 1,
     to y: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
@@ -106,7 +106,7 @@ public enum VectorMath {
   }
 
   /// y (n) += factor · max(x (n), 0), rounded after the product and after the sum on every level.
-  public static func addPositive(
+  package static func addPositive(
     _ x: UnsafeBufferPointer<Float>, times factor: Float,
     to y: UnsafeMutableBufferPointer<Float>, level: KernelLevel = .best
   ) {
@@ -119,7 +119,7 @@ public enum VectorMath {
   }
 
   /// Σ a·b; a, b (n). Error at most n · 2⁻²³ · Σ|a·b|.
-  public static func dot(
+  package static func dot(
     _ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>, level: KernelLevel = .best
   ) -> Float {
     precondition(a.count == b.count)

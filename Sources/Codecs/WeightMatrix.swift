@@ -1,28 +1,28 @@
-public import Tensors
+package import Tensors
 
 /// A weight as it is stored, with what is needed to decode it: (rows, columns), row-major, where
 /// rows are output features and columns input features, as in `y = x · Wᵀ`.
-public struct WeightMatrix: Sendable {
+package struct WeightMatrix: Sendable {
   /// Storage of the elements.
-  public let type: ElementType
+  package let type: ElementType
   /// Output features.
-  public let rows: Int
+  package let rows: Int
   /// Input features.
-  public let columns: Int
+  package let columns: Int
   /// The stored bytes, rows × rowBytes.
-  public let storage: ByteBuffer
+  package let storage: ByteBuffer
   /// Where the matrix starts in `storage`.
-  public let offset: Int
+  package let offset: Int
   /// Bytes from one row to the next.
-  public let rowBytes: Int
+  package let rowBytes: Int
   /// Scales, where the elements are codes with a grid beside them.
-  public let scales: BlockScales?
+  package let scales: BlockScales?
 
   /// Wraps stored bytes; the sizes must agree.
   ///
   /// - Parameter rowBytes: bytes from one row to the next where they are more than the elements
   ///   take, as in containers of 32 bits; a row of elements that share bytes starts at a byte.
-  public init(
+  package init(
     type: ElementType, rows: Int, columns: Int, storage: ByteBuffer, offset: Int = 0,
     rowBytes: Int? = nil, scales: BlockScales? = nil
   ) {
@@ -45,7 +45,7 @@ public struct WeightMatrix: Sendable {
   }
 
   /// The matrix' own bytes.
-  public var bytes: UnsafeRawBufferPointer {
+  package var bytes: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: storage.bytes[offset..<offset + rows * rowBytes])
   }
 }

@@ -9,14 +9,18 @@ package struct BytePlaneWriter {
   /// Begins with nothing.
   package init() {}
 
+  /// Adds integers: all lowest bytes, then all second ones and so on.
   package mutating func write<Word: FixedWidthInteger>(_ words: [Word]) {
     for shift in stride(from: 0, to: Word.bitWidth, by: 8) {
       bytes += words.map { UInt8(truncatingIfNeeded: $0 >> Word(shift)) }
     }
   }
 
+  /// Adds ids as integers of 32 bits.
   package mutating func write(ids: [Int]) { write(ids.map { UInt32(truncatingIfNeeded: $0) }) }
+  /// Adds F32 numbers.
   package mutating func write(_ values: [Float]) { write(values.map(\.bitPattern)) }
+  /// Adds F64 numbers.
   package mutating func write(_ values: [Double]) { write(values.map(\.bitPattern)) }
 }
 
@@ -69,12 +73,14 @@ package struct BytePlaneReader {
     return ids
   }
 
+  /// F32 numbers, all of them finite; `what` names them in faults.
   package mutating func floats(_ count: Int, _ what: String) throws(Fault) -> [Float] {
     let values = try words(count, UInt32.self).map { Float(bitPattern: $0) }
     guard values.allSatisfy(\.isFinite) else { throw notFinite(what) }
     return values
   }
 
+  /// F64 numbers, all of them finite; `what` names them in faults.
   package mutating func doubles(_ count: Int, _ what: String) throws(Fault) -> [Double] {
     let values = try words(count, UInt64.self).map { Double(bitPattern: $0) }
     guard values.allSatisfy(\.isFinite) else { throw notFinite(what) }

@@ -1,6 +1,6 @@
 internal import CZstd
 internal import Locks
-public import Platform
+package import Platform
 
 /// Compresses bytes that hardly repeat but are not equally frequent, such as exponents of weights:
 /// zstd frames in which Huffman codes do all the work.
@@ -10,11 +10,11 @@ public import Platform
 /// 40 % at the usual levels, and are packed and unpacked at several times their speed.
 ///
 /// One thread at a time may use it, hence `@unchecked`.
-public final class EntropyCoder: @unchecked Sendable {
+package final class EntropyCoder: @unchecked Sendable {
   private let context: OpaquePointer
 
   /// - Throws: `.inputOutput` where zstd has no memory or does not know a setting.
-  public init() throws(Fault) {
+  package init() throws(Fault) {
     guard let context = ZSTD_createCCtx() else {
       throw Fault(.inputOutput, "cannot compress", found: "no memory")
     }
@@ -44,7 +44,7 @@ public final class EntropyCoder: @unchecked Sendable {
   ///
   /// - Returns: the frame's size; nil where it does not fit.
   /// - Throws: `.inputOutput` where zstd fails.
-  public func compress(
+  package func compress(
     _ bytes: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
   ) throws(Fault) -> Int? {
     let code = ZSTD_compress2(
@@ -58,7 +58,7 @@ public final class EntropyCoder: @unchecked Sendable {
 }
 
 /// Restores single frames; contexts are kept for the next one.
-public enum EntropyDecoder {
+package enum EntropyDecoder {
   private struct Context: @unchecked Sendable { let pointer: OpaquePointer }
   private static let idle = Guarded<[Context]>([])
   /// Contexts that are kept: more threads than these make their own each time.
@@ -68,7 +68,7 @@ public enum EntropyDecoder {
   ///
   /// - Returns: nil where it did, else zstd's word for what is wrong with the frame.
   /// - Throws: `.inputOutput` where zstd has no memory.
-  public static func decompress(
+  package static func decompress(
     _ frame: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
   ) throws(Fault) -> String? {
     guard let context = idle.withLock({ $0.popLast() })?.pointer ?? ZSTD_createDCtx() else {

@@ -2,7 +2,7 @@ internal import CPlatform
 
 /// Numbers as planes of bytes, their first bytes before all second ones and so on: exponents are
 /// much alike and compress well, mantissas do not.
-public enum NumberPlanes: UInt8, Sendable, CaseIterable {
+package enum NumberPlanes: UInt8, Sendable, CaseIterable {
   /// Bytes as they are: one plane.
   case bytes = 0
   /// Numbers of 16 bits, each rotated left by one bit, so that the sign is the last bit and BF16's
@@ -12,7 +12,7 @@ public enum NumberPlanes: UInt8, Sendable, CaseIterable {
   case words32 = 2
 
   /// Number of planes.
-  public var count: Int {
+  package var count: Int {
     switch self {
     case .bytes: 1
     case .words16: 2
@@ -22,7 +22,7 @@ public enum NumberPlanes: UInt8, Sendable, CaseIterable {
 
   /// Bytes of each plane of so many bytes of numbers. What is no whole number, at the end, stands
   /// as it is at the end of the last plane.
-  public func sizes(of byteCount: Int) -> [Int] {
+  package func sizes(of byteCount: Int) -> [Int] {
     let whole = byteCount / count
     return [Int](repeating: whole, count: count - 1) + [whole + byteCount % count]
   }
@@ -30,7 +30,7 @@ public enum NumberPlanes: UInt8, Sendable, CaseIterable {
   /// numbers (bytes) → planes, one behind the other; both have the same size
   ///
   /// - Parameter plain: computes it in Swift, which says what is computed.
-  public func split(
+  package func split(
     _ numbers: UnsafeRawBufferPointer, into planes: UnsafeMutableRawBufferPointer,
     plain: Bool = false
   ) {
@@ -54,7 +54,7 @@ public enum NumberPlanes: UInt8, Sendable, CaseIterable {
   }
 
   /// planes, one behind the other → numbers (bytes)
-  public func join(
+  package func join(
     _ planes: UnsafeRawBufferPointer, into numbers: UnsafeMutableRawBufferPointer,
     plain: Bool = false
   ) {

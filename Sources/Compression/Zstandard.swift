@@ -1,13 +1,13 @@
 internal import CZstd
-public import Platform
+package import Platform
 
 /// Lossless compression with zstd: one frame with its size and a checksum.
-public enum Zstandard {
+package enum Zstandard {
   /// Compresses `bytes` into one frame that states their number and carries a checksum.
   ///
   /// - Parameter level: 1 (fast) to 19 (small).
   /// - Throws: `.inputOutput` where zstd cannot work, for lack of memory.
-  public static func compress(_ bytes: [UInt8], level: Int = 3) throws(Fault) -> [UInt8] {
+  package static func compress(_ bytes: [UInt8], level: Int = 3) throws(Fault) -> [UInt8] {
     precondition((1...19).contains(level))
     guard let context = ZSTD_createCCtx() else { throw failure("cannot compress", "no memory") }
     defer { ZSTD_freeCCtx(context) }
@@ -30,7 +30,7 @@ public enum Zstandard {
   ///   - file: the file that the frame stands in, for messages.
   /// - Throws: `.malformed` for what is no whole frame, does not state its size, states more than
   ///   `limit`, or does not match its checksum.
-  public static func decompress(
+  package static func decompress(
     _ frame: [UInt8], limit: Int, file: String
   ) throws(Fault) -> [UInt8] {
     let stated = ZSTD_getFrameContentSize(frame, frame.count)

@@ -1,17 +1,17 @@
-public import Platform
+internal import Platform
 
 /// How much memory a run may use, and on how many threads.
-public struct Resources: Sendable, Hashable {
+package struct Resources: Sendable, Hashable {
   /// Most threads.
-  public var threads: Int
+  package var threads: Int
   /// Most bytes of buffers.
-  public var memory: Int
+  package var memory: Int
 
   /// What is used where the user says nothing: it keeps the process well below 512 MB.
-  public static let defaultMemory = 256_000_000
+  package static let defaultMemory = 256_000_000
 
   /// Makes a bound.
-  public init(threads: Int = Workers.available, memory: Int = Resources.defaultMemory) {
+  package init(threads: Int = Workers.available, memory: Int = Resources.defaultMemory) {
     self.threads = threads
     self.memory = memory
   }
@@ -21,20 +21,20 @@ public struct Resources: Sendable, Hashable {
 ///
 /// Each thread reads into a scratch buffer of one tile; finished tiles wait in a ring of slots. What
 /// is found together with a tile and written behind it waits apart.
-public struct BufferPlan: Sendable, Hashable {
+package struct BufferPlan: Sendable, Hashable {
   /// Threads that the memory suffices for.
-  public let threads: Int
+  package let threads: Int
   /// Most bytes that a tile has, before or after its conversion.
-  public let tileBytes: Int
+  package let tileBytes: Int
   /// Slots of the ring.
-  public let slots: Int
+  package let slots: Int
 
   /// Most bytes of scales and offsets that are kept from the tiles of their codes: all that a weight
   /// has, unless memory is short.
-  public let keptBytes: Int
+  package let keptBytes: Int
 
   /// Bytes of all buffers.
-  public var byteCount: Int { (slots + threads) * tileBytes + keptBytes }
+  package var byteCount: Int { (slots + threads) * tileBytes + keptBytes }
 
   /// Tiles of this size keep the disk busy and stay in the caches of most processors.
   private static let preferredTile = 4 << 20

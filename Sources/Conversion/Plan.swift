@@ -1,33 +1,33 @@
-public import Dialects
-public import Formats
+package import Dialects
+package import Formats
 internal import Platform
 internal import Tensors
 
 /// Everything that a conversion will write, known to the byte before it begins.
-public struct Plan: Sendable {
+package struct Plan: Sendable {
   /// The recipe that it follows.
-  public let recipe: Recipe
+  package let recipe: Recipe
   /// Sizes of the buffers.
-  public let buffers: BufferPlan
+  package let buffers: BufferPlan
   let output: PlannedOutput
   /// What is written about the output; nil where nothing is.
   let manifest: PlannedManifest?
 
   /// The output's tensors; `layout` places them in files.
-  public var tensors: [PlannedTensor] { output.tensors }
+  package var tensors: [PlannedTensor] { output.tensors }
   /// Files, headers and offsets; its entries are those of `tensors`, in the same order.
-  public var layout: OutputLayout { output.layout }
+  package var layout: OutputLayout { output.layout }
   /// Tensors of the source that are left out.
-  public var dropped: [DroppedTensor] { output.dropped }
+  package var dropped: [DroppedTensor] { output.dropped }
   /// What the user should know, that which is lost included.
-  public var warnings: [String] { output.notices }
+  package var warnings: [String] { output.notices }
   /// What of the recipe no tensor heeds, a line each: patterns that match nothing.
-  public var unheeded: [String] { output.unheeded }
+  package var unheeded: [String] { output.unheeded }
   /// What the source says and the output cannot, a line each.
-  public var lost: [String] { output.lost }
+  package var lost: [String] { output.lost }
 
   /// Every file with its exact size, in the order in which they are written.
-  public var files: [PlannedFile] {
+  package var files: [PlannedFile] {
     output.files
       + (manifest.map {
         [PlannedFile(name: $0.name, byteCount: $0.byteCount, kind: .manifest)]
@@ -42,10 +42,10 @@ public struct Plan: Sendable {
   }
 
   /// Bytes of all files: what the output takes on disk.
-  public var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
+  package var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
 
   /// Most memory that a run takes, in bytes: buffers, tables and the program itself.
-  public var peakMemory: Int {
+  package var peakMemory: Int {
     let names = tensors.count + dropped.count
     return buffers.byteCount + names * Plan.tableBytesPerTensor + Plan.programBytes
   }

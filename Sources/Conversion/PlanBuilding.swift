@@ -1,7 +1,7 @@
-public import Dialects
+package import Dialects
 internal import Formats
 internal import Models
-public import Platform
+package import Platform
 internal import Tensors
 internal import Weights
 
@@ -11,7 +11,7 @@ extension Plan {
   /// - Parameter resources: bounds the buffers; the bytes of the output do not depend on it.
   /// - Throws: `.malformed` where the source is not what its config implies, `.usage` where the
   ///   recipe cannot be followed.
-  public init(
+  package init(
     _ source: SourceModel, recipe: Recipe, resources: Resources = Resources()
   ) throws(Fault) {
     self.recipe = recipe

@@ -1,12 +1,12 @@
-public import Dialects
+package import Dialects
 internal import Formats
-public import Platform
+package import Platform
 internal import Tensors
 
 /// How far a run has come.
-public struct ConversionProgress: Sendable, Hashable {
+package struct ConversionProgress: Sendable, Hashable {
   /// What it is doing.
-  public enum Step: Sendable, Hashable {
+  package enum Step: Sendable, Hashable {
     /// Reading back what an earlier run has written.
     case checking
     /// Writing the output.
@@ -14,29 +14,29 @@ public struct ConversionProgress: Sendable, Hashable {
   }
 
   /// What it is doing.
-  public var step = Step.writing
+  package var step = Step.writing
   /// Bytes of that done so far.
-  public let written: Int
+  package let written: Int
   /// Bytes that will have been done.
-  public let total: Int
+  package let total: Int
 }
 
 /// How a plan is carried out; the bytes of the output do not depend on it.
-public struct RunOptions: Sendable, Hashable {
+package struct RunOptions: Sendable, Hashable {
   /// Whether to go on with what an earlier run left, and to accept an output that is complete.
-  public var resumes: Bool
+  package var resumes: Bool
   /// Most bytes that are written without being noted in the journal: what a crash can cost.
-  public var interval: Int
+  package var interval: Int
   /// Whether each shard of the source is deleted once all its tensors are safely in the output.
-  public var freesSource: Bool
+  package var freesSource: Bool
   /// The arguments of the command that asks for it, by which a person can go on later.
-  public var command: [String] = []
+  package var command: [String] = []
 
   /// Often enough that a crash costs seconds, and so seldom that the disk does not notice.
-  public static let defaultInterval = 256_000_000
+  package static let defaultInterval = 256_000_000
 
   /// Makes options.
-  public init(
+  package init(
     resumes: Bool = false, interval: Int = RunOptions.defaultInterval, freesSource: Bool = false
   ) {
     precondition(interval > 0)
@@ -47,28 +47,28 @@ public struct RunOptions: Sendable, Hashable {
 }
 
 /// What a run did.
-public struct ConversionResult: Sendable, Hashable {
+package struct ConversionResult: Sendable, Hashable {
   /// The output folder.
-  public let output: String
+  package let output: String
   /// Bytes of tensors and files read; scales may be found in a second reading.
-  public let bytesRead: Int
+  package let bytesRead: Int
   /// Bytes that this run wrote.
-  public let bytesWritten: Int
+  package let bytesWritten: Int
   /// Bytes that an earlier run had written; with those of this run, all files.
-  public let bytesKept: Int
+  package let bytesKept: Int
   /// Whether an earlier run's work was continued, or an output found that is there already.
-  public let isResumed: Bool
+  package let isResumed: Bool
   /// Bytes that were compared with what the plan would write, of an output that was there already;
   /// nil where this run gave it its name.
-  public let bytesCompared: Int?
+  package let bytesCompared: Int?
   /// Files of the source that were deleted by this run.
-  public let deletedSourceFiles: Int
+  package let deletedSourceFiles: Int
   /// Wall time in seconds, flushing included.
-  public let seconds: Double
+  package let seconds: Double
   /// BLAKE3 of the manifest that lies with the output, to be kept somewhere else; nil where none does.
-  public let manifestHash: BLAKE3Value?
+  package let manifestHash: BLAKE3Value?
   /// What the plan warned of, and behind it what happened on the way.
-  public let warnings: [String]
+  package let warnings: [String]
 }
 
 extension Plan {
@@ -92,7 +92,7 @@ extension Plan {
   /// - Throws: `.cannotCreate` where the place is taken or full, or holds other work; `.inputOutput`
   ///   where reading or writing fails, `.malformed` where the source changed meanwhile,
   ///   `.interrupted`. The fault's advice says what was kept; without one nothing was left behind.
-  public func run(
+  package func run(
     from source: SourceModel, to destination: OutputPath, options: RunOptions = RunOptions(),
     report: (ConversionProgress) -> Void = { _ in }
   ) throws(Fault) -> ConversionResult {
@@ -107,7 +107,7 @@ extension Plan {
   /// - Returns: what this run did; where the output is complete already, what was compared.
   /// - Throws: as `run` does, and `.cannotCreate` where the folder holds other work. The fault's
   ///   advice says what was kept.
-  public func runPart(
+  package func runPart(
     _ share: Share, from source: SourceModel, to destination: OutputPath,
     options: RunOptions = RunOptions(), report: (ConversionProgress) -> Void = { _ in }
   ) throws(Fault) -> ConversionResult {
@@ -121,7 +121,7 @@ extension Plan {
   /// - Parameter readsBack: whether every byte is compared with what the parts noted of it.
   /// - Throws: `.cannotCreate` where a part is missing, not complete, damaged or another
   ///   conversion's, with its number; as `run` does for the rest. What the parts wrote stays then.
-  public func finishParts(
+  package func finishParts(
     from source: SourceModel, to destination: OutputPath, readsBack: Bool = true,
     options: RunOptions = RunOptions(), report: (ConversionProgress) -> Void = { _ in }
   ) throws(Fault) -> ConversionResult {

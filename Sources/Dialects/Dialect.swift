@@ -1,27 +1,27 @@
-public import Formats
+package import Formats
 internal import Models
 internal import Naming
 internal import Platform
 internal import Weights
 
 /// A format of models with names and keys of its own, as a row of the one table of them.
-public struct Dialect: Sendable {
+package struct Dialect: Sendable {
   /// Formats that can be written; raw values are the words of `--to`.
-  public enum Target: String, Sendable, Hashable, CaseIterable {
+  package enum Target: String, Sendable, Hashable, CaseIterable {
     case hf, gguf, mlx
     case compressedTensors = "compressed-tensors"
     case deepseek
   }
 
   /// What its files are.
-  public let format: ModelFormat
+  package let format: ModelFormat
   /// What writes it.
-  public let target: Target
+  package let target: Target
   /// Makes a model of a folder; nil where a model is a file.
   let open: (@Sendable (CheckpointSurvey) throws(Fault) -> OpenedFolder)?
 
   /// All rows.
-  public static let all = [
+  package static let all = [
     Dialect(format: .safetensors, target: .hf) { survey throws(Fault) in
       try OpenedFolder(canonical: survey) { checkpoint, config throws(Fault) in
         try HuggingFaceWeights.read(checkpoint.inventory, config: config)

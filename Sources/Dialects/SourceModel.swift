@@ -1,29 +1,29 @@
-public import Formats
-public import Models
-public import Platform
+package import Formats
+package import Models
+package import Platform
 internal import Tensors
 internal import Text
-public import Weights
+package import Weights
 
 /// A checkpoint with what its config says that it holds: the source of a conversion.
-public struct SourceModel: Sendable {
+package struct SourceModel: Sendable {
   /// The files.
-  public let checkpoint: Checkpoint
+  package let checkpoint: Checkpoint
   /// What the files are.
-  public let format: ModelFormat
+  package let format: ModelFormat
   /// `config.json` without what other formats than Hugging Face's say there about their storage, and
   /// without MTP layers that they leave out in silence.
-  public private(set) var networkConfig: JSONValue
+  package private(set) var networkConfig: JSONValue
   /// The same, typed.
-  public private(set) var config: ModelConfig
+  package private(set) var config: ModelConfig
   /// What the config says, MTP layers that are not there included.
-  public let declaredConfig: ModelConfig
+  package let declaredConfig: ModelConfig
   /// The weights under Hugging Face's names.
-  public let weights: SourceWeights
+  package let weights: SourceWeights
   /// Files of the folder that are neither weights nor config, in the order of their names.
-  public let sideFiles: [SideFile]
+  package let sideFiles: [SideFile]
   /// Entries of the folder that look like side files and are not copied, with the reason.
-  public let skippedFiles: [String]
+  package let skippedFiles: [String]
 
   /// Layers at and after `config.layers` that have tensors, without gaps: the MTP layers that are
   /// there, whatever the config says.
@@ -32,18 +32,18 @@ public struct SourceModel: Sendable {
   /// Which weights beside the checkpoint are no part of it; nil where there are none.
   var straysNote: String?
   /// What the files do not say and is assumed instead, a line each.
-  public private(set) var notes: [String]
+  package private(set) var notes: [String]
   /// Keys of the config that are passed over.
   private let unknownKeys: Unknowns
   /// The GGUF file that the checkpoint was read from; nil for any other.
-  public let gguf: GGUFModel?
+  package let gguf: GGUFModel?
 
   /// Takes a GGUF file for a checkpoint; nothing lies beside it.
   ///
   /// - Parameter headersOnly: whether nothing will be decoded, so that types of other programs do no
   ///   harm.
   /// - Throws: `.malformed` where its tensors are no weights of the network, or cannot be decoded.
-  public init(_ model: GGUFModel, headersOnly: Bool = false) throws(Fault) {
+  package init(_ model: GGUFModel, headersOnly: Bool = false) throws(Fault) {
     if !headersOnly, let fault = model.files.foreignType() { throw fault }
     format = .gguf
     gguf = model
@@ -64,7 +64,7 @@ public struct SourceModel: Sendable {
   /// - Parameter standIns: a folder with the beginnings of shards that an unfinished conversion has
   ///   deleted.
   /// - Throws: what opening the format throws.
-  public init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
+  package init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
     let place = try ModelPlace(path)
     try place.requireWeights()
     if place.kind == .gguf {
@@ -77,7 +77,7 @@ public struct SourceModel: Sendable {
   /// Opens a folder that was looked at.
   ///
   /// - Throws: `.malformed` where it is no sound checkpoint, or its config is not one of this family.
-  public init(_ survey: CheckpointSurvey) throws(Fault) {
+  package init(_ survey: CheckpointSurvey) throws(Fault) {
     if let foreign = try ForeignModel.find(survey) { throw foreign.fault }
     try survey.requireConfig()
     format = ModelFormat(survey)
@@ -112,7 +112,7 @@ public struct SourceModel: Sendable {
   }
 
   /// What the files hold that the network, as it is known, does not have.
-  public func unknowns() -> Unknowns {
+  package func unknowns() -> Unknowns {
     var complete = config
     complete.mtpLayers = max(presentMTPLayers, config.mtpLayers)
     var isKnown = [Bool](repeating: false, count: weights.all.count)

@@ -1,9 +1,9 @@
 internal import Formats
-public import Platform
+package import Platform
 internal import Tensors
 
 /// What `fathom edit` says of its work.
-public struct EditReport: Sendable {
+package struct EditReport: Sendable {
   private let edit: MetadataEdit
   private let output: String
   private let way: MetadataEdit.Way
@@ -14,7 +14,7 @@ public struct EditReport: Sendable {
   /// - Parameters:
   ///   - output: where the result is.
   ///   - way: how it came there.
-  public init(_ edit: MetadataEdit, output: String, way: MetadataEdit.Way, isDryRun: Bool) {
+  package init(_ edit: MetadataEdit, output: String, way: MetadataEdit.Way, isDryRun: Bool) {
     self.edit = edit
     self.output = output
     self.way = way
@@ -22,7 +22,7 @@ public struct EditReport: Sendable {
   }
 
   /// The document of schema `fathom.edit/1`.
-  public var json: JSONValue {
+  package var json: JSONValue {
     .object([
       "schema": .string("fathom.edit/1"), "file": .string(edit.path),
       "format": .string(edit.format),
@@ -51,7 +51,7 @@ public struct EditReport: Sendable {
   }
 
   /// For people: a line for each key, then how.
-  public var text: OutputText {
+  package var text: OutputText {
     var lines: [OutputText] = edit.changes.map { change in
       let (before, after) = (EditReport.text(change.before), EditReport.text(change.after))
       return "  \(change.key): \(before) → \(after)"

@@ -1,22 +1,22 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// A change of a file's metadata, as the user asks for it.
-public struct MetadataChange: Sendable, Hashable {
+package struct MetadataChange: Sendable, Hashable {
   /// The key.
-  public let key: String
+  package let key: String
   /// Its new value; nil where the key is taken away.
-  public let value: MetadataValue?
+  package let value: MetadataValue?
 
   /// Takes a key away.
-  public init(removing key: String) throws(Fault) {
+  package init(removing key: String) throws(Fault) {
     try Self.require(key, in: key)
     self.key = key
     value = nil
   }
 
   /// Sets a key to a text.
-  public init(_ key: String, text: String) throws(Fault) {
+  package init(_ key: String, text: String) throws(Fault) {
     try Self.require(key, in: key)
     self.key = key
     value = .string(text)
@@ -26,7 +26,7 @@ public struct MetadataChange: Sendable, Hashable {
   /// one in brackets with a list in JSON, as in `general.tags=[str]:["moe", "mla"]`.
   ///
   /// - Throws: `.usage` for anything else, and for a value that the type does not hold.
-  public init(parsing text: String) throws(Fault) {
+  package init(parsing text: String) throws(Fault) {
     let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     let words = parts.last?.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2, let words, words.count == 2 else {
@@ -49,7 +49,7 @@ public struct MetadataChange: Sendable, Hashable {
   ]
 
   /// The names of the types, as they are written.
-  public static let typeNames = kinds.sorted { $0.value.rawValue < $1.value.rawValue }.map(\.key)
+  package static let typeNames = kinds.sorted { $0.value.rawValue < $1.value.rawValue }.map(\.key)
 
   private static func value(
     _ type: String, _ value: String, in text: String

@@ -1,5 +1,5 @@
 internal import Formats
-public import Platform
+package import Platform
 internal import Tensors
 
 extension MetadataEdit {
@@ -10,7 +10,7 @@ extension MetadataEdit {
   ///
   /// - Returns: whether there was something.
   /// - Throws: what `FilePatch.recover` throws.
-  public static func recover(_ model: String) throws(Fault) -> Bool {
+  package static func recover(_ model: String) throws(Fault) -> Bool {
     guard try Folder.kind(of: model) == .file else { return false }
     return try FilePatch.recover(model)
   }
@@ -18,7 +18,7 @@ extension MetadataEdit {
   /// Exchanges the bytes before the tensors, where they fit.
   ///
   /// - Throws: what `FilePatch` throws.
-  public func writeInPlace() throws(Fault) {
+  package func writeInPlace() throws(Fault) {
     precondition(header.fits)
     Interruption.listen()
     let old = try file.read(at: 0, count: header.oldDataStart)
@@ -32,7 +32,7 @@ extension MetadataEdit {
   ///   - progress: is told the bytes that are written, and all of them.
   /// - Throws: `.cannotCreate` and `.inputOutput` as writing does; `.interrupted`. What stood there
   ///   before is untouched then.
-  public func write(
+  package func write(
     to destination: OutputPath, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
     try destination.requireSpace(byteCount)

@@ -1,22 +1,22 @@
 internal import Formats
 internal import Models
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// Changes of the metadata of one file of weights, decided before a byte is written.
-public struct MetadataEdit: Sendable {
+package struct MetadataEdit: Sendable {
   /// A key that changes.
-  public struct Change: Sendable, Hashable {
+  package struct Change: Sendable, Hashable {
     /// The key.
-    public let key: String
+    package let key: String
     /// What it said; nil where it is new.
-    public let before: MetadataValue?
+    package let before: MetadataValue?
     /// What it says then; nil where it is taken away.
-    public let after: MetadataValue?
+    package let after: MetadataValue?
   }
 
   /// How the file is changed.
-  public enum Way: String, Sendable {
+  package enum Way: String, Sendable {
     /// There is nothing to change.
     case none
     /// The tensors stay where they are, and the bytes before them are exchanged.
@@ -26,13 +26,13 @@ public struct MetadataEdit: Sendable {
   }
 
   /// The file.
-  public let path: String
+  package let path: String
   /// What it is: `gguf` or `safetensors`.
-  public let format: String
+  package let format: String
   /// The keys that change.
-  public let changes: [Change]
+  package let changes: [Change]
   /// What was done at the user's word, a line each.
-  public let forced: [String]
+  package let forced: [String]
   let file: InputFile
   let header: ChangedHeader
 
@@ -43,7 +43,7 @@ public struct MetadataEdit: Sendable {
   ///   - nearest: what of some words somebody may have meant by another.
   /// - Throws: `.usage` for what is refused, with the reason; what opening the file throws;
   ///   `.malformed` where what would be written could not be read.
-  public init(
+  package init(
     _ model: String, _ changes: [MetadataChange], isForced: Bool,
     nearest: @escaping (_ word: String, _ words: [String]) -> String?
   ) throws(Fault) {
@@ -111,17 +111,17 @@ public struct MetadataEdit: Sendable {
   }
 
   /// How the file is changed where no other place is named for it.
-  public var way: Way {
+  package var way: Way {
     if changes.isEmpty { return .none }
     return header.fits ? .inPlace : .newFile
   }
 
   /// Bytes of the tensors, which a new file takes over.
-  public var tensorBytes: Int { file.size - header.oldDataStart }
+  package var tensorBytes: Int { file.size - header.oldDataStart }
   /// Bytes before the tensors, as they were and as they will be.
-  public var headerBytes: (before: Int, after: Int) { (header.oldDataStart, header.bytes.count) }
+  package var headerBytes: (before: Int, after: Int) { (header.oldDataStart, header.bytes.count) }
   /// Bytes of the file as it will be.
-  public var byteCount: Int { header.bytes.count + tensorBytes }
+  package var byteCount: Int { header.bytes.count + tensorBytes }
 }
 
 /// The one file that is edited.

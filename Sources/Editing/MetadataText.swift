@@ -1,7 +1,7 @@
-public import Platform
+package import Platform
 
 /// A key that is set to the text of a file: `KEY=FILE`.
-public struct MetadataText: Sendable, Hashable {
+package struct MetadataText: Sendable, Hashable {
   private let key: String
   private let path: String
 
@@ -11,7 +11,7 @@ public struct MetadataText: Sendable, Hashable {
   /// Reads `KEY=FILE`.
   ///
   /// - Throws: `.usage` for anything else.
-  public init(parsing text: String) throws(Fault) {
+  package init(parsing text: String) throws(Fault) {
     let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else {
       throw Fault(.usage, "names no key and file", expected: "KEY=FILE", found: text)
@@ -23,7 +23,7 @@ public struct MetadataText: Sendable, Hashable {
   /// Reads the file.
   ///
   /// - Throws: what reading throws; `.malformed` for what is no UTF-8.
-  public func change() throws(Fault) -> MetadataChange {
+  package func change() throws(Fault) -> MetadataChange {
     let bytes = try InputFile.contents(of: path, limit: MetadataText.limit)
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw Fault(.malformed, "is no text in UTF-8", file: path)

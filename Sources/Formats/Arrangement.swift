@@ -6,9 +6,9 @@ internal import Tensors
 ///
 /// GPTQ and AWQ store a weight (outputs, inputs) by its inputs, in words of 32 bits. Seen so, their
 /// tensors are those of compressed-tensors, which packs the inputs of one output.
-public struct Arrangement: Sendable, Hashable {
+package struct Arrangement: Sendable, Hashable {
   /// What an element is, and what becomes of it.
-  public enum Element: Sendable, Hashable {
+  package enum Element: Sendable, Hashable {
     /// So many bytes that stay as they are: numbers, or words of codes that belong to one row.
     case bytes(Int)
     /// Words of zero points, each stored less one: the number that is added makes them whole, a carry
@@ -21,14 +21,14 @@ public struct Arrangement: Sendable, Hashable {
   }
 
   /// What its elements are.
-  public let element: Element
+  package let element: Element
   /// Rows as they are seen, in elements.
-  public let rows: Int
+  package let rows: Int
   /// Columns as they are seen, in elements: the lines of the file.
-  public let columns: Int
+  package let columns: Int
 
   /// Describes a matrix (rows, columns) of elements; codes fill whole words in both directions.
-  public init(_ element: Element, rows: Int, columns: Int) {
+  package init(_ element: Element, rows: Int, columns: Int) {
     precondition(rows > 0 && columns > 0)
     precondition(element != .interleavedCodes || rows % 8 == 0 && columns % 8 == 0)
     self.element = element
@@ -66,7 +66,7 @@ public struct Arrangement: Sendable, Hashable {
   }
 
   /// Where in the file, counted from the tensor's start, a byte as it is seen comes from.
-  public func place(ofByte byte: Int) -> Int {
+  package func place(ofByte byte: Int) -> Int {
     let (row, rest) = byte.quotientAndRemainder(dividingBy: rowBytes)
     let column = rest * columns / rowBytes
     return column * lineBytes + row / unit.rows * unit.bytes

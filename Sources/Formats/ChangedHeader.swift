@@ -1,21 +1,21 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// What a file of weights begins with once its metadata is changed; its tensors' bytes stay as they are.
-public struct ChangedHeader: Sendable {
+package struct ChangedHeader: Sendable {
   /// Everything before the first tensor, padding with it.
-  public let bytes: [UInt8]
+  package let bytes: [UInt8]
   /// Where the tensors' bytes begin in the file as it is.
-  public let oldDataStart: Int
+  package let oldDataStart: Int
 
   /// Whether the tensors' bytes can stay where they are.
-  public var fits: Bool { bytes.count == oldDataStart }
+  package var fits: Bool { bytes.count == oldDataStart }
 
   /// The header of a GGUF file with other metadata.
   ///
   /// - Throws: `.malformed` where what comes out could not be read, or its tensors would be others;
   ///   `.inputOutput` where reading fails.
-  public init(gguf file: InputFile, _ header: GGUFHeader, metadata: Metadata) throws(Fault) {
+  package init(gguf file: InputFile, _ header: GGUFHeader, metadata: Metadata) throws(Fault) {
     var bytes = GGUFHeader.magic
     bytes.appendWord(header.version)
     bytes.appendUnsigned(UInt64(header.tensors.count), size: 8)
@@ -41,7 +41,7 @@ public struct ChangedHeader: Sendable {
   ///
   /// - Parameter changes: keys with their new values; nil for those that are taken away.
   /// - Throws: as the other.
-  public init(
+  package init(
     safetensors file: InputFile, _ header: SafetensorsHeader,
     changes: [(key: String, value: String?)]
   ) throws(Fault) {

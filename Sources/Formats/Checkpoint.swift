@@ -1,31 +1,31 @@
-public import Platform
+package import Platform
 
 /// A checkpoint that is structurally whole: every file is there and ends where its tensors end, no
 /// name stands twice, and the index tells the truth.
 ///
 /// Whether its tensors are those that the config implies is for `validate` to say.
-public struct Checkpoint: Sendable {
+package struct Checkpoint: Sendable {
   /// The folder that holds the files.
-  public let folder: String
+  package let folder: String
   /// `config.json`; null where there is none.
-  public let config: JSONValue
+  package let config: JSONValue
   /// All tensors.
-  public let inventory: Inventory
+  package let inventory: Inventory
   /// Whether an index stands beside the shards.
-  public let hasIndex: Bool
+  package let hasIndex: Bool
 
   /// Opens a folder, or one `.safetensors` file beside a `config.json`.
   ///
   /// - Throws: the first fault found: `.notFound` for what is absent, `.malformed` for what breaks
   ///   the format, each with file, tensor and offset where there is one.
-  public init(path: String, threads: Int = Workers.available) throws(Fault) {
+  package init(path: String, threads: Int = Workers.available) throws(Fault) {
     try self.init(CheckpointSurvey(path: path, threads: threads))
   }
 
   /// Wraps what another format was read into.
   ///
   /// - Parameter config: the `config.json` that its metadata amounts to.
-  public init(folder: String, config: JSONValue, inventory: Inventory) {
+  package init(folder: String, config: JSONValue, inventory: Inventory) {
     self.folder = folder
     self.config = config
     self.inventory = inventory
@@ -33,7 +33,7 @@ public struct Checkpoint: Sendable {
   }
 
   /// Accepts a survey that found nothing wrong.
-  public init(_ survey: CheckpointSurvey) throws(Fault) {
+  package init(_ survey: CheckpointSurvey) throws(Fault) {
     folder = survey.folder
     config = survey.config
     hasIndex = survey.index != nil

@@ -1,11 +1,11 @@
-public import Platform
+package import Platform
 
 /// What lies in a checkpoint's folder, faults included: the ground on which `validate` reports.
 ///
 /// Everything else opens a `Checkpoint`, which refuses the first fault.
-public struct CheckpointSurvey: Sendable {
+package struct CheckpointSurvey: Sendable {
   /// One file that should hold tensors.
-  public enum ShardState: Sendable {
+  package enum ShardState: Sendable {
     /// Its header is sound; the data may still be cut short.
     case read(Shard, SafetensorsHeader)
     /// It ends inside its header, or is packed and ends early; it should have at least so many bytes.
@@ -15,25 +15,25 @@ public struct CheckpointSurvey: Sendable {
   }
 
   /// The folder that holds the files.
-  public var folder: String { files.path }
+  package var folder: String { files.path }
   /// The door to the files in it.
-  public let files: InputFolder
+  package let files: InputFolder
   /// The file that describes the network.
-  public let configFile: String
+  package let configFile: String
   /// What stands in it; null where it is missing or no JSON (`requireConfig`).
-  public let config: JSONValue
+  package let config: JSONValue
   private let configFault: Fault?
   /// The index, nil where there is none.
-  public let index: SafetensorsIndex?
+  package let index: SafetensorsIndex?
   /// Whether the index names other files than those that lie here with all of its tensors: it was
   /// written for another division of the same weights.
-  public let isIndexForeign: Bool
+  package let isIndexForeign: Bool
   /// Safetensors files beside the checkpoint that are called as weights are and are no part of it.
-  public let strays: [ExactText]
+  package let strays: [ExactText]
   /// Files in the order of their names, each with its state.
-  public let shards: [(name: ExactText, state: ShardState)]
+  package let shards: [(name: ExactText, state: ShardState)]
   /// File names in the index that leave the folder; they are not opened.
-  public let foreignFiles: [ExactText]
+  package let foreignFiles: [ExactText]
 
   /// Looks at a folder, or at one `.safetensors` file beside a `config.json`.
   ///
@@ -43,7 +43,7 @@ public struct CheckpointSurvey: Sendable {
   ///
   /// - Throws: `.notFound` where there is no such thing; `.malformed` where the index is not what it
   ///   should be, or a link that is not followed.
-  public init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
+  package init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
     guard let kind = try Folder.kind(of: path) else {
       throw Fault(.notFound, "no such file or folder", file: path)
     }
@@ -100,7 +100,7 @@ public struct CheckpointSurvey: Sendable {
   /// Reads a `config.json`.
   ///
   /// - Throws: `.malformed` for what is none, with what it is instead.
-  public static func readConfig(_ file: InputFile) throws(Fault) -> JSONValue {
+  package static func readConfig(_ file: InputFile) throws(Fault) -> JSONValue {
     try file.parsed(as: .json) { () throws(Fault) in
       try JSONValue(
         parsing: file.contents(limit: configLimit), file: file.path, limits: .document,
@@ -109,18 +109,18 @@ public struct CheckpointSurvey: Sendable {
   }
 
   /// Throws `.notFound` or `.malformed` where there is no config that can be read.
-  public func requireConfig() throws(Fault) {
+  package func requireConfig() throws(Fault) {
     if let configFault { throw explained(configFault) }
   }
 
   /// Throws `.malformed` where there is a config that cannot be read, for those who do without one.
-  public func requireSoundConfig() throws(Fault) {
+  package func requireSoundConfig() throws(Fault) {
     if let configFault, configFault.kind != .notFound { throw configFault }
   }
 
   /// Whether the files are DeepSeek's model-parallel shards: they are called so, and no tensor has a
   /// name as in Hugging Face's checkpoints.
-  public var isNative: Bool {
+  package var isNative: Bool {
     !shards.isEmpty
       && shards.allSatisfy { name, state in
         guard case .read(_, let header) = state else { return NativeShardName(name) != nil }
@@ -130,7 +130,7 @@ public struct CheckpointSurvey: Sendable {
   }
 
   /// Throws `.malformed` where DeepSeek's shards are those of several divisions of a model.
-  public func requireOneDivision() throws(Fault) {
+  package func requireOneDivision() throws(Fault) {
     let names = shards.compactMap { NativeShardName($0.name) }
     guard let first = names.first, let other = names.first(where: { $0.count != first.count })
     else {
@@ -142,7 +142,7 @@ public struct CheckpointSurvey: Sendable {
   }
 
   /// What stands before the names of a file's tensors, where several files use the same ones.
-  public func prefix(of file: ExactText) -> ExactText {
+  package func prefix(of file: ExactText) -> ExactText {
     isNative ? NativeShardName(file).map { "\($0.stem)/" } ?? "" : ""
   }
 
@@ -178,12 +178,12 @@ public struct CheckpointSurvey: Sendable {
   }
 
   /// The headers that could be read.
-  public var headers: [SafetensorsHeader] {
+  package var headers: [SafetensorsHeader] {
     shards.compactMap { if case .read(_, let header) = $0.state { header } else { nil } }
   }
 
   /// Tensors in the headers that could be read.
-  public var tensorCount: Int { headers.reduce(0) { $0 + $1.tensors.count } }
+  package var tensorCount: Int { headers.reduce(0) { $0 + $1.tensors.count } }
 
   /// Largest `config.json` that is read, in bytes.
   static let configLimit = 16 << 20

@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 internal import Tensors
 
 extension ContentHashes {
@@ -6,7 +6,7 @@ extension ContentHashes {
   ///
   /// - Parameter progress: called with the bytes that are done, and all of them.
   /// - Throws: `.inputOutput` where reading fails, `.interrupted`.
-  public init(
+  package init(
     _ inventory: Inventory, threads: Int, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
     var tensors: [TensorHash] = []
@@ -60,7 +60,7 @@ extension ContentHashes {
 extension Inventory {
   /// Throws `.malformed` where a tensor's name holds a control character: such a name could pass for
   /// several lines of a list.
-  public func requireListable() throws(Fault) {
+  package func requireListable() throws(Fault) {
     guard let tensor = tensors.first(where: { ListedName.hasControl($0.name.text) }) else { return }
     throw Fault(
       .malformed, "has a control character in its name, which no list of hashes takes",

@@ -1,28 +1,28 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// What a tensor holds, whatever its name, its file and its place in it.
-public struct TensorHash: Sendable, Hashable {
+package struct TensorHash: Sendable, Hashable {
   /// Its name in the checkpoint's own dialect; the hash does not cover it.
-  public let name: ExactText
+  package let name: ExactText
   /// Storage of its elements.
-  public let type: ElementType
+  package let type: ElementType
   /// Its dimensions, outermost first.
-  public let shape: Shape
+  package let shape: Shape
   /// Bytes that it takes.
-  public let byteCount: Int
+  package let byteCount: Int
   /// BLAKE3 of the line `TYPE [d0,d1,…]`, its line feed, and BLAKE3 of the stored bytes.
-  public let hash: BLAKE3Value
+  package let hash: BLAKE3Value
 
   /// Hashes what a tensor is together with the hash of its bytes.
-  public init(_ tensor: StoredTensor, bytes: BLAKE3Value) {
+  package init(_ tensor: StoredTensor, bytes: BLAKE3Value) {
     self.init(
       name: tensor.name, type: tensor.type, shape: tensor.shape, byteCount: tensor.byteCount,
       bytes: bytes)
   }
 
   /// Hashes what a tensor is together with the hash of its bytes.
-  public init(
+  package init(
     name: ExactText, type: ElementType, shape: Shape, byteCount: Int, bytes: BLAKE3Value
   ) {
     self.name = name
@@ -34,15 +34,15 @@ public struct TensorHash: Sendable, Hashable {
   }
 
   /// What the hash covers beside the bytes.
-  public var kind: String { TensorHash.kind(type.rawValue, shape.dimensions) }
+  package var kind: String { TensorHash.kind(type.rawValue, shape.dimensions) }
 
   /// A type and a shape as lists have them.
-  public static func kind(_ type: String, _ shape: [Int]) -> String {
+  package static func kind(_ type: String, _ shape: [Int]) -> String {
     "\(type) [\(shape.map(String.init).joined(separator: ", "))]"
   }
 
   /// Its line in a list, with its end.
-  public var line: String { "\(hash.text)  \(kind)  \(ListedName.shown(name.text))\n" }
+  package var line: String { "\(hash.text)  \(kind)  \(ListedName.shown(name.text))\n" }
 }
 
 /// Hashes of everything that a checkpoint's tensors hold (schema `fathom.hash/2`).
@@ -50,22 +50,22 @@ public struct TensorHash: Sendable, Hashable {
 /// They are the same however the checkpoint is cut into shards, in whatever order, in safetensors
 /// or GGUF or packed: a tensor is its type, its shape and its stored bytes. Of a quantized weight
 /// the stored tensors are hashed each on its own (codes, scales), not the numbers that they stand for.
-public struct ContentHashes: Sendable, Hashable {
+package struct ContentHashes: Sendable, Hashable {
   /// A tensor each, in the order of the bytes of their names.
-  public let tensors: [TensorHash]
+  package let tensors: [TensorHash]
   /// BLAKE3 of one line `HASH NAME` for each tensor, in that order. In a name `\` is doubled and a
   /// control character of ASCII is `\u{…}`, so that no name stands for several lines.
-  public let checkpoint: BLAKE3Value
+  package let checkpoint: BLAKE3Value
 
   /// Joins the hashes of tensors with distinct names.
-  public init(_ tensors: [TensorHash]) {
+  package init(_ tensors: [TensorHash]) {
     self.tensors = tensors.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     checkpoint = ContentHashes.checkpoint(self.tensors, ListedName.hashed)
   }
 
   /// The checkpoint's hash as lists and manifests of the first version have it, where names stood
   /// as they are. It is another one only where a name holds `\` or a control character.
-  public var oldCheckpoint: BLAKE3Value { ContentHashes.checkpoint(tensors) { $0 } }
+  package var oldCheckpoint: BLAKE3Value { ContentHashes.checkpoint(tensors) { $0 } }
 
   private static func checkpoint(
     _ tensors: [TensorHash], _ name: (String) -> String

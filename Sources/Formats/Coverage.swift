@@ -1,10 +1,10 @@
-public import Platform
+package import Platform
 
 /// What a check compared, what it could not, and the one rule by which it passes: see "Verdicts" in
 /// `ARCHITECTURE.md`.
-public struct Coverage: Sendable, Hashable {
+package struct Coverage: Sendable, Hashable {
   /// Why something fails a check.
-  public enum Problem: String, Sendable, CaseIterable {
+  package enum Problem: String, Sendable, CaseIterable {
     /// It is there and is not what was expected.
     case different
     /// It was expected and is not there.
@@ -14,7 +14,7 @@ public struct Coverage: Sendable, Hashable {
   }
 
   /// What a check amounts to.
-  public enum Verdict: String, Sendable {
+  package enum Verdict: String, Sendable {
     /// All that was expected was compared and is the same, and nothing else is there.
     case same
     /// What was compared is the same, and something could not be compared.
@@ -24,11 +24,11 @@ public struct Coverage: Sendable, Hashable {
   }
 
   /// Things that are counted, the first of which are named.
-  public struct Group: Sendable, Hashable {
+  package struct Group: Sendable, Hashable {
     /// How many there are.
-    public private(set) var count = 0
+    package private(set) var count = 0
     /// The first names.
-    public private(set) var names: [ExactText] = []
+    package private(set) var names: [ExactText] = []
 
     /// Names that are kept.
     private static let limit = 20
@@ -40,42 +40,42 @@ public struct Coverage: Sendable, Hashable {
   }
 
   /// Things that were compared, those that are different among them.
-  public private(set) var compared = 0
+  package private(set) var compared = 0
   /// What could not be compared.
-  public private(set) var uncompared = Group()
+  package private(set) var uncompared = Group()
   private var problems: [Problem: Group] = [:]
 
   /// Begins with nothing.
-  public init() {}
+  package init() {}
 
   /// What has a problem.
-  public subscript(problem: Problem) -> Group { problems[problem] ?? Group() }
+  package subscript(problem: Problem) -> Group { problems[problem] ?? Group() }
 
   /// Things with a problem.
-  public var problemCount: Int { problems.values.reduce(0) { $0 + $1.count } }
+  package var problemCount: Int { problems.values.reduce(0) { $0 + $1.count } }
 
   /// Takes note of something that was compared.
-  public mutating func compare(_ name: ExactText, isSame: Bool) {
+  package mutating func compare(_ name: ExactText, isSame: Bool) {
     compared += 1
     if !isSame { problems[.different, default: Group()].add(name) }
   }
 
   /// Takes note of something that one side alone has.
-  public mutating func add(_ problem: Problem, _ name: ExactText) {
+  package mutating func add(_ problem: Problem, _ name: ExactText) {
     precondition(problem != .different, "what differs was compared")
     problems[problem, default: Group()].add(name)
   }
 
   /// Takes note of something that could not be compared.
-  public mutating func pass(over name: ExactText) { uncompared.add(name) }
+  package mutating func pass(over name: ExactText) { uncompared.add(name) }
 
   /// What the check amounts to.
-  public var verdict: Verdict {
+  package var verdict: Verdict {
     problemCount > 0 ? .different : uncompared.count > 0 || compared == 0 ? .incomplete : .same
   }
 
   /// Whether the check passes: nothing has a problem, and something was compared.
-  public var holds: Bool { problemCount == 0 && compared > 0 }
+  package var holds: Bool { problemCount == 0 && compared > 0 }
 
   /// Looks for what lies in a folder beside what was expected there.
   ///
@@ -84,7 +84,7 @@ public struct Coverage: Sendable, Hashable {
   ///
   /// - Returns: names of what was not expected, and of hidden entries.
   /// - Throws: `.inputOutput` and `.notFound` where the folder cannot be listed.
-  public static func strangers(
+  package static func strangers(
     in folder: String, expected: Set<ExactText>
   ) throws(Fault) -> (unexpected: [ExactText], hidden: [ExactText]) {
     let names = try Folder.names(in: folder).filter { !expected.contains($0) }

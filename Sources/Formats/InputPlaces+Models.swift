@@ -1,9 +1,9 @@
-public import Platform
+package import Platform
 
 extension InputPlaces {
   /// Adds what a MODEL argument names: a folder with all of its files, or a file with those that are
   /// read with it. What is not there is left to whoever opens it.
-  public mutating func add(model argument: String) {
+  package mutating func add(model argument: String) {
     let path = (try? ModelPlace(argument))?.path ?? argument
     if ExactText(path) != ExactText(argument) { add(folder: argument) }
     guard let kind = try? Folder.kind(of: path), kind != .folder else { return add(folder: path) }
@@ -33,7 +33,7 @@ extension InputPlaces {
 extension OutputPath {
   /// Throws `.cannotCreate` where a file that is no model's would be read as one: in a folder that
   /// holds a model, under a name that models' files have.
-  public func requireNoPartOfModel() throws(Fault) {
+  package func requireNoPartOfModel() throws(Fault) {
     let folder = Folder.parent(of: path)
     let parts: Set<ModelFileName.Part> = [.weights, .config, .companion]
     guard let part = ModelFileName.part(RawName(Folder.name(of: path))), parts.contains(part)

@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 
 /// What is left of a download that was interrupted.
 extension InputFolder {
@@ -11,7 +11,7 @@ extension InputFolder {
   ///
   /// Hugging Face's programs keep it in `.cache/huggingface/download` of the folder, or among the
   /// `blobs` of their cache, under names of their own; others beside the place.
-  public func beginning(of name: ExactText) -> String? {
+  package func beginning(of name: ExactText) -> String? {
     let names = (try? listing().names) ?? []
     for ending in InputFolder.endings where names.contains(name + ending) {
       return "\(name + ending)"
@@ -29,7 +29,7 @@ extension InputFolder {
   }
 
   /// A fault about a missing file with what to do, where a download of it was interrupted.
-  public func explained(_ fault: Fault, missing name: ExactText) -> Fault {
+  package func explained(_ fault: Fault, missing name: ExactText) -> Fault {
     guard fault.kind == .notFound, fault.advice == nil, let beginning = beginning(of: name) else {
       return fault
     }

@@ -1,27 +1,27 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// A tensor as a file stores it.
-public struct StoredTensor: Sendable, Hashable {
+package struct StoredTensor: Sendable, Hashable {
   /// Its name in the file's own dialect.
-  public let name: ExactText
+  package let name: ExactText
   /// Storage of its elements.
-  public let type: ElementType
+  package let type: ElementType
   /// Its dimensions, outermost first.
-  public let shape: Shape
+  package let shape: Shape
   /// Index of its file in `Inventory.shards`.
-  public internal(set) var shard: Int
+  package internal(set) var shard: Int
   /// First byte, counted from the start of the file.
-  public let offset: Int
+  package let offset: Int
   /// Bytes that it takes.
-  public let byteCount: Int
+  package let byteCount: Int
   /// Index in `Inventory.tensors`, once it is in one; a slice has the index of the whole.
-  public internal(set) var index = 0
+  package internal(set) var index = 0
   /// How its bytes lie in the file; nil where they lie there as they are seen.
-  public private(set) var arrangement: Arrangement?
+  package private(set) var arrangement: Arrangement?
 
   /// Makes a record; a parser has checked that the range lies inside the file.
-  public init(
+  package init(
     name: ExactText, type: ElementType, shape: Shape, shard: Int, offset: Int, byteCount: Int
   ) {
     self.name = name
@@ -35,7 +35,7 @@ public struct StoredTensor: Sendable, Hashable {
 
 extension StoredTensor {
   /// The same place under another name.
-  public func renamed(_ name: ExactText) -> StoredTensor {
+  package func renamed(_ name: ExactText) -> StoredTensor {
     part(named: name, type, shape, from: 0, byteCount: byteCount)
   }
 
@@ -53,7 +53,7 @@ extension StoredTensor {
 
   /// The same bytes as a matrix of another type whose columns are the file's lines; nil where they do
   /// not fill it.
-  public func seen(
+  package func seen(
     as type: ElementType, _ shape: Shape, _ arrangement: Arrangement
   ) -> StoredTensor? {
     guard arrangement.byteCount == byteCount, var tensor = seen(as: type, shape) else { return nil }
@@ -62,14 +62,14 @@ extension StoredTensor {
   }
 
   /// Where in its file a byte of it stands, as it is seen.
-  public func place(ofByte byte: Int) -> Int {
+  package func place(ofByte byte: Int) -> Int {
     offset + (arrangement?.place(ofByte: byte) ?? byte)
   }
 
   /// The same bytes as elements of another type, as where codes of 4 bits stand in U32 words; nil
   /// where these do not fill them. Foreign types have no size of their own and can only be shaped
   /// anew.
-  public func seen(as type: ElementType, _ shape: Shape) -> StoredTensor? {
+  package func seen(as type: ElementType, _ shape: Shape) -> StoredTensor? {
     let isSame = type == self.type && shape.elementCount == self.shape.elementCount
     guard isSame || type.byteCount(elements: shape.elementCount) == byteCount else { return nil }
     return part(named: name, type, shape, from: 0, byteCount: byteCount)
@@ -77,7 +77,7 @@ extension StoredTensor {
 
   /// Equal numbers of rows of a matrix, one below the other, all under its name; nil where it cannot
   /// be divided so.
-  public func rowParts(_ count: Int) -> [StoredTensor]? {
+  package func rowParts(_ count: Int) -> [StoredTensor]? {
     guard arrangement == nil, shape.dimensions.count == 2, count > 0,
       shape.dimensions[0] % count == 0,
       let inner = Shape([shape.dimensions[0] / count, shape.dimensions[1]]), byteCount % count == 0
@@ -87,7 +87,7 @@ extension StoredTensor {
   }
 
   /// The tensors that one of (count, …) stacks, all under its name; nil where it is none of such.
-  public func slices(_ count: Int) -> [StoredTensor]? {
+  package func slices(_ count: Int) -> [StoredTensor]? {
     guard arrangement == nil, shape.dimensions.count > 1, shape.dimensions[0] == count, count > 0,
       let inner = Shape(Array(shape.dimensions.dropFirst())), byteCount % count == 0
     else { return nil }
@@ -99,16 +99,16 @@ extension StoredTensor {
 }
 
 /// One file of a checkpoint whose header has been read and checked.
-public struct Shard: Sendable {
+package struct Shard: Sendable {
   /// File name below the checkpoint's folder.
-  public let name: ExactText
+  package let name: ExactText
   /// The open file.
-  public let file: InputFile
+  package let file: InputFile
   /// Free-form metadata of the header, in the order in which it stands there.
-  public let metadata: [(key: String, value: String)]
+  package let metadata: [(key: String, value: String)]
 
   /// Makes a record of an open file.
-  public init(name: ExactText, file: InputFile, metadata: [(key: String, value: String)]) {
+  package init(name: ExactText, file: InputFile, metadata: [(key: String, value: String)]) {
     self.name = name
     self.file = file
     self.metadata = metadata
@@ -116,17 +116,17 @@ public struct Shard: Sendable {
 }
 
 /// All tensors of a checkpoint, by name. A value that exists has no duplicate names.
-public struct Inventory: Sendable {
+package struct Inventory: Sendable {
   /// The files, in the order of their names.
-  public let shards: [Shard]
+  package let shards: [Shard]
   /// The tensors, shard after shard, in the order of their bytes.
-  public let tensors: [StoredTensor]
+  package let tensors: [StoredTensor]
   private let indices: [ExactText: Int]
 
   /// Joins the tensors of all shards.
   ///
   /// - Throws: `.malformed` where a name stands twice.
-  public init(shards: [Shard], tensors: [StoredTensor]) throws(Fault) {
+  package init(shards: [Shard], tensors: [StoredTensor]) throws(Fault) {
     try Inventory.requireRoom(for: tensors.count)
     var indices: [ExactText: Int] = [:]
     indices.reserveCapacity(tensors.count)
@@ -156,13 +156,13 @@ public struct Inventory: Sendable {
   }
 
   /// The tensor of that name, nil where there is none.
-  public subscript(name: ExactText) -> StoredTensor? { indices[name].map { tensors[$0] } }
+  package subscript(name: ExactText) -> StoredTensor? { indices[name].map { tensors[$0] } }
 
   /// The index of the tensor of that name, nil where there is none.
   package func index(of name: ExactText) -> Int? { indices[name] }
 
   /// Reads bytes of a tensor, as it is seen, counted from its own start.
-  public func read(
+  package func read(
     _ tensor: StoredTensor, from start: Int = 0, into buffer: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
     precondition(start >= 0 && start + buffer.count <= tensor.byteCount)
@@ -182,7 +182,7 @@ public struct Inventory: Sendable {
   }
 
   /// Reads a whole tensor.
-  public func read(_ tensor: StoredTensor) throws(Fault) -> ByteBuffer {
+  package func read(_ tensor: StoredTensor) throws(Fault) -> ByteBuffer {
     let buffer = ByteBuffer(count: tensor.byteCount)
     try read(tensor, into: buffer.bytes)
     return buffer

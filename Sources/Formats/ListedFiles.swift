@@ -1,12 +1,12 @@
-public import Platform
+package import Platform
 
 /// The names of a model's files in the documents that fathom writes beside them.
-public enum ListedFiles {
+package enum ListedFiles {
   /// What a manifest may have: twice that of DeepSeek-V3's 91,991 tensors.
   private static let limit = 128 << 20
 
   /// The companion of GGUF files: a manifest.
-  public static func companion(_ name: ExactText) -> Companion {
+  package static func companion(_ name: ExactText) -> Companion {
     Companion(name) { standing throws(Fault) in
       read(try standing.beginning(limit: limit))
     }

@@ -1,8 +1,8 @@
 /// A tensor's name in a line of text: what could be mistaken for something else is escaped, so that
 /// two names never give one line, and a line gives its name back exactly.
-public enum ListedName {
+package enum ListedName {
   /// The name with `\` doubled and with what moves a cursor or does not show as `\u{…}`.
-  public static func shown(_ name: String) -> String {
+  package static func shown(_ name: String) -> String {
     escaped(name) { scalar in
       switch scalar.properties.generalCategory {
       case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse: true
@@ -37,7 +37,7 @@ public enum ListedName {
   }
 
   /// The name that was escaped; nil for what no name gives: other escapes, control characters.
-  public static func name(shownAs text: String) -> String? {
+  package static func name(shownAs text: String) -> String? {
     var result = ""
     var rest = text.unicodeScalars[...]
     while let scalar = rest.popFirst() {
@@ -62,7 +62,7 @@ public enum ListedName {
   }
 
   /// Whether a name holds a control character, which no list of hashes takes.
-  public static func hasControl(_ name: String) -> Bool {
+  package static func hasControl(_ name: String) -> Bool {
     name.unicodeScalars.contains { $0.properties.generalCategory == .control }
   }
 }

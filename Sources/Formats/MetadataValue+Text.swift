@@ -1,8 +1,8 @@
-public import Tensors
+package import Tensors
 
 extension MetadataValue {
   /// The value for people; of a list its first elements, so many at the most.
-  public func shown(elements most: Int) -> String {
+  package func shown(elements most: Int) -> String {
     switch self {
     case .string(let text): return text
     case .bool(let flag): return flag ? "true" : "false"

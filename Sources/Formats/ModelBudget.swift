@@ -1,7 +1,7 @@
 internal import Platform
 
 /// What the files of one model share: each takes its part while it is opened.
-public struct ModelBudget: Sendable {
+package struct ModelBudget: Sendable {
   /// Tensors in all headers.
   let tensors = Budget("tensors", limit: Inventory.tensorLimit)
   /// Files that there are, and those that their names, or an index, say that there should be.
@@ -20,5 +20,5 @@ public struct ModelBudget: Sendable {
   static let fileBytes = 1 << 44
 
   /// A budget for one model of which nothing has been taken.
-  public init() {}
+  package init() {}
 }

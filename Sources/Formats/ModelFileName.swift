@@ -1,9 +1,9 @@
-public import Platform
+package import Platform
 
 /// What a file in a model's folder is, by its name alone; compared byte by byte.
-public enum ModelFileName {
+package enum ModelFileName {
   /// What a file of such a name is to a model.
-  public enum Part: Sendable, Hashable {
+  package enum Part: Sendable, Hashable {
     /// Tensors, or the list of the files that hold them.
     case weights
     /// A GGUF file, which is a model of its own.
@@ -60,7 +60,7 @@ public enum ModelFileName {
   ]
 
   /// What a name says; nil for one that no model has.
-  public static func part(_ name: RawName) -> Part? {
+  package static func part(_ name: RawName) -> Part? {
     patterns.first { $0.fits(name) }?.part
   }
 }

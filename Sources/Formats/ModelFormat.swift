@@ -1,7 +1,7 @@
-public import Platform
+package import Platform
 
 /// A format that models are read from; raw values are the words of reports.
-public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
+package enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   /// A Hugging Face checkpoint.
   case safetensors
   /// A GGUF file, or splits of one.
@@ -41,7 +41,7 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   /// opening to refuse.
   ///
   /// - Throws: `.notFound` and `.inputOutput` where it cannot be read.
-  public static func isGGUF(_ path: String) throws(Fault) -> Bool {
+  package static func isGGUF(_ path: String) throws(Fault) -> Bool {
     guard try Folder.kind(of: path) == .file else { return false }
     if Folder.name(of: path).hasSuffix(".gguf") { return true }
     // A packed file that is damaged is for opening to refuse.
@@ -49,7 +49,7 @@ public enum ModelFormat: String, Sendable, Hashable, CaseIterable {
   }
 
   /// What a folder with safetensors files is.
-  public init(_ survey: CheckpointSurvey) {
+  package init(_ survey: CheckpointSurvey) {
     let row = ModelFormat.folders.first { $0.fits(survey) }
     guard let row else { preconditionFailure("the last row takes everything") }
     self = row.format
@@ -61,7 +61,7 @@ extension Inventory {
   /// nothing is asked of the config.
   ///
   /// - Throws: what opening the format throws.
-  public init(model path: String, threads: Int) throws(Fault) {
+  package init(model path: String, threads: Int) throws(Fault) {
     let place = try ModelPlace(path)
     try place.requireWeights()
     self =

@@ -1,11 +1,11 @@
-public import Platform
+package import Platform
 internal import Tensors
 
 /// What a MODEL argument leads to: itself, or what it is a way to name, such as the root of a model in
 /// the Hugging Face cache, or a folder of GGUF splits.
-public struct ModelPlace: Sendable {
+package struct ModelPlace: Sendable {
   /// What lies there.
-  public enum Kind: Sendable, Hashable {
+  package enum Kind: Sendable, Hashable {
     /// A GGUF file.
     case gguf
     /// A folder of safetensors files, or one of them.
@@ -15,15 +15,15 @@ public struct ModelPlace: Sendable {
   }
 
   /// The file or folder to open.
-  public let path: String
+  package let path: String
   /// What it is, by the contents; what is not there is left to whoever opens it.
-  public let kind: Kind
+  package let kind: Kind
 
   /// Looks at what a path names.
   ///
   /// - Throws: `.usage` where it names several models, `.notFound` and `.inputOutput` where it cannot
   ///   be looked at.
-  public init(_ argument: String) throws(Fault) {
+  package init(_ argument: String) throws(Fault) {
     guard try Folder.kind(of: argument) == .folder else {
       path = argument
       let isConfig = argument.hasSuffix(".json") && argument.utf8.count > 5
@@ -39,7 +39,7 @@ public struct ModelPlace: Sendable {
   }
 
   /// Throws `.malformed` for a config without weights.
-  public func requireWeights() throws(Fault) {
+  package func requireWeights() throws(Fault) {
     guard kind == .config else { return }
     // A document that is none says what it is first.
     let file = try InputFolder(around: path).open(Folder.name(of: path))

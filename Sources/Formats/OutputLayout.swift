@@ -1,26 +1,26 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// Where every tensor of an output goes, to the byte, before one is written; each format has its
 /// own way to lay them out.
-public struct OutputLayout: Sendable {
+package struct OutputLayout: Sendable {
   /// A tensor to be placed.
-  public struct Entry: Sendable, Hashable {
+  package struct Entry: Sendable, Hashable {
     /// Its name.
-    public private(set) var name: ExactText
+    package private(set) var name: ExactText
     /// Storage of its elements.
-    public let type: ElementType
+    package let type: ElementType
     /// Its dimensions, outermost first.
-    public let shape: Shape
+    package let shape: Shape
     /// Bytes that it takes.
-    public let byteCount: Int
+    package let byteCount: Int
     /// What the file says that its elements are: `type`, or a wider one that holds several codes.
-    public let storedType: ElementType
+    package let storedType: ElementType
     /// The dimensions in elements of `storedType`.
-    public let storedShape: Shape
+    package let storedShape: Shape
 
     /// Returns nil where the elements do not fill whole bytes or blocks, or overflow.
-    public init?(name: ExactText, type: ElementType, shape: Shape) {
+    package init?(name: ExactText, type: ElementType, shape: Shape) {
       guard let byteCount = type.byteCount(elements: shape.elementCount),
         (shape.dimensions.last ?? 1) % type.blockElements == 0
       else { return nil }
@@ -32,7 +32,7 @@ public struct OutputLayout: Sendable {
     }
 
     /// The same under another name.
-    public func renamed(_ name: ExactText) -> Entry {
+    package func renamed(_ name: ExactText) -> Entry {
       var entry = self
       entry.name = name
       return entry
@@ -41,7 +41,7 @@ public struct OutputLayout: Sendable {
     /// Codes in rows of wider elements: [out, in] of U4 in U32 is [out, in / 8].
     ///
     /// Returns nil where a row of codes does not fill whole elements of the container.
-    public init?(name: ExactText, type: ElementType, shape: Shape, in container: ElementType) {
+    package init?(name: ExactText, type: ElementType, shape: Shape, in container: ElementType) {
       guard let plain = Entry(name: name, type: type, shape: shape),
         let columns = shape.dimensions.last, columns * type.bits % container.bits == 0,
         let stored = Shape(shape.dimensions.dropLast() + [columns * type.bits / container.bits])
@@ -56,30 +56,30 @@ public struct OutputLayout: Sendable {
 
   /// A file: the bytes of its header, then its tensors one after the other, with zeros between
   /// them where the format aligns them.
-  public struct File: Sendable {
+  package struct File: Sendable {
     /// File name.
-    public let name: ExactText
+    package let name: ExactText
     /// Everything before the first tensor, padding apart.
-    public let header: [UInt8]
+    package let header: [UInt8]
     /// Indices into `entries`, in the order of their bytes.
-    public let tensors: [Int]
+    package let tensors: [Int]
     /// First byte of each tensor, counted from the start of the file.
-    public let offsets: [Int]
+    package let offsets: [Int]
     /// Size of the file.
-    public let byteCount: Int
+    package let byteCount: Int
   }
 
   /// The tensors in the order in which they were given.
-  public let entries: [Entry]
+  package let entries: [Entry]
   /// The files in the order in which they are written.
-  public let files: [File]
+  package let files: [File]
   /// Bytes of all tensors.
-  public let totalSize: Int
+  package let totalSize: Int
 
   /// Throws where a file of this layout, or all of them together, could not be read again.
   ///
   /// - Throws: `.malformed` with the file's name.
-  public func requireReadable() throws(Fault) {
+  package func requireReadable() throws(Fault) {
     let budget = ModelBudget()
     for file in files {
       try budget.tensors.take(file.tensors.count, for: file.name.text)

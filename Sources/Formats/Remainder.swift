@@ -1,11 +1,11 @@
-public import Platform
+package import Platform
 
 /// What of a file of weights belongs to no tensor: its header, and the padding before, between and
 /// behind tensors. With the tensors it is every byte of the file.
 ///
 /// A header says where tensors lie, so that files whose remainders and tensors are the same are the
 /// same files.
-public enum Remainder {
+package enum Remainder {
   /// Walks over the stretches outside of tensors.
   ///
   /// - Parameter tensors: the bytes of each, in any order.
@@ -21,7 +21,7 @@ public enum Remainder {
   }
 
   /// The hash of what a file that is planned will have.
-  public static func hash(of file: OutputLayout.File, in layout: OutputLayout) -> BLAKE3Value {
+  package static func hash(of file: OutputLayout.File, in layout: OutputLayout) -> BLAKE3Value {
     let tensors = zip(file.tensors, file.offsets).map { tensor, offset in
       offset..<offset + layout.entries[tensor].byteCount
     }
@@ -43,7 +43,7 @@ public enum Remainder {
   /// The hash of what a file has.
   ///
   /// - Throws: `.inputOutput` where reading fails, `.interrupted`.
-  public static func hash(ofShard shard: Int, in inventory: Inventory) throws(Fault) -> BLAKE3Value
+  package static func hash(ofShard shard: Int, in inventory: Inventory) throws(Fault) -> BLAKE3Value
   {
     let file = inventory.shards[shard].file
     let tensors = inventory.tensors.filter { $0.shard == shard }

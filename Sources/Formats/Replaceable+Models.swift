@@ -1,9 +1,9 @@
-public import Platform
+package import Platform
 
 extension Replaceable {
   /// A model that a conversion or `pack` can have written: a folder whose files are all those of one
   /// model, an empty folder, or a file of weights. A wrong path must not cost anybody their files.
-  public static let model = Replaceable(
+  package static let model = Replaceable(
     "an empty folder, or one whose files all are those of one model: config.json, safetensors files "
       + "and what goes with them",
     refusal: "holds no checkpoint, or other things too, and is not replaced"
@@ -56,7 +56,7 @@ extension Replaceable {
   }
 
   /// A file that people or programs read as text: a report.
-  public static let report = Replaceable("a report", refusal: "is no report and is not replaced") {
+  package static let report = Replaceable("a report", refusal: "is no report and is not replaced") {
     standing throws(Fault) in
     guard standing.kind == .file else { return "a folder" }
     let beginning = try Beginning(standing)
@@ -65,7 +65,7 @@ extension Replaceable {
   }
 
   /// A safetensors file of logits.
-  public static let logits = Replaceable(
+  package static let logits = Replaceable(
     "a file of logits", refusal: "is no file of logits and is not replaced"
   ) { standing throws(Fault) in
     guard standing.kind == .file else { return "a folder" }
@@ -80,7 +80,7 @@ extension Replaceable {
   }
 
   /// An importance matrix in either of its formats.
-  public static let importance = Replaceable(
+  package static let importance = Replaceable(
     "an importance matrix", refusal: "is no importance matrix and is not replaced"
   ) { standing throws(Fault) in
     guard standing.kind == .file else { return "a folder" }
@@ -89,7 +89,7 @@ extension Replaceable {
   }
 
   /// A file whose first bytes are those of its format.
-  public static func file(beginningWith magic: [UInt8], called name: String) -> Replaceable {
+  package static func file(beginningWith magic: [UInt8], called name: String) -> Replaceable {
     Replaceable(name, refusal: "is not \(name) and is not replaced") { standing throws(Fault) in
       guard standing.kind == .file else { return "a folder" }
       if standing.byteCount == 0 { return nil }

@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 
 /// Which of the files in a folder are the checkpoint: those that its index names, with what else is
 /// called as one of their set; without an index all that look like it.
@@ -54,7 +54,7 @@ struct ShardChoice {
 
 extension CheckpointSurvey {
   /// What an index is that was written for other files, for whoever needs one that is right.
-  public var foreignIndexFault: Fault? {
+  package var foreignIndexFault: Fault? {
     guard isIndexForeign, let index else { return nil }
     var fault = Fault(
       .malformed, "belongs to another division of these weights", file: index.path,
@@ -67,7 +67,7 @@ extension CheckpointSurvey {
   }
 
   /// Files beside the checkpoint that are no part of it, as a line; nil for none.
-  public var straysNote: String? {
+  package var straysNote: String? {
     strays.isEmpty
       ? nil
       : "passed over, since "
@@ -77,7 +77,7 @@ extension CheckpointSurvey {
   }
 
   /// The first of some names, and how many there are.
-  public static func list(_ names: [ExactText]) -> String {
+  package static func list(_ names: [ExactText]) -> String {
     let first = names.prefix(3).map(\.text).joined(separator: ", ")
     return names.count > 3 ? "\(first), … (\(names.count) files)" : first
   }

@@ -1,8 +1,8 @@
-public import Platform
+package import Platform
 
 extension CheckpointSurvey {
   /// The files in which older programs say how weights are stored: ModelOpt, AutoGPTQ, AutoAWQ.
-  public static let storageFiles: [(name: ExactText, method: String)] = [
+  package static let storageFiles: [(name: ExactText, method: String)] = [
     ("hf_quant_config.json", "modelopt"), ("quantize_config.json", "gptq"),
     ("quant_config.json", "awq"),
   ]

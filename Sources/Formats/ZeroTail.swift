@@ -1,15 +1,15 @@
-public import Platform
+package import Platform
 internal import Tensors
 
 /// The zeros that a file of weights ends in, where these cannot be weights: what an interrupted
 /// download or copy leaves of a file whose room was made beforehand.
-public struct ZeroTail: Sendable {
+package struct ZeroTail: Sendable {
   /// The first byte of them.
-  public let start: Int
+  package let start: Int
   /// Their number.
-  public let byteCount: Int
+  package let byteCount: Int
   /// Tensors that lie in them wholly, in the order of their bytes.
-  public let tensors: [StoredTensor]
+  package let tensors: [StoredTensor]
 
   /// Zeros within one matrix that are no chance: a page of a file system.
   fileprivate static let leastBytes = 4096
@@ -23,7 +23,7 @@ public struct ZeroTail: Sendable {
   ///
   /// - Parameter tensors: those of the file.
   /// - Throws: `.inputOutput` where reading fails.
-  public init?(of file: InputFile, holding tensors: [StoredTensor]) throws(Fault) {
+  package init?(of file: InputFile, holding tensors: [StoredTensor]) throws(Fault) {
     guard let first = tensors.map(\.offset).min() else { return nil }
     let start = try ZeroTail.start(in: file, after: first)
     let covered = tensors.filter { $0.offset >= start && $0.byteCount > 0 }
@@ -55,7 +55,7 @@ public struct ZeroTail: Sendable {
   }
 
   /// What lies in it, as the end of a sentence.
-  public var extent: String {
+  package var extent: String {
     switch tensors.count {
     case 0: ""
     case 1: ", one tensor whole"
@@ -64,7 +64,7 @@ public struct ZeroTail: Sendable {
   }
 
   /// The fault of whoever wants to use the file.
-  public func fault(of file: String) -> Fault {
+  package func fault(of file: String) -> Fault {
     var fault = Fault(
       .malformed, "bytes \(start) to the end are zero: an interrupted download or copy",
       file: file, tensor: tensors.first?.name, offset: UInt64(start),
@@ -78,7 +78,7 @@ public struct ZeroTail: Sendable {
 extension StoredTensor {
   /// Whether it is a matrix or a norm's vector, which no network has wholly zero; biases may be, and
   /// numbers that are added to codes.
-  public var cannotBeZero: Bool {
+  package var cannotBeZero: Bool {
     // No network of this family has one: kernels of a convolution are of other parts, of which a few
     // zeros say nothing.
     if shape.dimensions.count > 3 { return byteCount >= ZeroTail.leastBytes }

@@ -1,10 +1,10 @@
 internal import Locks
 internal import Platform
-public import Reports
+package import Reports
 
 /// How far the reading of weights is, for a line of progress: told by whatever thread reads, shown
 /// where a command has asked for it.
-public enum ReadingMeter {
+package enum ReadingMeter {
   private struct State {
     var line: ProgressLine
     var total = 0
@@ -14,12 +14,12 @@ public enum ReadingMeter {
   private static let state = Guarded<State?>(nil)
 
   /// Shows progress from now on until `clear`.
-  public static func show(_ mode: ProgressLine.Mode) {
+  package static func show(_ mode: ProgressLine.Mode) {
     state.withLock { $0 = State(line: ProgressLine(mode)) }
   }
 
   /// Takes the line away.
-  public static func clear() {
+  package static func clear() {
     state.withLock { state in
       state?.line.clear()
       state = nil

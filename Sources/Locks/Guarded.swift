@@ -7,12 +7,12 @@ internal import Glibc
 /// test suite can be checked for the races that are real (`scripts/sanitize thread`).
 ///
 /// The lock is held whenever the value is touched, hence `@unchecked`.
-public final class Guarded<Value>: @unchecked Sendable {
+package final class Guarded<Value>: @unchecked Sendable {
   private var value: Value
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
   /// Guards a value that nobody else uses from now on.
-  public init(_ value: sending Value) {
+  package init(_ value: sending Value) {
     self.value = value
     mutex = .allocate(capacity: 1)
     mutex.initialize(to: pthread_mutex_t())
@@ -29,7 +29,7 @@ public final class Guarded<Value>: @unchecked Sendable {
   /// Uses the value while no other thread does; a body that asks for it again waits forever.
   ///
   /// - Throws: what `body` throws.
-  public func withLock<Result, Failure: Error>(
+  package func withLock<Result, Failure: Error>(
     _ body: (inout Value) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     pthread_mutex_lock(mutex)

@@ -1,39 +1,39 @@
-public import Formats
+package import Formats
 package import Models
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// What the user asked of a GGUF file: llama-quantize's options under its own names.
-public struct GGUFRecipe: Sendable {
+package struct GGUFRecipe: Sendable {
   /// The mix of types; nil where every tensor keeps the type that it has, as with llama-quantize's
   /// `COPY`.
-  public var fileType: GGUFFileType?
+  package var fileType: GGUFFileType?
   /// The type of what no rule speaks of, in place of a mix; nil where the mix decides.
-  public var base: ElementType?
+  package var base: ElementType?
   /// Every tensor that may be quantized gets the file type's own type (`--pure`).
-  public var isPure: Bool
+  package var isPure: Bool
   /// Type of `output.weight` (`--output-tensor-type`).
-  public var outputType: ElementType?
+  package var outputType: ElementType?
   /// Type of `token_embd.weight` (`--token-embedding-type`).
-  public var embeddingType: ElementType?
+  package var embeddingType: ElementType?
   /// Types of tensors whose names match (`--tensor-type`, then those of a recipe file); the first
   /// match counts.
-  public var tensorTypes: [TensorTypeRule]
+  package var tensorTypes: [TensorTypeRule]
   /// Rules of a recipe file, which may speak of kinds of layers.
-  public var rules: [RecipeFile.Rule] = []
+  package var rules: [RecipeFile.Rule] = []
   /// `output.weight` is not quantized (`--leave-output-tensor`).
-  public var leavesOutput: Bool
+  package var leavesOutput: Bool
   /// A source that is quantized already may be quantized again (`--allow-requantize`).
-  public var allowsRequantizing: Bool
+  package var allowsRequantizing: Bool
   /// Tensors stay in the splits and the order that the source has (`--keep-split`).
-  public var keepsSplit: Bool
+  package var keepsSplit: Bool
   /// What columns weigh (`--imatrix`).
-  public var importance: ImportanceMatrix?
+  package var importance: ImportanceMatrix?
   /// Metadata in place of the source's (`--override-kv`), in order.
-  public var overrides: [MetadataOverride]
+  package var overrides: [MetadataOverride]
 
   /// Makes a recipe.
-  public init(
+  package init(
     _ fileType: GGUFFileType?, base: ElementType? = nil, isPure: Bool = false,
     outputType: ElementType? = nil, embeddingType: ElementType? = nil,
     tensorTypes: [TensorTypeRule] = [], leavesOutput: Bool = false,
@@ -67,7 +67,7 @@ extension GGUFRecipe {
   /// llama-quantize's mixes for these know no rules.
   ///
   /// - Throws: `.usage` where both name a type for the rest, or neither does.
-  public func adding(_ file: RecipeFile) throws(Fault) -> GGUFRecipe {
+  package func adding(_ file: RecipeFile) throws(Fault) -> GGUFRecipe {
     var result = self
     result.rules = file.rules
     guard let base = file.base else {

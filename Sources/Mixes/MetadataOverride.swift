@@ -1,15 +1,15 @@
 internal import Formats
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// A value that the user puts in the place of the source's, as `--override-kv` of llama-quantize.
-public struct MetadataOverride: Sendable, Hashable {
+package struct MetadataOverride: Sendable, Hashable {
   /// What the user wrote.
-  public let text: String
+  package let text: String
   /// The key.
-  public let key: String
+  package let key: String
   /// Its value: uint32, float32, bool or string, because llama-quantize writes no others.
-  public let value: MetadataValue
+  package let value: MetadataValue
 
   /// Reads `KEY=TYPE:VALUE`, where the type is `int`, `float`, `bool` or `str`.
   ///
@@ -18,7 +18,7 @@ public struct MetadataOverride: Sendable, Hashable {
   ///
   /// - Throws: `.usage` for anything else, and for keys that the writer decides: how the file is
   ///   laid out and split, and what it says of its making.
-  public init(parsing text: String) throws(Fault) {
+  package init(parsing text: String) throws(Fault) {
     self.text = text
     func fault(_ expected: String) -> Fault {
       Fault(.usage, "is no override of metadata", expected: expected, found: text)
@@ -70,7 +70,7 @@ extension Metadata {
 
   /// Sets what llama-quantize sets, in its order and behind all other keys: the version of the
   /// block types, the file type, overrides, and `ImportanceMatrix.notes`.
-  public mutating func noteQuantization(
+  package mutating func noteQuantization(
     as fileType: UInt32, overrides: [MetadataOverride] = [], importance: Metadata = Metadata()
   ) {
     setLast("general.quantization_version", .uint32(2))

@@ -1,12 +1,12 @@
 package import Models
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// Types of a GGUF file's tensors, rule by rule, as `Schemas/recipe.schema.json` describes it: the
 /// first rule that matches counts.
-public struct RecipeFile: Sendable {
+package struct RecipeFile: Sendable {
   /// Kinds of layers that a rule may be about.
-  public enum Layers: String, Sendable, CaseIterable {
+  package enum Layers: String, Sendable, CaseIterable {
     /// The decoder layers, without those of multi-token prediction.
     case main
     /// The multi-token-prediction layers.
@@ -18,13 +18,13 @@ public struct RecipeFile: Sendable {
   }
 
   /// A type for some tensors.
-  public struct Rule: Sendable, Hashable {
+  package struct Rule: Sendable, Hashable {
     /// The names that it is about: a glob over the names of the output.
-    public let match: String
+    package let match: String
     /// The layers that it is about; nil for tensors anywhere.
-    public let layers: Layers?
+    package let layers: Layers?
     /// The type.
-    public let type: ElementType
+    package let type: ElementType
 
     /// The rule with the numbers of the layers.
     package func resolved(for config: ModelConfig) throws(Fault) -> TensorTypeRule {
@@ -43,11 +43,11 @@ public struct RecipeFile: Sendable {
   }
 
   /// Where it was read from.
-  public let path: String
+  package let path: String
   /// The type of what no rule is about; nil where `--quant` says it.
-  public let base: ElementType?
+  package let base: ElementType?
   /// The rules in order.
-  public let rules: [Rule]
+  package let rules: [Rule]
 
   /// Larger files are no recipes.
   private static let limit = 1 << 20
@@ -56,7 +56,7 @@ public struct RecipeFile: Sendable {
   ///
   /// - Throws: `.malformed` with what is wrong, unknown keys among it: a rule with a slip must not
   ///   pass for one that is absent.
-  public init(path: String) throws(Fault) {
+  package init(path: String) throws(Fault) {
     self.path = path
     let file = try InputFile(path: path)
     guard file.size <= RecipeFile.limit else {

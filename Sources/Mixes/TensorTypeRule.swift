@@ -1,12 +1,12 @@
 internal import Codecs
 internal import Patterns
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// A type for the tensors whose names match a pattern.
-public struct TensorTypeRule: Sendable, Hashable {
+package struct TensorTypeRule: Sendable, Hashable {
   /// How names are matched.
-  public enum Pattern: Sendable, Hashable {
+  package enum Pattern: Sendable, Hashable {
     /// A regular expression of `std::regex` that matches somewhere in the name, as in
     /// `--tensor-type`; `ECMAScriptParser` has the few differences.
     ///
@@ -18,16 +18,16 @@ public struct TensorTypeRule: Sendable, Hashable {
   }
 
   /// The names that it speaks of.
-  public let pattern: Pattern
+  package let pattern: Pattern
   /// Their type.
-  public let type: ElementType
+  package let type: ElementType
   /// The layers that it speaks of; nil for all tensors, in layers or not.
-  public let layers: Set<Int>?
+  package let layers: Set<Int>?
 
   /// Makes a rule.
   ///
   /// - Throws: `.usage` where the pattern is no regular expression.
-  public init(_ pattern: Pattern, _ type: ElementType, layers: Set<Int>? = nil) throws(Fault) {
+  package init(_ pattern: Pattern, _ type: ElementType, layers: Set<Int>? = nil) throws(Fault) {
     self.pattern = pattern
     self.type = type
     self.layers = layers
@@ -38,7 +38,7 @@ public struct TensorTypeRule: Sendable, Hashable {
   ///
   /// - Throws: `.usage` where a part is absent, the pattern is no regular expression, or the type
   ///   is not one that Fathom writes to GGUF files.
-  public init(parsing text: String) throws(Fault) {
+  package init(parsing text: String) throws(Fault) {
     let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2, !parts[0].isEmpty else {
       throw Fault(.usage, "is no rule for types", expected: "PATTERN=TYPE", found: text)
@@ -49,7 +49,7 @@ public struct TensorTypeRule: Sendable, Hashable {
   /// The tensor type with llama.cpp's name, in any case.
   ///
   /// - Throws: `.usage` for a name that is none, or a type that Fathom does not write.
-  public static func type(named name: String) throws(Fault) -> ElementType {
+  package static func type(named name: String) throws(Fault) -> ElementType {
     let type = ElementType(rawValue: name.uppercased())
     guard let type, isWritable(type) else {
       let message =
@@ -69,7 +69,7 @@ public struct TensorTypeRule: Sendable, Hashable {
   }
 
   /// The pattern as it was written.
-  public var text: String {
+  package var text: String {
     switch pattern {
     case .search(let text), .glob(let text): text
     }

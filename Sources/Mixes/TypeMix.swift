@@ -1,25 +1,25 @@
 internal import Codecs
 package import Formats
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// Which type every tensor of a GGUF file gets: exactly as llama-quantize chooses for
 /// `deepseek2`, and for `deepseek4` and others whose tensors have no rules of their own.
 ///
 /// A pure function of names, shapes, counts and options, known before a weight is read. Fixtures
 /// that `scripts/make mix-fixtures` takes from llama-quantize hold it to its promise.
-public struct TypeMix: Sendable {
+package struct TypeMix: Sendable {
   /// The type chosen for a tensor.
-  public struct Choice: Sendable, Hashable {
+  package struct Choice: Sendable, Hashable {
     /// The tensor.
-    public let tensor: Tensor
+    package let tensor: Tensor
     /// Its type in the output; equal to the type before where it is copied.
-    public let type: ElementType
+    package let type: ElementType
     /// Why, in one phrase.
-    public let reason: String
+    package let reason: String
     /// What of the reason says that blocks of the type that was meant do not divide a row; nil where
     /// they do.
-    public var fallback: String?
+    package var fallback: String?
 
     /// The tensor in a file.
     ///
@@ -36,7 +36,7 @@ public struct TypeMix: Sendable {
   }
 
   /// A choice per tensor, in the order in which llama-quantize writes them.
-  public let choices: [Choice]
+  package let choices: [Choice]
 
   /// Chooses as llama-quantize does.
   ///
@@ -53,7 +53,7 @@ public struct TypeMix: Sendable {
   ///   without `allowsRequantizing`, types that need importance where there is none, and types
   ///   asked for by name whose blocks do not divide a row; `.malformed` for a source type that
   ///   cannot be converted and names without a layer of the model.
-  public init(
+  package init(
     _ recipe: GGUFRecipe, tensors: [Tensor], model: Model, importance: Set<ExactText>? = nil
   ) throws(Fault) {
     let order =
@@ -68,13 +68,13 @@ public struct TypeMix: Sendable {
   }
 
   /// Whether llama-quantize refuses a type for a tensor of which no importance matrix speaks.
-  public static func demandsImportance(_ type: ElementType) -> Bool {
+  package static func demandsImportance(_ type: ElementType) -> Bool {
     Chooser.weighed.contains(type)
   }
 
   /// Whether llama-quantize writes `one` before `other`: by layer, those without one first, then by
   /// name.
-  public static func precedes(_ one: ExactText, _ other: ExactText) -> Bool {
+  package static func precedes(_ one: ExactText, _ other: ExactText) -> Bool {
     let layers = (layer(of: one) ?? -1, layer(of: other) ?? -1)
     return layers.0 == layers.1
       ? one < other : layers.0 < layers.1

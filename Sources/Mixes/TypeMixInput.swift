@@ -1,18 +1,18 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 extension TypeMix {
   /// A tensor whose type is to be chosen.
-  public struct Tensor: Sendable, Hashable {
+  package struct Tensor: Sendable, Hashable {
     /// Its name in GGUF.
-    public let name: ExactText
+    package let name: ExactText
     /// Its extents in GGUF's order: the length of a row first.
-    public let extents: [Int]
+    package let extents: [Int]
     /// The type that it has before.
-    public let type: ElementType
+    package let type: ElementType
 
     /// Makes a tensor.
-    public init(name: ExactText, extents: [Int], type: ElementType) {
+    package init(name: ExactText, extents: [Int], type: ElementType) {
       self.name = name
       self.extents = extents
       self.type = type
@@ -29,18 +29,18 @@ extension TypeMix {
   }
 
   /// The counts in a model's metadata that the choice depends on.
-  public struct Model: Sendable, Hashable {
+  package struct Model: Sendable, Hashable {
     /// `block_count`, the layers with those of multi-token prediction.
-    public let blockCount: Int
+    package let blockCount: Int
     /// `expert_count`; 0 where the model has no experts.
-    public let expertCount: Int
+    package let expertCount: Int
     /// `attention.head_count`.
-    public let headCount: Int
+    package let headCount: Int
     /// `attention.head_count_kv`: 1 where the file has `attn_k_b` and `attn_v_b`.
-    public let keyValueHeadCount: Int
+    package let keyValueHeadCount: Int
 
     /// Makes a model.
-    public init(blockCount: Int, expertCount: Int, headCount: Int, keyValueHeadCount: Int = 1) {
+    package init(blockCount: Int, expertCount: Int, headCount: Int, keyValueHeadCount: Int = 1) {
       self.blockCount = blockCount
       self.expertCount = expertCount
       self.headCount = headCount

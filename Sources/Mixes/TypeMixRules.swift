@@ -7,6 +7,7 @@ package enum TensorCategory: CaseIterable {
   case output, tokenEmbedding, attentionValue, attentionKey, attentionQuery, attentionOutput
   case feedForwardUp, feedForwardGate, feedForwardDown, other
 
+  /// The part that a tensor of that name is taken for.
   package init(name: ExactText) {
     self =
       switch name {
@@ -43,12 +44,17 @@ package enum TensorCategory: CaseIterable {
 
 /// What a rule may look at beside file type and category.
 package struct MixFacts {
+  /// The tensor whose type is looked for.
   package var tensor: TypeMix.Tensor
+  /// What is known of its model.
   package var model: TypeMix.Model
+  /// The type that it has without a rule.
   package var base: ElementType
   /// The layer, or how many tensors of the category came before, and of how many.
   package var index = 0
+  /// Layers of the model, or tensors of the category, that `index` counts.
   package var count = 0
+  /// Whether there is an importance matrix.
   package var hasImportance: Bool
 
   /// Whether a layer is in neither the first nor the last eighth.
@@ -75,6 +81,7 @@ package enum MixCondition {
   case baseIsNot(ElementType)
   case wholeBlocks
 
+  /// Whether a tensor meets it.
   package func holds(_ facts: MixFacts) -> Bool {
     switch self {
     case .firstPart(let part): facts.index < facts.count / part
@@ -115,9 +122,12 @@ package struct MixRule {
   package let files: Set<GGUFFileType>?
   /// Nil for every category.
   package let category: TensorCategory?
+  /// What a tensor has to meet, all of it.
   package let conditions: [MixCondition]
+  /// The type that it has then.
   package let type: ElementType
 
+  /// Makes a row; nil stands for every file type, or every category.
   package init(
     _ files: Set<GGUFFileType>?, _ category: TensorCategory?, _ type: ElementType,
     when conditions: [MixCondition] = []
@@ -128,12 +138,14 @@ package struct MixRule {
     self.type = type
   }
 
+  /// Whether the row is about a tensor of that category in a file of that type.
   package func applies(to file: GGUFFileType, _ category: TensorCategory, _ facts: MixFacts) -> Bool
   {
     (files?.contains(file) ?? true) && (self.category ?? category) == category
       && conditions.allSatisfy { $0.holds(facts) }
   }
 
+  /// Why a tensor has the row's type, for reports.
   package var reason: String {
     let phrases = ([category?.phrase] + conditions.map(\.phrase)).compactMap { $0 }
     return phrases.isEmpty ? "every other tensor" : phrases.joined(separator: ", ")

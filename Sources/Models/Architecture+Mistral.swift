@@ -65,7 +65,7 @@ extension Architecture {
   }()
 
   /// The row of this network under another of llama.cpp's architectures; itself where it has none.
-  public func running(as ggufName: String) -> Architecture {
+  package func running(as ggufName: String) -> Architecture {
     self == .mistral4 && ggufName == Architecture.mistralLarge3.ggufName ? .mistralLarge3 : self
   }
 }

@@ -5,7 +5,7 @@ extension Architecture {
   ///
   /// Sources: the config classes of transformers 5.23 for `defaults`, the modules of mlx-lm 0.32 for
   /// `mlx`, llama.cpp's converter for `preTokenizer`.
-  public static let all: [Architecture] = [
+  package static let all: [Architecture] = [
     deepSeekV3, kimiK2, joyAI, deepSeekV2, glm4MoeLite, youtu, deepSeekV32, glmMoeDSA,
     mistral4, axk1, deepSeekV4,
   ]

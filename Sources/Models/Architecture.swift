@@ -4,9 +4,9 @@ package import Platform
 ///
 /// A new network is a row of `all` and, where its layers compute something new, one file in
 /// `Reference`.
-public struct Architecture: Sendable, Hashable {
+package struct Architecture: Sendable, Hashable {
   /// How experts are chosen by their scores, as `topk_method` names it.
-  public enum Selection: String, Sendable, Hashable, CaseIterable {
+  package enum Selection: String, Sendable, Hashable, CaseIterable {
     /// The best of the groups whose two best experts have the largest sum; a bias counts in the
     /// choice alone.
     case groupsByTwoBest = "noaux_tc"
@@ -17,11 +17,11 @@ public struct Architecture: Sendable, Hashable {
   }
 
   /// What wraps a network that is a part of a larger model.
-  public struct Envelope: Sendable, Hashable {
+  package struct Envelope: Sendable, Hashable {
     /// `model_type` of the whole.
     let modelType: String
     /// The key of `config.json` under which the network's own config stands.
-    public let key: String
+    package let key: String
     /// What stands before the names of the network's tensors.
     let prefix: ExactText
     /// Other beginnings of such names, and what they stand for.
@@ -29,11 +29,11 @@ public struct Architecture: Sendable, Hashable {
     /// What the names of the tensors begin with that belong to the other parts.
     let others: [ExactText]
     /// What those parts are.
-    public let othersName: String
+    package let othersName: String
     /// `model_type` of the network where its section does not say.
     let usualType: String
     /// Whether other formats have no names for the other parts, so that these stay behind.
-    public var leavesOthers = false
+    package var leavesOthers = false
 
     /// A beginning of names in the envelope, and what it stands for.
     struct Prefix: Sendable, Hashable {
@@ -43,9 +43,9 @@ public struct Architecture: Sendable, Hashable {
   }
 
   /// How mlx-lm loads it.
-  public struct MLXModule: Sendable, Hashable {
+  package struct MLXModule: Sendable, Hashable {
     /// What a module does with the layers beyond the last.
-    public enum MTP: Sendable, Hashable {
+    package enum MTP: Sendable, Hashable {
       /// It leaves them out.
       case leftOut
       /// It leaves out that of this number, and refuses others.
@@ -55,15 +55,15 @@ public struct Architecture: Sendable, Hashable {
     }
 
     /// The `model_type` that names the module; nil where it is that of the checkpoint.
-    public internal(set) var modelType: String?
+    package internal(set) var modelType: String?
     /// Whether it has `kv_b_proj` whole, where others have the halves apart.
-    public let hasJointKeysAndValues: Bool
+    package let hasJointKeysAndValues: Bool
     /// What the module takes for keys that its config lacks.
     package let defaults: JSONObject
     /// What it does with MTP layers.
-    public let mtp: MTP
+    package let mtp: MTP
     /// Whether it can take the embedding table for the head.
-    public let ties: Bool
+    package let ties: Bool
     /// Whether it cannot be built without `rope_scaling`.
     package internal(set) var needsScaling = false
     /// Whether the norms of latents have `rms_norm_eps`, where transformers has 10⁻⁶ whatever that is.
@@ -77,46 +77,46 @@ public struct Architecture: Sendable, Hashable {
   }
 
   /// Values of `model_type`, the one of its class in transformers first.
-  public internal(set) var modelTypes: [String]
+  package internal(set) var modelTypes: [String]
   /// What `architectures` names.
-  public internal(set) var className: String
+  package internal(set) var className: String
   /// What transformers' class takes for keys that a config lacks.
   var defaults: JSONObject
   /// How its router scores experts.
-  public let scoring: ModelConfig.Scoring
+  package let scoring: ModelConfig.Scoring
   /// How experts may be chosen, that of a config without `topk_method` first; none in a network
   /// without experts.
-  public internal(set) var selections: [Selection]
+  package internal(set) var selections: [Selection]
   /// Whether its routers have a bias that corrects the choice.
-  public let hasCorrectionBias: Bool
+  package let hasCorrectionBias: Bool
   /// Whether `mlp_layer_types` says which layers have experts, rather than `first_k_dense_replace`.
   var readsLayerTypes = false
   /// Whether layers that predict further tokens have a dense MLP, wherever they stand.
-  public var hasDensePredictors = false
+  package var hasDensePredictors = false
   /// Whether layers that predict further tokens come with copies of embedding and head.
-  public internal(set) var hasCopies = true
+  package internal(set) var hasCopies = true
   /// Whether the weights of chosen experts can be divided by their sum.
-  public let canNormalize: Bool
+  package let canNormalize: Bool
   /// Its module in mlx-lm.
-  public internal(set) var mlx: MLXModule
+  package internal(set) var mlx: MLXModule
   /// What splits a text before byte-pair encoding, by llama.cpp's name for it: no file of a
   /// checkpoint has that name.
-  public internal(set) var preTokenizer: String
+  package internal(set) var preTokenizer: String
 
   /// Whether transformers' class adds `head_dim` to the config, by which llama.cpp's converter writes
   /// the widths of heads before its other keys.
   var hasHeadSize = true
   /// The architecture under which llama.cpp runs it.
-  public internal(set) var ggufName = "deepseek2"
+  package internal(set) var ggufName = "deepseek2"
   /// Tokens that its vocabulary in a GGUF file names beside those of the tokenizer's own settings, by
   /// the name that llama.cpp's converter gives each.
-  public var namedTokens: [String: String] = [:]
+  package var namedTokens: [String: String] = [:]
   /// Names of other splittings that some of its members have: which one a model has shows in its
   /// tokenizer alone.
-  public var otherPreTokenizers: [String] = []
+  package var otherPreTokenizers: [String] = []
 
   /// Whether queries are scaled by their positions.
-  public internal(set) var hasQueryTemperature = false
+  package internal(set) var hasQueryTemperature = false
   /// Whether a section of its own says how, rather than a key of the one about positions.
   package internal(set) var hasTemperatureSection = false
   /// What transformers' class says of positions where a config does not; nil for nothing.
@@ -124,29 +124,29 @@ public struct Architecture: Sendable, Hashable {
   /// Whether `partial_rotary_factor` is the rotary share of a head, which the class derives.
   package var hasRotaryShare: Bool { positions != nil }
   /// Whether its checkpoints have the experts of a layer in two stacks, gates above ups.
-  public internal(set) var hasStackedExperts = false
+  package internal(set) var hasStackedExperts = false
   /// Whether what the experts of a layer give is normed before it joins the residual stream; neither
   /// llama.cpp nor mlx-lm nor DeepSeek's code knows such a network.
-  public internal(set) var normsExperts = false
+  package internal(set) var normsExperts = false
   /// Whether llama.cpp's files have gates and ups of a layer's experts in one tensor.
-  public internal(set) var hasFusedGGUFExperts = false
+  package internal(set) var hasFusedGGUFExperts = false
 
   /// Whether it is DeepSeek-V4's, with residual streams, one key for all heads and compressed caches.
-  public internal(set) var hasStreams = false
+  package internal(set) var hasStreams = false
 
   /// How a lightning indexer chooses the keys that queries see; nil where they see all of them.
-  public internal(set) var indexing: Indexing?
+  package internal(set) var indexing: Indexing?
 
   /// What is a network's own of its indexer.
-  public struct Indexing: Sendable, Hashable {
+  package struct Indexing: Sendable, Hashable {
     /// Whether pairs that are rotated are (2i, 2i + 1) where the config does not say.
     let isInterleaved: Bool
     /// Whether layers may take over the keys that one before them has chosen.
-    public let canShare: Bool
+    package let canShare: Bool
   }
 
   /// Whether its layers have routed experts.
-  public var hasExperts: Bool { !selections.isEmpty }
+  package var hasExperts: Bool { !selections.isEmpty }
 
   /// Keys that a config lacks and that change the network, for which transformers' class and mlx-lm's
   /// module take different values: `topk_group, for which transformers takes 4, mlx-lm 1`.
@@ -167,7 +167,7 @@ public struct Architecture: Sendable, Hashable {
   ]
 
   /// The row of a `model_type`; nil where no network is called so.
-  public static func named(_ modelType: String) -> Architecture? { byName[ExactText(modelType)] }
+  package static func named(_ modelType: String) -> Architecture? { byName[ExactText(modelType)] }
 
   private static let byName: [ExactText: Architecture] = {
     var rows: [ExactText: Architecture] = [:]
@@ -181,5 +181,5 @@ public struct Architecture: Sendable, Hashable {
   }
 
   /// Every `model_type` that is known.
-  public static let modelTypes = all.flatMap(\.modelTypes) + Envelope.all.map(\.modelType)
+  package static let modelTypes = all.flatMap(\.modelTypes) + Envelope.all.map(\.modelType)
 }

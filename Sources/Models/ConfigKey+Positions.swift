@@ -5,13 +5,16 @@ extension ConfigKey {
   /// The section about YaRN in transformers 4.
   package static let section = "rope_scaling"
 
+  /// Base of rotary frequencies.
   package static let ropeTheta = ConfigKey(
     "rope_theta", gguf: "rope.freq_base", native: ("rope_theta", .number(10_000)),
     effect: Effect(\.ropeTheta)
   ) { .number($0.ropeTheta) }
+  /// Whether positions turn pairs (2i, 2i + 1), and not (i, i + d / 2).
   package static let ropeInterleaved = ConfigKey(
     "rope_interleave", effect: Effect(\.ropeInterleaved)
   ) { .bool($0.ropeInterleaved) }
+  /// How much queries grow with the logarithm of their position.
   package static let temperature = ConfigKey(
     "rope_scaling.llama_4_scaling_beta", gguf: "attention.temperature_scale",
     effect: Effect(
@@ -19,6 +22,7 @@ extension ConfigKey {
       text: { "\($0.queryTemperature?.beta ?? 0)" },
       copy: { $1.queryTemperature = $0.queryTemperature })
   ) { $0.queryTemperature.map { .number($0.beta) } }
+  /// Positions from which on they do.
   package static let temperatureLength = ConfigKey(
     "llama_4_scaling.original_max_position_embeddings", gguf: "attention.temperature_length",
     effect: Effect(\.queryTemperature!.length, of: { $0.queryTemperature != nil })
@@ -40,26 +44,34 @@ extension ConfigKey {
     effect: Effect(text: { $0.yarn == nil ? "none" : "yarn" }, copy: { $1.yarn = $0.yarn })
   ) { $0.yarn.map { .object($0.document) } }
 
+  /// How much longer the context is than the original one.
   package static let yarnFactor = yarn("factor", "rope.scaling.factor", \.yarn!.factor) {
     .number($0.factor)
   }
+  /// The original context.
   package static let yarnLength = yarn(
     "original_max_position_embeddings", "rope.scaling.original_context_length",
     \.yarn!.originalContextLength
   ) { .integer($0.originalContextLength) }
+  /// Turns in the original context from which on a frequency stays.
   package static let yarnFast = yarn(
     "beta_fast", "rope.scaling.yarn_beta_fast", \.yarn!.betaFast
   ) { .number($0.betaFast) }
+  /// Turns in it up to which a frequency is divided by the factor.
   package static let yarnSlow = yarn(
     "beta_slow", "rope.scaling.yarn_beta_slow", \.yarn!.betaSlow
   ) { .number($0.betaSlow) }
+  /// Whether the bounds of that ramp are made whole numbers.
   package static let yarnTruncate = yarn("truncate", nil, \.yarn!.truncate) { .bool($0.truncate) }
+  /// Factor on sines and cosines, before that of all dimensions.
   package static let yarnScale = yarn("mscale", nil, \.yarn!.mscale) {
     $0.mscale.map { .number($0) }
   }
+  /// The same of all dimensions, by which attention's scale grows.
   package static let yarnScaleOfAll = yarn("mscale_all_dim", nil, \.yarn!.mscaleAllDimensions) {
     $0.mscaleAllDimensions.map { .number($0) }
   }
+  /// Factor on sines and cosines as it is; nil where it follows from those two.
   package static let attentionFactor = yarn(
     "attention_factor", nil, \.yarn!.attentionFactor
   ) { $0.attentionFactor.map { .number($0) } }

@@ -1,8 +1,8 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// How a tensor of another dialect relates to the Hugging Face tensors that it holds.
-public enum WeightForm: Sendable, Hashable, CaseIterable {
+package enum WeightForm: Sendable, Hashable, CaseIterable {
   /// It is one of them.
   case whole
   /// It stacks one matrix of every routed expert: (experts, rows, columns).
@@ -19,8 +19,11 @@ public enum WeightForm: Sendable, Hashable, CaseIterable {
 
 /// A name as Hugging Face and another dialect write it, without what stands before in a layer.
 package struct NameRow: Sendable {
+  /// Hugging Face's name.
   package let huggingFace: ExactText
+  /// The other dialect's name.
   package let own: ExactText
+  /// How the other dialect stores the weight.
   package let form: WeightForm
   /// The second matrix of each expert in a stack of pairs, or of two beside each other.
   package let second: ExactText?
@@ -40,20 +43,20 @@ package struct NameRow: Sendable {
 }
 
 /// A tensor of another dialect and the Hugging Face tensors that it is made of.
-public struct DialectTensor: Sendable, Hashable {
+package struct DialectTensor: Sendable, Hashable {
   /// The dialect's name.
-  public let name: ExactText
+  package let name: ExactText
   /// Dimensions, outermost first.
-  public let shape: Shape
+  package let shape: Shape
   /// How it relates to its sources.
-  public let form: WeightForm
+  package let form: WeightForm
   /// Names of its sources: the experts in order for a stack, pair after pair where it has two of each,
   /// one name for all else.
-  public let sources: [ExactText]
+  package let sources: [ExactText]
   /// What it is part of.
-  public let part: ExpectedTensor.Part
+  package let part: ExpectedTensor.Part
   /// Index of its layer, nil outside the layers.
-  public let layer: Int?
+  package let layer: Int?
 }
 
 /// The tables of a dialect: tensors before, in and after the layers.
@@ -136,7 +139,7 @@ extension ModelConfig {
 
 extension ExpectedTensor {
   /// A name with its expert filled in.
-  public static func name(_ pattern: ExactText, expert: Int) -> ExactText {
+  package static func name(_ pattern: ExactText, expert: Int) -> ExactText {
     pattern.replacing(NameRow.expertMark, with: "\(expert)")
   }
 }

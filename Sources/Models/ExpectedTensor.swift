@@ -1,10 +1,10 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// A tensor that a config implies.
-public struct ExpectedTensor: Sendable, Hashable {
+package struct ExpectedTensor: Sendable, Hashable {
   /// How its elements are to be stored.
-  public enum Storage: Sendable, Hashable {
+  package enum Storage: Sendable, Hashable {
     /// In the checkpoint's own type, `torch_dtype`.
     case plain
     /// In F32 whatever the checkpoint's type.
@@ -25,11 +25,11 @@ public struct ExpectedTensor: Sendable, Hashable {
     case compressed(CompressedScheme)
 
     /// Whether it has the type of the weights that are not quantized.
-    public var isPlain: Bool { self == .plain || self == .plainOrFloat32 }
+    package var isPlain: Bool { self == .plain || self == .plainOrFloat32 }
   }
 
   /// What the tensor is part of.
-  public enum Part: String, Sendable, Hashable, CaseIterable {
+  package enum Part: String, Sendable, Hashable, CaseIterable {
     /// The embedding table.
     case embedding
     /// The output head.
@@ -65,37 +65,37 @@ public struct ExpectedTensor: Sendable, Hashable {
   }
 
   /// Hugging Face name.
-  public let name: ExactText
+  package let name: ExactText
   /// Dimensions, output features first.
-  public let shape: Shape
+  package let shape: Shape
   /// How it is stored.
-  public let storage: Storage
+  package let storage: Storage
   /// What it is part of.
-  public let part: Part
+  package let part: Part
   /// Index of its layer, nil outside the layers.
-  public let layer: Int?
+  package let layer: Int?
   /// Index of its routed expert, nil elsewhere.
-  public let expert: Int?
+  package let expert: Int?
 
   /// The same of another shape, as where a file holds a part of it.
-  public func with(shape: Shape) -> ExpectedTensor {
+  package func with(shape: Shape) -> ExpectedTensor {
     ExpectedTensor(
       name: name, shape: shape, storage: storage, part: part, layer: layer, expert: expert)
   }
 
   /// The name of the scales of the FP8 weight `weight`.
-  public static func scaleName(for weight: ExactText) -> ExactText { weight + "_scale_inv" }
+  package static func scaleName(for weight: ExactText) -> ExactText { weight + "_scale_inv" }
 
   /// The name of the weight that a grid of scales belongs to, nil where `scale` names no grid.
-  public static func weightName(ofScale scale: ExactText) -> ExactText? {
+  package static func weightName(ofScale scale: ExactText) -> ExactText? {
     scale.without(suffix: "_scale_inv")
   }
 
   /// The module that it is the weight of; nil for what is no weight of one.
-  public var module: ExactText? { name.without(suffix: ".weight") }
+  package var module: ExactText? { name.without(suffix: ".weight") }
 
   /// The class of that module in torch, if it is one whose weights can be stored as codes.
-  public var moduleClass: ModuleTarget.Class? {
+  package var moduleClass: ModuleTarget.Class? {
     guard shape.dimensions.count == 2 else { return nil }
     switch part {
     case .embedding, .embeddingCopy: return .embedding
@@ -109,7 +109,7 @@ public struct ExpectedTensor: Sendable, Hashable {
   }
 
   /// Whether a token multiplies with these weights only if it is routed to their expert.
-  public var isRouted: Bool { expert != nil }
+  package var isRouted: Bool { expert != nil }
 
   /// The same tensor in another storage.
   func stored(as storage: Storage) -> ExpectedTensor {
@@ -118,19 +118,19 @@ public struct ExpectedTensor: Sendable, Hashable {
   }
 
   /// The same as plain numbers.
-  public var asPlain: ExpectedTensor { stored(as: .plain) }
+  package var asPlain: ExpectedTensor { stored(as: .plain) }
 
   /// The same as FP8 codes.
-  public var inFP8: ExpectedTensor { stored(as: .fp8) }
+  package var inFP8: ExpectedTensor { stored(as: .fp8) }
 
   /// A grid of scales of this weight, as a tensor of its own.
-  public func scales(named name: ExactText, _ shape: Shape) -> ExpectedTensor {
+  package func scales(named name: ExactText, _ shape: Shape) -> ExpectedTensor {
     ExpectedTensor(
       name: name, shape: shape, storage: .scale, part: part, layer: layer, expert: expert)
   }
 
   /// What a checkpoint has in place of this weight, or beside it, as a tensor of its own.
-  public func part(_ tensor: CompressedTensor) -> ExpectedTensor {
+  package func part(_ tensor: CompressedTensor) -> ExpectedTensor {
     let storage: Storage =
       switch tensor.role {
       case .codes: tensor.types == [.f8E4M3] ? .fp8 : .plain

@@ -1,5 +1,5 @@
 internal import Platform
-public import Tensors
+package import Tensors
 
 /// A matrix or vector of a module, as a row of a table: name, shape, storage and when it is there.
 struct TensorRow: Sendable {
@@ -18,7 +18,7 @@ extension ModelConfig {
   ///
   /// Source: DeepSeek-V3's published headers; from its config alone this gives their 91,991
   /// tensors. Copies of embedding and head in MTP layers are included; see `Part`.
-  public func expectedTensors() -> [ExpectedTensor] {
+  package func expectedTensors() -> [ExpectedTensor] {
     if v4 != nil { return streamedTensors() }
     var builder = TensorListBuilder(config: self)
     let expertForms = builder.forms(of: Self.expert, areExperts: true)
@@ -239,7 +239,7 @@ struct TensorListBuilder {
 extension ModelConfig.FP8Quantization {
   /// The grid of scales of a matrix, a cut block at an edge counting whole: (576, 7168) in blocks
   /// of 128 × 128 has (5, 56). Nil where `shape` is no matrix, or there are no blocks.
-  public func scaleShape(of shape: Shape) -> Shape? {
+  package func scaleShape(of shape: Shape) -> Shape? {
     guard shape.dimensions.count == 2, let blocks else { return nil }
     return Shape([
       (shape.dimensions[0] + blocks.rows - 1) / blocks.rows,

@@ -1,19 +1,19 @@
 internal import Platform
-public import Tensors
+package import Tensors
 
 /// Experts as checkpoints of some networks have them: all of a layer in two stacks, gates above ups.
 ///
 /// Everything else asks for each expert by itself; only what is written for these networks is stacked.
 extension ModelConfig {
   /// Whether Hugging Face checkpoints of this config have stacks.
-  public var storesStackedExperts: Bool {
+  package var storesStackedExperts: Bool {
     architecture.hasStackedExperts && modelType == architecture.modelTypes[0]
   }
 
   /// The stacks that hold the experts of a checkpoint; none where each stands for itself.
   ///
   /// Source: transformers 5.23's `Mistral4Experts`.
-  public func expertStacks() -> [DialectTensor] {
+  package func expertStacks() -> [DialectTensor] {
     guard storesStackedExperts else { return [] }
     let gate: ExactText = "mlp.experts.{e}.gate_proj.weight"
     return tensors(
@@ -33,7 +33,7 @@ extension ModelConfig {
 
 extension ExpectedTensor {
   /// A stack of experts like this one, stored as it is.
-  public func stacked(as stack: DialectTensor) -> ExpectedTensor {
+  package func stacked(as stack: DialectTensor) -> ExpectedTensor {
     ExpectedTensor(
       name: stack.name, shape: stack.shape, storage: storage, part: part, layer: layer, expert: nil)
   }
@@ -45,7 +45,7 @@ extension ModelConfig.FP8Quantization {
   ///
   /// - Parameter stack: (experts, rows, columns).
   /// - Parameter parts: matrices one below the other that each expert has there.
-  public func scaleShape(ofStack stack: Shape, parts: Int) -> Shape? {
+  package func scaleShape(ofStack stack: Shape, parts: Int) -> Shape? {
     let size = stack.dimensions
     guard size.count == 3, let blocks, size[1] % (parts * blocks.rows) == 0 else { return nil }
     return Shape([size[0], size[1] / blocks.rows, (size[2] + blocks.columns - 1) / blocks.columns])

@@ -6,35 +6,35 @@ extension ModelConfig {
   ///
   /// Sources: transformers 5.23's `DeepseekV32Indexer` and `GlmMoeDsaIndexer`, DeepSeek-V3.2-Exp's
   /// `inference/model.py`.
-  public struct Indexer: Sendable, Hashable {
+  package struct Indexer: Sendable, Hashable {
     /// Heads of its queries (`index_n_heads`); there is one key for all of them.
-    public var heads: Int
+    package var heads: Int
     /// Width of a query and of the key (`index_head_dim`), whose first `qk_rope_head_dim` dimensions
     /// are rotated.
-    public var headSize: Int
+    package var headSize: Int
     /// Keys that a query sees at the most (`index_topk`); with fewer tokens it sees all of them.
-    public var topK: Int
+    package var topK: Int
     /// Whether pairs that are rotated are (2i, 2i + 1) rather than (i, i + d / 2):
     /// `indexer_rope_interleave`.
-    public var ropeInterleaved: Bool
+    package var ropeInterleaved: Bool
     /// By decoder layer whether it has an indexer ("full"); the others ("shared") see the keys that
     /// the nearest before them has chosen. The first is full.
-    public var isFull: [Bool]
+    package var isFull: [Bool]
 
     /// The ε of the norm of its key: that of transformers' classes, which no key of a config names.
-    public static let normEpsilon: Float = 1e-6
+    package static let normEpsilon: Float = 1e-6
   }
 
   /// Whether a stored layer has the tensors of an indexer: full layers, and those that predict
   /// further tokens.
-  public func hasIndexer(layer: Int) -> Bool {
+  package func hasIndexer(layer: Int) -> Bool {
     guard let indexer else { return false }
     return layer >= indexer.isFull.count || indexer.isFull[layer]
   }
 
   /// A decoder layer whose chosen keys a layer takes over: the nearest full one, itself where it is
   /// full.
-  public func indexerSource(of layer: Int) -> Int {
+  package func indexerSource(of layer: Int) -> Int {
     (0...layer).last { hasIndexer(layer: $0) } ?? layer
   }
 }
@@ -108,7 +108,7 @@ extension ModelConfig {
   ]
 
   /// Names of the matrices of a layer's indexer, in the order of their use.
-  public static func indexerMatrices(of layer: Int) -> [String] {
+  package static func indexerMatrices(of layer: Int) -> [String] {
     ["wk", "wq_b", "weights_proj"].map { "model.layers.\(layer).self_attn.indexer.\($0).weight" }
   }
 }

@@ -1,6 +1,6 @@
 /// Something that a model may be and a loader computes otherwise, cannot be told, or refuses: a row of
 /// the table of that loader.
-public struct LoaderLimit: Sendable {
+package struct LoaderLimit: Sendable {
   private let text: @Sendable (ModelConfig) -> String?
 
   /// Names a limit.
@@ -9,7 +9,7 @@ public struct LoaderLimit: Sendable {
   package init(_ text: @escaping @Sendable (ModelConfig) -> String?) { self.text = text }
 
   /// The lines of a table about a model.
-  public static func lines(_ limits: [LoaderLimit], for config: ModelConfig) -> [String] {
+  package static func lines(_ limits: [LoaderLimit], for config: ModelConfig) -> [String] {
     limits.compactMap { $0.text(config) }
   }
 }

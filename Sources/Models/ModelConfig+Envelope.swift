@@ -1,9 +1,9 @@
-public import Platform
+package import Platform
 
 extension ModelConfig {
   /// The name in the network itself of a tensor that a checkpoint calls `stored`: the same but for a
   /// network in an envelope.
-  public func ownName(of stored: ExactText) -> ExactText {
+  package func ownName(of stored: ExactText) -> ExactText {
     guard let envelope else { return stored }
     if hasMistralNames { return MistralNames.own(of: stored) }
     for prefix in envelope.otherPrefixes {
@@ -13,21 +13,21 @@ extension ModelConfig {
   }
 
   /// Whether the files are Mistral's own, with names of theirs; what is written has Hugging Face's.
-  public var hasMistralNames: Bool { envelope == .mistral }
+  package var hasMistralNames: Bool { envelope == .mistral }
 
   /// The name that published checkpoints have for a tensor of the network.
-  public func storedName(of own: ExactText) -> ExactText {
+  package func storedName(of own: ExactText) -> ExactText {
     guard let envelope, !isOther(own) else { return own }
     return envelope.prefix + own
   }
 
   /// Whether a tensor belongs to another part of the model that the network is a part of.
-  public func isOther(_ name: ExactText) -> Bool {
+  package func isOther(_ name: ExactText) -> Bool {
     envelope?.others.contains { name.hasPrefix($0) } ?? false
   }
 
   /// What `config.json` says about the network: all of it, or the section in an envelope.
-  public func section(of document: JSONValue) -> JSONValue {
+  package func section(of document: JSONValue) -> JSONValue {
     envelope.flatMap { document[$0.key] } ?? document
   }
 
@@ -35,7 +35,7 @@ extension ModelConfig {
   ///
   /// - Parameter change: is called for the network's section, and for the whole document where it
   ///   is another.
-  public func changing(
+  package func changing(
     _ document: JSONObject, _ change: (_ section: inout JSONObject, _ isNetwork: Bool) -> Void
   ) -> JSONObject {
     var document = document

@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 internal import Tensors
 
 extension ModelConfig {
@@ -13,7 +13,7 @@ extension ModelConfig {
   private static let mtpKeys = ["num_nextn_predict_layers", "num_mtp_layers"]
 
   /// Says in a config how many MTP layers there are, in the keys that count them there.
-  public static func declare(mtpLayers: Int, in document: inout JSONObject) {
+  package static func declare(mtpLayers: Int, in document: inout JSONObject) {
     for key in mtpKeys where document[key] != nil { document[key] = .integer(mtpLayers) }
   }
 
@@ -28,7 +28,7 @@ extension ModelConfig {
   ///
   /// - Throws: `.malformed` with the key, for what is missing, out of range or does not fit
   ///   together, and for networks that this is not.
-  public init(json: JSONValue, file: String) throws(Fault) {
+  package init(json: JSONValue, file: String) throws(Fault) {
     guard case .object = json else {
       throw Fault(.malformed, "is not a JSON object", file: file)
     }

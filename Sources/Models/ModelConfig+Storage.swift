@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 package import Tensors
 
 /// What a config says of how weights are stored.
@@ -14,7 +14,7 @@ extension ModelConfig {
 
   /// The keys that may hold the section about storage, the usual one first: compressed-tensors has
   /// called it otherwise.
-  public static let storageKeys = ["quantization_config", "compression_config"]
+  package static let storageKeys = ["quantization_config", "compression_config"]
   /// Keys that list modules which stay as they are, by who writes them: transformers, AutoFP8 and
   /// vLLM, ModelOpt.
   private static let exclusionKeys = [
@@ -26,7 +26,7 @@ extension ModelConfig {
   private static let patternLimit = 256
 
   /// The section about storage in a document; nil where there is none, or an empty one.
-  public static func storage(in document: JSONValue?) -> (key: String, section: JSONObject)? {
+  package static func storage(in document: JSONValue?) -> (key: String, section: JSONObject)? {
     for key in storageKeys {
       if case .object(let object)? = document?[key], !object.keys.isEmpty { return (key, object) }
     }
@@ -34,7 +34,7 @@ extension ModelConfig {
   }
 
   /// Whether the storage that a section names is one that is read.
-  public static func reads(storage section: JSONObject) -> Bool {
+  package static func reads(storage section: JSONObject) -> Bool {
     guard case .string(let method)? = section["quant_method"] else { return false }
     switch method.lowercased() {
     case "fp8", "fbgemm_fp8", CompressedTensorsConfig.method: return true
@@ -168,7 +168,7 @@ extension ModelConfig {
 
 extension ModelConfig.FP8Quantization {
   /// The section that says so, as DeepSeek-V3's and V3.1's configs write it.
-  public var section: JSONObject {
+  package var section: JSONObject {
     var section: JSONObject = [
       "activation_scheme": .string("dynamic"), "fmt": .string("e4m3"),
       "quant_method": .string("fp8"),

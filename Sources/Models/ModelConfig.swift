@@ -1,96 +1,96 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// What `config.json` of a checkpoint of this family says about the network.
 ///
 /// The names follow Hugging Face's keys (transformers 5.23, `DeepseekV3Config`); a value that
 /// exists has been checked: sizes are positive and fit together.
-public struct ModelConfig: Sendable, Hashable {
+package struct ModelConfig: Sendable, Hashable {
   /// The network.
-  public var architecture: Architecture
+  package var architecture: Architecture
   /// What wraps it in a larger model; nil where it stands by itself.
-  public var envelope: Architecture.Envelope?
+  package var envelope: Architecture.Envelope?
   /// `model_type` of the network.
-  public var modelType: String
+  package var modelType: String
   /// Rows of the embedding table.
-  public var vocabSize: Int
+  package var vocabSize: Int
   /// Width of the residual stream.
-  public var hiddenSize: Int
+  package var hiddenSize: Int
   /// Width of a dense layer's MLP.
-  public var intermediateSize: Int
+  package var intermediateSize: Int
   /// Width of one routed expert; a shared expert block is this times `sharedExperts`.
-  public var moeIntermediateSize: Int
+  package var moeIntermediateSize: Int
   /// Decoder layers without the multi-token-prediction ones.
-  public var layers: Int
+  package var layers: Int
   /// Multi-token-prediction (MTP) layers, stored after the decoder layers.
-  public var mtpLayers: Int
+  package var mtpLayers: Int
   /// Whether a key of the config counts them, rather than the class of transformers.
-  public var declaresMTP = true
+  package var declaresMTP = true
   /// Layers before this index have a dense MLP.
-  public var firstDenseLayers: Int
+  package var firstDenseLayers: Int
   /// From `firstDenseLayers` on, every so many-th layer has experts.
-  public var moeLayerFrequency: Int
+  package var moeLayerFrequency: Int
   /// Attention heads.
-  public var heads: Int
+  package var heads: Int
   /// Rank of the query projection, nil where queries are projected directly (`q_proj`).
-  public var queryRank: Int?
+  package var queryRank: Int?
   /// Rank of the joint key-value projection: the width of the latent KV cache.
-  public var keyValueRank: Int
+  package var keyValueRank: Int
   /// Head width without positional encoding.
-  public var nopeHeadSize: Int
+  package var nopeHeadSize: Int
   /// Head width with rotary positional encoding, shared by all heads in the key.
-  public var ropeHeadSize: Int
+  package var ropeHeadSize: Int
   /// Width of one head's value.
-  public var valueHeadSize: Int
+  package var valueHeadSize: Int
   /// Routed experts per MoE layer.
-  public var routedExperts: Int
+  package var routedExperts: Int
   /// Shared experts per MoE layer, stored as one MLP of their joint width; 0 for none.
-  public var sharedExperts: Int
+  package var sharedExperts: Int
   /// Routed experts that a token uses.
-  public var expertsPerToken: Int
+  package var expertsPerToken: Int
   /// Groups that the routed experts are divided into.
-  public var expertGroups: Int
+  package var expertGroups: Int
   /// Groups that a token may choose experts from.
-  public var chosenGroups: Int
+  package var chosenGroups: Int
   /// What the router makes of its logits: `scoring_func`.
-  public var scoring: Scoring
+  package var scoring: Scoring
   /// How experts are chosen by their scores: `topk_method`.
-  public var selection: Architecture.Selection
+  package var selection: Architecture.Selection
   /// Whether the chosen experts' weights are divided by their sum.
-  public var normalizeExpertWeights: Bool
+  package var normalizeExpertWeights: Bool
   /// Factor on the chosen experts' weights, after the division.
-  public var routedScalingFactor: Float
+  package var routedScalingFactor: Float
   /// The ε of the norms of the residual stream; `q_a_layernorm` and `kv_a_layernorm` have 10⁻⁶
   /// whatever this says, as transformers builds them.
-  public var rmsNormEpsilon: Float
+  package var rmsNormEpsilon: Float
   /// Base of the rotary frequencies.
-  public var ropeTheta: Double
+  package var ropeTheta: Double
   /// Rotary frequencies alternate (2i, 2i+1) rather than (i, i + d/2): true in the family.
-  public var ropeInterleaved: Bool
+  package var ropeInterleaved: Bool
   /// YaRN context extension, nil where the rotary frequencies are plain.
-  public var yarn: YaRN?
+  package var yarn: YaRN?
   /// Positions that the model was trained for.
-  public var contextLength: Int
+  package var contextLength: Int
   /// Whether projections of the attention carry biases (`q_a_proj`, `kv_a_proj_with_mqa`, `o_proj`).
-  public var attentionBias: Bool
+  package var attentionBias: Bool
   /// What chooses the keys that queries see; nil where they see all before them.
-  public var indexer: Indexer?
+  package var indexer: Indexer?
   /// What is DeepSeek-V4's own; nil for other networks.
-  public var v4: DeepSeekV4?
+  package var v4: DeepSeekV4?
   /// How queries are scaled by their positions; nil where they are not.
-  public var queryTemperature: QueryTemperature?
+  package var queryTemperature: QueryTemperature?
   /// Whether the head is the embedding table.
-  public var tiedEmbeddings: Bool
+  package var tiedEmbeddings: Bool
   /// Type of the weights that are not quantized, nil where the config does not say.
-  public var dataType: ElementType?
+  package var dataType: ElementType?
   /// Block-scaled FP8 storage of the linear layers, nil for plain weights.
-  public var fp8: FP8Quantization?
+  package var fp8: FP8Quantization?
   /// Storage of some modules in the formats of compressed-tensors; nil where `fp8` is not, or for
   /// plain weights.
-  public var compressed: CompressedTensorsConfig?
+  package var compressed: CompressedTensorsConfig?
 
   /// How a router scores experts.
-  public enum Scoring: String, Sendable, Hashable, CaseIterable {
+  package enum Scoring: String, Sendable, Hashable, CaseIterable {
     /// Each expert by itself, as DeepSeek-V3 and what follows it were trained.
     case sigmoid
     /// All experts together, as DeepSeek-V2 was.
@@ -100,26 +100,26 @@ public struct ModelConfig: Sendable, Hashable {
   }
 
   /// YaRN's parameters, as `rope_scaling` gives them.
-  public struct YaRN: Sendable, Hashable {
+  package struct YaRN: Sendable, Hashable {
     /// Extension factor.
-    public var factor: Double
+    package var factor: Double
     /// Context length before the extension.
-    public var originalContextLength: Int
+    package var originalContextLength: Int
     /// Rotations above which a frequency is kept as it is.
-    public var betaFast: Double
+    package var betaFast: Double
     /// Rotations below which a frequency is divided by `factor`.
-    public var betaSlow: Double
+    package var betaSlow: Double
     /// Multiplier of the attention temperature in the rotary table; nil where not given.
-    public var mscale: Double?
+    package var mscale: Double?
     /// Multiplier of the attention temperature in the softmax scale; nil where not given.
-    public var mscaleAllDimensions: Double?
+    package var mscaleAllDimensions: Double?
     /// Factor on sine and cosine, nil where it follows from the others.
-    public var attentionFactor: Double?
+    package var attentionFactor: Double?
     /// Whether the correction range is rounded to whole dimensions (`truncate`).
-    public var truncate: Bool
+    package var truncate: Bool
 
     /// Makes the parameters; nothing is derived here.
-    public init(
+    package init(
       factor: Double, originalContextLength: Int, betaFast: Double, betaSlow: Double,
       mscale: Double?, mscaleAllDimensions: Double?, attentionFactor: Double?, truncate: Bool
     ) {
@@ -135,30 +135,30 @@ public struct ModelConfig: Sendable, Hashable {
   }
 
   /// FP8 weights with scales, as `quantization_config` describes them.
-  public struct FP8Quantization: Sendable, Hashable {
+  package struct FP8Quantization: Sendable, Hashable {
     /// Rows and columns that share a scale.
-    public struct Blocks: Sendable, Hashable {
+    package struct Blocks: Sendable, Hashable {
       /// `weight_block_size[0]`.
-      public var rows: Int
+      package var rows: Int
       /// `weight_block_size[1]`.
-      public var columns: Int
+      package var columns: Int
 
       /// Names a size; both are positive.
-      public init(rows: Int, columns: Int) {
+      package init(rows: Int, columns: Int) {
         self.rows = rows
         self.columns = columns
       }
     }
 
     /// The tiles; nil where a matrix has one scale, or each row: the shape of the scales tells which.
-    public var blocks: Blocks?
+    package var blocks: Blocks?
     /// Whether scales are powers of two (`scale_fmt: "ue8m0"`).
-    public var powerOfTwoScales: Bool
+    package var powerOfTwoScales: Bool
     /// Modules that stay in `dataType` (`modules_to_not_convert`), as the config lists them.
-    public var excludedModules: [String]
+    package var excludedModules: [String]
 
     /// Makes the description.
-    public init(blocks: Blocks?, powerOfTwoScales: Bool, excludedModules: [String]) {
+    package init(blocks: Blocks?, powerOfTwoScales: Bool, excludedModules: [String]) {
       self.blocks = blocks
       self.powerOfTwoScales = powerOfTwoScales
       self.excludedModules = excludedModules
@@ -166,13 +166,13 @@ public struct ModelConfig: Sendable, Hashable {
   }
 
   /// Width of one head's query and key.
-  public var queryHeadSize: Int { nopeHeadSize + ropeHeadSize }
+  package var queryHeadSize: Int { nopeHeadSize + ropeHeadSize }
 
   /// All layers that are stored as `model.layers.N`, MTP layers last.
-  public var storedLayers: Int { layers + mtpLayers }
+  package var storedLayers: Int { layers + mtpLayers }
 
   /// What a stored layer is; MTP layers have an MLP of the kind that their index gives.
-  public func hasExperts(layer: Int) -> Bool {
+  package func hasExperts(layer: Int) -> Bool {
     layer >= firstDenseLayers && layer % moeLayerFrequency == 0
       && (layer < layers || !architecture.hasDensePredictors)
   }
@@ -180,7 +180,7 @@ public struct ModelConfig: Sendable, Hashable {
 
 extension ModelConfig {
   /// Layers at and after `layers` that tensors are in, without gaps: the MTP layers that are there.
-  public static func furtherLayers(
+  package static func furtherLayers(
     after layers: Int, in names: some Sequence<ExactText>
   ) -> Int {
     var found: Set<Int> = []
@@ -193,7 +193,7 @@ extension ModelConfig {
   }
 
   /// The layer that a tensor's name puts it in, nil outside `model.layers.N.`.
-  public static func layer(of name: ExactText) -> Int? {
+  package static func layer(of name: ExactText) -> Int? {
     let prefix = "model.layers.".utf8
     let bytes = name.utf8
     guard bytes.starts(with: prefix) else { return nil }

@@ -5,20 +5,20 @@ extension ModelConfig {
   /// multiplied by more.
   ///
   /// Source: transformers 5.23's `get_llama_4_attn_scale`, llama.cpp's `llm_graph_input_attn_temp`.
-  public struct QueryTemperature: Sendable, Hashable {
+  package struct QueryTemperature: Sendable, Hashable {
     /// How much they grow (`llama_4_scaling_beta`); 0 for not at all.
-    public var beta: Double
+    package var beta: Double
     /// Positions before the first growth (`original_max_position_embeddings`); positive.
-    public var length: Int
+    package var length: Int
 
     /// Names both; the length is positive.
-    public init(beta: Double, length: Int) {
+    package init(beta: Double, length: Int) {
       self.beta = beta
       self.length = length
     }
 
     /// What a query at a position is multiplied by: 1 + β · ln(1 + ⌊position / length⌋).
-    public func factor(at position: Int) -> Double {
+    package func factor(at position: Int) -> Double {
       let steps = position / length
       return steps == 0 ? 1 : 1 + beta * Mathematics.log(Double(1 + steps))
     }

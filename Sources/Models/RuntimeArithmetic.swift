@@ -2,7 +2,7 @@
 /// measured.
 ///
 /// Sums stay in F32, in this pass's order: rounding what is multiplied is what tells runtimes apart.
-public enum RuntimeArithmetic: String, Sendable, CaseIterable {
+package enum RuntimeArithmetic: String, Sendable, CaseIterable {
   /// llama.cpp on a CPU: each row of activations becomes blocks of 8-bit codes before it meets
   /// quantized weights, 32 values a scale for the older types and 256 for those with superblocks
   /// (`vec_dot_type` of ggml's type traits), F16 or BF16 before it meets those; the cache holds F16.

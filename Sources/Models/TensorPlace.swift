@@ -1,20 +1,20 @@
-public import Platform
+package import Platform
 
 /// Where a stored tensor belongs, read off its name.
-public struct TensorPlace: Sendable, Hashable {
+package struct TensorPlace: Sendable, Hashable {
   /// What it is part of.
-  public let part: ExpectedTensor.Part
+  package let part: ExpectedTensor.Part
   /// Whether it holds the scales of an FP8 weight rather than weights.
-  public let isScale: Bool
+  package let isScale: Bool
   /// Index of its layer, nil outside the layers.
-  public let layer: Int?
+  package let layer: Int?
   /// Index of its routed expert, nil elsewhere.
-  public let expert: Int?
+  package let expert: Int?
 }
 
 extension TensorPlace {
   /// The place of a tensor that a config implies.
-  public init(of tensor: ExpectedTensor) {
+  package init(of tensor: ExpectedTensor) {
     self.init(
       part: tensor.part, isScale: tensor.storage == .scale, layer: tensor.layer,
       expert: tensor.expert)
@@ -26,7 +26,7 @@ extension TensorPlace {
 ///
 /// Layers after the last decoder layer are taken for MTP layers whether the config declares them or
 /// not; shapes and types are for `validate` to check.
-public struct TensorPlaces: Sendable {
+package struct TensorPlaces: Sendable {
   private typealias Rows = [Substring: (part: ExpectedTensor.Part, isScale: Bool)]
 
   private let config: ModelConfig
@@ -41,7 +41,7 @@ public struct TensorPlaces: Sendable {
   private let own: [ModelConfig.DeepSeekV4.Kind: Rows]
 
   /// Prepares look-ups for a config.
-  public init(_ config: ModelConfig) {
+  package init(_ config: ModelConfig) {
     func rows(_ tables: [(prefix: ExactText, rows: [TensorRow])]) -> Rows {
       var result: Rows = [:]
       for (prefix, rows) in tables {
@@ -78,7 +78,7 @@ public struct TensorPlaces: Sendable {
   }
 
   /// The place of the tensor called `name`, nil where the network has none of that name.
-  public func place(of name: ExactText) -> TensorPlace? {
+  package func place(of name: ExactText) -> TensorPlace? {
     guard let (layer, rest) = TensorPlaces.number(after: "model.layers.", in: name.text[...]) else {
       return outside[name.text[...]].map { TensorPlace($0, layer: nil, expert: nil) }
     }

@@ -1,11 +1,11 @@
 /// A key of a config that is passed over and changes what is computed.
-public struct UnknownKey: Sendable, Hashable {
+package struct UnknownKey: Sendable, Hashable {
   /// Its path in the document, as `rope_scaling.llama_4_scaling_beta`.
-  public let name: String
+  package let name: String
   /// What it says there.
-  public let value: String
+  package let value: String
   /// What it is about, for people; nil where nothing is known of it.
-  public let meaning: String?
+  package let meaning: String?
 
   /// Names a key.
   package init(name: String, value: String, meaning: String?) {

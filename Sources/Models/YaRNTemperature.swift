@@ -20,7 +20,7 @@ extension ModelConfig.YaRN {
   static let leastMultiplier = 1e-20
 
   /// The factor on sines and cosines: given, or the quotient of both temperatures, or the paper's.
-  public var tableFactor: Double {
+  package var tableFactor: Double {
     if let attentionFactor { return attentionFactor }
     if let mscale, let all = mscaleAllDimensions, mscale != 0, all != 0 {
       return temperature(mscale) / temperature(all)
@@ -30,7 +30,7 @@ extension ModelConfig.YaRN {
 
   /// How much an extended context sharpens the attention, by a multiplier such as
   /// `mscaleAllDimensions`; the softmax scale takes its square.
-  public func temperature(_ multiplier: Double) -> Double {
+  package func temperature(_ multiplier: Double) -> Double {
     factor <= 1 ? 1 : 0.1 * multiplier * Mathematics.log(factor) + 1
   }
 }

@@ -1,7 +1,7 @@
-public import Inspection
+package import Inspection
 internal import Models
 internal import Platform
-public import Reports
+package import Reports
 internal import Tensors
 
 extension Inspection {
@@ -12,7 +12,7 @@ extension Inspection {
   /// - Parameters:
   ///   - title: what the user called the checkpoint.
   ///   - origin: what made the page.
-  public func page(title: String, origin: PageOrigin) -> String {
+  package func page(title: String, origin: PageOrigin) -> String {
     InspectionPage(inspection: self).text(title: title, origin: origin)
   }
 }

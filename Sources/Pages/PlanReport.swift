@@ -1,14 +1,14 @@
-public import Conversion
+package import Conversion
 internal import Dialects
 internal import Formats
-public import Platform
+package import Platform
 internal import Reports
 internal import Tensors
 internal import Weights
 
 /// What a conversion will write, as a document. It is given out in pieces: as one value, the plan
 /// of 91,991 tensors would take several times its own memory.
-public struct PlanReport {
+package struct PlanReport {
   private let plan: Plan
   private let source: String
   private let output: String
@@ -17,7 +17,7 @@ public struct PlanReport {
   /// Wraps a plan with the names that the user gave.
   ///
   /// - Parameter part: what is said of one part of it; nil for nothing.
-  public init(_ plan: Plan, source: String, output: String, part: ShareReport? = nil) {
+  package init(_ plan: Plan, source: String, output: String, part: ShareReport? = nil) {
     self.part = part
     self.plan = plan
     self.source = source
@@ -33,7 +33,7 @@ public struct PlanReport {
   ///
   /// - Parameter everyTensor: whether each tensor has a row, however many there are; otherwise those
   ///   of a large model that are alike share one.
-  public func writeText(
+  package func writeText(
     everyTensor: Bool = false, _ write: (OutputText) throws(Fault) -> Void
   ) throws(Fault) {
     if everyTensor || plan.tensors.count <= Self.screen {
@@ -73,7 +73,7 @@ public struct PlanReport {
 
   /// What is written, in a few lines: tensors and bytes by type, what fell back to another type, and
   /// bits per weight before and after.
-  public var summary: OutputText {
+  package var summary: OutputText {
     var text: OutputText = TypeTable.lines(types).joined(separator: "\n") + "\n\n"
     for (reason, count) in fallbacks {
       text += "\(Quantity.plural(count, "tensor")) in \(reason)\n"
@@ -205,7 +205,7 @@ public struct PlanReport {
   }
 
   /// Writes the document of schema `fathom.plan/1`.
-  public func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
+  package func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     var head: JSONObject = [
       "schema": .string("fathom.plan/1"), "source": .string(source), "output": .string(output),
       "recipe": .object(plan.recipe.json), "totals": totals,

@@ -1,16 +1,16 @@
 internal import Inspection
 internal import Platform
-public import Reports
-public import Verification
+package import Reports
+package import Verification
 
 extension VerifyReport {
   /// The report as one HTML page.
-  public func page(origin: PageOrigin) -> String { VerifyPage(report: self).text(origin) }
+  package func page(origin: PageOrigin) -> String { VerifyPage(report: self).text(origin) }
 }
 
 extension VerifyReports {
   /// The report as one HTML page.
-  public func page(origin: PageOrigin) -> String {
+  package func page(origin: PageOrigin) -> String {
     if let single { return single.page(origin: origin) }
     return VerifyPage.several(
       reports,

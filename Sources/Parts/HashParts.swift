@@ -1,16 +1,16 @@
-public import Conversion
-public import Formats
+package import Conversion
+package import Formats
 internal import Inspection
-public import Platform
+package import Platform
 
 /// `fathom hash` divided among runs: each hashes consecutive tensors with about as many bytes.
-public struct HashParts {
+package struct HashParts {
   private let inventory: Inventory
   /// The files of the parts.
-  public let results: PartResults
+  package let results: PartResults
 
   /// Divides the tensors of a model.
-  public init(_ inventory: Inventory) {
+  package init(_ inventory: Inventory) {
     self.inventory = inventory
     results = PartResults(of: "hash", inventory)
   }
@@ -25,7 +25,7 @@ public struct HashParts {
   /// - Parameter progress: called with the bytes that are done, and all of the part's.
   /// - Returns: tensors and bytes that were hashed.
   /// - Throws: `.inputOutput` where reading or writing fails, `.cannotCreate`, `.interrupted`.
-  public func run(
+  package func run(
     _ part: PartChoice, to destination: OutputPath, threads: Int,
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> (tensors: Int, bytes: Int) {
@@ -46,7 +46,7 @@ public struct HashParts {
   ///
   /// - Throws: as `PartResults.all(in:)` does, and `.malformed` where a part has not as many hashes as
   ///   tensors.
-  public func merged(in folder: String) throws(Fault) -> ContentHashes {
+  package func merged(in folder: String) throws(Fault) -> ContentHashes {
     let all = try results.all(in: folder)
     var tensors: [TensorHash] = []
     for (part, values) in zip(PartChoice.all(of: all.count), all) {

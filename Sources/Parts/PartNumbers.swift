@@ -1,26 +1,26 @@
-public import Conversion
+package import Conversion
 internal import Formats
-public import Platform
+package import Platform
 
 /// Lists of F64 numbers that a part has found, beside its file: `imatrix-3-of-16.numbers`.
 ///
 /// The file is `magic` and then the numbers, little-endian, list after list. How many each has and the
 /// BLAKE3 of its bytes stand in the part's file, which has a hash of its own: what is damaged, or left
 /// by another run, is refused.
-public enum PartNumbers {
+package enum PartNumbers {
   static let magic = Array("fathom.numbers/1".utf8)
 
   /// Bytes of a file with so many numbers.
-  public static func byteCount(of numbers: Int) -> Int {
+  package static func byteCount(of numbers: Int) -> Int {
     magic.count + numbers * MemoryLayout<Double>.stride
   }
 
   /// What a part's numbers may take the place of: those of an earlier run.
-  public static let replaceable = Replaceable.file(
+  package static let replaceable = Replaceable.file(
     beginningWith: magic, called: "a file of a part's numbers")
 
   /// Writes lists one after the other; the file is complete or absent.
-  public struct Writer {
+  package struct Writer {
     private let file: AtomicFile
     private var counts: [Int] = []
     private var hashes: [BLAKE3Value] = []
@@ -28,7 +28,7 @@ public enum PartNumbers {
     /// Creates the file.
     ///
     /// - Throws: `.cannotCreate` with the system's reason.
-    public init(at destination: OutputPath) throws(Fault) {
+    package init(at destination: OutputPath) throws(Fault) {
       file = try AtomicFile(at: destination)
       try file.file.append(magic)
     }
@@ -36,7 +36,7 @@ public enum PartNumbers {
     /// Writes the next list.
     ///
     /// - Throws: `.cannotCreate` or `.inputOutput` where it cannot be written.
-    public mutating func append(_ numbers: [Double]) throws(Fault) {
+    package mutating func append(_ numbers: [Double]) throws(Fault) {
       let bits = numbers.map(\.bitPattern.littleEndian)
       let result = bits.withUnsafeBytes { bytes in
         Result<BLAKE3Value, Fault> { () throws(Fault) in
@@ -52,19 +52,19 @@ public enum PartNumbers {
     ///
     /// - Returns: what the part's file says of it.
     /// - Throws: `.cannotCreate` or `.inputOutput` where it cannot be flushed.
-    public func commit() throws(Fault) -> [JSONValue] {
+    package func commit() throws(Fault) -> [JSONValue] {
       try file.commit()
       return [.array([.array(counts.map { .integer($0) })])] + hashes.map { .string($0.text) }
     }
   }
 
   /// Reads lists of a part's file.
-  public struct Reader: Sendable {
+  package struct Reader: Sendable {
     private let file: InputFile
     private let hashes: [BLAKE3Value]
     private let starts: [Int]
     /// Numbers of each list.
-    public let counts: [Int]
+    package let counts: [Int]
 
     /// Opens the file.
     ///
@@ -73,7 +73,7 @@ public enum PartNumbers {
     ///   - path: the file of the numbers.
     /// - Throws: `.notFound` where it is missing, `.malformed` where it is not what the part's file
     ///   says, `.inputOutput`.
-    public init(_ values: [JSONValue], path: String) throws(Fault) {
+    package init(_ values: [JSONValue], path: String) throws(Fault) {
       let counts = Reader.counts(values.first)
       let hashes = values.dropFirst().compactMap { value in
         if case .string(let text) = value { BLAKE3Value(text: text) } else { nil }
@@ -122,7 +122,7 @@ public enum PartNumbers {
     /// Reads a list.
     ///
     /// - Throws: `.malformed` where it is not what the part wrote, `.inputOutput`.
-    public func read(_ list: Int) throws(Fault) -> [Double] {
+    package func read(_ list: Int) throws(Fault) -> [Double] {
       let size = counts[list] * MemoryLayout<Double>.stride
       let bytes = try file.read(at: starts[list], count: size)
       guard BLAKE3.hash(bytes) == hashes[list] else { throw fault("is not what the part wrote") }
@@ -137,7 +137,7 @@ public enum PartNumbers {
     }
 
     /// What is wrong with what the file holds.
-    public func fault(_ message: String, expected: String? = nil, found: String? = nil) -> Fault {
+    package func fault(_ message: String, expected: String? = nil, found: String? = nil) -> Fault {
       Fault(.malformed, message, file: file.path, expected: expected, found: found)
     }
   }
@@ -145,14 +145,14 @@ public enum PartNumbers {
 
 extension PartResults {
   /// The path of a part's numbers, for commands that leave such.
-  public func numbersPath(of part: PartChoice, in folder: String) -> String {
+  package func numbersPath(of part: PartChoice, in folder: String) -> String {
     Folder.join(folder, ExactText("\(command)-\(part.number)-of-\(part.count).numbers"))
   }
 
   /// Opens the numbers of all parts, in their order.
   ///
   /// - Throws: as `all(in:)` and `PartNumbers.Reader` do.
-  public func allNumbers(in folder: String) throws(Fault) -> [PartNumbers.Reader] {
+  package func allNumbers(in folder: String) throws(Fault) -> [PartNumbers.Reader] {
     let all = try all(in: folder)
     var readers: [PartNumbers.Reader] = []
     for (part, values) in zip(PartChoice.all(of: all.count), all) {

@@ -1,6 +1,6 @@
-public import Conversion
-public import Formats
-public import Platform
+package import Conversion
+package import Formats
+package import Platform
 internal import Tensors
 
 /// Files with what parts of a command's work have found, in one folder: `hash-3-of-16.json`.
@@ -8,7 +8,7 @@ internal import Tensors
 /// Each names its command, the version, the model's files, what else the work is about, and the part,
 /// and ends with the hash of all that stands before (`ManifestSeal`), so that a file of another model,
 /// of other parts, or a damaged one is refused by its name.
-public struct PartResults: Sendable {
+package struct PartResults: Sendable {
   let command: String
   private let model: String
   /// What else the work is about, in words; nil where it is about a model alone.
@@ -20,7 +20,7 @@ public struct PartResults: Sendable {
   }
 
   /// Speaks for a command's work on the files of a model.
-  public init(of command: String, _ inventory: Inventory) {
+  package init(of command: String, _ inventory: Inventory) {
     self.init(of: command, model: BLAKE3.hash(Array(PartResults.text(of: inventory).utf8)).text)
   }
 
@@ -29,7 +29,7 @@ public struct PartResults: Sendable {
   /// - Parameters:
   ///   - models: their files and configs, in order.
   ///   - options: what else decides the numbers, in the words of the command line.
-  public init(
+  package init(
     of command: String, models: [(inventory: Inventory, config: JSONValue)], sequences: [[Int]],
     options: [String]
   ) {
@@ -60,14 +60,14 @@ public struct PartResults: Sendable {
   }
 
   /// The path of a part's file.
-  public func path(of part: PartChoice, in folder: String) -> String {
+  package func path(of part: PartChoice, in folder: String) -> String {
     Folder.join(folder, ExactText("\(command)-\(part.number)-of-\(part.count).json"))
   }
 
   /// Writes what a part has found; the file is complete or absent.
   ///
   /// - Throws: `.cannotCreate` or `.inputOutput` where it cannot be written.
-  public func write(
+  package func write(
     _ values: [JSONValue], of part: PartChoice, to destination: OutputPath
   ) throws(Fault) {
     var body: JSONObject = [
@@ -89,7 +89,7 @@ public struct PartResults: Sendable {
   ///
   /// - Throws: `.notFound` where a part's file is missing, by its number; `.malformed` where one is
   ///   damaged or another model's, version's or command's; `.inputOutput` where reading fails.
-  public func all(in folder: String) throws(Fault) -> [[JSONValue]] {
+  package func all(in folder: String) throws(Fault) -> [[JSONValue]] {
     let prefix = command + "-"
     var counts: Set<Int> = []
     for name in try Folder.names(in: folder) {

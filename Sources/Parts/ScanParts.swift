@@ -1,21 +1,21 @@
-public import Conversion
+package import Conversion
 internal import Formats
-public import Inspection
-public import Platform
+package import Inspection
+package import Platform
 
 /// `fathom validate --deep` divided among runs: each looks at consecutive weights with about as many
 /// bytes. What compares weights with each other is done in the end.
-public struct ScanParts {
+package struct ScanParts {
   private let model: String
   private let threads: Int
   private let files: [Shard]
   /// The files of the parts.
-  public let results: PartResults
+  package let results: PartResults
 
   /// Divides the weights of a model.
   ///
   /// - Throws: what opening it throws: of files that cannot be read there is nothing to divide.
-  public init(model: String, threads: Int) throws(Fault) {
+  package init(model: String, threads: Int) throws(Fault) {
     let inventory = try Inventory(model: model, threads: threads)
     (self.model, self.threads) = (model, threads)
     files = inventory.shards
@@ -25,7 +25,7 @@ public struct ScanParts {
   /// Looks at the weights of a part and writes what was found.
   ///
   /// - Throws: `.inputOutput` where reading or writing fails, `.cannotCreate`, `.interrupted`.
-  public func run(_ part: PartChoice, to destination: OutputPath) throws(Fault) {
+  package func run(_ part: PartChoice, to destination: OutputPath) throws(Fault) {
     let scan = DividedScan(part)
     _ = try validation(by: scan)
     for shard in files { try shard.file.requireUnchanged() }
@@ -35,7 +35,7 @@ public struct ScanParts {
   /// What one run would say of the model.
   ///
   /// - Throws: as `PartResults.all(in:)` does, and as `Validation` does.
-  public func merged(in folder: String) throws(Fault) -> Validation {
+  package func merged(in folder: String) throws(Fault) -> Validation {
     let all = try results.all(in: folder)
     let parts = PartChoice.all(of: all.count)
     return try validation(

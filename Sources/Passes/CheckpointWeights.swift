@@ -1,13 +1,13 @@
-public import Codecs
+package import Codecs
 internal import Formats
-public import Models
-public import Platform
-public import Reference
-public import Tensors
-public import Weights
+package import Models
+package import Platform
+internal import Reference
+package import Tensors
+package import Weights
 
 /// The weights of a model, read from its files when the forward pass asks for them.
-public struct CheckpointWeights: Sendable {
+package struct CheckpointWeights: Sendable {
   private let weights: SourceWeights
   private let ahead: ReadAhead
 
@@ -17,7 +17,7 @@ public struct CheckpointWeights: Sendable {
   /// - Parameter mtp: whether the MTP layers will be asked for. Their copies of embedding and head
   ///   never are.
   /// - Throws: `.malformed` with the first tensor that is missing or wrong.
-  public init(
+  package init(
     _ weights: SourceWeights, config: ModelConfig, mtp: Bool
   ) throws(Fault) {
     self.weights = weights
@@ -30,7 +30,7 @@ public struct CheckpointWeights: Sendable {
 
   /// Says whether the weights that are read from now on will be read again before those of another
   /// layer are: a large model's are otherwise taken out of the system's cache at once.
-  public func keepCached(_ keeps: Bool) { ahead.keep(keeps) }
+  package func keepCached(_ keeps: Bool) { ahead.keep(keeps) }
 
   private static func isUsed(_ tensor: ExpectedTensor) -> Bool {
     tensor.storage != .scale && tensor.part != .embeddingCopy && tensor.part != .headCopy
@@ -39,7 +39,7 @@ public struct CheckpointWeights: Sendable {
 
 extension CheckpointWeights: WeightSource {
   /// See `WeightSource`.
-  public func size(ofMatrix name: String) throws(Fault) -> (rows: Int, columns: Int) {
+  package func size(ofMatrix name: String) throws(Fault) -> (rows: Int, columns: Int) {
     let shape = try weights.weight(ExactText(name)).shape
     guard shape.dimensions.count == 2 else {
       throw Fault(
@@ -50,7 +50,7 @@ extension CheckpointWeights: WeightSource {
   }
 
   /// See `WeightSource`.
-  public func matrix(_ name: String, rows: Range<Int>) throws(Fault) -> WeightMatrix {
+  package func matrix(_ name: String, rows: Range<Int>) throws(Fault) -> WeightMatrix {
     let weight = try weights.weight(ExactText(name))
     let columns = weight.assembly.columns
     // What is in one place stays in the type that it is stored in.
@@ -76,22 +76,22 @@ extension CheckpointWeights: WeightSource {
   }
 
   /// See `WeightSource`.
-  public func file(of name: String) -> String? {
+  package func file(of name: String) -> String? {
     weights[ExactText(name)].map { weights.path(of: $0.assembly.first.tensor) }
   }
 
   /// See `WeightSource`.
-  public func storedTypes(of name: String) -> [ElementType] {
+  package func storedTypes(of name: String) -> [ElementType] {
     weights[ExactText(name)]?.assembly.leaves.map(\.tensor.type) ?? []
   }
 
   /// See `WeightSource`.
-  public func expect(_ names: [String]) {
+  package func expect(_ names: [String]) {
     ahead.expect(names.flatMap { weights[ExactText($0)]?.assembly.leaves.map(\.tensor) ?? [] })
   }
 
   /// See `WeightSource`.
-  public func vector(_ name: String) throws(Fault) -> [Float] {
+  package func vector(_ name: String) throws(Fault) -> [Float] {
     let weight = try weights.weight(ExactText(name))
     let values = try weights.values(weight, rows: 0..<weight.assembly.rows)
     return withExtendedLifetime(values) { Array(values.bytes.bindMemory(to: Float.self)) }

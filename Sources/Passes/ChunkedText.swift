@@ -1,16 +1,16 @@
 /// A text's token ids cut into sequences of one length, as `llama-imatrix` and `llama-perplexity` cut
 /// them.
-public struct ChunkedText: Sendable, Equatable {
+package struct ChunkedText: Sendable, Equatable {
   /// The sequences.
-  public let sequences: [[Int]]
+  package let sequences: [[Int]]
   /// Ids at the end that fill no sequence and are left out.
-  public let remainder: Int
+  package let remainder: Int
 
   /// Cuts `ids` into pieces of `size`; fewer are one piece.
   ///
   /// - Parameter begin: the token that every text of the model begins with, nil where there is none.
   ///   It takes the place of the first id of each piece.
-  public init(_ ids: [Int], size: Int, begin: Int?) {
+  package init(_ ids: [Int], size: Int, begin: Int?) {
     precondition(size > 0)
     let whole =
       ids.count < size

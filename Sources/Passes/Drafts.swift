@@ -1,6 +1,6 @@
 /// Multi-token prediction as speculative decoding uses it: the share of an MTP layer's most likely
 /// tokens that the main model finds most likely too.
-public enum Drafts {
+package enum Drafts {
   /// Counts for each depth how often it is so.
   ///
   /// Depth d says which token follows d places behind those that the main model has seen; that is
@@ -11,7 +11,7 @@ public enum Drafts {
   ///   - lengths: tokens of each sequence.
   ///   - tops: the most likely token of each row, of the main model and then of each MTP layer, sequence
   ///     after sequence.
-  public static func kept(
+  package static func kept(
     lengths: [Int], tops: [[Int]]
   ) -> [(positions: Int, kept: Int)] {
     guard let main = tops.first else { return [] }

@@ -1,35 +1,35 @@
 internal import Models
-public import Platform
-public import Reference
+package import Platform
+package import Reference
 internal import Tensors
-public import Weights
+package import Weights
 
 /// Refuses numbers on the way through a network that are not finite: nothing after them means
 /// anything. The fault names where they came up, and the tensor that they come from.
-public struct FinitenessCheck: Sendable {
+package struct FinitenessCheck: Sendable {
   private let weights: SourceWeights
 
   /// Takes the weights that a fault is looked for in.
-  public init(_ weights: SourceWeights) { self.weights = weights }
+  package init(_ weights: SourceWeights) { self.weights = weights }
 
   /// Looks at hidden states (tokens, hidden) after a layer.
   ///
   /// - Throws: `.malformed` where they are not finite.
-  public func require(_ hidden: Activations, ofLayer layer: Int) throws(Fault) {
+  package func require(_ hidden: Activations, ofLayer layer: Int) throws(Fault) {
     try require(hidden.values, "layer \(layer)") { ModelConfig.layer(of: ExactText($0)) == layer }
   }
 
   /// Looks at hidden states after a step that uses these tensors.
   ///
   /// - Throws: as for a layer.
-  public func require(_ hidden: Activations, _ place: String, _ names: [String]) throws(Fault) {
+  package func require(_ hidden: Activations, _ place: String, _ names: [String]) throws(Fault) {
     try require(hidden.values, place, names.contains)
   }
 
   /// Looks at logits.
   ///
   /// - Throws: as for a layer.
-  public func require(logits: UnsafeBufferPointer<Float>) throws(Fault) {
+  package func require(logits: UnsafeBufferPointer<Float>) throws(Fault) {
     try require(logits, "the head") {
       ["lm_head.weight", "model.embed_tokens.weight"].contains($0)
     }

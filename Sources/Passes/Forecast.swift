@@ -1,24 +1,24 @@
 internal import Codecs
 internal import Formats
 internal import Models
-public import Platform
+package import Platform
 internal import Reports
 internal import Tensors
 internal import Weights
 
 /// How long a forward pass will take, said before a long one starts.
-public struct Forecast: Sendable {
+package struct Forecast: Sendable {
   /// Bytes of weights that will be read.
-  public let bytes: Int
+  package let bytes: Int
   /// Multiplications and additions.
-  public let operations: Double
+  package let operations: Double
   /// Bytes a second that were read from the files just now.
   let readingRate: Double
   /// Operations a second that products reached just now.
   let computingRate: Double
 
   /// Seconds, reading and computing going on at the same time.
-  public var seconds: Double {
+  package var seconds: Double {
     max(Double(bytes) / readingRate, operations / computingRate)
   }
 
@@ -35,7 +35,7 @@ public struct Forecast: Sendable {
   ///   - lengths: tokens of each sequence.
   ///   - passes: how often all weights are read.
   ///   - mtpLayers: MTP layers that take part.
-  public init?(
+  package init?(
     _ files: ModelFiles, lengths: [Int], passes: Int, mtpLayers: Int, threads: Int
   ) throws(Fault) {
     let work = Forecast.work(files, lengths: lengths, mtpLayers: mtpLayers)
@@ -59,7 +59,7 @@ public struct Forecast: Sendable {
   }
 
   /// Two passes one after the other, of which one may be short.
-  public static func sum(_ one: Forecast?, _ other: Forecast?) -> Forecast? {
+  package static func sum(_ one: Forecast?, _ other: Forecast?) -> Forecast? {
     guard let one, let other else { return one ?? other }
     return Forecast(
       bytes: one.bytes + other.bytes, operations: one.operations + other.operations,
@@ -68,7 +68,7 @@ public struct Forecast: Sendable {
   }
 
   /// `about 13 min: 641.28 GiB of weights at 0.9 GB/s, 37.9 TFLOP at 160 GFLOP/s`
-  public var text: String {
+  package var text: String {
     let minutes = Int(seconds / 60)
     let time =
       minutes >= 120

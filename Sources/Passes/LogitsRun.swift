@@ -1,7 +1,7 @@
 internal import Formats
 internal import Locks
-public import Models
-public import Platform
+package import Models
+package import Platform
 internal import Reference
 internal import Synchronization
 internal import Tensors
@@ -10,7 +10,7 @@ internal import Tensors
 ///
 /// Sequences run in groups whose activations fit the memory that is given; each group reads all
 /// weights once. Logits are written where they belong as they are computed and never held.
-public struct LogitsRun {
+package struct LogitsRun {
   private let network: Network
   private let finiteness: FinitenessCheck
   private let sequences: [[Int]]
@@ -18,7 +18,7 @@ public struct LogitsRun {
   /// Sequences of a group.
   private let together: Int
   /// How long it will take; nil where that is not long.
-  public let forecast: Forecast?
+  package let forecast: Forecast?
   /// Bytes after which the disk is sent what has been written.
   private static let flushBytes = 32 << 20
 
@@ -33,7 +33,7 @@ public struct LogitsRun {
   /// - Throws: `.malformed` for ids outside the vocabulary, for ragged sequences and for weights
   ///   that are missing or wrong; `.usage` with the least memory that does, where the limit cannot
   ///   be kept.
-  public init(
+  package init(
     _ files: ModelFiles, sequences: [[Int]], mtp: Bool, threads: Int, memory: Int?,
     runtime: RuntimeArithmetic? = nil
   ) throws(Fault) {
@@ -89,7 +89,7 @@ public struct LogitsRun {
   /// - Parameter progress: called with the layers done and all layers.
   /// - Returns: what was written, and what was seen of it.
   /// - Throws: what the forward pass and the writing throw.
-  public func write(
+  package func write(
     to destination: OutputPath, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> Written {
     let layout = try layout()
@@ -108,11 +108,11 @@ public struct LogitsRun {
   }
 
   /// What a run has written.
-  public struct Written: Sendable {
+  package struct Written: Sendable {
     /// Names and shapes, in the order of depth.
-    public let tensors: [(name: String, shape: [Int])]
+    package let tensors: [(name: String, shape: [Int])]
     /// How many of each MTP layer's first choices are the main model's.
-    public let drafts: [(positions: Int, kept: Int)]
+    package let drafts: [(positions: Int, kept: Int)]
   }
 
   /// The largest logit of a row and its token, the lower one of equals.

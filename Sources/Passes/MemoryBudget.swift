@@ -1,17 +1,17 @@
-public import Platform
-public import Reference
+package import Platform
+package import Reference
 internal import Tensors
 
 /// How a forward pass is divided so that the process keeps a limit on its memory.
-public struct MemoryBudget {
+package struct MemoryBudget {
   /// How each pass works.
-  public let plan: MemoryPlan
+  package let plan: MemoryPlan
   /// Threads to compute with: all, or one where memory is that short.
-  public let threads: Int
+  package let threads: Int
   /// Sequences that go through the layers together.
-  public let together: Int
+  package let together: Int
   /// Bytes that are left of the limit.
-  public private(set) var spare = 0
+  package private(set) var spare = 0
 
   /// What the command takes where the user names no limit, or as much more as is needed.
   private static let customary = 1_000_000_000
@@ -29,7 +29,7 @@ public struct MemoryBudget {
   ///     weights.
   ///   - bytes: what so many sequences take.
   /// - Throws: `.usage` with the least that does, where the limit cannot be kept.
-  public init(
+  package init(
     limit: Int?, threads: Int, sequences: Int, isDivisible: Bool,
     bytes: (_ together: Int, _ plan: MemoryPlan, _ threads: Int) -> Int
   ) throws(Fault) {

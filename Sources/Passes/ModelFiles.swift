@@ -1,26 +1,26 @@
-public import Codecs
-public import Dialects
-public import Formats
-public import Models
-public import Platform
-public import Reference
-public import Text
-public import Weights
+package import Codecs
+package import Dialects
+package import Formats
+package import Models
+package import Platform
+package import Reference
+package import Text
+package import Weights
 
 /// A checkpoint that is to be computed with: its files and what its config says.
-public struct ModelFiles: Sendable {
+package struct ModelFiles: Sendable {
   /// The files as the source of anything.
-  public let source: SourceModel
+  package let source: SourceModel
 
   /// What is assumed, and what is left out of a pass, a line each.
-  public let notes: [String]
+  package let notes: [String]
 
   /// Opens a MODEL argument.
   ///
   /// - Parameter ignoresUnknown: whether to leave out what may belong to the network and is not
   ///   known; the notes say what it is.
   /// - Throws: what `Checkpoint` and `ModelConfig` throw; `.malformed` for what is not known.
-  public init(
+  package init(
     path: String, threads: Int = Workers.available, ignoresUnknown: Bool = false
   ) throws(Fault) {
     source = try SourceModel(path: path, threads: threads)
@@ -34,20 +34,20 @@ public struct ModelFiles: Sendable {
   }
 
   /// The files.
-  public var checkpoint: Checkpoint { source.checkpoint }
+  package var checkpoint: Checkpoint { source.checkpoint }
   /// The network that they hold.
-  public var config: ModelConfig { source.config }
+  package var config: ModelConfig { source.config }
   /// The GGUF file that the checkpoint was read from; nil for any other.
-  public var gguf: GGUFModel? { source.gguf }
+  package var gguf: GGUFModel? { source.gguf }
   /// The weights under Hugging Face's names.
-  public var weights: SourceWeights { source.weights }
+  package var weights: SourceWeights { source.weights }
   /// All tensors by the names that the files themselves use.
-  public var inventory: Inventory { source.checkpoint.inventory }
+  package var inventory: Inventory { source.checkpoint.inventory }
 
   /// The model's own tokenizer.
   ///
   /// - Throws: `.notFound` where it has none, and what `Tokenizer` throws.
-  public func tokenizer() throws(Fault) -> Tokenizer {
+  package func tokenizer() throws(Fault) -> Tokenizer {
     if let gguf {
       return try Tokenizer(
         metadata: gguf.files.metadata, file: Folder.join(gguf.files.folder, gguf.files.name))
@@ -63,7 +63,7 @@ public struct ModelFiles: Sendable {
   /// Refuses a runtime that is to be imitated and does not read the model.
   ///
   /// - Throws: `.usage`.
-  public func requireReadable(by runtime: RuntimeArithmetic?) throws(Fault) {
+  package func requireReadable(by runtime: RuntimeArithmetic?) throws(Fault) {
     guard let runtime else { return }
     guard !config.architecture.hasStreams else {
       throw Fault(
@@ -80,7 +80,7 @@ public struct ModelFiles: Sendable {
   ///
   /// - Parameter mtp: whether its MTP layers will be run.
   /// - Throws: `.malformed` with the first tensor that is missing or wrong.
-  public func network(
+  package func network(
     mtp: Bool, threads: Int, level: KernelLevel = .best
   ) throws(Fault) -> Network {
     Network(

@@ -1,9 +1,9 @@
 internal import Models
-public import Platform
+package import Platform
 internal import Text
 
 /// What a model is run on.
-public enum ModelInput: Sendable {
+package enum ModelInput: Sendable {
   /// Token ids from a file that `TokenInput` reads.
   case tokens(path: String)
   /// A text, which the model's tokenizer turns into ids.
@@ -22,7 +22,7 @@ public enum ModelInput: Sendable {
   /// - Returns: sequences of ids, and what the user should know of them.
   /// - Throws: `.notFound` and `.inputOutput` for the file; `.malformed` for what is no list of ids
   ///   or no UTF-8, and for ids that the model does not have; what `ModelFiles.tokenizer` throws.
-  public func read(
+  package func read(
     for model: ModelFiles
   ) throws(Fault) -> (sequences: [[Int]], notes: [String]) {
     switch self {
@@ -38,7 +38,7 @@ public enum ModelInput: Sendable {
   ///
   /// - Returns: as `read(for:)` does, what fills no piece among the notes.
   /// - Throws: as `read(for:)` does.
-  public func read(
+  package func read(
     for model: ModelFiles, chunkSize: Int
   ) throws(Fault) -> (sequences: [[Int]], notes: [String]) {
     guard case .text = self else { return try read(for: model) }

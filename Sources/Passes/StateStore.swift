@@ -1,9 +1,9 @@
-public import Platform
-public import Reference
+package import Platform
+package import Reference
 
 /// Residual streams of groups of sequences between two layers: in memory where one group is all there
 /// is, otherwise in a scratch file, so that a layer meets all tokens before the next one is read.
-public struct StateStore {
+package struct StateStore {
   private let file: ScratchFile?
   private let columns: Int
   /// First byte of each group's states; behind them the keys that an indexer has chosen.
@@ -14,7 +14,7 @@ public struct StateStore {
   private var held: Activations?
 
   /// Bytes of the scratch file.
-  public let byteCount: Int
+  package let byteCount: Int
 
   /// Makes room.
   ///
@@ -24,7 +24,7 @@ public struct StateStore {
   ///   - longest: tokens of the longest sequence, as many keys as a token can see.
   ///   - destination: beside which a scratch file is made.
   /// - Throws: `.cannotCreate` where there is no scratch file to be had or no space for it.
-  public init(
+  package init(
     rows: [Int], columns: Int, longest: Int, beside destination: OutputPath
   ) throws(Fault) {
     self.columns = columns
@@ -50,7 +50,7 @@ public struct StateStore {
   /// Keeps a group's states (tokens, columns) until they are taken.
   ///
   /// - Throws: what writing throws.
-  public mutating func put(_ states: Activations, _ group: Int) throws(Fault) {
+  package mutating func put(_ states: Activations, _ group: Int) throws(Fault) {
     guard let file else {
       held = states
       return
@@ -66,7 +66,7 @@ public struct StateStore {
   /// Hands a group's states out.
   ///
   /// - Throws: what reading throws.
-  public mutating func take(_ group: Int) throws(Fault) -> Activations {
+  package mutating func take(_ group: Int) throws(Fault) -> Activations {
     guard let file else {
       guard let held else { preconditionFailure("states are taken after they were put") }
       self.held = nil

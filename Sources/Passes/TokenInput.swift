@@ -1,9 +1,9 @@
 internal import Formats
-public import Platform
+package import Platform
 internal import Tensors
 
 /// Where token ids come from: a file, or a fixed sequence that needs none.
-public enum TokenInput {
+package enum TokenInput {
   /// Largest JSON file that is read, in bytes.
   private static let jsonLimit = 32 << 20
   /// Ids, and sequences of them, that are read.
@@ -13,7 +13,7 @@ public enum TokenInput {
   /// `input_ids` (batch, tokens) or (tokens), I64 or I32. Contents tell which it is.
   ///
   /// - Throws: `.notFound`, `.inputOutput`, or `.malformed` with what is not an id.
-  public static func read(_ path: String) throws(Fault) -> [[Int]] {
+  package static func read(_ path: String) throws(Fault) -> [[Int]] {
     let start = try InputFile(path: path)
     // A safetensors file has `{` after eight bytes of length; no list of ids has one anywhere.
     if start.size > 8, try start.read(at: 8, count: 1) == [UInt8(ascii: "{")] {
@@ -88,7 +88,7 @@ public enum TokenInput {
   ///
   /// SplitMix64 (Steele, Lea and Flood 2014) from seed 0, modulo the vocabulary: the same
   /// for every model with that vocabulary, and without meaning as text.
-  public static func sequence(count: Int, vocabSize: Int) -> [Int] {
+  package static func sequence(count: Int, vocabSize: Int) -> [Int] {
     var state: UInt64 = 0
     return (0..<count).map { _ in
       state &+= 0x9E37_79B9_7F4A_7C15

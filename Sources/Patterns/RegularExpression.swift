@@ -1,8 +1,8 @@
-public import Platform
+package import Platform
 
 /// What all searches in a text may take together, so that a pattern cannot have a program work for
 /// ever.
-public struct MatchingBudget: Sendable {
+package struct MatchingBudget: Sendable {
   /// Steps beside those for each byte.
   private static let stepLimit = 2_000_000
   private static let stepsPerByte = 2000
@@ -11,7 +11,7 @@ public struct MatchingBudget: Sendable {
   fileprivate let deadline: ContinuousClock.Instant
 
   /// So many steps and no limit of time.
-  public init(steps: Int) {
+  package init(steps: Int) {
     self.steps = steps
     deadline = .now + .seconds(3600)
   }
@@ -22,7 +22,7 @@ public struct MatchingBudget: Sendable {
   /// - Parameters:
   ///   - bytes: length of the text.
   ///   - time: when to give up beside the steps; nil for a minute and two seconds per megabyte.
-  public init(bytes: Int, time: Duration? = nil) {
+  package init(bytes: Int, time: Duration? = nil) {
     let (more, overflow) = bytes.multipliedReportingOverflow(by: MatchingBudget.stepsPerByte)
     steps = MatchingBudget.stepLimit + (overflow ? Int.max / 2 : min(more, Int.max / 2))
     deadline = .now + (time ?? .seconds(60 + 2 * (bytes >> 20)))
@@ -35,7 +35,7 @@ public struct MatchingBudget: Sendable {
 /// The standard library's own expressions cannot be bounded, and a pattern from the internet may
 /// have no end; these count their steps. Sets, lookahead and repetitions are what tokenizers need;
 /// what is refused says so.
-public final class RegularExpression: Sendable {
+package final class RegularExpression: Sendable {
   /// Longest pattern, in bytes; those of tokenizers have some hundred.
   private static let patternLimit = 1 << 16
   private let program: PatternProgram
@@ -43,14 +43,14 @@ public final class RegularExpression: Sendable {
   /// Compiles a pattern.
   ///
   /// - Throws: `.malformed` with the reason.
-  public convenience init(_ pattern: String) throws(Fault) {
+  package convenience init(_ pattern: String) throws(Fault) {
     try self.init(pattern, parse: PatternParser.parse)
   }
 
   /// Compiles a pattern that was written for Python's `re` module.
   ///
   /// - Throws: `.malformed` with the reason, also for look-behind, back references and conditions.
-  public convenience init(python pattern: String) throws(Fault) {
+  package convenience init(python pattern: String) throws(Fault) {
     try self.init(pattern) { (pattern) throws(PatternParser.Refusal) in
       try PatternParser.parse(PythonPattern.translated(pattern))
     }
@@ -60,7 +60,7 @@ public final class RegularExpression: Sendable {
   /// differs.
   ///
   /// - Throws: `.malformed` with the reason and the byte of the pattern.
-  public convenience init(ecmaScript pattern: String) throws(Fault) {
+  package convenience init(ecmaScript pattern: String) throws(Fault) {
     try self.init(pattern, parse: ECMAScriptParser.parse)
   }
 
@@ -86,7 +86,7 @@ public final class RegularExpression: Sendable {
   ///
   /// - Parameter steps: how many may be taken; those that were are subtracted.
   /// - Throws: `.malformed` where that is not enough.
-  public func matches(startOf text: String, steps: inout Int) throws(Fault) -> Bool {
+  package func matches(startOf text: String, steps: inout Int) throws(Fault) -> Bool {
     try matches(text, untilStart: 0, steps: &steps)
   }
 
@@ -94,7 +94,7 @@ public final class RegularExpression: Sendable {
   ///
   /// - Parameter steps: how many may be taken; those that were are subtracted.
   /// - Throws: `.malformed` where that is not enough.
-  public func matches(within text: String, steps: inout Int) throws(Fault) -> Bool {
+  package func matches(within text: String, steps: inout Int) throws(Fault) -> Bool {
     try matches(text, untilStart: text.utf8.count, steps: &steps)
   }
 
@@ -129,7 +129,7 @@ public final class RegularExpression: Sendable {
   ///   - body: gets the piece's place in `pieces` and the range of a match in `text`. A match
   ///     without characters is not reported where it follows on the match before.
   /// - Throws: `.malformed` where a search takes more steps, memory or time than can be meant.
-  public func forEachMatch(
+  package func forEachMatch(
     in text: [UInt8], pieces: [Range<Int>], within budget: inout MatchingBudget,
     _ body: (_ piece: Int, _ match: Range<Int>) -> Void
   ) throws(Fault) {

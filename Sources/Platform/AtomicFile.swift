@@ -1,18 +1,18 @@
 internal import Glibc
 
 /// A file that appears under its name complete or not at all.
-public final class AtomicFile {
+package final class AtomicFile {
   /// Where the file will be.
-  public let destination: OutputPath
+  package let destination: OutputPath
   /// What is written; give it all bytes, then call `commit`.
-  public let file: OutputFile
+  package let file: OutputFile
   private let work: String
   private var isOpen = true
 
   /// Creates a hidden file beside the final name.
   ///
   /// - Throws: `.cannotCreate` with the system's reason.
-  public init(at destination: OutputPath) throws(Fault) {
+  package init(at destination: OutputPath) throws(Fault) {
     self.destination = destination
     guard destination.replaced != .folder else {
       throw Fault(.cannotCreate, "is a folder", file: destination.path, expected: "a file name")
@@ -28,7 +28,7 @@ public final class AtomicFile {
   ///
   /// - Throws: `.cannotCreate` or `.inputOutput`; the hidden file is gone then, and what stood
   ///   there before is untouched.
-  public func commit() throws(Fault) {
+  package func commit() throws(Fault) {
     precondition(isOpen)
     do throws(Fault) { if !file.isFinished { try file.finish() } } catch {
       discard()
@@ -51,7 +51,7 @@ public final class AtomicFile {
   }
 
   /// Removes the hidden file; does nothing after `commit`.
-  public func discard() {
+  package func discard() {
     guard isOpen else { return }
     isOpen = false
     unlink(work)

@@ -1,20 +1,20 @@
 internal import CPlatform
 
 /// A BLAKE3 hash, or the chaining value of a part of a message's tree.
-public struct BLAKE3Value: Hashable, Sendable {
+package struct BLAKE3Value: Hashable, Sendable {
   /// Bytes of a value.
-  public static let byteCount = Int(FATHOM_HASH_VALUE)
+  package static let byteCount = Int(FATHOM_HASH_VALUE)
   /// The value itself.
-  public let bytes: [UInt8]
+  package let bytes: [UInt8]
 
   /// Takes `byteCount` bytes.
-  public init(_ bytes: some Collection<UInt8>) {
+  package init(_ bytes: some Collection<UInt8>) {
     precondition(bytes.count == BLAKE3Value.byteCount)
     self.bytes = Array(bytes)
   }
 
   /// Reads 64 lower-case hexadecimal digits; nil for anything else.
-  public init?(text: some StringProtocol) {
+  package init?(text: some StringProtocol) {
     var bytes: [UInt8] = []
     var high: UInt8?
     for digit in text.utf8 {
@@ -32,7 +32,7 @@ public struct BLAKE3Value: Hashable, Sendable {
   }
 
   /// The value as 64 lower-case hexadecimal digits.
-  public var text: String { SHA256Digest.text(bytes) }
+  package var text: String { SHA256Digest.text(bytes) }
 }
 
 /// BLAKE3 (O'Connor, Aumasson, Neves, Wilcox-O'Hearn, 2020) in its plain mode, 32 bytes of output.
@@ -41,9 +41,9 @@ public struct BLAKE3Value: Hashable, Sendable {
 /// several threads: *pieces* of 1 MiB are whole subtrees. The kernels hash 4, 8 or 16 chunks at
 /// once, one in each lane; on AVX-512 a core takes 9 GB/s, where SHA-256 with the processor's own
 /// instructions takes 2.
-public enum BLAKE3 {
+package enum BLAKE3 {
   /// Instruction sets of the kernels.
-  public enum Level: Int32, Sendable, CaseIterable {
+  package enum Level: Int32, Sendable, CaseIterable {
     /// Four lanes of what every processor has.
     case plain = 0
     /// Eight lanes.
@@ -52,16 +52,16 @@ public enum BLAKE3 {
     case avx512 = 2
 
     /// The best level that this processor can run.
-    public static let best = Level(rawValue: fathom_hash_best_level()) ?? .plain
+    package static let best = Level(rawValue: fathom_hash_best_level()) ?? .plain
     /// The levels that this processor can run.
-    public static let available = allCases.filter { $0.rawValue <= best.rawValue }
+    package static let available = allCases.filter { $0.rawValue <= best.rawValue }
   }
 
   /// Bytes that a message is cut into for several threads.
-  public static let pieceBytes = Int(FATHOM_HASH_CHUNK) * Int(FATHOM_HASH_PIECE_CHUNKS)
+  package static let pieceBytes = Int(FATHOM_HASH_CHUNK) * Int(FATHOM_HASH_PIECE_CHUNKS)
 
   /// Pieces of a message of so many bytes; an empty message is one piece.
-  public static func pieces(of byteCount: Int) -> Int {
+  package static func pieces(of byteCount: Int) -> Int {
     max(1, (byteCount + pieceBytes - 1) / pieceBytes)
   }
 
@@ -71,7 +71,7 @@ public enum BLAKE3 {
   /// - Parameters:
   ///   - isWhole: whether the part is the whole message; then the result is its hash.
   ///   - value: takes the `BLAKE3Value.byteCount` bytes of the part's chaining value.
-  public static func hash(
+  package static func hash(
     part bytes: UnsafeRawBufferPointer, from start: Int, isWhole: Bool, level: Level = .best,
     into value: UnsafeMutableRawBufferPointer
   ) {
@@ -87,7 +87,7 @@ public enum BLAKE3 {
   ///
   /// - Parameter isRoot: whether they are all of the message; else they are a whole subtree of it,
   ///   and the result is its chaining value.
-  public static func join(
+  package static func join(
     _ values: UnsafeMutableRawBufferPointer, isRoot: Bool = true, level: Level = .best
   ) -> BLAKE3Value {
     let count = values.count / BLAKE3Value.byteCount
@@ -101,7 +101,7 @@ public enum BLAKE3 {
   }
 
   /// The hash of some bytes.
-  public static func hash(_ bytes: UnsafeRawBufferPointer, level: Level = .best) -> BLAKE3Value {
+  package static func hash(_ bytes: UnsafeRawBufferPointer, level: Level = .best) -> BLAKE3Value {
     let count = pieces(of: bytes.count)
     return withUnsafeTemporaryAllocation(
       byteCount: count * BLAKE3Value.byteCount, alignment: 16
@@ -121,7 +121,7 @@ public enum BLAKE3 {
   }
 
   /// The hash of some bytes.
-  public static func hash(_ bytes: [UInt8], level: Level = .best) -> BLAKE3Value {
+  package static func hash(_ bytes: [UInt8], level: Level = .best) -> BLAKE3Value {
     bytes.withUnsafeBytes { hash($0, level: level) }
   }
 }

@@ -1,32 +1,32 @@
 /// The BLAKE3 hash of a message of known size whose bytes come in order, but whose parts may have
 /// been hashed before, by other threads.
-public struct BLAKE3Stream: Sendable {
+package struct BLAKE3Stream: Sendable {
   /// Bytes of a part: small enough that little of a tile lies outside of whole parts, and a multiple
   /// of what the widest kernel hashes at once.
-  public static let partBytes = 64 << 10
+  package static let partBytes = 64 << 10
 
   /// Bytes of the message.
-  public let byteCount: Int
+  package let byteCount: Int
   /// Bytes that have been taken.
-  public private(set) var position = 0
+  package private(set) var position = 0
   /// The chaining values of the parts so far, one behind the other.
-  public private(set) var values: [UInt8] = []
+  package private(set) var values: [UInt8] = []
   /// The beginning of a part that is not whole yet.
   private var rest: [UInt8] = []
 
   /// Begins a message of so many bytes, or a stretch of it from the beginning of a part on: its parts
   /// have values, and the message no hash.
-  public init(byteCount: Int, from start: Int = 0) {
+  package init(byteCount: Int, from start: Int = 0) {
     precondition(start % BLAKE3Stream.partBytes == 0 || start == byteCount)
     self.byteCount = byteCount
     position = start
   }
 
   /// Whether all bytes have been taken.
-  public var isComplete: Bool { position == byteCount }
+  package var isComplete: Bool { position == byteCount }
 
   /// Most bytes of the values of parts within a piece of so many bytes.
-  public static func valueBytes(of count: Int) -> Int {
+  package static func valueBytes(of count: Int) -> Int {
     (count / partBytes + 1) * BLAKE3Value.byteCount
   }
 
@@ -49,7 +49,7 @@ public struct BLAKE3Stream: Sendable {
   ///   - start: where the piece begins in the message of `byteCount` bytes.
   ///   - values: takes `valueBytes(of:)` bytes at most.
   /// - Returns: the number of bytes that were stored there.
-  public static func hash(
+  package static func hash(
     _ bytes: UnsafeRawBufferPointer, from start: Int, of byteCount: Int,
     into values: UnsafeMutableRawBufferPointer
   ) -> Int {
@@ -70,7 +70,7 @@ public struct BLAKE3Stream: Sendable {
   /// Takes the next bytes, whose whole parts were hashed already.
   ///
   /// - Parameter known: what `hash` stored about the same piece.
-  public mutating func append(_ bytes: UnsafeRawBufferPointer, known: UnsafeRawBufferPointer) {
+  package mutating func append(_ bytes: UnsafeRawBufferPointer, known: UnsafeRawBufferPointer) {
     let start = position
     let parts = BLAKE3Stream.parts(in: start..<start + bytes.count, of: byteCount)
     precondition(known.count == parts.count * BLAKE3Value.byteCount)
@@ -82,7 +82,7 @@ public struct BLAKE3Stream: Sendable {
   }
 
   /// Takes the values of the next parts, where none has begun yet.
-  public mutating func appendParts(_ known: UnsafeRawBufferPointer) {
+  package mutating func appendParts(_ known: UnsafeRawBufferPointer) {
     precondition(rest.isEmpty && position % BLAKE3Stream.partBytes == 0)
     values += known
     position = min(
@@ -90,7 +90,7 @@ public struct BLAKE3Stream: Sendable {
   }
 
   /// Takes the next bytes.
-  public mutating func append(_ bytes: UnsafeRawBufferPointer) {
+  package mutating func append(_ bytes: UnsafeRawBufferPointer) {
     precondition(bytes.count <= byteCount - position)
     var bytes = bytes
     while !bytes.isEmpty {
@@ -122,7 +122,7 @@ public struct BLAKE3Stream: Sendable {
   }
 
   /// The hash of all bytes, which have been taken.
-  public func value() -> BLAKE3Value {
+  package func value() -> BLAKE3Value {
     precondition(isComplete)
     guard byteCount > 0 else { return BLAKE3.hash([]) }
     var values = values
@@ -134,7 +134,7 @@ extension BLAKE3Stream {
   /// The hash of a file, read piece by piece.
   ///
   /// - Throws: `.inputOutput` where reading fails, `.interrupted`.
-  public static func hash(of file: InputFile) throws(Fault) -> BLAKE3Value {
+  package static func hash(of file: InputFile) throws(Fault) -> BLAKE3Value {
     var stream = BLAKE3Stream(byteCount: file.size)
     while !stream.isComplete {
       try Interruption.check()

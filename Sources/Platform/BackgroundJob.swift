@@ -3,7 +3,7 @@ internal import Locks
 internal import Synchronization
 
 /// Work that goes on beside this thread's own.
-public final class BackgroundJob {
+package final class BackgroundJob {
   private let state: State
   private var handle: pthread_t?
 
@@ -22,7 +22,7 @@ public final class BackgroundJob {
   }
 
   /// Starts it; where the system refuses a thread, it is done at once.
-  public init(_ body: @escaping @Sendable () throws(Fault) -> Void) {
+  package init(_ body: @escaping @Sendable () throws(Fault) -> Void) {
     state = State(body)
     let carried = Unmanaged.passRetained(state)
     var handle = pthread_t()
@@ -43,10 +43,10 @@ public final class BackgroundJob {
   deinit { if let handle { pthread_join(handle, nil) } }
 
   /// Whether it has ended.
-  public var isDone: Bool { state.isDone.load(ordering: .acquiring) }
+  package var isDone: Bool { state.isDone.load(ordering: .acquiring) }
 
   /// Waits until it has ended and throws the fault that it ended with.
-  public func wait() throws(Fault) {
+  package func wait() throws(Fault) {
     if let handle { pthread_join(handle, nil) }
     handle = nil
     if let fault = state.fault.withLock({ $0 }) { throw fault }

@@ -1,7 +1,7 @@
 /// A number of bytes as people write it: `5GB` (10⁹, as Hugging Face counts), `512MiB` (2²⁰), `100`.
-public struct ByteSize: Sendable, Hashable {
+package struct ByteSize: Sendable, Hashable {
   /// The number of bytes.
-  public let bytes: Int
+  package let bytes: Int
 
   /// Units with their sizes; the longest that fits the end of a text is meant.
   private static let units: [(name: String, size: Int)] = [
@@ -10,10 +10,10 @@ public struct ByteSize: Sendable, Hashable {
   ]
 
   /// Wraps a number of bytes.
-  public init(bytes: Int) { self.bytes = bytes }
+  package init(bytes: Int) { self.bytes = bytes }
 
   /// Reads a positive size; returns nil for anything else. A fraction is allowed: `1.5GB`.
-  public init?(_ text: String) {
+  package init?(_ text: String) {
     let upper = text.uppercased()
     let unit = ByteSize.units.first { upper.hasSuffix($0.name) }
     let digits = upper.dropLast(unit?.name.utf8.count ?? 0)
@@ -27,7 +27,7 @@ public struct ByteSize: Sendable, Hashable {
 
 extension ByteSize: CustomStringConvertible {
   /// The size in the largest unit that divides it: `5GB`, `512MiB`, `100B`.
-  public var description: String {
+  package var description: String {
     let fitting = ByteSize.units.filter { bytes % $0.size == 0 }.max { $0.size < $1.size }
     guard let unit = fitting else { return "\(bytes)B" }
     return "\(bytes / unit.size)" + unit.name.replacing("IB", with: "iB")
@@ -36,7 +36,7 @@ extension ByteSize: CustomStringConvertible {
 
 extension ByteSize {
   /// A number of bytes for people, in the largest unit that is not above it: `2.44 GiB`.
-  public static func shown(_ bytes: Int) -> String {
+  package static func shown(_ bytes: Int) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB", "PiB"]
     guard bytes >= 1024 else { return "\(bytes) B" }
     var size = Double(bytes) / 1024

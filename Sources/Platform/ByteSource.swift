@@ -2,7 +2,7 @@
 ///
 /// It vouches for them: every byte that it hands out is of the same contents that the file had when it
 /// was opened, or reading is a fault.
-public protocol ByteSource: Sendable {
+package protocol ByteSource: Sendable {
   /// Fills `buffer` from `offset` on; the range lies inside the file.
   ///
   /// - Throws: `.inputOutput` where it cannot be read, `.malformed` where the contents are others by
@@ -24,7 +24,7 @@ extension InputFile {
   ///   - path: its name in messages.
   ///   - size: its size in bytes.
   ///   - tag: what its keeper calls these contents, and no others.
-  public convenience init(distant source: any ByteSource, path: String, size: Int, tag: String) {
+  package convenience init(distant source: any ByteSource, path: String, size: Int, tag: String) {
     self.init(
       source: source, path: path, size: size, version: FileVersion(distantOfSize: size, tag: tag))
   }

@@ -4,12 +4,12 @@ internal import Locks
 internal import Synchronization
 
 /// Standard output and standard error, written whole or not at all.
-public enum Console {
+package enum Console {
   /// Writes results to standard output.
   ///
   /// - Throws: `.inputOutput` where the text could not be written, so that a full disk behind a
   ///   redirection never passes for success.
-  public static func write(_ text: OutputText) throws(Fault) {
+  package static func write(_ text: OutputText) throws(Fault) {
     let code = put(fitted(text, isMessage: false), to: STDOUT_FILENO)
     if code != 0 {
       throw Fault(.inputOutput, "cannot write to standard output", found: reason(code))
@@ -17,22 +17,22 @@ public enum Console {
   }
 
   /// Writes a warning or a word about the work to standard error, unless it was asked to be quiet.
-  public static func message(_ text: OutputText) {
+  package static func message(_ text: OutputText) {
     if !isQuiet { error(text) }
   }
 
   /// Writes what stopped the work to standard error; there is nobody to tell if that fails.
-  public static func error(_ text: OutputText) {
+  package static func error(_ text: OutputText) {
     _ = put(fitted(text, isMessage: true) + "\n", to: STDERR_FILENO)
   }
 
   /// Replaces the last line of a terminal on standard error; an empty text leaves it blank.
-  public static func draw(_ text: OutputText) {
+  package static func draw(_ text: OutputText) {
     _ = put("\r\u{1B}[K" + text.text, to: STDERR_FILENO)
   }
 
   /// Columns of the terminal that results go to, or messages; nil where there is none.
-  public static func columns(ofMessages: Bool) -> Int? {
+  package static func columns(ofMessages: Bool) -> Int? {
     let columns = Int(fathom_columns(ofMessages ? STDERR_FILENO : STDOUT_FILENO))
     return columns > 0 ? columns : nil
   }
@@ -41,7 +41,7 @@ public enum Console {
     nil)
 
   /// Has texts fitted to where they go before they are written.
-  public static func fitTexts(_ body: @escaping @Sendable (OutputText, Bool) -> OutputText) {
+  package static func fitTexts(_ body: @escaping @Sendable (OutputText, Bool) -> OutputText) {
     fitter.withLock { $0 = body }
   }
 
@@ -50,10 +50,10 @@ public enum Console {
   }
 
   /// Whether standard error is a terminal, where progress may be drawn.
-  public static var messagesAreOnTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+  package static var messagesAreOnTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
   /// When verdicts and severities have a colour.
-  public enum ColourMode: String, Sendable, CaseIterable {
+  package enum ColourMode: String, Sendable, CaseIterable {
     /// On a terminal, unless `NO_COLOR` is set.
     case auto
     /// Always.
@@ -66,35 +66,35 @@ public enum Console {
   private static let colours = Atomic<Bool>(false)
 
   /// Whether warnings, words about the work and progress are left out.
-  public static var isQuiet: Bool { quiet.load(ordering: .relaxed) }
+  package static var isQuiet: Bool { quiet.load(ordering: .relaxed) }
 
   /// Leaves them out from now on.
-  public static func beQuiet() { quiet.store(true, ordering: .relaxed) }
+  package static func beQuiet() { quiet.store(true, ordering: .relaxed) }
 
   /// Whether results on standard output have colours.
-  public static var hasColours: Bool { colours.load(ordering: .relaxed) }
+  package static var hasColours: Bool { colours.load(ordering: .relaxed) }
 
   /// Decides that.
-  public static func useColours(_ mode: ColourMode) {
+  package static func useColours(_ mode: ColourMode) {
     let isWanted =
       isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
     colours.store(mode == .always || mode == .auto && isWanted, ordering: .relaxed)
   }
 
   /// Ends the program quietly when a reader closes the pipe early, as `| head` does.
-  public static func endOnClosedPipe() { signal(SIGPIPE, SIG_DFL) }
+  package static func endOnClosedPipe() { signal(SIGPIPE, SIG_DFL) }
 
   /// What is done before the program ends, however it does.
   private static let lastWords = Guarded<(@Sendable () -> Void)?>(nil)
 
   /// Has something done before the program ends: threads that use a library must have ended before
   /// the library is taken down.
-  public static func beforeExit(_ body: @escaping @Sendable () -> Void) {
+  package static func beforeExit(_ body: @escaping @Sendable () -> Void) {
     lastWords.withLock { $0 = body }
   }
 
   /// Ends the program with an exit code.
-  public static func exit(_ code: Int32) -> Never {
+  package static func exit(_ code: Int32) -> Never {
     lastWords.withLock { $0 }?()
     Glibc.exit(code)
   }

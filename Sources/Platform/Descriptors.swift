@@ -1,13 +1,13 @@
 internal import Glibc
 
 /// How many files may be open at once.
-public enum Descriptors {
+package enum Descriptors {
   /// What an output takes beside the files of its source.
   private static let ofOutput = 8
 
   /// Allows as many open files as the system lets this user have: a model may have hundreds, and
   /// many shells allow fewer.
-  public static func raiseLimit() {
+  package static func raiseLimit() {
     var limit = rlimit()
     guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
     limit.rlim_cur = limit.rlim_max
@@ -15,7 +15,7 @@ public enum Descriptors {
   }
 
   /// Throws `.cannotCreate` where an output could be begun, but its files not be opened.
-  public static func requireRoom(for output: String) throws(Fault) {
+  package static func requireRoom(for output: String) throws(Fault) {
     var opened: [Int32] = []
     defer { for descriptor in opened { close(descriptor) } }
     for _ in 0..<ofOutput {

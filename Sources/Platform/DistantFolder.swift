@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// A folder that lies elsewhere, as a model's repository on a server does. Its files are read where a
 /// folder of this machine's would be; nothing is ever written to it.
-public protocol DistantFolder: Sendable {
+package protocol DistantFolder: Sendable {
   /// The folder's own name.
   var name: ExactText { get }
 
@@ -35,19 +35,19 @@ public protocol DistantFolder: Sendable {
 ///
 /// Whoever opens a folder or a file by its path asks here first, so that no room above knows where a
 /// model lies.
-public enum DistantPlaces {
+package enum DistantPlaces {
   private static let mounts = Guarded<[(path: ExactText, folder: any DistantFolder)]>([])
   /// Most runs have none and ask nobody.
   private static let isUsed = Atomic<Bool>(false)
 
   /// Reads a folder where paths begin with `path`.
-  public static func mount(_ folder: any DistantFolder, at path: String) {
+  package static func mount(_ folder: any DistantFolder, at path: String) {
     mounts.withLock { $0.append((ExactText(path), folder)) }
     isUsed.store(true, ordering: .releasing)
   }
 
   /// Whether a path is an address, which leads nowhere on this machine whether it is read or not.
-  public static func isAddress(_ path: String) -> Bool {
+  package static func isAddress(_ path: String) -> Bool {
     let parts = ExactText(path).split(separator: ":", maxSplits: 1)
     return parts.count == 2 && parts[1].hasPrefix("//") && !parts[0].contains("/")
   }

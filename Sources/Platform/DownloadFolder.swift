@@ -3,20 +3,20 @@ internal import Glibc
 
 /// A folder that is filled over several runs: each file appears under its name when it is whole, and
 /// what there is of it until then lies in a hidden folder, for the next run to go on with.
-public final class DownloadFolder {
+package final class DownloadFolder {
   /// The folder.
-  public let path: String
+  package let path: String
   private let hidden: String
   private let lock: Int32
 
   /// The hidden folder's name.
-  public static let hiddenName: ExactText = ".fathom-fetch"
+  package static let hiddenName: ExactText = ".fathom-fetch"
   private static let lockName: ExactText = "lock"
 
   /// Opens a folder, which is made where nothing has its name, and keeps other runs out of it.
   ///
   /// - Throws: `.cannotCreate` where it cannot be made, is no folder, or another run fills it.
-  public init(_ path: String) throws(Fault) {
+  package init(_ path: String) throws(Fault) {
     let place = try OutputPath.place(of: path)
     guard mkdir(place, 0o777) == 0 || errno == EEXIST else {
       throw creatingFault(errno, path: path)
@@ -44,21 +44,21 @@ public final class DownloadFolder {
   /// The file under its own name; nil where there is none yet.
   ///
   /// - Throws: as `InputFolder.find`.
-  public func whole(_ name: ExactText) throws(Fault) -> InputFile? {
+  package func whole(_ name: ExactText) throws(Fault) -> InputFile? {
     try InputFolder(path: path).find(name)
   }
 
   /// What an earlier run has left of a file; nil for nothing.
   ///
   /// - Parameter tag: what tells its contents from others.
-  public func beginning(_ name: ExactText, tag: String) throws(Fault) -> InputFile? {
+  package func beginning(_ name: ExactText, tag: String) throws(Fault) -> InputFile? {
     try InputFolder(path: hidden).find(part(name, tag))
   }
 
   /// Opens a file to be written, behind what there is of it.
   ///
   /// - Parameter count: bytes that are there, which stay.
-  public func open(
+  package func open(
     _ name: ExactText, tag: String, after count: Int
   ) throws(Fault) -> OutputFile {
     let place = Folder.join(hidden, part(name, tag))
@@ -72,7 +72,7 @@ public final class DownloadFolder {
   ///
   /// - Parameter replaces: whether a file of that name may go.
   /// - Throws: `.cannotCreate` where there is one.
-  public func commit(_ name: ExactText, tag: String, replaces: Bool) throws(Fault) {
+  package func commit(_ name: ExactText, tag: String, replaces: Bool) throws(Fault) {
     let (from, to) = (Folder.join(hidden, part(name, tag)), Folder.join(path, name))
     var code = replaces ? (rename(from, to) == 0 ? 0 : errno) : fathom_rename_new(from, to)
     if code == EINVAL || code == ENOSYS {
@@ -87,12 +87,12 @@ public final class DownloadFolder {
   }
 
   /// Removes what there is of a file, which is not what it should be.
-  public func discard(_ name: ExactText, tag: String) {
+  package func discard(_ name: ExactText, tag: String) {
     unlink(Folder.join(hidden, part(name, tag)))
   }
 
   /// Removes the hidden folder with what earlier runs have left in it: everything is there.
-  public func finish() { _ = Folder.removeTree(hidden) }
+  package func finish() { _ = Folder.removeTree(hidden) }
 
   private func part(_ name: ExactText, _ tag: String) -> ExactText {
     "\(CRC32C(name.text + "\n" + tag).text)-\(ExactText(String(tag.prefix(16))))"

@@ -7,26 +7,33 @@ internal import Glibc
 /// separator there. To a file system, to a file's format and to a tokenizer it is one, and other
 /// bytes are another name. So names of tensors and files are kept in this type; what it counts and
 /// cuts at is bytes.
-public struct ExactText: Hashable, Sendable {
+///
+/// Other rooms see into how it compares and hashes: sets and dictionaries of names, which are what
+/// work on a million of them is made of, would otherwise take 7 % longer.
+@usableFromInline
+package struct ExactText: Hashable, Sendable {
   /// The text.
-  public let text: String
+  @usableFromInline
+  package let text: String
 
   /// Wraps a text.
-  public init(_ text: String) { self.text = text }
+  package init(_ text: String) { self.text = text }
 
   /// Wraps a part of a text.
-  public init(_ text: Substring) { self.text = String(text) }
+  package init(_ text: Substring) { self.text = String(text) }
 
   /// Takes bytes that are a text or parts of one cut between characters.
   init(_ bytes: Substring.UTF8View) { text = String(Substring(bytes)) }
 
   /// Whether both have the same bytes.
-  public static func == (one: ExactText, other: ExactText) -> Bool {
+  @inlinable
+  package static func == (one: ExactText, other: ExactText) -> Bool {
     one.withBytes { bytes in other.withBytes { bytes.count == $0.count && bytes.begins(with: $0) } }
   }
 
   /// Hands the bytes out, where they lie.
-  private func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+  @inlinable
+  package func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
     // Without a copy of the text, which would be counted: names are compared and hashed a million
     // times for a large model.
     if let result = text.utf8.withContiguousStorageIfAvailable(body) { return result }
@@ -35,14 +42,16 @@ public struct ExactText: Hashable, Sendable {
   }
 
   /// Hashes the bytes.
-  public func hash(into hasher: inout Hasher) {
+  @inlinable
+  package func hash(into hasher: inout Hasher) {
     withBytes { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
   }
 }
 
 extension UnsafeBufferPointer<UInt8> {
   /// Whether these bytes begin with others.
-  fileprivate func begins(with others: UnsafeBufferPointer<UInt8>) -> Bool {
+  @usableFromInline
+  package func begins(with others: UnsafeBufferPointer<UInt8>) -> Bool {
     guard let start = others.baseAddress, let bytes = baseAddress else { return others.isEmpty }
     return others.count <= count && memcmp(bytes, start, others.count) == 0
   }
@@ -50,39 +59,42 @@ extension UnsafeBufferPointer<UInt8> {
 
 extension ExactText: Comparable {
   /// The order of the bytes.
-  public static func < (one: ExactText, other: ExactText) -> Bool {
+  @usableFromInline
+  package static func < (one: ExactText, other: ExactText) -> Bool {
     one.text.utf8.lexicographicallyPrecedes(other.text.utf8)
   }
 }
 
 extension ExactText: ExpressibleByStringInterpolation, CustomStringConvertible {
   /// Wraps a literal.
-  public init(stringLiteral text: String) { self.text = text }
+  @usableFromInline
+  package init(stringLiteral text: String) { self.text = text }
 
   /// The text.
-  public var description: String { text }
+  @usableFromInline
+  package var description: String { text }
 }
 
 extension ExactText {
   /// The bytes.
-  public var utf8: String.UTF8View { text.utf8 }
+  package var utf8: String.UTF8View { text.utf8 }
 
   /// Whether there are none.
-  public var isEmpty: Bool { text.utf8.isEmpty }
+  package var isEmpty: Bool { text.utf8.isEmpty }
 
   /// Whether it is a number as names have them: up to nine digits, and no zero before others.
-  public var isNumber: Bool {
+  package var isNumber: Bool {
     (1...9).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
       && (text.utf8.first != 0x30 || text.utf8.count == 1)
   }
 
   /// Whether the bytes begin with those of another text.
-  public func hasPrefix(_ prefix: ExactText) -> Bool {
+  package func hasPrefix(_ prefix: ExactText) -> Bool {
     withBytes { bytes in prefix.withBytes { bytes.begins(with: $0) } }
   }
 
   /// Whether the bytes end with those of another text.
-  public func hasSuffix(_ suffix: ExactText) -> Bool {
+  package func hasSuffix(_ suffix: ExactText) -> Bool {
     withBytes { bytes in
       suffix.withBytes { end in
         end.count <= bytes.count
@@ -92,7 +104,7 @@ extension ExactText {
   }
 
   /// Whether the bytes of another text stand in it.
-  public func contains(_ part: ExactText) -> Bool {
+  package func contains(_ part: ExactText) -> Bool {
     withBytes { bytes in
       part.withBytes { wanted in
         guard let first = wanted.first else { return true }
@@ -105,17 +117,17 @@ extension ExactText {
   }
 
   /// What is left without a beginning; nil where it begins otherwise.
-  public func without(prefix: ExactText) -> ExactText? {
+  package func without(prefix: ExactText) -> ExactText? {
     hasPrefix(prefix) ? ExactText(text.utf8.dropFirst(prefix.text.utf8.count)) : nil
   }
 
   /// What is left without an end; nil where it ends otherwise.
-  public func without(suffix: ExactText) -> ExactText? {
+  package func without(suffix: ExactText) -> ExactText? {
     hasSuffix(suffix) ? ExactText(text.utf8.dropLast(suffix.text.utf8.count)) : nil
   }
 
   /// The parts between bytes that are an ASCII character, empty ones too.
-  public func split(
+  package func split(
     separator: Unicode.Scalar, maxSplits: Int = Int.max
   ) -> [ExactText] {
     text.utf8.split(
@@ -124,7 +136,7 @@ extension ExactText {
   }
 
   /// The text with every place of a part of it filled by another.
-  public func replacing(_ part: ExactText, with other: ExactText) -> ExactText {
+  package func replacing(_ part: ExactText, with other: ExactText) -> ExactText {
     var result: [UInt8] = []
     var rest = text.utf8[...]
     while let byte = rest.first {
@@ -140,17 +152,17 @@ extension ExactText {
   }
 
   /// One text behind another.
-  public static func + (one: ExactText, other: ExactText) -> ExactText {
+  package static func + (one: ExactText, other: ExactText) -> ExactText {
     ExactText(one.text + other.text)
   }
 
   /// The text with what cannot be shown escaped.
-  public var printable: OutputText { text.printable }
+  package var printable: OutputText { text.printable }
 }
 
 extension Sequence<ExactText> {
   /// The texts behind each other.
-  public func joined(separator: String = "") -> String {
+  package func joined(separator: String = "") -> String {
     map(\.text).joined(separator: separator)
   }
 }

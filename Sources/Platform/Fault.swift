@@ -1,9 +1,9 @@
 /// What went wrong, as facts: which file, which tensor, at which byte, what was expected and found.
 ///
 /// Thrown by every room; a fault *of a checkpoint* that `validate` looks for is a finding instead.
-public struct Fault: Error, Hashable, Sendable {
+package struct Fault: Error, Hashable, Sendable {
   /// The kinds that a caller can tell apart; each has one exit code in the contract.
-  public enum Kind: Hashable, Sendable {
+  package enum Kind: Hashable, Sendable {
     /// The command was called wrongly.
     case usage
     /// The input breaks its format, or uses a part of it that is not supported.
@@ -19,25 +19,25 @@ public struct Fault: Error, Hashable, Sendable {
   }
 
   /// What kind of fault it is.
-  public let kind: Kind
+  package let kind: Kind
   /// One sentence without the file's name: `header is not a JSON object`. Names in it, as in all
   /// other facts, are as they are: they are made printable where the fault is printed.
-  public let message: String
+  package let message: String
   /// The file, as the user named it or below the folder that the user named.
-  public var file: String?
+  package var file: String?
   /// The tensor concerned.
-  public var tensor: ExactText?
+  package var tensor: ExactText?
   /// Byte offset in the file.
-  public var offset: UInt64?
+  package var offset: UInt64?
   /// What should have been there.
-  public var expected: String?
+  package var expected: String?
   /// What was there.
-  public var found: String?
+  package var found: String?
   /// What the user can do about it, as a sentence of its own.
-  public var advice: String?
+  package var advice: String?
 
   /// Makes a fault; all but kind and message may be absent.
-  public init(
+  package init(
     _ kind: Kind, _ message: String, file: String? = nil, tensor: ExactText? = nil,
     offset: UInt64? = nil, expected: String? = nil, found: String? = nil
   ) {
@@ -53,7 +53,7 @@ public struct Fault: Error, Hashable, Sendable {
 
 extension Fault: CustomStringConvertible {
   /// One line: `file: tensor "x": message at byte 8: expected …, found …`.
-  public var line: OutputText {
+  package var line: OutputText {
     var line: OutputText = ""
     if let file { line += "\(file): " }
     if let tensor { line += "tensor \"\(tensor)\": " }
@@ -69,5 +69,5 @@ extension Fault: CustomStringConvertible {
   }
 
   /// The line's characters.
-  public var description: String { line.text }
+  package var description: String { line.text }
 }

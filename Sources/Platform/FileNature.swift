@@ -3,7 +3,7 @@
 /// Downloads leave pointers, pages and beginnings under the names of weights; every parser that calls
 /// such a file malformed asks here what it is, so that the user hears what to do instead of which
 /// byte is wrong.
-public enum FileNature: Sendable, Hashable {
+package enum FileNature: Sendable, Hashable {
   /// What Git leaves in place of a large file, of so many bytes where it says so.
   case pointer(size: Int?)
   /// A page in HTML or XML, as proxies and servers send in place of a file.
@@ -30,7 +30,7 @@ public enum FileNature: Sendable, Hashable {
   case empty
 
   /// What parsers ask for.
-  public enum Form: Sendable, Hashable { case safetensors, gguf, json, text }
+  package enum Form: Sendable, Hashable { case safetensors, gguf, json, text }
 
   /// What a parser would take it for; nil for none.
   var form: Form? {
@@ -49,7 +49,7 @@ public enum FileNature: Sendable, Hashable {
   /// Looks at an open file; nil for what is none of these.
   ///
   /// - Throws: `.inputOutput` where it cannot be read.
-  public static func of(_ file: InputFile) throws(Fault) -> FileNature? {
+  package static func of(_ file: InputFile) throws(Fault) -> FileNature? {
     FileNature(
       beginning: try file.read(at: 0, count: min(length, file.size)), isWhole: file.size <= length)
   }
@@ -78,7 +78,7 @@ public enum FileNature: Sendable, Hashable {
   /// What begins with such bytes.
   ///
   /// - Parameter isWhole: whether they are all of the file.
-  public init?(beginning bytes: [UInt8], isWhole: Bool) {
+  package init?(beginning bytes: [UInt8], isWhole: Bool) {
     guard !bytes.isEmpty else {
       self = .empty
       return
@@ -142,7 +142,7 @@ public enum FileNature: Sendable, Hashable {
 
 extension FileNature {
   /// What a file is, to stand behind "is".
-  public var name: String {
+  package var name: String {
     switch self {
     case .pointer(let size?):
       "a Git LFS pointer to \(ByteSize.shown(size)) (\(size) bytes) that are not here"
@@ -163,7 +163,7 @@ extension FileNature {
   }
 
   /// What to do about a file that should be something else.
-  public var advice: String {
+  package var advice: String {
     switch self {
     case .pointer:
       "fetch the file itself: \"git lfs pull\" in the clone, or \"hf download\" of the model"
@@ -183,7 +183,7 @@ extension FileNature {
   }
 
   /// Whether Git or a download has left it in place of the file, whatever the name says.
-  public var isPlaceholder: Bool {
+  package var isPlaceholder: Bool {
     switch self {
     case .pointer, .page, .zeros, .empty: true
     default: false
@@ -191,7 +191,7 @@ extension FileNature {
   }
 
   /// The fault of a file that is this.
-  public func fault(file: String) -> Fault {
+  package func fault(file: String) -> Fault {
     var fault = Fault(.malformed, "is \(name)", file: file)
     switch self {
     // That says it all.
@@ -208,7 +208,7 @@ extension InputFile {
   ///
   /// - Parameter form: what it should be; where it is that after all, the parser knows best.
   /// - Throws: what `parse` throws.
-  public func parsed<Value>(
+  package func parsed<Value>(
     as form: FileNature.Form, _ parse: () throws(Fault) -> Value
   ) throws(Fault) -> Value {
     do throws(Fault) { return try parse() } catch {

@@ -4,14 +4,14 @@ internal import Glibc
 /// Bytes of a file that are exchanged for as many others where they stand, so that a failure on the
 /// way, or a power cut, loses neither: before the first byte is written the old ones lie in a file
 /// beside it, `.NAME.fathom-undo`, which is removed in the end.
-public enum FilePatch {
+package enum FilePatch {
   /// What an undo file begins with.
   private static let magic = Array("fathom-undo 1\n".utf8)
   /// Largest header of a file that is read, and what stands around it.
   private static let limit = (1 << 26) + 1024
 
   /// The file that keeps the old bytes while new ones are written.
-  public static func undoPath(of path: String) -> String {
+  package static func undoPath(of path: String) -> String {
     Folder.join(Folder.parent(of: path), ".\(Folder.name(of: path)).fathom-undo")
   }
 
@@ -20,7 +20,7 @@ public enum FilePatch {
   /// - Parameter old: what must stand there before.
   /// - Throws: `.cannotCreate` where the file is a link, has other names, may not be written or is being
   ///   changed by another run; `.inputOutput` where writing fails, the old bytes standing there again.
-  public static func replaceBeginning(
+  package static func replaceBeginning(
     of path: String, _ old: [UInt8], with new: [UInt8]
   ) throws(Fault) {
     precondition(old.count == new.count)
@@ -58,7 +58,7 @@ public enum FilePatch {
   ///
   /// - Returns: whether it did.
   /// - Throws: `.malformed` where what was left is damaged or of another file.
-  public static func recover(_ path: String) throws(Fault) -> Bool {
+  package static func recover(_ path: String) throws(Fault) -> Bool {
     let undo = undoPath(of: path)
     guard FileMark(at: undo) != nil else { return false }
     let bytes = try InputFile.contents(of: undo, limit: limit)

@@ -1,21 +1,21 @@
 internal import Glibc
 
 /// Size and time of a file's contents.
-public struct FileStamp: Sendable, Hashable {
+package struct FileStamp: Sendable, Hashable {
   /// Bytes.
-  public let size: Int
+  package let size: Int
   /// When it was last written to, in seconds since 1970.
-  public let seconds: Int
+  package let seconds: Int
   /// The rest of that time.
-  public let nanoseconds: Int
+  package let nanoseconds: Int
 }
 
 /// What tells a file with its contents from any other: where it lies on which disk, and its stamp.
-public struct FileVersion: Sendable, Hashable {
+package struct FileVersion: Sendable, Hashable {
   private let device: UInt64
   private let inode: UInt64
   /// Its size and time.
-  public let stamp: FileStamp
+  package let stamp: FileStamp
 
   /// Of a file that is gone, of which only its size is known.
   init(goneWithSize size: Int) {

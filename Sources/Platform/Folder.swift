@@ -1,9 +1,9 @@
 internal import Glibc
 
 /// Names in the file system.
-public enum Folder {
+package enum Folder {
   /// What a path names, after following symbolic links.
-  public enum Kind: Sendable {
+  package enum Kind: Sendable {
     /// A regular file.
     case file
     /// A directory.
@@ -23,7 +23,7 @@ public enum Folder {
   /// What `path` names, nil where nothing is there.
   ///
   /// - Throws: `.notFound` for a loop of symbolic links, `.inputOutput` where the system refuses.
-  public static func kind(of path: String) throws(Fault) -> Kind? {
+  package static func kind(of path: String) throws(Fault) -> Kind? {
     if let distant = DistantPlaces.find(path) {
       return try distant.folder.kind(of: distant.place)
     }
@@ -33,7 +33,7 @@ public enum Folder {
   /// Size and time of the file that a path of this machine leads to; nil where there is none.
   ///
   /// - Throws: `.inputOutput` where the system does not tell.
-  public static func stamp(of path: String) throws(Fault) -> FileStamp? {
+  package static func stamp(of path: String) throws(Fault) -> FileStamp? {
     guard let status = try status(of: path), Kind(status) == .file else { return nil }
     return FileStamp(status)
   }
@@ -51,7 +51,7 @@ public enum Folder {
   /// Names of the entries of a folder, in the order of their bytes.
   ///
   /// - Throws: `.malformed` where one is not UTF-8: what cannot be named must not be passed over.
-  public static func names(in path: String) throws(Fault) -> [ExactText] {
+  package static func names(in path: String) throws(Fault) -> [ExactText] {
     let listing = try listing(of: path)
     if let name = listing.unreadable.first { throw unreadableFault(name, in: path) }
     return listing.names
@@ -61,12 +61,12 @@ public enum Folder {
   // character, and no slash.
 
   /// Joins a folder and a name below it.
-  public static func join(_ folder: String, _ name: ExactText) -> String {
+  package static func join(_ folder: String, _ name: ExactText) -> String {
     folder.utf8.last == slash ? folder + name.text : "\(folder)/\(name)"
   }
 
   /// The folder that holds `path`, `.` for a bare name.
-  public static func parent(of path: String) -> String {
+  package static func parent(of path: String) -> String {
     let bytes = trimmed(path)
     guard let place = bytes.lastIndex(of: slash) else { return "." }
     let rest = bytes[..<place]
@@ -75,7 +75,7 @@ public enum Folder {
   }
 
   /// The last component of `path`; `/` for the root.
-  public static func name(of path: String) -> ExactText {
+  package static func name(of path: String) -> ExactText {
     let bytes = trimmed(path)
     guard bytes.count > 1, let place = bytes.lastIndex(of: slash) else {
       return ExactText(String(decoding: bytes, as: UTF8.self))

@@ -3,17 +3,17 @@ internal import Glibc
 extension Folder {
   /// The entries of a folder, sorted by their bytes so that nothing depends on the order in which
   /// the file system lists them.
-  public struct Listing: Sendable {
+  package struct Listing: Sendable {
     /// Their names.
-    public internal(set) var names: [ExactText] = []
+    package internal(set) var names: [ExactText] = []
     /// Names that are not UTF-8, which no text can hold, with their bytes escaped.
-    public internal(set) var unreadable: [String] = []
+    package internal(set) var unreadable: [String] = []
   }
 
   /// The entries of a folder.
   ///
   /// - Throws: `.notFound` where there is none, `.inputOutput` where it cannot be read.
-  public static func listing(of path: String) throws(Fault) -> Listing {
+  package static func listing(of path: String) throws(Fault) -> Listing {
     if let distant = DistantPlaces.find(path) { return try distant.listing() }
     return try listing(opendir(path), path: path)
   }
@@ -48,21 +48,21 @@ extension Folder {
   }
 
   /// What is said of a name that is not UTF-8, its bytes escaped.
-  public static func unreadableFault(_ name: String, in folder: String) -> Fault {
+  package static func unreadableFault(_ name: String, in folder: String) -> Fault {
     Fault(
       .malformed, "holds a name that is not UTF-8", file: folder,
       expected: "names in UTF-8: rename it, or take it away", found: name)
   }
 
   /// Whether `name` can be that of an entry of a folder and leads nowhere else.
-  public static func isEntry(_ name: ExactText) -> Bool {
+  package static func isEntry(_ name: ExactText) -> Bool {
     !name.isEmpty && name != "." && name != ".."
       && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
   }
 
   /// Whether a document that moves between systems may name a file so: an entry of its own folder
   /// on any of them.
-  public static func isPlain(_ name: ExactText) -> Bool {
+  package static func isPlain(_ name: ExactText) -> Bool {
     isEntry(name) && !name.utf8.contains(UInt8(ascii: "\\"))
   }
 

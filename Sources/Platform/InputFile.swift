@@ -2,7 +2,7 @@ internal import Glibc
 internal import Synchronization
 
 /// What a file that stands for another one shows in its place.
-public protocol FileView: Sendable {
+package protocol FileView: Sendable {
   /// Fills `buffer` with what is shown from `offset` on; the range lies inside of it.
   ///
   /// - Throws: `.inputOutput` where the file cannot be read, `.malformed` where it is damaged.
@@ -14,22 +14,22 @@ public protocol FileView: Sendable {
 
 /// A file opened for reading; reads go through `pread`, so a file that shrinks underneath gives a
 /// fault instead of the SIGBUS that a mapping would raise.
-public final class InputFile: Sendable {
+package final class InputFile: Sendable {
   /// The path as it is named in messages.
-  public let path: String
+  package let path: String
   /// Size in bytes when the file was opened; of what is shown in its place, where something is.
-  public let size: Int
+  package let size: Int
   /// Size of the file itself.
-  public let storedSize: Int
+  package let storedSize: Int
   /// What is shown in its place; nil for its own bytes.
   private let view: (any FileView)?
   /// Where its bytes come from when it lies elsewhere, and has no descriptor.
   private let source: (any ByteSource)?
   private let descriptor: Int32
   /// Which file it is, and when its contents last changed, as of its opening.
-  public let version: FileVersion
+  package let version: FileVersion
   /// Whether it stands for a file that is gone, of which it has the beginning.
-  public let isStandIn: Bool
+  package let isStandIn: Bool
   /// Whether `delete` has been called.
   private let isDeleted = Atomic<Bool>(false)
 
@@ -41,7 +41,7 @@ public final class InputFile: Sendable {
   ///
   /// - Throws: `.notFound` where there is none or it is a directory, a socket or a loop of links;
   ///   `.inputOutput` where it cannot be read.
-  public convenience init(path: String) throws(Fault) {
+  package convenience init(path: String) throws(Fault) {
     if let place = DistantPlaces.find(path) {
       try self.init(sharing: place.file())
       return
@@ -112,7 +112,7 @@ public final class InputFile: Sendable {
   ///   - path: the file that is gone, as messages name it.
   ///   - size: its size.
   /// - Throws: `.inputOutput` where the system has no descriptor left.
-  public init(standIn beginning: InputFile, for path: String, size: Int) throws(Fault) {
+  package init(standIn beginning: InputFile, for path: String, size: Int) throws(Fault) {
     descriptor = try beginning.sharedDescriptor()
     self.path = path
     self.size = size
@@ -126,7 +126,7 @@ public final class InputFile: Sendable {
   /// Shows something else in place of an open file, under its name.
   ///
   /// - Throws: `.inputOutput` where the system has no descriptor left.
-  public init(_ file: InputFile, showing view: any FileView, size: Int) throws(Fault) {
+  package init(_ file: InputFile, showing view: any FileView, size: Int) throws(Fault) {
     descriptor = try file.sharedDescriptor()
     path = file.path
     self.size = size
@@ -154,21 +154,21 @@ public final class InputFile: Sendable {
   }
 
   /// Whether something else is shown in its place.
-  public var showsAnother: Bool { view != nil }
+  package var showsAnother: Bool { view != nil }
 
   /// Whether it lies elsewhere, where each look takes its time.
-  public var isDistant: Bool { source != nil }
+  package var isDistant: Bool { source != nil }
 
   /// SHA-256 of a file that lies elsewhere, in hexadecimal digits, where its keeper says it.
-  public var statedSHA256: String? { source?.sha256 }
+  package var statedSHA256: String? { source?.sha256 }
 
   /// Whether the file is gone: a stand-in is here for it, or it has been deleted.
-  public var isGone: Bool { isStandIn || isDeleted.load(ordering: .relaxed) }
+  package var isGone: Bool { isStandIn || isDeleted.load(ordering: .relaxed) }
 
   /// Fills `buffer` from `offset` on.
   ///
   /// - Throws: `.inputOutput` where the file ends before (it shrank) or the system fails.
-  public func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(Fault) {
+  package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(Fault) {
     if view != nil || source != nil {
       guard offset >= 0, buffer.count <= size - offset else {
         throw Fault(
@@ -198,7 +198,7 @@ public final class InputFile: Sendable {
   }
 
   /// Reads `count` bytes from `offset` on.
-  public func read(at offset: Int, count: Int) throws(Fault) -> [UInt8] {
+  package func read(at offset: Int, count: Int) throws(Fault) -> [UInt8] {
     // The standard library would write the count into the one empty array that all threads share.
     guard count > 0 else { return [] }
     var fault: Fault?
@@ -215,7 +215,7 @@ public final class InputFile: Sendable {
   /// Reads the whole of a small file.
   ///
   /// - Throws: `.malformed` where it is larger than `limit` bytes.
-  public func contents(limit: Int) throws(Fault) -> [UInt8] {
+  package func contents(limit: Int) throws(Fault) -> [UInt8] {
     guard size <= limit else {
       throw Fault(
         .malformed, "is too large for what it is", file: path, expected: "at most \(limit) bytes",
@@ -227,15 +227,15 @@ public final class InputFile: Sendable {
   /// Reads the whole of a small file that the user named.
   ///
   /// - Throws: as `init(path:)`; `.malformed` where it is larger than `limit` bytes.
-  public static func contents(of path: String, limit: Int) throws(Fault) -> [UInt8] {
+  package static func contents(of path: String, limit: Int) throws(Fault) -> [UInt8] {
     try InputFile(path: path).contents(limit: limit)
   }
 
   /// What tells a file from one that took its place: its size and when it was last written to.
-  public var stamp: FileStamp { version.stamp }
+  package var stamp: FileStamp { version.stamp }
 
   /// Throws `.malformed` where somebody has written to the file since it was opened.
-  public func requireUnchanged() throws(Fault) {
+  package func requireUnchanged() throws(Fault) {
     // What lies elsewhere is compared with every answer.
     guard !isGone, source == nil else { return }
     var status = stat()
@@ -251,7 +251,7 @@ public final class InputFile: Sendable {
   }
 
   /// Bytes that deleting the file gives to the file system of a folder; 0 where it lies on another.
-  public func bytesOnDisk(of folder: String) -> Int {
+  package func bytesOnDisk(of folder: String) -> Int {
     var (status, other) = (stat(), stat())
     guard !isStandIn, source == nil, fstat(descriptor, &status) == 0, stat(folder, &other) == 0,
       status.st_dev == other.st_dev
@@ -261,7 +261,7 @@ public final class InputFile: Sendable {
 
   /// Throws `.usage` where the name is not the one and only of the file that is open: a symbolic
   /// link, one of several hard links, or another file's by now.
-  public func requireOnlyName() throws(Fault) {
+  package func requireOnlyName() throws(Fault) {
     guard source == nil else {
       throw Fault(.usage, "lies elsewhere and is not deleted", file: path)
     }
@@ -289,7 +289,7 @@ public final class InputFile: Sendable {
   /// who does so later gets a fault.
   ///
   /// - Throws: `.usage` as `requireOnlyName` does; `.inputOutput` where the system refuses.
-  public func delete() throws(Fault) {
+  package func delete() throws(Fault) {
     guard !isGone else { return }
     try requireUnchanged()
     try requireOnlyName()
@@ -306,7 +306,7 @@ public final class InputFile: Sendable {
   }
 
   /// Tells the system that a range will be read soon, so that it fetches it in the meantime.
-  public func fetchAhead(at offset: Int, count: Int) {
+  package func fetchAhead(at offset: Int, count: Int) {
     let range = storedRange(at: offset, count: count)
     if let source { return source.fetchAhead(range) }
     posix_fadvise(
@@ -315,7 +315,7 @@ public final class InputFile: Sendable {
 
   /// Tells the system that a range will not be read again, so that streaming through a checkpoint
   /// does not push everything else out of the page cache.
-  public func dropCache(at offset: Int, count: Int) {
+  package func dropCache(at offset: Int, count: Int) {
     guard source == nil else { return }
     let range = storedRange(at: offset, count: count)
     posix_fadvise(

@@ -7,9 +7,9 @@ internal import Glibc
 ///
 /// A link is followed where it ends in the folder, or, in a snapshot of the Hugging Face cache,
 /// where every file is such a link, in the `blobs` of the same repository.
-public final class InputFolder: Sendable {
+package final class InputFolder: Sendable {
   /// What a name stands for.
-  public enum Entry: Sendable {
+  package enum Entry: Sendable {
     /// A regular file, open.
     case file(InputFile)
     /// A directory.
@@ -23,7 +23,7 @@ public final class InputFolder: Sendable {
   }
 
   /// The folder's path as it is named in messages.
-  public let path: String
+  package let path: String
   /// The file that the user named, which may be a link to anywhere; nil where it is the folder.
   private let named: ExactText?
   private let links: LinkRule
@@ -34,12 +34,12 @@ public final class InputFolder: Sendable {
   /// Opens a folder.
   ///
   /// - Throws: `.notFound` where there is none, `.inputOutput` where it cannot be opened.
-  public convenience init(path: String) throws(Fault) {
+  package convenience init(path: String) throws(Fault) {
     try self.init(path: path, named: nil)
   }
 
   /// Opens the folder around a file that the user named.
-  public convenience init(around file: String) throws(Fault) {
+  package convenience init(around file: String) throws(Fault) {
     try self.init(path: Folder.parent(of: file), named: Folder.name(of: file))
   }
 
@@ -62,16 +62,16 @@ public final class InputFolder: Sendable {
   deinit { if descriptor >= 0 { close(descriptor) } }
 
   /// Whether it lies elsewhere.
-  public var isDistant: Bool { distant != nil }
+  package var isDistant: Bool { distant != nil }
 
   /// Threads to look into many files of the folder with: those that wait for a distant one need no
   /// processor.
-  public func lookers(_ threads: Int) -> Int { distant == nil ? threads : max(threads, 32) }
+  package func lookers(_ threads: Int) -> Int { distant == nil ? threads : max(threads, 32) }
 
   /// The entries of the folder.
   ///
   /// - Throws: `.inputOutput` where it cannot be read.
-  public func listing() throws(Fault) -> Folder.Listing {
+  package func listing() throws(Fault) -> Folder.Listing {
     if let distant { return try distant.listing() }
     let directory = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard directory >= 0 else { throw InputFile.openingFault(errno, path: path) }
@@ -84,7 +84,7 @@ public final class InputFolder: Sendable {
   ///
   /// - Throws: `.notFound` where there is none, or no regular file; `.malformed` for a link out of
   ///   the folder and for what is no plain name; `.inputOutput` where it cannot be read.
-  public func open(_ name: ExactText) throws(Fault) -> InputFile {
+  package func open(_ name: ExactText) throws(Fault) -> InputFile {
     guard let file = try find(name) else {
       throw InputFile.openingFault(ENOENT, path: place(of: name))
     }
@@ -94,7 +94,7 @@ public final class InputFolder: Sendable {
   /// Opens a file that may be absent: nil where nothing has its name.
   ///
   /// - Throws: as `open`.
-  public func find(_ name: ExactText) throws(Fault) -> InputFile? {
+  package func find(_ name: ExactText) throws(Fault) -> InputFile? {
     let place = place(of: name)
     switch try entry(name) {
     case nil: return nil
@@ -115,18 +115,18 @@ public final class InputFolder: Sendable {
   /// Reads the whole of a small file that may be absent: nil where nothing has its name.
   ///
   /// - Throws: as `open`; `.malformed` where it is larger than `limit` bytes.
-  public func contents(of name: ExactText, limit: Int) throws(Fault) -> [UInt8]? {
+  package func contents(of name: ExactText, limit: Int) throws(Fault) -> [UInt8]? {
     try find(name)?.contents(limit: limit)
   }
 
   /// The path of an entry, as it is named in messages.
-  public func place(of name: ExactText) -> String { Folder.join(path, name) }
+  package func place(of name: ExactText) -> String { Folder.join(path, name) }
 
   /// Looks at a name, and opens what is a file; nil where nothing has it.
   ///
   /// - Throws: `.malformed` for what is no plain name, `.notFound` for a loop of links,
   ///   `.inputOutput` where the system refuses.
-  public func entry(_ name: ExactText) throws(Fault) -> Entry? {
+  package func entry(_ name: ExactText) throws(Fault) -> Entry? {
     guard Folder.isEntry(name) else {
       throw Fault(
         .malformed, "cannot hold a file of this name", file: path,

@@ -4,7 +4,7 @@ internal import Glibc
 ///
 /// They are known by what the system calls them, whatever path leads there, and by their names, for
 /// file systems that number files anew as they go. What is not there is left to whoever opens it.
-public struct InputPlaces: Sendable {
+package struct InputPlaces: Sendable {
   private var entries: Set<FileIdentity> = []
   private var names: Set<ExactText> = []
   private var folders: Set<FileIdentity> = []
@@ -12,10 +12,10 @@ public struct InputPlaces: Sendable {
   private var above: Set<FileIdentity> = []
 
   /// None.
-  public init() {}
+  package init() {}
 
   /// Adds a file, and what it leads to where it is a link.
-  public mutating func add(file path: String) {
+  package mutating func add(file path: String) {
     if let place = try? OutputPath.place(of: path) {
       add(entry: place)
       addFolders(above: place)
@@ -26,7 +26,7 @@ public struct InputPlaces: Sendable {
   }
 
   /// Adds a folder with all files in it.
-  public mutating func add(folder path: String) {
+  package mutating func add(folder path: String) {
     guard let resolved = OutputPath.resolve(path), let folder = FileIdentity(of: resolved) else {
       return
     }

@@ -5,7 +5,7 @@ internal import Synchronization
 ///
 /// A handler may do next to nothing, so it sets a flag; long work looks at the flag between tiles,
 /// leaves by a fault and so cleans up on the way out.
-public enum Interruption {
+package enum Interruption {
   private static let requested = Atomic<Bool>(false)
 
   private static let signals = [SIGINT, SIGTERM, SIGHUP]
@@ -14,7 +14,7 @@ public enum Interruption {
   /// same kind ends it, whatever it hangs in.
   ///
   /// A SIGHUP that is ignored stays so: under `nohup`, work is to outlive its terminal.
-  public static func listen() {
+  package static func listen() {
     // The first access of a static initializes it, which no signal handler should have to do.
     requested.store(false, ordering: .relaxed)
     var action = sigaction()
@@ -41,7 +41,7 @@ public enum Interruption {
   }
 
   /// Throws `.interrupted` once the user has asked to stop.
-  public static func check() throws(Fault) {
+  package static func check() throws(Fault) {
     if requested.load(ordering: .relaxed) { throw Fault(.interrupted, "interrupted") }
   }
 }

@@ -6,19 +6,19 @@ internal import Glibc
 /// Each line stands behind its checksum, so that one that a crash tore or a disk damaged is told
 /// from a whole one, which the copy then has (`JournalText`). The lock is the system's: it ends with
 /// the process, however that ends. To open a journal changes nothing in it.
-public final class Journal {
+package final class Journal {
   /// Its path.
-  public let path: String
+  package let path: String
   /// What the two files hold together; nothing that was appended since is in it.
-  public private(set) var text = JournalText()
+  package private(set) var text = JournalText()
   /// The lines that it held when it was opened.
-  public var lines: [String] { text.lines }
+  package var lines: [String] { text.lines }
   /// The file, which has the lock, and its copy, which comes into being with the first line.
   private var files: [OpenFile]
   /// Bytes of lines.
   private var count = 0
   /// Whether one of the files has other bytes than it should, as no crash leaves them.
-  public private(set) var wasDamaged = false
+  package private(set) var wasDamaged = false
 
   /// One of the two.
   private struct OpenFile {
@@ -69,10 +69,10 @@ public final class Journal {
   deinit { close() }
 
   /// Waits for what others do in a moment.
-  public static func pause() { usleep(20_000) }
+  package static func pause() { usleep(20_000) }
 
   /// What is said where another process has the journal of `owner`.
-  public static func claimed(_ owner: String) -> Fault {
+  package static func claimed(_ owner: String) -> Fault {
     Fault(.cannotCreate, "is being written by another run of fathom", file: owner)
   }
 
@@ -111,7 +111,7 @@ public final class Journal {
   /// - Returns: what it says, and whether another run has it; nil where there is none.
   /// - Throws: `.cannotCreate` where something else stands there or both copies contradict each other,
   ///   `.inputOutput` where it cannot be read.
-  public static func look(
+  package static func look(
     in folder: String
   ) throws(Fault) -> (text: JournalText, isClaimed: Bool)? {
     var contents: [[UInt8]] = []
@@ -182,7 +182,7 @@ public final class Journal {
   /// Forgets all lines.
   ///
   /// - Throws: `.inputOutput` where the system refuses.
-  public func restart() throws(Fault) {
+  package func restart() throws(Fault) {
     for file in files where file.descriptor >= 0 {
       guard ftruncate(file.descriptor, 0) == 0 else {
         throw writingFault(errno, path: file.path, offset: 0)
@@ -198,7 +198,7 @@ public final class Journal {
   /// Whole lines are written over with their own bytes: a crash in the middle loses none.
   ///
   /// - Throws: `.cannotCreate` where space or quota ran out, `.inputOutput` for all else.
-  public func repair() throws(Fault) {
+  package func repair() throws(Fault) {
     for index in files.indices {
       if files[index].descriptor < 0 {
         try open(index, creates: true)
@@ -218,7 +218,7 @@ public final class Journal {
   ///
   /// - Throws: `.cannotCreate` where so many lines are more than a journal may have, or space or quota
   ///   ran out; `.inputOutput` for all else.
-  public func reserve(_ bytes: Int) throws(Fault) {
+  package func reserve(_ bytes: Int) throws(Fault) {
     // Of all lines that a run may need: one that goes on asks for no more than the first did.
     guard bytes <= Journal.sizeLimit else {
       throw Fault(
@@ -235,7 +235,7 @@ public final class Journal {
   /// them is whole at any time.
   ///
   /// - Throws: `.cannotCreate` where space or quota ran out, `.inputOutput` for all else.
-  public func append(_ texts: [String]) throws(Fault) {
+  package func append(_ texts: [String]) throws(Fault) {
     try repair()
     let bytes = texts.flatMap { "\(CRC32C($0).text) \($0)\n".utf8 }
     guard bytes.count <= Journal.sizeLimit - count else {

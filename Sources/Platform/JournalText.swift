@@ -3,35 +3,35 @@
 /// A line is eight hexadecimal digits, a blank, a text and a line feed; the digits are the text's
 /// CRC-32C. Both copies have the same bytes, so that a line is looked for at the same place in both,
 /// and one that is damaged, cut off or never written in one of them is taken from the other.
-public struct JournalText: Sendable, Hashable {
+package struct JournalText: Sendable, Hashable {
   /// Bytes that are no whole line in either copy, with whole lines behind them.
-  public struct Gap: Sendable, Hashable {
+  package struct Gap: Sendable, Hashable {
     /// Where they begin.
-    public let offset: Int
+    package let offset: Int
     /// How many there are.
-    public let count: Int
+    package let count: Int
   }
 
   /// The whole lines, in their order.
-  public private(set) var lines: [String] = []
+  package private(set) var lines: [String] = []
   /// What is damaged in both copies, in its order.
-  public private(set) var gaps: [Gap] = []
+  package private(set) var gaps: [Gap] = []
   /// Bytes behind the last whole line, which a crash left of one that was being written.
-  public private(set) var tornBytes = 0
+  package private(set) var tornBytes = 0
   /// What both copies should hold: the lines, and the gaps as they are.
   let bytes: [UInt8]
 
   /// Whether the first line is whole.
-  public var hasHead: Bool { !lines.isEmpty && gaps.first?.offset != 0 }
+  package var hasHead: Bool { !lines.isEmpty && gaps.first?.offset != 0 }
 
   /// No line.
-  public init() { bytes = [] }
+  package init() { bytes = [] }
 
   /// Reads both copies.
   ///
   /// - Throws: `.cannotCreate` where each holds a whole line at the same place and the two differ,
   ///   which no crash and no damage brings about.
-  public init(_ journal: [UInt8], copy: [UInt8], file: String) throws(Fault) {
+  package init(_ journal: [UInt8], copy: [UInt8], file: String) throws(Fault) {
     let end = max(journal.count, copy.count)
     var readers = (LineReader(journal), LineReader(copy))
     var bytes: [UInt8] = []

@@ -1,13 +1,13 @@
 internal import Glibc
 
 /// What a process has to see to before it does anything else.
-public enum Launch {
+package enum Launch {
   /// Puts something on descriptors 0 to 2 where the parent has closed them: a file that is opened
   /// later would get such a number, and messages would land in it.
   ///
   /// What is put there can be neither read nor written as its number asks, so that results which
   /// nobody can get are a fault as before.
-  public static func occupyStandardDescriptors() {
+  package static func occupyStandardDescriptors() {
     for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
       // The lowest free number is taken.
       let mode = descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY
@@ -17,7 +17,7 @@ public enum Launch {
 
   /// Throws `.usage` for an argument that is not UTF-8: what would be used in its place is another
   /// name.
-  public static func requireReadableArguments() throws(Fault) {
+  package static func requireReadableArguments() throws(Fault) {
     // The first is the program's own name, which is not used.
     for index in 1..<max(1, Int(CommandLine.argc)) {
       guard let argument = CommandLine.unsafeArgv[index] else { continue }

@@ -4,10 +4,10 @@ internal import Glibc
 ///
 /// Tiles live in a ring of slots that is used again and again, so memory is `slots` × `slotBytes`
 /// whatever the number of tiles, and fresh memory (slow to touch first) is touched once.
-public enum OrderedPipeline {
+package enum OrderedPipeline {
   /// Fills a slot with tile `item` and returns how many of its bytes count. `worker` is in
   /// `0..<threads` and tells which scratch memory is free to use.
-  public typealias Produce =
+  package typealias Produce =
     @Sendable (_ worker: Int, _ item: Int, _ slot: UnsafeMutableRawBufferPointer) throws(Fault)
     -> Int
 
@@ -20,7 +20,7 @@ public enum OrderedPipeline {
   ///
   /// - Throws: the fault of the first tile, in order, that could not be produced or consumed; all
   ///   tiles before it have been consumed, none after it, and no thread is left running.
-  public static func run(
+  package static func run(
     threads: Int, count: Int, slots: Int, slotBytes: Int, produce: Produce,
     consume: (_ item: Int, _ bytes: UnsafeRawBufferPointer) throws(Fault) -> Void
   ) throws(Fault) {

@@ -6,17 +6,17 @@ internal import Glibc
 /// Dirty pages are sent to the disk one window behind the writing and dropped from the cache once
 /// they are there. Left to itself the kernel collects gigabytes and then stops the writer: the
 /// platform facts measured 0.35–0.65 GB/s that way and 3.4 GB/s this way.
-public final class OutputFile {
+package final class OutputFile {
   /// The path as it is named in messages.
-  public let path: String
+  package let path: String
   /// Bytes written so far.
-  public private(set) var count = 0
+  package private(set) var count = 0
   private var descriptor: Int32
   /// Whether `finish` has closed the file.
   var isFinished: Bool { descriptor < 0 }
   /// Whether no flush has failed: the system reports a failure once, and what it lost is lost even
   /// if later ones succeed.
-  public private(set) var isSound = true
+  package private(set) var isSound = true
   /// Bytes whose way to the disk has begun.
   private var started = 0
   /// Bytes that are on the disk and out of the cache.
@@ -28,7 +28,7 @@ public final class OutputFile {
   ///
   /// - Parameter name: what messages call it, where it will be renamed; nil for its own path.
   /// - Throws: `.cannotCreate` with the system's reason.
-  public init(creating path: String, shownAs name: String? = nil) throws(Fault) {
+  package init(creating path: String, shownAs name: String? = nil) throws(Fault) {
     descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     self.path = name ?? path
     guard descriptor >= 0 else { throw creatingFault(errno, path: self.path) }
@@ -83,12 +83,12 @@ public final class OutputFile {
 
   /// Makes writing beyond the limit that the user has set for files (`ulimit -f`) a fault like any
   /// other; by default it ends the process.
-  public static func meetLimits() { signal(SIGXFSZ, SIG_IGN) }
+  package static func meetLimits() { signal(SIGXFSZ, SIG_IGN) }
 
   /// Writes `bytes` at the end.
   ///
   /// - Throws: `.cannotCreate` where space or quota ran out, `.inputOutput` for all else.
-  public func append(_ bytes: UnsafeRawBufferPointer) throws(Fault) {
+  package func append(_ bytes: UnsafeRawBufferPointer) throws(Fault) {
     var done = 0
     while done < bytes.count {
       // A window at a time, so that one large append is flushed behind like many small ones.
@@ -103,7 +103,7 @@ public final class OutputFile {
   }
 
   /// Writes an array at the end.
-  public func append(_ bytes: [UInt8]) throws(Fault) {
+  package func append(_ bytes: [UInt8]) throws(Fault) {
     var fault: Fault?
     bytes.withUnsafeBytes { raw in
       do throws(Fault) { try append(raw) } catch { fault = error }
@@ -114,7 +114,7 @@ public final class OutputFile {
   /// Writes over the first bytes, which were written before.
   ///
   /// - Throws: as `append` does.
-  public func replaceBeginning(_ bytes: [UInt8]) throws(Fault) {
+  package func replaceBeginning(_ bytes: [UInt8]) throws(Fault) {
     precondition(bytes.count <= count && descriptor >= 0)
     try PlacedOutput(path: path, descriptor: descriptor).write(bytes, at: 0)
   }
@@ -138,12 +138,12 @@ public final class OutputFile {
   }
 
   /// What another thread can flush while this one goes on writing; valid until `finish`.
-  public var flush: OutputFlush { OutputFlush(path: path, descriptor: descriptor, count: count) }
+  package var flush: OutputFlush { OutputFlush(path: path, descriptor: descriptor, count: count) }
 
   /// Flushes everything to the disk and closes the file.
   ///
   /// - Throws: `.cannotCreate` or `.inputOutput`: some systems report a full disk only here.
-  public func finish() throws(Fault) {
+  package func finish() throws(Fault) {
     precondition(descriptor >= 0, "finished twice")
     isSound = false
     guard fdatasync(descriptor) == 0 else { throw writingFault(errno) }
@@ -161,7 +161,7 @@ public final class OutputFile {
   /// Makes the file `size` bytes long; what has not been written yet is then written in any order.
   ///
   /// - Throws: as `append` does.
-  public func placed(size: Int) throws(Fault) -> PlacedOutput {
+  package func placed(size: Int) throws(Fault) -> PlacedOutput {
     precondition(size >= count && descriptor >= 0)
     guard ftruncate(descriptor, off_t(size)) == 0 else { throw writingFault(errno) }
     (count, started, settled) = (size, size, size)
@@ -170,7 +170,7 @@ public final class OutputFile {
 }
 
 /// The bytes that a file had at some time, to be flushed to the disk.
-public struct OutputFlush: Sendable {
+package struct OutputFlush: Sendable {
   private let path: String
   private let descriptor: Int32
   private let count: Int
@@ -185,7 +185,7 @@ public struct OutputFlush: Sendable {
   ///
   /// - Throws: `.cannotCreate` where space or quota ran out, `.inputOutput` for all else. The
   ///   system reports a failure once: what was written is not safe even if a second try succeeds.
-  public func run() throws(Fault) {
+  package func run() throws(Fault) {
     guard fdatasync(descriptor) == 0 else {
       throw writingFault(errno, path: path, offset: count)
     }

@@ -5,7 +5,7 @@ extension OutputPath {
   /// Hidden files beside the output that runs of fathom left when they were killed, and that no run
   /// is at work on; a line about each. They are named and never removed: what they hold may be what
   /// such a run was about to replace.
-  public var leftovers: [String] {
+  package var leftovers: [String] {
     let parent = Folder.parent(of: path)
     guard let folder = OpenFolder(parent) else { return [] }
     return (folder.names(limit: 1 << 16) ?? []).filter { name in

@@ -5,13 +5,13 @@ internal import Glibc
 /// All that is written, replaced or removed goes by one of these. The folder around the name is
 /// found once, its links followed; what has the name itself is looked at without following a link,
 /// and compared with that look when it is replaced.
-public struct OutputPath: Sendable {
+package struct OutputPath: Sendable {
   /// The final name, in a folder without links on its way.
-  public let path: String
+  package let path: String
   /// What stands there now; nil where nothing does.
-  public let standing: Standing?
+  package let standing: Standing?
   /// Whether what stands under such a name may be replaced.
-  public let mayReplace: Bool
+  package let mayReplace: Bool
   /// What it may be, if it is.
   let replaceable: Replaceable
   /// What this run reads.
@@ -20,7 +20,7 @@ public struct OutputPath: Sendable {
   private let folder: FileIdentity?
 
   /// What kind of thing stands there now; nil where nothing does.
-  public var replaced: Folder.Kind? { standing?.kind }
+  package var replaced: Folder.Kind? { standing?.kind }
 
   /// Looks at the place.
   ///
@@ -32,7 +32,7 @@ public struct OutputPath: Sendable {
   /// - Throws: `.cannotCreate` where something stands there and `overwrite` is false, where that may
   ///   not be replaced, is a link, or neither file nor folder, or where the folder around it is
   ///   missing.
-  public init(
+  package init(
     _ path: String, overwrite: Bool, orFinished: Bool = false,
     replacing replaceable: Replaceable = .files, sparing inputs: InputPlaces = InputPlaces()
   ) throws(Fault) {
@@ -65,7 +65,7 @@ public struct OutputPath: Sendable {
   }
 
   /// Throws `.cannotCreate` where the output would lie in a folder that the run reads.
-  public func requireApart() throws(Fault) { try inputs.requireOutside(path) }
+  package func requireApart() throws(Fault) { try inputs.requireOutside(path) }
 
   /// Throws `.cannotCreate` where the folder around the name is another one by now.
   func requireSameFolder() throws(Fault) {
@@ -78,7 +78,7 @@ public struct OutputPath: Sendable {
 
   /// Bytes that are free where something of that path would be written; nil where that cannot be
   /// told.
-  public static func freeBytes(beside path: String) -> Int? { space(beside: path)?.free }
+  package static func freeBytes(beside path: String) -> Int? { space(beside: path)?.free }
 
   /// Bytes that are free there, and those of a block of the file system.
   private static func space(beside path: String) -> (free: Int, block: Int)? {
@@ -91,7 +91,7 @@ public struct OutputPath: Sendable {
 
   /// Throws `.cannotCreate` where the file system has no room for files of so many bytes in all,
   /// and for what it needs itself to keep them.
-  public func requireSpace(_ bytes: Int, files: Int = 1) throws(Fault) {
+  package func requireSpace(_ bytes: Int, files: Int = 1) throws(Fault) {
     // A file system that does not tell is no reason to stop.
     guard let (free, block) = OutputPath.space(beside: path) else { return }
     // The last block of each file is not full; maps of blocks and checksums take 0.2 % in btrfs.
@@ -104,7 +104,7 @@ public struct OutputPath: Sendable {
   }
 
   /// The hidden name beside the final one that unfinished work has, the same in every run.
-  public var workPath: String {
+  package var workPath: String {
     Folder.join(Folder.parent(of: path), ".\(shortName).fathom-part")
   }
 

@@ -3,82 +3,82 @@
 /// It is written as a literal. The literal's own words stay as they are; whatever is interpolated
 /// is taken for a text from outside and made `printable`, so that no name of a file, tensor or key
 /// can be printed as it is by mistake. `Console` and reports take nothing else.
-public struct OutputText: Hashable, Sendable, ExpressibleByStringInterpolation {
+package struct OutputText: Hashable, Sendable, ExpressibleByStringInterpolation {
   /// The characters.
-  public private(set) var text: String
+  package private(set) var text: String
 
   /// Takes words of this program.
-  public init(stringLiteral words: String) { text = words }
+  package init(stringLiteral words: String) { text = words }
 
   /// Takes words of this program and what was put between them.
-  public init(stringInterpolation parts: Interpolation) { text = parts.text }
+  package init(stringInterpolation parts: Interpolation) { text = parts.text }
 
   /// Takes a document whose own escaper has been over every text from outside: JSON, XML, HTML,
   /// Markdown.
   package init(document: String) { text = document }
 
   /// The colours of verdicts and severities, by the numbers that terminals know.
-  public enum Colour: Int, Sendable {
+  package enum Colour: Int, Sendable {
     case red = 31
     case green = 32
     case yellow = 33
   }
 
   /// The text in a colour, where standard output has colours: for what goes there alone.
-  public func painted(_ colour: Colour) -> OutputText {
+  package func painted(_ colour: Colour) -> OutputText {
     guard Console.hasColours, !text.isEmpty else { return self }
     return OutputText(document: "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m")
   }
 
   /// Words, and texts from outside between them.
-  public struct Interpolation: StringInterpolationProtocol {
+  package struct Interpolation: StringInterpolationProtocol {
     fileprivate var text = ""
 
     /// Reserves memory for the words.
-    public init(literalCapacity: Int, interpolationCount: Int) {
+    package init(literalCapacity: Int, interpolationCount: Int) {
       text.reserveCapacity(literalCapacity + 16 * interpolationCount)
     }
 
     /// Appends words of this program.
-    public mutating func appendLiteral(_ words: String) { text += words }
+    package mutating func appendLiteral(_ words: String) { text += words }
 
     /// Appends a text from outside, made printable.
-    public mutating func appendInterpolation(_ foreign: String) { text += foreign.printable.text }
+    package mutating func appendInterpolation(_ foreign: String) { text += foreign.printable.text }
 
     /// Appends a name from outside, made printable.
-    public mutating func appendInterpolation(_ foreign: ExactText) {
+    package mutating func appendInterpolation(_ foreign: ExactText) {
       text += foreign.text.printable.text
     }
 
     /// Appends a number.
-    public mutating func appendInterpolation(_ number: some BinaryInteger) {
+    package mutating func appendInterpolation(_ number: some BinaryInteger) {
       text += String(number)
     }
 
     /// Appends what is an output text already.
-    public mutating func appendInterpolation(_ part: OutputText) { text += part.text }
+    package mutating func appendInterpolation(_ part: OutputText) { text += part.text }
 
     /// Appends a fault's line.
-    public mutating func appendInterpolation(_ fault: Fault) { text += fault.line.text }
+    package mutating func appendInterpolation(_ fault: Fault) { text += fault.line.text }
   }
 
   /// Joins two texts.
-  public static func + (one: OutputText, other: OutputText) -> OutputText {
+  package static func + (one: OutputText, other: OutputText) -> OutputText {
     OutputText(document: one.text + other.text)
   }
 
   /// Appends a text.
-  public static func += (one: inout OutputText, other: OutputText) { one.text += other.text }
+  package static func += (one: inout OutputText, other: OutputText) { one.text += other.text }
 }
 
 extension OutputText: CustomStringConvertible {
   /// The characters.
-  public var description: String { text }
+  package var description: String { text }
 }
 
 extension Sequence where Element == OutputText {
   /// The texts behind each other.
-  public func joined(separator: OutputText = "") -> OutputText {
+  package func joined(separator: OutputText = "") -> OutputText {
     OutputText(document: map(\.text).joined(separator: separator.text))
   }
 }
@@ -90,7 +90,7 @@ extension String {
   ///
   /// Different texts of up to 500 characters stay different. A longer one keeps its beginning and
   /// its end; between them stand the number and the BLAKE3 hash of the characters left out.
-  public var printable: OutputText {
+  package var printable: OutputText {
     if isPlain { return OutputText(document: self) }
     let characters = unicodeScalars
     let count = characters.count
@@ -108,7 +108,7 @@ extension String {
 
   /// The text with all that `printable` escapes but backslashes, whatever its length: a line of a
   /// message that others have put together.
-  public var printableLine: OutputText {
+  package var printableLine: OutputText {
     OutputText(document: Escape.visible(unicodeScalars[...], doublesBackslash: false))
   }
 

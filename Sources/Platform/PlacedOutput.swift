@@ -4,7 +4,7 @@ internal import Glibc
 /// A file of known size whose pieces are written in any order, by several threads at once.
 ///
 /// It is valid until the `OutputFile` that made it is finished.
-public struct PlacedOutput: Sendable {
+package struct PlacedOutput: Sendable {
   /// The path as it is named in messages.
   let path: String
   let descriptor: Int32
@@ -12,7 +12,7 @@ public struct PlacedOutput: Sendable {
   /// Writes `bytes` from `offset` on; different threads write different bytes.
   ///
   /// - Throws: `.cannotCreate` where space or quota ran out, `.inputOutput` for all else.
-  public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(Fault) {
+  package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(Fault) {
     var done = 0
     while done < bytes.count {
       let written = pwrite(
@@ -26,7 +26,7 @@ public struct PlacedOutput: Sendable {
   /// The same of bytes in an array.
   ///
   /// - Throws: as the other does.
-  public func write(_ bytes: [UInt8], at offset: Int) throws(Fault) {
+  package func write(_ bytes: [UInt8], at offset: Int) throws(Fault) {
     var fault: Fault?
     bytes.withUnsafeBytes { raw in
       do throws(Fault) { try write(raw, at: offset) } catch { fault = error }
@@ -35,7 +35,7 @@ public struct PlacedOutput: Sendable {
   }
 
   /// Sends what has been written of a range on its way to the disk and does not wait.
-  public func startFlushing(_ range: Range<Int>) {
+  package func startFlushing(_ range: Range<Int>) {
     // Not every file system has write-behind; finishing the file flushes all the same.
     _ = fathom_write_behind(descriptor, Int64(range.lowerBound), Int64(range.count), 0)
   }
@@ -43,7 +43,7 @@ public struct PlacedOutput: Sendable {
   /// Waits until a range is on the disk and takes it out of the page cache.
   ///
   /// - Throws: as `write` does.
-  public func settle(_ range: Range<Int>) throws(Fault) {
+  package func settle(_ range: Range<Int>) throws(Fault) {
     let code = fathom_write_behind(descriptor, Int64(range.lowerBound), Int64(range.count), 1)
     if code == EIO || code == ENOSPC || code == EDQUOT {
       throw writingFault(code, path: path, offset: range.lowerBound)

@@ -2,15 +2,15 @@ internal import CPlatform
 internal import Glibc
 
 /// The memory that this process has, as the system counts it.
-public enum ProcessMemory {
+package enum ProcessMemory {
   /// Bytes in memory now; 0 where the system does not tell.
-  public static var resident: Int {
+  package static var resident: Int {
     let pages = text("/proc/self/statm").split(separator: " ").dropFirst().first
     return (pages.flatMap { Int($0) } ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
   /// The most bytes that were in memory at any time so far; 0 where the system does not tell.
-  public static var peak: Int {
+  package static var peak: Int {
     let line = text("/proc/self/status").split(separator: "\n").first {
       $0.hasPrefix("VmHWM:")
     }
@@ -20,7 +20,7 @@ public enum ProcessMemory {
 
   /// Makes the allocator give large pieces back at once: left to itself it learns from each one to
   /// keep such sizes, and memory grows beyond what is in use.
-  public static func returnFreedPieces() { fathom_return_freed_pieces() }
+  package static func returnFreedPieces() { fathom_return_freed_pieces() }
 
   private static func text(_ path: String) -> String {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)

@@ -1,34 +1,34 @@
 internal import Glibc
 
 /// The name of an entry of a folder: bytes, which need not be UTF-8.
-public struct RawName: Sendable, Hashable {
+package struct RawName: Sendable, Hashable {
   /// Its bytes; none is 0 or a slash.
-  public let bytes: [UInt8]
+  package let bytes: [UInt8]
 
   /// Wraps bytes.
-  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+  package init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   /// Wraps a text's bytes.
-  public init(_ text: String) { bytes = Array(text.utf8) }
+  package init(_ text: String) { bytes = Array(text.utf8) }
 
   /// Wraps a name's bytes.
-  public init(_ name: ExactText) { bytes = Array(name.utf8) }
+  package init(_ name: ExactText) { bytes = Array(name.utf8) }
 
   /// The name for messages, which escape it: bytes that are no UTF-8 are written as their numbers.
-  public var shown: String { Folder.escaped(bytes) }
+  package var shown: String { Folder.escaped(bytes) }
 
   /// Whether the name begins with the bytes of an ASCII text.
-  public func begins(with text: StaticString) -> Bool {
+  package func begins(with text: StaticString) -> Bool {
     text.withUTF8Buffer { bytes.starts(with: $0) }
   }
 
   /// Whether the name ends with the bytes of an ASCII text.
-  public func ends(with text: StaticString) -> Bool {
+  package func ends(with text: StaticString) -> Bool {
     text.withUTF8Buffer { $0.count <= bytes.count && bytes.suffix($0.count).elementsEqual($0) }
   }
 
   /// Whether the name is an ASCII text.
-  public func equals(_ text: StaticString) -> Bool {
+  package func equals(_ text: StaticString) -> Bool {
     text.withUTF8Buffer { bytes.elementsEqual($0) }
   }
 

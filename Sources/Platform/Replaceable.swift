@@ -1,14 +1,14 @@
 /// What an output may take the place of.
-public struct Replaceable: Sendable {
+package struct Replaceable: Sendable {
   /// In words: `a GGUF file`.
-  public let expected: String
+  package let expected: String
   /// What is said of anything else: `is no GGUF file and is not replaced`.
-  public let refusal: String
+  package let refusal: String
   /// What stands in the way, for people; nil where nothing does.
-  public let obstacle: @Sendable (Standing) throws(Fault) -> String?
+  package let obstacle: @Sendable (Standing) throws(Fault) -> String?
 
   /// Describes what may be replaced.
-  public init(
+  package init(
     _ expected: String, refusal: String,
     obstacle: @escaping @Sendable (Standing) throws(Fault) -> String?
   ) {
@@ -18,7 +18,7 @@ public struct Replaceable: Sendable {
   }
 
   /// A file of any contents, or a folder that holds no folder.
-  public static let files = Replaceable(
+  package static let files = Replaceable(
     "a file, or a folder of files alone", refusal: "is not replaced"
   ) { standing in
     standing.entries?.first { !$0.isFileOrLink }?.shown
@@ -34,14 +34,14 @@ public struct Replaceable: Sendable {
 }
 
 /// A file beside others that speaks of them: it is of no use once they are gone.
-public struct Companion: Sendable {
+package struct Companion: Sendable {
   /// Its name.
-  public let name: ExactText
+  package let name: ExactText
   /// The names of the files that a document speaks of; nil for what is no such document.
-  public let files: @Sendable (Standing) throws(Fault) -> [ExactText]?
+  package let files: @Sendable (Standing) throws(Fault) -> [ExactText]?
 
   /// Names a companion.
-  public init(
+  package init(
     _ name: ExactText, files: @escaping @Sendable (Standing) throws(Fault) -> [ExactText]?
   ) {
     self.name = name

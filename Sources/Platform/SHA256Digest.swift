@@ -1,9 +1,9 @@
 internal import CPlatform
 
 /// SHA-256 (FIPS 180-4) of bytes that come in pieces.
-public struct SHA256Digest: Sendable {
+package struct SHA256Digest: Sendable {
   /// Bytes of a digest.
-  public static let byteCount = 32
+  package static let byteCount = 32
   private static let blockBytes = 64
   private var state: [UInt32] = [
     0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab,
@@ -17,27 +17,27 @@ public struct SHA256Digest: Sendable {
   ///
   /// - Parameter isPlain: leaves the processor's own instructions for it unused; the digest is the
   ///   same.
-  public init(isPlain: Bool = false) { self.isPlain = isPlain }
+  package init(isPlain: Bool = false) { self.isPlain = isPlain }
 
   /// The digest of some bytes.
-  public static func hash(_ bytes: [UInt8]) -> [UInt8] {
+  package static func hash(_ bytes: [UInt8]) -> [UInt8] {
     var digest = SHA256Digest()
     digest.update(bytes)
     return digest.finish()
   }
 
   /// A digest as lower-case hexadecimal digits.
-  public static func text(_ digest: [UInt8]) -> String {
+  package static func text(_ digest: [UInt8]) -> String {
     digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
 
   /// Appends bytes.
-  public mutating func update(_ bytes: [UInt8]) {
+  package mutating func update(_ bytes: [UInt8]) {
     bytes.withUnsafeBytes { update($0) }
   }
 
   /// Appends bytes.
-  public mutating func update(_ bytes: UnsafeRawBufferPointer) {
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
     length += bytes.count
     var rest = bytes[...]
     if !pending.isEmpty {
@@ -54,7 +54,7 @@ public struct SHA256Digest: Sendable {
   }
 
   /// Ends the message; the value is of no further use.
-  public mutating func finish() -> [UInt8] {
+  package mutating func finish() -> [UInt8] {
     let bits = UInt64(length) * 8
     let zeros = (119 - pending.count % 64) % 64
     update([0x80] + [UInt8](repeating: 0, count: zeros))

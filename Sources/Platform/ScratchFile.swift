@@ -2,7 +2,7 @@ internal import Glibc
 
 /// A file without a name for what does not fit into memory: it is gone when this object is, however
 /// the process ends.
-public final class ScratchFile: Sendable {
+package final class ScratchFile: Sendable {
   /// The folder that it lies in, for messages.
   private let folder: String
   private let descriptor: Int32
@@ -10,7 +10,7 @@ public final class ScratchFile: Sendable {
   /// Makes an empty file in the folder where `destination` will be, whose disk the user has chosen.
   ///
   /// - Throws: `.cannotCreate` with the system's reason.
-  public init(beside destination: OutputPath) throws(Fault) {
+  package init(beside destination: OutputPath) throws(Fault) {
     folder = Folder.parent(of: destination.path)
     let name = destination.temporaryName()
     let opened = open(name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0o600)
@@ -27,14 +27,14 @@ public final class ScratchFile: Sendable {
   /// Writes `bytes` from `offset` on; different threads write different bytes.
   ///
   /// - Throws: `.cannotCreate` where space or quota ran out, `.inputOutput` for all else.
-  public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(Fault) {
+  package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(Fault) {
     try PlacedOutput(path: folder, descriptor: descriptor).write(bytes, at: offset)
   }
 
   /// Reads what was written from `offset` on.
   ///
   /// - Throws: `.inputOutput` where reading fails.
-  public func read(at offset: Int, into bytes: UnsafeMutableRawBufferPointer) throws(Fault) {
+  package func read(at offset: Int, into bytes: UnsafeMutableRawBufferPointer) throws(Fault) {
     var done = 0
     while done < bytes.count {
       let count = pread(

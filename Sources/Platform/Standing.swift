@@ -5,24 +5,24 @@ internal import Glibc
 ///
 /// The look is compared with what is there when it is replaced, and what is removed then is what was
 /// looked at and nothing else.
-public struct Standing: Sendable {
+package struct Standing: Sendable {
   /// An entry of a folder.
-  public struct Entry: Sendable {
+  package struct Entry: Sendable {
     /// Its name.
-    public let name: RawName
+    package let name: RawName
     let mark: FileMark
 
     /// Whether it is a regular file, or a link to whatever.
-    public var isFileOrLink: Bool { mark.kind == .file || mark.kind == .link }
+    package var isFileOrLink: Bool { mark.kind == .file || mark.kind == .link }
     /// The name for people; folders end in a slash.
-    public var shown: String { name.shown + (mark.kind == .folder ? "/" : "") }
+    package var shown: String { name.shown + (mark.kind == .folder ? "/" : "") }
   }
 
   /// Where it stands.
-  public let path: String
+  package let path: String
   let mark: FileMark
   /// What is in a folder, in the order of names; nil where nobody has to know.
-  public let entries: [Entry]?
+  package let entries: [Entry]?
   /// The folder, whatever name it gets.
   private let folder: OpenFolder?
 
@@ -68,7 +68,7 @@ public struct Standing: Sendable {
   }
 
   /// What kind of thing it is.
-  public var kind: Folder.Kind {
+  package var kind: Folder.Kind {
     switch mark.kind {
     case .file: .file
     case .folder: .folder
@@ -127,7 +127,7 @@ public struct Standing: Sendable {
   ///   - name: the file in the folder; nil where a file stands there itself.
   ///   - limit: how many.
   /// - Throws: `.cannotCreate` where they cannot be read.
-  public func beginning(of name: RawName? = nil, limit: Int) throws(Fault) -> [UInt8] {
+  package func beginning(of name: RawName? = nil, limit: Int) throws(Fault) -> [UInt8] {
     let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
     let descriptor: Int32
     if let name {
@@ -158,5 +158,5 @@ public struct Standing: Sendable {
   }
 
   /// Bytes of the file; 0 for a folder.
-  public var byteCount: Int { mark.size }
+  package var byteCount: Int { mark.size }
 }

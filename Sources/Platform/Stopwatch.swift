@@ -1,13 +1,13 @@
 internal import Glibc
 
 /// When a piece of work began, and how long it has been going on.
-public struct Stopwatch: Sendable {
+package struct Stopwatch: Sendable {
   /// The time of the beginning in UTC, to the second and without a zone: `2026-11-24T05:34:24`.
-  public let startedAt: String
+  package let startedAt: String
   private let start = ContinuousClock.now
 
   /// Starts it.
-  public init() {
+  package init() {
     var (now, parts) = (time(nil), tm())
     var buffer = [CChar](repeating: 0, count: 32)
     let length =
@@ -17,5 +17,5 @@ public struct Stopwatch: Sendable {
   }
 
   /// Seconds since then.
-  public var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
+  package var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
 }

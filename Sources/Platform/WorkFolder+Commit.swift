@@ -12,7 +12,7 @@ extension WorkFolder {
   ///   replaced, and where it is now.
   /// - Throws: `.cannotCreate` where the name has been taken meanwhile or the system refuses,
   ///   `.inputOutput` where the disk fails. Everything is then as it was before, but for the mark.
-  public func commit(mark: String) throws(Fault) -> String? {
+  package func commit(mark: String) throws(Fault) -> String? {
     try flush(outputs)
     let replaced: [(standing: Standing, place: String)]
     switch form {

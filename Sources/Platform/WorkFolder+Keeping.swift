@@ -3,28 +3,28 @@ internal import Glibc
 /// What a work folder may hold that is nowhere else, and how it is emptied where it does not.
 extension WorkFolder {
   /// The line after which nothing in the folder is needed any more.
-  public static let expendable = #"{"expendable":true}"#
+  package static let expendable = #"{"expendable":true}"#
   /// The folder of the beginnings of source files that may have been deleted.
-  public static let beginningsName: ExactText = "beginnings"
+  package static let beginningsName: ExactText = "beginnings"
   /// The folder in which what is being replaced steps aside.
   static let asideName: ExactText = "replaced"
   /// What the name of such a folder ends with.
-  public static let suffix = ".fathom-part"
+  package static let suffix = ".fathom-part"
 
   /// Whether the journal says that nothing in the folder is needed.
-  public var isExpendable: Bool { journal.lines.last == WorkFolder.expendable }
+  package var isExpendable: Bool { journal.lines.last == WorkFolder.expendable }
 
   /// Whether there are files of an output that have not got their names.
-  public var holdsFiles: Bool {
+  package var holdsFiles: Bool {
     guard (try? Folder.kind(of: outputs)) == .folder else { return false }
     return (try? Folder.names(in: outputs))?.isEmpty != true
   }
 
   /// Where to look at what is there.
-  public var look: String { WorkFolder.look(path) }
+  package var look: String { WorkFolder.look(path) }
 
   /// What to do about a folder that is not touched.
-  public var advice: String { WorkFolder.advice(path) }
+  package var advice: String { WorkFolder.advice(path) }
 
   private static func look(_ path: String) -> String {
     "fathom resume --status \(path) says what is there"
@@ -36,7 +36,7 @@ extension WorkFolder {
 
   /// Throws `.cannotCreate` where the folder may hold what is nowhere else. Such a folder is not
   /// emptied, whatever the command.
-  public func requireNothingToLose() throws(Fault) {
+  package func requireNothingToLose() throws(Fault) {
     guard !isExpendable, let what = try WorkFolder.loss(in: path, journal.text) else { return }
     var fault = Fault(
       .cannotCreate, "is not emptied", file: path,
@@ -49,7 +49,7 @@ extension WorkFolder {
   /// anything at all beside a journal that cannot be read; nil where that is nothing.
   ///
   /// - Throws: `.notFound` or `.inputOutput` where the folder cannot be listed.
-  public static func loss(in folder: String, _ journal: JournalText) throws(Fault) -> String? {
+  package static func loss(in folder: String, _ journal: JournalText) throws(Fault) -> String? {
     let names = try Folder.names(in: folder)
     guard names.contains(where: { !Journal.names.contains($0) }) else { return nil }
     if names.contains(beginningsName) {
@@ -67,7 +67,7 @@ extension WorkFolder {
   /// Removes everything in the folder and goes on as if it were new.
   ///
   /// - Throws: `.cannotCreate` where something in it may be nowhere else, or cannot be removed.
-  public func restart() throws(Fault) {
+  package func restart() throws(Fault) {
     try requireNothingToLose()
     precondition(!isPart, "others have their work here")
     guard removeContents() else {
@@ -81,7 +81,7 @@ extension WorkFolder {
   /// whose journal is empty has never held any work.
   ///
   /// - Throws: `.cannotCreate` or `.inputOutput` where it cannot be written.
-  public func begin(_ line: String) throws(Fault) {
+  package func begin(_ line: String) throws(Fault) {
     try journal.append([line])
     try flush(Folder.parent(of: journal.path))
   }
@@ -91,7 +91,7 @@ extension WorkFolder {
   ///
   /// - Returns: whether all is gone.
   @discardableResult
-  public func remove() -> Bool {
+  package func remove() -> Bool {
     precondition(!isPart, "others have their work here")
     // A crash on the way must not leave what looks like the only copy of something.
     if (try? requireNothingToLose()) == nil { try? journal.append([WorkFolder.expendable]) }
@@ -121,7 +121,7 @@ extension WorkFolder {
 
   /// Where the beginnings of source files that are deleted are kept, of an output that is or will be
   /// at a place.
-  public static func beginnings(of destination: OutputPath) -> String {
+  package static func beginnings(of destination: OutputPath) -> String {
     Folder.join(destination.workPath, beginningsName)
   }
 
@@ -129,7 +129,7 @@ extension WorkFolder {
   ///
   /// - Parameter beginnings: names, and what is kept under them.
   /// - Throws: `.cannotCreate` or `.inputOutput` where they cannot be written.
-  public func keep(
+  package func keep(
     beginnings: [(name: ExactText, bytes: () throws(Fault) -> [UInt8])]
   ) throws(Fault) {
     let folder = WorkFolder.beginnings(of: destination)

@@ -77,7 +77,7 @@ extension WorkFolder {
 
   /// Throws `.cannotCreate` where something has the output's name that may not be replaced or is
   /// of another kind.
-  public func requireFree() throws(Fault) {
+  package func requireFree() throws(Fault) {
     guard case .files(let names, _) = form else {
       if destination.replaced != nil, !destination.mayReplace { throw destination.taken }
       guard destination.replaced != .file else {

@@ -5,9 +5,9 @@ internal import Glibc
 ///
 /// Its name follows from the output's, so that a later run finds what an earlier one left; one
 /// process at a time may have it.
-public final class WorkFolder {
+package final class WorkFolder {
   /// What an output is.
-  public enum Form: Sendable {
+  package enum Form: Sendable {
     /// A folder of files.
     case folder
     /// Files of these names beside each other, without a folder of their own. The companion, one of
@@ -16,19 +16,19 @@ public final class WorkFolder {
     case files([ExactText], companion: Companion? = nil)
 
     /// Whether it is a folder.
-    public var isFolder: Bool {
+    package var isFolder: Bool {
       if case .folder = self { true } else { false }
     }
   }
 
   /// Where the output will be.
-  public let destination: OutputPath
+  package let destination: OutputPath
   /// What it will be.
-  public let form: Form
+  package let form: Form
   /// The hidden folder.
-  public let path: String
+  package let path: String
   /// What is known of the work.
-  public let journal: Journal
+  package let journal: Journal
   /// The folder of the files.
   let outputs: String
   /// Where what is being replaced steps aside.
@@ -50,7 +50,7 @@ public final class WorkFolder {
   /// - Parameter isShared: whether others may have it too: nothing is written then but by parts.
   /// - Throws: `.cannotCreate` where another process is at work in it, where it is not this user's,
   ///   or with the system's reason; `.inputOutput` where the disk fails.
-  public convenience init(
+  package convenience init(
     for destination: OutputPath, form: Form, isShared: Bool = false
   ) throws(Fault) {
     try Descriptors.requireRoom(for: destination.path)
@@ -76,7 +76,7 @@ public final class WorkFolder {
   /// - Parameter name: that folder's.
   /// - Throws: `.cannotCreate` where another process writes that part, or with the system's reason;
   ///   `.inputOutput` where the disk fails.
-  public func part(named name: ExactText) throws(Fault) -> WorkFolder {
+  package func part(named name: ExactText) throws(Fault) -> WorkFolder {
     let folder = Folder.join(path, name)
     guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
       throw creatingFault(errno, path: folder)
@@ -110,7 +110,7 @@ public final class WorkFolder {
   }
 
   /// Creates a file of the output; an unfinished one of that name is replaced.
-  public func create(_ name: ExactText) throws(Fault) -> OutputFile {
+  package func create(_ name: ExactText) throws(Fault) -> OutputFile {
     precondition(!name.utf8.contains(UInt8(ascii: "/")))
     if mkdir(outputs, 0o777) != 0, errno != EEXIST {
       throw creatingFault(errno, path: outputs)
@@ -121,12 +121,12 @@ public final class WorkFolder {
   }
 
   /// Opens a file that an earlier run left and goes on after its first `count` bytes.
-  public func reopen(_ name: ExactText, after count: Int) throws(Fault) -> OutputFile {
+  package func reopen(_ name: ExactText, after count: Int) throws(Fault) -> OutputFile {
     try OutputFile(continuing: place(of: name), after: count, shownAs: finalPlace(of: name))
   }
 
   /// Opens a file of which other runs write other bytes, and goes on at byte `start`.
-  public func share(_ name: ExactText, from start: Int) throws(Fault) -> OutputFile {
+  package func share(_ name: ExactText, from start: Int) throws(Fault) -> OutputFile {
     if mkdir(outputs, 0o777) != 0, errno != EEXIST { throw creatingFault(errno, path: outputs) }
     hasNewNames = true
     return try OutputFile(
@@ -134,14 +134,14 @@ public final class WorkFolder {
   }
 
   /// Opens a file for reading; nil where it is not there.
-  public func read(_ name: ExactText) throws(Fault) -> InputFile? {
+  package func read(_ name: ExactText) throws(Fault) -> InputFile? {
     try Folder.kind(of: place(of: name)) == .file ? InputFile(path: place(of: name)) : nil
   }
 
   /// Makes the names of all files durable, without which their contents would be lost.
   ///
   /// - Throws: `.inputOutput` or `.cannotCreate` where the disk refuses.
-  public func flushNames() throws(Fault) {
+  package func flushNames() throws(Fault) {
     if hasNewNames { try flush(outputs) }
     hasNewNames = false
     guard !isDurable else { return }
@@ -154,7 +154,7 @@ public final class WorkFolder {
   func place(of name: ExactText) -> String { Folder.join(outputs, name) }
 
   /// Where it will lie.
-  public func finalPlace(of name: ExactText) -> String {
+  package func finalPlace(of name: ExactText) -> String {
     let folder = form.isFolder ? destination.path : Folder.parent(of: destination.path)
     return Folder.join(folder, name)
   }

@@ -7,18 +7,18 @@ internal import Synchronization
 /// Threads are made per call (about 30 µs each), so an item should be a shard, a row range or an
 /// expert, never a block. Items are handed out in order, results must not depend on which worker
 /// takes which: that is what keeps output equal for any number of threads.
-public enum Workers {
+package enum Workers {
   /// Processors that this process may use.
-  public static let available = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+  package static let available = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
   /// Bytes of memory that the machine has.
-  public static let physicalMemory = max(
+  package static let physicalMemory = max(
     1, Int(sysconf(Int32(_SC_PHYS_PAGES))) * Int(sysconf(Int32(_SC_PAGESIZE))))
 
   /// Calls `body(worker, item)` once for each item in `0..<count`, `worker` in `0..<threads`.
   ///
   /// The first fault (of the lowest item among those that failed) is thrown after all workers have
   /// stopped; after a fault no further item is started.
-  public static func run(
+  package static func run(
     threads: Int, count: Int, _ body: @Sendable (_ worker: Int, _ item: Int) throws(Fault) -> Void
   ) throws(Fault) {
     let threads = max(1, min(threads, count))

@@ -5,28 +5,28 @@ internal import Tensors
 ///
 /// Workers fill disjoint rows or columns of it; whoever reads them does so after the workers have
 /// been joined, hence `@unchecked`.
-public final class Activations: @unchecked Sendable {
+package final class Activations: @unchecked Sendable {
   /// Tokens.
-  public let rows: Int
+  package let rows: Int
   /// Values of a token.
-  public let columns: Int
+  package let columns: Int
   private let buffer: ByteBuffer
   /// Of a residual stream, the keys that its tokens see in the last layer it went through; nil where
   /// they see all before them.
-  public var chosenKeys: KeySets?
+  package var chosenKeys: KeySets?
   /// Of DeepSeek-V4's states behind the final norm, the residual streams that they were made of, which
   /// its predictors take; nil for anything else.
-  public var streams: Activations?
+  package var streams: Activations?
 
   /// Allocates (rows, columns) values, all zero.
-  public convenience init(rows: Int, columns: Int) {
+  package convenience init(rows: Int, columns: Int) {
     self.init(unwrittenRows: rows, columns: columns)
     values.update(repeating: 0)
   }
 
   /// Allocates (rows, columns) values that must all be written before any is read: the first touch
   /// of fresh memory is slow, and this leaves it to the workers.
-  public init(unwrittenRows rows: Int, columns: Int) {
+  package init(unwrittenRows rows: Int, columns: Int) {
     precondition(rows >= 0 && columns >= 0)
     self.rows = rows
     self.columns = columns
@@ -35,21 +35,21 @@ public final class Activations: @unchecked Sendable {
 
   /// All values, row after row; the pointer is valid while this object is held by a variable or
   /// a parameter (Swift keeps those alive across uses of pointers, but not temporaries).
-  public var values: UnsafeMutableBufferPointer<Float> {
+  package var values: UnsafeMutableBufferPointer<Float> {
     buffer.bytes.assumingMemoryBound(to: Float.self)
   }
 
   /// All values, row after row, as a copy.
-  public var array: [Float] { withExtendedLifetime(self) { Array(values) } }
+  package var array: [Float] { withExtendedLifetime(self) { Array(values) } }
 
   /// The values of one token; see `values` for how long.
-  public subscript(row: Int) -> UnsafeMutableBufferPointer<Float> {
+  package subscript(row: Int) -> UnsafeMutableBufferPointer<Float> {
     precondition(row >= 0 && row < rows)
     return UnsafeMutableBufferPointer(rebasing: values[row * columns..<(row + 1) * columns])
   }
 
   /// A copy of some rows.
-  public func rows(_ indices: some Collection<Int>) -> Activations {
+  package func rows(_ indices: some Collection<Int>) -> Activations {
     let result = Activations(unwrittenRows: indices.count, columns: columns)
     for (target, source) in indices.enumerated() {
       _ = result[target].update(fromContentsOf: self[source])

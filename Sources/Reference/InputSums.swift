@@ -2,7 +2,7 @@ internal import Codecs
 internal import Locks
 internal import Models
 internal import Platform
-public import Tensors
+package import Tensors
 
 /// What the weights of a pass were multiplied with: for each column of a matrix the sum of the
 /// squares of its inputs over all tokens, which says how much an error in that column matters.
@@ -11,23 +11,23 @@ public import Tensors
 /// nor groups of tokens show in them. Attention's `kv_b_proj` counts as llama.cpp multiplies with it: the
 /// keys' half meets the unrotated part of each head's queries, the values' half the latents that each
 /// head has mixed.
-public final class InputSums: Sendable {
+package final class InputSums: Sendable {
   /// Which inputs.
-  public struct Key: Hashable, Sendable {
+  package struct Key: Hashable, Sendable {
     /// The weight's name.
-    public let weight: String
+    package let weight: String
     /// Which of its inputs.
-    public let part: Part
+    package let part: Part
 
     /// Names inputs.
-    public init(_ weight: String, _ part: Part = .whole) {
+    package init(_ weight: String, _ part: Part = .whole) {
       self.weight = weight
       self.part = part
     }
   }
 
   /// Which inputs of a weight.
-  public enum Part: Hashable, Sendable {
+  package enum Part: Hashable, Sendable {
     /// Those of the matrix as it is.
     case whole
     /// Of `kv_b_proj`, what a head's keys' half is multiplied with once it is transposed.
@@ -37,11 +37,11 @@ public final class InputSums: Sendable {
   }
 
   /// Sums over tokens.
-  public struct Sums: Sendable {
+  package struct Sums: Sendable {
     /// By column.
-    public fileprivate(set) var squares: ColumnSums
+    package fileprivate(set) var squares: ColumnSums
     /// Tokens that were summed.
-    public fileprivate(set) var tokens: Int
+    package fileprivate(set) var tokens: Int
   }
 
   /// Sums of an expert on some tokens.
@@ -55,10 +55,10 @@ public final class InputSums: Sendable {
   private let sums = Guarded<[Key: Sums]>([:])
 
   /// Makes sums over no tokens.
-  public init() {}
+  package init() {}
 
   /// Hands out what has been summed and begins anew.
-  public func take() -> [Key: Sums] {
+  package func take() -> [Key: Sums] {
     sums.withLock { sums in
       defer { sums = [:] }
       return sums

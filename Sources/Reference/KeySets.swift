@@ -6,9 +6,9 @@ internal import Tensors
 /// They travel with the residual stream (`Activations.chosenKeys`), because layers without an indexer
 /// take over those of the one before. Workers fill disjoint rows; whoever reads them does so after the
 /// workers have been joined, hence `@unchecked`.
-public final class KeySets: @unchecked Sendable {
+package final class KeySets: @unchecked Sendable {
   /// Tokens.
-  public let rows: Int
+  package let rows: Int
   /// 64-bit words that hold the bits of a row.
   package let words: Int
   /// For each row its words, and one that is not 0 where a key was left out whose score is that of
@@ -71,7 +71,7 @@ public final class KeySets: @unchecked Sendable {
   func count(_ row: Int) -> Int { self[row].reduce(0) { $0 + $1.nonzeroBitCount } }
 
   /// Rows in which a key was left out that has the score of one that was chosen.
-  public var ties: Int { (0..<rows).count { line($0)[words] != 0 } }
+  package var ties: Int { (0..<rows).count { line($0)[words] != 0 } }
 
   /// Keys that are in a row of both.
   private func common(_ row: Int, _ other: KeySets) -> Int {
@@ -84,7 +84,7 @@ public final class KeySets: @unchecked Sendable {
   /// - Parameters:
   ///   - candidate: the other network's keys; nil where it sees all.
   ///   - lengths: rows of each sequence.
-  public static func overlap(
+  package static func overlap(
     reference: KeySets?, candidate: KeySets?, lengths: [Int]
   ) -> (common: Int, all: Int)? {
     guard reference != nil || candidate != nil else { return nil }
@@ -108,7 +108,7 @@ public final class KeySets: @unchecked Sendable {
   /// are those without.
   ///
   /// - Parameter parts: the keys, and the number of rows.
-  public static func joined(_ parts: [(keys: KeySets?, rows: Int)]) -> KeySets? {
+  package static func joined(_ parts: [(keys: KeySets?, rows: Int)]) -> KeySets? {
     guard let words = parts.compactMap({ $0.keys?.words }).max() else { return nil }
     let result = KeySets(rows: parts.reduce(0) { $0 + $1.rows }, words: words)
     var row = 0
@@ -129,7 +129,7 @@ public final class KeySets: @unchecked Sendable {
   }
 
   /// A copy of some rows.
-  public func rows(_ range: Range<Int>) -> KeySets {
+  package func rows(_ range: Range<Int>) -> KeySets {
     let result = KeySets(rows: range.count, words: words)
     for (target, source) in range.enumerated() {
       _ = result.line(target).update(fromContentsOf: line(source))
@@ -138,7 +138,7 @@ public final class KeySets: @unchecked Sendable {
   }
 
   /// Whether both let every row see the same keys.
-  public func equals(_ other: KeySets) -> Bool {
+  package func equals(_ other: KeySets) -> Bool {
     rows == other.rows && words == other.words
       && (0..<rows).allSatisfy { self[$0].elementsEqual(other[$0]) }
   }

@@ -6,7 +6,7 @@ internal import Models
 /// Rows go through everything but the heads of attention in blocks, each through all weights of its
 /// step. Large blocks cost next to nothing: weights are decoded once per some 500 rows anyway, and
 /// only those of attention, dense blocks and shared experts are read again. Small blocks are slower.
-public struct MemoryPlan: Sendable, Hashable {
+package struct MemoryPlan: Sendable, Hashable {
   /// Rows that go through a product together.
   var rows: Int
   /// Rows of experts' results that wait to be added.
@@ -17,15 +17,15 @@ public struct MemoryPlan: Sendable, Hashable {
   var tileLogits: Int
 
   /// Whether products are so small that they are slow.
-  public var isTight: Bool { rows < 256 }
+  package var isTight: Bool { rows < 256 }
   /// Bytes of the largest tile of logits that `Network.tileRows` and `vocabularyTiles` lead to.
-  public var tileBytes: Int { tileLogits * MemoryLayout<Float>.stride }
+  package var tileBytes: Int { tileLogits * MemoryLayout<Float>.stride }
 
   /// The plan for whoever has memory.
-  public static let generous = all[0]
+  package static let generous = all[0]
 
   /// All plans, the most generous first, each with half as much as the one before.
-  public static let all: [MemoryPlan] = (0...6).map { step in
+  package static let all: [MemoryPlan] = (0...6).map { step in
     MemoryPlan(
       rows: 2048 >> step, waitingRows: 8192 >> step, tileValues: 1 << (21 - step),
       tileLogits: 1 << (21 - step))

@@ -1,6 +1,6 @@
-public import Codecs
-public import Models
-public import Platform
+package import Codecs
+package import Models
+package import Platform
 internal import Tensors
 
 /// The forward pass of a DeepSeek-V3-family network in F32, one step at a time.
@@ -14,9 +14,9 @@ internal import Tensors
 /// layers are `StreamedLayer`'s.
 ///
 /// A network keeps scratch memory for its threads, hence it is not `Sendable`: one call at a time.
-public struct Network {
+package struct Network {
   /// What the network looks like.
-  public let config: ModelConfig
+  package let config: ModelConfig
   private let linear: Linear
   private let rotary: Rotary
   /// The layers of DeepSeek-V4; nil for other networks.
@@ -27,7 +27,7 @@ public struct Network {
   /// - Parameters:
   ///   - inputs: takes note of what each weight is multiplied with.
   ///   - runtime: whose rounding is imitated; nil for none.
-  public init(
+  package init(
     config: ModelConfig, weights: any WeightSource, threads: Int = Workers.available,
     level: KernelLevel = .best, plan: MemoryPlan = .generous, inputs: InputSums? = nil,
     runtime: RuntimeArithmetic? = nil
@@ -45,7 +45,7 @@ public struct Network {
   /// same in each: (tokens, streams · hidden). Hidden states have as many columns up to the final norm.
   ///
   /// - Throws: what reading the table may throw.
-  public func embed(_ batch: TokenBatch) throws(Fault) -> Activations {
+  package func embed(_ batch: TokenBatch) throws(Fault) -> Activations {
     let ids = batch.sequences.flatMap { $0 }
     let result = Activations(unwrittenRows: ids.count, columns: config.hiddenSize)
     try linear.weights.gather(
@@ -59,7 +59,7 @@ public struct Network {
   ///
   /// - Returns: the router's choices, nil for a dense layer.
   /// - Throws: `.malformed` for weights that are missing or have the wrong shape.
-  public func layer(
+  package func layer(
     _ index: Int, hidden: Activations, batch: TokenBatch
   ) throws(Fault) -> Routing? {
     precondition(index < config.layers && hidden.rows == batch.rows())
@@ -71,7 +71,7 @@ public struct Network {
   /// where several streams are put together first.
   ///
   /// - Throws: as `layer` does.
-  public func finalNorm(_ hidden: Activations, depth: Int = 0) throws(Fault) -> Activations {
+  package func finalNorm(_ hidden: Activations, depth: Int = 0) throws(Fault) -> Activations {
     if let streamed { return try streamed.finish(hidden, depth: depth) }
     let name =
       depth == 0
@@ -98,7 +98,7 @@ public struct Network {
   /// - Returns: the residual stream after its block, (rows of its depth, hidden), and the router's
   ///   choices, nil for a dense block.
   /// - Throws: as `layer` does.
-  public func predictor(
+  package func predictor(
     _ index: Int, previous: Activations, batch: TokenBatch
   ) throws(Fault) -> (hidden: Activations, routing: Routing?) {
     precondition(index < config.mtpLayers && previous.rows == batch.rows(depth: index))
@@ -150,23 +150,23 @@ public struct Network {
 
   /// Ranges of the vocabulary whose logits are worth computing together: the same whatever threads
   /// and memory there are, so that what is summed tile by tile depends on neither.
-  public var vocabularyTiles: [Range<Int>] {
+  package var vocabularyTiles: [Range<Int>] {
     stride(from: 0, to: config.vocabSize, by: Network.vocabularyTile).map {
       $0..<min($0 + Network.vocabularyTile, config.vocabSize)
     }
   }
 
   /// Tokens of such a range.
-  public static let vocabularyTile = 1024
+  package static let vocabularyTile = 1024
 
   /// Rows whose logits of a tile are worth computing together, as memory allows.
-  public var tileRows: Int { linear.plan.tileLogits / Network.vocabularyTile }
+  package var tileRows: Int { linear.plan.tileLogits / Network.vocabularyTile }
 
   /// Logits of part of the vocabulary for some rows of normed (tokens, hidden), all without `rows`:
   /// (rows.count, vocabulary.count).
   ///
   /// - Throws: as `layer` does.
-  public func logits(
+  package func logits(
     of normed: Activations, rows: Range<Int>? = nil, vocabulary: Range<Int>,
     into result: Activations
   ) throws(Fault) {
@@ -182,18 +182,18 @@ public struct Network {
   /// given.
   ///
   /// - Throws: `.interrupted`.
-  public func noteHeadInputs(_ normed: Activations) throws(Fault) {
+  package func noteHeadInputs(_ normed: Activations) throws(Fault) {
     try linear.note(normed.view, for: [Network.headName(config)])
   }
 
   /// Rows whose logits are computed together by `eachLogits`.
-  public var logitsRows: Int { MemoryUse.logitsRows(linear.plan) }
+  package var logitsRows: Int { MemoryUse.logitsRows(linear.plan) }
 
   /// Computes the logits of some rows, all of the vocabulary, and hands them on in pieces: one row
   /// and the logits from id `first` on. `body` is called by several threads at once.
   ///
   /// - Throws: as `layer` and `body` do.
-  public func eachLogits(
+  package func eachLogits(
     of normed: Activations, rows: Range<Int>,
     _ body:
       @Sendable (
@@ -223,23 +223,23 @@ public struct Network {
 
   /// Bytes of the residual stream of a token, no sequence being longer than `longest`, with the keys
   /// that an indexer has chosen for it.
-  public static func stateBytes(_ config: ModelConfig, longest: Int) -> Int {
+  package static func stateBytes(_ config: ModelConfig, longest: Int) -> Int {
     MemoryUse.stateBytes(config, longest: longest)
   }
 
   /// Values of a token in hidden states before the final norm.
-  public static func stateColumns(_ config: ModelConfig) -> Int {
+  package static func stateColumns(_ config: ModelConfig) -> Int {
     config.hiddenSize * (config.v4?.streams ?? 1)
   }
 
   /// Bytes that a network takes while it does nothing.
-  public static func restingBytes(threads: Int) -> Int { threads * MemoryUse.perWorker }
+  package static func restingBytes(threads: Int) -> Int { threads * MemoryUse.perWorker }
 
   /// The most bytes that a pass of `rows` tokens takes on some threads, no sequence being longer than
   /// `longest`: hidden states, all that is made of them, the weights in use, and what the network
   /// takes while it does nothing; with the sums of a layer's inputs where they are noted, and copies
   /// of rows where they are rounded as a runtime does.
-  public static func bytes(
+  package static func bytes(
     rows: Int, longest: Int, config: ModelConfig, mtpLayers: Int, threads: Int,
     plan: MemoryPlan, notesInputs: Bool = false, rounds: Bool = false
   ) -> Int {

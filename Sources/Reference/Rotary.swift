@@ -17,6 +17,7 @@ package struct Rotary: Sendable {
   /// How queries are scaled by their positions.
   private let temperature: ModelConfig.QueryTemperature?
 
+  /// Takes frequencies and factors, YaRN's included, from a config.
   package init(_ config: ModelConfig) {
     isInterleaved = config.ropeInterleaved
     temperature = config.queryTemperature

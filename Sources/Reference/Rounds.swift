@@ -1,5 +1,5 @@
 package import Codecs
-public import Models
+package import Models
 internal import Tensors
 
 extension RuntimeArithmetic {
@@ -7,7 +7,7 @@ extension RuntimeArithmetic {
   /// takes YaRN's betas for 32 and 1 and rounds its range of dimensions, never scales sines and
   /// cosines of `deepseek2`, and ranks groups of experts by their two best. What else it does
   /// otherwise is said when a file is written.
-  public func reading(_ config: ModelConfig) -> ModelConfig {
+  package func reading(_ config: ModelConfig) -> ModelConfig {
     guard self == .llamaCpp else { return config }
     var read = config
     read.yarn?.betaFast = 32

@@ -3,14 +3,15 @@ package import Models
 internal import Platform
 
 /// Which experts each token uses and with which weight.
-public struct Routing: Sendable, Hashable {
+package struct Routing: Sendable, Hashable {
   /// Experts of a token.
-  public let choices: Int
+  package let choices: Int
   /// Chosen experts, best first: (tokens, choices).
-  public let experts: [Int]
+  package let experts: [Int]
   /// Their weights: (tokens, choices).
-  public let weights: [Float]
+  package let weights: [Float]
 
+  /// Wraps a choice: experts and weights (tokens, choices).
   package init(choices: Int, experts: [Int], weights: [Float]) {
     precondition(experts.count == weights.count && experts.count % max(1, choices) == 0)
     self.choices = choices
@@ -20,12 +21,12 @@ public struct Routing: Sendable, Hashable {
 
   /// Share of the experts of `other` that are chosen here too, over all tokens; 1 where there are
   /// no tokens.
-  public func agreement(with other: Routing) -> Double {
+  package func agreement(with other: Routing) -> Double {
     experts.isEmpty ? 1 : Double(common(with: other)) / Double(experts.count)
   }
 
   /// How many of the choices of `other` are made here too, for the same token.
-  public func common(with other: Routing) -> Int {
+  package func common(with other: Routing) -> Int {
     precondition(other.experts.count == experts.count && other.choices == choices)
     var common = 0
     for start in stride(from: 0, to: experts.count, by: choices) {
@@ -60,6 +61,7 @@ package struct Router: Sendable {
   let scoring: ModelConfig.Scoring
   let selection: Architecture.Selection
 
+  /// Takes the rule from a config.
   package init(_ config: ModelConfig) {
     groups = config.expertGroups
     chosenGroups = config.chosenGroups

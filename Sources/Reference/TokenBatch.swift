@@ -1,18 +1,18 @@
-public import Platform
+package import Platform
 
 /// Token sequences that go through the network together, each seeing only itself.
 ///
 /// Their tokens lie one after the other as the rows of every `Activations`. A multi-token
 /// predictor of depth d has d rows fewer per sequence, as its input needs the token d places on.
-public struct TokenBatch: Sendable, Hashable {
+package struct TokenBatch: Sendable, Hashable {
   /// The token ids, sequence by sequence.
-  public let sequences: [[Int]]
+  package let sequences: [[Int]]
 
   /// Checks the ids.
   ///
   /// - Throws: `.malformed` with the place of an id outside the vocabulary, or where there is
   ///   nothing to process.
-  public init(_ sequences: [[Int]], vocabSize: Int) throws(Fault) {
+  package init(_ sequences: [[Int]], vocabSize: Int) throws(Fault) {
     guard !sequences.isEmpty else { throw Fault(.malformed, "the input has no token sequence") }
     for (number, sequence) in sequences.enumerated() {
       guard !sequence.isEmpty else {
@@ -28,15 +28,15 @@ public struct TokenBatch: Sendable, Hashable {
   }
 
   /// Rows that each sequence has at `depth`: 0 for the main model, d for the d-th MTP layer.
-  public func lengths(depth: Int = 0) -> [Int] { sequences.map { max(0, $0.count - depth) } }
+  package func lengths(depth: Int = 0) -> [Int] { sequences.map { max(0, $0.count - depth) } }
 
   /// Rows at `depth` of all sequences together.
-  public func rows(depth: Int = 0) -> Int { lengths(depth: depth).reduce(0, +) }
+  package func rows(depth: Int = 0) -> Int { lengths(depth: depth).reduce(0, +) }
 
   /// The id `distance` places after each row's position at `depth`; nil past the end.
   ///
   /// With distance = depth these are the inputs of a depth, with depth + 1 what it predicts.
-  public func ids(depth: Int, distance: Int) -> [Int?] {
+  package func ids(depth: Int, distance: Int) -> [Int?] {
     sequences.flatMap { sequence in
       (0..<max(0, sequence.count - depth)).map { position in
         position + distance < sequence.count ? sequence[position + distance] : nil

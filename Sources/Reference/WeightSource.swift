@@ -1,10 +1,10 @@
-public import Codecs
-public import Platform
-public import Tensors
+package import Codecs
+package import Platform
+package import Tensors
 
 /// Weights by their Hugging Face names, however they are stored: all that the forward pass knows
 /// of a checkpoint. Calls come from several threads at once.
-public protocol WeightSource: Sendable {
+package protocol WeightSource: Sendable {
   /// Size of a matrix as (output features, input features).
   ///
   /// - Throws: `.malformed` where there is no such tensor or it is no matrix.
@@ -36,13 +36,13 @@ public protocol WeightSource: Sendable {
 
 extension WeightSource {
   /// A source need not have files.
-  public func file(of name: String) -> String? { nil }
+  package func file(of name: String) -> String? { nil }
 
   /// A source need not know how weights are stored.
-  public func storedTypes(of name: String) -> [ElementType] { [] }
+  package func storedTypes(of name: String) -> [ElementType] { [] }
 
   /// A source need not read ahead.
-  public func expect(_ names: [String]) {}
+  package func expect(_ names: [String]) {}
 
   /// Decodes single rows: `values` (columns) of each index → rows of `target` (indices.count,
   /// columns).

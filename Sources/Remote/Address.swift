@@ -1,11 +1,11 @@
 internal import CTransport
-public import Platform
+package import Platform
 
 /// An address of the web, `https://HOST[:PORT]/PATH[?QUERY]`, taken apart by the library that will
 /// ask there, so that both take the same host for the host.
-public struct Address: Sendable, Hashable {
+package struct Address: Sendable, Hashable {
   /// The whole.
-  public let text: String
+  package let text: String
   /// `https` or `http`.
   let scheme: String
   let host: String
@@ -32,7 +32,7 @@ public struct Address: Sendable, Hashable {
   ///
   /// - Parameter base: what a relative one is relative to.
   /// - Throws: `.usage` for what is none, or names an account.
-  public init(_ text: String, from base: Address? = nil) throws(Fault) {
+  package init(_ text: String, from base: Address? = nil) throws(Fault) {
     try Transport.load()
     guard
       !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }),

@@ -4,7 +4,9 @@ package import Platform
 package struct HubListing: Sendable {
   /// A file as the hub lists it.
   package struct File: Sendable {
+    /// Its path in the repository.
     package let name: ExactText
+    /// Its size in bytes; nil where the hub does not say it.
     package let size: Int?
     /// SHA-256 of a large file; small ones have none.
     package let hash: String?

@@ -1,13 +1,13 @@
-public import Platform
+package import Platform
 
 /// A model on the hub as arguments name it: `hf://ORG/NAME[@REVISION][/FOLDER…]`.
-public struct HubName: Sendable, Hashable {
+package struct HubName: Sendable, Hashable {
   /// `ORG/NAME`; a few old models have no owner.
-  public let repository: ExactText
+  package let repository: ExactText
   /// A branch, a tag or a commit; nil for the usual branch.
-  public let revision: ExactText?
+  package let revision: ExactText?
   /// What stands behind it: a folder of the repository, or a file.
-  public let place: ExactText
+  package let place: ExactText
 
   /// What such arguments begin with.
   static let scheme: ExactText = "hf://"
@@ -15,7 +15,7 @@ public struct HubName: Sendable, Hashable {
   /// Takes an argument apart; nil where it does not begin so.
   ///
   /// - Throws: `.usage` where it begins so and names no model.
-  public init?(_ argument: String) throws(Fault) {
+  package init?(_ argument: String) throws(Fault) {
     guard let rest = ExactText(argument).without(prefix: HubName.scheme) else { return nil }
     let parts = rest.split(separator: "/")
     func malformed() -> Fault {
@@ -51,7 +51,7 @@ public struct HubName: Sendable, Hashable {
   }
 
   /// What `ORG/NAME` alone may be on the hub; nil for what is no such name.
-  public init?(plain argument: String) {
+  package init?(plain argument: String) {
     let parts = ExactText(argument).split(separator: "/")
     guard parts.count == 2, HubName.isPart(parts[0]), HubName.isPart(parts[1]) else { return nil }
     // Files of models are called so, and no models.
@@ -79,7 +79,7 @@ public struct HubName: Sendable, Hashable {
   }
 
   /// The model without what stands behind it, as an argument.
-  public var model: String {
+  package var model: String {
     let revision = revision.map { "@" + $0.replacing("/", with: "%2F").text } ?? ""
     return "\(HubName.scheme)\(repository)\(revision)"
   }

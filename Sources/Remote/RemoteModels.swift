@@ -1,8 +1,8 @@
 internal import Locks
-public import Platform
+package import Platform
 
 /// MODEL arguments that lie elsewhere.
-public enum RemoteModels {
+package enum RemoteModels {
   /// Reads what an argument names by its address, where it is one: `hf://ORG/NAME[@REVISION]`,
   /// `s3://BUCKET/FOLDER`, `https://…`, or plain `ORG/NAME` where nothing here is called so.
   ///
@@ -10,7 +10,7 @@ public enum RemoteModels {
   ///
   /// - Returns: what has to be said about it; nil for what needs no word.
   /// - Throws: `.usage` for an address that is none, or one that is not read.
-  public static func prepare(_ argument: String) throws(Fault) -> OutputText? {
+  package static func prepare(_ argument: String) throws(Fault) -> OutputText? {
     let text = ExactText(argument)
     if let model = try HubName(argument) {
       try mount(model, at: mountPoint(of: argument, without: model.place))
@@ -134,7 +134,7 @@ public enum RemoteModels {
   }
 
   /// Ends what goes on in the background; nothing is read afterwards.
-  public static func finish() {
+  package static func finish() {
     guard Traffic.requests > 0 else { return }
     PieceStore.shared.stop()
     Transport.stop()

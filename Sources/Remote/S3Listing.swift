@@ -4,7 +4,9 @@ package import Platform
 package struct S3Listing: Sendable {
   /// A file as the bucket lists it.
   package struct File: Sendable {
+    /// Its size in bytes.
     package let size: Int
+    /// Its entity tag, which another version of it does not have.
     package let tag: String
   }
 

@@ -2,9 +2,9 @@ internal import Glibc
 internal import Platform
 
 /// Variables of the environment.
-public enum Variables {
+package enum Variables {
   /// The text of one; nil where it is not set, or empty.
-  public static func text(_ name: String) -> String? {
+  package static func text(_ name: String) -> String? {
     guard let bytes = getenv(name) else { return nil }
     let text = String(cString: bytes)
     return text.isEmpty ? nil : text

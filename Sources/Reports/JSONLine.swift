@@ -2,11 +2,11 @@ internal import Platform
 
 /// An object of a list that grows with a model, on one line, written member by member: the text that
 /// the `JSONValue` has, without the value, which takes longer to make than to print.
-public struct JSONLine {
+package struct JSONLine {
   private var members = ""
 
   /// An object without members.
-  public init() {
+  package init() {
     // Most lines fit: growing would copy them several times.
     members.reserveCapacity(512)
   }
@@ -22,24 +22,24 @@ public struct JSONLine {
   var byteCount: Int { members.isEmpty ? 2 : members.utf8.count + 1 }
 
   /// Adds a string; nil is null. No key is given twice.
-  public mutating func add(_ key: StaticString, _ value: String?) {
+  package mutating func add(_ key: StaticString, _ value: String?) {
     begin(key)
     if let value { JSONValue.quotePrintable(value, to: &members) } else { members += "null" }
   }
 
   /// Adds a number.
-  public mutating func add(_ key: StaticString, _ value: Int) {
+  package mutating func add(_ key: StaticString, _ value: Int) {
     begin(key)
     members += String(value)
   }
 
   /// Adds a list of numbers.
-  public mutating func add(_ key: StaticString, _ values: [Int]) {
+  package mutating func add(_ key: StaticString, _ values: [Int]) {
     add(key, values) { $1 += String($0) }
   }
 
   /// Adds a list of strings.
-  public mutating func add(_ key: StaticString, _ values: [String]) {
+  package mutating func add(_ key: StaticString, _ values: [String]) {
     add(key, values) { JSONValue.quotePrintable($0, to: &$1) }
   }
 

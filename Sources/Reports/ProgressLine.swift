@@ -1,9 +1,9 @@
-public import Platform
+package import Platform
 
 /// Progress of long work on standard error: how much is done, how fast, and the time left.
-public struct ProgressLine {
+package struct ProgressLine {
   /// When progress is shown.
-  public enum Mode: String, Sendable, CaseIterable {
+  package enum Mode: String, Sendable, CaseIterable {
     /// On a terminal.
     case auto
     /// Always: a line a second where standard error is no terminal.
@@ -13,7 +13,7 @@ public struct ProgressLine {
   }
 
   /// What the work is counted in.
-  public enum Unit: Sendable {
+  package enum Unit: Sendable {
     /// Bytes, shown with their rate.
     case bytes
     /// Layers of a network.
@@ -30,7 +30,7 @@ public struct ProgressLine {
   /// Starts the clock.
   ///
   /// - Parameter label: stands before the numbers, where there is more than one kind of work.
-  public init(_ mode: Mode, unit: Unit = .bytes, label: OutputText = "") {
+  package init(_ mode: Mode, unit: Unit = .bytes, label: OutputText = "") {
     self.unit = unit
     self.label = label.text.isEmpty ? "" : label + "  "
     isShown = mode == .always || (mode == .auto && isTerminal && !Console.isQuiet)
@@ -38,7 +38,7 @@ public struct ProgressLine {
   }
 
   /// Shows how far the work is, not more often than a person can read.
-  public mutating func show(_ done: Int, of total: Int) {
+  package mutating func show(_ done: Int, of total: Int) {
     let now = ContinuousClock.now
     guard isShown, now - last >= (isTerminal ? .milliseconds(100) : .seconds(1)) else { return }
     last = now
@@ -60,7 +60,7 @@ public struct ProgressLine {
   }
 
   /// Takes the line away.
-  public func clear() {
+  package func clear() {
     if isShown && isTerminal { Console.draw("") }
   }
 }

@@ -1,7 +1,7 @@
 internal import Platform
 
 /// Numbers as people read them.
-public enum Quantity {
+package enum Quantity {
   /// A time that is known roughly: `about 0.4 s`, `about 41 s`, `about 12 min`, `about 3.4 h`.
   package static func duration(_ seconds: Double) -> String {
     switch seconds {
@@ -14,7 +14,7 @@ public enum Quantity {
   }
 
   /// A whole number with thousands apart: `684,531,386,000`.
-  public static func count(_ value: Int) -> String {
+  package static func count(_ value: Int) -> String {
     let digits = Array(String(value.magnitude))
     var text = value < 0 ? "-" : ""
     for (index, digit) in digits.enumerated() {
@@ -25,12 +25,12 @@ public enum Quantity {
   }
 
   /// A number of bytes in binary units: `641.28 GiB`.
-  public static func bytes(_ value: Int) -> String {
+  package static func bytes(_ value: Int) -> String {
     ByteSize.shown(value)
   }
 
   /// A large number in short scale: `671.03 B`, as parameters are counted.
-  public static func short(_ value: Int) -> String {
+  package static func short(_ value: Int) -> String {
     let units: [(Double, String)] = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")]
     for (size, unit) in units where Double(value) >= size {
       return "\(fixed(Double(value) / size, digits: 2)) \(unit)"
@@ -39,7 +39,7 @@ public enum Quantity {
   }
 
   /// A number with that many digits after the point.
-  public static func fixed(_ value: Double, digits: Int) -> String {
+  package static func fixed(_ value: Double, digits: Int) -> String {
     guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
     var scale = 1.0
     for _ in 0..<digits { scale *= 10 }
@@ -53,12 +53,12 @@ public enum Quantity {
   }
 
   /// Bits that so many bytes are for each of the numbers that they stand for: `4.89`.
-  public static func bits(_ bytes: Int, per elements: Int) -> String {
+  package static func bits(_ bytes: Int, per elements: Int) -> String {
     fixed(8 * Double(bytes) / Double(max(elements, 1)), digits: 2)
   }
 
   /// `1 error`, `2 errors`.
-  public static func plural(_ value: Int, _ noun: String) -> String {
+  package static func plural(_ value: Int, _ noun: String) -> String {
     "\(count(value)) \(noun)\(value == 1 ? "" : "s")"
   }
 }

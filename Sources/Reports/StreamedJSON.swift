@@ -1,11 +1,11 @@
 internal import Locks
-public import Platform
+package import Platform
 
 /// Documents whose lists grow with a model: the members that stay small come first, then each list
 /// with a line for every element, so that neither the text nor the list's JSON is ever held whole.
-public enum StreamedJSON {
+package enum StreamedJSON {
   /// Writes the opening brace and the members that stay small, of which there must be some.
-  public static func begin(
+  package static func begin(
     _ head: JSONObject, _ write: (OutputText) throws(Fault) -> Void
   ) throws(Fault) {
     precondition(head.count > 0, "the lists that follow start with a comma")
@@ -18,7 +18,7 @@ public enum StreamedJSON {
   /// - Parameters:
   ///   - depth: objects that it stands in.
   ///   - json: an element's entry.
-  public static func list<Elements: Collection>(
+  package static func list<Elements: Collection>(
     _ key: String, depth: Int = 1, _ elements: Elements,
     _ write: (OutputText) throws(Fault) -> Void, _ json: (Elements.Element) -> JSONValue
   ) throws(Fault) {
@@ -26,7 +26,7 @@ public enum StreamedJSON {
   }
 
   /// The same where each entry is an object that is written member by member.
-  public static func list<Elements: Collection>(
+  package static func list<Elements: Collection>(
     _ key: String, depth: Int = 1, lines elements: Elements,
     _ write: (OutputText) throws(Fault) -> Void,
     _ add: (_ element: Elements.Element, _ line: inout JSONLine) -> Void
@@ -39,7 +39,7 @@ public enum StreamedJSON {
   }
 
   /// Bytes that such a list of so many elements takes, its lines made by several threads.
-  public static func byteCount(
+  package static func byteCount(
     ofList key: String, depth: Int = 1, lines count: Int, threads: Int,
     _ add: @Sendable (_ element: Int, _ line: inout JSONLine) -> Void
   ) -> Int {
@@ -79,7 +79,7 @@ public enum StreamedJSON {
   }
 
   /// Writes the closing brace.
-  public static func end(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
+  package static func end(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     try write("\n}\n")
   }
 }

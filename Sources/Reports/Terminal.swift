@@ -1,14 +1,14 @@
-public import Platform
+package import Platform
 internal import Synchronization
 
 /// The window that reports for people are fitted to: tables by their columns, other lines at spaces.
 ///
 /// A pipe and a file get lines as long as they are.
-public enum Terminal {
+package enum Terminal {
   private static let results = Atomic<Int>(0)
 
   /// Fits everything from now on that goes to a terminal: for commands whose format is text.
-  public static func fitTexts() {
+  package static func fitTexts() {
     let (columns, ofMessages) = (
       Console.columns(ofMessages: false), Console.columns(ofMessages: true)
     )
@@ -26,10 +26,10 @@ public enum Terminal {
   }
 
   /// Lets tables have what they need from now on: what is printed goes to a file.
-  public static func beWide() { results.store(0, ordering: .relaxed) }
+  package static func beWide() { results.store(0, ordering: .relaxed) }
 
   /// Makes a text that goes to a file: as wide as it is, and without colours.
-  public static func wide(_ make: () -> OutputText) -> OutputText {
+  package static func wide(_ make: () -> OutputText) -> OutputText {
     let (columns, hasColours) = (results.exchange(0, ordering: .relaxed), Console.hasColours)
     Console.useColours(.never)
     defer {

@@ -11,6 +11,7 @@ package struct TextTable {
   /// How the cells of a column stand.
   package enum Alignment { case left, right }
 
+  /// The columns, from the left.
   package let columns: [(title: String, alignment: Alignment)]
   private let indent: String
   private var rows: [[String]] = []
@@ -19,6 +20,9 @@ package struct TextTable {
   private var least: [Int]
   private let window = Terminal.columns
 
+  /// Makes a table without rows.
+  ///
+  /// - Parameter namesFirst: whether the first column holds names from outside.
   package init(_ columns: [(title: String, alignment: Alignment)], namesFirst: Bool = false) {
     self.columns = columns
     indent = namesFirst ? "  " : ""
@@ -26,6 +30,7 @@ package struct TextTable {
     least = widths
   }
 
+  /// Adds a row: a cell for each column.
   package mutating func add(_ cells: [String]) {
     measure(cells)
     rows.append(cells)

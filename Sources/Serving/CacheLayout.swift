@@ -1,32 +1,32 @@
-public import Models
+package import Models
 internal import Platform
 
 /// Bytes that a token leaves in the caches of all decoder layers, in 16-bit numbers.
-public struct CacheLayout: Sendable, Hashable {
+package struct CacheLayout: Sendable, Hashable {
   /// The latent vectors that keys and values are made from.
-  public let latents: Int
+  package let latents: Int
   /// The rotary keys, which all heads share.
-  public let rotaryKeys: Int
+  package let rotaryKeys: Int
   /// The keys of indexers; 0 without any.
-  public let indexKeys: Int
+  package let indexKeys: Int
   /// Keys and values of every head, as a cache without latents has them.
-  public let allHeads: Int
+  package let allHeads: Int
   /// Bytes that a sequence takes whatever its length, but for one shorter than the window: keys that
   /// are not compressed. 0 for other networks than DeepSeek-V4.
-  public let perSequence: Int
+  package let perSequence: Int
   /// What programs keep, by their own formulas.
-  public let programs: [Program]
+  package let programs: [Program]
 
   /// A program, with what it keeps of a token.
-  public struct Program: Sendable, Hashable {
+  package struct Program: Sendable, Hashable {
     /// Its name, with the setting.
-    public let name: String
+    package let name: String
     /// Bytes of a token in all layers.
-    public let bytes: Int
+    package let bytes: Int
   }
 
   /// Adds up what a network needs.
-  public init(_ config: ModelConfig) {
+  package init(_ config: ModelConfig) {
     let layers = config.layers
     allHeads = 2 * layers * config.heads * (config.queryHeadSize + config.valueHeadSize)
     if let streamed = StreamedCosts(config) {
@@ -61,7 +61,7 @@ public struct CacheLayout: Sendable, Hashable {
   }
 
   /// What a token needs: latents, rotary keys, keys of indexers.
-  public var bytes: Int { latents + rotaryKeys + indexKeys }
+  package var bytes: Int { latents + rotaryKeys + indexKeys }
 
   /// For the JSON.
   var json: JSONValue {

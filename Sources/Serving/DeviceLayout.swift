@@ -2,9 +2,9 @@ internal import Models
 internal import Platform
 
 /// A way to divide a model among devices, with what each of them holds then.
-public struct DeviceLayout: Sendable, Hashable {
+package struct DeviceLayout: Sendable, Hashable {
   /// How it is divided.
-  public enum Kind: String, Sendable, Hashable, CaseIterable {
+  package enum Kind: String, Sendable, Hashable, CaseIterable {
     /// Every matrix that can be cut is cut; caches are on every device.
     case tensor
     /// Routed experts are divided, one by one; all else is on every device, each of which has the
@@ -13,22 +13,22 @@ public struct DeviceLayout: Sendable, Hashable {
   }
 
   /// How it is divided.
-  public let kind: Kind
+  package let kind: Kind
   /// Why loaders do not do so with this model; nil where they do.
-  public let obstacle: String?
+  package let obstacle: String?
   /// Bytes of weights on the fullest device.
-  public let weights: Int
+  package let weights: Int
   /// Bytes of caches on the fullest device.
-  public let caches: Int
+  package let caches: Int
   /// Bytes of each device that both may take.
-  public let room: Int
+  package let room: Int
   /// As many sequences of the tokens asked for as fit on all devices together.
-  public let largestBatch: Int
+  package let largestBatch: Int
   /// As many tokens as fit of each of the sequences asked for.
-  public let largestContext: Int
+  package let largestContext: Int
 
   /// Whether it can be done and there is room.
-  public var fits: Bool { obstacle == nil && weights + caches <= room }
+  package var fits: Bool { obstacle == nil && weights + caches <= room }
 
   init(_ kind: Kind, _ weights: ServingWeights, _ serving: Serving, on devices: Devices) {
     self.kind = kind

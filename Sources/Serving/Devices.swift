@@ -1,21 +1,21 @@
-public import Platform
+package import Platform
 
 /// Devices of one kind that a model is to be served by.
-public struct Devices: Sendable, Hashable {
+package struct Devices: Sendable, Hashable {
   /// How many there are.
-  public let count: Int
+  package let count: Int
   /// Memory of each.
-  public let size: ByteSize
+  package let size: ByteSize
 
   /// What a device is filled to: vLLM's usual `gpu_memory_utilization`. The rest is for activations,
   /// graphs and what passes between devices.
-  public static let usedPercent = 90
+  package static let usedPercent = 90
 
   /// Devices of which no larger number is served as one.
   static let limit = 65_536
 
   /// Reads `8x80GB`, or a size for one device; nil for anything else.
-  public init?(_ text: String) {
+  package init?(_ text: String) {
     let parts = text.lowercased().split(separator: "x", omittingEmptySubsequences: false)
     guard let last = parts.last, parts.count <= 2, let size = ByteSize(String(last)) else {
       return nil
@@ -27,10 +27,10 @@ public struct Devices: Sendable, Hashable {
   }
 
   /// Bytes of each that weights and caches may take.
-  public var usedBytes: Int { size.bytes / 100 * Devices.usedPercent }
+  package var usedBytes: Int { size.bytes / 100 * Devices.usedPercent }
 }
 
 extension Devices: CustomStringConvertible {
   /// `8 × 80GB`.
-  public var description: String { "\(count) × \(size)" }
+  package var description: String { "\(count) × \(size)" }
 }

@@ -1,30 +1,30 @@
-public import Models
-public import Platform
+package import Models
+package import Platform
 internal import Reports
 
 /// What it takes to serve a model: weights as they are stored, caches of so many sequences of so many
 /// tokens, and how both fit on devices.
-public struct Serving: Sendable {
+package struct Serving: Sendable {
   /// The network.
-  public let config: ModelConfig
+  package let config: ModelConfig
   /// Tokens of each sequence.
-  public let tokens: Int
+  package let tokens: Int
   /// Sequences at a time.
-  public let batch: Int
+  package let batch: Int
   /// The devices that were asked about; nil for none.
-  public let devices: Devices?
+  package let devices: Devices?
   /// Bytes of weights.
-  public let weights: ServingWeights
+  package let weights: ServingWeights
   /// Bytes that a token leaves in the caches.
-  public let cache: CacheLayout
+  package let cache: CacheLayout
   /// The ways to divide it; none without devices.
-  public private(set) var layouts: [DeviceLayout] = []
+  package private(set) var layouts: [DeviceLayout] = []
 
   /// Tokens of a sequence, and sequences, that are told of.
-  public static let limits = (tokens: 1 << 30, batch: 1 << 20)
+  package static let limits = (tokens: 1 << 30, batch: 1 << 20)
 
   /// Adds up.
-  public init(
+  package init(
     _ config: ModelConfig, weights: ServingWeights, tokens: Int, batch: Int, devices: Devices?
   ) {
     self.config = config
@@ -46,12 +46,12 @@ public struct Serving: Sendable {
   }
 
   /// Bytes of the caches of all sequences.
-  public var cacheBytes: Int { cacheBytes(tokens: tokens, sequences: batch) }
+  package var cacheBytes: Int { cacheBytes(tokens: tokens, sequences: batch) }
 
   // MARK: Reports
 
   /// The member `serving` of `fathom.inspect/1`.
-  public var json: JSONValue {
+  package var json: JSONValue {
     var object: JSONObject = [
       "tokens": .integer(tokens), "batch": .integer(batch),
       "weightBytes": .integer(weights.mainBytes), "mtpBytes": .integer(weights.mtp),
@@ -72,7 +72,7 @@ public struct Serving: Sendable {
   }
 
   /// What is told people, as pairs of what is told and what it is.
-  public var facts: [(String, String)] {
+  package var facts: [(String, String)] {
     let bytes = Quantity.bytes
     let parts = [
       ("latents", cache.latents), ("rotary keys", cache.rotaryKeys),
@@ -110,7 +110,7 @@ public struct Serving: Sendable {
   }
 
   /// What the numbers take for granted, a line each.
-  public var assumptions: [String] {
+  package var assumptions: [String] {
     var lines = [
       "weights are counted as they are stored, without MTP layers"
         + (weights.mtp > 0 ? " (\(Quantity.bytes(weights.mtp)) more)" : "")

@@ -1,11 +1,11 @@
-public import Models
-public import Platform
+package import Models
+package import Platform
 
 /// Bytes of a model's weights as they are stored, scales with them, by how loaders divide them among
 /// devices. Those of MTP layers are counted apart.
-public struct ServingWeights: Sendable, Hashable {
+package struct ServingWeights: Sendable, Hashable {
   /// What can be cut, and along what.
-  public enum Share: Sendable, Hashable, CaseIterable {
+  package enum Share: Sendable, Hashable, CaseIterable {
     /// Embedding table and head, by rows of the vocabulary.
     case vocabulary
     /// The attention's matrices that have a part for each head.
@@ -19,19 +19,19 @@ public struct ServingWeights: Sendable, Hashable {
   }
 
   /// Bytes of the decoder layers and of what stands around them.
-  public private(set) var main: [Share: Int] = [:]
+  package private(set) var main: [Share: Int] = [:]
   /// Bytes of the MTP layers, their copies of embedding and head among them.
-  public private(set) var mtp = 0
+  package private(set) var mtp = 0
 
   /// Nothing yet.
-  public init() {}
+  package init() {}
 
   /// Counts a weight.
   ///
   /// - Parameters:
   ///   - name: its Hugging Face name.
   ///   - layer: index of its layer; nil outside the layers.
-  public mutating func add(
+  package mutating func add(
     _ bytes: Int, of part: ExpectedTensor.Part, named name: ExactText, layer: Int?,
     in config: ModelConfig
   ) {
@@ -43,7 +43,7 @@ public struct ServingWeights: Sendable, Hashable {
   }
 
   /// Bytes of all but the MTP layers.
-  public var mainBytes: Int { main.values.reduce(0, +) }
+  package var mainBytes: Int { main.values.reduce(0, +) }
 
   /// Sources: vLLM's `DeepseekV2MLAAttention` and `Indexer`, whose `q_a_proj`, `kv_a_proj_with_mqa` and
   /// projections of indexers are replicated, and `ColumnParallelLinear` or `RowParallelLinear` the rest.

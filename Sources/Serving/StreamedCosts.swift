@@ -1,5 +1,5 @@
-public import Models
-public import Platform
+package import Models
+package import Platform
 internal import Reports
 
 /// What tokens cost in DeepSeek-V4, whose layers keep a window of keys as they are and the rest
@@ -7,12 +7,12 @@ internal import Reports
 ///
 /// Source: transformers 5.23's `DeepseekV4HCACache` and `DeepseekV4CSACache`, in 16-bit numbers; what
 /// waits for an entry to be complete is not counted.
-public struct StreamedCosts: Sendable {
+package struct StreamedCosts: Sendable {
   private let config: ModelConfig
   private let v4: ModelConfig.DeepSeekV4
 
   /// Nil for other networks.
-  public init?(_ config: ModelConfig) {
+  package init?(_ config: ModelConfig) {
     guard let v4 = config.v4 else { return nil }
     self.config = config
     self.v4 = v4
@@ -27,7 +27,7 @@ public struct StreamedCosts: Sendable {
   }
 
   /// Bytes of caches of all decoder layers for so many tokens.
-  public func cacheBytes(tokens: Int) -> Int {
+  package func cacheBytes(tokens: Int) -> Int {
     (0..<config.layers).reduce(0) { sum, layer in
       let window = StreamedCosts.bytes * config.keyValueRank * min(tokens, v4.window)
       let entries = v4.ratio(ofLayer: layer).map { tokens / $0 } ?? 0
@@ -36,12 +36,12 @@ public struct StreamedCosts: Sendable {
   }
 
   /// Bytes that the windows of all decoder layers take at the most.
-  public var windowBytes: Int {
+  package var windowBytes: Int {
     StreamedCosts.bytes * config.layers * config.keyValueRank * v4.window
   }
 
   /// Bytes that a token adds beyond the window, on average, rounded up.
-  public var bytesPerToken: Int {
+  package var bytesPerToken: Int {
     let sum = (0..<config.layers).reduce(0.0) { sum, layer in
       sum + (v4.ratio(ofLayer: layer).map { Double(entryBytes(layer)) / Double($0) } ?? 0)
     }
@@ -56,7 +56,7 @@ public struct StreamedCosts: Sendable {
   }
 
   /// Keys that the last of so many tokens sees in all decoder layers together, and the most in one.
-  public func keysSeen(tokens: Int) -> (all: Int, most: Int) {
+  package func keysSeen(tokens: Int) -> (all: Int, most: Int) {
     let keys = (0..<config.layers).map { layer in
       let entries = v4.ratio(ofLayer: layer).map { tokens / $0 } ?? 0
       let chosen = v4.kind(ofLayer: layer) == .sparse ? min(entries, v4.indexTopK) : entries
@@ -66,13 +66,13 @@ public struct StreamedCosts: Sendable {
   }
 
   /// Products of numbers that indexers' scores of the last of so many tokens take.
-  public func indexProducts(tokens: Int) -> Int {
+  package func indexProducts(tokens: Int) -> Int {
     let layers = (0..<config.layers).count { v4.kind(ofLayer: $0) == .sparse }
     return layers * (tokens / v4.ratios.sparse) * v4.indexHeads * v4.indexHeadSize
   }
 
   /// What is told people, as pairs of what is told and what it is.
-  public var facts: [(String, String)] {
+  package var facts: [(String, String)] {
     let count = Quantity.count
     let hashed = (0..<config.layers).count { v4.hashesTokens(inLayer: $0) }
     return [
@@ -138,7 +138,7 @@ public struct StreamedCosts: Sendable {
   }
 
   /// For the JSON.
-  public var json: JSONValue {
+  package var json: JSONValue {
     .object([
       "streams": .integer(v4.streams), "sinkhornSteps": .integer(v4.sinkhornSteps),
       "window": .integer(v4.window), "compressRatios": .array(ratiosByLayer.map { .integer($0) }),

@@ -1,7 +1,7 @@
 /// BF16: the upper half of an F32. Swift has no such type, so codes are `UInt16`.
-public enum BFloat16 {
+package enum BFloat16 {
   /// The value of a code, exactly; a NaN keeps its bits.
-  public static func decode(_ code: UInt16) -> Float {
+  package static func decode(_ code: UInt16) -> Float {
     Float(bitPattern: UInt32(code) << 16)
   }
 
@@ -9,7 +9,7 @@ public enum BFloat16 {
   ///
   /// Every NaN becomes 0xFFFF: that is what torch's vector code for x86-64 stores, and Fathom
   /// promises torch's bytes.
-  public static func encode(_ value: Float) -> UInt16 {
+  package static func encode(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
     if bits & 0x7FFF_FFFF > 0x7F80_0000 { return 0xFFFF }
     return UInt16((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
@@ -17,9 +17,9 @@ public enum BFloat16 {
 }
 
 /// E8M0 of OCP microscaling 1.0: a power of two from 2⁻¹²⁷ to 2¹²⁷, used for scales.
-public enum PowerOfTwo {
+package enum PowerOfTwo {
   /// The value of a code, 2^(code − 127); 0xFF is NaN.
-  public static func decode(_ code: UInt8) -> Float {
+  package static func decode(_ code: UInt8) -> Float {
     switch code {
     case 0: Float(bitPattern: 0x0040_0000)
     case 0xFF: .nan
@@ -29,7 +29,7 @@ public enum PowerOfTwo {
 
   /// The code nearest to the magnitude of a value, halfway upwards, as torch 2.13 converts to
   /// `float8_e8m0fnu`; zero becomes the smallest power, infinity and NaN become 0xFF.
-  public static func encode(_ value: Float) -> UInt8 {
+  package static func encode(_ value: Float) -> UInt8 {
     let magnitude = value.bitPattern & 0x7FFF_FFFF
     let exponent = UInt8(magnitude >> 23)
     if exponent == 0xFF { return 0xFF }
@@ -39,7 +39,7 @@ public enum PowerOfTwo {
   }
 
   /// The smallest power of two that is not below a positive, finite value.
-  public static func roundingUp(_ value: Float) -> Float {
+  package static func roundingUp(_ value: Float) -> Float {
     precondition(value > 0 && value.isFinite)
     let bits = value.bitPattern
     if bits <= 0x0040_0000 { return Float(bitPattern: 0x0040_0000) }

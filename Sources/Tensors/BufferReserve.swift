@@ -4,7 +4,7 @@ internal import Locks
 ///
 /// The system hands out fresh memory page by page, each cleared at its first touch: for tiles of
 /// weights that pass by at gigabytes a second this would cost as much as decoding them.
-public enum BufferReserve {
+package enum BufferReserve {
   /// The least that is kept; the allocator has a reserve of its own for smaller pieces.
   private static let smallest = 1 << 16
   static let alignment = 64
@@ -37,7 +37,7 @@ public enum BufferReserve {
   private static let state = Guarded(State())
 
   /// Keeps at most so many bytes from now on.
-  public static func limit(to bytes: Int) {
+  package static func limit(to bytes: Int) {
     let excess = state.withLock { state in
       state.limit = bytes
       return Sent(state.removeExcess())

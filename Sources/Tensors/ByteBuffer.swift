@@ -2,13 +2,13 @@
 ///
 /// It is aligned to 64 bytes, so that vector loads and typed views are always legal. The owner
 /// that fills it does so before it shares it; from then on it is only read, hence `@unchecked`.
-public final class ByteBuffer: @unchecked Sendable {
+package final class ByteBuffer: @unchecked Sendable {
   /// The memory itself; valid as long as this object lives.
-  public let bytes: UnsafeMutableRawBufferPointer
+  package let bytes: UnsafeMutableRawBufferPointer
   private let capacity: Int
 
   /// Allocates `count` bytes without initializing them.
-  public init(count: Int) {
+  package init(count: Int) {
     precondition(count >= 0)
     capacity = BufferReserve.capacity(for: count)
     bytes = UnsafeMutableRawBufferPointer(
@@ -16,13 +16,13 @@ public final class ByteBuffer: @unchecked Sendable {
   }
 
   /// Copies an array.
-  public convenience init(_ array: [UInt8]) {
+  package convenience init(_ array: [UInt8]) {
     self.init(count: array.count)
     bytes.copyBytes(from: array)
   }
 
   /// Bytes held.
-  public var count: Int { bytes.count }
+  package var count: Int { bytes.count }
 
   deinit {
     guard let start = bytes.baseAddress else { return }

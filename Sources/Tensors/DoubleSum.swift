@@ -2,20 +2,20 @@
 /// it is good to about n · 2^-106 of itself. So the order of the additions, and with it how sequences are
 /// divided among groups and runs, shows in none of the 53 bits of `value`, unless the sum lies that close
 /// to the middle between two of them.
-public struct DoubleSum: Sendable, Hashable {
+package struct DoubleSum: Sendable, Hashable {
   /// What an F64 holds of the sum.
-  public private(set) var high: Double
+  package private(set) var high: Double
   /// What rounding has taken from it.
-  public private(set) var low: Double
+  package private(set) var low: Double
 
   /// Begins with a sum that another one has left, or with 0.
-  public init(high: Double = 0, low: Double = 0) { (self.high, self.low) = (high, low) }
+  package init(high: Double = 0, low: Double = 0) { (self.high, self.low) = (high, low) }
 
   /// The sum, rounded to F64; infinite or NaN where one of the numbers was.
-  public var value: Double { high.isFinite ? high + low : high }
+  package var value: Double { high.isFinite ? high + low : high }
 
   /// Adds a number.
-  public mutating func add(_ number: Double) {
+  package mutating func add(_ number: Double) {
     let sum = high + number
     let part = sum - high
     low += (high - (sum - part)) + (number - part)
@@ -23,41 +23,41 @@ public struct DoubleSum: Sendable, Hashable {
   }
 
   /// Adds another such sum.
-  public mutating func add(_ other: DoubleSum) {
+  package mutating func add(_ other: DoubleSum) {
     add(other.high)
     low += other.low
   }
 }
 
 /// Such sums by column.
-public struct ColumnSums: Sendable {
+package struct ColumnSums: Sendable {
   /// `DoubleSum.high` of each column.
-  public private(set) var highs: [Double]
+  package private(set) var highs: [Double]
   /// `DoubleSum.low` of each column.
-  public private(set) var lows: [Double]
+  package private(set) var lows: [Double]
 
   /// Begins with zeros.
-  public init(columns: Int) {
+  package init(columns: Int) {
     highs = [Double](repeating: 0, count: columns)
     lows = highs
   }
 
   /// Begins with what other sums have left, one pair for each column.
-  public init(highs: [Double], lows: [Double]) {
+  package init(highs: [Double], lows: [Double]) {
     precondition(highs.count == lows.count)
     (self.highs, self.lows) = (highs, lows)
   }
 
   /// Columns.
-  public var count: Int { highs.count }
+  package var count: Int { highs.count }
 
   /// A column's sum, rounded to F64.
-  public subscript(column: Int) -> Double {
+  package subscript(column: Int) -> Double {
     DoubleSum(high: highs[column], low: lows[column]).value
   }
 
   /// Adds sums to those from column `start` on.
-  public mutating func add(_ other: ColumnSums, from start: Int = 0) {
+  package mutating func add(_ other: ColumnSums, from start: Int = 0) {
     for column in 0..<other.count {
       var sum = DoubleSum(high: highs[start + column], low: lows[start + column])
       sum.add(DoubleSum(high: other.highs[column], low: other.lows[column]))
@@ -66,20 +66,20 @@ public struct ColumnSums: Sendable {
   }
 
   /// Adds a number to a column.
-  public mutating func add(_ number: Double, to column: Int) {
+  package mutating func add(_ number: Double, to column: Int) {
     var sum = DoubleSum(high: highs[column], low: lows[column])
     sum.add(number)
     (highs[column], lows[column]) = (sum.high, sum.low)
   }
 
   /// Puts the sums of further columns behind these.
-  public mutating func append(_ other: ColumnSums) {
+  package mutating func append(_ other: ColumnSums) {
     highs += other.highs
     lows += other.lows
   }
 
   /// Adds the square of each number of a row, as many as there are columns; F64 holds it exactly.
-  public mutating func addSquares(of row: UnsafePointer<Float>) {
+  package mutating func addSquares(of row: UnsafePointer<Float>) {
     highs.withUnsafeMutableBufferPointer { highs in
       lows.withUnsafeMutableBufferPointer { lows in
         for column in 0..<highs.count {

@@ -1,25 +1,25 @@
 /// How a GGML type packs elements: in blocks of so many elements and bytes.
-public struct BlockLayout: Sendable, Hashable {
+package struct BlockLayout: Sendable, Hashable {
   /// The number that GGUF files use for the type.
-  public let id: UInt32
+  package let id: UInt32
   /// Elements in a block; a row of a tensor is a whole number of blocks.
-  public let elements: Int
+  package let elements: Int
   /// Bytes in a block.
-  public let bytes: Int
+  package let bytes: Int
 }
 
 extension ElementType {
   /// How the type packs its elements; nil for the types whose elements stand alone.
-  public var block: BlockLayout? { ElementType.blocks[self] }
+  package var block: BlockLayout? { ElementType.blocks[self] }
 
   /// Whether elements are stored in blocks that share scales.
-  public var isBlock: Bool { block != nil }
+  package var isBlock: Bool { block != nil }
 
   /// Elements that are stored together: 1 for the types whose elements stand alone in whole bytes.
-  public var blockElements: Int { block?.elements ?? 1 }
+  package var blockElements: Int { block?.elements ?? 1 }
 
   /// Where an element starts that is the first of its byte or block.
-  public func byteOffset(of element: Int) -> Int {
+  package func byteOffset(of element: Int) -> Int {
     guard let offset = byteCount(elements: element) else {
       preconditionFailure("\(rawValue) has no element \(element) at the start of a block")
     }
@@ -27,10 +27,10 @@ extension ElementType {
   }
 
   /// The number that GGUF files use for the type; nil where GGUF has none.
-  public var ggmlID: UInt32? { block?.id ?? ElementType.plainIDs[self] }
+  package var ggmlID: UInt32? { block?.id ?? ElementType.plainIDs[self] }
 
   /// The type with this number in GGUF files; nil where Fathom knows none.
-  public init?(ggmlID: UInt32) {
+  package init?(ggmlID: UInt32) {
     guard let type = ElementType.byID[ggmlID] else { return nil }
     self = type
   }

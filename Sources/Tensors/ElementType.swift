@@ -3,8 +3,10 @@
 /// The raw values are the names that a safetensors header uses (safetensors 0.8, `Dtype`), for the
 /// block types those that llama.cpp prints, and for packed codes names of our own; no safetensors
 /// file may use these two kinds. Behind them stand foreign types, which GGUF files of other programs
-/// and times have (`ForeignType`): they can be named, and neither measured nor decoded.
-public enum ElementType: String, CaseIterable, Sendable, Hashable {
+/// and times have (`ForeignType`): they can be named, and neither measured nor decoded. Other rooms
+/// see into how it compares and hashes, as they do of `ExactText`.
+@usableFromInline
+package enum ElementType: String, CaseIterable, Sendable, Hashable {
   case bool = "BOOL"
   case u8 = "U8"
   case i8 = "I8"
@@ -132,7 +134,7 @@ public enum ElementType: String, CaseIterable, Sendable, Hashable {
 
   /// The type that a safetensors header calls so; nil for any other name, those of the block types
   /// and of packed codes included.
-  public init?(safetensorsName name: String) {
+  package init?(safetensorsName name: String) {
     guard let type = ElementType(rawValue: name), !type.isBlock, !type.isPackedCode,
       !type.isForeign
     else { return nil }
@@ -144,10 +146,10 @@ public enum ElementType: String, CaseIterable, Sendable, Hashable {
   ///
   /// Files keep such codes in containers (U32 in MLX' files, I32 in compressed-tensors'), so that
   /// what they are follows from a config and not from a header.
-  public var isPackedCode: Bool { ElementType.packedCodes.contains(self) }
+  package var isPackedCode: Bool { ElementType.packedCodes.contains(self) }
 
   /// The packed code of so many bits; nil where there is none.
-  public init?(codeBits bits: Int) {
+  package init?(codeBits bits: Int) {
     guard let type = ElementType.packedCodes.first(where: { $0.bits == bits }) else { return nil }
     self = type
   }
@@ -157,7 +159,7 @@ public enum ElementType: String, CaseIterable, Sendable, Hashable {
   /// Bits that one element takes; below 8 several elements share a byte.
   ///
   /// Not for block types, whose elements need no whole number of bits: see `byteCount`.
-  public var bits: Int {
+  package var bits: Int {
     switch self {
     case .u2: 2
     case .u3: 3
@@ -176,7 +178,7 @@ public enum ElementType: String, CaseIterable, Sendable, Hashable {
   ///
   /// - Returns: nil where the count overflows or does not fill whole bytes, or whole blocks; nil for
   ///   foreign types.
-  public func byteCount(elements: Int) -> Int? {
+  package func byteCount(elements: Int) -> Int? {
     if isForeign { return nil }
     if let block {
       guard elements >= 0, elements % block.elements == 0 else { return nil }
@@ -190,7 +192,7 @@ public enum ElementType: String, CaseIterable, Sendable, Hashable {
   }
 
   /// Bytes that so many elements touch from the start of a byte on: the last may be used in part.
-  public func bytesSpanned(elements: Int) -> Int {
+  package func bytesSpanned(elements: Int) -> Int {
     if isBlock { return byteOffset(of: elements) }
     return (elements * bits + 7) / 8
   }

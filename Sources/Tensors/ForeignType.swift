@@ -1,5 +1,5 @@
 /// Where a GGML type comes from that Fathom cannot decode.
-public enum ForeignType: Sendable, Hashable {
+package enum ForeignType: Sendable, Hashable {
   /// ik_llama.cpp, a fork of llama.cpp with types of its own, some of which interleave rows.
   case fork
   /// llama.cpp, which has taken it away since: rows were laid out for one kind of processor.
@@ -10,7 +10,7 @@ public enum ForeignType: Sendable, Hashable {
   case unknown
 
   /// What it is, to stand behind a type's name.
-  public var origin: String {
+  package var origin: String {
     switch self {
     case .fork: "a type of ik_llama.cpp"
     case .removed: "a type that llama.cpp has removed"
@@ -20,7 +20,7 @@ public enum ForeignType: Sendable, Hashable {
   }
 
   /// What to do about a file that has it.
-  public var advice: String {
+  package var advice: String {
     switch self {
     case .fork:
       "only ik_llama.cpp decodes it: take the original, or a GGUF file in types of llama.cpp"
@@ -33,7 +33,7 @@ public enum ForeignType: Sendable, Hashable {
 
 extension ElementType {
   /// Where the type comes from; nil for all that Fathom can measure.
-  public var foreign: ForeignType? {
+  package var foreign: ForeignType? {
     if self == .unknown { return .unknown }
     if ElementType.forkIDs[self] != nil { return .fork }
     if ElementType.removedIDs[self] != nil { return .removed }
@@ -41,10 +41,10 @@ extension ElementType {
   }
 
   /// Whether the type can be named, and neither measured nor decoded.
-  public var isForeign: Bool { ElementType.foreignTypes.contains(self) }
+  package var isForeign: Bool { ElementType.foreignTypes.contains(self) }
 
   /// The type of a number that GGUF files of other programs and times have.
-  public init(foreignID id: UInt32) { self = ElementType.foreignByID[id] ?? .unknown }
+  package init(foreignID id: UInt32) { self = ElementType.foreignByID[id] ?? .unknown }
 
   private static let foreignTypes = Set(foreignByID.values).union([.unknown])
 

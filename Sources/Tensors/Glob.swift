@@ -1,14 +1,14 @@
 /// A pattern for names: `*` matches any run of characters (dots included), `?` exactly one.
-public struct Glob: Sendable, Hashable {
+package struct Glob: Sendable, Hashable {
   private let pattern: [UInt8]
 
   /// Makes a pattern; every text is one.
-  public init(_ pattern: String) {
+  package init(_ pattern: String) {
     self.pattern = Array(pattern.utf8)
   }
 
   /// Whether the whole of `name` matches. Linear in the product of both lengths at the worst.
-  public func matches(_ name: String) -> Bool {
+  package func matches(_ name: String) -> Bool {
     let text = Array(name.utf8)
     var position = 0
     var index = 0

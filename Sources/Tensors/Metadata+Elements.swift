@@ -1,11 +1,11 @@
 extension MetadataValue.Kind {
   /// What gguf-dump calls the type: `UINT32`, `STRING`.
-  public var name: String { "\(self)".uppercased() }
+  package var name: String { "\(self)".uppercased() }
 }
 
 extension MetadataValue {
   /// What gguf-dump calls the type, that of an array's elements in brackets: `[STRING]`.
-  public var typeName: String {
+  package var typeName: String {
     guard case .array(let array) = self else { return kind.name }
     return array.typeName
   }
@@ -13,7 +13,7 @@ extension MetadataValue {
   /// Makes a number or a truth value of its bits, those above its size being ignored.
   ///
   /// - Returns: nil for strings and arrays.
-  public init?(_ kind: Kind, bits: UInt64) {
+  package init?(_ kind: Kind, bits: UInt64) {
     switch kind {
     case .uint8: self = .uint8(UInt8(truncatingIfNeeded: bits))
     case .int8: self = .int8(Int8(truncatingIfNeeded: bits))
@@ -33,13 +33,13 @@ extension MetadataValue {
 
 extension MetadataArray {
   /// What gguf-dump calls the type: that of the elements in brackets.
-  public var typeName: String {
+  package var typeName: String {
     if case .arrays(let arrays) = elements { return "[\(arrays.first?.typeName ?? "ARRAY")]" }
     return "[\(kind.name)]"
   }
 
   /// The first elements, so many at the most.
-  public func prefix(_ most: Int) -> [MetadataValue] {
+  package func prefix(_ most: Int) -> [MetadataValue] {
     switch elements {
     case .strings(let values): return values.prefix(most).map { .string($0) }
     case .arrays(let values): return values.prefix(most).map { .array($0) }

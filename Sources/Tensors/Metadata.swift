@@ -1,5 +1,5 @@
 /// A value beside the tensors, of one of the types that GGUF files know.
-public enum MetadataValue: Sendable, Hashable {
+package enum MetadataValue: Sendable, Hashable {
   case uint8(UInt8)
   case int8(Int8)
   case uint16(UInt16)
@@ -15,12 +15,12 @@ public enum MetadataValue: Sendable, Hashable {
   case float64(Double)
 
   /// The types, by the numbers that GGUF files use.
-  public enum Kind: UInt32, Sendable, Hashable, CaseIterable {
+  package enum Kind: UInt32, Sendable, Hashable, CaseIterable {
     case uint8, int8, uint16, int16, uint32, int32, float32, bool, string, array, uint64, int64
     case float64
 
     /// Bytes of a value; nil for strings and arrays, which say how long they are.
-    public var byteCount: Int? { MetadataValue.Kind.sizes[self] }
+    package var byteCount: Int? { MetadataValue.Kind.sizes[self] }
 
     private static let sizes: [Kind: Int] = [
       .uint8: 1, .int8: 1, .bool: 1, .uint16: 2, .int16: 2, .uint32: 4, .int32: 4, .float32: 4,
@@ -29,7 +29,7 @@ public enum MetadataValue: Sendable, Hashable {
   }
 
   /// The type of the value.
-  public var kind: Kind {
+  package var kind: Kind {
     switch self {
     case .uint8: .uint8
     case .int8: .int8
@@ -48,7 +48,7 @@ public enum MetadataValue: Sendable, Hashable {
   }
 
   /// The value of any integer type; nil for other types, and where it does not fit.
-  public var integer: Int? {
+  package var integer: Int? {
     switch self {
     case .uint8(let value): Int(value)
     case .int8(let value): Int(value)
@@ -63,7 +63,7 @@ public enum MetadataValue: Sendable, Hashable {
   }
 
   /// The value of a floating-point or integer type; nil for other types.
-  public var number: Double? {
+  package var number: Double? {
     switch self {
     case .float32(let value): Double(value)
     case .float64(let value): value
@@ -72,12 +72,12 @@ public enum MetadataValue: Sendable, Hashable {
   }
 
   /// The text of a string; nil for other types.
-  public var text: String? {
+  package var text: String? {
     if case .string(let text) = self { text } else { nil }
   }
 
   /// The elements of an array; nil for other types.
-  public var array: MetadataArray? {
+  package var array: MetadataArray? {
     if case .array(let array) = self { array } else { nil }
   }
 }
@@ -86,9 +86,9 @@ public enum MetadataValue: Sendable, Hashable {
 ///
 /// Elements of fixed size stay bytes: a vocabulary's token types would take ten times their size as
 /// values.
-public struct MetadataArray: Sendable, Hashable {
+package struct MetadataArray: Sendable, Hashable {
   /// How elements are held.
-  public enum Elements: Sendable, Hashable {
+  package enum Elements: Sendable, Hashable {
     /// Numbers and truth values, little-endian, without gaps.
     case fixed(MetadataValue.Kind, [UInt8])
     /// Strings.
@@ -98,10 +98,10 @@ public struct MetadataArray: Sendable, Hashable {
   }
 
   /// The elements.
-  public let elements: Elements
+  package let elements: Elements
 
   /// Wraps elements; the bytes of `fixed` ones are a whole number of them.
-  public init(_ elements: Elements) {
+  package init(_ elements: Elements) {
     if case .fixed(let kind, let bytes) = elements {
       precondition(kind.byteCount.map { bytes.count % $0 == 0 } ?? false)
     }
@@ -109,12 +109,12 @@ public struct MetadataArray: Sendable, Hashable {
   }
 
   /// Makes an array of 32-bit integers.
-  public init(int32 values: [Int32]) {
+  package init(int32 values: [Int32]) {
     self.init(.int32, words: values.lazy.map { UInt32(bitPattern: $0) })
   }
 
   /// Makes an array of F32 numbers.
-  public init(float32 values: [Float]) {
+  package init(float32 values: [Float]) {
     self.init(.float32, words: values.lazy.map(\.bitPattern))
   }
 
@@ -130,7 +130,7 @@ public struct MetadataArray: Sendable, Hashable {
   }
 
   /// The type of the elements.
-  public var kind: MetadataValue.Kind {
+  package var kind: MetadataValue.Kind {
     switch elements {
     case .fixed(let kind, _): kind
     case .strings: .string
@@ -139,7 +139,7 @@ public struct MetadataArray: Sendable, Hashable {
   }
 
   /// Number of elements.
-  public var count: Int {
+  package var count: Int {
     switch elements {
     case .fixed(let kind, let bytes): bytes.count / (kind.byteCount ?? 1)
     case .strings(let values): values.count
@@ -148,12 +148,12 @@ public struct MetadataArray: Sendable, Hashable {
   }
 
   /// The elements as strings; nil where they are of another type.
-  public var strings: [String]? {
+  package var strings: [String]? {
     if case .strings(let values) = elements { values } else { nil }
   }
 
   /// The elements of an integer type; nil where they are of another type or one does not fit.
-  public var integers: [Int]? {
+  package var integers: [Int]? {
     guard case .fixed(let kind, let bytes) = elements, let size = kind.byteCount else { return nil }
     let signed: Set<MetadataValue.Kind> = [.int8, .int16, .int32, .int64]
     guard signed.contains(kind) || [.uint8, .uint16, .uint32, .uint64].contains(kind) else {
@@ -177,16 +177,16 @@ public struct MetadataArray: Sendable, Hashable {
 }
 
 /// Metadata of a file: keys with values in the order in which they stand there.
-public struct Metadata: Sendable, Hashable {
+package struct Metadata: Sendable, Hashable {
   /// Keys in order; none stands twice.
-  public private(set) var keys: [String] = []
+  package private(set) var keys: [String] = []
   private var values: [String: MetadataValue] = [:]
 
   /// Makes empty metadata.
-  public init() {}
+  package init() {}
 
   /// Reads, replaces in place, appends (a new key) or removes (nil) a value.
-  public subscript(key: String) -> MetadataValue? {
+  package subscript(key: String) -> MetadataValue? {
     get { values[key] }
     set {
       guard let newValue else {
@@ -198,12 +198,12 @@ public struct Metadata: Sendable, Hashable {
   }
 
   /// Sets the values of others, where they stand or behind.
-  public mutating func merge(_ others: Metadata) {
+  package mutating func merge(_ others: Metadata) {
     for key in others.keys { self[key] = others[key] }
   }
 
   /// Sets a value and moves its key to the end, as GGML's setters do.
-  public mutating func setLast(_ key: String, _ value: MetadataValue) {
+  package mutating func setLast(_ key: String, _ value: MetadataValue) {
     self[key] = nil
     self[key] = value
   }

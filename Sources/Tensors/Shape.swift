@@ -1,9 +1,9 @@
 /// The dimensions of a tensor, outermost first (row-major), with a product known to fit.
-public struct Shape: Hashable, Sendable, CustomStringConvertible {
+package struct Shape: Hashable, Sendable, CustomStringConvertible {
   /// Sizes, outermost first; empty for a scalar.
-  public let dimensions: [Int]
+  package let dimensions: [Int]
   /// Product of the dimensions; 1 for a scalar.
-  public let elementCount: Int
+  package let elementCount: Int
 
   /// Other dimensions of a shape without elements may make up so many rows: a file need not hold a
   /// byte for them, and whoever goes over rows would go over them.
@@ -11,7 +11,7 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
 
   /// Returns nil where a dimension is negative, the product overflows `Int`, or a shape without
   /// elements claims more than a million rows.
-  public init?(_ dimensions: [Int]) {
+  package init?(_ dimensions: [Int]) {
     var product = 1
     var hasZero = false
     for dimension in dimensions {
@@ -30,7 +30,7 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// The shape as it is written in messages, e.g. `[576, 7168]`.
-  public var description: String {
+  package var description: String {
     "[" + dimensions.map(String.init).joined(separator: ", ") + "]"
   }
 }

@@ -3,9 +3,9 @@
 ///
 /// One description serves F16, the FP8 family (OCP 8-bit floating point, revision 1.0, and the
 /// `fnuz` variants of arXiv:2206.02915) and the FP6 and FP4 elements of OCP microscaling 1.0.
-public struct SmallFloat: Sendable {
+package struct SmallFloat: Sendable {
   /// What the largest codes stand for.
-  public enum Specials: Sendable {
+  package enum Specials: Sendable {
     /// As IEEE 754: the top exponent holds infinity (mantissa 0) and NaN.
     case ieee
     /// Finite but for one NaN in each sign: all exponent and mantissa bits set.
@@ -17,44 +17,44 @@ public struct SmallFloat: Sendable {
   }
 
   /// Bits of the exponent.
-  public let exponentBits: Int
+  package let exponentBits: Int
   /// Bits of the mantissa without the hidden one.
-  public let mantissaBits: Int
+  package let mantissaBits: Int
   /// What is subtracted from a stored exponent.
-  public let bias: Int
+  package let bias: Int
   /// What the largest codes stand for.
-  public let specials: Specials
+  package let specials: Specials
 
   /// IEEE 754 binary16.
-  public static let f16 = SmallFloat(
+  package static let f16 = SmallFloat(
     exponentBits: 5, mantissaBits: 10, bias: 15, specials: .ieee)
   /// OCP FP8 E4M3 (`float8_e4m3fn`): up to 448, no infinity.
-  public static let e4m3 = SmallFloat(
+  package static let e4m3 = SmallFloat(
     exponentBits: 4, mantissaBits: 3, bias: 7, specials: .nanOnly)
   /// OCP FP8 E5M2: up to 57344, with infinities.
-  public static let e5m2 = SmallFloat(
+  package static let e5m2 = SmallFloat(
     exponentBits: 5, mantissaBits: 2, bias: 15, specials: .ieee)
   /// `float8_e4m3fnuz`: up to 240.
-  public static let e4m3fnuz = SmallFloat(
+  package static let e4m3fnuz = SmallFloat(
     exponentBits: 4, mantissaBits: 3, bias: 8, specials: .nanAtNegativeZero)
   /// `float8_e5m2fnuz`: up to 57344, no infinity.
-  public static let e5m2fnuz = SmallFloat(
+  package static let e5m2fnuz = SmallFloat(
     exponentBits: 5, mantissaBits: 2, bias: 16, specials: .nanAtNegativeZero)
   /// OCP FP6 E2M3: up to 7.5.
-  public static let e2m3 = SmallFloat(exponentBits: 2, mantissaBits: 3, bias: 1, specials: .none)
+  package static let e2m3 = SmallFloat(exponentBits: 2, mantissaBits: 3, bias: 1, specials: .none)
   /// OCP FP6 E3M2: up to 28.
-  public static let e3m2 = SmallFloat(exponentBits: 3, mantissaBits: 2, bias: 3, specials: .none)
+  package static let e3m2 = SmallFloat(exponentBits: 3, mantissaBits: 2, bias: 3, specials: .none)
   /// OCP FP4 E2M1: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives.
-  public static let e2m1 = SmallFloat(exponentBits: 2, mantissaBits: 1, bias: 1, specials: .none)
+  package static let e2m1 = SmallFloat(exponentBits: 2, mantissaBits: 1, bias: 1, specials: .none)
 
   /// Bits of a code.
-  public var bits: Int { 1 + exponentBits + mantissaBits }
+  package var bits: Int { 1 + exponentBits + mantissaBits }
 
   /// The value of a code, exactly. Bits above `bits` are ignored.
   ///
   /// NaNs come out quiet, with sign and mantissa kept where the format has them, as the processor
   /// (and torch) converts them.
-  public func decode(_ code: UInt32) -> Float {
+  package func decode(_ code: UInt32) -> Float {
     let sign = code >> UInt32(bits - 1) & 1
     let exponent = Int(code >> UInt32(mantissaBits)) & ((1 << exponentBits) - 1)
     let mantissa = code & ((1 << UInt32(mantissaBits)) - 1)
@@ -90,7 +90,7 @@ public struct SmallFloat: Sendable {
   /// converts to `float8_e4m3fn`. Older versions of torch give NaN there.
   ///
   /// Only for formats that have a NaN in both signs, i.e. those that Fathom writes.
-  public func encode(_ value: Float) -> UInt32 {
+  package func encode(_ value: Float) -> UInt32 {
     precondition(specials == .ieee || specials == .nanOnly)
     let sign = (value.bitPattern >> 31) << UInt32(bits - 1)
     let magnitude = value.bitPattern & 0x7FFF_FFFF

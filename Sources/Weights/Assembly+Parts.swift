@@ -1,10 +1,10 @@
-public import Codecs
-public import Formats
+package import Codecs
+package import Formats
 package import Models
 
 extension Assembly {
   /// Some rows; of parts that are stacked, those that they are made up of.
-  public func rows(_ range: Range<Int>) -> Assembly {
+  package func rows(_ range: Range<Int>) -> Assembly {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows)
     if range.count == rows { return self }
     if case .stacked(let parts) = form, let some = Self.parts(parts, in: range, \.rows) {
@@ -14,7 +14,7 @@ extension Assembly {
   }
 
   /// Some columns of every row; of parts beside each other, those that they are made up of.
-  public func columns(_ range: Range<Int>) -> Assembly {
+  package func columns(_ range: Range<Int>) -> Assembly {
     precondition(range.lowerBound >= 0 && range.upperBound <= columns)
     if range.count == columns { return self }
     if case .beside(let parts) = form, let some = Self.parts(parts, in: range, \.columns) {
@@ -50,7 +50,7 @@ extension Assembly {
   }
 
   /// The scheme of groups that all leaves have; nil where they have others, or none.
-  public var scheme: GroupScheme? {
+  package var scheme: GroupScheme? {
     guard let scheme = first.scaling?.scheme, allLeaves({ $1?.scheme == scheme }) else {
       return nil
     }
@@ -59,7 +59,7 @@ extension Assembly {
 
   /// The same tree of one component of the leaves: of their codes, scales or offsets. Nil where a
   /// leaf has none, and where rows or columns are not cut between groups or blocks.
-  public func component(
+  package func component(
     _ pick: (StoredTensor, Scaling?) -> StoredTensor?
   ) -> Assembly? {
     switch form {

@@ -1,13 +1,13 @@
-public import Formats
+package import Formats
 internal import Tensors
 
 /// Where the rows of a weight come from, as a tree whose leaves are stored tensors.
 ///
 /// A weight is seen as a matrix whose columns are its innermost dimension, so that a stack of
 /// matrices has the rows of all of them, one after the other.
-public struct Assembly: Sendable, Hashable {
+package struct Assembly: Sendable, Hashable {
   /// How one is made of others.
-  public indirect enum Form: Sendable, Hashable {
+  package indirect enum Form: Sendable, Hashable {
     /// A tensor as it is stored, and what turns its codes into numbers.
     case stored(StoredTensor, Scaling?)
     /// All rows of one part after the other.
@@ -26,16 +26,16 @@ public struct Assembly: Sendable, Hashable {
   }
 
   /// Of every `period` rows `count` from `first` on.
-  public struct Slices: Sendable, Hashable {
+  package struct Slices: Sendable, Hashable {
     /// The first row of a period that is taken.
-    public let first: Int
+    package let first: Int
     /// Rows of each period that are taken.
-    public let count: Int
+    package let count: Int
     /// Rows from one slice to the next.
-    public let period: Int
+    package let period: Int
 
     /// Names the rows; they lie within a period.
-    public init(first: Int, count: Int, period: Int) {
+    package init(first: Int, count: Int, period: Int) {
       precondition(first >= 0 && count > 0 && first + count <= period)
       self.first = first
       self.count = count
@@ -44,11 +44,11 @@ public struct Assembly: Sendable, Hashable {
   }
 
   /// How it is made.
-  public let form: Form
+  package let form: Form
   /// Rows, seen as a matrix.
-  public let rows: Int
+  package let rows: Int
   /// Columns, seen as a matrix.
-  public let columns: Int
+  package let columns: Int
 
   /// Makes one of a form whose sizes are those.
   package init(_ form: Form, rows: Int, columns: Int) {
@@ -60,7 +60,7 @@ public struct Assembly: Sendable, Hashable {
   /// A stored tensor.
   ///
   /// One whose rows do not fill whole bytes is seen as a single row.
-  public init(_ tensor: StoredTensor, scaling: Scaling? = nil) {
+  package init(_ tensor: StoredTensor, scaling: Scaling? = nil) {
     let columns = tensor.shape.dimensions.last ?? 1
     let rows = tensor.shape.elementCount / max(1, columns)
     let isWhole = tensor.type.byteCount(elements: columns) != nil
@@ -70,7 +70,7 @@ public struct Assembly: Sendable, Hashable {
   }
 
   /// Parts of equally many columns, one below the other.
-  public static func stacked(_ parts: [Assembly]) -> Assembly {
+  package static func stacked(_ parts: [Assembly]) -> Assembly {
     precondition(parts.allSatisfy { $0.columns == parts[0].columns })
     if parts.count == 1 { return parts[0] }
     return Assembly(
@@ -78,7 +78,7 @@ public struct Assembly: Sendable, Hashable {
   }
 
   /// Parts of equally many rows, one beside the other.
-  public static func beside(_ parts: [Assembly]) -> Assembly {
+  package static func beside(_ parts: [Assembly]) -> Assembly {
     precondition(parts.allSatisfy { $0.rows == parts[0].rows })
     if parts.count == 1 { return parts[0] }
     return Assembly(
@@ -87,7 +87,7 @@ public struct Assembly: Sendable, Hashable {
 
   /// Keys (heads, columns, rows of keys) and values (heads, rows of values, columns) as the one
   /// matrix that they were cut from.
-  public static func joined(keys: Assembly, values: Assembly, heads: Int) -> Assembly {
+  package static func joined(keys: Assembly, values: Assembly, heads: Int) -> Assembly {
     precondition(heads > 0 && keys.rows == heads * values.columns && values.rows % heads == 0)
     return Assembly(
       .joined(keys: keys, values: values, heads: heads),
@@ -95,7 +95,7 @@ public struct Assembly: Sendable, Hashable {
   }
 
   /// Some of every so many rows; of keys and values that were joined, one of them.
-  public func slices(_ slices: Slices) -> Assembly {
+  package func slices(_ slices: Slices) -> Assembly {
     if case .joined(let keys, let values, _) = form,
       slices
         == Slices(
@@ -109,7 +109,7 @@ public struct Assembly: Sendable, Hashable {
   }
 
   /// The same, each slice transposed.
-  public func transposedSlices(_ slices: Slices) -> Assembly {
+  package func transposedSlices(_ slices: Slices) -> Assembly {
     if case .joined(let keys, _, let heads) = form, slices.first == 0,
       slices.count == keys.columns, heads * slices.period == rows
     {
@@ -123,7 +123,7 @@ public struct Assembly: Sendable, Hashable {
 
 extension Assembly {
   /// Calls `body` for each stored tensor in order, with its scaling.
-  public func forEachLeaf(_ body: (StoredTensor, Scaling?) -> Void) {
+  package func forEachLeaf(_ body: (StoredTensor, Scaling?) -> Void) {
     switch form {
     case .stored(let tensor, let scaling): body(tensor, scaling)
     case .stacked(let parts), .beside(let parts): for part in parts { part.forEachLeaf(body) }
@@ -136,14 +136,14 @@ extension Assembly {
   }
 
   /// The stored tensors in order, each with its scaling.
-  public var leaves: [(tensor: StoredTensor, scaling: Scaling?)] {
+  package var leaves: [(tensor: StoredTensor, scaling: Scaling?)] {
     var leaves: [(tensor: StoredTensor, scaling: Scaling?)] = []
     forEachLeaf { leaves.append(($0, $1)) }
     return leaves
   }
 
   /// The first leaf; every assembly has one.
-  public var first: (tensor: StoredTensor, scaling: Scaling?) {
+  package var first: (tensor: StoredTensor, scaling: Scaling?) {
     switch form {
     case .stored(let tensor, let scaling): (tensor, scaling)
     case .stacked(let parts), .beside(let parts): parts[0].first
@@ -153,13 +153,13 @@ extension Assembly {
   }
 
   /// The stored tensor where it is nothing else.
-  public var single: (tensor: StoredTensor, scaling: Scaling?)? {
+  package var single: (tensor: StoredTensor, scaling: Scaling?)? {
     if case .stored(let tensor, let scaling) = form { (tensor, scaling) } else { nil }
   }
 
   /// Where rows are stored one after the other, as rows of that tensor; nil where they are put
   /// together or lie in several.
-  public func stored(
+  package func stored(
     rows: Range<Int>
   ) -> (tensor: StoredTensor, scaling: Scaling?, rows: Range<Int>)? {
     switch form {
@@ -179,14 +179,14 @@ extension Assembly {
   }
 
   /// All stored tensors, scales behind what they scale.
-  public var stored: [StoredTensor] {
+  package var stored: [StoredTensor] {
     var stored: [StoredTensor] = []
     forEachStored { stored.append($0) }
     return stored
   }
 
   /// Calls `body` for every stored tensor, scales behind what they scale.
-  public func forEachStored(_ body: (StoredTensor) -> Void) {
+  package func forEachStored(_ body: (StoredTensor) -> Void) {
     forEachLeaf { tensor, scaling in
       body(tensor)
       scaling?.forEachStored(body)
@@ -248,7 +248,7 @@ extension Assembly {
   }
 
   /// The word that reports use for what happens to rows; nil where they stay as they are.
-  public var arrangement: String? {
+  package var arrangement: String? {
     switch form {
     case .stored: nil
     case .stacked: "stacked"

@@ -8,6 +8,7 @@ package struct AssemblyReader {
   /// Values decoded at a time: 256 KiB as F32, part of the second-level cache of most processors.
   package static let chunk = 1 << 16
 
+  /// The stored tensors.
   package let inventory: Inventory
   /// Memory for stored bytes.
   package let scratch: UnsafeMutableRawBufferPointer
@@ -240,6 +241,7 @@ package struct AssemblyReader {
       offset: UInt64(tensor.place(ofByte: byte)), expected: "a scale that can be moved")
   }
 
+  /// The codec of a type that a plan decodes, which has one.
   package static func codec(_ type: ElementType) -> Codec {
     guard let codec = Codec.codec(for: type) else {
       preconditionFailure("the plan converts types that have codecs")
@@ -253,10 +255,15 @@ package struct AssemblyReader {
 extension AssemblyReader {
   /// A rectangle of a part, and where it lies in the rectangle that was asked for.
   package struct Piece {
+    /// The part.
     package let weight: Assembly
+    /// Rows of the part.
     package let rows: Range<Int>
+    /// Columns of the part.
     package let columns: Range<Int>
+    /// Rows of the rectangle that was asked for.
     package let targetRows: Range<Int>
+    /// Columns of the rectangle that was asked for.
     package let targetColumns: Range<Int>
   }
 

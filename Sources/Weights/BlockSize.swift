@@ -1,22 +1,22 @@
 /// Rows and columns of a quantized block.
-public struct BlockSize: Sendable, Hashable {
+package struct BlockSize: Sendable, Hashable {
   /// Rows, output features.
-  public let rows: Int
+  package let rows: Int
   /// Columns, input features.
-  public let columns: Int
+  package let columns: Int
 
   /// DeepSeek-V3's blocks, used where neither source nor user names others.
-  public static let deepSeek = BlockSize(rows: 128, columns: 128)
+  package static let deepSeek = BlockSize(rows: 128, columns: 128)
 
   /// Makes a size; both are positive.
-  public init(rows: Int, columns: Int) {
+  package init(rows: Int, columns: Int) {
     precondition(rows > 0 && columns > 0)
     self.rows = rows
     self.columns = columns
   }
 
   /// Reads `128x128`; returns nil for anything else.
-  public init?(_ text: String) {
+  package init?(_ text: String) {
     let parts = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
     guard parts.count == 2, let rows = parts[0], let columns = parts[1],
       (1...Int(Int32.max)).contains(rows), (1...Int(Int32.max)).contains(columns)

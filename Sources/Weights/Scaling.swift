@@ -1,11 +1,11 @@
-public import Codecs
-public import Formats
-public import Tensors
+package import Codecs
+package import Formats
+package import Tensors
 
 /// What turns the codes of a matrix into numbers: the grids that are stored beside it.
-public struct Scaling: Sendable, Hashable {
+package struct Scaling: Sendable, Hashable {
   /// What the grids are.
-  public enum Kind: Sendable, Hashable {
+  package enum Kind: Sendable, Hashable {
     /// value = code × scale of its block.
     case blocks(BlockSize)
     /// Groups of adjacent columns, whose arithmetic a scheme knows.
@@ -13,25 +13,25 @@ public struct Scaling: Sendable, Hashable {
   }
 
   /// What the grids are.
-  public let kind: Kind
+  package let kind: Kind
   /// (⌈rows / block rows⌉, ⌈columns / block columns⌉), seen as a matrix.
-  public let scales: StoredTensor
+  package let scales: StoredTensor
   /// Biases, of the scales' shape and type, or words of zero points; nil where the scheme has none.
-  public let offsets: StoredTensor?
+  package let offsets: StoredTensor?
   /// NVFP4's one number that scales are divided by, or multiplied as the scheme has it; nil where
   /// there is none.
-  public let globalScale: StoredTensor?
+  package let globalScale: StoredTensor?
   /// Each column's group, where groups are not adjacent columns; nil where they are.
-  public let columnGroups: StoredTensor?
+  package let columnGroups: StoredTensor?
   /// What every scale of a block is multiplied by: 1 but for formats that store a block's largest
   /// magnitude.
-  public let factor: Float
+  package let factor: Float
 
   /// Element types that a grid of scales may have.
-  public static let types: Set<ElementType> = [.f32, .bf16, .f16, .f8E8M0, .f8E4M3]
+  package static let types: Set<ElementType> = [.f32, .bf16, .f16, .f8E8M0, .f8E4M3]
 
   /// Blocks; nil where the grid is not that of a matrix (rows, columns), or has no numbers for scales.
-  public init?(
+  package init?(
     _ scales: StoredTensor, block: BlockSize, rows: Int, columns: Int, factor: Float = 1
   ) {
     guard Scaling.types.contains(scales.type),
@@ -47,7 +47,7 @@ public struct Scaling: Sendable, Hashable {
 
   /// Groups; nil where the grids are not those of a matrix (rows, columns), or have no numbers for
   /// scales.
-  public init?(
+  package init?(
     _ scales: StoredTensor, offsets: StoredTensor? = nil, globalScale: StoredTensor? = nil,
     columnGroups: StoredTensor? = nil, scheme: GroupScheme, rows: Int, columns: Int
   ) {
@@ -86,10 +86,10 @@ public struct Scaling: Sendable, Hashable {
   }
 
   /// The scheme of groups; nil for blocks.
-  public var scheme: GroupScheme? { if case .groups(let scheme) = kind { scheme } else { nil } }
+  package var scheme: GroupScheme? { if case .groups(let scheme) = kind { scheme } else { nil } }
 
   /// Calls `body` for every stored tensor of it.
-  public func forEachStored(_ body: (StoredTensor) -> Void) {
+  package func forEachStored(_ body: (StoredTensor) -> Void) {
     body(scales)
     if let offsets { body(offsets) }
     if let globalScale { body(globalScale) }
@@ -97,7 +97,7 @@ public struct Scaling: Sendable, Hashable {
   }
 
   /// Every stored tensor of it.
-  public var stored: [StoredTensor] {
+  package var stored: [StoredTensor] {
     var stored: [StoredTensor] = []
     forEachStored { stored.append($0) }
     return stored

@@ -1,19 +1,19 @@
-public import Codecs
-public import Formats
-public import Platform
-public import Tensors
+package import Codecs
+package import Formats
+package import Platform
+package import Tensors
 
 /// A weight of a network, however its files hold it.
-public struct SourceWeight: Sendable, Hashable {
+package struct SourceWeight: Sendable, Hashable {
   /// Its Hugging Face name, or its own where the network has none of that name.
-  public let name: ExactText
+  package let name: ExactText
   /// Its dimensions, outermost first.
-  public let shape: Shape
+  package let shape: Shape
   /// What it is put together from.
-  public let assembly: Assembly
+  package let assembly: Assembly
 
   /// Names a weight; the sizes agree.
-  public init(_ name: ExactText, _ shape: Shape, _ assembly: Assembly) {
+  package init(_ name: ExactText, _ shape: Shape, _ assembly: Assembly) {
     precondition(assembly.rows * assembly.columns == shape.elementCount)
     self.name = name
     self.shape = shape
@@ -21,12 +21,12 @@ public struct SourceWeight: Sendable, Hashable {
   }
 
   /// A stored tensor under a name.
-  public init(_ name: ExactText, _ tensor: StoredTensor, scaling: Scaling? = nil) {
+  package init(_ name: ExactText, _ tensor: StoredTensor, scaling: Scaling? = nil) {
     self.init(name, tensor.shape, Assembly(tensor, scaling: scaling))
   }
 
   /// A matrix that is put together.
-  public init(_ name: ExactText, _ assembly: Assembly) {
+  package init(_ name: ExactText, _ assembly: Assembly) {
     guard let shape = Shape([assembly.rows, assembly.columns]) else {
       preconditionFailure("what is stored has a size")
     }
@@ -34,13 +34,13 @@ public struct SourceWeight: Sendable, Hashable {
   }
 
   /// How it is stored, or the first part of it.
-  public var type: ElementType { assembly.first.tensor.type }
+  package var type: ElementType { assembly.first.tensor.type }
   /// Whether it is a matrix or a norm's vector, which no network has wholly zero.
-  public var cannotBeZero: Bool {
+  package var cannotBeZero: Bool {
     shape.dimensions.count > 1 || name.hasSuffix("norm.weight")
   }
   /// Bytes that it takes, scales apart.
-  public var byteCount: Int {
+  package var byteCount: Int {
     var bytes = 0
     assembly.forEachLeaf { tensor, _ in bytes += tensor.byteCount }
     return bytes
@@ -49,21 +49,21 @@ public struct SourceWeight: Sendable, Hashable {
 
 /// All weights of a model under Hugging Face's names, whatever its format: what a reader of a
 /// format makes of the tensors in its files, and all that everything else asks for.
-public struct SourceWeights: Sendable {
+package struct SourceWeights: Sendable {
   /// Element types of weights that are numbers by themselves.
-  public static let plainTypes: Set<ElementType> = [.bf16, .f16, .f32]
+  package static let plainTypes: Set<ElementType> = [.bf16, .f16, .f32]
 
   /// The tensors as the files have them.
-  public let inventory: Inventory
+  package let inventory: Inventory
   /// The weights, in the order of their bytes.
-  public let all: [SourceWeight]
+  package let all: [SourceWeight]
   /// Tensors that repeat what a weight is made of, as some formats have it in several files; they
   /// are not read.
-  public let copies: [(weight: ExactText, tensor: StoredTensor)]
+  package let copies: [(weight: ExactText, tensor: StoredTensor)]
   /// What is wrong with tensors that should be weights and cannot be, by the weight's name.
-  public let faults: [ExactText: Fault]
+  package let faults: [ExactText: Fault]
   /// Tensors that belong to weights and hold none of their values: shapes, scales of activations.
-  public let companions: [StoredTensor]
+  package let companions: [StoredTensor]
   /// Places in `all` of weights that are a stored tensor of their own name, by its index; −1 for none.
   private let places: [Int32]
   /// Places of all others.
@@ -72,7 +72,7 @@ public struct SourceWeights: Sendable {
   /// Collects what a reader found.
   ///
   /// - Throws: `.malformed` where two weights have one name.
-  public init(
+  package init(
     _ inventory: Inventory, _ weights: [SourceWeight], faults: [ExactText: Fault] = [:],
     companions: [StoredTensor] = [], copies: [(weight: ExactText, tensor: StoredTensor)] = []
   ) throws(Fault) {
@@ -110,7 +110,7 @@ public struct SourceWeights: Sendable {
   }
 
   /// The weight of that name; nil where there is none, or none that can be one.
-  public subscript(name: ExactText) -> SourceWeight? { place(of: name).map { all[$0] } }
+  package subscript(name: ExactText) -> SourceWeight? { place(of: name).map { all[$0] } }
 
   /// The place in `all` of the weight of that name; nil as above.
   package func place(of name: ExactText) -> Int? {
@@ -121,7 +121,7 @@ public struct SourceWeights: Sendable {
   /// The weight of that name.
   ///
   /// - Throws: `.malformed` where it is missing or is not what a weight can be.
-  public func weight(_ name: ExactText) throws(Fault) -> SourceWeight {
+  package func weight(_ name: ExactText) throws(Fault) -> SourceWeight {
     // One that is there may have something beside it that changes its numbers.
     if let fault = faults[name] { throw fault }
     if let weight = self[name] { return weight }
@@ -131,19 +131,19 @@ public struct SourceWeights: Sendable {
   }
 
   /// The path of the file that holds a stored tensor.
-  public func path(of tensor: StoredTensor) -> String { inventory.shards[tensor.shard].file.path }
+  package func path(of tensor: StoredTensor) -> String { inventory.shards[tensor.shard].file.path }
 
   /// Rows of a weight seen as a matrix, in F32: (rows.count, columns).
   ///
   /// - Throws: `.inputOutput` where reading fails.
-  public func values(_ weight: SourceWeight, rows: Range<Int>) throws(Fault) -> ByteBuffer {
+  package func values(_ weight: SourceWeight, rows: Range<Int>) throws(Fault) -> ByteBuffer {
     try weight.assembly.values(rows: rows, from: inventory)
   }
 
   /// What scales some rows of a stored matrix of so many columns.
   ///
   /// - Throws: `.inputOutput` where reading fails.
-  public func scales(
+  package func scales(
     _ scaling: Scaling, rows: Range<Int>, width: Int
   ) throws(Fault) -> BlockScales {
     try AssemblyReader(
@@ -158,7 +158,7 @@ extension Assembly {
   /// Rows in F32: (rows.count, columns).
   ///
   /// - Throws: `.inputOutput` where reading fails.
-  public func values(
+  package func values(
     rows: Range<Int>, from inventory: Inventory
   ) throws(Fault) -> ByteBuffer {
     let result = ByteBuffer(count: rows.count * columns * MemoryLayout<Float>.size)

@@ -1,12 +1,12 @@
-public import Formats
-public import Models
-public import Platform
-public import Tensors
+package import Formats
+package import Models
+package import Platform
+package import Tensors
 
 /// What is wrong with a weight of a network: what the config implies against what is there.
 ///
 /// `convert` and the forward pass stop at the first, `validate` tells all of them.
-public enum WeightDefect: Sendable {
+package enum WeightDefect: Sendable {
   /// There is none.
   case missing
   /// Its format's reader can make no weight of what is stored.
@@ -23,7 +23,7 @@ extension SourceWeights {
   /// What is wrong with a weight; nil where nothing is.
   ///
   /// - Parameter expected: what should be there, scales apart, which belong to their weights.
-  public func defect(of expected: ExpectedTensor) -> WeightDefect? {
+  package func defect(of expected: ExpectedTensor) -> WeightDefect? {
     // One that is there may have something beside it that changes its numbers.
     if let fault = faults[expected.name] { return .unreadable(fault) }
     guard let weight = self[expected.name] else { return .missing }
@@ -53,7 +53,7 @@ extension SourceWeights {
   }
 
   /// What stops a command that needs the weight, with the file and what is there instead.
-  public func fault(of expected: ExpectedTensor, _ defect: WeightDefect) -> Fault {
+  package func fault(of expected: ExpectedTensor, _ defect: WeightDefect) -> Fault {
     func fault(_ message: String, _ stored: StoredTensor, _ expects: String, _ found: String)
       -> Fault
     {

@@ -1,17 +1,17 @@
-public import Tensors
+package import Tensors
 
 /// A storage type that weights can be converted to, as a row of the table of `--quant` names.
-public struct WeightStorage: Sendable, Hashable {
+package struct WeightStorage: Sendable, Hashable {
   /// The name on the command line.
-  public let name: String
+  package let name: String
   /// The type of the weights' elements.
-  public let type: ElementType
+  package let type: ElementType
   /// What `torch_dtype` says of a checkpoint in this type; nil where the type needs scales, so that
   /// `torch_dtype` speaks of the other tensors.
-  public let dataTypeName: String?
+  package let dataTypeName: String?
 
   /// All rows.
-  public static let all: [WeightStorage] = [
+  package static let all: [WeightStorage] = [
     WeightStorage(name: "bf16", type: .bf16, dataTypeName: "bfloat16"),
     WeightStorage(name: "f16", type: .f16, dataTypeName: "float16"),
     WeightStorage(name: "f32", type: .f32, dataTypeName: "float32"),
@@ -19,7 +19,7 @@ public struct WeightStorage: Sendable, Hashable {
   ]
 
   /// The row with that name, in any case; nil where there is none.
-  public static func named(_ name: String) -> WeightStorage? {
+  package static func named(_ name: String) -> WeightStorage? {
     all.first { $0.name == name.lowercased() }
   }
 }

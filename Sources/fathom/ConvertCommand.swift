@@ -1,16 +1,16 @@
-public import ArgumentParser
+internal import ArgumentParser
 internal import Conversion
 internal import Dialects
 internal import Formats
 internal import Inspection
 internal import Mixes
-public import Models
+package import Models
 internal import Pages
-public import Platform
-public import Reports
+package import Platform
+package import Reports
 internal import Tensors
 internal import Verification
-public import Weights
+package import Weights
 
 struct ConvertCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
@@ -307,15 +307,15 @@ struct ConvertCommand: ParsableCommand, ModelReading {
 
 extension ByteSize: ExpressibleByArgument {
   /// Reads `5GB`, `512MiB` or a plain number.
-  public init?(argument: String) { self.init(argument) }
+  package init?(argument: String) { self.init(argument) }
 
   /// The size as people write it.
-  public var defaultValueDescription: String { description }
+  package var defaultValueDescription: String { description }
 }
 
 extension BlockSize: ExpressibleByArgument {
   /// Reads `128x128`.
-  public init?(argument: String) { self.init(argument) }
+  package init?(argument: String) { self.init(argument) }
 }
 
 extension Dialect.Target: ExpressibleByArgument {}

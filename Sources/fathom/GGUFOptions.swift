@@ -1,8 +1,8 @@
-public import ArgumentParser
+internal import ArgumentParser
 internal import Conversion
 internal import Dialects
 internal import Formats
-public import Mixes
+package import Mixes
 internal import Platform
 internal import Tensors
 
@@ -103,5 +103,5 @@ struct GGUFOptions: ParsableArguments {
 
 extension MetadataOverride: ExpressibleByArgument {
   /// Reads `deepseek2.context_length=int:4096`.
-  public init?(argument: String) { try? self.init(parsing: argument) }
+  package init?(argument: String) { try? self.init(parsing: argument) }
 }

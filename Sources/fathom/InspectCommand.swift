@@ -1,4 +1,4 @@
-public import ArgumentParser
+internal import ArgumentParser
 internal import Conversion
 internal import Dialects
 internal import Formats
@@ -6,7 +6,7 @@ internal import Inspection
 internal import Pages
 internal import Platform
 internal import Reports
-public import Serving
+package import Serving
 internal import Tensors
 internal import Weights
 
@@ -201,5 +201,5 @@ struct InspectCommand: ParsableCommand, ModelReading {
 
 extension Devices: ExpressibleByArgument {
   /// Reads `8x80GB`.
-  public init?(argument: String) { self.init(argument) }
+  package init?(argument: String) { self.init(argument) }
 }

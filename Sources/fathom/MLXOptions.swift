@@ -1,7 +1,7 @@
-public import ArgumentParser
+internal import ArgumentParser
 internal import Conversion
 internal import Dialects
-public import Naming
+package import Naming
 
 /// What only MLX models have.
 struct MLXOptions: ParsableArguments {

@@ -1,5 +1,5 @@
-public import ArgumentParser
-public import Platform
+internal import ArgumentParser
+package import Platform
 
 /// How a command speaks to people.
 struct TerminalOptions: ParsableArguments {

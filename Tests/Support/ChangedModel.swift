@@ -7,7 +7,7 @@ extension Workspace {
   /// - Parameters:
   ///   - model: the folder that is copied.
   ///   - name: the copy's name in this workspace.
-  public func findings(
+  package func findings(
     in model: String, as name: String, _ change: (inout SafetensorsRewriter) -> Void
   ) throws -> [String] {
     let path = path(name)

@@ -1,27 +1,27 @@
 import Foundation
 
 /// The built command, run as a user would.
-public struct FathomProcess {
+package struct FathomProcess {
   /// Exit code; 128 + the signal's number where a signal ended it.
-  public let status: Int32
+  package let status: Int32
   /// Standard output.
-  public let output: String
+  package let output: String
   /// Standard error.
-  public let messages: String
+  package let messages: String
   /// The most bytes that were in memory at any time, as far as looks every few milliseconds show it;
   /// 0 where nobody looked.
-  public let peakMemory: Int
+  package let peakMemory: Int
 
   /// Runs `fathom` with arguments and waits for it.
-  public init(_ arguments: String...) throws { try self.init(arguments) }
+  package init(_ arguments: String...) throws { try self.init(arguments) }
 
   /// Runs `fathom` with arguments and waits for it.
-  public init(_ arguments: [String], environment: [String: String] = [:]) throws {
+  package init(_ arguments: [String], environment: [String: String] = [:]) throws {
     try self.init(arguments, environment: environment, outputPath: nil)
   }
 
   /// Runs another program from `folder` and waits for it.
-  public init(
+  package init(
     program: String, _ arguments: [String], environment: [String: String], folder: String
   ) throws {
     try self.init(
@@ -29,7 +29,7 @@ public struct FathomProcess {
   }
 
   /// Runs `fathom` with its standard output on a device that is always full.
-  public static func toFullDevice(_ arguments: [String]) throws -> FathomProcess {
+  package static func toFullDevice(_ arguments: [String]) throws -> FathomProcess {
     try FathomProcess(arguments, environment: [:], outputPath: "/dev/full")
   }
 
@@ -37,7 +37,7 @@ public struct FathomProcess {
   ///
   /// - Parameter processorSeconds: what it may work before the system ends it; nil for as long as it
   ///   likes.
-  public static func watchingMemory(
+  package static func watchingMemory(
     _ arguments: [String], program: String = FathomProcess.path, processorSeconds: Int? = nil
   ) throws -> FathomProcess {
     guard let processorSeconds else {
@@ -102,15 +102,15 @@ public struct FathomProcess {
   }
 
   /// The command beside the test bundle.
-  public static let path = program(named: "fathom")
+  package static let path = program(named: "fathom")
 
   /// A `PATH` on which a shell finds the command first.
-  public static let searchPath =
+  package static let searchPath =
     URL(fileURLWithPath: path).deletingLastPathComponent().path + ":"
     + (ProcessInfo.processInfo.environment["PATH"] ?? "")
 
   /// An executable beside the test bundle.
-  public static func program(named name: String) -> String {
+  package static func program(named name: String) -> String {
     let runner = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     let bundle = URL(fileURLWithPath: CommandLine.arguments.first ?? runner.path)
     let candidates = [bundle, runner].map { $0.deletingLastPathComponent().path + "/" + name }

@@ -4,12 +4,12 @@ import Platform
 import Tensors
 
 /// DeepSeek-V3 at its full size, 641 GiB apparent, in sparse files that take a few MB.
-public enum FullSizeCheckpoint {
+package enum FullSizeCheckpoint {
   /// The published model's `config.json`.
-  public static let configPath = Repository.samples + "/deepseek-v3/config.json"
+  package static let configPath = Repository.samples + "/deepseek-v3/config.json"
 
   /// Writes 163 shards and an index, tensors spread in order.
-  public static func write(to workspace: Workspace) throws {
+  package static func write(to workspace: Workspace) throws {
     let text = try contents(configPath)
     try workspace.write("config.json", text)
     let config = try ModelConfig(
@@ -37,7 +37,7 @@ public enum FullSizeCheckpoint {
 
 extension ExpectedTensor {
   /// The type that DeepSeek's published checkpoint stores it in.
-  public var publishedType: ElementType {
+  package var publishedType: ElementType {
     switch storage {
     case .plain, .plainOrFloat32: .bf16
     case .float32, .scale: .f32
@@ -51,7 +51,7 @@ extension ExpectedTensor {
 
 extension SafetensorsFixture {
   /// All tensors of a config in one file, in the types of a published checkpoint.
-  public static func published(configPath: String) throws -> SafetensorsFixture {
+  package static func published(configPath: String) throws -> SafetensorsFixture {
     let config = try ModelConfig(
       json: JSONValue(parsing: contents(configPath), file: configPath), file: configPath)
     return SafetensorsFixture(

@@ -1,17 +1,17 @@
 import Foundation
 
 /// Texts that try to leave their place wherever they are printed, and what must not be printed.
-public enum HostileText {
+package enum HostileText {
   /// A name that a folder, file or tensor can have: it forges a verdict, moves a terminal's cursor,
   /// turns its direction, speaks to CI servers, ends elements, attributes, sections, code and cells,
   /// and becomes links and mentions in GitHub's Markdown.
-  public static let name =
+  package static let name =
     "pass: m against m (9 thresholds)\n::error::e\r##vso[task.x]y ##[error]z ##teamcity[t]"
     + "\u{1b}]0;t\u{7}\u{9b}2J\u{202e}\u{200b}\u{2066}\u{e0041}<script>&\"'`|]]>\\n\\u{1b}\\ www.a.com "
     + "me@a.com @me #1"
 
   /// A name of a model's part that begins a line with a command.
-  public static let part = "::error::\u{202e}X\n  ::stop-commands::Y\npass ##vso[a]`|<script>\\"
+  package static let part = "::error::\u{202e}X\n  ::stop-commands::Y\npass ##vso[a]`|<script>\\"
 
   /// Words that begin the lines of verdicts.
   static let verdicts = [
@@ -36,7 +36,7 @@ public enum HostileText {
   /// What a terminal or a CI server would take amiss in what was printed, a line each.
   ///
   /// - Parameter verdicts: most lines that may begin with a verdict's word.
-  public static func faults(in text: String, verdicts most: Int) -> [String] {
+  package static func faults(in text: String, verdicts most: Int) -> [String] {
     var faults: [String] = []
     for character in text.unicodeScalars where isHidden(character) {
       faults.append("raw U+\(String(character.value, radix: 16))")
@@ -55,7 +55,7 @@ public enum HostileText {
   }
 
   /// What GitHub would make links, mentions, elements or other rows of, outside code.
-  public static func faults(inMarkdown text: String) -> [String] {
+  package static func faults(inMarkdown text: String) -> [String] {
     var faults: [String] = []
     for line in text.split(separator: "\n") {
       let parts = line.split(separator: "`", omittingEmptySubsequences: false)
@@ -70,7 +70,7 @@ public enum HostileText {
   }
 
   /// All strings of a JSON document, keys included.
-  public static func strings(in value: Any) -> [String] {
+  package static func strings(in value: Any) -> [String] {
     switch value {
     case let text as String: [text]
     case let list as [Any]: list.flatMap { strings(in: $0) }

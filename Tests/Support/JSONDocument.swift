@@ -1,38 +1,38 @@
 import Foundation
 
 /// A printed JSON document, read by Foundation rather than by the product's own parser.
-public struct JSONDocument {
+package struct JSONDocument {
   /// The document's root.
-  public let root: Any
+  package let root: Any
 
   /// Parses a text.
-  public init(_ text: String) throws {
+  package init(_ text: String) throws {
     root = try JSONSerialization.jsonObject(with: Data(text.utf8), options: [.fragmentsAllowed])
   }
 
   private init(root: Any) { self.root = root }
 
   /// What stands at a path of keys.
-  public subscript(_ path: String...) -> Any? { value(path) }
+  package subscript(_ path: String...) -> Any? { value(path) }
 
   private func value(_ path: [String]) -> Any? {
     path.reduce(root as Any?) { ($0 as? [String: Any])?[$1] }
   }
 
   /// An integer at a path of keys.
-  public func integer(_ path: String...) -> Int? { (value(path) as? NSNumber)?.intValue }
+  package func integer(_ path: String...) -> Int? { (value(path) as? NSNumber)?.intValue }
 
   /// A truth value at a path of keys.
-  public func bool(_ path: String...) -> Bool? { value(path) as? Bool }
+  package func bool(_ path: String...) -> Bool? { value(path) as? Bool }
 
   /// A number at a path of keys.
-  public func number(_ path: String...) -> Double? { (value(path) as? NSNumber)?.doubleValue }
+  package func number(_ path: String...) -> Double? { (value(path) as? NSNumber)?.doubleValue }
 
   /// A string at a path of keys.
-  public func string(_ path: String...) -> String? { value(path) as? String }
+  package func string(_ path: String...) -> String? { value(path) as? String }
 
   /// The elements of an array at a path of keys; none where there is none.
-  public func list(_ path: String...) -> [JSONDocument] {
+  package func list(_ path: String...) -> [JSONDocument] {
     (value(path) as? [Any] ?? []).map { JSONDocument(root: $0) }
   }
 }

@@ -2,11 +2,11 @@ import Foundation
 
 /// Checks a document against a JSON Schema of draft 2020-12, as far as the keywords that the
 /// schemas of this repository use; an unknown keyword is a failure, so that none goes unchecked.
-public struct JSONSchema {
+package struct JSONSchema {
   private let root: [String: Any]
 
   /// Reads `Schemas/<name>.schema.json`.
-  public init(named name: String) throws {
+  package init(named name: String) throws {
     let bytes = try contents("\(Repository.root)/Schemas/\(name).schema.json")
     guard let root = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
       throw CocoaError(.propertyListReadCorrupt)
@@ -15,7 +15,7 @@ public struct JSONSchema {
   }
 
   /// What is wrong with a document, one line each; empty where it is valid.
-  public func faults(in document: JSONDocument) -> [String] {
+  package func faults(in document: JSONDocument) -> [String] {
     var faults: [String] = []
     check(document.root, root, at: "$", &faults)
     return faults

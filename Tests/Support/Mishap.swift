@@ -1,22 +1,22 @@
 import Foundation
 
 /// What goes wrong with one call of the system in a run of the command; see `Tests/Mishaps`.
-public struct Mishap {
+package struct Mishap {
   /// What happens: an error number, or one of the words that the library knows.
-  public var kind: String
+  package var kind: String
   /// Which call it happens at, counted from 1 on.
-  public var call: Int
+  package var call: Int
   /// Whether all later calls of its kind fail too.
-  public var stays = false
+  package var stays = false
   /// The calls of one name alone are counted.
-  public var name: String?
+  package var name: String?
   /// The file that it happens to.
-  public var target: String?
+  package var target: String?
   /// What the paths of the calls that are counted begin with.
-  public var counted: String?
+  package var counted: String?
 
   /// Names a mishap.
-  public init(
+  package init(
     _ kind: String, at call: Int, stays: Bool = false, name: String? = nil,
     target: String? = nil, counted: String? = nil
   ) {
@@ -29,7 +29,7 @@ public struct Mishap {
   }
 
   /// The environment of a run in which it happens to files below `folder`.
-  public func environment(below folder: String) -> [String: String] {
+  package func environment(below folder: String) -> [String: String] {
     var environment = Mishap.watching(folder)
     environment["MISHAP_KIND"] = kind
     environment["MISHAP_AT"] = "\(call)"
@@ -41,7 +41,7 @@ public struct Mishap {
   }
 
   /// The environment of a run in which nothing happens but that calls are logged.
-  public static func watching(_ folder: String, log: String? = nil) -> [String: String] {
+  package static func watching(_ folder: String, log: String? = nil) -> [String: String] {
     var environment = ["LD_PRELOAD": library, "MISHAP_UNDER": folder]
     environment["MISHAP_LOG"] = log
     return environment

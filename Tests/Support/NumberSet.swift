@@ -1,11 +1,11 @@
 /// Numbers that quantizers find hard, reproducible anywhere: every step is exact in F32, or one
 /// division. `scripts/make ggml-fixtures` makes the same ones.
-public enum NumberSet: String, CaseIterable, Sendable {
+package enum NumberSet: String, CaseIterable, Sendable {
   case normal, cauchy, sparse, constant, denormal, huge, bits, ties, zeros, infinities
   case above, below, scaled, outliers, nans, adjacent, mixed
 
   /// The first `count` numbers of the set.
-  public func values(count: Int, seed: UInt64 = 0) -> [Float] {
+  package func values(count: Int, seed: UInt64 = 0) -> [Float] {
     var random = SplitMix64(state: seed)
     var held: Float = 0
     return (0..<count).map { index in
@@ -55,7 +55,7 @@ public enum NumberSet: String, CaseIterable, Sendable {
   }
 
   /// Weights as an importance matrix has them: some large, a few zero.
-  public static func importance(count: Int, seed: UInt64 = 0) -> [Float] {
+  package static func importance(count: Int, seed: UInt64 = 0) -> [Float] {
     var random = SplitMix64(state: seed)
     return (0..<count).map { _ in
       let bits = random.next()
@@ -66,14 +66,14 @@ public enum NumberSet: String, CaseIterable, Sendable {
 }
 
 /// The generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
-public struct SplitMix64: Sendable {
+package struct SplitMix64: Sendable {
   private var state: UInt64
 
   /// Starts from a state.
-  public init(state: UInt64) { self.state = state }
+  package init(state: UInt64) { self.state = state }
 
   /// The next 64 bits.
-  public mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var z = state
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -83,6 +83,6 @@ public struct SplitMix64: Sendable {
 }
 
 /// FNV-1a of 64 bits, for known answers that need no security.
-public func fnv1a(_ bytes: some Sequence<UInt8>) -> UInt64 {
+package func fnv1a(_ bytes: some Sequence<UInt8>) -> UInt64 {
   bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
 }

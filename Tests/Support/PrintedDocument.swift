@@ -1,13 +1,13 @@
 /// A command that ended otherwise than a test expects, or printed what its schema forbids.
-public struct UnexpectedOutput: Error, CustomStringConvertible {
+package struct UnexpectedOutput: Error, CustomStringConvertible {
   /// The command, and what it did.
-  public let description: String
+  package let description: String
 }
 
 extension JSONDocument {
   /// What a command prints with `--format json`, once it ended with `status` and its schema holds;
   /// `UnexpectedOutput` otherwise.
-  public init(printedBy arguments: [String], schema: String, status: Int32 = 0) throws {
+  package init(printedBy arguments: [String], schema: String, status: Int32 = 0) throws {
     let run = try FathomProcess(arguments + ["--format", "json"])
     let command = arguments.joined(separator: " ")
     guard run.status == status else {

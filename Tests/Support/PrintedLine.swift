@@ -1,8 +1,8 @@
 /// Lines that were printed, compared with those that were kept.
-public enum PrintedLine {
+package enum PrintedLine {
   /// Whether a line says the same: letter by letter, but for numbers with a point, which processors
   /// that add in another order may round otherwise in their last place.
-  public static func isSame(_ one: some StringProtocol, _ other: some StringProtocol) -> Bool {
+  package static func isSame(_ one: some StringProtocol, _ other: some StringProtocol) -> Bool {
     let left = one.split(separator: " ", omittingEmptySubsequences: false)
     let right = other.split(separator: " ", omittingEmptySubsequences: false)
     return left.count == right.count

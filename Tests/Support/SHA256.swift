@@ -1,7 +1,7 @@
 /// SHA-256 of a run of bytes (FIPS 180-4), for comparing with hashes that a peer made.
-public enum SHA256 {
+package enum SHA256 {
   /// The first 16 hexadecimal digits, as the fixtures hold them.
-  public static func digits(_ bytes: some Collection<UInt8>) -> String {
+  package static func digits(_ bytes: some Collection<UInt8>) -> String {
     let words = hash(Array(bytes))
     return words.prefix(2).map { word in
       let text = String(word, radix: 16)

@@ -3,24 +3,24 @@ import Tensors
 
 /// Writes safetensors files for tests, apart from the product's own writer, so that a mistake in
 /// one is not hidden by the same mistake in the other.
-public struct SafetensorsFixture {
+package struct SafetensorsFixture {
   /// Name, element type and dimensions in the order of their bytes.
-  public var tensors: [(name: String, type: ElementType, shape: [Int])]
+  package var tensors: [(name: String, type: ElementType, shape: [Int])]
 
   /// Describes a file.
-  public init(_ tensors: [(name: String, type: ElementType, shape: [Int])]) {
+  package init(_ tensors: [(name: String, type: ElementType, shape: [Int])]) {
     self.tensors = tensors
   }
 
   /// Bytes of all tensors.
-  public var dataSize: Int {
+  package var dataSize: Int {
     tensors.reduce(0) { sum, tensor in
       sum + (tensor.type.byteCount(elements: tensor.shape.reduce(1, *)) ?? 0)
     }
   }
 
   /// The length field and the header.
-  public var header: [UInt8] {
+  package var header: [UInt8] {
     var entries: [String] = []
     var offset = 0
     for tensor in tensors {
@@ -35,13 +35,13 @@ public struct SafetensorsFixture {
   }
 
   /// A header text behind its length.
-  public static func framed(_ text: String) -> [UInt8] {
+  package static func framed(_ text: String) -> [UInt8] {
     let bytes = Array(text.utf8)
     return (0..<8).map { UInt8(truncatingIfNeeded: bytes.count >> (8 * $0)) } + bytes
   }
 
   /// Writes a file whose data is a hole: it takes a few KB on disk whatever its size.
-  public func writeSparse(to path: String) throws {
+  package func writeSparse(to path: String) throws {
     let header = header
     guard FileManager.default.createFile(atPath: path, contents: Data(header)),
       let handle = FileHandle(forWritingAtPath: path)
@@ -52,7 +52,7 @@ public struct SafetensorsFixture {
 
   /// Writes a file of pseudo-random numbers of moderate size, each tensor in its own type; the same
   /// ones every time.
-  public func writeNumbers(to path: String) throws {
+  package func writeNumbers(to path: String) throws {
     var state: UInt64 = 1
     var bytes = header
     bytes.reserveCapacity(bytes.count + dataSize)

@@ -1,13 +1,13 @@
 import Foundation
 
 /// Gives a safetensors file other names and further tensors, apart from the product's own writer.
-public struct SafetensorsRewriter {
+package struct SafetensorsRewriter {
   private let path: String
   private var header: [String: Any]
   private var data: [UInt8]
 
   /// Reads a sound file.
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     self.path = path
     let bytes = try contents(path)
     let length = (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
@@ -17,23 +17,23 @@ public struct SafetensorsRewriter {
   }
 
   /// Gives a tensor another name.
-  public mutating func rename(_ name: String, to other: String) {
+  package mutating func rename(_ name: String, to other: String) {
     let entry = header.removeValue(forKey: name)
     precondition(entry != nil && header[other] == nil)
     header[other] = entry
   }
 
   /// Takes a tensor out; `close` then closes the hole.
-  public mutating func remove(_ name: String) {
+  package mutating func remove(_ name: String) {
     let entry = header.removeValue(forKey: name)
     precondition(entry != nil)
   }
 
   /// Names of all tensors, sorted.
-  public var names: [String] { header.keys.filter { $0 != "__metadata__" }.sorted() }
+  package var names: [String] { header.keys.filter { $0 != "__metadata__" }.sorted() }
 
   /// Puts tensors of one type behind each other into one of other dimensions, in their place.
-  public mutating func join(_ names: [String], as name: String, shape: [Int]) {
+  package mutating func join(_ names: [String], as name: String, shape: [Int]) {
     var bytes: [UInt8] = []
     var type: Any = ""
     for name in names {
@@ -49,7 +49,7 @@ public struct SafetensorsRewriter {
   }
 
   /// Moves the data of what is left together, since a file has no holes.
-  public mutating func close() {
+  package mutating func close() {
     var whole: [UInt8] = []
     for name in names {
       guard var entry = header[name] as? [String: Any], let range = entry["data_offsets"] as? [Int]
@@ -62,7 +62,7 @@ public struct SafetensorsRewriter {
   }
 
   /// Adds a tensor of one dimension behind all others.
-  public mutating func add(_ name: String, _ type: String, count: Int, _ bytes: [UInt8]) {
+  package mutating func add(_ name: String, _ type: String, count: Int, _ bytes: [UInt8]) {
     header[name] = [
       "dtype": type, "shape": [count], "data_offsets": [data.count, data.count + bytes.count],
     ]
@@ -70,7 +70,7 @@ public struct SafetensorsRewriter {
   }
 
   /// Puts the file in the place of the one that was read.
-  public func write() throws {
+  package func write() throws {
     var text = try JSONSerialization.data(withJSONObject: header, options: .sortedKeys)
     while text.count % 8 != 0 { text.append(UInt8(ascii: " ")) }
     let length = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) }

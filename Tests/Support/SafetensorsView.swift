@@ -1,16 +1,16 @@
 import Foundation
 
 /// A safetensors file read for a test, apart from the product's own reader.
-public struct SafetensorsView {
+package struct SafetensorsView {
   /// Dimensions by name.
-  public let header: [String: [Int]]
+  package let header: [String: [Int]]
   /// What the file says beside its tensors.
-  public let metadata: [String: String]
+  package let metadata: [String: String]
   private let ranges: [String: Range<Int>]
   private let path: String
 
   /// Reads the header of a sound file.
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     self.path = path
     let bytes = try contents(path)
     let length = (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
@@ -28,15 +28,15 @@ public struct SafetensorsView {
   }
 
   /// The file's name without its extension.
-  public var stem: String { URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent }
+  package var stem: String { URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent }
 
   /// The bytes of a tensor.
-  public func bytes(of name: String) throws -> [UInt8] {
+  package func bytes(of name: String) throws -> [UInt8] {
     Array(try contents(path)[ranges[name] ?? 0..<0])
   }
 
   /// Writes other bytes over the first ones of a tensor, in the file.
-  public func overwrite(_ name: String, with bytes: [UInt8]) throws {
+  package func overwrite(_ name: String, with bytes: [UInt8]) throws {
     let range = ranges[name] ?? 0..<0
     precondition(bytes.count <= range.count)
     let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))

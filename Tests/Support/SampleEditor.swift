@@ -2,23 +2,23 @@ import Foundation
 
 /// A copy of a sample whose weights and config a test may change, apart from the product's own
 /// readers and writers.
-public struct SampleEditor {
+package struct SampleEditor {
   /// The copy's folder.
-  public let path: String
+  package let path: String
   private let view: SafetensorsView
 
   /// Copies a sample that is one file of weights.
-  public init(_ sample: String, in workspace: Workspace, as name: String = "candidate") throws {
+  package init(_ sample: String, in workspace: Workspace, as name: String = "candidate") throws {
     path = workspace.path(name)
     try FileManager.default.copyItem(atPath: Repository.samples + "/" + sample, toPath: path)
     view = try SafetensorsView(path + "/model.safetensors")
   }
 
   /// Elements of a matrix as their bytes: (rows, columns).
-  public typealias Matrix = [[[UInt8]]]
+  package typealias Matrix = [[[UInt8]]]
 
   /// Reads a matrix; a vector has one row.
-  public func matrix(_ name: String) throws -> Matrix {
+  package func matrix(_ name: String) throws -> Matrix {
     let shape = view.header[name] ?? []
     let columns = shape.last ?? 1
     let bytes = try view.bytes(of: name)
@@ -32,26 +32,26 @@ public struct SampleEditor {
   }
 
   /// Replaces a matrix by one of the same size.
-  public func write(_ name: String, _ matrix: Matrix) throws {
+  package func write(_ name: String, _ matrix: Matrix) throws {
     try view.overwrite(name, with: matrix.flatMap { $0.flatMap { $0 } })
   }
 
   /// Changes a matrix.
-  public func change(_ name: String, _ body: (inout Matrix) -> Void) throws {
+  package func change(_ name: String, _ body: (inout Matrix) -> Void) throws {
     var matrix = try matrix(name)
     body(&matrix)
     try write(name, matrix)
   }
 
   /// Exchanges two tensors of one size.
-  public func exchange(_ one: String, _ other: String) throws {
+  package func exchange(_ one: String, _ other: String) throws {
     let (a, b) = (try matrix(one), try matrix(other))
     try write(one, b)
     try write(other, a)
   }
 
   /// Sets a key of `config.json`; a dot leads into a section.
-  public func set(_ key: String, _ value: Any) throws {
+  package func set(_ key: String, _ value: Any) throws {
     let file = URL(fileURLWithPath: path + "/config.json")
     let root = try JSONSerialization.jsonObject(with: Data(contentsOf: file))
     var object = root as? [String: Any] ?? [:]
@@ -74,9 +74,9 @@ public struct SampleEditor {
 }
 
 /// Changes metadata of a GGUF file in place.
-public enum GGUFPatch {
+package enum GGUFPatch {
   /// Overwrites the value of a key, which must have the same size.
-  public static func set(_ key: String, bytes: [UInt8], in path: String) throws {
+  package static func set(_ key: String, bytes: [UInt8], in path: String) throws {
     var file = try Data(contentsOf: URL(fileURLWithPath: path))
     guard let range = file.range(of: Data(key.utf8)) else { throw CocoaError(.coderValueNotFound) }
     // After the key stands the type's number, then the value.

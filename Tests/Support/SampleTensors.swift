@@ -2,35 +2,35 @@ import Foundation
 
 /// The tensors of a sample in memory, with its config, apart from the product's own readers and
 /// writers: a test changes what it likes and writes a folder of one file, or of shards with an index.
-public struct SampleTensors {
+package struct SampleTensors {
   /// A tensor as a header describes it, with its bytes.
-  public struct Tensor {
+  package struct Tensor {
     /// The name of its type.
-    public var type: String
+    package var type: String
     /// Dimensions, outermost first.
-    public var shape: [Int]
+    package var shape: [Int]
     /// As they are stored.
-    public var bytes: [UInt8]
+    package var bytes: [UInt8]
 
     /// Makes one.
-    public init(_ type: String, _ shape: [Int], _ bytes: [UInt8]) {
+    package init(_ type: String, _ shape: [Int], _ bytes: [UInt8]) {
       (self.type, self.shape, self.bytes) = (type, shape, bytes)
     }
   }
 
   /// By name.
-  public var tensors: [String: Tensor] = [:]
+  package var tensors: [String: Tensor] = [:]
   /// `config.json`.
-  public var config: [String: Any]
+  package var config: [String: Any]
   private let source: String
 
   /// Reads all shards of a sample.
-  public init(_ sample: String) throws {
+  package init(_ sample: String) throws {
     try self.init(folder: Repository.samples + "/" + sample)
   }
 
   /// Reads all shards of a folder.
-  public init(folder: String) throws {
+  package init(folder: String) throws {
     source = folder
     let text = try Data(contentsOf: URL(fileURLWithPath: source + "/config.json"))
     config = try JSONSerialization.jsonObject(with: text) as? [String: Any] ?? [:]
@@ -49,18 +49,18 @@ public struct SampleTensors {
   }
 
   /// A tensor that must be there.
-  public subscript(name: String) -> Tensor {
+  package subscript(name: String) -> Tensor {
     get { tensors[name] ?? Tensor("", [], []) }
     set { tensors[name] = newValue }
   }
 
   /// Names that end so, sorted.
-  public func names(endingWith suffix: String) -> [String] {
+  package func names(endingWith suffix: String) -> [String] {
     tensors.keys.filter { $0.hasSuffix(suffix) }.sorted()
   }
 
   /// Sets a key of `quantization_config`; nil removes it.
-  public mutating func setStorage(_ key: String, _ value: Any?) {
+  package mutating func setStorage(_ key: String, _ value: Any?) {
     var section = config["quantization_config"] as? [String: Any] ?? [:]
     section[key] = value
     config["quantization_config"] = section
@@ -72,7 +72,7 @@ public struct SampleTensors {
   ///   - files: names of the files that tensors are dealt out to, in the order of their names.
   ///   - order: names that come last, in that order.
   @discardableResult
-  public func write(
+  package func write(
     to workspace: Workspace, as name: String = "model", files: [String] = ["model.safetensors"],
     index: Bool = false, last order: [String] = []
   ) throws -> String {
@@ -117,10 +117,10 @@ public struct SampleTensors {
 
 extension SampleTensors.Tensor {
   /// Zeros in place of all of it.
-  public var zeroed: Self { Self(type, shape, [UInt8](repeating: 0, count: bytes.count)) }
+  package var zeroed: Self { Self(type, shape, [UInt8](repeating: 0, count: bytes.count)) }
 
   /// F32 numbers of a tensor of BF16 or F32.
-  public var floats: [Float] {
+  package var floats: [Float] {
     let width = type == "F32" ? 4 : 2
     return stride(from: 0, to: bytes.count, by: width).map { start in
       let bits = (0..<width).reduce(UInt32(0)) { $0 | UInt32(bytes[start + $1]) << (8 * $1) }
@@ -129,7 +129,7 @@ extension SampleTensors.Tensor {
   }
 
   /// F32 numbers as they are stored.
-  public init(_ shape: [Int], floats: [Float]) {
+  package init(_ shape: [Int], floats: [Float]) {
     self.init(
       "F32", shape,
       floats.flatMap { value in
@@ -138,7 +138,7 @@ extension SampleTensors.Tensor {
   }
 
   /// The same rounded towards zero to BF16.
-  public var asBF16: Self {
+  package var asBF16: Self {
     Self(
       "BF16", shape,
       floats.flatMap {

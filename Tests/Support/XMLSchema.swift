@@ -4,12 +4,12 @@ import FoundationXML
 /// Checks a document against an XML Schema, as far as the constructs that the schemas of this
 /// repository use: elements by reference in sequences, attributes, patterns, mixed content. Anything
 /// else in a schema is a failure, so that none goes unchecked.
-public struct XMLSchema {
+package struct XMLSchema {
   private var elements: [String: XMLElement] = [:]
   private var patterns: [String: String] = [:]
 
   /// Reads `Schemas/<name>.xsd`.
-  public init(named name: String) throws {
+  package init(named name: String) throws {
     let bytes = try contents("\(Repository.root)/Schemas/\(name).xsd")
     let root = try XMLSchema.parse(Data(bytes))
     for child in XMLSchema.children(of: root) {
@@ -27,7 +27,7 @@ public struct XMLSchema {
   }
 
   /// What is wrong with a document, one line each; empty where it is well-formed and valid.
-  public func faults(in text: String) -> [String] {
+  package func faults(in text: String) -> [String] {
     do {
       let root = try XMLSchema.parse(Data(text.utf8))
       var faults: [String] = []
@@ -37,7 +37,7 @@ public struct XMLSchema {
   }
 
   /// The root of a document, read by a parser that takes nothing but well-formed XML.
-  public static func parse(_ data: Data) throws -> XMLElement {
+  package static func parse(_ data: Data) throws -> XMLElement {
     silence()
     // `XMLDocument` mends what it can; this one does not.
     let strict = XMLParser(data: data)

@@ -99,4 +99,28 @@ import Testing
     }
     #expect(differences == [], "\(differences.joined(separator: "\n"))")
   }
+
+  /// Whether a line declares, imports or extends something for others.
+  static func isPublic(_ line: Substring) -> Bool {
+    let code = line.drop { $0 == " " }
+    return code.firstMatch(of: #/^(?:@\w+(?:\([^)]*\))? |[a-z]+ )*(?:public|open) [a-z]+/#) != nil
+      && !code.hasPrefix("let ") && !code.hasPrefix("var ")
+  }
+
+  @Test func whatIsPublicIsFound() {
+    for line in ["  public let a = 1", "@frozen public enum A {", "  final public class A {"] {
+      #expect(PublicSurfaceTests.isPublic(line[...]), "\(line)")
+    }
+    for line in ["package let a = 1", "/// public let a", "let open = public", "guard open >= 0"] {
+      #expect(!PublicSurfaceTests.isPublic(line[...]), "\(line)")
+    }
+  }
+
+  /// What is in no library is this package's alone, and free to change.
+  @Test(arguments: SourceTree.sources.filter { !libraries.contains($0.room) })
+  func nothingElseIsPublic(file: SourceFile) {
+    for (index, line) in file.lines.enumerated() {
+      #expect(!PublicSurfaceTests.isPublic(line), "\(file.path):\(index + 1): \(line)")
+    }
+  }
 }

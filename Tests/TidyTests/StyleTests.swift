@@ -40,11 +40,11 @@ import Testing
   }
 
   @Test(arguments: SourceTree.sources)
-  func everyPublicDeclarationHasAComment(file: SourceFile) {
+  func whatOthersCanCallHasAComment(file: SourceFile) {
     for (index, line) in file.lines.enumerated() {
       let code = line.drop { $0 == " " }
-      guard code.hasPrefix("public "), !code.hasPrefix("public import"),
-        !code.hasPrefix("public extension")
+      let level = ["public", "package"].first { code.hasPrefix("\($0) ") }
+      guard let level, !code.hasPrefix("\(level) import"), !code.hasPrefix("\(level) extension")
       else { continue }
       var above = index - 1
       while above >= 0, file.lines[above].drop(while: { $0 == " " }).hasPrefix("@") { above -= 1 }

@@ -1,25 +1,25 @@
-public import Conversion
+package import Conversion
 internal import Formats
 internal import Models
-public import Parts
-public import Passes
-public import Platform
+package import Parts
+package import Passes
+package import Platform
 internal import Reference
 
 /// `fathom imatrix` divided among runs: each measures consecutive sequences with about as many tokens.
 ///
 /// A part leaves its sums as they are, in twice F64's precision, so that adding them up gives what one
 /// run has: see `DoubleSum` for how surely.
-public struct ImatrixParts {
+package struct ImatrixParts {
   private let files: ModelFiles
   private let request: ImatrixRequest
   /// The files of the parts.
-  public let results: PartResults
+  package let results: PartResults
 
   /// Divides the sequences.
   ///
   /// - Throws: `.malformed` where there are none, or one has an id that the model does not have.
-  public init(_ files: ModelFiles, _ request: ImatrixRequest) throws(Fault) {
+  package init(_ files: ModelFiles, _ request: ImatrixRequest) throws(Fault) {
     _ = try TokenBatch(request.sequences, vocabSize: files.config.vocabSize)
     (self.files, self.request) = (files, request)
     var options = ["--mtp \(request.mtp ? "keep" : "drop")"]
@@ -54,7 +54,7 @@ public struct ImatrixParts {
   ///   - progress: called with the layers done and all layers.
   /// - Returns: sequences and tokens that were run.
   /// - Throws: what `ImatrixRun` throws.
-  public func run(
+  package func run(
     _ part: PartChoice, numbers: OutputPath, to destination: OutputPath,
     forecast: (Forecast) -> Void = { _ in }, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> (sequences: Int, tokens: Int) {
@@ -80,7 +80,7 @@ public struct ImatrixParts {
   ///
   /// - Throws: as `PartResults.allNumbers(in:)` does, `.malformed` where a part has measured other
   ///   tensors, and what writing throws.
-  public func finish(
+  package func finish(
     in folder: String, merging merge: ImportanceMerge, to destination: OutputPath
   ) throws(Fault) -> ImatrixReport {
     let readers = try results.allNumbers(in: folder)

@@ -1,40 +1,40 @@
-public import Formats
-public import Platform
+package import Formats
+package import Platform
 internal import Reports
 
 /// What `fathom imatrix` says of the file that it wrote.
-public struct ImatrixReport: Sendable {
+package struct ImatrixReport: Sendable {
   /// A stack of experts some of which few tokens have reached.
-  public struct Stack: Sendable, Hashable {
+  package struct Stack: Sendable, Hashable {
     /// The tensor.
-    public let name: ExactText
+    package let name: ExactText
     /// Matrices of it.
-    public let experts: Int
+    package let experts: Int
     /// Those that no token has reached.
-    public let unreached: [Int]
+    package let unreached: [Int]
     /// Those that some have, and fewer than `ImatrixReport.few`.
-    public let scarce: [Int]
+    package let scarce: [Int]
   }
 
   /// Tokens below which an expert's numbers say little: the columns of a small block.
-  public static let few = 32
+  package static let few = 32
 
   /// The file.
-  public let output: String
+  package let output: String
   /// Tokens that were run.
-  public let tokens: Int
+  package let tokens: Int
   /// What the file says of all texts.
-  public let source: ImportanceOutput.Source
+  package let source: ImportanceOutput.Source
   /// Tensors that it speaks of.
-  public let entries: Int
+  package let entries: Int
   /// Files that were added.
-  public let merged: [String]
+  package let merged: [String]
   /// Bytes of the file.
-  public let bytes: Int
+  package let bytes: Int
   /// Stacks that have experts with few tokens or none, in the order of layers.
-  public private(set) var stacks: [Stack] = []
+  package private(set) var stacks: [Stack] = []
   /// Tensors that nothing was measured for.
-  public private(set) var empty: [ExactText] = []
+  package private(set) var empty: [ExactText] = []
 
   init(
     output: String, tokens: Int, source: ImportanceOutput.Source, entries: Int, merged: [String],
@@ -56,7 +56,7 @@ public struct ImatrixReport: Sendable {
   }
 
   /// The report for people.
-  public var text: OutputText {
+  package var text: OutputText {
     var lines: [OutputText] = []
     // The three matrices of an expert are reached by the same tokens.
     for stack in stacks where stack.name.hasSuffix(".ffn_down_exps.weight") {
@@ -90,7 +90,7 @@ public struct ImatrixReport: Sendable {
   /// The document of schema `fathom.imatrix/1`.
   ///
   /// - Parameter notes: what a reader should know of the model and of what was left out.
-  public func json(notes: [String]) -> JSONValue {
+  package func json(notes: [String]) -> JSONValue {
     .object([
       "schema": .string("fathom.imatrix/1"), "output": .string(output),
       "tokens": .integer(tokens), "chunks": .integer(source.chunks),

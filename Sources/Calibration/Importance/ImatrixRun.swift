@@ -1,30 +1,30 @@
-public import Formats
+package import Formats
 internal import Models
-public import Passes
-public import Platform
+package import Passes
+package import Platform
 internal import Reference
 
 /// What is measured, and how.
-public struct ImatrixRequest: Sendable {
+package struct ImatrixRequest: Sendable {
   /// Token sequences.
-  public var sequences: [[Int]]
+  package var sequences: [[Int]]
   /// Tokens of a chunk, as the file will say.
-  public var chunkSize: Int
+  package var chunkSize: Int
   /// What the text is called in the file; nil for token ids.
-  public var dataset: String?
+  package var dataset: String?
   /// Whether the MTP layers are measured.
-  public var mtp = true
+  package var mtp = true
   /// Whether the head is measured.
-  public var output = false
+  package var output = false
   /// Threads to work with.
-  public var threads = Workers.available
+  package var threads = Workers.available
   /// Bytes that the process may take; nil for the customary limit.
-  public var memory: Int?
+  package var memory: Int?
   /// The file's format.
-  public var format = ImportanceOutput.Format.gguf
+  package var format = ImportanceOutput.Format.gguf
 
   /// Asks for sequences to be measured.
-  public init(sequences: [[Int]], chunkSize: Int) {
+  package init(sequences: [[Int]], chunkSize: Int) {
     (self.sequences, self.chunkSize) = (sequences, chunkSize)
   }
 
@@ -34,7 +34,7 @@ public struct ImatrixRequest: Sendable {
   }
 
   /// What is left out of a model, a line each.
-  public func notes(of files: ModelFiles) -> [String] {
+  package func notes(of files: ModelFiles) -> [String] {
     let left = files.config.mtpLayers - possibleMTPLayers(of: files.config)
     guard mtp, left > 0 else { return [] }
     return [
@@ -55,9 +55,9 @@ public struct ImatrixRequest: Sendable {
 /// Layer after layer meets all tokens: where their hidden states do not fit into memory they wait in a
 /// scratch file, group by group, so that the disk is read once however many tokens there are, as long as
 /// a layer fits into the system's cache.
-public struct ImatrixRun {
+package struct ImatrixRun {
   /// How long it will take; nil where that is not long.
-  public let forecast: Forecast?
+  package let forecast: Forecast?
   private let request: ImatrixRequest
   private let merge: ImportanceMerge
   private let network: Network
@@ -71,7 +71,7 @@ public struct ImatrixRun {
   /// Checks tokens and weights and divides the memory.
   ///
   /// - Throws: as `LogitsRun` does.
-  public init(
+  package init(
     _ files: ModelFiles, _ request: ImatrixRequest, merging merge: ImportanceMerge
   ) throws(Fault) {
     let config = files.config
@@ -101,7 +101,7 @@ public struct ImatrixRun {
   ///
   /// - Parameter progress: called with the layers done and all layers.
   /// - Throws: what the forward pass and the writing throw.
-  public func write(
+  package func write(
     to destination: OutputPath, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> ImatrixReport {
     let tokens = batches.reduce(0) { $0 + $1.rows() }
@@ -255,7 +255,7 @@ extension ImportanceMerge {
   /// Adds the files to each other alone.
   ///
   /// - Throws: what reading and writing throw.
-  public func write(
+  package func write(
     _ request: ImatrixRequest, to destination: OutputPath
   ) throws(Fault) -> ImatrixReport {
     var writer = try ImatrixWriter([], self, tokens: 0, request, to: destination)
@@ -263,5 +263,5 @@ extension ImportanceMerge {
   }
 
   /// Tokens of a chunk, where the files say so.
-  public var chunkSize: Int? { files.compactMap(\.chunkSize).first }
+  package var chunkSize: Int? { files.compactMap(\.chunkSize).first }
 }

@@ -1,8 +1,8 @@
 internal import Codecs
-public import Formats
+package import Formats
 internal import Models
 internal import Naming
-public import Platform
+package import Platform
 internal import Reference
 internal import Tensors
 
@@ -139,14 +139,14 @@ extension MeasuredImportance {
 }
 
 /// Importance matrices of other runs, which are added to one.
-public struct ImportanceMerge: Sendable {
+package struct ImportanceMerge: Sendable {
   /// The files, in order.
-  public let files: [ImportanceMatrix]
+  package let files: [ImportanceMatrix]
 
   /// Opens the files.
   ///
   /// - Throws: as `ImportanceMatrix` does.
-  public init(paths: [String]) throws(Fault) {
+  package init(paths: [String]) throws(Fault) {
     var files: [ImportanceMatrix] = []
     for path in paths { files.append(try ImportanceMatrix(path: path)) }
     self.files = files

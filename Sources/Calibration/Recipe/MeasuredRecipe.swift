@@ -1,55 +1,55 @@
-public import Platform
+package import Platform
 internal import Reports
-public import Tensors
+package import Tensors
 
 /// A recipe for a GGUF file with what was measured for it.
-public struct MeasuredRecipe: Sendable {
+package struct MeasuredRecipe: Sendable {
   /// A group in one type.
-  public struct Option: Sendable, Hashable {
+  package struct Option: Sendable, Hashable {
     /// The type.
-    public let type: ElementType
+    package let type: ElementType
     /// Bytes of the group's tensors; some may have another type where their rows fill no blocks.
-    public let bytes: Int
+    package let bytes: Int
     /// Mean KL divergence where this group alone has the type, in nats.
-    public let divergence: Double
+    package let divergence: Double
   }
 
   /// Tensors that get one type.
-  public struct Group: Sendable, Hashable {
+  package struct Group: Sendable, Hashable {
     /// What they are.
-    public let name: String
+    package let name: String
     /// Their names in the file.
-    public let tensors: [ExactText]
+    package let tensors: [ExactText]
     /// Their weights.
-    public let parameters: Int
+    package let parameters: Int
     /// The type that was chosen.
-    public let chosen: ElementType
+    package let chosen: ElementType
     /// All that were tried.
-    public let options: [Option]
+    package let options: [Option]
   }
 
   /// The text that was measured on.
-  public let text: String
+  package let text: String
   /// Its tokens.
-  public let tokens: Int
+  package let tokens: Int
   /// Bytes of all tensors of the file.
-  public let bytes: Int
+  package let bytes: Int
   /// Weights of the model.
-  public let parameters: Int
+  package let parameters: Int
   /// Sum of what the groups lose, in nats.
-  public let predicted: Double
+  package let predicted: Double
   /// Mean KL divergence of all groups in their types together.
-  public let measured: Double
+  package let measured: Double
   /// What no choice of these options within the same size can lose less than, by their sum.
-  public let bound: Double
+  package let bound: Double
   /// The groups.
-  public let groups: [Group]
+  package let groups: [Group]
 
   /// Bits of the file for each weight.
-  public var bitsPerWeight: Double { 8 * Double(bytes) / Double(max(1, parameters)) }
+  package var bitsPerWeight: Double { 8 * Double(bytes) / Double(max(1, parameters)) }
 
   /// The document of `Schemas/recipe.schema.json`: a rule for each tensor, and the evidence.
-  public var json: JSONValue {
+  package var json: JSONValue {
     let rules = groups.flatMap { group in
       group.tensors.map { name -> JSONValue in
         .object([
@@ -86,7 +86,7 @@ public struct MeasuredRecipe: Sendable {
   }
 
   /// The report for people.
-  public var report: OutputText {
+  package var report: OutputText {
     var table = TextTable(
       [("group", .left), ("weights", .right), ("type", .left), ("bits", .right), ("KL", .right)],
       namesFirst: true)

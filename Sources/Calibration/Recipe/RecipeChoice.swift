@@ -17,6 +17,7 @@ package struct RecipeChoice {
 
   private static let steps = 20_000
 
+  /// For each group what may be chosen for it.
   package let groups: [[Option]]
 
   /// Takes the options of each group; each has one at least.

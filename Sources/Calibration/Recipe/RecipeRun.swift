@@ -1,20 +1,20 @@
 internal import Codecs
 internal import Conversion
 internal import Dialects
-public import Formats
+package import Formats
 internal import Mixes
 internal import Models
-public import Passes
-public import Platform
+package import Passes
+package import Platform
 internal import Reference
-public import Tensors
+package import Tensors
 internal import Verification
 internal import Weights
 
 /// What a recipe is asked for.
-public struct RecipeRequest: Sendable {
+package struct RecipeRequest: Sendable {
   /// What the recipe must keep to.
-  public enum Goal: Sendable {
+  package enum Goal: Sendable {
     /// Bits per weight of the whole file at most.
     case bitsPerWeight(Double)
     /// Bytes of its tensors at most.
@@ -24,24 +24,24 @@ public struct RecipeRequest: Sendable {
   }
 
   /// Token sequences to measure on.
-  public var sequences: [[Int]]
+  package var sequences: [[Int]]
   /// What the text is called.
-  public var text: String
+  package var text: String
   /// What it must keep to.
-  public var goal: Goal
+  package var goal: Goal
   /// Types to choose from; nil for all that are usual at this size.
-  public var types: [ElementType]?
+  package var types: [ElementType]?
   /// Groups of tensors that get one type, at most.
-  public var groups = 20
+  package var groups = 20
   /// What columns weigh.
-  public var importance: ImportanceMatrix?
+  package var importance: ImportanceMatrix?
   /// Threads to work with.
-  public var threads = Workers.available
+  package var threads = Workers.available
   /// Bytes that the process may take; nil for the customary limit.
-  public var memory: Int?
+  package var memory: Int?
 
   /// Asks for a recipe.
-  public init(sequences: [[Int]], text: String, goal: Goal) {
+  package init(sequences: [[Int]], text: String, goal: Goal) {
     (self.sequences, self.text, self.goal) = (sequences, text, goal)
   }
 
@@ -60,9 +60,9 @@ public struct RecipeRequest: Sendable {
 ///
 /// A pass of the reference carries many variants beside it, each with one group in one type, and
 /// reads the reference's weights once for all.
-public struct RecipeRun {
+package struct RecipeRun {
   /// How long it will take; nil where that is not long.
-  public let forecast: Forecast?
+  package let forecast: Forecast?
   private let request: RecipeRequest
   private let config: ModelConfig
   private let weights: CheckpointWeights
@@ -84,7 +84,7 @@ public struct RecipeRun {
   ///
   /// - Throws: what planning a conversion and `LogitsRun` throw; `.usage` for types that cannot be
   ///   written.
-  public init(_ files: ModelFiles, _ request: RecipeRequest) throws(Fault) {
+  package init(_ files: ModelFiles, _ request: RecipeRequest) throws(Fault) {
     (self.request, config) = (request, files.config)
     guard config.v4 == nil else {
       throw Fault(
@@ -162,7 +162,7 @@ public struct RecipeRun {
   /// - Parameter progress: called with the work done and all of it.
   /// - Throws: what the forward pass throws; `.usage` where no choice keeps to the goal, with what
   ///   would.
-  public func choose(
+  package func choose(
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> MeasuredRecipe {
     let variants = groups.indices.flatMap { group in

@@ -148,7 +148,7 @@ extension Codec {
   /// `importance` weighs the columns (columns), or is nil. Types that take no heed of importance
   /// ignore it, as llama.cpp does: Q8_0, TQ1_0, TQ2_0, MXFP4, NVFP4 and all types without blocks.
   /// Rows do not depend on one another, so a caller may hand over any number of them at a time.
-  public func encode(
+  package func encode(
     _ values: UnsafeBufferPointer<Float>, columns: Int,
     importance: UnsafeBufferPointer<Float>?, into bytes: UnsafeMutableRawBufferPointer,
     level: KernelLevel = .best

@@ -29,7 +29,7 @@ extension Codec {
   ///
   /// What llama.cpp looks at before it takes a tensor: plain numbers themselves, of blocks their
   /// scales. Types that it does not know are not looked at.
-  public func firstNotFinite(
+  package func firstNotFinite(
     _ bytes: UnsafeRawBufferPointer, level: KernelLevel = .best
   ) -> Int? {
     switch type {

@@ -70,7 +70,7 @@ extension Codec {
   /// 32 zeros without a code, and the codes of the numbers behind them in the block move up.
   ///
   /// - Parameter values: whole blocks.
-  public func movesCodes(of values: UnsafeBufferPointer<Float>) -> Bool {
+  package func movesCodes(of values: UnsafeBufferPointer<Float>) -> Bool {
     guard type == .iq3S else { return false }
     return stride(from: 0, to: values.count, by: type.blockElements).contains { start in
       var wasZero = false

@@ -1,4 +1,4 @@
-public import Tensors
+package import Tensors
 
 /// The two homes of E2M1 codes, between which they move without being decoded: MLX and
 /// compressed-tensors keep codes and scales apart, the codes in an unbroken stream; ggml keeps them
@@ -6,33 +6,33 @@ public import Tensors
 ///
 /// The values are the same numbers, but that ggml knows no negative zero. NVFP4's global scale stays
 /// apart in both homes: ggml multiplies by its inverse what compressed-tensors divides by.
-public struct FP4Blocks: Sendable {
+package struct FP4Blocks: Sendable {
   /// ggml's type of the blocks: `mxfp4` or `nvfp4`.
-  public let type: ElementType
+  package let type: ElementType
   /// Elements that share a scale.
-  public let group: Int
+  package let group: Int
   /// Scales at the start of a block, a byte each: the same bytes in both homes.
-  public let scales: Int
+  package let scales: Int
   /// The largest byte that is a scale to both: above it E8M0 has NaN, and E4M3 NaN and negative
   /// numbers, all of which ggml reads otherwise.
-  public let largestScale: UInt8
+  package let largestScale: UInt8
 
   /// Groups of 32 with E8M0 scales: `mxfp4-pack-quantized`, MLX' `mxfp4`.
-  public static let mxfp4 = FP4Blocks(type: .mxfp4, group: 32, scales: 1, largestScale: 0xFE)
+  package static let mxfp4 = FP4Blocks(type: .mxfp4, group: 32, scales: 1, largestScale: 0xFE)
   /// Groups of 16 with E4M3 scales: `nvfp4-pack-quantized`, MLX' `nvfp4`.
-  public static let nvfp4 = FP4Blocks(type: .nvfp4, group: 16, scales: 4, largestScale: 0x7E)
+  package static let nvfp4 = FP4Blocks(type: .nvfp4, group: 16, scales: 4, largestScale: 0x7E)
   /// Both.
-  public static let table = [mxfp4, nvfp4]
+  package static let table = [mxfp4, nvfp4]
 
   private var blockBytes: Int { scales * (1 + group / 2) }
 
   /// The first scale that is not the same number to ggml; nil where all can be carried.
-  public func firstUncarried(_ scales: UnsafeRawBufferPointer) -> Int? {
+  package func firstUncarried(_ scales: UnsafeRawBufferPointer) -> Int? {
     scales.firstIndex { $0 > largestScale }
   }
 
   /// codes (n elements) and scales (n / group) → ggml's blocks, n whole blocks
-  public func pack(
+  package func pack(
     codes: UnsafeRawBufferPointer, scales: UnsafeRawBufferPointer,
     into blocks: UnsafeMutableRawBufferPointer
   ) {
@@ -50,7 +50,7 @@ public struct FP4Blocks: Sendable {
   }
 
   /// ggml's blocks → codes (n elements) as an unbroken stream
-  public func unpackCodes(
+  package func unpackCodes(
     _ blocks: UnsafeRawBufferPointer, into codes: UnsafeMutableRawBufferPointer
   ) {
     let count = blockCount(blocks.count, codes.count, nil)
@@ -64,7 +64,7 @@ public struct FP4Blocks: Sendable {
   }
 
   /// ggml's blocks → scales (n / group)
-  public func unpackScales(
+  package func unpackScales(
     _ blocks: UnsafeRawBufferPointer, into scales: UnsafeMutableRawBufferPointer
   ) {
     let count = blockCount(blocks.count, nil, scales.count)

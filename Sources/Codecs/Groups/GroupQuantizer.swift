@@ -1,17 +1,17 @@
 internal import CKernels
-public import Tensors
+package import Tensors
 
 /// Where the parts of quantized rows go; a part that is nil is not written.
-public struct GroupOutput {
+package struct GroupOutput {
   /// rows × `GroupScheme.codeBytes`
-  public var codes: UnsafeMutableRawBufferPointer?
+  package var codes: UnsafeMutableRawBufferPointer?
   /// (rows, groups) of `GroupScheme.scaleType`
-  public var scales: UnsafeMutableRawBufferPointer?
+  package var scales: UnsafeMutableRawBufferPointer?
   /// Biases or zero points, see `GroupScheme.offsetBytes`
-  public var offsets: UnsafeMutableRawBufferPointer?
+  package var offsets: UnsafeMutableRawBufferPointer?
 
   /// Names the parts that are wanted.
-  public init(
+  package init(
     codes: UnsafeMutableRawBufferPointer? = nil, scales: UnsafeMutableRawBufferPointer? = nil,
     offsets: UnsafeMutableRawBufferPointer? = nil
   ) {
@@ -27,14 +27,14 @@ public struct GroupOutput {
 /// Each part can be computed alone, and rows do not depend on one another. Only where a peer loses
 /// a whole group at the end of its type's range is the result another: see `GroupScheme.Method`'s
 /// powers of two.
-public struct GroupQuantizer: Sendable {
+package struct GroupQuantizer: Sendable {
   /// What is computed.
-  public let scheme: GroupScheme
+  package let scheme: GroupScheme
   /// NVFP4's global scale, by which scales are multiplied before they are rounded.
-  public let globalScale: Float
+  package let globalScale: Float
 
   /// - Parameter globalScale: for compressed-tensors' NVFP4 alone, see `globalScale(largest:type:)`.
-  public init(_ scheme: GroupScheme, globalScale: Float = 1) {
+  package init(_ scheme: GroupScheme, globalScale: Float = 1) {
     precondition(globalScale > 0 && globalScale.isFinite)
     self.scheme = scheme
     self.globalScale = globalScale
@@ -42,7 +42,7 @@ public struct GroupQuantizer: Sendable {
 
   /// NVFP4's global scale of weights of a type, by their largest magnitude: of one matrix, or of all
   /// that an engine joins to one.
-  public static func globalScale(largest: Float, type: ElementType) -> Float {
+  package static func globalScale(largest: Float, type: ElementType) -> Float {
     guard let precision = Precision(type) else {
       preconditionFailure("\(type.rawValue) is not quantized")
     }
@@ -53,7 +53,7 @@ public struct GroupQuantizer: Sendable {
   ///
   /// Columns must be whole groups, and the first row of zero points a multiple of
   /// `GroupScheme.bandRows`.
-  public func quantize(
+  package func quantize(
     _ source: UnsafeRawBufferPointer, type: ElementType, rows: Int, columns: Int,
     into output: GroupOutput, level: KernelLevel = .best
   ) {

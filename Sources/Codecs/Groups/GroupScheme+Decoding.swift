@@ -1,4 +1,4 @@
-public import Tensors
+package import Tensors
 
 extension GroupScheme {
   /// The grid that decodes codes of some rows, from scales and offsets as they are stored.
@@ -9,7 +9,7 @@ extension GroupScheme {
   ///     row `firstZeroPoint` of their first word; nil where the scheme has none.
   ///   - firstZeroPoint: where a band starts inside a word of zero points.
   ///   - globalScale: what scales are divided or multiplied by: NVFP4's, 1 elsewhere.
-  public func blockScales(
+  package func blockScales(
     _ scales: UnsafeRawBufferPointer, scaleType: ElementType,
     offsets: UnsafeRawBufferPointer? = nil, firstZeroPoint: Int = 0, rows: Int, columns: Int,
     globalScale: Float = 1

@@ -1,4 +1,4 @@
-public import Tensors
+package import Tensors
 
 /// How a peer quantizes a matrix in groups of adjacent columns: what codes, scales and offsets are,
 /// and whose arithmetic gives them.
@@ -6,9 +6,9 @@ public import Tensors
 /// Every scheme takes F32, F16 or BF16 weights, and the type is part of the recipe: the peers compute
 /// in it where this says so. Weights must be finite: the caller looks for those that are not
 /// (`Codec.firstNotFinite`), since the peers let a NaN vanish or spread as their `max` has it.
-public struct GroupScheme: Hashable, Sendable {
+package struct GroupScheme: Hashable, Sendable {
   /// The arithmetic that finds scales and codes.
-  public enum Method: Hashable, Sendable {
+  package enum Method: Hashable, Sendable {
     /// `mlx.core.quantize`, mode `affine`: F32 whatever the weight's type, the scale possibly
     /// negative, so that the number farther from zero gets a code of its own.
     case mlxAffine
@@ -27,7 +27,7 @@ public struct GroupScheme: Hashable, Sendable {
   }
 
   /// What accompanies the scales.
-  public enum OffsetKind: Hashable, Sendable {
+  package enum OffsetKind: Hashable, Sendable {
     /// Nothing.
     case none
     /// A bias per group in the weight's type.
@@ -37,13 +37,13 @@ public struct GroupScheme: Hashable, Sendable {
   }
 
   /// The arithmetic.
-  public let method: Method
+  package let method: Method
   /// Type of the codes: `u2` … `u6`, `u8`, `f4` or `f8E4M3`.
-  public let code: ElementType
+  package let code: ElementType
   /// Columns that share a scale; nil for whole rows.
-  public let group: Int?
+  package let group: Int?
   /// Whether scales are multiplied by the global scale, where others divide by it.
-  public private(set) var multipliesGlobalScale = false
+  package private(set) var multipliesGlobalScale = false
 
   private init(_ method: Method, _ code: ElementType, group: Int?) {
     self.method = method
@@ -52,40 +52,40 @@ public struct GroupScheme: Hashable, Sendable {
   }
 
   /// MLX' affine mode: 2, 3, 4, 5, 6 or 8 bits, groups of 32, 64 or 128; nil for others.
-  public static func mlxAffine(bits: Int, group: Int) -> GroupScheme? {
+  package static func mlxAffine(bits: Int, group: Int) -> GroupScheme? {
     guard [32, 64, 128].contains(group), let code = integer(bits) else { return nil }
     return GroupScheme(.mlxAffine, code, group: group)
   }
 
   /// MLX' MXFP4: groups of 32.
-  public static let mlxMXFP4 = GroupScheme(.mlxPowerOfTwo, .f4, group: 32)
+  package static let mlxMXFP4 = GroupScheme(.mlxPowerOfTwo, .f4, group: 32)
   /// MLX' MXFP8 of E4M3 codes: groups of 32.
-  public static let mlxMXFP8 = GroupScheme(.mlxPowerOfTwo, .f8E4M3, group: 32)
+  package static let mlxMXFP8 = GroupScheme(.mlxPowerOfTwo, .f8E4M3, group: 32)
   /// MLX' NVFP4: groups of 16.
-  public static let mlxNVFP4 = GroupScheme(.mlxE4M3, .f4, group: 16)
+  package static let mlxNVFP4 = GroupScheme(.mlxE4M3, .f4, group: 16)
 
   /// compressed-tensors' integers (`pack-quantized`): 4 or 8 bits, any groups of whole bytes or
   /// whole rows (nil); nil for others.
-  public static func integers(bits: Int, group: Int?, symmetric: Bool) -> GroupScheme? {
+  package static func integers(bits: Int, group: Int?, symmetric: Bool) -> GroupScheme? {
     guard bits == 4 || bits == 8, let code = integer(bits) else { return nil }
     if let group, group <= 0 || group % 8 != 0 { return nil }
     return GroupScheme(symmetric ? .symmetric : .asymmetric, code, group: group)
   }
 
   /// compressed-tensors' `mxfp4-pack-quantized`.
-  public static let mxfp4 = GroupScheme(.powerOfTwo, .f4, group: 32)
+  package static let mxfp4 = GroupScheme(.powerOfTwo, .f4, group: 32)
   /// compressed-tensors' `nvfp4-pack-quantized`.
-  public static let nvfp4 = GroupScheme(.e4m3, .f4, group: 16)
+  package static let nvfp4 = GroupScheme(.e4m3, .f4, group: 16)
   /// ModelOpt's NVFP4, which is read: the same but for `weight_scale_2`, by which scales are
   /// multiplied (`NVFP4QTensor.dequantize`).
-  public static let modelOptNVFP4: GroupScheme = {
+  package static let modelOptNVFP4: GroupScheme = {
     var scheme = nvfp4
     scheme.multipliesGlobalScale = true
     return scheme
   }()
 
   /// The schemes that formats name, one row each.
-  public static let table: [GroupScheme] =
+  package static let table: [GroupScheme] =
     [2, 3, 4, 5, 6, 8].flatMap { bits in
       [32, 64, 128].compactMap { mlxAffine(bits: bits, group: $0) }
     } + [mlxMXFP4, mlxMXFP8, mlxNVFP4]
@@ -102,7 +102,7 @@ public struct GroupScheme: Hashable, Sendable {
 
 extension GroupScheme: CustomStringConvertible {
   /// A name for lists and messages, such as `mlx-affine-4-g64`, `int4-channel-asymmetric`.
-  public var description: String {
+  package var description: String {
     let size = group.map { "g\($0)" } ?? "channel"
     return switch method {
     case .mlxAffine: "mlx-affine-\(code.bits)-\(size)"
@@ -118,7 +118,7 @@ extension GroupScheme: CustomStringConvertible {
 
 extension GroupScheme {
   /// What accompanies the scales.
-  public var offsets: OffsetKind {
+  package var offsets: OffsetKind {
     switch method {
     case .mlxAffine: .biases
     case .asymmetric: .zeroPoints
@@ -127,7 +127,7 @@ extension GroupScheme {
   }
 
   /// The type of the scales of weights of a type.
-  public func scaleType(of type: ElementType) -> ElementType {
+  package func scaleType(of type: ElementType) -> ElementType {
     switch method {
     case .mlxAffine, .symmetric, .asymmetric: type
     case .mlxPowerOfTwo, .powerOfTwo: .f8E8M0
@@ -136,25 +136,25 @@ extension GroupScheme {
   }
 
   /// Whether rows of so many columns can be cut into the groups.
-  public func divides(columns: Int) -> Bool { columns > 0 && columns % (group ?? columns) == 0 }
+  package func divides(columns: Int) -> Bool { columns > 0 && columns % (group ?? columns) == 0 }
 
   /// Groups in a row.
-  public func groups(columns: Int) -> Int { columns / (group ?? columns) }
+  package func groups(columns: Int) -> Int { columns / (group ?? columns) }
 
   /// Bytes that the codes of a row take: whole words of 32 bits for integers, as both peers store
   /// them; compressed-tensors' FP4 ends with its last byte.
-  public func codeBytes(columns: Int) -> Int {
+  package func codeBytes(columns: Int) -> Int {
     let spanned = code.bytesSpanned(elements: columns)
     return code == .f4 ? spanned : (spanned + 3) / 4 * 4
   }
 
   /// Bytes that the scales of so many rows take.
-  public func scaleBytes(rows: Int, columns: Int, type: ElementType) -> Int {
+  package func scaleBytes(rows: Int, columns: Int, type: ElementType) -> Int {
     rows * groups(columns: columns) * (scaleType(of: type).bits / 8)
   }
 
   /// Bytes that biases (rows, groups) or zero points (⌈rows · bits / 32⌉ words, groups) take.
-  public func offsetBytes(rows: Int, columns: Int, type: ElementType) -> Int {
+  package func offsetBytes(rows: Int, columns: Int, type: ElementType) -> Int {
     switch offsets {
     case .none: 0
     case .biases: scaleBytes(rows: rows, columns: columns, type: type)
@@ -164,5 +164,5 @@ extension GroupScheme {
 
   /// Rows that a band must be a multiple of, so that its zero points fill whole words: all bands but
   /// the last.
-  public var bandRows: Int { offsets == .zeroPoints ? 32 / code.bits : 1 }
+  package var bandRows: Int { offsets == .zeroPoints ? 32 / code.bits : 1 }
 }

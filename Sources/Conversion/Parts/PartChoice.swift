@@ -1,22 +1,22 @@
-public import Platform
+package import Platform
 
 /// Which part of a command's work a run does: `--part 3/16`, or `auto` where an engine that runs many
 /// says it in the environment.
-public struct PartChoice: Sendable, Hashable {
+package struct PartChoice: Sendable, Hashable {
   /// Which part it is, from 1 on.
-  public let number: Int
+  package let number: Int
   /// How many there are.
-  public let count: Int
+  package let count: Int
   /// Where the number was taken from; nil where the user gave it.
-  public let origin: String?
+  package let origin: String?
 
   /// Most parts: none of them would have anything to do.
-  public static let mostParts = 100_000
+  package static let mostParts = 100_000
   /// The variable that says how many parts there are, for `auto`.
-  public static let countVariable = "FATHOM_PARTS"
+  package static let countVariable = "FATHOM_PARTS"
 
   /// `3/16`.
-  public var text: String { "\(number)/\(count)" }
+  package var text: String { "\(number)/\(count)" }
 
   /// Reads `K/N`, `auto` or `auto/N`.
   ///
@@ -26,7 +26,7 @@ public struct PartChoice: Sendable, Hashable {
   ///
   /// - Parameter variable: a variable of the environment.
   /// - Throws: `.usage` where it is neither, or the environment does not say it.
-  public init(_ argument: String, variable: (String) -> String?) throws(Fault) {
+  package init(_ argument: String, variable: (String) -> String?) throws(Fault) {
     let words = argument.split(separator: "/", omittingEmptySubsequences: false)
     let isAuto = words.first == "auto"
     guard words.count == (isAuto ? words.count : 2), words.count <= 2 else {
@@ -57,12 +57,12 @@ public struct PartChoice: Sendable, Hashable {
   }
 
   /// All parts of so many, in their order.
-  public static func all(of count: Int) -> [PartChoice] {
+  package static func all(of count: Int) -> [PartChoice] {
     (0..<count).map { PartChoice(known: $0 + 1, of: count, origin: nil) }
   }
 
   /// The part's items of a list, each of which takes so much.
-  public func items(of sizes: [Int]) -> Range<Int> {
+  package func items(of sizes: [Int]) -> Range<Int> {
     PartDivision(sizes, among: count).items(of: number)
   }
 

@@ -1,12 +1,12 @@
 internal import Locks
-public import Platform
+package import Platform
 
 /// Items with a size that many runs divide, each taking consecutive ones.
-public struct PartDivision: Sendable {
+package struct PartDivision: Sendable {
   private let ends: [Int]
 
   /// Divides so that the sizes come out about even; no item is divided.
-  public init(_ sizes: [Int], among count: Int) {
+  package init(_ sizes: [Int], among count: Int) {
     let total = Double(sizes.reduce(0, +)) + Double(sizes.count)
     var ends: [Int] = []
     var (before, item) = (0.0, 0)
@@ -23,16 +23,16 @@ public struct PartDivision: Sendable {
   }
 
   /// Indices of the items of a part, counted from 1.
-  public func items(of number: Int) -> Range<Int> {
+  package func items(of number: Int) -> Range<Int> {
     (number == 1 ? 0 : ends[number - 2])..<ends[number - 1]
   }
 }
 
 /// What a run finds in items that it looks at one by one, a few numbers each, where several runs
 /// divide these: each looks at its own, and a last one has what all have found.
-public final class DividedScan: Sendable {
+package final class DividedScan: Sendable {
   /// The division of the command that runs; nil where one run looks at everything.
-  @TaskLocal public static var current: DividedScan?
+  @TaskLocal package static var current: DividedScan?
 
   private let part: PartChoice?
   /// What the parts have found, by part and then by list of items.
@@ -41,7 +41,7 @@ public final class DividedScan: Sendable {
   private let state = Guarded((lists: 0, found: [[[Int]]]()))
 
   /// A part of the work.
-  public init(_ part: PartChoice) {
+  package init(_ part: PartChoice) {
     self.part = part
     known = []
   }
@@ -50,7 +50,7 @@ public final class DividedScan: Sendable {
   ///
   /// - Parameter results: `found` of each part, in their order.
   /// - Throws: `.malformed` where one holds something else.
-  public init(results: [[JSONValue]], path: (_ part: Int) -> String) throws(Fault) {
+  package init(results: [[JSONValue]], path: (_ part: Int) -> String) throws(Fault) {
     part = nil
     var known: [[[[Int]]]] = []
     for (index, lists) in results.enumerated() {
@@ -64,7 +64,7 @@ public final class DividedScan: Sendable {
   }
 
   /// What a part has found, for its file.
-  public var found: [JSONValue] {
+  package var found: [JSONValue] {
     state.withLock { $0.found }.map { list in
       .array(list.map { .array($0.map { .integer($0) }) })
     }
@@ -82,21 +82,21 @@ public final class DividedScan: Sendable {
   }
 
   /// The items of a list that this run looks at.
-  public static func own(_ sizes: [Int]) -> Range<Int> {
+  package static func own(_ sizes: [Int]) -> Range<Int> {
     guard let current else { return sizes.indices }
     guard let part = current.part else { return 0..<0 }
     return part.items(of: sizes)
   }
 
   /// Whether a part's findings are not all: nobody should judge by them.
-  public static var isPart: Bool { current?.part != nil }
+  package static var isPart: Bool { current?.part != nil }
 
   /// Looks at the items of a list, those of this run by several threads, and gives out what is known
   /// of each.
   ///
   /// - Throws: what `scan` throws; `.malformed` where the parts have found something else than the
   ///   list has items.
-  public static func values(
+  package static func values(
     _ sizes: [Int], threads: Int, scan: @Sendable (_ item: Int) throws(Fault) -> [Int]?
   ) throws(Fault) -> [[Int]?] {
     let own = own(sizes)

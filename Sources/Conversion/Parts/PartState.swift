@@ -1,9 +1,9 @@
 internal import Platform
 
 /// How far a part of a conversion is, as its journal says.
-public struct PartState: Sendable {
+package struct PartState: Sendable {
   /// What it is about to become.
-  public enum Condition: String, Sendable {
+  package enum Condition: String, Sendable {
     /// No run of it has begun.
     case missing
     /// A run of it was interrupted.
@@ -17,15 +17,15 @@ public struct PartState: Sendable {
   }
 
   /// Which part it is, from 1 on.
-  public let number: Int
+  package let number: Int
   /// What is known of its run.
-  public let condition: Condition
+  package let condition: Condition
   /// Bytes that are safe.
-  public let safeBytes: Int
+  package let safeBytes: Int
   /// Bytes that it writes; nil where that is not known.
-  public let byteCount: Int?
+  package let byteCount: Int?
   /// What is wrong with its journal; nil for nothing.
-  public let problem: String?
+  package let problem: String?
   /// What the journal says; nil where there is none that can be read.
   let records: ConversionRecords?
 

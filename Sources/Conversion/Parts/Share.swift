@@ -9,21 +9,21 @@ internal import Weights
 /// on different machines agree without a word. Shares are consecutive in the order of the output's
 /// bytes and have about the same cost. A share begins and ends at a file, or else at a multiple of
 /// 64 KiB in one: of pages that two machines would write, a network file system may lose one.
-public struct Share: Sendable, Hashable {
+package struct Share: Sendable, Hashable {
   /// Which share it is, from 1 on.
-  public let number: Int
+  package let number: Int
   /// How many there are.
-  public let count: Int
+  package let count: Int
   /// Of each file of the layout the bytes that are written here; `0..<0` where there are none.
-  public let bytes: [Range<Int>]
+  package let bytes: [Range<Int>]
   /// Of each file the bytes whose tensors are hashed here. Hashes go by parts of a tensor, so that
   /// where a share begins or ends within one, this begins or ends a little later.
   let hashed: [Range<Int>]
 
   /// Bytes that are written here, headers included.
-  public var byteCount: Int { bytes.reduce(0) { $0 + $1.count } }
+  package var byteCount: Int { bytes.reduce(0) { $0 + $1.count } }
   /// The files that are written here, wholly or in part.
-  public var files: [Int] { bytes.indices.filter { !bytes[$0].isEmpty } }
+  package var files: [Int] { bytes.indices.filter { !bytes[$0].isEmpty } }
   /// Whether it is everything.
   var isWhole: Bool { count == 1 }
 
@@ -38,7 +38,7 @@ public struct Share: Sendable, Hashable {
   }
 
   /// Share `number` of `count`.
-  public init(_ number: Int, of count: Int, _ plan: Plan) {
+  package init(_ number: Int, of count: Int, _ plan: Plan) {
     self.init(number, ShareCuts(plan, count: count), plan)
   }
 

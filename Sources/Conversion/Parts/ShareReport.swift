@@ -1,10 +1,10 @@
 internal import Dialects
 internal import Formats
-public import Platform
+package import Platform
 internal import Reports
 
 /// What is said of a part: by a dry run, and by the run that has written it.
-public struct ShareReport {
+package struct ShareReport {
   private let share: Share
   private let plan: Plan
   private let origin: String?
@@ -13,14 +13,14 @@ public struct ShareReport {
   /// Describes a share of a plan.
   ///
   /// - Parameter origin: where its number was taken from; nil where the user gave it.
-  public init(_ share: Share, of plan: Plan, origin: String?) {
+  package init(_ share: Share, of plan: Plan, origin: String?) {
     (self.share, self.plan, self.origin) = (share, plan, origin)
     let costs = ShareCosts(plan, count: share.count)
     cost = (costs.seconds[share.number - 1], costs.total, costs.seconds.max() ?? 0)
   }
 
   /// The member `part` of the documents of schemas `fathom.plan/1` and `fathom.convert/1`.
-  public var json: JSONValue {
+  package var json: JSONValue {
     .object([
       "number": .integer(share.number), "of": .integer(share.count),
       "from": origin.map { .string($0) } ?? .null, "bytes": .integer(share.byteCount),
@@ -41,7 +41,7 @@ public struct ShareReport {
   private static let mostFiles = 8
 
   /// The same for people, in a few lines.
-  public var text: OutputText {
+  package var text: OutputText {
     let share = share
     let even = cost.all / Double(share.count)
     var text: OutputText =

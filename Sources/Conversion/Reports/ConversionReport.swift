@@ -1,12 +1,12 @@
 internal import Dialects
-public import Platform
+package import Platform
 internal import Reports
 
 extension ConversionResult {
   /// The document of schema `fathom.convert/1`.
   ///
   /// - Parameter part: what it says of the part that was written; nil for a whole output.
-  public func json(of plan: Plan, part: ShareReport? = nil) -> JSONValue {
+  package func json(of plan: Plan, part: ShareReport? = nil) -> JSONValue {
     var object: JSONObject = [
       "schema": .string("fathom.convert/1"), "output": .string(output),
       "files": .array(
@@ -61,7 +61,7 @@ extension ConversionResult {
   /// The result in a few lines.
   ///
   /// - Parameter part: what is said of the part that was written; nil for a whole output.
-  public func text(of plan: Plan, part: ShareReport? = nil) -> OutputText {
+  package func text(of plan: Plan, part: ShareReport? = nil) -> OutputText {
     if let bytesCompared { return text(of: plan, compared: bytesCompared) }
     if let part {
       let kept: OutputText = isResumed ? ", \(Quantity.bytes(bytesKept)) before" : ""

@@ -1,10 +1,10 @@
-public import Platform
+package import Platform
 internal import Reports
 
 /// What is said of unfinished work (schema `fathom.resume/1`).
 extension UnfinishedWork {
   /// The document.
-  public var json: JSONValue {
+  package var json: JSONValue {
     var object: JSONObject = [
       "schema": .string("fathom.resume/1"), "folder": .string(folder),
       "state": .string(state.rawValue), "onlyCopy": .bool(!gone.isEmpty),
@@ -52,7 +52,7 @@ extension UnfinishedWork {
   }
 
   /// The same for people.
-  public var text: OutputText {
+  package var text: OutputText {
     var lines: [OutputText] = ["\(folder): \(title)"]
     func line(_ key: String, _ value: OutputText) {
       let gap = OutputText(
@@ -96,7 +96,7 @@ extension UnfinishedWork {
   }
 
   /// The command that goes on with it, as a shell takes it; nil where there is none.
-  public var command: String? {
+  package var command: String? {
     guard let origin, !origin.command.isEmpty, state == .resumable || state == .running else {
       return nil
     }
@@ -129,7 +129,7 @@ extension UnfinishedWork {
   }
 
   /// What can be done, a sentence each.
-  public var choices: [String] {
+  package var choices: [String] {
     switch state {
     case .running: return ["wait until that run ends"]
     case .expendable: return ["any command that writes this output removes it"]

@@ -1,30 +1,30 @@
 internal import Dialects
 internal import Formats
-public import Platform
+package import Platform
 
 /// By which command a conversion was begun, and what it reads and writes: what a person has to know
 /// to go on with it. It has no say in whether work fits a plan; that is `ConversionIdentity`'s.
-public struct ConversionOrigin: Sendable, Hashable {
+package struct ConversionOrigin: Sendable, Hashable {
   /// A file of weights that is written.
-  public struct File: Sendable, Hashable {
+  package struct File: Sendable, Hashable {
     /// Its name.
-    public let name: ExactText
+    package let name: ExactText
     /// Its size when it is complete.
-    public let byteCount: Int
+    package let byteCount: Int
   }
 
   /// The folder of the source.
-  public let source: String
+  package let source: String
   /// The output.
-  public let output: String
+  package let output: String
   /// The output's files of weights, in the order of the plan.
-  public let files: [File]
+  package let files: [File]
   /// The command's arguments, its name left out; empty where no command began it.
-  public let command: [String]
+  package let command: [String]
   /// The folder in which the command was given.
-  public let folder: String
+  package let folder: String
   /// Bytes of all files of weights.
-  public let byteCount: Int
+  package let byteCount: Int
 
   /// What a plan reads and writes.
   init(_ plan: Plan, _ source: SourceModel, to destination: OutputPath, command: [String]) {

@@ -1,5 +1,5 @@
 internal import Formats
-public import Platform
+package import Platform
 
 /// Bytes of an output file that are on the disk.
 struct WrittenSegment: Sendable, Hashable {
@@ -15,7 +15,7 @@ struct WrittenSegment: Sendable, Hashable {
 }
 
 /// What the journal of a conversion says.
-public struct ConversionRecords: Sendable {
+package struct ConversionRecords: Sendable {
   /// What was begun; nil where the journal holds nothing.
   private(set) var identity: ConversionIdentity?
   /// By which command and where; nil where `identity` is.
@@ -41,7 +41,7 @@ public struct ConversionRecords: Sendable {
   /// Whether lines are missing in the middle, so that others may not fit what is known.
   private let hasGaps: Bool
   /// Bytes that are safe.
-  public private(set) var byteCount = 0
+  package private(set) var byteCount = 0
 
   /// The line before a way of several steps to the final names.
   static let placing = #"{"placing":true}"#
@@ -52,7 +52,7 @@ public struct ConversionRecords: Sendable {
   /// Reads both copies of a journal.
   ///
   /// - Throws: as the initializer from a text does, and where the copies contradict each other.
-  public init(journal: [UInt8], copy: [UInt8], file: String) throws(Fault) {
+  package init(journal: [UInt8], copy: [UInt8], file: String) throws(Fault) {
     try self.init(JournalText(journal, copy: copy, file: file), file: file)
   }
 

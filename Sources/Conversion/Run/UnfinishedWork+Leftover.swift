@@ -1,11 +1,11 @@
-public import Platform
+package import Platform
 
 extension UnfinishedWork {
   /// Removes what a run has left that was killed after its output had got its name, and whose source
   /// is gone: nobody can run it again. All else stays, and so does what another run has in hand.
   ///
   /// - Throws: `.inputOutput` where the system does not tell what is there.
-  public static func removeLeftover(of destination: OutputPath) throws(Fault) {
+  package static func removeLeftover(of destination: OutputPath) throws(Fault) {
     guard try Folder.kind(of: destination.workPath) == .folder,
       let work = try? WorkFolder(for: destination, form: .folder),
       try isLeftover(work, of: destination)

@@ -1,10 +1,10 @@
 internal import Formats
-public import Platform
+package import Platform
 
 /// What a run that was interrupted has left, looked at without touching it.
-public struct UnfinishedWork: Sendable {
+package struct UnfinishedWork: Sendable {
   /// What can be done with it.
-  public enum State: String, Sendable {
+  package enum State: String, Sendable {
     /// The conversion can go on.
     case resumable
     /// Another run is at work in it.
@@ -16,66 +16,66 @@ public struct UnfinishedWork: Sendable {
   }
 
   /// A file that tensors are read from.
-  public struct SourceFile: Sendable, Hashable {
+  package struct SourceFile: Sendable, Hashable {
     /// Its name.
-    public let name: ExactText
+    package let name: ExactText
     /// Its size.
-    public let byteCount: Int
+    package let byteCount: Int
     /// Whether it is where it was, with the size and time that it had: another file of its name may
     /// be there since.
-    public let isThere: Bool
+    package let isThere: Bool
     /// Whether the journal says that it has been, or was about to be, deleted.
-    public let isNotedAsDeleted: Bool
+    package let isNotedAsDeleted: Bool
     /// Whether the headers that a resumed run plans from are kept.
-    public let hasBeginning: Bool
+    package let hasBeginning: Bool
 
     /// Whether what was in it is in the work alone.
-    public var isGone: Bool { !isThere && (isNotedAsDeleted || hasBeginning) }
+    package var isGone: Bool { !isThere && (isNotedAsDeleted || hasBeginning) }
   }
 
   /// A file of weights that is written.
-  public struct OutputFile: Sendable, Hashable {
+  package struct OutputFile: Sendable, Hashable {
     /// Its name.
-    public let name: ExactText
+    package let name: ExactText
     /// Its size when it is complete.
-    public let byteCount: Int
+    package let byteCount: Int
     /// Bytes from its start that the journal calls safe.
-    public let safeBytes: Int
+    package let safeBytes: Int
   }
 
   /// The hidden folder.
-  public let folder: String
+  package let folder: String
   /// What can be done.
-  public let state: State
+  package let state: State
   /// The version of the program that began it; nil where that is not known.
-  public let version: String?
+  package let version: String?
   /// What was asked for; nil where that is not known.
-  public let recipe: JSONValue?
+  package let recipe: JSONValue?
   /// By which command and where; nil where that is not known.
-  public let origin: ConversionOrigin?
+  package let origin: ConversionOrigin?
   /// The files of the source.
-  public let source: [SourceFile]
+  package let source: [SourceFile]
   /// The files of the output.
-  public let output: [OutputFile]
+  package let output: [OutputFile]
   /// Where several runs divide the work: how far each part is; empty where one run does everything.
-  public let parts: [PartState]
+  package let parts: [PartState]
   /// Whether the folder may hold what is nowhere else, so that no command empties it.
-  public let isProtected: Bool
+  package let isProtected: Bool
   /// What is wrong with the journal, a line each.
-  public let problems: [String]
+  package let problems: [String]
 
   /// Bytes that are safe.
-  public var safeBytes: Int {
+  package var safeBytes: Int {
     output.reduce(0) { $0 + $1.safeBytes } + parts.reduce(0) { $0 + $1.safeBytes }
   }
   /// Source files whose contents are here alone.
-  public var gone: [SourceFile] { state == .expendable ? [] : source.filter(\.isGone) }
+  package var gone: [SourceFile] { state == .expendable ? [] : source.filter(\.isGone) }
 
   /// Looks at what stands at a path.
   ///
   /// - Parameter path: the hidden folder, or the name of the output.
   /// - Throws: `.notFound` where there is no unfinished work, `.inputOutput` where it cannot be read.
-  public init(at path: String) throws(Fault) {
+  package init(at path: String) throws(Fault) {
     folder = try UnfinishedWork.folder(for: path)
     var problems: [String] = []
     var records: ConversionRecords?

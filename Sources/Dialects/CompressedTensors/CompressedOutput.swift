@@ -1,15 +1,15 @@
-package import Platform
+internal import Platform
 
 /// A folder in compressed-tensors' formats.
-package struct CompressedOutput: DialectRecipe {
+struct CompressedOutput: DialectRecipe {
   /// The scheme that was asked for; nil where every weight keeps the one that it has.
-  package let recipe: CompressedRecipe?
+  let recipe: CompressedRecipe?
 
-  package func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
+  func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
     try Planner(source, recipe: recipe).output()
   }
 
-  package func json(_ recipe: Recipe) -> JSONObject {
+  func json(_ recipe: Recipe) -> JSONObject {
     var json = json(
       to: .compressedTensors, quant: self.recipe?.name,
       shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit, recipe)
@@ -17,7 +17,7 @@ package struct CompressedOutput: DialectRecipe {
     return json
   }
 
-  package func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {
+  func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {
     guard let asked = self.recipe, !hasCodes(tensors) else { return nil }
     return asked.name
   }

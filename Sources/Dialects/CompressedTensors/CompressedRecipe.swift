@@ -1,24 +1,24 @@
-public import Models
+package import Models
 internal import Platform
 internal import Tensors
 package import Weights
 
 /// What a checkpoint in compressed-tensors' formats is to hold.
-public struct CompressedRecipe: Sendable, Hashable {
+package struct CompressedRecipe: Sendable, Hashable {
   /// The name on the command line: a scheme's, and `-experts` where routed experts alone have it.
-  public let name: String
+  package let name: String
   /// How weights are stored.
-  public let scheme: CompressedScheme
+  package let scheme: CompressedScheme
   /// Whether routed experts alone are stored so, as Kimi-K2-Thinking has it.
-  public let isForExperts: Bool
+  package let isForExperts: Bool
 
   private static let expertSuffix = "-experts"
 
   /// All names.
-  public static let names = CompressedScheme.named.map(\.name)
+  package static let names = CompressedScheme.named.map(\.name)
 
   /// The recipe of that name, in any case; nil where there is none.
-  public init?(named name: String) {
+  package init?(named name: String) {
     let name = name.lowercased()
     isForExperts = name.hasSuffix(CompressedRecipe.expertSuffix)
     let base = isForExperts ? name.dropLast(CompressedRecipe.expertSuffix.count) : name[...]

@@ -17,6 +17,10 @@ package struct CompressedTensorsWeights {
   /// Tensors, by their index, that belong to a weight.
   private var isUsed: [Bool]
 
+  /// The weights of a checkpoint by their names in the network.
+  ///
+  /// - Throws: `.malformed` where two weights have one name; `.inputOutput` where GPTQ's order of columns
+  ///   cannot be read.
   package static func read(
     _ inventory: Inventory, config: ModelConfig
   ) throws(Fault) -> SourceWeights {

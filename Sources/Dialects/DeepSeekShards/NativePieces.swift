@@ -1,34 +1,34 @@
-public import Formats
+package import Formats
 internal import Models
-public import Naming
-public import Platform
+package import Naming
+package import Platform
 package import Tensors
 
 /// The tensors of DeepSeek's model-parallel shards, each with the pieces of it that the shards hold.
-public struct NativePieces: Sendable {
+package struct NativePieces: Sendable {
   /// A tensor of the network.
-  public struct Tensor: Sendable {
+  package struct Tensor: Sendable {
     /// Its Hugging Face name.
-    public let name: ExactText
+    package let name: ExactText
     /// Its name in the shards.
-    public let native: ExactText
+    package let native: ExactText
     /// How it is divided.
-    public let division: NativeNames.Division
+    package let division: NativeNames.Division
     /// Its pieces with the numbers of their shards, in the order of these.
-    public fileprivate(set) var pieces: [(rank: Int, tensor: StoredTensor)] = []
+    package fileprivate(set) var pieces: [(rank: Int, tensor: StoredTensor)] = []
 
     /// That of the first shard which has one.
-    public var first: StoredTensor { pieces[0].tensor }
+    package var first: StoredTensor { pieces[0].tensor }
   }
 
   /// Shards that the model is divided into.
-  public let count: Int
+  package let count: Int
   /// The tensors, in the order in which they were met.
-  public private(set) var tensors: [Tensor] = []
+  package private(set) var tensors: [Tensor] = []
   /// Those that the dialect does not name, by their own names and the numbers of their shards.
-  public private(set) var strangers: [(name: ExactText, rank: Int, tensor: StoredTensor)] = []
+  package private(set) var strangers: [(name: ExactText, rank: Int, tensor: StoredTensor)] = []
   /// Pieces that a shard has twice.
-  public private(set) var duplicates:
+  package private(set) var duplicates:
     [(native: ExactText, tensor: StoredTensor, other: StoredTensor)] = []
   private var indices: [ExactText: Int] = [:]
 
@@ -37,7 +37,7 @@ public struct NativePieces: Sendable {
   /// - Parameters:
   ///   - stored: tensors, each under the stem of its file and its own name.
   ///   - files: names of the files by `StoredTensor.shard`, all of one division.
-  public init(_ stored: [StoredTensor], files: [ExactText]) {
+  package init(_ stored: [StoredTensor], files: [ExactText]) {
     let shards = files.map { NativeShardName($0) }
     count = shards.first??.count ?? 1
     for tensor in stored {
@@ -65,16 +65,16 @@ public struct NativePieces: Sendable {
   }
 
   /// The tensor of that Hugging Face name; nil where no shard has a piece of it.
-  public subscript(name: ExactText) -> Tensor? { indices[name].map { tensors[$0] } }
+  package subscript(name: ExactText) -> Tensor? { indices[name].map { tensors[$0] } }
 
   /// MTP layers of which there is something, after so many decoder layers.
-  public func mtpLayers(after layers: Int) -> Int {
+  package func mtpLayers(after layers: Int) -> Int {
     ModelConfig.furtherLayers(after: layers, in: tensors.lazy.map(\.name))
   }
 
   /// The Hugging Face config that a document beside the shards amounts to: DeepSeek's own, or
   /// Hugging Face's, which may declare MTP layers that DeepSeek's code leaves out.
-  public func config(
+  package func config(
     _ document: JSONValue, file: String
   ) throws(Fault) -> (json: JSONValue, notes: [String]) {
     guard !NativeSource.isNative(document) else {

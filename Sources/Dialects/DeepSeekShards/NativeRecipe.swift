@@ -1,16 +1,16 @@
-package import Platform
+internal import Platform
 internal import Weights
 
 /// Model-parallel shards for DeepSeek's own code.
-package struct NativeRecipe: DialectRecipe {
+struct NativeRecipe: DialectRecipe {
   /// Shards that the model is divided into.
-  package let shards: Int
+  let shards: Int
 
-  package func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
+  func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
     try NativePlanner(source, recipe: recipe, count: shards).output()
   }
 
-  package func json(_ recipe: Recipe) -> JSONObject {
+  func json(_ recipe: Recipe) -> JSONObject {
     // A shard is as large as its part of the model.
     var json = json(to: .deepseek, quant: recipe.weights?.name, shardLimit: nil, recipe)
     recipe.addBlocks(to: &json)
@@ -18,7 +18,7 @@ package struct NativeRecipe: DialectRecipe {
     return json
   }
 
-  package func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {
+  func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {
     recipe.missingFP8(in: tensors)
   }
 }

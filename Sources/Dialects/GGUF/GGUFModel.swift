@@ -1,27 +1,27 @@
-public import Formats
-public import Models
+package import Formats
+package import Models
 internal import Naming
-public import Platform
+package import Platform
 internal import Tensors
 package import Weights
 
 /// A GGUF file of this family.
-public struct GGUFModel: Sendable {
+package struct GGUFModel: Sendable {
   /// The files as they are.
-  public let files: GGUFFiles
+  package let files: GGUFFiles
   /// The typed config that the metadata amounts to.
-  public let config: ModelConfig
+  package let config: ModelConfig
   /// What the metadata does not say and what is assumed instead, a line each.
-  public let notes: [String]
+  package let notes: [String]
   /// Keys of the metadata that are passed over.
   package let unknowns: Unknowns
   /// The files as a checkpoint, with the config in Hugging Face's keys.
-  public let checkpoint: Checkpoint
+  package let checkpoint: Checkpoint
 
   /// Opens a file; any split of a set opens the set.
   ///
   /// - Throws: what `GGUFFiles` throws; `.malformed` for metadata that is not of this family.
-  public init(path: String) throws(Fault) {
+  package init(path: String) throws(Fault) {
     try self.init(GGUFFiles(path: path), path: path)
   }
 
@@ -29,7 +29,7 @@ public struct GGUFModel: Sendable {
   ///
   /// - Parameter path: the file, for messages.
   /// - Throws: `.malformed` for metadata that is not of this family.
-  public init(_ files: GGUFFiles, path: String) throws(Fault) {
+  package init(_ files: GGUFFiles, path: String) throws(Fault) {
     self.files = files
     let names = Set(files.inventory.tensors.map(\.name))
     let read = try GGUFConfig(files.metadata, names: names, file: path)

@@ -7,8 +7,10 @@ internal import Tensors
 internal import Weights
 
 extension GGUFRecipe: DialectRecipe {
+  /// See `DialectRecipe`.
   package var isFolder: Bool { false }
 
+  /// See `DialectRecipe`.
   package func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
     if let model = source.gguf {
       return try GGUFRequantizer(model, source, recipe: recipe, gguf: self).output()
@@ -16,6 +18,7 @@ extension GGUFRecipe: DialectRecipe {
     return try GGUFPlanner(source, recipe: recipe, gguf: self).output()
   }
 
+  /// See `DialectRecipe`.
   package func json(_ recipe: Recipe) -> JSONObject {
     var json = json(to: .gguf, quant: fileType?.name, shardLimit: recipe.shardLimit, recipe)
     json["pure"] = .bool(isPure)
@@ -32,10 +35,12 @@ extension GGUFRecipe: DialectRecipe {
     return json
   }
 
+  /// See `DialectRecipe`.
   package func copies(_ source: SourceModel, _ recipe: Recipe) -> Bool {
     source.format == .gguf && fileType == nil && recipe.mtp == .keep
   }
 
+  /// See `DialectRecipe`.
   package func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {
     let type = base ?? fileType?.type
     guard let type, type.isBlock, !tensors.contains(where: { $0.entry.type == type }) else {

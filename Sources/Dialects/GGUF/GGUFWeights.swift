@@ -17,6 +17,10 @@ package struct GGUFWeights {
   private var faults: [ExactText: Fault] = [:]
   private var halves: [ExactText: (keys: StoredTensor?, values: StoredTensor?)] = [:]
 
+  /// The weights of a file by their names in the network.
+  ///
+  /// - Throws: `.malformed` where a tensor cannot be divided as its name says, or two weights have one
+  ///   name.
   package static func read(
     _ inventory: Inventory, config: ModelConfig
   ) throws(Fault) -> SourceWeights {

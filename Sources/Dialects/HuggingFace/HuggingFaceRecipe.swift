@@ -5,12 +5,12 @@ internal import Tensors
 internal import Weights
 
 /// A Hugging Face checkpoint: all that is asked of it stands in the recipe's common part.
-package struct HuggingFaceRecipe: DialectRecipe {
-  package func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
+struct HuggingFaceRecipe: DialectRecipe {
+  func output(of source: SourceModel, _ recipe: Recipe) throws(Fault) -> PlannedOutput {
     try Planner(source, recipe: recipe).output()
   }
 
-  package func json(_ recipe: Recipe) -> JSONObject {
+  func json(_ recipe: Recipe) -> JSONObject {
     var json = json(
       to: .hf, quant: recipe.weights?.name,
       shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit, recipe)
@@ -18,13 +18,13 @@ package struct HuggingFaceRecipe: DialectRecipe {
     return json
   }
 
-  package func copies(_ source: SourceModel, _ recipe: Recipe) -> Bool {
+  func copies(_ source: SourceModel, _ recipe: Recipe) -> Bool {
     source.format == .safetensors && recipe.weights == nil && recipe.mtp == .keep
   }
 
-  package func keepsStorage(_ recipe: Recipe) -> Bool { recipe.weights == nil }
+  func keepsStorage(_ recipe: Recipe) -> Bool { recipe.weights == nil }
 
-  package func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {
+  func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {
     recipe.missingFP8(in: tensors)
   }
 }

@@ -8,7 +8,9 @@ package import Weights
 /// Reads a Hugging Face checkpoint: every tensor is a weight, but for the scales beside FP8 ones and
 /// what else is about codes alone.
 package struct HuggingFaceWeights {
+  /// The stored tensors.
   package let inventory: Inventory
+  /// The network that they are of.
   package let config: ModelConfig
   private var weights: [SourceWeight] = []
   private var faults: [ExactText: Fault] = [:]
@@ -22,6 +24,9 @@ package struct HuggingFaceWeights {
     inventory.tensors.filter { $0.type == .f8E4M3 }.map { ($0.name, $0.shape) }
   ) { [inventory] in inventory[$0] }
 
+  /// The weights of a checkpoint by their names in the network.
+  ///
+  /// - Throws: `.malformed` where two weights have one name.
   package static func read(
     _ inventory: Inventory, config: ModelConfig
   ) throws(Fault) -> SourceWeights {

@@ -8,7 +8,7 @@ package import Weights
 
 /// Decides, tensor by tensor, what becomes of a source.
 package struct Planner {
-  package internal(set) var draft: PlanDraft
+  var draft: PlanDraft
   /// What the output's config will say.
   package let target: ModelConfig
   /// The `quantization_config` that takes the place of the source's.
@@ -17,8 +17,8 @@ package struct Planner {
   private let implied: [ExactText: ExpectedTensor]
   private var unexpected: [String] = []
 
-  package var source: SourceModel { draft.source }
-  package var recipe: Recipe { draft.recipe }
+  var source: SourceModel { draft.source }
+  var recipe: Recipe { draft.recipe }
 
   /// Checks the source against its config and decides every tensor.
   ///
@@ -206,9 +206,7 @@ package struct Planner {
       name: ExpectedTensor.scaleName(for: weight.name), shape: grid)
   }
 
-  /// Copies codes of FP8, with their scales where there are any.
-  ///
-  /// - Returns: whether the weight is such.
+  /// Copies codes of FP8, with their scales where there are any; returns whether the weight is such.
   private mutating func carryFP8(
     _ weight: SourceWeight, _ reason: String, _ scaleReason: String
   ) throws(Fault) -> Bool {
@@ -297,6 +295,7 @@ package struct Planner {
       of: weight.name, isCarried: isCarried)
   }
 
+  /// Decides on a weight: what it becomes, under which name, and why.
   package mutating func add(
     _ weight: SourceWeight, _ type: ElementType, _ reason: String, operation: Operation? = nil,
     name: ExactText? = nil, shape: Shape? = nil

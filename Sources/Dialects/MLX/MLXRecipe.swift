@@ -1,29 +1,29 @@
 internal import Codecs
-public import Naming
-public import Platform
-public import Tensors
+package import Naming
+package import Platform
+package import Tensors
 
 /// What the user asked of an MLX model.
-public struct MLXRecipe: Sendable {
+package struct MLXRecipe: Sendable {
   /// Storage of the weights; nil leaves them as they are, where MLX has a place for them.
-  public var storage: MLXStorage?
+  package var storage: MLXStorage?
   /// Which loader it is for.
-  public var layout: MLXNames.Layout
+  package var layout: MLXNames.Layout
 
   /// mlx-lm's shards.
-  public static let usualShardLimit = 5 << 30
+  package static let usualShardLimit = 5 << 30
 
   /// Makes a recipe.
-  public init(_ storage: MLXStorage?, layout: MLXNames.Layout = .mlxLM) {
+  package init(_ storage: MLXStorage?, layout: MLXNames.Layout = .mlxLM) {
     self.storage = storage
     self.layout = layout
   }
 }
 
 /// What MLX models store weights in, as a row of the table of `--quant` names.
-public struct MLXStorage: Sendable, Hashable {
+package struct MLXStorage: Sendable, Hashable {
   /// How the numbers are stored.
-  public enum Kind: Sendable, Hashable {
+  package enum Kind: Sendable, Hashable {
     /// Plain numbers.
     case plain(ElementType)
     /// Groups that share a scale.
@@ -31,15 +31,15 @@ public struct MLXStorage: Sendable, Hashable {
   }
 
   /// The name on the command line.
-  public let name: String
+  package let name: String
   /// How the numbers are stored.
-  public let kind: Kind
+  package let kind: Kind
 
   /// Columns that share a scale where the user says nothing, as in mlx-lm.
   package static let usualGroup = 64
 
   /// All rows, those of the affine mode with the usual groups.
-  public static let all: [MLXStorage] =
+  package static let all: [MLXStorage] =
     [("bf16", ElementType.bf16), ("f16", .f16), ("f32", .f32)].map {
       MLXStorage(name: $0, kind: .plain($1))
     }
@@ -56,7 +56,7 @@ public struct MLXStorage: Sendable, Hashable {
   /// The row with that name, in any case, with other groups where the mode has a choice.
   ///
   /// - Throws: `.usage` for an unknown name, and for groups that the mode does not have.
-  public init(named name: String, groupSize: Int? = nil) throws(Fault) {
+  package init(named name: String, groupSize: Int? = nil) throws(Fault) {
     guard let row = MLXStorage.all.first(where: { $0.name == name.lowercased() }) else {
       throw Fault(
         .usage, "'\(name)' is no type for --to mlx",

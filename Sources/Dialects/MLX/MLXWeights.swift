@@ -19,6 +19,9 @@ package struct MLXWeights {
   private var companions: [StoredTensor] = []
   private var halves: [ExactText: (keys: Assembly?, values: Assembly?)] = [:]
 
+  /// The weights of a checkpoint by their names in the network.
+  ///
+  /// - Throws: `.malformed` where the config's settings are none, or two weights have one name.
   package static func read(
     _ checkpoint: Checkpoint, config: ModelConfig
   ) throws(Fault) -> SourceWeights {

@@ -53,7 +53,9 @@ package struct CarriedParts {
 ///
 /// One row says between which forms, and what has to be added; equal forms need no row.
 package struct Carrying {
+  /// The form that codes have in the source.
   package let from: CodeForm
+  /// The form that they get.
   package let to: CodeForm
   /// What scales are multiplied by to give the target's biases.
   package let factor: Float?
@@ -142,6 +144,7 @@ package struct Carrying {
 }
 
 extension CodeForm: CustomStringConvertible {
+  /// The form in words, for reports.
   package var description: String {
     switch self {
     case .blocks(let block, let type):

@@ -1,5 +1,5 @@
 package import Formats
-public import Platform
+package import Platform
 internal import Weights
 
 /// What of a recipe is one format's own. Each format that is written has one, in its folder; nothing
@@ -27,9 +27,13 @@ package protocol DialectRecipe: Sendable {
 }
 
 extension DialectRecipe {
+  /// In a folder.
   package var isFolder: Bool { true }
+  /// All weigh the same.
   package var importance: ImportanceMatrix? { nil }
+  /// What another format has is made anew.
   package func copies(_ source: SourceModel, _ recipe: Recipe) -> Bool { false }
+  /// What another format has is stored otherwise.
   package func keepsStorage(_ recipe: Recipe) -> Bool { false }
 
   /// What all of the documents have.
@@ -54,7 +58,7 @@ extension DialectRecipe {
 
 extension Recipe {
   /// The `recipe` of a plan's document: what was asked for, in the words of the command line.
-  public var json: JSONObject {
+  package var json: JSONObject {
     var json = target.own.json(self)
     if ignoresUnknown { json["ignoreUnknown"] = true }
     return json

@@ -1,11 +1,11 @@
-public import Codecs
-public import Formats
-public import Platform
-public import Tensors
-public import Weights
+package import Codecs
+package import Formats
+package import Platform
+package import Tensors
+package import Weights
 
 /// How an output tensor comes about from the values that it is assembled of.
-public enum Operation: Sendable, Hashable {
+package enum Operation: Sendable, Hashable {
   /// The bytes of a stored tensor, never decoded.
   case copy
   /// Each value in F32, rounded once; or bytes, where nothing changes but the place.
@@ -21,7 +21,7 @@ public enum Operation: Sendable, Hashable {
   case constant([UInt8])
 
   /// What numbers become on their way to a format that keeps others in their place.
-  public enum Change: Sendable, Hashable {
+  package enum Change: Sendable, Hashable {
     /// Their product with a number: biases that stand for a zero point.
     case times(Float)
     /// One divided by them: what scales are divided by, of what they were multiplied by.
@@ -29,7 +29,7 @@ public enum Operation: Sendable, Hashable {
   }
 
   /// What quantizing gives.
-  public enum Part: Sendable, Hashable {
+  package enum Part: Sendable, Hashable {
     /// A code for each value.
     case codes
     /// A scale for each block or group.
@@ -42,9 +42,9 @@ public enum Operation: Sendable, Hashable {
 }
 
 /// How rows are quantized.
-public struct Quantization: Sendable, Hashable {
+package struct Quantization: Sendable, Hashable {
   /// Whose arithmetic is used.
-  public enum Method: Sendable, Hashable {
+  package enum Method: Sendable, Hashable {
     /// FP8 codes with a scale per block.
     case blocks(BlockSize, BlockQuantizer.ScaleFormat)
     /// Groups of adjacent columns.
@@ -52,16 +52,16 @@ public struct Quantization: Sendable, Hashable {
   }
 
   /// Whose arithmetic is used.
-  public let method: Method
+  package let method: Method
   /// The type that values are rounded to before, F32, F16 or BF16; nil for the one that plain
   /// numbers are stored in, and F32 for everything else.
-  public let type: ElementType?
+  package let type: ElementType?
   /// The weights whose largest magnitude gives the global scale, where the method has one: those
   /// that loaders join.
-  public let joined: [Assembly]
+  package let joined: [Assembly]
 
   /// Names a method and the type of what is quantized.
-  public init(_ method: Method, of type: ElementType? = nil, joined: [Assembly] = []) {
+  package init(_ method: Method, of type: ElementType? = nil, joined: [Assembly] = []) {
     self.method = method
     self.type = type
     self.joined = joined
@@ -69,19 +69,19 @@ public struct Quantization: Sendable, Hashable {
 }
 
 /// A tensor of the output and where it comes from.
-public struct PlannedTensor: Sendable, Hashable {
+package struct PlannedTensor: Sendable, Hashable {
   /// Its name, type, shape and size.
-  public let entry: OutputLayout.Entry
+  package let entry: OutputLayout.Entry
   /// What it is made from.
-  public let assembly: Assembly
+  package let assembly: Assembly
   /// How it is made.
-  public let operation: Operation
+  package let operation: Operation
   /// Why it has its type.
-  public let reason: String
+  package let reason: String
   /// What its columns weigh when it is quantized; nil where they all weigh the same.
-  public let importance: ImportanceColumns?
+  package let importance: ImportanceColumns?
   /// Whether codes, or what belongs to them, are moved without change of any value.
-  public let isCarried: Bool
+  package let isCarried: Bool
   /// What of the reason says that blocks of the type that was meant do not divide its rows; nil where
   /// they do.
   package let fallback: String?
@@ -101,24 +101,24 @@ public struct PlannedTensor: Sendable, Hashable {
   }
 
   /// The stored tensor that it is made from, the first one of several.
-  public var source: StoredTensor { assembly.first.tensor }
+  package var source: StoredTensor { assembly.first.tensor }
 
   /// All stored tensors that it is made from.
-  public var sources: [StoredTensor] { assembly.stored }
+  package var sources: [StoredTensor] { assembly.stored }
 }
 
 /// A tensor of the source that the output does not have.
-public struct DroppedTensor: Sendable, Hashable {
+package struct DroppedTensor: Sendable, Hashable {
   /// Its name.
-  public let name: ExactText
+  package let name: ExactText
   /// Why it is left out.
-  public let reason: String
+  package let reason: String
 }
 
 /// A file of the output.
-public struct PlannedFile: Sendable, Hashable {
+package struct PlannedFile: Sendable, Hashable {
   /// What a file is.
-  public enum Kind: String, Sendable, Hashable {
+  package enum Kind: String, Sendable, Hashable {
     /// Tensors.
     case weights
     /// Which tensor stands in which file.
@@ -132,11 +132,11 @@ public struct PlannedFile: Sendable, Hashable {
   }
 
   /// File name in the output folder.
-  public let name: ExactText
+  package let name: ExactText
   /// Its exact size.
-  public let byteCount: Int
+  package let byteCount: Int
   /// What it is.
-  public let kind: Kind
+  package let kind: Kind
 
   /// Names a file.
   package init(name: ExactText, byteCount: Int, kind: Kind) {
@@ -148,13 +148,17 @@ public struct PlannedFile: Sendable, Hashable {
 
 /// A file that a plan writes from memory: an index, a config.
 package struct PlannedDocument: Sendable {
+  /// Its name in the output.
   package let name: ExactText
+  /// What it is, for reports.
   package let kind: PlannedFile.Kind
+  /// Its contents.
   package let bytes: [UInt8]
 }
 
 /// What a target's planner decided: every byte of the output, but for those of the weights.
 package struct PlannedOutput: Sendable {
+  /// Every tensor of the output, with what it is made of.
   package let tensors: [PlannedTensor]
   /// Where they go; its entries are those of `tensors`, in the same order.
   package let layout: OutputLayout
@@ -162,7 +166,9 @@ package struct PlannedOutput: Sendable {
   package var documents: [PlannedDocument] = []
   /// Files that are copied as they are.
   package var sideFiles: [SideFile] = []
+  /// Tensors of the source that no tensor of the output is made of, each with a reason.
   package let dropped: [DroppedTensor]
+  /// What may be a mistake, a line each.
   package var warnings: [String]
   /// What the source says and the output cannot, a line each.
   package var lost: [String] = []

@@ -1,13 +1,13 @@
-public import Formats
-public import Mixes
-public import Platform
+package import Formats
+package import Mixes
+package import Platform
 internal import Tensors
-public import Weights
+package import Weights
 
 /// What the user asked for.
-public struct Recipe: Sendable {
+package struct Recipe: Sendable {
   /// Which layers the output holds.
-  public enum MTP: String, Sendable, Hashable, CaseIterable {
+  package enum MTP: String, Sendable, Hashable, CaseIterable {
     /// All of them.
     case keep
     /// The decoder layers, without the multi-token-prediction ones.
@@ -17,7 +17,7 @@ public struct Recipe: Sendable {
   }
 
   /// How the scales of FP8 blocks are chosen.
-  public enum ScaleFormat: String, Sendable, Hashable, CaseIterable {
+  package enum ScaleFormat: String, Sendable, Hashable, CaseIterable {
     /// amax / 448 in F32.
     case f32
     /// The power of two above it, stored in F32 as DeepSeek-V3.1 does.
@@ -25,7 +25,7 @@ public struct Recipe: Sendable {
   }
 
   /// Formats that can be written, each with what is its own.
-  public enum Target: Sendable {
+  package enum Target: Sendable {
     /// A Hugging Face checkpoint.
     case huggingFace
     /// A GGUF file for llama.cpp.
@@ -50,36 +50,36 @@ public struct Recipe: Sendable {
   }
 
   /// The format.
-  public var target: Target
+  package var target: Target
   /// Name of the output; splits of a GGUF file are named after it.
-  public var outputName: ExactText
+  package var outputName: ExactText
   /// Storage of the weights of a Hugging Face checkpoint; nil leaves every tensor in the type that
   /// it has.
-  public var weights: WeightStorage?
+  package var weights: WeightStorage?
   /// Which layers are kept.
-  public var mtp: MTP
+  package var mtp: MTP
   /// Most bytes of tensors in one file; nil for the format's usual ones.
-  public var shardLimit: Int?
+  package var shardLimit: Int?
   /// Rows and columns of an FP8 block; nil for DeepSeek's 128 × 128, or what the source has.
-  public var blockSize: BlockSize?
+  package var blockSize: BlockSize?
   /// Scales of FP8 blocks; nil for F32, or what the source has.
-  public var scaleFormat: ScaleFormat?
+  package var scaleFormat: ScaleFormat?
   /// Whether to leave out, or to carry along, what may belong to the network and is not known.
-  public var ignoresUnknown = false
+  package var ignoresUnknown = false
   /// Whether a manifest is written beside the output.
-  public var writesManifest = true
+  package var writesManifest = true
   /// Whether the files of weights say what they were made from.
-  public var embedsProvenance = false
+  package var embedsProvenance = false
   /// The source's hashes for them to say, which stand before the weights and so are taken before;
   /// nil for stand-ins, which give a plan of the same size.
-  public var sourceHashes: ContentHashes?
+  package var sourceHashes: ContentHashes?
 
   /// Most bytes of tensors in one file of a Hugging Face checkpoint where the user says nothing:
   /// what Hugging Face's own writers put into one.
-  public static let usualShardLimit = 5_000_000_000
+  package static let usualShardLimit = 5_000_000_000
 
   /// Makes a recipe.
-  public init(
+  package init(
     target: Target = .huggingFace, outputName: ExactText = "model", weights: WeightStorage? = nil,
     mtp: MTP = .keep, shardLimit: Int? = nil, blockSize: BlockSize? = nil,
     scaleFormat: ScaleFormat? = nil

@@ -1,12 +1,12 @@
 internal import Formats
-public import Platform
+package import Platform
 
 /// A file that is copied as it is: tokenizer, generation settings, licence, model code.
-public struct SideFile: Sendable {
+package struct SideFile: Sendable {
   /// Its name.
-  public let name: ExactText
+  package let name: ExactText
   /// Its size.
-  public let byteCount: Int
+  package let byteCount: Int
   private let folder: InputFolder
   /// Which file it was when the folder was looked at.
   private let version: FileVersion

@@ -7,8 +7,11 @@ internal import Weights
 /// Refuses a source that cannot be converted before one weight is read. It stops at the first
 /// fault; `fathom validate` lists them all.
 package struct SourceCheck {
+  /// What is to be converted.
   package let source: SourceModel
+  /// What becomes of the MTP layers.
   package let mtp: Recipe.MTP
+  /// How many of them the source has.
   package let presentMTPLayers: Int
 
   private static let hint = "fathom validate lists everything that is wrong"

@@ -3,7 +3,7 @@ internal import Tensors
 internal import Weights
 
 /// What becomes of a tensor's values; raw values are the words of reports.
-public enum Treatment: String, Sendable, Hashable {
+package enum Treatment: String, Sendable, Hashable {
   /// The bytes stay.
   case copied
   /// The values stay, their bytes stand in another order or form.
@@ -22,7 +22,7 @@ public enum Treatment: String, Sendable, Hashable {
 
 extension PlannedTensor {
   /// What becomes of the values.
-  public var treatment: Treatment {
+  package var treatment: Treatment {
     let isCode = assembly.allLeaves { $0.type.isCode || $1 != nil }
     switch operation {
     case .copy: return .copied

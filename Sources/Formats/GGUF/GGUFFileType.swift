@@ -1,10 +1,10 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// A file type as llama-quantize understands it: a type for most tensors, and rules for the rest.
 ///
 /// The raw value is llama-quantize's name.
-public enum GGUFFileType: String, CaseIterable, Sendable, Hashable {
+package enum GGUFFileType: String, CaseIterable, Sendable, Hashable {
   case f32 = "F32"
   case f16 = "F16"
   case bf16 = "BF16"
@@ -42,13 +42,13 @@ public enum GGUFFileType: String, CaseIterable, Sendable, Hashable {
   case q20 = "Q2_0"
 
   /// llama-quantize's name.
-  public var name: String { rawValue }
+  package var name: String { rawValue }
 
   /// The number that `general.file_type` holds.
-  public var id: UInt32 { row.id }
+  package var id: UInt32 { row.id }
 
   /// The type of tensors that no rule speaks of.
-  public var type: ElementType { row.type }
+  package var type: ElementType { row.type }
 
   /// Whether elements are stored in blocks; the others are plain numbers, and no rule applies.
   package var isQuantized: Bool { type.isBlock }
@@ -56,7 +56,7 @@ public enum GGUFFileType: String, CaseIterable, Sendable, Hashable {
   /// The file type with that name, in any case; `Q3_K`, `Q4_K` and `Q5_K` mean the medium ones.
   ///
   /// - Throws: `.usage` for a name that is none. llama-quantize has no NVFP4, a type of tensors alone.
-  public init(named text: String) throws(Fault) {
+  package init(named text: String) throws(Fault) {
     let upper = text.uppercased()
     if let type = GGUFFileType.aliases[upper] ?? GGUFFileType(rawValue: upper) {
       self = type

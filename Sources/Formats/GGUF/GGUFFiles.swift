@@ -1,20 +1,20 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// A GGUF model that is structurally whole: one file, or a set of splits of which all are there.
-public struct GGUFFiles: Sendable {
+package struct GGUFFiles: Sendable {
   /// The folder that holds the files.
-  public let folder: String
+  package let folder: String
   /// Name of the file that the model was opened by.
-  public let name: ExactText
+  package let name: ExactText
   /// All tensors by the names in the files.
-  public let inventory: Inventory
+  package let inventory: Inventory
   /// The metadata of the first split, which alone has all of it, without the keys about splits.
-  public let metadata: Metadata
+  package let metadata: Metadata
   /// The same with the keys about splits, as it stands in the file.
-  public let storedMetadata: Metadata
+  package let storedMetadata: Metadata
   /// Numbers of types that are in no table, by the names of tensors that have them.
-  public let unknownTypes: [ExactText: UInt32]
+  package let unknownTypes: [ExactText: UInt32]
 
   /// Opens a file; any split of a set opens the set.
   ///
@@ -22,7 +22,7 @@ public struct GGUFFiles: Sendable {
   ///
   /// - Throws: `.notFound` for a split that is absent, `.malformed` for what breaks the format or
   ///   does not fit together.
-  public init(path: String) throws(Fault) {
+  package init(path: String) throws(Fault) {
     let folder = Folder.parent(of: path)
     name = Folder.name(of: path)
     self.folder = folder
@@ -89,7 +89,7 @@ public struct GGUFFiles: Sendable {
 
   /// What keeps a tensor from being decoded: the first fault of a type of another program or time;
   /// nil where every type is known.
-  public func foreignType() -> Fault? {
+  package func foreignType() -> Fault? {
     guard let tensor = inventory.tensors.first(where: \.type.isForeign),
       let origin = tensor.type.foreign
     else { return nil }

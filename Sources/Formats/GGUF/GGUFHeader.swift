@@ -1,14 +1,14 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// The header of a GGUF file, wholly checked: keys and names are unique, sizes follow from type and
 /// shape, and the tensors lie one after the other with nothing but alignment between them.
 ///
 /// Layout (GGUF 3, little-endian): `GGUF`, version, number of tensors, number of metadata entries;
 /// the entries; a description of each tensor; zeros up to the alignment; the data.
-public struct GGUFHeader: Sendable {
+package struct GGUFHeader: Sendable {
   /// Format versions that are read: 2 differs from 3 in nothing but big-endian files.
-  public static let versions: ClosedRange<UInt32> = 2...3
+  package static let versions: ClosedRange<UInt32> = 2...3
   /// The first four bytes of every file.
   static let magic = Array("GGUF".utf8)
   /// What tensors are aligned to where `general.alignment` does not say.
@@ -20,22 +20,22 @@ public struct GGUFHeader: Sendable {
   private static let entryLimit = 65_536
 
   /// The format's version.
-  public let version: UInt32
+  package let version: UInt32
   /// Everything beside the tensors, in order.
-  public let metadata: Metadata
+  package let metadata: Metadata
   /// Tensors in the order of their bytes; offsets count from the start of the file.
-  public let tensors: [StoredTensor]
+  package let tensors: [StoredTensor]
   /// Numbers of types that are in no table, by the names of tensors that have them.
-  public let unknownTypes: [ExactText: UInt32]
+  package let unknownTypes: [ExactText: UInt32]
   /// Sizes that the file may have: up to the end of the last tensor, or of its padding.
-  public let possibleSizes: ClosedRange<Int>
+  package let possibleSizes: ClosedRange<Int>
   /// Where the descriptions of tensors stand.
   let descriptions: Range<Int>
   /// Where the tensors' bytes begin, or would.
-  public let dataStart: Int
+  package let dataStart: Int
 
   /// Whether a file begins as GGUF files do.
-  public static func isGGUF(_ file: InputFile) throws(Fault) -> Bool {
+  package static func isGGUF(_ file: InputFile) throws(Fault) -> Bool {
     guard file.size >= magic.count else { return false }
     return try file.read(at: 0, count: magic.count) == magic
   }
@@ -45,7 +45,7 @@ public struct GGUFHeader: Sendable {
   /// - Parameter shard: the index that the tensors will carry.
   /// - Throws: `.malformed` with tensor and offset of what is wrong; `.inputOutput` where reading
   ///   fails.
-  public init(_ file: InputFile, shard: Int) throws(Fault) {
+  package init(_ file: InputFile, shard: Int) throws(Fault) {
     self = try file.parsed(as: .gguf) { () throws(Fault) in
       try GGUFHeader(parsing: file, shard: shard)
     }
@@ -92,7 +92,7 @@ public struct GGUFHeader: Sendable {
   }
 
   /// Throws where the file does not end where its tensors end.
-  public func requireSize(of file: InputFile) throws(Fault) {
+  package func requireSize(of file: InputFile) throws(Fault) {
     guard !possibleSizes.contains(file.size) else { return }
     let isShort = file.size < possibleSizes.lowerBound
     let difference =

@@ -1,11 +1,11 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// Lays tensors out as llama.cpp's writers do: metadata and tensors in the order given, each
 /// tensor's start and the end of the file aligned.
-public enum GGUFWriterLayout {
+package enum GGUFWriterLayout {
   /// How tensors are divided into files.
-  public enum Division: Sendable {
+  package enum Division: Sendable {
     /// Most bytes of tensors in one split, a larger tensor having its own.
     case limit(Int)
     /// So many tensors in each split, all of them together.
@@ -19,7 +19,7 @@ public enum GGUFWriterLayout {
   ///   - name: file name; splits add `-00001-of-0000N` to it.
   ///   - division: where one file ends and the next begins; a single file is no split.
   /// - Throws: `.malformed` where all sizes together overflow or there are too many splits.
-  public static func layout(
+  package static func layout(
     _ entries: [OutputLayout.Entry], metadata: Metadata, name: ExactText, division: Division
   ) throws(Fault) -> OutputLayout {
     let (total, overflow) = OutputLayout.totalSize(of: entries)

@@ -1,18 +1,18 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// What `llama-imatrix` measured: how much each column of a tensor weighs in the model's results.
 ///
 /// Reads both of its formats, GGUF and the older `.dat`. The whole file is checked when it is
 /// opened; weights are read when they are asked for, a matrix at a time, because those of a large
 /// model's experts take a gigabyte. The numbers are those with which llama-quantize would work.
-public struct ImportanceMatrix: Sendable {
+package struct ImportanceMatrix: Sendable {
   /// Names of the texts that were measured, in order.
-  public let datasets: [String]
+  package let datasets: [String]
   /// Chunks of text that were measured; 0 where the file does not say.
-  public let chunkCount: Int
+  package let chunkCount: Int
   /// Tokens of a chunk; nil in the older format, which does not say.
-  public let chunkSize: Int?
+  package let chunkSize: Int?
 
   /// Tensors that a file may speak of, matrices of one, and matrices in all: each has a divisor.
   static let entryLimit = 100_000
@@ -20,7 +20,7 @@ public struct ImportanceMatrix: Sendable {
   static let totalMatrixLimit = 1 << 22
 
   /// What was to be included or excluded and is in no name.
-  public private(set) var unmatchedParts: [String] = []
+  package private(set) var unmatchedParts: [String] = []
 
   private let file: InputFile
   private var stored: [ExactText: StoredImportance]
@@ -29,7 +29,7 @@ public struct ImportanceMatrix: Sendable {
   ///
   /// - Throws: `.malformed` with tensor and offset for what breaks the format, for numbers that are
   ///   not finite, and for files without entries, all of which llama-quantize refuses too.
-  public init(path: String) throws(Fault) {
+  package init(path: String) throws(Fault) {
     let file = try InputFile(path: path)
     let contents = try ImportanceContents(file)
     guard !contents.entries.isEmpty else {
@@ -46,33 +46,33 @@ public struct ImportanceMatrix: Sendable {
   }
 
   /// Where it was read from.
-  public var path: String { file.path }
+  package var path: String { file.path }
 
   /// Size and time of the file.
-  public var stamp: FileStamp { file.stamp }
+  package var stamp: FileStamp { file.stamp }
 
   /// The hash of the whole file.
   ///
   /// - Throws: `.inputOutput` where reading fails, `.malformed` where the file has changed.
-  public func hash() throws(Fault) -> BLAKE3Value {
+  package func hash() throws(Fault) -> BLAKE3Value {
     let hash = try BLAKE3Stream.hash(of: file)
     try file.requireUnchanged()
     return hash
   }
 
   /// The tensors that it speaks of.
-  public var names: Set<ExactText> { Set(stored.keys) }
+  package var names: Set<ExactText> { Set(stored.keys) }
 
   /// What the file holds of a tensor: how many sums, and of how many tokens they are, a number for
   /// each matrix or one for all. In the older format it is chunks in the place of tokens.
-  public func stored(of tensor: ExactText) -> (sums: Int, tokens: [Float])? {
+  package func stored(of tensor: ExactText) -> (sums: Int, tokens: [Float])? {
     stored[tensor].map { ($0.count, $0.divisors) }
   }
 
   /// Some of a tensor's sums of squares, as they are stored; one that `stored(of:)` knows.
   ///
   /// - Throws: `.inputOutput` where reading fails.
-  public func sums(of tensor: ExactText, _ range: Range<Int>) throws(Fault) -> [Float] {
+  package func sums(of tensor: ExactText, _ range: Range<Int>) throws(Fault) -> [Float] {
     guard let entry = stored[tensor] else { return [] }
     precondition(range.lowerBound >= 0 && range.upperBound <= entry.count)
     return try StoredImportance.numbers(
@@ -80,13 +80,13 @@ public struct ImportanceMatrix: Sendable {
   }
 
   /// Forgets what `--exclude-weights` names: every tensor whose name contains one of the parts.
-  public mutating func exclude(namesContaining parts: [String]) {
+  package mutating func exclude(namesContaining parts: [String]) {
     noteUnmatched(parts)
     stored = stored.filter { entry in !parts.contains { entry.key.contains(ExactText($0)) } }
   }
 
   /// Keeps only what `--include-weights` names; everything where it names nothing.
-  public mutating func include(onlyNamesContaining parts: [String]) {
+  package mutating func include(onlyNamesContaining parts: [String]) {
     guard !parts.isEmpty else { return }
     noteUnmatched(parts)
     stored = stored.filter { entry in parts.contains { entry.key.contains(ExactText($0)) } }
@@ -104,7 +104,7 @@ public struct ImportanceMatrix: Sendable {
   /// - Parameter addsGroups: whether a file may have sums of several groups of rows of the one matrix,
   ///   of which the mean is taken.
   /// - Throws: `.malformed` where they do not fit any other tensor.
-  public func columns(
+  package func columns(
     of tensor: ExactText, count: Int, matrices: Int = 1, addsGroups: Bool = false
   ) throws(Fault) -> ImportanceColumns? {
     guard let entry = stored[tensor] else { return nil }
@@ -128,7 +128,7 @@ public struct ImportanceMatrix: Sendable {
   /// What llama-quantize says of the matrix in its output, in order, behind all other keys.
   ///
   /// The path is the one that the matrix was opened by; texts are cut to 127 bytes.
-  public var notes: Metadata {
+  package var notes: Metadata {
     var notes = Metadata()
     notes["quantize.imatrix.file"] = .string(ImportanceMatrix.shortened(file.path))
     if let first = datasets.first {
@@ -155,33 +155,33 @@ public struct ImportanceMatrix: Sendable {
 }
 
 /// The weights of one tensor's columns: one row of them for all rows of a matrix.
-public struct ImportanceColumns: Sendable, Hashable {
+package struct ImportanceColumns: Sendable, Hashable {
   /// The tensor's name.
-  public let tensor: ExactText
+  package let tensor: ExactText
   /// Columns of a matrix.
-  public let count: Int
+  package let count: Int
   /// Matrices: experts or heads in a stack, otherwise 1.
-  public let matrices: Int
+  package let matrices: Int
   /// Groups of rows that have sums of their own in the file.
   fileprivate var groups = 1
   fileprivate let file: InputFile
   fileprivate let entry: StoredImportance
 
   /// Equal where they are the same numbers of the same file.
-  public static func == (one: ImportanceColumns, other: ImportanceColumns) -> Bool {
+  package static func == (one: ImportanceColumns, other: ImportanceColumns) -> Bool {
     one.tensor == other.tensor && one.count == other.count && one.matrices == other.matrices
       && one.entry.offset == other.entry.offset
       && ExactText(one.file.path) == ExactText(other.file.path)
   }
 
   /// Hashes what equality looks at first.
-  public func hash(into hasher: inout Hasher) {
+  package func hash(into hasher: inout Hasher) {
     hasher.combine(tensor)
     hasher.combine(entry.offset)
   }
 
   /// Reads the weights of one matrix's columns, all finite.
-  public func weights(ofMatrix matrix: Int) throws(Fault) -> [Float] {
+  package func weights(ofMatrix matrix: Int) throws(Fault) -> [Float] {
     precondition((0..<matrices).contains(matrix))
     do throws(Fault) {
       var weights = try entry.weights(matrix * count..<(matrix + 1) * count, in: file)

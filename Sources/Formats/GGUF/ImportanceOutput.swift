@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 internal import Tensors
 
 /// Writes an importance matrix as `llama-imatrix` does: sums of squares of each tensor's inputs, and of
@@ -6,26 +6,26 @@ internal import Tensors
 ///
 /// Two formats: GGUF with `NAME.in_sum2` and `NAME.counts` for each tensor, and the older `.dat`, which
 /// has means times the number of chunks and no counts of single experts.
-public final class ImportanceOutput {
+package final class ImportanceOutput {
   /// A tensor that the file will speak of.
-  public struct Entry: Sendable, Hashable {
+  package struct Entry: Sendable, Hashable {
     /// Its name in a GGUF file.
-    public let name: ExactText
+    package let name: ExactText
     /// Sums in all.
-    public let sums: Int
+    package let sums: Int
     /// Matrices that have counts of their own: experts of a stack; 1 for any other tensor, heads
     /// included.
-    public let parts: Int
+    package let parts: Int
 
     /// Describes a tensor; `sums` is a multiple of `parts`.
-    public init(name: ExactText, sums: Int, parts: Int) {
+    package init(name: ExactText, sums: Int, parts: Int) {
       precondition(parts > 0 && sums > 0 && sums % parts == 0)
       (self.name, self.sums, self.parts) = (name, sums, parts)
     }
   }
 
   /// Which of llama-imatrix's formats.
-  public enum Format: Sendable {
+  package enum Format: Sendable {
     /// Sums and counts as tensors.
     case gguf
     /// The older one.
@@ -33,16 +33,16 @@ public final class ImportanceOutput {
   }
 
   /// What the file says of the text that was measured.
-  public struct Source: Sendable {
+  package struct Source: Sendable {
     /// Names of the texts.
-    public var datasets: [String]
+    package var datasets: [String]
     /// Chunks of all texts.
-    public var chunks: Int
+    package var chunks: Int
     /// Tokens of a chunk.
-    public var chunkSize: Int
+    package var chunkSize: Int
 
     /// Describes texts.
-    public init(datasets: [String], chunks: Int, chunkSize: Int) {
+    package init(datasets: [String], chunks: Int, chunkSize: Int) {
       (self.datasets, self.chunks, self.chunkSize) = (datasets, chunks, chunkSize)
     }
   }
@@ -50,7 +50,7 @@ public final class ImportanceOutput {
   static let chunkCountKey = "imatrix.chunk_count"
 
   /// Bytes of the file.
-  public let byteCount: Int
+  package let byteCount: Int
   private let output: AtomicFile
   private let places: PlacedOutput
   private let format: Format
@@ -63,7 +63,7 @@ public final class ImportanceOutput {
   ///
   /// - Throws: `.cannotCreate` where the file cannot be made or there is no space for it;
   ///   `.malformed` where it would be too large to be read again.
-  public init(
+  package init(
     at destination: OutputPath, _ entries: [Entry], source: Source, format: Format
   ) throws(Fault) {
     self.format = format
@@ -126,7 +126,7 @@ public final class ImportanceOutput {
   ///   - sums: as many as its entry says.
   ///   - tokens: of how many tokens the sums of each part are.
   /// - Throws: what writing throws.
-  public func write(_ entry: Entry, sums: [Float], tokens: [Int]) throws(Fault) {
+  package func write(_ entry: Entry, sums: [Float], tokens: [Int]) throws(Fault) {
     precondition(sums.count == entry.sums && tokens.count == entry.parts)
     let isNew = missing.remove(entry.name) != nil
     guard isNew, let start = starts[entry.name] else {
@@ -166,7 +166,7 @@ public final class ImportanceOutput {
   /// Gives the file its name, once every tensor of the layout has been written.
   ///
   /// - Throws: what flushing and renaming throw.
-  public func commit() throws(Fault) {
+  package func commit() throws(Fault) {
     precondition(missing.isEmpty, "tensors of the layout are missing")
     if format == .dat, let end = starts["" as ExactText]?.sums {
       let name = source.datasets.last ?? ""

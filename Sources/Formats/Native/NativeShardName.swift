@@ -1,13 +1,13 @@
-public import Platform
+package import Platform
 
 /// The name of one of DeepSeek's model-parallel shards: `model{i}-mp{n}.safetensors`, whose tensors
 /// are shard i of n.
 ///
 /// DeepSeek's loader opens that file alone and refuses tensors that its network lacks. MTP layers
 /// are such, so Fathom puts them beside it, into `mtp{i}-mp{n}.safetensors`.
-public struct NativeShardName: Sendable, Hashable {
+package struct NativeShardName: Sendable, Hashable {
   /// Which tensors a file holds.
-  public enum Part: String, Sendable, Hashable, CaseIterable {
+  package enum Part: String, Sendable, Hashable, CaseIterable {
     /// Those that DeepSeek's code loads.
     case model
     /// Those of the MTP layers.
@@ -15,21 +15,21 @@ public struct NativeShardName: Sendable, Hashable {
   }
 
   /// Which tensors it holds.
-  public let part: Part
+  package let part: Part
   /// Its number, from 0.
-  public let rank: Int
+  package let rank: Int
   /// Shards that the model is divided into.
-  public let count: Int
+  package let count: Int
 
   /// Names a shard.
-  public init(_ part: Part, rank: Int, of count: Int) {
+  package init(_ part: Part, rank: Int, of count: Int) {
     self.part = part
     self.rank = rank
     self.count = count
   }
 
   /// Reads a file's name; nil for any other, and for a rank that its count does not have.
-  public init?(_ file: ExactText) {
+  package init?(_ file: ExactText) {
     guard let pieces = file.without(suffix: Self.ending)?.split(separator: "-"),
       pieces.count == 2,
       let count = pieces[1].without(prefix: Self.mark).flatMap(Self.number)
@@ -45,9 +45,9 @@ public struct NativeShardName: Sendable, Hashable {
   }
 
   /// The file's name.
-  public var file: ExactText { stem + Self.ending }
+  package var file: ExactText { stem + Self.ending }
   /// The same without its ending.
-  public var stem: ExactText { "\(part.rawValue)\(rank)-\(Self.mark)\(count)" }
+  package var stem: ExactText { "\(part.rawValue)\(rank)-\(Self.mark)\(count)" }
 
   private static let ending: ExactText = ".safetensors"
   private static let mark: ExactText = "mp"

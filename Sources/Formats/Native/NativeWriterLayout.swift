@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 internal import Tensors
 
 /// Where every tensor of DeepSeek's model-parallel shards goes, to the byte.
@@ -6,9 +6,9 @@ internal import Tensors
 /// Within a file they stand as safetensors' own library orders them, whose default its `convert.py`
 /// takes: the widest and latest types first, then by name; by themselves without metadata. (safetensors 0.8, the order
 /// of `Dtype`.)
-public struct NativeWriterLayout: Sendable {
+package struct NativeWriterLayout: Sendable {
   /// Where everything goes.
-  public let output: OutputLayout
+  package let output: OutputLayout
 
   /// Types in the library's order, those that stand last in a file first.
   private static let order: [ElementType] = [
@@ -25,7 +25,7 @@ public struct NativeWriterLayout: Sendable {
   ///   - notes: what each file says of its own tensors there.
   /// - Throws: `.malformed` where all sizes together overflow, or a header becomes longer than
   ///   readers take.
-  public init(
+  package init(
     _ files: [(name: ExactText, entries: [OutputLayout.Entry])],
     metadata: [(key: String, value: String)] = [], notes: TensorNotes? = nil
   ) throws(Fault) {

@@ -1,5 +1,5 @@
 internal import Compression
-public import Platform
+package import Platform
 internal import Tensors
 
 /// A file that `fathom pack` wrote: itself a safetensors file, in which each tensor of the original
@@ -9,24 +9,24 @@ internal import Tensors
 /// tensor of the original; the original's tensors under their names, each with what follows it in
 /// the original; `fathom.index` (see `PackedIndex`). `__metadata__` stands first in the header and
 /// says `"fathom.pack": "1"` first, so that the beginning of a file tells.
-public struct PackedFile: Sendable {
+package struct PackedFile: Sendable {
   /// Name of the document that lists the files of a packed folder.
-  public static let listName: ExactText = "fathom-pack.json"
+  package static let listName: ExactText = "fathom-pack.json"
 
   /// The file with the original's bytes in place of its own.
-  public let original: InputFile
+  package let original: InputFile
   /// What it says of the original.
-  public let index: PackedIndex
+  package let index: PackedIndex
 
   /// Name of the entry for what precedes the first tensor.
-  public static let headName: ExactText = "fathom.head"
+  package static let headName: ExactText = "fathom.head"
   /// Name of the entry for the index.
-  public static let indexName: ExactText = "fathom.index"
+  package static let indexName: ExactText = "fathom.index"
   /// The text that follows the header's length.
-  public static let mark = #"{"__metadata__":{"fathom.pack":"1""#
+  package static let mark = #"{"__metadata__":{"fathom.pack":"1""#
 
   /// What a path leads to.
-  public enum Opening: Sendable {
+  package enum Opening: Sendable {
     /// A file that is what it seems.
     case plain(InputFile)
     /// A packed one.
@@ -40,7 +40,7 @@ public struct PackedFile: Sendable {
   /// - Parameter budget: what the model's files share.
   /// - Throws: `.inputOutput` where it cannot be read; `.malformed` for a packed file whose index is
   ///   wrong.
-  public static func opening(
+  package static func opening(
     _ file: InputFile, within budget: ModelBudget = ModelBudget()
   ) throws(Fault) -> Opening {
     guard try isPacked(file) else { return .plain(file) }
@@ -59,7 +59,7 @@ public struct PackedFile: Sendable {
   ///
   /// - Parameter budget: what the model's files share.
   /// - Throws: as `opening` does; `.malformed` for a packed file that is cut short.
-  public static func weights(
+  package static func weights(
     _ file: InputFile, within budget: ModelBudget = ModelBudget()
   ) throws(Fault) -> InputFile {
     switch try opening(file, within: budget) {
@@ -115,7 +115,7 @@ public struct PackedFile: Sendable {
   /// Throws where a file of so many entries, once it is packed, could not be read.
   ///
   /// - Parameter original: the file that is going to be packed.
-  public static func requireReadable(
+  package static func requireReadable(
     names: [ExactText], _ parts: [PackedIndex.Part], original: InputFile
   ) throws(Fault) {
     let header = PackedHeader(names: names + [indexName], most: mostBytes(original.size, parts))
@@ -130,7 +130,7 @@ public struct PackedFile: Sendable {
   }
 
   /// As many bytes as the entries of a packed file can have in all.
-  public static func mostBytes(_ size: Int, _ parts: [PackedIndex.Part]) -> Int {
+  package static func mostBytes(_ size: Int, _ parts: [PackedIndex.Part]) -> Int {
     let indexBytes = PackedIndex.byteCount(parts)
     // A frame is larger than what it holds by less than that.
     return size + indexBytes + indexBytes / 128 + 1024

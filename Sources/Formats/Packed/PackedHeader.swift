@@ -1,16 +1,16 @@
-public import Platform
+package import Platform
 
 /// The header of a packed file, which stands before bytes whose number is known only afterwards.
 ///
 /// Room for the longest text that it may have is kept at the start of the file; spaces fill the rest.
-public struct PackedHeader: Sendable {
+package struct PackedHeader: Sendable {
   /// Names of the entries, in the order of their bytes.
-  public let names: [ExactText]
+  package let names: [ExactText]
   /// Bytes of the header with the length before it.
-  public let byteCount: Int
+  package let byteCount: Int
 
   /// - Parameter most: as many bytes as the entries can have in all.
-  public init(names: [ExactText], most: Int) {
+  package init(names: [ExactText], most: Int) {
     self.names = names
     var text = PackedHeader.opening
     for name in names { PackedHeader.add(name, start: most, end: most, size: most, to: &text) }
@@ -29,7 +29,7 @@ public struct PackedHeader: Sendable {
   /// The header's bytes.
   ///
   /// - Parameter sizes: of the entries.
-  public func bytes(sizes: [Int]) -> [UInt8] {
+  package func bytes(sizes: [Int]) -> [UInt8] {
     precondition(sizes.count == names.count)
     var text = PackedHeader.opening
     var end = 0

@@ -1,5 +1,5 @@
-public import Compression
-public import Platform
+package import Compression
+package import Platform
 internal import Tensors
 
 /// What a packed file says of the file that it stands for: its parts, and where their chunks lie.
@@ -13,57 +13,57 @@ internal import Tensors
 ///
 /// A plane is stored as it is where its stored size is its size, as one byte that all of its bytes
 /// are equal to where that is 1, and else as a zstd frame. Chunks follow one another without holes.
-public struct PackedIndex: Sendable {
+package struct PackedIndex: Sendable {
   /// A stretch of the original: what precedes the first tensor, or a tensor with what follows it.
-  public struct Part: Sendable, Hashable {
+  package struct Part: Sendable, Hashable {
     /// Bytes in the original.
-    public let byteCount: Int
+    package let byteCount: Int
     /// How its numbers are cut.
-    public let planes: NumberPlanes
+    package let planes: NumberPlanes
 
     /// Names a stretch.
-    public init(byteCount: Int, planes: NumberPlanes) {
+    package init(byteCount: Int, planes: NumberPlanes) {
       self.byteCount = byteCount
       self.planes = planes
     }
   }
 
   /// What is known of a chunk.
-  public struct Chunk: Sendable, Hashable {
+  package struct Chunk: Sendable, Hashable {
     /// CRC-32C of its original bytes.
-    public let sum: UInt32
+    package let sum: UInt32
     /// Stored size of each plane.
-    public let planes: [UInt32]
+    package let planes: [UInt32]
 
     /// Bytes that it takes in the packed file.
-    public var byteCount: Int { planes.reduce(0) { $0 + Int($1) } }
+    package var byteCount: Int { planes.reduce(0) { $0 + Int($1) } }
 
     /// Notes what a chunk became.
-    public init(sum: UInt32, planes: [UInt32]) {
+    package init(sum: UInt32, planes: [UInt32]) {
       self.sum = sum
       self.planes = planes
     }
   }
 
   /// Original bytes of each chunk, but for the last of a part.
-  public let chunkBytes: Int
+  package let chunkBytes: Int
   /// BLAKE3 of the original.
-  public let hash: BLAKE3Value
+  package let hash: BLAKE3Value
   /// The original from its start to its end.
-  public let parts: [Part]
+  package let parts: [Part]
   /// The chunks of all parts.
   let chunks: ChunkTable
 
   /// Bytes of the original.
-  public var originalSize: Int { chunks.originalSize }
+  package var originalSize: Int { chunks.originalSize }
 
   /// A few blocks of zstd for each plane, so that what is noted of a chunk does not count.
-  public static let usualChunkBytes = 1 << 20
+  package static let usualChunkBytes = 1 << 20
   private static let chunkSizes = 1 << 12...1 << 22
   private static let magic = Array("FPK1".utf8)
 
   /// Bytes that an index has before it is compressed, which are at least as many as afterwards.
-  public static func byteCount(_ parts: [Part], chunkBytes: Int = usualChunkBytes) -> Int {
+  package static func byteCount(_ parts: [Part], chunkBytes: Int = usualChunkBytes) -> Int {
     parts.reduce(56) { sum, part in
       sum + 9 + chunkCount(part, chunkBytes) * 4 * (1 + part.planes.count)
     }
@@ -78,7 +78,7 @@ public struct PackedIndex: Sendable {
   /// - Parameters:
   ///   - names: of the entries that hold the parts.
   ///   - chunks: of all parts in order.
-  public static func encoded(
+  package static func encoded(
     _ parts: [Part], names: [ExactText], chunks: [Chunk], hash: BLAKE3Value,
     chunkBytes: Int = usualChunkBytes
   ) -> [UInt8] {

@@ -1,11 +1,11 @@
-public import Platform
+package import Platform
 
 extension Inventory {
   /// Opens one safetensors file that the user named, on its own, without a config or an index beside it.
   ///
   /// - Throws: `.notFound` or `.inputOutput` where it cannot be read, `.malformed` where it breaks
   ///   the format or is cut short.
-  public init(safetensorsFile path: String) throws(Fault) {
+  package init(safetensorsFile path: String) throws(Fault) {
     let file = try PackedFile.weights(InputFile(path: path))
     switch try SafetensorsHeader.read(file, shard: 0) {
     case .cut(let minimum):

@@ -1,5 +1,5 @@
 internal import Locks
-public import Platform
+package import Platform
 internal import Tensors
 
 /// The header of a safetensors file, wholly checked: names are unique, sizes follow from type and
@@ -7,10 +7,10 @@ internal import Tensors
 ///
 /// Layout (safetensors 0.8): 8 bytes of header length, little-endian; the header, a JSON object
 /// that starts with `{` and may end in spaces; the data.
-public struct SafetensorsHeader: Sendable {
+package struct SafetensorsHeader: Sendable {
   /// Longest header that is read, in bytes: twice that of DeepSeek-V3 in a single file. safetensors'
   /// own limit is 100,000,000.
-  public static let lengthLimit = 1 << 25
+  package static let lengthLimit = 1 << 25
   /// Dimensions that a tensor may have.
   static let rankLimit = 64
   /// Headers from this length on are parsed one after the other, so that many threads cannot fill
@@ -21,16 +21,16 @@ public struct SafetensorsHeader: Sendable {
   static let metadataLimit = 100_000
 
   /// Tensors in the order of their bytes; offsets count from the start of the file.
-  public let tensors: [StoredTensor]
+  package let tensors: [StoredTensor]
   /// The `__metadata__` entries in order; what is no string stands as JSON.
-  public let metadata: [(key: String, value: String)]
+  package let metadata: [(key: String, value: String)]
   /// The first of them that is no string, which safetensors' own readers refuse; nil where all are.
-  public let metadataFault: Fault?
+  package let metadataFault: Fault?
   /// Where the data must end: the size that the file must have.
-  public let expectedSize: Int
+  package let expectedSize: Int
 
   /// What reading a header found.
-  public enum Reading: Sendable {
+  package enum Reading: Sendable {
     /// The header is sound; whether the data is whole, `expectedSize` and the file's size tell.
     case header(SafetensorsHeader)
     /// The file ends before its header does; it should have at least so many bytes.
@@ -43,7 +43,7 @@ public struct SafetensorsHeader: Sendable {
   ///   - shard: the index that the tensors will carry.
   ///   - budget: what the model's files share.
   /// - Throws: `.malformed` with the offset of what is wrong; `.inputOutput` where reading fails.
-  public static func read(
+  package static func read(
     _ file: InputFile, shard: Int, within budget: ModelBudget = ModelBudget()
   ) throws(Fault) -> Reading {
     try file.parsed(as: .safetensors) { () throws(Fault) in
@@ -110,7 +110,7 @@ public struct SafetensorsHeader: Sendable {
   ///   - bytes: the header with its length before it.
   ///   - file: what is going to be written, for messages.
   /// - Throws: `.malformed` as `read` does, with advice.
-  public static func requireReadable(_ bytes: [UInt8], file: String) throws(Fault) {
+  package static func requireReadable(_ bytes: [UInt8], file: String) throws(Fault) {
     do throws(Fault) {
       guard bytes.count - 8 <= lengthLimit else {
         throw Fault(
@@ -126,7 +126,7 @@ public struct SafetensorsHeader: Sendable {
   }
 
   /// Throws where the file does not end exactly where its tensors end.
-  public func requireSize(of file: InputFile) throws(Fault) {
+  package func requireSize(of file: InputFile) throws(Fault) {
     guard file.size != expectedSize else { return }
     let difference = abs(file.size - expectedSize)
     throw Fault(

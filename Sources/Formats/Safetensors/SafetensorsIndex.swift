@@ -1,12 +1,12 @@
-public import Platform
+package import Platform
 
 /// `model.safetensors.index.json`: which tensor stands in which file.
 ///
 /// Read with the strict cursor rather than as a tree: DeepSeek-V3's index has 91,991 entries, and
 /// `inspect` is to be done before a tree of them would be built.
-public struct SafetensorsIndex: Sendable {
+package struct SafetensorsIndex: Sendable {
   /// The usual file name.
-  public static let fileName: ExactText = "model.safetensors.index.json"
+  package static let fileName: ExactText = "model.safetensors.index.json"
   /// Largest index that is read, in bytes; DeepSeek-V3's has nine million.
   static let sizeLimit = 64 << 20
   /// Files that an index may name; each is looked for.
@@ -15,23 +15,23 @@ public struct SafetensorsIndex: Sendable {
   private static let memberLimit = 1000
 
   /// Distinct file names as the index writes them, in the order of their first mention.
-  public private(set) var files: [ExactText] = []
+  package private(set) var files: [ExactText] = []
   /// Tensor names with the index of their file in `files`, in order.
-  public private(set) var entries: [(tensor: ExactText, file: Int)] = []
+  package private(set) var entries: [(tensor: ExactText, file: Int)] = []
   /// Where each entry stands in the text.
   private var places: [Int] = []
   /// For each file the first entry that names it.
   private var firstEntries: [Int] = []
   private var fileIndices: [ExactText: Int] = [:]
   /// `metadata.total_size`, nil where absent.
-  public private(set) var totalSize: Int?
+  package private(set) var totalSize: Int?
   /// Where the index was read, as messages name it.
-  public let path: String
+  package let path: String
 
   /// Reads an index.
   ///
   /// - Throws: `.inputOutput` where it cannot be read, `.malformed` with the offset of what is wrong.
-  public init(_ file: InputFile) throws(Fault) {
+  package init(_ file: InputFile) throws(Fault) {
     path = file.path
     try file.parsed(as: .json) { () throws(Fault) in try read(file) }
   }
@@ -134,7 +134,7 @@ public struct SafetensorsIndex: Sendable {
 
   /// The first tensor that has two entries, and where the second one stands in the text; nil where
   /// each has one. Found only where somebody asks, since a look at every name takes its time.
-  public var repeated: (tensor: ExactText, offset: Int)? {
+  package var repeated: (tensor: ExactText, offset: Int)? {
     var seen: Set<ExactText> = []
     for (place, entry) in zip(places, entries) where !seen.insert(entry.tensor).inserted {
       return (entry.tensor, place)
@@ -150,7 +150,7 @@ public struct SafetensorsIndex: Sendable {
   }
 
   /// The first tensor that the index places in `file`.
-  public func firstTensor(in file: ExactText) -> ExactText? {
+  package func firstTensor(in file: ExactText) -> ExactText? {
     fileIndices[file].map { entries[firstEntries[$0]].tensor }
   }
 }

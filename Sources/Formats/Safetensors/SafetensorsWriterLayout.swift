@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 internal import Tensors
 
 /// Where every tensor of a safetensors checkpoint goes, to the byte, before one is written.
@@ -8,14 +8,14 @@ internal import Tensors
 /// `_scale_inv`), and shards are filled in that order. Within a shard, tensors whose size is a
 /// multiple of 8 come first and the few others after them by falling element size: with neither
 /// holes nor padding, which the format forbids, every tensor is then aligned to its elements.
-public struct SafetensorsWriterLayout: Sendable {
+package struct SafetensorsWriterLayout: Sendable {
   /// A tensor to be placed.
-  public typealias Entry = OutputLayout.Entry
+  package typealias Entry = OutputLayout.Entry
   /// A file; nothing lies between its tensors.
-  public typealias File = OutputLayout.File
+  package typealias File = OutputLayout.File
 
   /// The order in which files are filled.
-  public enum Order: Sendable {
+  package enum Order: Sendable {
     /// That of the names, numbers in them counting as numbers.
     case natural
     /// That of the entries.
@@ -23,13 +23,13 @@ public struct SafetensorsWriterLayout: Sendable {
   }
 
   /// Where everything goes.
-  public let output: OutputLayout
+  package let output: OutputLayout
   /// The tensors in the order in which they were given.
-  public var entries: [Entry] { output.entries }
+  package var entries: [Entry] { output.entries }
   /// The files in the order in which they are written.
-  public var files: [File] { output.files }
+  package var files: [File] { output.files }
   /// Bytes of all tensors: the index' `total_size`.
-  public var totalSize: Int { output.totalSize }
+  package var totalSize: Int { output.totalSize }
 
   /// Places the tensors.
   ///
@@ -39,7 +39,7 @@ public struct SafetensorsWriterLayout: Sendable {
   ///   - metadata: the member `__metadata__` of every header.
   ///   - notes: what each file says of its own tensors there.
   /// - Throws: `.malformed` where all sizes together overflow.
-  public init(
+  package init(
     _ entries: [Entry], shardLimit: Int, order: Order = .natural,
     metadata: [(key: String, value: String)] = [("format", "pt")], notes: TensorNotes? = nil
   ) throws(Fault) {
@@ -64,7 +64,7 @@ public struct SafetensorsWriterLayout: Sendable {
   }
 
   /// The text of `model.safetensors.index.json`; nil where one file holds everything.
-  public var index: [UInt8]? {
+  package var index: [UInt8]? {
     guard files.count > 1 else { return nil }
     var text = "{\n  \"metadata\": {\n    \"total_size\": \(totalSize)\n  },\n"
     text += "  \"weight_map\": {"

@@ -1,11 +1,11 @@
-public import Platform
+package import Platform
 
 /// The beginning of a shard, which says what its tensors were when the shard itself is gone.
-public enum ShardStandIn {
+package enum ShardStandIn {
   /// Reads everything before the data of a shard.
   ///
   /// - Throws: `.inputOutput` where it cannot be read.
-  public static func beginning(of shard: Shard) throws(Fault) -> [UInt8] {
+  package static func beginning(of shard: Shard) throws(Fault) -> [UInt8] {
     var length = 0
     for (index, byte) in try shard.file.read(at: 0, count: 8).enumerated() {
       length |= Int(byte) << (8 * index)

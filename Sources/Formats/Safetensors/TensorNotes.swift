@@ -2,9 +2,9 @@ internal import Platform
 
 /// Lines that files say of the tensors in them, an entry of `__metadata__`: each file has the lines
 /// of its own tensors, in their order, none twice.
-public struct TensorNotes: Sendable {
+package struct TensorNotes: Sendable {
   /// The entry's key.
-  public let key: String
+  package let key: String
   private let lines: [String]
   private let places: [[Int]]
 
@@ -13,21 +13,21 @@ public struct TensorNotes: Sendable {
   /// - Parameters:
   ///   - lines: the lines, with their ends.
   ///   - places: for each entry of a layout, indices into `lines`.
-  public init(key: String, lines: [String], places: [[Int]]) {
+  package init(key: String, lines: [String], places: [[Int]]) {
     self.key = key
     self.lines = lines
     self.places = places
   }
 
   /// What a file with those entries says.
-  public func text(of entries: some Sequence<Int>) -> String {
+  package func text(of entries: some Sequence<Int>) -> String {
     var isSaid = [Bool](repeating: false, count: lines.count)
     for entry in entries { for line in places[entry] { isSaid[line] = true } }
     return lines.indices.lazy.filter { isSaid[$0] }.map { lines[$0] }.joined()
   }
 
   /// What all files together say.
-  public var text: String { text(of: places.indices) }
+  package var text: String { text(of: places.indices) }
 
   /// Most bytes that an entry adds to the header of its file.
   func headerBound(of entry: Int) -> Int {

@@ -1,19 +1,19 @@
 internal import Conversion
-public import Platform
+package import Platform
 internal import Reports
 internal import Tensors
 
 /// What `fathom diff` says: two checkpoints' weights beside each other, the worst first.
-public struct DiffReport: Sendable {
+package struct DiffReport: Sendable {
   /// A bound that the user set.
-  public struct Limits: Sendable {
+  package struct Limits: Sendable {
     /// Least signal to noise of every tensor, in decibels.
-    public var minSQNR: Double?
+    package var minSQNR: Double?
     /// Largest absolute difference of any element.
-    public var maxAbs: Double?
+    package var maxAbs: Double?
 
     /// Sets bounds; none of them where all are nil.
-    public init(minSQNR: Double? = nil, maxAbs: Double? = nil) {
+    package init(minSQNR: Double? = nil, maxAbs: Double? = nil) {
       self.minSQNR = minSQNR
       self.maxAbs = maxAbs
     }
@@ -26,7 +26,7 @@ public struct DiffReport: Sendable {
   private let limits: Limits
 
   /// Wraps what was found with the names that the user gave.
-  public init(_ differences: WeightDifferences, a: String, b: String, limits: Limits) {
+  package init(_ differences: WeightDifferences, a: String, b: String, limits: Limits) {
     self.differences = differences
     names = (a, b)
     self.limits = limits
@@ -34,7 +34,7 @@ public struct DiffReport: Sendable {
 
   /// Whether every bound holds: of all tensors, of which there is one at least, and none is missing,
   /// of another shape or not finite. Without bounds there is nothing to break.
-  public var holds: Bool {
+  package var holds: Bool {
     limits.isEmpty || failures == 0 && !differences.tensors.isEmpty
   }
 
@@ -63,7 +63,7 @@ public struct DiffReport: Sendable {
   /// The table for people.
   ///
   /// - Parameter top: most rows; 0 for all.
-  public func text(top: Int) -> OutputText {
+  package func text(top: Int) -> OutputText {
     let all = differences.tensors
     let different = all.filter { !$0.isIdentical }
     var table = TextTable(
@@ -123,7 +123,7 @@ public struct DiffReport: Sendable {
   // MARK: JSON
 
   /// The document of schema `fathom.diff/1`, a line for each tensor.
-  public func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
+  package func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     let all = differences.tensors
     let sum = overall
     var head: JSONObject = [

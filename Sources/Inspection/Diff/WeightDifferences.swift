@@ -1,58 +1,58 @@
 internal import Codecs
 internal import Conversion
-public import Dialects
+package import Dialects
 internal import Formats
 internal import Locks
 internal import Models
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 internal import Weights
 
 /// A tensor that two checkpoints have in one shape, and how far apart its values are.
-public struct WeightDifference: Sendable {
+package struct WeightDifference: Sendable {
   /// Hugging Face name.
-  public let name: ExactText
+  package let name: ExactText
   /// Dimensions, outermost first.
-  public let shape: Shape
+  package let shape: Shape
   /// How the first checkpoint stores it.
-  public let typeA: ElementType
+  package let typeA: ElementType
   /// How the second one does.
-  public let typeB: ElementType
+  package let typeB: ElementType
   /// Bytes that are the same on both sides; nil where the types differ.
-  public let equalBytes: Int?
+  package let equalBytes: Int?
   /// Bytes that it takes in the first checkpoint, scales apart.
-  public let byteCount: Int
+  package let byteCount: Int
   let difference: Difference
   /// Whether both sides have the same bytes, scales among them.
   let hasSameBytes: Bool
 
   /// Whether all values are the same.
-  public var isIdentical: Bool { hasSameBytes || difference.equalElements == difference.elements }
+  package var isIdentical: Bool { hasSameBytes || difference.equalElements == difference.elements }
   /// Share of elements whose values are equal bit for bit.
-  public var equalShare: Double {
+  package var equalShare: Double {
     isIdentical || difference.elements == 0
       ? 1 : Double(difference.equalElements) / Double(difference.elements)
   }
   /// Signal to noise in decibels; nil where there is no difference.
-  public var sqnr: Double? { difference.sqnr }
+  package var sqnr: Double? { difference.sqnr }
   /// Cosine of the angle between both.
-  public var cosine: Double { hasSameBytes ? 1 : difference.cosine }
+  package var cosine: Double { hasSameBytes ? 1 : difference.cosine }
   /// Largest absolute difference.
-  public var maxAbs: Float { difference.maxAbs }
+  package var maxAbs: Float { difference.maxAbs }
   /// Elements that are NaN or infinite on a side.
-  public var nonFinite: Int { difference.nonFinite }
+  package var nonFinite: Int { difference.nonFinite }
 }
 
 /// How far the weights of two checkpoints are apart, tensor by tensor, whatever their formats.
-public struct WeightDifferences: Sendable {
+package struct WeightDifferences: Sendable {
   /// Tensors that both have, the farthest apart first; those without a difference by their names.
-  public let tensors: [WeightDifference]
+  package let tensors: [WeightDifference]
   /// Names that the first alone has.
-  public let onlyInA: [ExactText]
+  package let onlyInA: [ExactText]
   /// Names that the second alone has.
-  public let onlyInB: [ExactText]
+  package let onlyInB: [ExactText]
   /// Tensors that both have in different shapes.
-  public let reshaped: [(name: ExactText, shapeA: Shape, shapeB: Shape)]
+  package let reshaped: [(name: ExactText, shapeA: Shape, shapeB: Shape)]
 
   /// Elements decoded at a time: 4 MB as F32.
   private static let piece = 1 << 20
@@ -67,7 +67,7 @@ public struct WeightDifferences: Sendable {
   ///   - keep: names to compare.
   ///   - progress: called with the bytes of the first checkpoint that are done, and all of them.
   /// - Throws: `.malformed` for FP8 without scales, `.inputOutput` where reading fails.
-  public init(
+  package init(
     _ a: SourceModel, _ b: SourceModel, threads: Int, keep: (String) -> Bool,
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {

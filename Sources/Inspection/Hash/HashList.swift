@@ -1,9 +1,9 @@
-public import Formats
-public import Platform
+package import Formats
+package import Platform
 
 /// A list of content hashes that `fathom hash` printed earlier, as text or as JSON, or what a
 /// manifest says of the source of its conversion.
-public struct HashList: Sendable {
+package struct HashList: Sendable {
   /// What the list says of a tensor.
   struct Entry: Sendable {
     let name: ExactText
@@ -34,7 +34,7 @@ public struct HashList: Sendable {
   /// Reads a list.
   ///
   /// - Throws: `.notFound` where there is none, `.malformed` for what `fathom hash` does not print.
-  public init(path: String) throws(Fault) {
+  package init(path: String) throws(Fault) {
     let bytes = try InputFile.contents(of: path, limit: ManifestName.sizeLimit)
     do throws(Fault) {
       if bytes.first == UInt8(ascii: "{") {
@@ -64,7 +64,7 @@ public struct HashList: Sendable {
   mutating func removeAll() { (entries, places) = ([], [:]) }
 
   /// Compares a checkpoint with the list, line by line.
-  public func comparison(with found: ContentHashes) -> HashComparison {
+  package func comparison(with found: ContentHashes) -> HashComparison {
     var result = HashComparison()
     var isSeen = [Bool](repeating: false, count: entries.count)
     for tensor in found.tensors {
@@ -117,13 +117,13 @@ public struct HashList: Sendable {
 }
 
 /// How a checkpoint differs from a list, and what of the two was compared.
-public struct HashComparison: Sendable {
+package struct HashComparison: Sendable {
   /// Everything that differs, in the order of the names.
-  public private(set) var differences: [HashDifference] = []
+  package private(set) var differences: [HashDifference] = []
   /// What was compared, and what could not be.
-  public internal(set) var coverage = Coverage()
+  package internal(set) var coverage = Coverage()
   /// The hashes of the whole checkpoint, in the list and as it is; nil where the list has none.
-  public internal(set) var checkpoint: (expected: BLAKE3Value, found: BLAKE3Value)? {
+  package internal(set) var checkpoint: (expected: BLAKE3Value, found: BLAKE3Value)? {
     didSet {
       guard let checkpoint else { return }
       coverage.compare(
@@ -131,13 +131,13 @@ public struct HashComparison: Sendable {
     }
   }
   /// What has to be known of the comparison, a line each.
-  public internal(set) var notes: [String] = []
+  package internal(set) var notes: [String] = []
 
   /// What the whole is called among what was compared.
   static let checkpointName = "the hash of the whole checkpoint"
 
   /// Whether the checkpoint is what the list says, as far as it says something.
-  public var holds: Bool { coverage.holds }
+  package var holds: Bool { coverage.holds }
 
   mutating func add(
     _ problem: Coverage.Problem, _ name: ExactText, expected: BLAKE3Value?, found: BLAKE3Value?
@@ -170,17 +170,17 @@ public struct HashComparison: Sendable {
 }
 
 /// A tensor that is not as a list says.
-public struct HashDifference: Sendable {
+package struct HashDifference: Sendable {
   /// Its name.
-  public let tensor: ExactText
+  package let tensor: ExactText
   /// What is wrong with it.
-  public let problem: Coverage.Problem
+  package let problem: Coverage.Problem
   /// The hash in the list, nil where the list has no such tensor, or none of it.
-  public let expected: BLAKE3Value?
+  package let expected: BLAKE3Value?
   /// The hash found, nil where the checkpoint has no such tensor.
-  public let found: BLAKE3Value?
+  package let found: BLAKE3Value?
   /// Type and shape, where these differ already.
-  public let kinds: (expected: String, found: String)?
+  package let kinds: (expected: String, found: String)?
 
   init(
     tensor: ExactText, problem: Coverage.Problem, expected: BLAKE3Value?, found: BLAKE3Value?,

@@ -1,15 +1,15 @@
-public import Formats
-public import Platform
+package import Formats
+package import Platform
 internal import Reports
 internal import Tensors
 
 /// What `fathom hash` says.
-public struct HashReport: Sendable {
+package struct HashReport: Sendable {
   private let hashes: ContentHashes
   private let check: (list: String, comparison: HashComparison)?
 
   /// Wraps hashes, and how they differ from a list that the user named.
-  public init(
+  package init(
     _ hashes: ContentHashes, check: (list: String, comparison: HashComparison)? = nil
   ) {
     self.hashes = hashes
@@ -18,7 +18,7 @@ public struct HashReport: Sendable {
 
   /// Throws `.usage` where a list of a checkpoint's hashes would be larger than one that is read;
   /// nothing is read for it.
-  public static func requireReadable(_ inventory: Inventory, asJSON: Bool) throws(Fault) {
+  package static func requireReadable(_ inventory: Inventory, asJSON: Bool) throws(Fault) {
     let blank = BLAKE3.hash([])
     let report = HashReport(ContentHashes(inventory.tensors.map { TensorHash($0, bytes: blank) }))
     var count = 0
@@ -32,7 +32,7 @@ public struct HashReport: Sendable {
   }
 
   /// Whether the checkpoint is what the list says; without a list there is nothing to break.
-  public var holds: Bool { check?.comparison.holds ?? true }
+  package var holds: Bool { check?.comparison.holds ?? true }
 
   private var totals: String {
     "\(Quantity.plural(hashes.tensors.count, "tensor")), "
@@ -41,7 +41,7 @@ public struct HashReport: Sendable {
 
   /// A line for each tensor and one for the checkpoint; with a list, a line for each difference,
   /// what could not be compared and the verdict.
-  public func writeText(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
+  package func writeText(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     guard let check else {
       for tensor in hashes.tensors { try write(OutputText(document: tensor.line)) }
       return try write("\(hashes.checkpoint.text)  \(totals), \(HashList.schema)\n")
@@ -69,7 +69,7 @@ public struct HashReport: Sendable {
   }
 
   /// The document of schema `fathom.hash/2`, a line for each tensor.
-  public func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
+  package func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     var head: JSONObject = [
       "schema": .string(HashList.schema), "algorithm": .string("blake3"),
       "checkpoint": .string(hashes.checkpoint.text),

@@ -1,25 +1,25 @@
-public import Dialects
+package import Dialects
 internal import Formats
 internal import Models
-public import Platform
+package import Platform
 internal import Tensors
 internal import Text
 internal import Weights
 
 /// A MODEL argument as `inspect` opens it: from its headers, whatever else of it can be read.
-public struct InspectedModel: Sendable {
+package struct InspectedModel: Sendable {
   /// What is in it.
-  public private(set) var inspection: Inspection
+  package private(set) var inspection: Inspection
   /// The weights, where they are those of a network that is read; nil where the tensors alone are.
-  public let weights: SourceModel?
+  package let weights: SourceModel?
   /// Names of the files by `StoredTensor.shard`.
-  public let files: [ExactText]
+  package let files: [ExactText]
 
   /// Opens a model, a config alone, or files of any network.
   ///
   /// - Parameter decodes: whether weights will be read too, so that their storage must be known.
   /// - Throws: what opening the files throws; with `decodes` what opening the model throws.
-  public init(path argument: String, threads: Int, decodes: Bool) throws(Fault) {
+  package init(path argument: String, threads: Int, decodes: Bool) throws(Fault) {
     if decodes {
       self.init(try SourceModel(path: argument, threads: threads))
       return

@@ -86,7 +86,7 @@ extension Inspection {
 
   /// Bytes of the indexers' keys per token in 16-bit numbers: one for each layer that has an indexer;
   /// 0 where there is none.
-  public var indexKeyBytesPerToken: Int {
+  package var indexKeyBytesPerToken: Int {
     config.map { $0.indexerLayers * ($0.indexer?.headSize ?? 0) * 2 } ?? 0
   }
 
@@ -117,7 +117,7 @@ extension Inspection {
   }
 
   /// Whether `serving` can be told.
-  public var canTellServing: Bool { config != nil && servingWeights != nil }
+  package var canTellServing: Bool { config != nil && servingWeights != nil }
 
   /// What a token costs at the context that was asked for.
   var contextFacts: [(String, String)] {

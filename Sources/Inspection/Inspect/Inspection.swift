@@ -1,28 +1,29 @@
 internal import Codecs
 internal import Conversion
-public import Dialects
-public import Formats
-public import Models
+package import Dialects
+package import Formats
+package import Models
 internal import Platform
-public import Serving
-public import Tensors
-public import Text
+package import Serving
+package import Tensors
+package import Text
 internal import Weights
 
 /// What is in a checkpoint, from its headers alone (schema `fathom.inspect/1`).
-public struct Inspection: Sendable {
+package struct Inspection: Sendable {
   /// Tensors of one storage type, or of one layer, added up.
-  public struct Tally: Sendable, Hashable {
+  package struct Tally: Sendable, Hashable {
     /// Number of tensors.
-    public var tensors = 0
+    package var tensors = 0
     /// Number of elements.
-    public var elements = 0
+    package var elements = 0
     /// Bytes stored.
-    public var bytes = 0
+    package var bytes = 0
 
     /// An empty sum.
     package init() {}
 
+    /// Counts a tensor in.
     package mutating func add(_ tensor: StoredTensor) {
       add(tensor.shape.elementCount, bytes: tensor.byteCount)
     }
@@ -35,99 +36,98 @@ public struct Inspection: Sendable {
   }
 
   /// One stored layer.
-  public struct Layer: Sendable {
+  package struct Layer: Sendable {
     /// What its MLP is, or that it predicts further tokens.
-    public enum Kind: String, Sendable {
+    package enum Kind: String, Sendable {
       case dense, moe, mtp
     }
 
     /// Its number in the names.
-    public let index: Int
+    package let index: Int
     /// What it is.
-    public let kind: Kind
+    package let kind: Kind
     /// Weights, scales apart.
-    public var parameters = 0
+    package var parameters = 0
     /// Weights that one token multiplies.
-    public var activePerToken = 0
+    package var activePerToken = 0
     fileprivate var knownExperts: Set<Int> = []
     /// Weights of the routed experts.
-    public var expertParameters = 0
+    package var expertParameters = 0
     /// Bytes of the routed experts, with their scales.
-    public var expertBytes = 0
+    package var expertBytes = 0
     /// Storage types of the routed experts' weights.
-    public var expertTypes: Set<ElementType> = []
+    package var expertTypes: Set<ElementType> = []
     /// Everything stored, by type.
-    public var types: [ElementType: Tally] = [:]
+    package var types: [ElementType: Tally] = [:]
   }
 
-  /// The config that the checkpoint declares; nil for a network that is not one of this family, of
-  /// which the tensors alone can be shown.
-  public let config: ModelConfig?
+  /// The config as declared; nil for a network of another family, of which tensors alone are shown.
+  package let config: ModelConfig?
   /// `model_type` of the config, or the architecture of a GGUF file; `unknown` where nothing says.
-  public let architecture: String
+  package let architecture: String
   /// Whether parameters and layers are those that the config implies, and not those of the tensors.
-  public private(set) var isImplied = false
+  package private(set) var isImplied = false
   /// What the weights are quantized by, where that is not decoded.
-  public private(set) var foreignStorage: String?
+  package private(set) var foreignStorage: String?
   /// Why some of it is not known, a line each.
-  public private(set) var reasons: [String] = []
+  package private(set) var reasons: [String] = []
   /// All tensors.
-  public private(set) var total = Tally()
+  package private(set) var total = Tally()
   /// Number of files; 0 for a config alone.
-  public let shards: Int
+  package let shards: Int
   /// Bytes that the files take where they are packed; nil where they are not.
-  public let packedBytes: Int?
+  package let packedBytes: Int?
   /// Bytes of the files that packed ones stand for.
   let unpackedBytes: Int
   /// By storage type.
-  public private(set) var types: [ElementType: Tally] = [:]
+  package private(set) var types: [ElementType: Tally] = [:]
   /// Stored layers in order; those that the config does not declare but that are there included.
-  public private(set) var layers: [Layer] = []
+  package private(set) var layers: [Layer] = []
   /// Weights by what they belong to; nil for those of MTP layers.
   package private(set) var partParameters: [ExpectedTensor.Part?: Int] = [:]
   /// Weights outside MTP layers, scales apart.
-  public private(set) var mainParameters = 0
+  package private(set) var mainParameters = 0
   /// Weights of the MTP layers, copies of embedding and head included.
-  public private(set) var mtpParameters = 0
+  package private(set) var mtpParameters = 0
   /// Those copies.
-  public private(set) var mtpCopies = 0
+  package private(set) var mtpCopies = 0
   /// Scales of quantized weights: no parameters.
-  public private(set) var scales = 0
+  package private(set) var scales = 0
   /// Types of the scales of blocks, rows or matrices.
   private(set) var scaleTypes: Set<ElementType> = []
   /// Weights of the main model that one token multiplies: all but the routed experts it is not sent
   /// to and the embedding table, unless that is the head too.
-  public private(set) var activePerToken = 0
+  package private(set) var activePerToken = 0
   /// The same as if every routed expert were used.
-  public private(set) var denseActivePerToken = 0
+  package private(set) var denseActivePerToken = 0
   /// Weights that are stored in groups, by the scheme.
-  public private(set) var schemes: [String: Int] = [:]
+  package private(set) var schemes: [String: Int] = [:]
   /// Tensors that neither the config nor an undeclared MTP layer explains.
-  public private(set) var unexplained = Tally()
+  package private(set) var unexplained = Tally()
   /// Tensors of other parts of the model that the network is a part of, such as vision.
-  public private(set) var others = Tally()
+  package private(set) var others = Tally()
   /// Tensors in the order of their bytes, for listings.
-  public let tensors: [StoredTensor]
+  package let tensors: [StoredTensor]
 
   /// What a GGUF file says that it was quantized as; nil where it says nothing, and for others.
   var fileType: GGUFFileType?
   /// Tokens at which the cost of one more is told; nil where that was not asked.
-  public var context: Int?
+  package var context: Int?
   /// Sequences that are served at a time; nil where nothing of serving was asked.
-  public var batch: Int?
+  package var batch: Int?
   /// Devices that the model is to be served by; nil where that was not asked.
-  public var devices: Devices?
+  package var devices: Devices?
   /// Bytes of the weights by how they are divided among devices; nil where they are not known one by
   /// one.
   private(set) var servingWeights: ServingWeights?
   /// What the files are: a word of `ModelFormat`, or `config`.
-  public let format: String
+  package let format: String
   /// What turns texts into token ids, by the names of files and keys alone; nil for nothing.
-  public let tokenizer: String?
+  package let tokenizer: String?
   /// What the tokenizer's own files or keys say; nil where they were not looked at, or cannot be read.
-  public internal(set) var tokenizerFacts: TokenizerFacts?
+  package internal(set) var tokenizerFacts: TokenizerFacts?
   /// What the files say beside their tensors.
-  public internal(set) var metadata: [MetadataRow] = []
+  package internal(set) var metadata: [MetadataRow] = []
 
   private init(
     _ inventory: Inventory?, config: ModelConfig?, architecture: String, format: String,
@@ -150,7 +150,7 @@ public struct Inspection: Sendable {
   }
 
   /// Looks through a model's headers.
-  public init(_ files: SourceModel) {
+  package init(_ files: SourceModel) {
     let config = files.config
     self.init(
       files.checkpoint.inventory, config: config,
@@ -303,18 +303,18 @@ public struct Inspection: Sendable {
 
   /// Floating-point operations per token in matrix products: one multiplication and one addition
   /// for each active weight. What attention spends on the context comes on top.
-  public var flopsPerToken: Int { 2 * activePerToken }
+  package var flopsPerToken: Int { 2 * activePerToken }
   /// The same for a dense model as wide as all experts together.
-  public var denseEquivalentFlopsPerToken: Int { 2 * denseActivePerToken }
+  package var denseEquivalentFlopsPerToken: Int { 2 * denseActivePerToken }
   /// Bytes of KV cache per token in 16-bit numbers: the latent vector and the rotary key, per layer.
   /// What an indexer keeps comes on top.
-  public var kvCacheBytesPerToken: Int {
+  package var kvCacheBytesPerToken: Int {
     config.map {
       StreamedCosts($0)?.bytesPerToken ?? $0.layers * ($0.keyValueRank + $0.ropeHeadSize) * 2
     } ?? 0
   }
   /// The same if every head's keys and values were kept.
-  public var mhaKvCacheBytesPerToken: Int {
+  package var mhaKvCacheBytesPerToken: Int {
     config.map { $0.layers * $0.heads * ($0.queryHeadSize + $0.valueHeadSize) * 2 } ?? 0
   }
 }
@@ -343,7 +343,7 @@ extension Inspection.Layer {
   }
 
   /// Bytes stored.
-  public var bytes: Int { types.values.reduce(0) { $0 + $1.bytes } }
+  package var bytes: Int { types.values.reduce(0) { $0 + $1.bytes } }
   /// Routed experts of which something is stored.
-  public var experts: Int { knownExperts.count }
+  package var experts: Int { knownExperts.count }
 }

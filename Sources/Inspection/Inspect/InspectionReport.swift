@@ -1,9 +1,9 @@
 internal import Formats
 internal import Models
-public import Platform
+package import Platform
 internal import Reports
 internal import Serving
-public import Tensors
+package import Tensors
 internal import Text
 
 extension Inspection {
@@ -14,7 +14,7 @@ extension Inspection {
   ///   - metadata: lists the keys of the metadata that match; nil lists none.
   ///   - files: names of the files by `StoredTensor.shard`.
   ///   - statistics: rows that were asked for; nil for none.
-  public func json(
+  package func json(
     listing glob: Glob?, metadata keys: Glob? = nil, files: [ExactText],
     statistics: [(name: ExactText, statistics: WeightStatistics)]? = nil
   ) -> JSONValue {
@@ -101,6 +101,7 @@ extension Inspection {
     ])
   }
 
+  /// What tensors of each type add up to, as reports have it.
   package static func json(_ types: [ElementType: Tally]) -> JSONValue {
     .array(
       Inspection.sorted(types).map { type, tally in
@@ -125,7 +126,7 @@ extension Inspection {
 
 extension Inspection {
   /// The summary that fits one screen.
-  public var text: OutputText {
+  package var text: OutputText {
     (summary + [""] + typeTable + notes).joined(separator: "\n") + "\n"
   }
 
@@ -283,7 +284,7 @@ extension Inspection {
   }
 
   /// One line per layer.
-  public var layerTable: OutputText {
+  package var layerTable: OutputText {
     var table = TextTable([
       ("layer", .right), ("kind", .left), ("parameters", .right), ("active", .right),
       ("experts", .right), ("bytes", .right), ("types", .left),
@@ -300,7 +301,7 @@ extension Inspection {
   }
 
   /// One line per layer with experts.
-  public var expertTable: OutputText {
+  package var expertTable: OutputText {
     var table = TextTable([
       ("layer", .right), ("kind", .left), ("experts", .right), ("per token", .right),
       ("parameters each", .right), ("bytes each", .right), ("bytes", .right), ("types", .left),
@@ -320,7 +321,7 @@ extension Inspection {
   /// One line per tensor whose name matches.
   ///
   /// - Parameter files: names of the files by `StoredTensor.shard`.
-  public func tensorTable(matching glob: Glob, files: [ExactText]) -> OutputText {
+  package func tensorTable(matching glob: Glob, files: [ExactText]) -> OutputText {
     var table = TextTable(
       [
         ("tensor", .left), ("type", .left), ("shape", .left), ("bytes", .right), ("file", .left),

@@ -1,8 +1,8 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// Rows of one table of `inspect`, for programs: lines of values between tabs, or of JSON objects.
-public struct Listing: Sendable {
+package struct Listing: Sendable {
   /// The members that rows have, in order; those that a row lacks are left empty.
   let columns: [String]
   /// The rows, as they stand in the JSON document.
@@ -21,7 +21,7 @@ public struct Listing: Sendable {
   /// brackets without spaces.
   ///
   /// - Parameter write: takes the lines, a row at a time.
-  public func writeTSV(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
+  package func writeTSV(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     try write(columns.map { "\($0)" }.joined(separator: "\t") + "\n")
     for row in rows {
       let cells = columns.map { row[$0].map(Listing.cell) ?? "" }
@@ -32,7 +32,7 @@ public struct Listing: Sendable {
   /// An object on each line.
   ///
   /// - Parameter write: takes the lines, a row at a time.
-  public func writeJSONLines(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
+  package func writeJSONLines(_ write: (OutputText) throws(Fault) -> Void) throws(Fault) {
     for row in rows { try write(JSONValue.object(row).printed(indent: nil) + "\n") }
   }
 
@@ -51,14 +51,14 @@ public struct Listing: Sendable {
 
 extension Inspection {
   /// A line for each layer.
-  public var layerListing: Listing {
+  package var layerListing: Listing {
     Listing(
       columns: ["index", "kind", "parameters", "activePerToken", "experts", "bytes", "types"],
       rows: layersJSON)
   }
 
   /// A line for each layer with routed experts.
-  public var expertListing: Listing {
+  package var expertListing: Listing {
     Listing(
       columns: [
         "index", "kind", "experts", "parametersEach", "bytesEach", "parameters", "bytes", "types",
@@ -79,20 +79,20 @@ extension Inspection {
   /// A line for each tensor whose name matches.
   ///
   /// - Parameter files: names of the files by `StoredTensor.shard`.
-  public func tensorListing(matching glob: Glob, files: [ExactText]) -> Listing {
+  package func tensorListing(matching glob: Glob, files: [ExactText]) -> Listing {
     Listing(
       columns: ["name", "type", "shape", "bytes", "file", "offset"],
       rows: tensorsJSON(matching: glob, files: files))
   }
 
   /// A line for each key of the metadata that matches.
-  public func metadataListing(matching glob: Glob) -> Listing {
+  package func metadataListing(matching glob: Glob) -> Listing {
     Listing(
       columns: ["key", "type", "count", "value", "files"], rows: metadataJSON(matching: glob))
   }
 
   /// A table of the keys of the metadata that match, for people.
-  public func metadataTable(matching glob: Glob) -> OutputText {
+  package func metadataTable(matching glob: Glob) -> OutputText {
     MetadataRow.table(metadata.filter { glob.matches($0.key) })
   }
 
@@ -104,7 +104,7 @@ extension Inspection {
 
 extension WeightStatistics {
   /// A line for each row of statistics.
-  public static func listing(
+  package static func listing(
     _ rows: [(name: ExactText, statistics: WeightStatistics)]
   ) -> Listing {
     Listing(

@@ -1,16 +1,16 @@
 internal import Formats
 internal import Platform
 internal import Reports
-public import Tensors
+package import Tensors
 
 /// A key of a file's metadata: of a GGUF file, or of `__metadata__` in safetensors files.
-public struct MetadataRow: Sendable, Hashable {
+package struct MetadataRow: Sendable, Hashable {
   /// The key.
-  public let key: String
+  package let key: String
   /// What it says.
-  public let value: MetadataValue
+  package let value: MetadataValue
   /// In how many files it stands; nil for a GGUF file, whose first split has it.
-  public let files: Int?
+  package let files: Int?
 
   /// Elements of an array that are shown, of one that is not shown whole, and most that are.
   private static let (shown, whole) = (8, 32)
@@ -47,7 +47,7 @@ public struct MetadataRow: Sendable, Hashable {
   }
 
   /// Elements of an array; 1 for all else, as gguf-dump counts.
-  public var count: Int { value.array?.count ?? 1 }
+  package var count: Int { value.array?.count ?? 1 }
 
   /// For JSON and for tables that programs read.
   var json: JSONObject {

@@ -2,32 +2,32 @@ internal import Codecs
 internal import Conversion
 internal import Formats
 internal import Locks
-public import Platform
+package import Platform
 internal import Reports
-public import Tensors
-public import Weights
+package import Tensors
+package import Weights
 
 /// What the numbers of some tensors look like, scales applied.
-public struct WeightStatistics: Sendable, Hashable {
+package struct WeightStatistics: Sendable, Hashable {
   /// Tensors that were read.
-  public private(set) var tensors = 0
+  package private(set) var tensors = 0
   /// Elements that were read.
-  public private(set) var elements = 0
+  package private(set) var elements = 0
   /// Elements that are NaN or infinite; the others make up the rest.
-  public private(set) var nonFinite = 0
+  package private(set) var nonFinite = 0
   /// Elements that are zero.
-  public private(set) var zeros = 0
+  package private(set) var zeros = 0
   /// Smallest finite value, +∞ where there is none.
-  public private(set) var smallest = Float.infinity
+  package private(set) var smallest = Float.infinity
   /// Largest finite value, −∞ where there is none.
-  public private(set) var largest = -Float.infinity
+  package private(set) var largest = -Float.infinity
   private var sum = 0.0
   private var squares = 0.0
 
   /// Mean of the finite values.
-  public var mean: Double { finite > 0 ? sum / Double(finite) : 0 }
+  package var mean: Double { finite > 0 ? sum / Double(finite) : 0 }
   /// Root of the mean square of the finite values.
-  public var rootMeanSquare: Double { finite > 0 ? (squares / Double(finite)).squareRoot() : 0 }
+  package var rootMeanSquare: Double { finite > 0 ? (squares / Double(finite)).squareRoot() : 0 }
   private var finite: Int { elements - nonFinite }
   /// Whether there is nothing but zeros.
   var isZero: Bool { elements > 0 && zeros == elements }
@@ -65,7 +65,7 @@ extension WeightStatistics {
   /// alone.
   ///
   /// - Throws: what reading throws, with the tensor.
-  public static func rows(
+  package static func rows(
     of weights: SourceWeights, matching glob: Glob?, threads: Int
   ) throws(Fault) -> [(name: ExactText, statistics: WeightStatistics)] {
     let chosen = weights.all.filter { weight in
@@ -142,7 +142,7 @@ extension WeightStatistics {
 
 extension WeightStatistics {
   /// A table of rows.
-  public static func table(
+  package static func table(
     _ rows: [(name: ExactText, statistics: WeightStatistics)]
   ) -> OutputText {
     var table = TextTable(
@@ -163,7 +163,7 @@ extension WeightStatistics {
   }
 
   /// The `stats` member of `fathom.inspect/1`.
-  public static func json(_ rows: [(name: ExactText, statistics: WeightStatistics)]) -> JSONValue {
+  package static func json(_ rows: [(name: ExactText, statistics: WeightStatistics)]) -> JSONValue {
     .array(
       rows.map { name, row in
         .object([

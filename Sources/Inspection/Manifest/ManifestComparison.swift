@@ -1,18 +1,18 @@
-public import Formats
-public import Platform
+package import Formats
+package import Platform
 
 /// What of a model was compared with a manifest.
-public struct ManifestComparison: Sendable {
+package struct ManifestComparison: Sendable {
   /// The manifest's file.
-  public let path: String
+  package let path: String
   /// BLAKE3 of the manifest: who keeps it somewhere else can tell a manifest that was made anew.
-  public let hash: BLAKE3Value
+  package let hash: BLAKE3Value
   /// Its version.
-  public let schema: String
+  package let schema: String
   /// Tensors by names, types, shapes and contents.
-  public let tensors: Coverage
+  package let tensors: Coverage
   /// Files: what of weights belongs to no tensor, and all of the others.
-  public let files: Coverage
+  package let files: Coverage
 
   init(_ checks: ManifestChecks) {
     path = checks.manifest.path
@@ -40,7 +40,7 @@ extension Validation {
   /// - Parameter progress: called with the bytes that are hashed, and all of them.
   /// - Returns: this validation with what was found.
   /// - Throws: `.inputOutput` where reading fails, `.interrupted`.
-  public func checked(
+  package func checked(
     against manifest: ManifestFile, model path: String, threads: Int,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Fault) -> Validation {

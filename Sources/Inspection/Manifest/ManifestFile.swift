@@ -1,9 +1,9 @@
 internal import Formats
-public import Platform
+package import Platform
 internal import Tensors
 
 /// A manifest that a conversion wrote (schema `fathom.manifest/2`, or `/1`), read for checking.
-public struct ManifestFile: Sendable {
+package struct ManifestFile: Sendable {
   /// The version that is written.
   static let schema = "fathom.manifest/2"
   /// All versions that are read.
@@ -37,9 +37,9 @@ public struct ManifestFile: Sendable {
   }
 
   /// Where it was read from.
-  public let path: String
+  package let path: String
   /// The hash of all of it.
-  public let hash: BLAKE3Value
+  package let hash: BLAKE3Value
   /// Its version, where that is an older one, which does not cover the headers of weights.
   private(set) var oldSchema: String?
   /// The output's tensors.
@@ -54,12 +54,12 @@ public struct ManifestFile: Sendable {
   /// Reads a manifest that the user named.
   ///
   /// - Throws: `.notFound` where there is none, `.malformed` for what no conversion writes.
-  public init(path: String) throws(Fault) { try self.init(InputFile(path: path)) }
+  package init(path: String) throws(Fault) { try self.init(InputFile(path: path)) }
 
   /// Reads a manifest.
   ///
   /// - Throws: `.inputOutput` where it cannot be read, `.malformed` for what no conversion writes.
-  public init(_ file: InputFile) throws(Fault) {
+  package init(_ file: InputFile) throws(Fault) {
     path = file.path
     let bytes = try file.contents(limit: ManifestName.sizeLimit)
     hash = BLAKE3.hash(bytes)

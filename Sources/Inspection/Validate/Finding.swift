@@ -1,10 +1,10 @@
 package import Models
-public import Platform
+package import Platform
 
 /// Something that `validate` found wrong with a checkpoint, about one tensor or many alike.
-public struct Finding: Sendable, Hashable {
+package struct Finding: Sendable, Hashable {
   /// The rules of the contract, and `malformedShard` for files that cannot be parsed at all.
-  public enum Rule: String, Sendable, CaseIterable {
+  package enum Rule: String, Sendable, CaseIterable {
     case missingTensor = "missing-tensor"
     case unexpectedTensor = "unexpected-tensor"
     case wrongShape = "wrong-shape"
@@ -31,7 +31,7 @@ public struct Finding: Sendable, Hashable {
   }
 
   /// Whether it makes the checkpoint invalid.
-  public enum Severity: String, Sendable {
+  package enum Severity: String, Sendable {
     /// The checkpoint cannot be used as it is, or computes something else than its source.
     case error
     /// Worth knowing; the checkpoint works.
@@ -39,28 +39,28 @@ public struct Finding: Sendable, Hashable {
   }
 
   /// The rule that is broken.
-  public let rule: Rule
+  package let rule: Rule
   /// How bad it is.
-  public let severity: Severity
+  package let severity: Severity
   /// The (first) tensor concerned, nil where none is.
-  public let tensor: ExactText?
+  package let tensor: ExactText?
   /// The (first) file concerned.
-  public let file: String?
+  package let file: String?
   /// What the config, the header or the format implies.
-  public let expected: String?
+  package let expected: String?
   /// What is there instead.
-  public let found: String?
+  package let found: String?
   /// The most likely cause, or what to do.
-  public let hint: String?
+  package let hint: String?
   /// How many tensors, or files, are concerned alike.
-  public var count: Int
+  package var count: Int
   /// How many routed experts those belong to; 0 where none does.
-  public var experts: Int
+  package var experts: Int
   /// The first names of those, `tensor` being the first; empty where no tensor is concerned.
-  public var examples: [ExactText]
+  package var examples: [ExactText]
 
   /// Makes a finding about one tensor or file.
-  public init(
+  package init(
     _ rule: Rule, _ severity: Severity = .error, tensor: ExactText? = nil, file: String? = nil,
     expected: String? = nil, found: String? = nil, hint: String? = nil
   ) {

@@ -1,33 +1,33 @@
 internal import Conversion
-public import Dialects
-public import Formats
-public import Models
+package import Dialects
+package import Formats
+package import Models
 internal import Naming
-public import Platform
+package import Platform
 internal import Weights
 
 /// What `fathom validate` says of a checkpoint (schema `fathom.validate/1`).
-public struct Validation: Sendable {
+package struct Validation: Sendable {
   /// What was found, errors first, each group in the order of its first tensor.
-  public private(set) var findings: [Finding]
+  package private(set) var findings: [Finding]
   /// Tensors whose headers were checked.
-  public let checkedTensors: Int
+  package let checkedTensors: Int
   /// Tensors of other parts of the model, of which the config of the network says nothing.
-  public private(set) var uncheckedTensors = 0
+  package private(set) var uncheckedTensors = 0
   /// Bytes of weights that those describe; with `deep` they were read too.
-  public let checkedBytes: Int
+  package let checkedBytes: Int
   /// Whether the weights were read.
-  public let isDeep: Bool
+  package let isDeep: Bool
 
   /// No finding is an error.
-  public var isValid: Bool { !findings.contains { $0.severity == .error } }
+  package var isValid: Bool { !findings.contains { $0.severity == .error } }
 
   /// The first file that broke its format so far that it could not be parsed: such a checkpoint ends
   /// in exit code 65 rather than 1, whatever else was found.
-  public let malformation: Fault?
+  package let malformation: Fault?
 
   /// What was compared with a manifest; nil where none was asked for.
-  public private(set) var manifest: ManifestComparison?
+  package private(set) var manifest: ManifestComparison?
 
   /// The same with what a manifest says.
   func adding(_ more: [Finding], _ manifest: ManifestComparison) -> Validation {
@@ -56,7 +56,7 @@ public struct Validation: Sendable {
   /// - Parameter deep: whether to read every weight.
   /// - Throws: what opening the format throws where there is nothing to report on, `.inputOutput`
   ///   where reading fails; other faults of the model are findings.
-  public init(path: String, deep: Bool, threads: Int) throws(Fault) {
+  package init(path: String, deep: Bool, threads: Int) throws(Fault) {
     let place = try ModelPlace(path)
     try place.requireWeights()
     if place.kind == .gguf {
@@ -113,7 +113,7 @@ public struct Validation: Sendable {
   ///
   /// - Parameter deep: whether to read every weight.
   /// - Throws: `.inputOutput` where reading fails; faults of the model are findings.
-  public init(_ model: GGUFModel, deep: Bool, threads: Int) throws(Fault) {
+  package init(_ model: GGUFModel, deep: Bool, threads: Int) throws(Fault) {
     var checks = GGUFChecks(model)
     checks.run()
     if deep { try checks.runDeep(threads: threads) }
@@ -126,7 +126,7 @@ public struct Validation: Sendable {
   /// - Parameter deep: whether to read every weight.
   /// - Throws: `.inputOutput` where reading fails; `.malformed` for shards of several divisions, and
   ///   for a config that is none.
-  public init(native survey: CheckpointSurvey, deep: Bool, threads: Int) throws(Fault) {
+  package init(native survey: CheckpointSurvey, deep: Bool, threads: Int) throws(Fault) {
     var files = FileChecks(survey: survey)
     try files.run()
     if deep { try files.checkPacking(threads: threads) }
@@ -144,7 +144,7 @@ public struct Validation: Sendable {
   ///   - config: the parsed config of `survey`.
   ///   - deep: whether to read every weight.
   /// - Throws: `.inputOutput` where reading fails; faults of the checkpoint are findings.
-  public init(
+  package init(
     _ survey: CheckpointSurvey, config: ModelConfig, deep: Bool, threads: Int
   ) throws(Fault) {
     var files = FileChecks(survey: survey)

@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 internal import Reports
 
 extension Finding {
@@ -39,7 +39,7 @@ extension Finding {
 
 extension Validation {
   /// The document of schema `fathom.validate/1`.
-  public var json: JSONValue {
+  package var json: JSONValue {
     var document: JSONObject = [
       "schema": .string("fathom.validate/1"),
       "verdict": .string(isValid ? "valid" : "invalid"),
@@ -55,7 +55,7 @@ extension Validation {
   }
 
   /// The report for people: one block per finding, the verdict last.
-  public var text: OutputText {
+  package var text: OutputText {
     var lines = findings.flatMap(\.lines)
     let errors = findings.count { $0.severity == .error }
     let warnings = findings.count - errors

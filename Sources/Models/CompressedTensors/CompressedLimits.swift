@@ -1,7 +1,7 @@
 extension LoaderLimit {
   /// What is known of transformers 5.23 with compressed-tensors 0.20, which puts the experts of a layer
   /// together before it restores them.
-  public static let transformersCompressed: [LoaderLimit] = [
+  package static let transformersCompressed: [LoaderLimit] = [
     LoaderLimit { config in
       let scheme = expertScheme(config)
       return scheme?.format == .nvfp4 && scheme?.maker == .compressedTensors

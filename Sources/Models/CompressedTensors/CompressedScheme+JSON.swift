@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 
 extension CompressedScheme {
   /// The schemes that are written, by the name that a recipe calls them.
@@ -6,7 +6,7 @@ extension CompressedScheme {
   /// Those whose activations are quantized as well (FP8) find their scales when they run.
   /// Source: compressed-tensors 0.20, `PRESET_SCHEMES`: FP8_BLOCK, FP8_DYNAMIC, W4A16, W8A16,
   /// W4A16_ASYM, NVFP4A16, MXFP4A16.
-  public static let named: [(name: String, scheme: CompressedScheme)] =
+  package static let named: [(name: String, scheme: CompressedScheme)] =
     [
       ("fp8-block", CompressedScheme(.float8, .float8, .block(rows: 128, columns: 128))),
       ("fp8-channel", CompressedScheme(.float8, .float8, .channel)),
@@ -36,7 +36,7 @@ extension CompressedScheme {
   /// llm-compressor writes it.
   ///
   /// - Parameter ignored: the modules that stay as they are, as compressed-tensors names them.
-  public func section(ignored: [String]) -> JSONValue {
+  package func section(ignored: [String]) -> JSONValue {
     let group: JSONObject = [
       "format": .string(format.rawValue),
       "input_activations": activations ?? .null,

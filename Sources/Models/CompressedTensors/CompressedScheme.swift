@@ -1,12 +1,12 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// How compressed-tensors stores the weight of a module.
 ///
 /// Source: compressed-tensors 0.20, `QuantizationArgs` and the compressors' own tensors.
-public struct CompressedScheme: Sendable, Hashable {
+package struct CompressedScheme: Sendable, Hashable {
   /// What the file's format is called; each holds some kinds of numbers.
-  public enum Format: String, Sendable, Hashable, CaseIterable {
+  package enum Format: String, Sendable, Hashable, CaseIterable {
     /// Integers below 8 bits and of 8 bits, densely in 32-bit words along the input features.
     case packed = "pack-quantized"
     /// Integers of 8 bits, one a byte.
@@ -24,7 +24,7 @@ public struct CompressedScheme: Sendable, Hashable {
   }
 
   /// What a code is.
-  public enum Number: Sendable, Hashable {
+  package enum Number: Sendable, Hashable {
     /// A whole number of so many bits, from −2^(bits − 1).
     case integer(bits: Int)
     /// FP8 E4M3.
@@ -33,7 +33,7 @@ public struct CompressedScheme: Sendable, Hashable {
     case float4
 
     /// Bits of a code.
-    public var bits: Int {
+    package var bits: Int {
       switch self {
       case .integer(let bits): bits
       case .float8: 8
@@ -43,7 +43,7 @@ public struct CompressedScheme: Sendable, Hashable {
   }
 
   /// Which values share a scale.
-  public enum Geometry: Sendable, Hashable {
+  package enum Geometry: Sendable, Hashable {
     /// All of the matrix.
     case tensor
     /// A row.
@@ -55,7 +55,7 @@ public struct CompressedScheme: Sendable, Hashable {
   }
 
   /// What is stored about a module's activations; the weights do not depend on it.
-  public enum Inputs: Sendable, Hashable {
+  package enum Inputs: Sendable, Hashable {
     /// Nothing: they are not quantized, or their scales are found when they are there.
     case none
     /// `input_scale`, and `input_zero_point` where it is not symmetric.
@@ -65,7 +65,7 @@ public struct CompressedScheme: Sendable, Hashable {
   }
 
   /// Programs that store the same numbers under other names, or in another order.
-  public enum Maker: Sendable, Hashable {
+  package enum Maker: Sendable, Hashable {
     /// The library itself.
     case compressedTensors
     /// ModelOpt's NVFP4: scales are multiplied by what stands for the global scale.
@@ -79,23 +79,23 @@ public struct CompressedScheme: Sendable, Hashable {
   }
 
   /// How the tensors are laid out.
-  public var format: Format
+  package var format: Format
   /// What a code is.
-  public var number: Number
+  package var number: Number
   /// Which values share a scale.
-  public var geometry: Geometry
+  package var geometry: Geometry
   /// Whether there are no zero points.
-  public var isSymmetric: Bool
+  package var isSymmetric: Bool
   /// What is stored about activations.
-  public var inputs: Inputs
+  package var inputs: Inputs
   /// Whether `weight_g_idx` names each column's group, which are then not adjacent: GPTQ's
   /// activation order.
-  public var isOrdered = false
+  package var isOrdered = false
   /// Whose names the tensors have, and whose way to lay them out.
-  public var maker = Maker.compressedTensors
+  package var maker = Maker.compressedTensors
 
   /// Makes a description; `CompressedTensorsConfig` reads only those that the format allows.
-  public init(
+  package init(
     _ format: Format, _ number: Number, _ geometry: Geometry, isSymmetric: Bool = true,
     inputs: Inputs = .none
   ) {
@@ -107,7 +107,7 @@ public struct CompressedScheme: Sendable, Hashable {
   }
 
   /// Rows and columns that share a scale in a matrix (rows, columns).
-  public func block(of shape: Shape) -> (rows: Int, columns: Int) {
+  package func block(of shape: Shape) -> (rows: Int, columns: Int) {
     let (rows, columns) = (shape.dimensions[0], shape.dimensions[1])
     switch geometry {
     case .tensor: return (rows, columns)
@@ -118,7 +118,7 @@ public struct CompressedScheme: Sendable, Hashable {
   }
 
   /// Whether a matrix of so many columns can be stored so: groups are whole, and FP4 fills bytes.
-  public func fits(columns: Int) -> Bool {
+  package func fits(columns: Int) -> Bool {
     if case .group(let size) = geometry, columns % size != 0 { return false }
     return number != .float4 || columns % 2 == 0
   }
@@ -126,7 +126,7 @@ public struct CompressedScheme: Sendable, Hashable {
 
 extension CompressedScheme: CustomStringConvertible {
   /// For people: `INT4 in groups of 32`, `FP8 in blocks of 128 × 128`.
-  public var description: String {
+  package var description: String {
     let code =
       switch (format, number) {
       case (.nvfp4, _): maker == .modelOpt ? "ModelOpt's NVFP4" : "NVFP4"
@@ -189,7 +189,7 @@ extension CompressedScheme {
 
   /// The same for a weight beside which `weight_g_idx` stands, whatever the config says: codes were
   /// made with the groups that it names.
-  public var ordered: CompressedScheme? {
+  package var ordered: CompressedScheme? {
     guard format == .packed, isGrouped || maker != .compressedTensors else { return nil }
     var scheme = self
     scheme.isOrdered = true
@@ -199,7 +199,7 @@ extension CompressedScheme {
 
 extension CompressedScheme.Maker {
   /// What it is called; nil for the library itself.
-  public var title: String? {
+  package var title: String? {
     switch self {
     case .compressedTensors: nil
     case .modelOpt: "ModelOpt"
@@ -211,10 +211,10 @@ extension CompressedScheme.Maker {
 
   /// Whether the tensors that are there tell which modules are stored so, and the config at most which
   /// may be.
-  public var isToldByTensors: Bool { self != .compressedTensors }
+  package var isToldByTensors: Bool { self != .compressedTensors }
 
   /// What follows a module's name where each column's group is named.
-  public var columnGroupsName: ExactText {
+  package var columnGroupsName: ExactText {
     if case .gptq = self { "g_idx" } else { CompressedTensor.columnGroupsName }
   }
 }

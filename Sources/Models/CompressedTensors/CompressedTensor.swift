@@ -1,10 +1,10 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// A tensor that stands in a compressed-tensors checkpoint for a weight, or beside it.
-public struct CompressedTensor: Sendable, Hashable {
+package struct CompressedTensor: Sendable, Hashable {
   /// What a tensor is to its weight.
-  public enum Role: String, Sendable, Hashable, CaseIterable {
+  package enum Role: String, Sendable, Hashable, CaseIterable {
     /// The codes: the first and only one that is always there.
     case codes
     /// Their scales.
@@ -22,13 +22,13 @@ public struct CompressedTensor: Sendable, Hashable {
   }
 
   /// What it is to the weight.
-  public let role: Role
+  package let role: Role
   /// What takes the place of `weight` in its name.
-  public let name: ExactText
+  package let name: ExactText
   /// Its own shape.
-  public let shape: Shape
+  package let shape: Shape
   /// The types that it may have, the usual one first.
-  public let types: [ElementType]
+  package let types: [ElementType]
 }
 
 extension CompressedTensor {
@@ -42,12 +42,12 @@ extension CompressedTensor {
   /// What ModelOpt calls the number that all scales of a matrix are multiplied by.
   static let modelOptGlobalScaleName: ExactText = "weight_scale_2"
   /// What names each column's group.
-  public static let columnGroupsName: ExactText = "weight_g_idx"
+  package static let columnGroupsName: ExactText = "weight_g_idx"
   /// What DeepSeek's checkpoints, and some quantizers of others, call FP8's scales.
-  public static let otherScalesName: ExactText = "weight_scale_inv"
+  package static let otherScalesName: ExactText = "weight_scale_inv"
 
   /// The weight that a tensor of such a name would belong to; nil for other names.
-  public static func weightName(ofPart name: ExactText) -> ExactText? {
+  package static func weightName(ofPart name: ExactText) -> ExactText? {
     var parts = name.split(separator: ".")
     guard let last = parts.popLast(), !parts.isEmpty, suffixes.contains(last) else { return nil }
     return "\(parts.joined(separator: ".")).weight"
@@ -64,7 +64,7 @@ extension CompressedScheme {
   ///
   /// - Parameter shape: the matrix's own, (rows, columns); nil is returned for what is none, or has
   ///   no whole groups.
-  public func tensors(of shape: Shape) -> [CompressedTensor]? {
+  package func tensors(of shape: Shape) -> [CompressedTensor]? {
     guard shape.dimensions.count == 2, fits(columns: shape.dimensions[1]) else { return nil }
     switch maker {
     case .gptq, .awq: return transposedTensors(of: shape)
@@ -102,7 +102,7 @@ extension CompressedScheme {
   }
 
   /// The name of the tensor that holds the codes.
-  public var codesName: ExactText {
+  package var codesName: ExactText {
     switch (format, maker) {
     case (_, .gptq), (_, .awq): return "qweight"
     case (_, .modelOpt): return "weight"
@@ -182,7 +182,7 @@ extension CompressedScheme {
 extension CompressedTensor {
   /// Whether a stored shape is this one, however it is written: one number is a scalar as well, and
   /// a column of them a vector.
-  public func admits(_ stored: Shape) -> Bool {
+  package func admits(_ stored: Shape) -> Bool {
     stored == shape
       || role != .codes && stored.elementCount == shape.elementCount
         && [stored, shape].allSatisfy { $0.dimensions.count { $0 != 1 } <= 1 }

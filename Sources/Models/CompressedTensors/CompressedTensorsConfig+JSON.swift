@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 
 extension CompressedTensorsConfig {
   /// `quant_method` of a section that this reads.
@@ -12,7 +12,7 @@ extension CompressedTensorsConfig {
   /// Reads a `quantization_config`; see `init(_:)` for what is refused.
   ///
   /// - Throws: `.malformed` with the key.
-  public init(json: JSONValue, file: String) throws(Fault) {
+  package init(json: JSONValue, file: String) throws(Fault) {
     guard case .object = json else {
       throw Fault(.malformed, "is not a JSON object", file: file)
     }

@@ -1,20 +1,20 @@
 internal import Patterns
-public import Platform
+package import Platform
 
 /// Which modules of a checkpoint compressed-tensors stores, and how: a `quantization_config` whose
 /// `quant_method` is `compressed-tensors`.
-public struct CompressedTensorsConfig: Sendable, Hashable {
+package struct CompressedTensorsConfig: Sendable, Hashable {
   /// One of `config_groups`.
-  public struct Group: Sendable, Hashable {
+  package struct Group: Sendable, Hashable {
     /// Its key.
-    public let name: String
+    package let name: String
     /// The modules that it is for.
-    public let targets: [ModuleTarget]
+    package let targets: [ModuleTarget]
     /// How their weights are stored; nil where only activations are quantized.
-    public let scheme: CompressedScheme?
+    package let scheme: CompressedScheme?
 
     /// Names a group.
-    public init(name: String, targets: [ModuleTarget], scheme: CompressedScheme?) {
+    package init(name: String, targets: [ModuleTarget], scheme: CompressedScheme?) {
       self.name = name
       self.targets = targets
       self.scheme = scheme
@@ -22,9 +22,9 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   }
 
   /// The groups in the order of the document.
-  public let groups: [Group]
+  package let groups: [Group]
   /// Modules that no group is for.
-  public let ignored: [ModuleTarget]
+  package let ignored: [ModuleTarget]
   private let targets: TargetTable
   private let exceptions: TargetTable
   /// What stands before a module's path in the checkpoint, where the network is a part of a larger
@@ -34,7 +34,7 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   private(set) var excluded: ExcludedModules?
 
   /// Sorts the targets; where one stands twice the last group has it.
-  public init(groups: [Group], ignored: [ModuleTarget]) {
+  package init(groups: [Group], ignored: [ModuleTarget]) {
     self.groups = groups
     self.ignored = ignored
     targets = TargetTable(
@@ -65,7 +65,7 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   ///   - moduleClass: the class of torch that it is; others are never quantized.
   ///   - steps: how many patterns may take; those that they took are subtracted.
   /// - Throws: `.malformed` where that is not enough.
-  public func scheme(
+  package func scheme(
     ofModule name: ExactText, moduleClass: ModuleTarget.Class, steps: inout Int
   ) throws(Fault) -> CompressedScheme? {
     if try isLeftOut(name, moduleClass, steps: &steps) { return nil }
@@ -73,7 +73,7 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   }
 
   /// Rows and columns of the blocks of FP8 weights; nil where there are none, or several sizes.
-  public var fp8Blocks: (rows: Int, columns: Int)? {
+  package var fp8Blocks: (rows: Int, columns: Int)? {
     let schemes = Set(groups.compactMap(\.scheme).filter { $0.number == .float8 })
     guard schemes.count == 1, case .block(let rows, let columns)? = schemes.first?.geometry else {
       return nil
@@ -108,13 +108,13 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
   }
 
   /// Whether both say the same.
-  public static func == (left: Self, right: Self) -> Bool {
+  package static func == (left: Self, right: Self) -> Bool {
     left.groups == right.groups && left.ignored == right.ignored && left.prefix == right.prefix
       && left.excluded == right.excluded
   }
 
   /// Hashes what equality is about.
-  public func hash(into hasher: inout Hasher) {
+  package func hash(into hasher: inout Hasher) {
     hasher.combine(groups)
     hasher.combine(ignored)
     hasher.combine(excluded)
@@ -122,21 +122,21 @@ public struct CompressedTensorsConfig: Sendable, Hashable {
 }
 
 /// What names modules in a config of compressed-tensors: a path, a pattern, or a class.
-public struct ModuleTarget: Sendable, Hashable {
+package struct ModuleTarget: Sendable, Hashable {
   /// Classes of torch whose weights compressed-tensors stores.
-  public enum Class: String, Sendable, Hashable {
+  package enum Class: String, Sendable, Hashable {
     case linear = "Linear"
     case embedding = "Embedding"
   }
 
   /// As it stands in the config: a pattern follows `re:`.
-  public let text: String
+  package let text: String
   private let pattern: RegularExpression?
 
   /// Compiles a target.
   ///
   /// - Throws: `.malformed` for a pattern that cannot be used.
-  public init(_ text: String) throws(Fault) {
+  package init(_ text: String) throws(Fault) {
     self.text = text
     let source = ExactText(text).without(prefix: ModuleTarget.mark)
     pattern = try source.map { source throws(Fault) in try RegularExpression(python: source.text) }
@@ -151,7 +151,7 @@ public struct ModuleTarget: Sendable, Hashable {
   ///
   /// - Parameter steps: how many a pattern may take; those that it took are subtracted.
   /// - Throws: `.malformed` where that is not enough.
-  public func matches(_ path: String, steps: inout Int) throws(Fault) -> Bool {
+  package func matches(_ path: String, steps: inout Int) throws(Fault) -> Bool {
     guard let pattern else { return ExactText(text) == ExactText(path) }
     return try pattern.matches(startOf: path, steps: &steps)
   }
@@ -162,12 +162,12 @@ public struct ModuleTarget: Sendable, Hashable {
   }
 
   /// Whether both are written alike.
-  public static func == (left: ModuleTarget, right: ModuleTarget) -> Bool {
+  package static func == (left: ModuleTarget, right: ModuleTarget) -> Bool {
     ExactText(left.text) == ExactText(right.text)
   }
 
   /// Hashes what equality is about.
-  public func hash(into hasher: inout Hasher) { hasher.combine(ExactText(text)) }
+  package func hash(into hasher: inout Hasher) { hasher.combine(ExactText(text)) }
 }
 
 /// Finds the target that a module falls under: its path, else a pattern, else its class.

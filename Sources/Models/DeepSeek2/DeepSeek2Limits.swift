@@ -1,6 +1,6 @@
 extension LoaderLimit {
   /// What is known of llama.cpp's loader of `deepseek2` and its graph, as of October 2026.
-  public static let llama: [LoaderLimit] = [
+  package static let llama: [LoaderLimit] = [
     LoaderLimit { config in
       config.mtpLayers > 1
         ? "llama.cpp runs one MTP layer, and there are \(config.mtpLayers)" : nil

@@ -1,5 +1,5 @@
 internal import Platform
-public import Tensors
+package import Tensors
 
 /// A metadata key of llama.cpp's `deepseek2`, `deepseek32` and `glm-dsa`, and what a config says there.
 package struct DeepSeek2Key: Sendable {
@@ -56,7 +56,7 @@ extension ModelConfig {
   /// The metadata about the network that llama.cpp's converter writes, in its order.
   ///
   /// The keys up to the value's length come before `general.file_type` there, the others after it.
-  public var deepSeek2Metadata: (before: Metadata, after: Metadata) {
+  package var deepSeek2Metadata: (before: Metadata, after: Metadata) {
     (
       metadata(DeepSeek2Key.shared),
       metadata(DeepSeek2Key.own + DeepSeek2Key.temperature + DeepSeek2Key.indexer)

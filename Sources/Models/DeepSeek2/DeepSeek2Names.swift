@@ -1,8 +1,8 @@
-public import Platform
+package import Platform
 
 /// llama.cpp's names for the tensors of DeepSeek-V3-family models: its architectures `deepseek2`,
 /// `deepseek32`, `glm-dsa` and `mistral4`.
-public enum DeepSeek2Names {
+package enum DeepSeek2Names {
   /// Tensors outside the layers.
   static let outer: [NameRow] = [
     NameRow(huggingFace: "model.embed_tokens.weight", own: "token_embd.weight"),
@@ -83,7 +83,7 @@ public enum DeepSeek2Names {
   ///
   /// - Returns: the Hugging Face name, with `{e}` for the expert in the name of a stack, the form, and
   ///   in a stack of pairs the name of the second.
-  public static func origin(
+  package static func origin(
     of gguf: ExactText
   ) -> (name: ExactText, form: WeightForm, second: ExactText?)? {
     if let row = outerByGGUF[gguf] { return (row.huggingFace, row.form, nil) }
@@ -95,16 +95,16 @@ public enum DeepSeek2Names {
   }
 
   /// The names of the halves that a whole `attn_kv_b` stands for; none for any other tensor.
-  public static func halves(ofJoint gguf: ExactText) -> [ExactText] {
+  package static func halves(ofJoint gguf: ExactText) -> [ExactText] {
     guard let layer = layerIndex(of: gguf), gguf == jointName(layer: layer) else { return [] }
     return ["blk.\(layer).attn_k_b.weight", "blk.\(layer).attn_v_b.weight"]
   }
 
   /// The name of a layer's whole `attn_kv_b`.
-  public static func jointName(layer: Int) -> ExactText { "blk.\(layer).attn_kv_b.weight" }
+  package static func jointName(layer: Int) -> ExactText { "blk.\(layer).attn_kv_b.weight" }
 
   /// The layer that a tensor's name puts it in; nil outside `blk.N.`.
-  public static func layerIndex(of gguf: ExactText) -> Int? {
+  package static func layerIndex(of gguf: ExactText) -> Int? {
     guard let digits = gguf.without(prefix: "blk.")?.split(separator: ".", maxSplits: 1).first,
       (1...6).contains(digits.utf8.count),
       digits.utf8.allSatisfy({ (0x30...0x39).contains($0) })
@@ -114,7 +114,7 @@ public enum DeepSeek2Names {
 
   /// The order in which llama-quantize writes tensors: those outside the layers first, then layer
   /// after layer, within each by name.
-  public static func precedes(_ one: ExactText, _ other: ExactText) -> Bool {
+  package static func precedes(_ one: ExactText, _ other: ExactText) -> Bool {
     let (first, second) = (layerIndex(of: one) ?? -1, layerIndex(of: other) ?? -1)
     return first == second ? one < other : first < second
   }

@@ -1,13 +1,13 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// The `config.json` that the metadata of a GGUF file of the family amounts to, with notes about what
 /// had to be assumed.
-public struct DeepSeek2Config: Sendable {
+package struct DeepSeek2Config: Sendable {
   /// The document, as Hugging Face checkpoints of this family have it.
-  public let json: JSONValue
+  package let json: JSONValue
   /// What the file does not say and what is assumed instead, a line each.
-  public let notes: [String]
+  package let notes: [String]
   /// Keys about the network that are passed over, and what may follow from them.
   package let unknown: [UnknownKey]
 
@@ -18,7 +18,7 @@ public struct DeepSeek2Config: Sendable {
   ///   - file: the file, for messages.
   /// - Throws: `.malformed` with the key for what is missing or not of its type, and for other
   ///   architectures.
-  public init(_ metadata: Metadata, names: Set<ExactText>, file: String) throws(Fault) {
+  package init(_ metadata: Metadata, names: Set<ExactText>, file: String) throws(Fault) {
     var reader = DeepSeek2Reader(metadata: metadata, file: file)
     try reader.requireArchitecture()
     json = .object(try reader.config(names: names))

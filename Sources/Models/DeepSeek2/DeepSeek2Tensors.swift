@@ -5,7 +5,7 @@ extension ModelConfig {
   /// Every tensor of a GGUF file of this config, in the order in which llama-quantize writes them.
   ///
   /// Copies of embedding and head in MTP layers are included; llama.cpp can do without them.
-  public func deepSeek2Tensors() -> [DialectTensor] {
+  package func deepSeek2Tensors() -> [DialectTensor] {
     let unwritten = DeepSeek2Names.unwritten(architecture)
     let table = NameTable(
       before: DeepSeek2Names.outer,

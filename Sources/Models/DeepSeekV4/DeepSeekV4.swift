@@ -7,9 +7,9 @@ extension ModelConfig {
   /// Source: transformers 5.23's `DeepseekV4Config` and `DeepseekV4ForCausalLM`. Of the config's other
   /// sizes `keyValueRank` and `valueHeadSize` are those of the one key, and `nopeHeadSize` and
   /// `ropeHeadSize` its parts, the rotated one last.
-  public struct DeepSeekV4: Sendable, Hashable {
+  package struct DeepSeekV4: Sendable, Hashable {
     /// What a layer's queries see beside the tokens of the window.
-    public enum Kind: String, Sendable, Hashable, CaseIterable {
+    package enum Kind: String, Sendable, Hashable, CaseIterable {
       /// Nothing.
       case sliding = "sliding_attention"
       /// Of the entries that compress few tokens each, and overlap, those that an indexer chooses.
@@ -21,55 +21,55 @@ extension ModelConfig {
     /// By stored layer, those that predict further tokens last, as far as the config tells of them.
     package var kinds: [Kind]
     /// Tokens that an entry of a sparse layer stands for, and one of a heavy layer.
-    public var ratios: (sparse: Int, heavy: Int) { (sparseRatio, heavyRatio) }
+    package var ratios: (sparse: Int, heavy: Int) { (sparseRatio, heavyRatio) }
     var sparseRatio: Int
     var heavyRatio: Int
     /// Tokens that queries see as they are, their own included (`sliding_window`).
-    public var window: Int
+    package var window: Int
     /// By decoder layer, whether a table of token ids chooses the experts.
     var hashesTokens: [Bool]
     /// Groups of heads that the output is projected in (`o_groups`).
-    public var outputGroups: Int
+    package var outputGroups: Int
     /// Width of what each group becomes (`o_lora_rank`).
-    public var outputRank: Int
+    package var outputRank: Int
     /// Heads of the indexer's queries.
-    public var indexHeads: Int
+    package var indexHeads: Int
     /// Width of the indexer's queries and compressed keys.
-    public var indexHeadSize: Int
+    package var indexHeadSize: Int
     /// Entries that a query of a sparse layer sees at the most.
-    public var indexTopK: Int
+    package var indexTopK: Int
     /// Base of the rotary frequencies of layers that compress; `yarn` is theirs alone.
-    public var compressTheta: Double
+    package var compressTheta: Double
     /// Residual streams (`hc_mult`).
-    public var streams: Int
+    package var streams: Int
     /// Steps that make the matrix between them doubly stochastic (`hc_sinkhorn_iters`).
-    public var sinkhornSteps: Int
+    package var sinkhornSteps: Int
     /// The ε of those steps and of the streams' weights (`hc_eps`).
-    public var streamEpsilon: Float
+    package var streamEpsilon: Float
     /// Bound of the gates, and of the ups on both sides, before the activation (`swiglu_limit`).
-    public var activationLimit: Float
+    package var activationLimit: Float
     /// Whether the files have routed experts in FP4 where `fp8` says how the others are stored.
-    public var hasFP4Experts: Bool
+    package var hasFP4Experts: Bool
 
     /// Columns that share a scale in FP4.
-    public static let fp4Group = 32
+    package static let fp4Group = 32
 
     /// Tokens that an entry of a layer stands for; nil where none are compressed.
-    public func ratio(ofLayer layer: Int) -> Int? { ratio(of: kind(ofLayer: layer)) }
+    package func ratio(ofLayer layer: Int) -> Int? { ratio(of: kind(ofLayer: layer)) }
 
     /// What the queries of a stored layer see; one that predicts and of which nothing is said
     /// compresses nothing.
-    public func kind(ofLayer layer: Int) -> Kind {
+    package func kind(ofLayer layer: Int) -> Kind {
       layer < kinds.count ? kinds[layer] : .sliding
     }
 
     /// Whether a table of token ids chooses the experts of a stored layer.
-    public func hashesTokens(inLayer layer: Int) -> Bool {
+    package func hashesTokens(inLayer layer: Int) -> Bool {
       layer < hashesTokens.count && hashesTokens[layer]
     }
 
     /// Tokens that an entry of a layer of a kind stands for; nil where none are compressed.
-    public func ratio(of kind: Kind) -> Int? {
+    package func ratio(of kind: Kind) -> Int? {
       switch kind {
       case .sliding: nil
       case .sparse: sparseRatio
@@ -78,7 +78,7 @@ extension ModelConfig {
     }
 
     /// Weights of the streams of a token: for taking the input, giving the output, and mixing.
-    public var mixes: Int { (2 + streams) * streams }
+    package var mixes: Int { (2 + streams) * streams }
   }
 }
 

@@ -1,5 +1,5 @@
 internal import Platform
-public import Tensors
+package import Tensors
 
 /// The tensors of DeepSeek-V4's network, under the names that transformers' class has, each expert
 /// for itself.
@@ -170,7 +170,7 @@ extension ModelConfig {
 
 extension Shape {
   /// The grid of scales of a matrix in FP4; nil for what is no matrix of whole groups.
-  public var fp4Scales: Shape? {
+  package var fp4Scales: Shape? {
     guard dimensions.count == 2, dimensions[1] % ModelConfig.DeepSeekV4.fp4Group == 0 else {
       return nil
     }

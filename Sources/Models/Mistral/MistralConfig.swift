@@ -1,15 +1,15 @@
-public import Platform
+package import Platform
 
 /// The `config.json` that Mistral's own `params.json` of a network like Mistral-Large-3 amounts to:
 /// that of transformers' `mistral4`, which transformers, vLLM and mlx-lm load.
 ///
 /// Sources: vLLM's `transformers_utils/configs/mistral.py`, llama.cpp's `MistralMoeModel`.
-public struct MistralConfig: Sendable {
+package struct MistralConfig: Sendable {
   /// The document, in Hugging Face's keys.
-  public let json: JSONValue
+  package let json: JSONValue
 
   /// Whether a document has Mistral's keys rather than Hugging Face's or DeepSeek's.
-  public static func isMistral(_ json: JSONValue) -> Bool {
+  package static func isMistral(_ json: JSONValue) -> Bool {
     json["dim"] != nil && json["n_layers"] != nil && json["norm_eps"] != nil
   }
 
@@ -44,7 +44,7 @@ public struct MistralConfig: Sendable {
   /// Reads a document.
   ///
   /// - Throws: `.malformed` with the key for what is absent, not of its type, or another network's.
-  public init(_ params: JSONValue, file: String) throws(Fault) {
+  package init(_ params: JSONValue, file: String) throws(Fault) {
     let top = ConfigReader(object: params, prefix: "", file: file)
     let network = Architecture.mistralLarge3
     guard let moe = try top.section("moe") else {

@@ -1,10 +1,10 @@
-public import Platform
+package import Platform
 
 /// The names of tensors in Mistral's own files of Mistral-Large-3, `consolidated*.safetensors`.
 ///
 /// Rotary pairs stand in them as in DeepSeek-V3's, (2i, 2i + 1): llama.cpp's `MistralMoeModel` and
 /// vLLM's `MistralLarge3ForCausalLM` rename the tensors and permute none.
-public enum MistralNames {
+package enum MistralNames {
   /// Names outside the layers.
   private static let outer: [(mistral: ExactText, own: ExactText)] = [
     ("tok_embeddings.", "model.embed_tokens."), ("norm.", "model.norm."), ("output.", "lm_head."),
@@ -35,12 +35,12 @@ public enum MistralNames {
   ]
 
   /// Hugging Face's name of a tensor; the same for what the network does not have.
-  public static func own(of mistral: ExactText) -> ExactText {
+  package static func own(of mistral: ExactText) -> ExactText {
     translate(mistral, layers: ("layers.", "model.layers."), \.mistral, \.own)
   }
 
   /// Mistral's name of a tensor that Hugging Face calls so; the same for what it has none for.
-  public static func stored(of own: ExactText) -> ExactText {
+  package static func stored(of own: ExactText) -> ExactText {
     translate(own, layers: ("model.layers.", "layers."), \.own, \.mistral)
   }
 

@@ -1,17 +1,17 @@
-public import Models
-public import Platform
+package import Models
+package import Platform
 
 /// A network's config in DeepSeek's own keys, those of `ModelArgs` in its `inference/model.py`.
 ///
 /// That class takes no other keys, so that what it has no key for is lost.
-public struct NativeConfig: Sendable {
+package struct NativeConfig: Sendable {
   /// The document.
-  public let json: JSONValue
+  package let json: JSONValue
   /// What the keys cannot say of the network, a line each; DeepSeek's code computes with its own
   /// values there.
-  public let lost: [String]
+  package let lost: [String]
   /// What the tensors still show and DeepSeek's code does not take, a line each.
-  public let warnings: [String]
+  package let warnings: [String]
 
   /// Positions that DeepSeek's code makes room for where the config does not say.
   static let usualLength = 16384
@@ -19,7 +19,7 @@ public struct NativeConfig: Sendable {
   static let blockSize = 128
 
   /// Writes a config down.
-  public init(_ config: ModelConfig) {
+  package init(_ config: ModelConfig) {
     var object = JSONObject()
     for row in NativeKey.rows {
       if let value = row.value(config) { object[row.name] = value }

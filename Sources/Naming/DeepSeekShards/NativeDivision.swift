@@ -1,5 +1,5 @@
-public import Models
-public import Platform
+package import Models
+package import Platform
 internal import Tensors
 
 /// Into how many shards a network can be divided.
@@ -8,7 +8,7 @@ internal import Tensors
 /// any other, and equal parts of the dimensions that `NativeNames.Division` names. Where the scales
 /// of FP8 blocks go with them, a part has to be made of whole blocks: `convert.py` stops where the
 /// scales do not divide, and where they do but a block is cut its shards compute with wrong scales.
-public struct NativeDivision: Sendable {
+package struct NativeDivision: Sendable {
   /// What has to divide evenly.
   private struct Rule: Hashable {
     /// How many there are of it.
@@ -37,7 +37,7 @@ public struct NativeDivision: Sendable {
   /// Collects what has to be divided.
   ///
   /// - Parameter config: what is to be written, FP8 blocks included.
-  public init(_ config: ModelConfig) {
+  package init(_ config: ModelConfig) {
     most = config.heads
     for tensor in config.expectedTensors() where tensor.storage != .scale {
       guard let division = NativeNames.native(of: tensor.name)?.division else { continue }
@@ -65,13 +65,13 @@ public struct NativeDivision: Sendable {
   }
 
   /// The largest number of shards that is possible.
-  public var largest: Int {
+  package var largest: Int {
     (1...most).last { ranks in rules.allSatisfy { $0.rule.allows(ranks) } } ?? 1
   }
 
   /// Throws `.usage` with the first tensor that so many shards would cut where it must not be, and
   /// the largest number that is possible.
-  public func require(_ ranks: Int) throws(Fault) {
+  package func require(_ ranks: Int) throws(Fault) {
     guard let (rule, tensor) = rules.first(where: { !$0.rule.allows(ranks) }) else { return }
     throw Fault(
       .usage, "cannot be divided among \(ranks) shards", tensor: tensor,

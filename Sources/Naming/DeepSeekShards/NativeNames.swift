@@ -1,15 +1,15 @@
 internal import Models
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// Names of tensors in DeepSeek's own model-parallel shards, `model{i}-mp{n}.safetensors`, and how
 /// each tensor is divided among the shards.
 ///
 /// Source: DeepSeek-V3's and DeepSeek-V3.2-Exp's `inference/convert.py`. It has no names for what joins an MTP layer to the
 /// stream; those follow the same rule: `model.` goes, and what its table does not list stays.
-public enum NativeNames {
+package enum NativeNames {
   /// How a tensor is divided among shards; the scales of an FP8 weight go with it.
-  public enum Division: Sendable, Hashable, CaseIterable {
+  package enum Division: Sendable, Hashable, CaseIterable {
     /// Every shard has all of it.
     case replicated
     /// Shard i has the i-th part of its rows: output features, or tokens.
@@ -20,7 +20,7 @@ public enum NativeNames {
     case expert
 
     /// The shape of what one of so many shards has; each has as much as any other.
-    public func part(of shape: Shape, among shards: Int) -> Shape {
+    package func part(of shape: Shape, among shards: Int) -> Shape {
       var dimensions = shape.dimensions
       switch self {
       case .replicated, .expert: return shape
@@ -104,17 +104,17 @@ public enum NativeNames {
   }
 
   /// A tensor's name in the other dialect.
-  public struct Translation: Sendable, Hashable {
+  package struct Translation: Sendable, Hashable {
     /// The name.
-    public let name: ExactText
+    package let name: ExactText
     /// How the tensor is divided.
-    public let division: Division
+    package let division: Division
     /// Index of its routed expert, nil elsewhere.
-    public let expert: Int?
+    package let expert: Int?
   }
 
   /// The native name of a tensor; nil for one that the dialect cannot name.
-  public static func native(of huggingFace: ExactText) -> Translation? {
+  package static func native(of huggingFace: ExactText) -> Translation? {
     let place = Place(huggingFace, layers: "model.layers.")
     guard let row = (place.layer == nil ? outerByOther : layerByOther)[place.module],
       let ending = row.endings.first(where: { $0.huggingFace == place.ending })
@@ -125,7 +125,7 @@ public enum NativeNames {
   }
 
   /// The Hugging Face name of a native tensor; nil for one that is no such.
-  public static func huggingFace(of native: ExactText) -> Translation? {
+  package static func huggingFace(of native: ExactText) -> Translation? {
     let place = Place(native, layers: "layers.")
     guard let row = (place.layer == nil ? outerByNative : layerByNative)[place.module],
       let ending = row.endings.first(where: { $0.native == place.ending })

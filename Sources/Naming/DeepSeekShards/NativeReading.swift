@@ -1,20 +1,20 @@
 internal import Models
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// The `config.json` that DeepSeek's own config and the tensors beside it amount to.
-public struct NativeSource: Sendable {
+package struct NativeSource: Sendable {
   /// A tensor under Hugging Face's name, put together from all shards.
-  public struct Whole: Sendable {
+  package struct Whole: Sendable {
     /// Its name.
-    public let name: ExactText
+    package let name: ExactText
     /// Storage of its elements.
-    public let type: ElementType
+    package let type: ElementType
     /// Its dimensions.
-    public let shape: Shape
+    package let shape: Shape
 
     /// Describes a tensor.
-    public init(name: ExactText, type: ElementType, shape: Shape) {
+    package init(name: ExactText, type: ElementType, shape: Shape) {
       self.name = name
       self.type = type
       self.shape = shape
@@ -22,9 +22,9 @@ public struct NativeSource: Sendable {
   }
 
   /// The document, as Hugging Face checkpoints of this family have it.
-  public let json: JSONValue
+  package let json: JSONValue
   /// What neither keys nor tensors say and is assumed, a line each.
-  public let notes: [String]
+  package let notes: [String]
 
   /// The network that DeepSeek's shards are taken for, whose config names none.
   static func network(hasCorrectionBias: Bool, hasIndexer: Bool) -> Architecture {
@@ -32,7 +32,7 @@ public struct NativeSource: Sendable {
   }
 
   /// Whether a document has DeepSeek's keys rather than Hugging Face's.
-  public static func isNative(_ json: JSONValue) -> Bool {
+  package static func isNative(_ json: JSONValue) -> Bool {
     json["dim"] != nil && json["n_layers"] != nil && json["model_type"] == nil
       && !MistralConfig.isMistral(json)
   }
@@ -48,7 +48,7 @@ public struct NativeSource: Sendable {
   ///   - tensors: all tensors of the shards.
   ///   - file: the document's file, for messages.
   /// - Throws: `.malformed` with the key for what is not of its type.
-  public init(_ native: JSONValue, tensors: [Whole], file: String) throws(Fault) {
+  package init(_ native: JSONValue, tensors: [Whole], file: String) throws(Fault) {
     guard case .object = native else {
       throw Fault(.malformed, "is not a JSON object", file: file)
     }

@@ -1,5 +1,5 @@
-public import Models
-public import Platform
+package import Models
+package import Platform
 
 /// The names that tensors of DeepSeek-V4 have in published checkpoints, which are DeepSeek's own, and
 /// in those that transformers saves; the network's own names are those of transformers' class, each
@@ -7,12 +7,12 @@ public import Platform
 ///
 /// Sources: the published headers of V4-Flash, transformers 5.23's conversion mapping, which saves by
 /// its inverse: `model.` in front, and `attn.norm` for `attn.kv_norm`.
-public struct V4Names: Sendable {
+package struct V4Names: Sendable {
   /// Decoder layers, after which those follow that are published as `mtp.N`.
   private let layers: Int
 
   /// Names for a network; nil where it has published names of its own.
-  public init?(_ config: ModelConfig) {
+  package init?(_ config: ModelConfig) {
     guard config.v4 != nil else { return nil }
     layers = config.layers
   }
@@ -88,7 +88,7 @@ public struct V4Names: Sendable {
 
   /// The network's own name of a tensor, whichever of the spellings a file has; the same for what the
   /// network does not have.
-  public func own(of stored: ExactText) -> ExactText {
+  package func own(of stored: ExactText) -> ExactText {
     let bare = stored.without(prefix: "model.") ?? stored
     if let name = V4Names.outerOwn[bare] { return name }
     let place: (layer: Int, rest: ExactText)
@@ -112,7 +112,7 @@ public struct V4Names: Sendable {
   }
 
   /// The published name of a tensor of the network; the same for any other.
-  public func published(of own: ExactText) -> ExactText {
+  package func published(of own: ExactText) -> ExactText {
     if let name = V4Names.outerPublished[own] { return name }
     guard let (layer, rest) = V4Names.numbered(own, after: "model.layers.") else { return own }
     let prefix: ExactText = layer < layers ? "layers.\(layer)." : "mtp.\(layer - layers)."
@@ -162,7 +162,7 @@ public struct V4Names: Sendable {
 
 extension ModelConfig {
   /// The name that an output in Hugging Face's layout has for a tensor of the network.
-  public func writtenName(of own: ExactText) -> ExactText {
+  package func writtenName(of own: ExactText) -> ExactText {
     V4Names(self)?.published(of: own) ?? storedName(of: own)
   }
 }

@@ -1,8 +1,8 @@
-public import Models
-public import Platform
+package import Models
+package import Platform
 
 /// The keys of `config.json` that mlx-lm's modules read, and what they take where one is absent.
-public enum MLXKeys {
+package enum MLXKeys {
   /// Adds to a config what its module would otherwise take another value for than the model has.
   ///
   /// transformers has defaults of its own for keys that are absent, and a spelling of rotary
@@ -13,7 +13,7 @@ public enum MLXKeys {
   /// - Parameters:
   ///   - document: the network's config.
   ///   - config: what it says.
-  public static func complete(_ document: inout JSONObject, for config: ModelConfig) {
+  package static func complete(_ document: inout JSONObject, for config: ModelConfig) {
     let module = config.architecture.mlx
     if let type = module.modelType { document["model_type"] = .string(type) }
     for row in ConfigKey.all where document[row.name] == nil {

@@ -1,8 +1,8 @@
-public import Models
+package import Models
 
 extension LoaderLimit {
   /// What is known of mlx-lm 0.32's modules.
-  public static let mlx: [LoaderLimit] = [
+  package static let mlx: [LoaderLimit] = [
     LoaderLimit { config in
       guard config.mtpLayers > 0 else { return nil }
       switch config.architecture.mlx.mtp {

@@ -1,11 +1,11 @@
-public import Models
-public import Platform
+package import Models
+package import Platform
 
 /// mlx-lm's names for the tensors of models of this family, those of its module `deepseek_v3`; the
 /// other modules differ by whether `kv_b_proj` is whole.
-public enum MLXNames {
+package enum MLXNames {
   /// Which loader the names are for.
-  public enum Layout: String, Sendable, Hashable, CaseIterable {
+  package enum Layout: String, Sendable, Hashable, CaseIterable {
     /// mlx-lm keeps the two halves of `kv_b_proj` apart.
     case mlxLM = "mlx-lm"
     /// mlx-swift-lm has it whole.
@@ -13,7 +13,7 @@ public enum MLXNames {
   }
 
   /// What a stored tensor is of a module's parameter.
-  public enum Component: String, Sendable, Hashable, CaseIterable {
+  package enum Component: String, Sendable, Hashable, CaseIterable {
     /// Numbers, or the codes of quantized ones.
     case weight
     /// Scales of groups.
@@ -88,7 +88,7 @@ public enum MLXNames {
 
   /// The name of what a stored tensor is a component of, as it is where nothing is quantized; `.bias`
   /// and other parameters are their own.
-  public static func component(of tensor: ExactText) -> (weight: ExactText, component: Component) {
+  package static func component(of tensor: ExactText) -> (weight: ExactText, component: Component) {
     for component in [Component.scales, .biases] {
       guard let module = tensor.without(suffix: ".\(component.rawValue)") else { continue }
       return ("\(module).\(Component.weight.rawValue)", component)
@@ -101,7 +101,7 @@ public enum MLXNames {
   /// - Parameter weight: a name as `component(of:)` gives it.
   /// - Returns: the Hugging Face name, with `{e}` for the expert in the name of a stack, and the
   ///   form.
-  public static func origin(of weight: ExactText) -> (name: ExactText, form: WeightForm) {
+  package static func origin(of weight: ExactText) -> (name: ExactText, form: WeightForm) {
     guard let layer = ModelConfig.layer(of: weight) else { return (weight, .whole) }
     let prefix: ExactText = "model.layers.\(layer)."
     guard let row = weight.without(prefix: prefix).flatMap({ byName[$0] }) else {
@@ -111,7 +111,7 @@ public enum MLXNames {
   }
 
   /// The path of the module that a weight is a parameter of: what settings are named after.
-  public static func module(of weight: ExactText) -> ExactText {
+  package static func module(of weight: ExactText) -> ExactText {
     weight.without(suffix: ".weight") ?? weight
   }
 }
@@ -119,7 +119,7 @@ public enum MLXNames {
 extension ModelConfig {
   /// Every tensor of an MLX model of this config where nothing is quantized, in the order in which
   /// mlx-lm fills its shards.
-  public func mlxTensors(_ layout: MLXNames.Layout) -> [DialectTensor] {
+  package func mlxTensors(_ layout: MLXNames.Layout) -> [DialectTensor] {
     tensors(MLXNames.table(layout, self))
   }
 }

@@ -1,22 +1,22 @@
 internal import Models
-public import Platform
+package import Platform
 
 /// How MLX packs the weights of a module: `mlx.core.quantize`'s arguments.
-public struct MLXSetting: Sendable, Hashable {
+package struct MLXSetting: Sendable, Hashable {
   /// The arithmetic.
-  public enum Mode: String, Sendable, Hashable, CaseIterable {
+  package enum Mode: String, Sendable, Hashable, CaseIterable {
     case affine, mxfp4, mxfp8, nvfp4
   }
 
   /// Columns that share a scale.
-  public let groupSize: Int
+  package let groupSize: Int
   /// Bits of a code.
-  public let bits: Int
+  package let bits: Int
   /// The arithmetic.
-  public let mode: Mode
+  package let mode: Mode
 
   /// Names a setting; whether there is such a one is for whoever decodes it.
-  public init(groupSize: Int, bits: Int, mode: Mode) {
+  package init(groupSize: Int, bits: Int, mode: Mode) {
     self.groupSize = groupSize
     self.bits = bits
     self.mode = mode
@@ -30,7 +30,7 @@ public struct MLXSetting: Sendable, Hashable {
   ///   - columns: columns that the network has there.
   ///   - isAffine: whether scales are numbers of the weight's type rather than bytes.
   /// - Returns: nil where the sizes belong to no setting.
-  public init?(words: Int, groups: Int, columns: Int, isAffine: Bool) {
+  package init?(words: Int, groups: Int, columns: Int, isAffine: Bool) {
     let (wordBits, overflow) = words.multipliedReportingOverflow(by: 32)
     guard groups > 0, columns > 0, columns % groups == 0, !overflow, wordBits % columns == 0 else {
       return nil
@@ -51,7 +51,7 @@ public struct MLXSetting: Sendable, Hashable {
   ]
 
   /// As a config says it, in mlx-lm's order.
-  public var json: JSONValue {
+  package var json: JSONValue {
     .object([
       "group_size": .integer(groupSize), "bits": .integer(bits), "mode": .string(mode.rawValue),
     ])
@@ -59,16 +59,16 @@ public struct MLXSetting: Sendable, Hashable {
 }
 
 /// The `quantization` of an MLX model's `config.json`.
-public struct MLXQuantization: Sendable, Hashable {
+package struct MLXQuantization: Sendable, Hashable {
   /// What modules have that are not named.
-  public let general: MLXSetting
+  package let general: MLXSetting
   /// What named modules have; nil for those that are not quantized.
-  public let modules: [String: MLXSetting?]
+  package let modules: [String: MLXSetting?]
 
   /// Reads a config; nil where nothing is quantized.
   ///
   /// - Throws: `.malformed` with the key for what is no setting.
-  public init?(config: JSONValue, file: String) throws(Fault) {
+  package init?(config: JSONValue, file: String) throws(Fault) {
     let top = ConfigReader(object: config, prefix: "", file: file)
     guard let section = try top.section("quantization"),
       case .object(let object) = section.object

@@ -2,7 +2,7 @@ extension JSONCursor {
   /// Walks over the members of an object.
   ///
   /// - Throws: what `read` throws; `.malformed` for what is no object.
-  public mutating func members(
+  package mutating func members(
     _ read: (String, inout JSONCursor) throws(Fault) -> Void
   ) throws(Fault) {
     try expect(UInt8(ascii: "{"))
@@ -18,7 +18,7 @@ extension JSONCursor {
   /// Walks over the elements of an array.
   ///
   /// - Throws: what `read` throws; `.malformed` for what is no array.
-  public mutating func elements(_ read: (inout JSONCursor) throws(Fault) -> Void) throws(Fault) {
+  package mutating func elements(_ read: (inout JSONCursor) throws(Fault) -> Void) throws(Fault) {
     try expect(UInt8(ascii: "["))
     if take(UInt8(ascii: "]")) { return }
     repeat { try read(&self) } while take(UInt8(ascii: ","))

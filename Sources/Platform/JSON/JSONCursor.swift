@@ -5,9 +5,9 @@
 /// fixed, there are thousands of them, and no tree is needed.
 ///
 /// The memory must outlive the cursor, hence `read(_:_:)`, which makes one for as long as it runs.
-public struct JSONCursor {
+package struct JSONCursor {
   /// Where the next byte is read.
-  public private(set) var position = 0
+  package private(set) var position = 0
   private let bytes: UnsafeBufferPointer<UInt8>
 
   /// Starts at the first byte.
@@ -23,7 +23,7 @@ public struct JSONCursor {
   /// Walks over `bytes` and returns what `body` makes of them.
   ///
   /// - Throws: what `body` throws, and `.malformed` where the bytes are not UTF-8.
-  public static func read<Value>(
+  package static func read<Value>(
     _ bytes: [UInt8], _ body: (inout JSONCursor) throws(Fault) -> Value
   ) throws(Fault) -> Value {
     try bytes.withUnsafeBufferPointer { buffer throws(Fault) in
@@ -33,10 +33,10 @@ public struct JSONCursor {
   }
 
   /// The next byte without taking it, nil at the end.
-  public var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
+  package var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
 
   /// Passes over white space.
-  public mutating func skipSpace() {
+  package mutating func skipSpace() {
     while position < bytes.count {
       switch bytes[position] {
       case 0x20, 0x09, 0x0A, 0x0D: position += 1
@@ -46,12 +46,12 @@ public struct JSONCursor {
   }
 
   /// The text from an earlier position up to here.
-  public func text(from start: Int) -> String {
+  package func text(from start: Int) -> String {
     String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<position]), as: UTF8.self)
   }
 
   /// Takes `byte` if it comes next after white space.
-  public mutating func take(_ byte: UInt8) -> Bool {
+  package mutating func take(_ byte: UInt8) -> Bool {
     skipSpace()
     guard position < bytes.count, bytes[position] == byte else { return false }
     position += 1
@@ -59,12 +59,12 @@ public struct JSONCursor {
   }
 
   /// Takes `byte` after white space, or throws what stands there instead.
-  public mutating func expect(_ byte: UInt8) throws(Fault) {
+  package mutating func expect(_ byte: UInt8) throws(Fault) {
     if !take(byte) { throw unexpected("'\(Character(UnicodeScalar(byte)))'") }
   }
 
   /// Takes a literal such as `null`.
-  public mutating func expect(literal: StaticString) throws(Fault) {
+  package mutating func expect(literal: StaticString) throws(Fault) {
     for index in 0..<literal.utf8CodeUnitCount {
       guard position < bytes.count, bytes[position] == literal.utf8Start[index] else {
         throw unexpected("\(literal)")
@@ -74,13 +74,13 @@ public struct JSONCursor {
   }
 
   /// Only white space may follow.
-  public mutating func expectEnd() throws(Fault) {
+  package mutating func expectEnd() throws(Fault) {
     skipSpace()
     if position < bytes.count { throw unexpected("the end of the text") }
   }
 
   /// A fault that names what stands at the current position.
-  public func unexpected(_ expected: String) -> Fault {
+  package func unexpected(_ expected: String) -> Fault {
     let found =
       peek.map { $0 < 0x20 || $0 > 0x7E ? "byte \($0)" : "'\(Character(UnicodeScalar($0)))'" }
       ?? "the end of the text"
@@ -93,7 +93,7 @@ public struct JSONCursor {
   /// - Parameter nulAllowed: whether `\u0000` may stand in it. No name may hold one: C libraries
   ///   would cut it short there.
   /// - Throws: `.malformed` for control characters, unknown escapes, lone surrogates, NUL.
-  public mutating func string(nulAllowed: Bool = false) throws(Fault) -> String {
+  package mutating func string(nulAllowed: Bool = false) throws(Fault) -> String {
     try expect(UInt8(ascii: "\""))
     let start = position
     while position < bytes.count {
@@ -174,7 +174,7 @@ public struct JSONCursor {
 
   /// Takes a number after white space and returns the range of its text, and whether it is written
   /// as an integer.
-  public mutating func number() throws(Fault) -> (range: Range<Int>, isInteger: Bool) {
+  package mutating func number() throws(Fault) -> (range: Range<Int>, isInteger: Bool) {
     skipSpace()
     let start = position
     if peek == UInt8(ascii: "-") { position += 1 }
@@ -207,7 +207,7 @@ public struct JSONCursor {
   /// Takes a number whose value is whole, however it is written (some tools write `1.0`).
   ///
   /// - Returns: nil where it is not whole or beyond 2⁵³, where a float no longer counts exactly.
-  public mutating func wholeNumber() throws(Fault) -> Int? {
+  package mutating func wholeNumber() throws(Fault) -> Int? {
     let (range, isInteger) = try number()
     let text = String(decoding: UnsafeBufferPointer(rebasing: bytes[range]), as: UTF8.self)
     if isInteger { return Int(text) }
@@ -217,7 +217,7 @@ public struct JSONCursor {
   /// Passes over any value; of what nobody reads, Python's numbers that are not finite may be.
   ///
   /// - Parameter depth: levels that the value may nest.
-  public mutating func skipValue(depth: Int = 16) throws(Fault) {
+  package mutating func skipValue(depth: Int = 16) throws(Fault) {
     guard depth > 0 else {
       throw Fault(.malformed, "is nested too deeply", offset: UInt64(position))
     }
@@ -260,7 +260,7 @@ public struct JSONCursor {
   }
 
   /// Takes an integer that is not negative and fits `Int`.
-  public mutating func count() throws(Fault) -> Int {
+  package mutating func count() throws(Fault) -> Int {
     skipSpace()
     let start = position
     var value = 0

@@ -1,5 +1,5 @@
 /// What a document may have beyond RFC 8259.
-public enum JSONDialect: Sendable, Hashable {
+package enum JSONDialect: Sendable, Hashable {
   /// Nothing.
   case standard
   /// What Python's `json` writes, and people's editors: `NaN`, `Infinity`, `-Infinity`, integers of
@@ -7,7 +7,7 @@ public enum JSONDialect: Sendable, Hashable {
   case python
 
   /// A text with spaces in place of a mark of byte order at its start, so that offsets stay.
-  public static func withoutMark(_ bytes: [UInt8]) -> [UInt8] {
+  package static func withoutMark(_ bytes: [UInt8]) -> [UInt8] {
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
     guard bytes.starts(with: mark) else { return bytes }
     return [0x20, 0x20, 0x20] + bytes.dropFirst(mark.count)

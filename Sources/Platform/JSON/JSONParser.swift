@@ -2,7 +2,7 @@ internal import CJSONC
 
 extension JSONValue {
   /// Nesting that a document may have; what Fathom reads needs fewer than ten levels.
-  public static let depthLimit = 64
+  package static let depthLimit = 64
 
   /// Parses a document with json-c, after a scan of its own for what json-c lets through:
   /// invalid UTF-8, control characters, other quotes, NaN, NUL, trailing bytes, integers beyond 64
@@ -12,7 +12,7 @@ extension JSONValue {
   ///   - limits: what the document may hold.
   ///   - dialect: what may stand in it beyond JSON.
   /// - Throws: `.malformed` with file and offset, and the key where one stands twice.
-  public init(
+  package init(
     parsing bytes: [UInt8], file: String, limits: JSONLimits = .list,
     dialect: JSONDialect = .standard
   ) throws(Fault) {

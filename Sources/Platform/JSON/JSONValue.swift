@@ -1,5 +1,5 @@
 /// A JSON document as a value; objects keep the order of their keys.
-public indirect enum JSONValue: Sendable, Hashable {
+package indirect enum JSONValue: Sendable, Hashable {
   /// `null`
   case null
   /// `true` or `false`
@@ -17,10 +17,10 @@ public indirect enum JSONValue: Sendable, Hashable {
   case object(JSONObject)
 
   /// A number that did not come from a text.
-  public static func number(_ value: Double) -> JSONValue { .number(value, text: "\(value)") }
+  package static func number(_ value: Double) -> JSONValue { .number(value, text: "\(value)") }
 
   /// The member of an object, nil where this is no object or has no such key.
-  public subscript(key: String) -> JSONValue? {
+  package subscript(key: String) -> JSONValue? {
     if case .object(let object) = self { object[key] } else { nil }
   }
 }
@@ -29,19 +29,19 @@ extension JSONValue: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
   ExpressibleByBooleanLiteral, ExpressibleByStringLiteral
 {
   /// A whole number.
-  public init(integerLiteral value: Int) { self = .integer(value) }
+  package init(integerLiteral value: Int) { self = .integer(value) }
   /// Any other number.
-  public init(floatLiteral value: Double) { self = .number(value) }
+  package init(floatLiteral value: Double) { self = .number(value) }
   /// `true` or `false`.
-  public init(booleanLiteral value: Bool) { self = .bool(value) }
+  package init(booleanLiteral value: Bool) { self = .bool(value) }
   /// A string.
-  public init(stringLiteral value: String) { self = .string(value) }
+  package init(stringLiteral value: String) { self = .string(value) }
 }
 
 /// The members of a JSON object in the order of the text; no key stands twice.
-public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
+package struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// Keys in order.
-  public private(set) var keys: [String] = []
+  package private(set) var keys: [String] = []
   /// Their values.
   private var values: [JSONValue] = []
   /// Places of the keys, once there are so many that looking for one takes longer than hashing it.
@@ -50,15 +50,15 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   private static let mostSearched = 16
 
   /// Makes an empty object.
-  public init() {}
+  package init() {}
 
   /// Makes an object from members with distinct keys.
-  public init(dictionaryLiteral elements: (String, JSONValue)...) {
+  package init(dictionaryLiteral elements: (String, JSONValue)...) {
     for (key, value) in elements { self[key] = value }
   }
 
   /// Reads, replaces, appends (a new key) or removes (nil) a member.
-  public subscript(key: String) -> JSONValue? {
+  package subscript(key: String) -> JSONValue? {
     get { place(of: key).map { values[$0] } }
     set {
       switch (place(of: key), newValue) {
@@ -90,23 +90,23 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   }
 
   /// The same members in the order of their keys.
-  public var sorted: JSONObject {
+  package var sorted: JSONObject {
     var object = JSONObject()
     for key in keys.sorted() { object[key] = self[key] }
     return object
   }
 
   /// Number of members.
-  public var count: Int { keys.count }
+  package var count: Int { keys.count }
 
   /// Whether both have the same members in the same order.
-  public static func == (one: JSONObject, other: JSONObject) -> Bool {
+  package static func == (one: JSONObject, other: JSONObject) -> Bool {
     one.keys.elementsEqual(other.keys) { ExactText($0) == ExactText($1) }
       && one.values == other.values
   }
 
   /// Hashes the members.
-  public func hash(into hasher: inout Hasher) {
+  package func hash(into hasher: inout Hasher) {
     for key in keys { hasher.combine(ExactText(key)) }
     hasher.combine(values)
   }
@@ -129,11 +129,11 @@ extension JSONValue {
   /// - Parameter indent: spaces per level; nil writes everything on one line.
   /// - Returns: deterministic text without a final newline. Numbers that are not finite become
   ///   `null`, since JSON has no way to write them.
-  public func text(indent: Int? = 2) -> String { text(indent: indent, JSONValue.quote) }
+  package func text(indent: Int? = 2) -> String { text(indent: indent, JSONValue.quote) }
 
   /// The same document as it may be printed: in its strings, what does not show or could speak to a
   /// CI server is escaped.
-  public func printed(indent: Int? = 2) -> OutputText {
+  package func printed(indent: Int? = 2) -> OutputText {
     OutputText(document: text(indent: indent, JSONValue.quotePrintable))
   }
 
@@ -203,7 +203,7 @@ extension JSONValue {
 
   /// Appends `value` as a JSON string, with all that could leave the string escaped: for files,
   /// whose bytes are those that other programs would write.
-  public static func quote(_ value: String, to text: inout String) {
+  package static func quote(_ value: String, to text: inout String) {
     if quotePlain(value, but: UInt8(ascii: "\\"), to: &text) { return }
     text += "\""
     for scalar in value.unicodeScalars {

@@ -1,12 +1,12 @@
-public import Platform
+package import Platform
 
 /// What made a page, so that it can be traced.
-public struct PageOrigin: Sendable {
+package struct PageOrigin: Sendable {
   let command: [String]
   let startedAt: String
 
   /// Takes the arguments of the command and when it began.
-  public init(_ arguments: [String], _ clock: Stopwatch) {
+  package init(_ arguments: [String], _ clock: Stopwatch) {
     command = Array(arguments.dropFirst())
     startedAt = clock.startedAt
   }

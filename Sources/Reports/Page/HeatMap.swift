@@ -11,8 +11,11 @@ package struct HeatMap {
 
   /// A cell that is not empty.
   package struct Cell {
+    /// Its row, from the top.
     package let row: Int
+    /// Its column, from the left.
     package let column: Int
+    /// What its colour says.
     package let value: Double
 
     /// Makes a cell.

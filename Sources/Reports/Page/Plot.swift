@@ -124,6 +124,7 @@ package enum SVG {
   /// The end of what `open` begins.
   package static let close = "</svg></div>"
 
+  /// A rectangle of a style from its upper left corner on.
   package static func rect(
     _ style: String, _ x: Double, _ y: Double, _ width: Double, _ height: Double
   ) -> String {
@@ -131,6 +132,7 @@ package enum SVG {
       + "height=\"\(number(height))\"/>"
   }
 
+  /// A line of a style from one place to another.
   package static func line(
     _ style: String, _ x: Double, _ y: Double, _ toX: Double, _ toY: Double
   ) -> String {

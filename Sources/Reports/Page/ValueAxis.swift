@@ -72,6 +72,7 @@ package struct ValueAxis {
     return min(1, (ValueAxis.decade(value) - low) / (high - low))
   }
 
+  /// The logarithm to base 10.
   package static func decade(_ value: Double) -> Double {
     Mathematics.log(value) / Mathematics.log(10)
   }

@@ -1,8 +1,8 @@
-public import Platform
+package import Platform
 
 /// A model's template for chats: the part of Jinja that those of DeepSeek's family use, with the
 /// settings of transformers. What it does not know it refuses with the place.
-public struct ChatTemplate {
+package struct ChatTemplate {
   private let nodes: [TemplateNode]
   private let file: String
 
@@ -13,7 +13,7 @@ public struct ChatTemplate {
   ///
   /// - Parameter file: where it stands, for messages, whose offsets count from its beginning.
   /// - Throws: `.malformed` for what cannot be read.
-  public init(_ source: String, file: String) throws(Fault) {
+  package init(_ source: String, file: String) throws(Fault) {
     self.file = file
     guard source.utf8.count <= ChatTemplate.limit else {
       throw Fault(
@@ -31,7 +31,7 @@ public struct ChatTemplate {
   ///   - text: the message.
   ///   - specialTexts: texts of special tokens by the names that templates have for them.
   /// - Throws: `.malformed` where the template uses what Fathom does not know.
-  public func prompt(
+  package func prompt(
     user text: String, specialTexts: [String: String]
   ) throws(Fault) -> String {
     var names: [String: TemplateValue] = [:]

@@ -1,8 +1,8 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// The tokenizer that a folder with a checkpoint has, in either of the two ways to store one.
-public enum CheckpointTokenizer: Sendable {
+package enum CheckpointTokenizer: Sendable {
   /// `tokenizer.json`, and what lies beside it.
   case json(TokenizerFiles)
   /// Kimi's `tiktoken.model`.
@@ -13,7 +13,7 @@ public enum CheckpointTokenizer: Sendable {
   ///
   /// - Returns: nil where there is neither.
   /// - Throws: what `TokenizerFiles.read` and `KimiTokenizerFiles.read` throw.
-  public static func read(in path: String) throws(Fault) -> CheckpointTokenizer? {
+  package static func read(in path: String) throws(Fault) -> CheckpointTokenizer? {
     if let files = try TokenizerFiles.read(in: path) { return .json(files) }
     return try KimiTokenizerFiles.read(in: path).map { .kimi($0) }
   }
@@ -22,7 +22,7 @@ public enum CheckpointTokenizer: Sendable {
   ///
   /// - Returns: nil where it has none that Fathom reads.
   /// - Throws: `.inputOutput` where the folder cannot be read.
-  public static func summary(in path: String) throws(Fault) -> String? {
+  package static func summary(in path: String) throws(Fault) -> String? {
     let folder = try InputFolder(path: path)
     /// What stands behind a file's name: nil for a file that is not there, nothing for a sound one.
     func note(_ name: ExactText) throws(Fault) -> String? {
@@ -41,7 +41,7 @@ public enum CheckpointTokenizer: Sendable {
   ///
   /// - Parameter folder: where the files are, for messages.
   /// - Throws: what `Tokenizer` throws.
-  public func tokenizer(folder: String) throws(Fault) -> Tokenizer {
+  package func tokenizer(folder: String) throws(Fault) -> Tokenizer {
     switch self {
     case .json(let files): try Tokenizer(files, folder: folder)
     case .kimi(let files): try Tokenizer(files)
@@ -49,7 +49,7 @@ public enum CheckpointTokenizer: Sendable {
   }
 
   /// The largest id that it gives, and the token's text where it is a special one; nil without any.
-  public var largestID: (id: Int, text: String?)? {
+  package var largestID: (id: Int, text: String?)? {
     switch self {
     case .json(let files): files.largestID
     // Special tokens of Kimi's code go on beyond the rows that its models have.
@@ -66,7 +66,7 @@ public enum CheckpointTokenizer: Sendable {
   ///   - vocabSize: rows of the embedding table.
   ///   - folder: where the files are, for messages.
   /// - Throws: `.malformed` where the tokenizer is none that can be written, or larger than the model.
-  public func ggufMetadata(
+  package func ggufMetadata(
     config: JSONValue, splitter: String, named: [String: String], vocabSize: Int, folder: String
   ) throws(Fault) -> Metadata {
     switch self {

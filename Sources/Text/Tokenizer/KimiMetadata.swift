@@ -1,5 +1,5 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 extension KimiTokenizerFiles {
   /// The tokenizer as llama.cpp's converter writes it into a GGUF file
@@ -13,7 +13,7 @@ extension KimiTokenizerFiles {
   ///   - config: `config.json`.
   ///   - vocabSize: rows of the embedding table; special tokens beyond it are left out.
   /// - Throws: `.malformed` where there are more tokens than rows.
-  public func ggufMetadata(config: JSONValue, vocabSize: Int) throws(Fault) -> Metadata {
+  package func ggufMetadata(config: JSONValue, vocabSize: Int) throws(Fault) -> Metadata {
     guard vocabulary.tokens.count <= vocabSize else {
       throw Fault(
         .malformed, "has ids outside the model's vocabulary", file: file,

@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 
 /// The tokenizer of Kimi-K2, Kimi-K2.5 and Moonlight, which come without `tokenizer.json`: the ranks
 /// of `tiktoken.model`, special tokens from `tokenizer_config.json`, and what Python code beside them
@@ -7,7 +7,7 @@ public import Platform
 ///
 /// Sources: that code as published with Kimi-K2, Kimi-K2.5 and Moonlight, which agree but for two
 /// ids, and tiktoken 0.14, which it calls.
-public struct KimiTokenizerFiles: Sendable {
+package struct KimiTokenizerFiles: Sendable {
   /// A special token.
   struct Special: Sendable {
     let id: Int
@@ -34,7 +34,7 @@ public struct KimiTokenizerFiles: Sendable {
   /// - Returns: nil where there is no `tiktoken.model`.
   /// - Throws: `.malformed` where one of them breaks its format, is a link out of the folder, or says
   ///   what Kimi's code does not do.
-  public static func read(in path: String) throws(Fault) -> KimiTokenizerFiles? {
+  package static func read(in path: String) throws(Fault) -> KimiTokenizerFiles? {
     let folder = try InputFolder(path: path)
     guard let file = try folder.find(fileName) else { return nil }
     return try file.parsed(as: .text) { () throws(Fault) in
@@ -52,7 +52,7 @@ public struct KimiTokenizerFiles: Sendable {
   ///   - template: `chat_template.jinja`, nil where there is none.
   ///   - folder: where the files are, for messages.
   /// - Throws: as `read(in:)`.
-  public init(
+  package init(
     ranks: [UInt8], settings: JSONValue?, template: String?, folder: String
   ) throws(Fault) {
     try self.init(
@@ -134,7 +134,7 @@ extension Tokenizer {
   /// the ids are the same but for runs of 25,000 characters and more.
   ///
   /// - Throws: `.malformed` for special tokens that are too long.
-  public init(_ files: KimiTokenizerFiles) throws(Fault) {
+  package init(_ files: KimiTokenizerFiles) throws(Fault) {
     file = files.file
     pairs = BytePairs(files.vocabulary)
     added = try AddedTokens(

@@ -1,13 +1,13 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// The tokenizer of a GGUF file in Hugging Face's files: the reverse of
 /// `TokenizerFiles.ggufMetadata`. It gives texts the ids that the file's keys give them.
-public struct RebuiltTokenizer: Sendable {
+package struct RebuiltTokenizer: Sendable {
   /// `tokenizer.json` and `tokenizer_config.json`; a chat template stands in the latter.
-  public let files: TokenizerFiles
+  package let files: TokenizerFiles
   /// What the keys do not keep, a line each.
-  public let lost: [String]
+  package let lost: [String]
 
   /// Reads the keys `tokenizer.*`.
   ///
@@ -17,7 +17,7 @@ public struct RebuiltTokenizer: Sendable {
   ///   - file: the file, for messages.
   /// - Throws: `.malformed` where it is no byte-level BPE tokenizer, has a pre-tokenizer that is not
   ///   known, or two tokens of one text, which `tokenizer.json` cannot hold.
-  public init(_ metadata: Metadata, contextLength: Int, file: String) throws(Fault) {
+  package init(_ metadata: Metadata, contextLength: Int, file: String) throws(Fault) {
     let listed = try GGUFVocabulary(metadata, file: file)
     var words = JSONObject()
     var added: [JSONValue] = []

@@ -1,5 +1,5 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 extension Tokenizer {
   /// Builds the tokenizer that a GGUF file's keys `tokenizer.*` describe.
@@ -13,7 +13,7 @@ extension Tokenizer {
   ///   - file: the file, for messages.
   /// - Throws: `.malformed` where it is no byte-level BPE tokenizer, has a pre-tokenizer that is not
   ///   known, or contradicts itself.
-  public init(metadata: Metadata, file: String) throws(Fault) {
+  package init(metadata: Metadata, file: String) throws(Fault) {
     self.file = file
     let listed = try GGUFVocabulary(metadata, file: file)
     let words = listed.words

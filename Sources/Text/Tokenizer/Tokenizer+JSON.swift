@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 
 extension Tokenizer {
   /// Largest id that a token may have.
@@ -11,7 +11,7 @@ extension Tokenizer {
   /// - Parameter folder: where the files are, for messages.
   /// - Throws: `.malformed` where it is no byte-level BPE tokenizer, uses what Fathom does not
   ///   have, or contradicts itself.
-  public init(_ files: TokenizerFiles, folder: String) throws(Fault) {
+  package init(_ files: TokenizerFiles, folder: String) throws(Fault) {
     file = Folder.join(folder, "tokenizer.json")
     let json = files.tokenizer
     try Tokenizer.requireNoNormalizer(json["normalizer"], file: file)

@@ -1,19 +1,19 @@
 internal import Patterns
-public import Platform
+package import Platform
 
 /// A byte-level BPE tokenizer: turns text into the ids that a model was trained on, and back.
 ///
 /// Equal to Hugging Face's tokenizers, version 0.23, on the same `tokenizer.json`; what that library
 /// does and this does not, it refuses when it is made. Equal to Kimi's own code on a `tiktoken.model`.
-public struct Tokenizer: Sendable {
+package struct Tokenizer: Sendable {
   /// The file that it was made from, for messages.
-  public let file: String
+  package let file: String
   /// The chat template, in the language of Jinja; nil where the model has none.
-  public let chatTemplate: String?
+  package let chatTemplate: String?
   /// The file that the template stands in, for messages.
   let templateFile: String
   /// Texts of the special tokens that chat templates name: `bos_token`, `eos_token` and so on.
-  public let specialTexts: [String: String]
+  package let specialTexts: [String: String]
 
   /// What each id stands for.
   let texts: [Int: [UInt8]]
@@ -34,7 +34,7 @@ public struct Tokenizer: Sendable {
   ///     begin token, with most models that have one) are put around this one.
   /// - Throws: `.malformed` where the vocabulary has no token for a byte of the text, or a pattern
   ///   of the pre-tokenizer does not come to an end.
-  public func encode(_ text: String, addingSpecialTokens: Bool) throws(Fault) -> [Int] {
+  package func encode(_ text: String, addingSpecialTokens: Bool) throws(Fault) -> [Int] {
     let bytes = Array(text.utf8)
     var ids = addingSpecialTokens ? prefix : []
     var encoder = BytePairEncoder(pairs)
@@ -61,7 +61,7 @@ public struct Tokenizer: Sendable {
   /// of a character.
   ///
   /// - Returns: nil where an id stands for nothing.
-  public func decode(_ ids: [Int]) -> [UInt8]? {
+  package func decode(_ ids: [Int]) -> [UInt8]? {
     var bytes: [UInt8] = []
     for id in ids {
       guard let text = texts[id] else { return nil }
@@ -78,7 +78,7 @@ extension Tokenizer {
   ///
   /// - Throws: `.notFound` where the model has no chat template, and what template and `encode`
   ///   throw.
-  public func encode(chat message: String) throws(Fault) -> [Int] {
+  package func encode(chat message: String) throws(Fault) -> [Int] {
     guard let chatTemplate else {
       throw Fault(
         .notFound, "has no chat template", file: file,

@@ -1,34 +1,34 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 /// What a reader wants to know of a tokenizer without making one: its kind and size, its special
 /// tokens, whether there is a chat template.
-public struct TokenizerFacts: Sendable, Hashable {
+package struct TokenizerFacts: Sendable, Hashable {
   /// A special token.
-  public struct Special: Sendable, Hashable {
+  package struct Special: Sendable, Hashable {
     /// `bos`, `eos` and so on.
-    public let name: String
+    package let name: String
     /// Its id; nil where only its text is known.
-    public let id: Int?
+    package let id: Int?
     /// Its text; nil where only its id is known.
-    public let text: String?
+    package let text: String?
   }
 
   /// What the file calls the kind: `BPE` of `tokenizer.json`, `gpt2` of a GGUF file, `tiktoken`.
-  public private(set) var kind: String
+  package private(set) var kind: String
   /// Tokens with an id; nil where that takes more than a look at names.
-  public private(set) var tokens: Int?
+  package private(set) var tokens: Int?
   /// Those of them that are added ones; nil where nothing tells.
-  public private(set) var added: Int?
+  package private(set) var added: Int?
   /// Pairs of tokens that are merged; nil where there is no list of them.
-  public private(set) var merges: Int?
+  package private(set) var merges: Int?
   /// The special tokens that are named.
-  public private(set) var special: [Special] = []
+  package private(set) var special: [Special] = []
   /// Whether there is a chat template.
-  public private(set) var hasTemplate: Bool
+  package private(set) var hasTemplate: Bool
 
   /// Looks at the keys of a GGUF file; nil where they tell of no tokenizer.
-  public init?(_ metadata: Metadata) {
+  package init?(_ metadata: Metadata) {
     guard let model = metadata["tokenizer.ggml.model"]?.text else { return nil }
     kind = model
     let words = metadata["tokenizer.ggml.tokens"]?.array
@@ -53,7 +53,7 @@ public struct TokenizerFacts: Sendable, Hashable {
   ///
   /// - Returns: nil where there is none.
   /// - Throws: what reading the files throws.
-  public static func read(in path: String) throws(Fault) -> TokenizerFacts? {
+  package static func read(in path: String) throws(Fault) -> TokenizerFacts? {
     let folder = try InputFolder(path: path)
     if let file = try folder.find(TokenizerFiles.jsonName) {
       let bytes = try file.contents(limit: TokenizerFiles.tokenizerSize)
@@ -145,7 +145,7 @@ extension TokenizerFacts {
   /// In a line: `BPE of 129,280 tokens (818 added); bos 0, eos 1; chat template`.
   ///
   /// - Parameter count: shows a number.
-  public func text(count: (Int) -> String) -> String {
+  package func text(count: (Int) -> String) -> String {
     let size = tokens.map { " of \(count($0)) tokens" } ?? ""
     let further = added.map { $0 > 0 && tokens != nil ? " (\(count($0)) added)" : "" } ?? ""
     let named = special.map { "\($0.name) \($0.id.map(String.init) ?? $0.text ?? "?")" }
@@ -155,7 +155,7 @@ extension TokenizerFacts {
   }
 
   /// For the JSON.
-  public var json: JSONValue {
+  package var json: JSONValue {
     func number(_ value: Int?) -> JSONValue { value.map { .integer($0) } ?? .null }
     return .object([
       "kind": .string(kind), "tokens": number(tokens), "added": number(added),

@@ -1,13 +1,13 @@
-public import Platform
+package import Platform
 
 /// A model's tokenizer as Hugging Face stores it, in the three files that describe it.
-public struct TokenizerFiles: Sendable {
+package struct TokenizerFiles: Sendable {
   /// `tokenizer.json`
-  public let tokenizer: JSONValue
+  package let tokenizer: JSONValue
   /// `tokenizer_config.json`, nil where there is none.
-  public let settings: JSONValue?
+  package let settings: JSONValue?
   /// `chat_template.jinja`, nil where there is none.
-  public let template: String?
+  package let template: String?
 
   static let jsonName: ExactText = "tokenizer.json"
   static let settingsName: ExactText = "tokenizer_config.json"
@@ -23,7 +23,7 @@ public struct TokenizerFiles: Sendable {
   /// - Returns: nil where there is no `tokenizer.json`.
   /// - Throws: `.malformed` where one of them is no JSON, no UTF-8, or a link out of the folder;
   ///   `.notFound` where one is no file.
-  public static func read(in path: String) throws(Fault) -> TokenizerFiles? {
+  package static func read(in path: String) throws(Fault) -> TokenizerFiles? {
     let folder = try InputFolder(path: path)
     let name = jsonName
     guard let file = try folder.find(name) else { return nil }
@@ -39,7 +39,7 @@ public struct TokenizerFiles: Sendable {
   }
 
   /// Wraps documents.
-  public init(tokenizer: JSONValue, settings: JSONValue?, template: String?) {
+  package init(tokenizer: JSONValue, settings: JSONValue?, template: String?) {
     self.tokenizer = tokenizer
     self.settings = settings
     self.template = template
@@ -64,7 +64,7 @@ public struct TokenizerFiles: Sendable {
 
   /// The template for chats as transformers chooses it: a file of its own comes first, and of named
   /// ones the one called `default`.
-  public var chatTemplate: String? {
+  package var chatTemplate: String? {
     if let template { return template }
     switch settings?["chat_template"] {
     case .string(let text)?: return text
@@ -92,7 +92,7 @@ public struct TokenizerFiles: Sendable {
   /// A small JSON document beside a model; nil where there is none.
   ///
   /// - Throws: as `read(in:)`.
-  public static func json(_ name: ExactText, in path: String) throws(Fault) -> JSONValue? {
+  package static func json(_ name: ExactText, in path: String) throws(Fault) -> JSONValue? {
     try json(name, in: InputFolder(path: path))
   }
 

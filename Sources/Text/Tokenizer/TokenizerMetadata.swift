@@ -1,5 +1,5 @@
-public import Platform
-public import Tensors
+package import Platform
+package import Tensors
 
 extension TokenizerFiles {
   /// Keys of special tokens, as llama.cpp spells them; those that are missing have none.
@@ -21,7 +21,7 @@ extension TokenizerFiles {
   ///   - vocabSize: rows of the embedding table.
   ///   - folder: where the files are, for messages.
   /// - Throws: `.malformed` where the tokenizer is no byte-level BPE, or larger than the model.
-  public func ggufMetadata(
+  package func ggufMetadata(
     config: JSONValue, splitter: String = "deepseek-v3", named: [String: String] = [:],
     vocabSize: Int, folder: String
   ) throws(Fault) -> Metadata {
@@ -69,7 +69,7 @@ extension TokenizerFiles {
 
   /// The first of llama.cpp's names for splittings that cut a text with much in it as `tokenizer.json`
   /// does; nil where none does.
-  public func splitterName(among names: [String]) -> String? {
+  package func splitterName(among names: [String]) -> String? {
     (try? TextSplitting(json: tokenizer["pre_tokenizer"], file: "tokenizer.json")).flatMap {
       TextSplitting.ggufName(of: $0, among: names)
     }

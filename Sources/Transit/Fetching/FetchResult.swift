@@ -1,9 +1,9 @@
-public import Platform
+package import Platform
 
 /// What `fathom fetch` has done (schema `fathom.fetch/1`).
-public struct FetchResult: Sendable, Hashable {
+package struct FetchResult: Sendable, Hashable {
   /// How a file came to be there.
-  public enum State: String, Sendable, Hashable {
+  package enum State: String, Sendable, Hashable {
     /// It was fetched.
     case fetched
     /// Its end was; an earlier run had the beginning.
@@ -13,15 +13,15 @@ public struct FetchResult: Sendable, Hashable {
   }
 
   /// A file of the model.
-  public struct File: Sendable, Hashable {
+  package struct File: Sendable, Hashable {
     /// Its name.
-    public let name: ExactText
+    package let name: ExactText
     /// Its size.
-    public let byteCount: Int
+    package let byteCount: Int
     /// Its SHA-256, where the server says it: what is there was compared with it.
-    public let sha256: String?
+    package let sha256: String?
     /// How it came to be there.
-    public let state: State
+    package let state: State
 
     init(_ file: ModelFetch.File, _ state: State) {
       name = file.name
@@ -32,17 +32,17 @@ public struct FetchResult: Sendable, Hashable {
   }
 
   /// Where the model lies, with what pins its contents.
-  public let source: String
+  package let source: String
   /// The folder that was filled.
-  public let output: String
+  package let output: String
   /// All files, in the order of their names.
-  public internal(set) var files: [File]
+  package internal(set) var files: [File]
 
   /// Bytes of all files.
-  public var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
+  package var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
 
   /// The document.
-  public var json: JSONValue {
+  package var json: JSONValue {
     .object([
       "schema": "fathom.fetch/1", "source": .string(source), "output": .string(output),
       "bytes": .integer(byteCount),
@@ -58,7 +58,7 @@ public struct FetchResult: Sendable, Hashable {
   }
 
   /// The line for people.
-  public var text: OutputText {
+  package var text: OutputText {
     func count(_ state: State) -> Int { files.count { $0.state == state } }
     let checked = files.count { $0.sha256 != nil }
     return """

@@ -1,13 +1,13 @@
 internal import Dialects
 internal import Formats
-public import Platform
+package import Platform
 internal import Tensors
 
 /// The files of a model that lies elsewhere, and how they come here.
 ///
 /// What is fetched is what a model is made of: the weights that its index or its names call for, its
 /// config, tokenizer, code and documents. A repository's other forms of the same weights stay there.
-public struct ModelFetch {
+package struct ModelFetch {
   /// A file to fetch.
   struct File {
     let name: ExactText
@@ -18,7 +18,7 @@ public struct ModelFetch {
   }
 
   /// Where the model lies, with what pins its contents.
-  public let source: String
+  package let source: String
   let files: [File]
 
   /// Bytes of a piece.
@@ -27,7 +27,7 @@ public struct ModelFetch {
   /// Looks at a model: its headers are read and checked first, so that nothing is fetched in vain.
   ///
   /// - Throws: `.usage` where it lies on this machine; what opening the model throws.
-  public init(path: String, threads: Int) throws(Fault) {
+  package init(path: String, threads: Int) throws(Fault) {
     let place = try ModelPlace(path)
     let folder: InputFolder
     var names: [ExactText]
@@ -58,7 +58,7 @@ public struct ModelFetch {
   }
 
   /// Bytes of all files.
-  public var byteCount: Int { files.reduce(0) { $0 + $1.file.size } }
+  package var byteCount: Int { files.reduce(0) { $0 + $1.file.size } }
 
   /// Fetches what is not there yet.
   ///
@@ -69,7 +69,7 @@ public struct ModelFetch {
   /// - Throws: `.cannotCreate` where another file has a name, or there is no room; `.malformed` where
   ///   what came is not what the hub says; `.inputOutput` and `.interrupted`, after which the same
   ///   command goes on.
-  public func run(
+  package func run(
     to path: String, overwrite: Bool, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> FetchResult {
     let folder = try DownloadFolder(path)

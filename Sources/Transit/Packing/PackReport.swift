@@ -1,42 +1,42 @@
 internal import Formats
-public import Platform
+package import Platform
 
 /// What `pack` made, file by file: the document that it prints, and that lies in a packed folder as
 /// `fathom-pack.json` (schema `fathom.pack/1`).
-public struct PackReport: Sendable, Hashable {
+package struct PackReport: Sendable, Hashable {
   /// A file of the model.
-  public struct File: Sendable, Hashable {
+  package struct File: Sendable, Hashable {
     /// Its name.
-    public let name: ExactText
+    package let name: ExactText
     /// Its size.
-    public let byteCount: Int
+    package let byteCount: Int
     /// What it takes now.
-    public let packedByteCount: Int
+    package let packedByteCount: Int
     /// BLAKE3 of its bytes.
-    public let hash: BLAKE3Value
+    package let hash: BLAKE3Value
     /// Whether it is packed; else it is the same file.
-    public let isPacked: Bool
+    package let isPacked: Bool
   }
 
   /// A document has some 200 bytes for each file.
   static let limit = 16 << 20
 
   /// The files in the order of their names.
-  public let files: [File]
+  package let files: [File]
 
   /// Bytes of all files before.
-  public var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
+  package var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
   /// Bytes of all files now.
-  public var packedByteCount: Int { files.reduce(0) { $0 + $1.packedByteCount } }
+  package var packedByteCount: Int { files.reduce(0) { $0 + $1.packedByteCount } }
   /// How many times smaller they are now.
-  public var ratio: Double { Double(byteCount) / Double(max(1, packedByteCount)) }
+  package var ratio: Double { Double(byteCount) / Double(max(1, packedByteCount)) }
 
   init(_ files: [File]) {
     self.files = files.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 
   /// The document.
-  public var json: JSONValue {
+  package var json: JSONValue {
     .object([
       "schema": .string("fathom.pack/1"), "version": .string(FathomVersion.text),
       "bytes": .integer(byteCount), "packedBytes": .integer(packedByteCount),

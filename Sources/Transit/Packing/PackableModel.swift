@@ -1,11 +1,11 @@
 internal import Compression
 internal import Dialects
 internal import Formats
-public import Platform
+package import Platform
 internal import Tensors
 
 /// The files of a model, as `pack` sees them: those with weights, and those beside them.
-public struct PackableModel: Sendable {
+package struct PackableModel: Sendable {
   /// A file with weights, and the stretches that it is cut into.
   struct Weights: Sendable {
     let name: ExactText
@@ -22,12 +22,12 @@ public struct PackableModel: Sendable {
   /// Where the model lies.
   let place: String
   /// What stays behind, a line each.
-  public let skipped: [String]
+  package let skipped: [String]
 
   /// Opens a model and checks that it is whole.
   ///
   /// - Throws: as opening a checkpoint or GGUF file does; `.usage` where it is packed already.
-  public init(path: String, threads: Int) throws(Fault) {
+  package init(path: String, threads: Int) throws(Fault) {
     let inventory: Inventory
     let model = try ModelPlace(path)
     try model.requireWeights()
@@ -68,7 +68,7 @@ public struct PackableModel: Sendable {
   }
 
   /// Bytes of all files.
-  public var byteCount: Int {
+  package var byteCount: Int {
     weights.reduce(0) { $0 + $1.file.size } + others.reduce(0) { $0 + $1.byteCount }
   }
 }

@@ -1,7 +1,7 @@
 internal import Compression
 internal import Dialects
 internal import Formats
-public import Platform
+package import Platform
 internal import Tensors
 
 extension PackableModel {
@@ -13,7 +13,7 @@ extension PackableModel {
   /// - Parameter progress: called with the bytes that are done, and all of them.
   /// - Throws: `.cannotCreate` where the place is taken or full, `.inputOutput` where reading or
   ///   writing fails, `.malformed` where the model changes meanwhile, `.interrupted`.
-  public func pack(
+  package func pack(
     to destination: OutputPath, threads: Int, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> PackReport {
     let form: WorkFolder.Form =

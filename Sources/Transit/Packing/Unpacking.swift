@@ -1,23 +1,23 @@
 internal import Dialects
-public import Formats
-public import Platform
+package import Formats
+package import Platform
 internal import Tensors
 
 /// What `unpack` gave back (schema `fathom.unpack/1`).
-public struct UnpackReport: Sendable, Hashable {
+package struct UnpackReport: Sendable, Hashable {
   /// Number of files, packed ones and copies.
-  public let files: Int
+  package let files: Int
   /// Bytes of them.
-  public let byteCount: Int
+  package let byteCount: Int
   /// Bytes that they took.
-  public let packedByteCount: Int
+  package let packedByteCount: Int
   /// Where they are; nil where they were only checked.
-  public let output: String?
+  package let output: String?
   /// Which files were compared with the list of what was packed, and which could not be.
-  public let coverage: Coverage
+  package let coverage: Coverage
 
   /// The document.
-  public var json: JSONValue {
+  package var json: JSONValue {
     var object: JSONObject = [
       "schema": .string("fathom.unpack/1"), "version": .string(FathomVersion.text),
       "files": .integer(files), "bytes": .integer(byteCount),
@@ -34,7 +34,7 @@ public struct UnpackReport: Sendable, Hashable {
 }
 
 /// A model that `pack` wrote: a folder of files, or one file.
-public struct PackedModel: Sendable {
+package struct PackedModel: Sendable {
   private let packed: [(name: ExactText, file: PackedFile)]
   /// Files beside them that were copied.
   private let others: [SideFile]
@@ -45,13 +45,13 @@ public struct PackedModel: Sendable {
   private let list: [ExactText: (size: Int, hash: BLAKE3Value)]?
   private let path: String
   /// What stays behind and what cannot be checked, a line each.
-  public let warnings: [String]
+  package let warnings: [String]
 
   /// Looks at a folder or file.
   ///
   /// - Throws: `.notFound`; `.malformed` where nothing is packed, or a packed file is damaged or
   ///   missing.
-  public init(path: String) throws(Fault) {
+  package init(path: String) throws(Fault) {
     self.path = path
     guard let kind = try Folder.kind(of: path) else {
       throw Fault(.notFound, "no such file or folder", file: path)
@@ -117,25 +117,25 @@ public struct PackedModel: Sendable {
   }
 
   /// Bytes of all files once they are unpacked.
-  public var byteCount: Int {
+  package var byteCount: Int {
     packed.reduce(0) { $0 + $1.file.original.size } + others.reduce(0) { $0 + $1.byteCount }
   }
 
   /// Bytes of all files as they are.
-  public var packedByteCount: Int {
+  package var packedByteCount: Int {
     packed.reduce(0) { $0 + $1.file.original.storedSize } + others.reduce(0) { $0 + $1.byteCount }
   }
 
   /// How many times larger the files are going to be.
-  public var growth: Int { byteCount / max(1, packedByteCount) }
+  package var growth: Int { byteCount / max(1, packedByteCount) }
   /// What weights never become; a model of little else than zeros does.
-  public static let remarkableGrowth = 8
+  package static let remarkableGrowth = 8
   /// What is not unpacked without being asked for, beyond the size that does no harm.
   private static let absurdGrowth = 10_000
   private static let harmlessByteCount = 1 << 30
 
   /// Throws `.malformed` where a few bytes would become very many.
-  public func requireUsualGrowth() throws(Fault) {
+  package func requireUsualGrowth() throws(Fault) {
     guard growth <= Self.absurdGrowth || byteCount <= Self.harmlessByteCount else {
       throw Fault(
         .malformed, "becomes absurdly large once it is unpacked", file: path,
@@ -173,7 +173,7 @@ public struct PackedModel: Sendable {
   /// - Parameter progress: called with the bytes that are done, and all of them.
   /// - Throws: `.malformed` with the file whose bytes are not those that were packed; else as
   ///   `PackableModel.pack`.
-  public func unpack(
+  package func unpack(
     to destination: OutputPath, threads: Int, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> UnpackReport {
     try destination.requireSpace(byteCount, files: packed.count + others.count)
@@ -191,7 +191,7 @@ public struct PackedModel: Sendable {
   /// stands in the report's `coverage`.
   ///
   /// - Throws: as `unpack`.
-  public func check(
+  package func check(
     threads: Int, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> UnpackReport {
     try restore(threads: threads, progress) { _ in nil }

@@ -1,6 +1,6 @@
 internal import Compression
 internal import Models
-public import Platform
+package import Platform
 
 extension Baseline.Header {
   static let schema = "fathom.fixture/1"
@@ -104,7 +104,7 @@ extension Baseline {
   ///
   /// - Throws: `.notFound`, `.inputOutput`, or `.malformed` for whatever is wrong with it, before
   ///   anything is computed from it.
-  public init(path: String) throws(Fault) {
+  package init(path: String) throws(Fault) {
     try self.init(
       InputFile.contents(of: path, limit: Baseline.fileLimit), file: path)
   }

@@ -1,29 +1,29 @@
 internal import Formats
 package import Models
-public import Passes
-public import Platform
+package import Passes
+package import Platform
 internal import Reference
 internal import Reports
 
 /// What `fathom verify --record` is asked to do.
-public struct RecordRequest: Sendable {
+package struct RecordRequest: Sendable {
   /// Path of the model.
-  public var reference: String
+  package var reference: String
   /// What it is run on.
-  public var input: ModelInput
+  package var input: ModelInput
   /// Tokens whose logits are kept for each position, on average.
-  public var keep = 64
+  package var keep = 64
   /// Whether to run MTP layers too.
-  public var mtp = true
+  package var mtp = true
   /// Threads to compute with; the file does not depend on it.
-  public var threads = Workers.available
+  package var threads = Workers.available
   /// Whether to leave out what may belong to the network and is not known.
-  public var ignoresUnknown = false
+  package var ignoresUnknown = false
   /// Bytes that the process may have in memory; nil for 1 GB, or for more where that does not do.
-  public var memory: Int?
+  package var memory: Int?
 
   /// Asks for a baseline; everything else has a default.
-  public init(reference: String, input: ModelInput) {
+  package init(reference: String, input: ModelInput) {
     self.reference = reference
     self.input = input
   }
@@ -38,7 +38,7 @@ extension Baseline {
   /// - Throws: what opening the model, reading the tokens and the forward pass throw; `.malformed`
   ///   where a logit is not finite; `.usage` with the least memory that does, where the limit cannot
   ///   be kept.
-  public init(
+  package init(
     _ request: RecordRequest, forecast: (Forecast) -> Void = { _ in },
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
@@ -107,7 +107,7 @@ extension Baseline {
   ///
   /// - Returns: its size in bytes.
   /// - Throws: `.cannotCreate` or `.inputOutput`; `.malformed` for more tokens than it can hold.
-  public func write(to destination: OutputPath) throws(Fault) -> Int {
+  package func write(to destination: OutputPath) throws(Fault) -> Int {
     let bytes = try encoded()
     let output = try AtomicFile(at: destination)
     try output.file.append(bytes)
@@ -116,7 +116,7 @@ extension Baseline {
   }
 
   /// What was kept, in a line.
-  public var summary: String {
+  package var summary: String {
     let positions = heads.reduce(0) { $0 + $1.positions }
     let entries = header.entries.reduce(0, +)
     let tail = heads.flatMap(\.tailMasses).reduce(0, +) / Double(max(1, positions))

@@ -1,6 +1,6 @@
 internal import Formats
 internal import Models
-public import Platform
+package import Platform
 internal import Reference
 
 /// What `verify --record` keeps of a reference, so that candidates can be measured without it.
@@ -22,7 +22,7 @@ internal import Reference
 /// with experts the choices of the watched tokens.
 ///
 /// Baselines were called fixtures once; the first bytes and the schema stay so that those are read.
-public struct Baseline: Sendable {
+package struct Baseline: Sendable {
   /// What the arrays belong to.
   let header: Header
   /// The tokens, sequence by sequence.
@@ -45,12 +45,12 @@ public struct Baseline: Sendable {
   static let fileLimit = 64 << 20
 
   /// What a baseline may take the place of.
-  public static let replaceable = Replaceable.file(beginningWith: magic, called: "a baseline")
+  package static let replaceable = Replaceable.file(beginningWith: magic, called: "a baseline")
 
   /// Whether a path names a baseline rather than a model; contents tell.
   ///
   /// - Throws: `.inputOutput` where it cannot be read, `.malformed` for a file that is neither.
-  public static func isBaseline(_ path: String) throws(Fault) -> Bool {
+  package static func isBaseline(_ path: String) throws(Fault) -> Bool {
     guard try Folder.kind(of: path) == .file else { return false }
     let file = try InputFile(path: path)
     if file.size >= magic.count, try file.read(at: 0, count: magic.count) == magic { return true }
@@ -82,6 +82,7 @@ package struct BaselineLayer: Sendable, Hashable {
   /// Tokens that are watched.
   static func count(rows: Int) -> Int { (rows + stride(rows: rows) - 1) / stride(rows: rows) }
 
+  /// Takes a layer as files have it.
   package init(state: StateSketch, choices: Int, experts: [Int]) {
     self.state = state
     self.choices = choices

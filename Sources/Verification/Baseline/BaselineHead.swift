@@ -47,6 +47,7 @@ package struct BaselineHead: Sendable, Hashable {
   /// Positions that share their memory for heads.
   package static let block = 512
 
+  /// A head of no positions.
   package init() {}
 
   var positions: Int { counts.count }
@@ -94,6 +95,7 @@ package struct LogitsSource {
   /// Writes the logits (rows, tile.count) of a tile.
   let fill: (_ tile: Range<Int>, _ result: Activations) throws(Fault) -> Void
 
+  /// Takes logits from anywhere: `fill` writes those of all rows (rows, tile.count) for a tile.
   package init(
     rows: Int, tiles: [Range<Int>],
     fill: @escaping (_ tile: Range<Int>, _ result: Activations) throws(Fault) -> Void

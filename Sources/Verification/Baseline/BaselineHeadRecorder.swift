@@ -14,6 +14,12 @@ package struct BaselineHeadRecorder {
   private let first: Int
   private let vocabSize: Int
 
+  /// Begins with a block.
+  ///
+  /// - Parameters:
+  ///   - targets: the right token of each row, where it is known.
+  ///   - first: index of the block's first position among all of the head.
+  ///   - keep: entries per position, on average.
   package init(
     _ source: LogitsSource, targets: [Int?], first: Int, keep: Int, threads: Int
   ) {

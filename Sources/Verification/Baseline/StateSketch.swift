@@ -21,8 +21,10 @@ package struct StateSketch: Sendable, Hashable {
   /// Σ x², exact.
   private(set) var energy = 0.0
 
+  /// A sketch of zeros.
   package init() {}
 
+  /// Takes a sketch as files have it.
   package init(buckets: [Float], energy: Double) {
     self.buckets = buckets.map { Double($0) }
     self.energy = energy

@@ -4,9 +4,9 @@ internal import Reports
 
 /// What one part of the candidate adds to the difference: the reference with that part alone
 /// exchanged, against the reference as it is.
-public struct Blame: Sendable, Hashable {
+package struct Blame: Sendable, Hashable {
   /// What was exchanged.
-  public enum Kind: String, Sendable, Hashable, CaseIterable {
+  package enum Kind: String, Sendable, Hashable, CaseIterable {
     /// A key of the config or of a GGUF file's metadata.
     case config
     /// One tensor.
@@ -18,22 +18,22 @@ public struct Blame: Sendable, Hashable {
   }
 
   /// What was exchanged.
-  public let kind: Kind
+  package let kind: Kind
   /// The key as the candidate's file spells it, the tensor's Hugging Face name, or the path that the
   /// tensors of an expert have in common.
-  public let name: String
+  package let name: String
   /// Index of the layer; nil outside the layers.
-  public let layer: Int?
+  package let layer: Int?
   /// Tensors that were exchanged.
-  public let tensors: Int
+  package let tensors: Int
   /// Mean KL divergence that it causes, in nats, of the head where it causes most.
-  public let klMean: Double
+  package let klMean: Double
   /// NMSE of that head's logits.
-  public let logitsNmse: Double
+  package let logitsNmse: Double
   /// Σ (candidate − reference)² / Σ reference² of the weights; nil for a key.
-  public let weightNmse: Double?
+  package let weightNmse: Double?
   /// What the difference looks like, where that can be told.
-  public let hint: String?
+  package let hint: String?
 
   /// Makes a record.
   package init(

@@ -5,14 +5,14 @@ internal import Platform
 
 /// A number or choice beside the weights that changes what the network computes, and that the two
 /// models have differently. Sizes that change the shape of a tensor are not among them.
-public struct ConfigDifference: Sendable {
+package struct ConfigDifference: Sendable {
   /// The key as the candidate's own file spells it: `rope_scaling.mscale_all_dim` in a
   /// `config.json`, `deepseek2.rope.scaling.yarn_log_multiplier` in a GGUF file.
-  public let name: String
+  package let name: String
   /// The reference's value.
-  public let reference: String
+  package let reference: String
   /// The candidate's value.
-  public let candidate: String
+  package let candidate: String
   /// Puts the candidate's value into a config.
   let apply: @Sendable (inout ModelConfig) -> Void
 

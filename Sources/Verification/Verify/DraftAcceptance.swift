@@ -1,13 +1,13 @@
 internal import Passes
 
 /// How often an MTP layer's first choice is the main model's, see `Drafts`.
-public struct DraftAcceptance: Sendable, Hashable {
+package struct DraftAcceptance: Sendable, Hashable {
   /// Positions that were compared.
-  public let positions: Int
+  package let positions: Int
   /// Share of the reference's drafts that its main model would have chosen.
-  public let reference: Double
+  package let reference: Double
   /// Of the candidate's.
-  public let candidate: Double
+  package let candidate: Double
 
   /// Counts for each depth.
   ///

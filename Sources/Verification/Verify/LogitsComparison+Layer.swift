@@ -2,38 +2,38 @@ internal import Reference
 
 extension LogitsComparison {
   /// A layer's difference; MTP layers follow the decoder layers.
-  public struct Layer: Sendable, Hashable {
+  package struct Layer: Sendable, Hashable {
     /// Index as in `model.layers.N`.
-    public let index: Int
+    package let index: Int
     /// Σ (candidate − reference)² / Σ reference² of the residual stream after the layer; NaN where
     /// it is not finite. It holds what the layer inherited from those before it.
-    public let hiddenNmse: Double
+    package let hiddenNmse: Double
     /// Share of the reference's expert choices that the candidate makes too; nil for a dense layer.
-    public let routerAgreement: Double?
+    package let routerAgreement: Double?
     /// Mean over the tokens of Σ |difference of an expert's weight| / Σ weight, from 0 to 2; nil for
     /// a dense layer, and where the reference is a baseline.
-    public let routerWeightDifference: Double?
+    package let routerWeightDifference: Double?
     /// Share of the keys that the reference's queries see which the candidate's see too; nil where both
     /// see all keys, and where the reference is a baseline.
-    public var keyAgreement: Double?
+    package var keyAgreement: Double?
     /// Queries of either model that left out a key with the score of one that they chose, where which
     /// one it is was settled by its place alone; nil as `keyAgreement`.
-    public var keyTies: Int?
+    package var keyTies: Int?
     /// How often the experts are used, each model on its own hidden states: of the watched tokens
     /// where the reference is a baseline. Empty for a dense layer.
-    public let experts: [ExpertCount]
+    package let experts: [ExpertCount]
     /// The candidate's layer fed with the reference's hidden states; nil where that was not asked.
-    public let own: Own?
+    package let own: Own?
   }
 
   /// How many tokens go to an expert that at least one of the models uses.
-  public struct ExpertCount: Sendable, Hashable {
+  package struct ExpertCount: Sendable, Hashable {
     /// Index as in `experts.N`.
-    public let index: Int
+    package let index: Int
     /// Tokens that the reference sends to it.
-    public let uses: Int
+    package let uses: Int
     /// Tokens that the candidate sends to it.
-    public let candidateUses: Int
+    package let candidateUses: Int
 
     /// Makes a count.
     package init(index: Int, uses: Int, candidateUses: Int) {
@@ -42,34 +42,34 @@ extension LogitsComparison {
   }
 
   /// What a layer does wrong by itself: both models' layers had the reference's hidden states.
-  public struct Own: Sendable, Hashable {
+  package struct Own: Sendable, Hashable {
     /// Σ (candidate − reference)² / Σ reference² of the residual stream after the layer.
-    public let nmse: Double
+    package let nmse: Double
     /// Share of the reference's expert choices that the candidate makes too; nil for a dense layer.
-    public let routerAgreement: Double?
+    package let routerAgreement: Double?
     /// As `Layer.routerWeightDifference`.
-    public let routerWeightDifference: Double?
+    package let routerWeightDifference: Double?
     /// As `Layer.keyAgreement`, by choices from the reference's states.
-    public var keyAgreement: Double?
+    package var keyAgreement: Double?
     /// Experts that at least one of the models uses, in order; empty for a dense layer.
-    public let experts: [ExpertUse]
+    package let experts: [ExpertUse]
   }
 
   /// An expert of a layer as both models use it on the reference's hidden states.
-  public struct ExpertUse: Sendable, Hashable {
+  package struct ExpertUse: Sendable, Hashable {
     /// Index as in `experts.N`.
-    public let index: Int
+    package let index: Int
     /// Tokens that the reference sends to it.
-    public let uses: Int
+    package let uses: Int
     /// Tokens that the candidate sends to it.
-    public let candidateUses: Int
+    package let candidateUses: Int
     /// `Own.nmse` over those tokens alone that the reference sends to it: a token's other experts
     /// count too. NaN without such tokens.
-    public let ownNmse: Double
+    package let ownNmse: Double
     /// The share of the layer's squared error that this expert explains best; the shares of all
     /// experts and of what all tokens go through (attention, shared experts) make 1. See
     /// `ErrorShares`.
-    public let errorShare: Double
+    package let errorShare: Double
 
     /// Makes a record.
     package init(

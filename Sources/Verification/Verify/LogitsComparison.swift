@@ -1,7 +1,7 @@
 internal import Locks
 internal import Models
-public import Platform
-public import Reference
+package import Platform
+package import Reference
 
 /// Two networks compared over the same tokens, after every layer and at the head.
 ///
@@ -9,15 +9,15 @@ public import Reference
 /// compared and replaced by the next one's, and the vocabulary passes by in tiles. Sums over positions
 /// are taken in their order and those over states in twice F64's precision, so that neither threads nor
 /// memory nor parts of a run show in them.
-public struct LogitsComparison: Sendable {
+package struct LogitsComparison: Sendable {
   /// The main model's logits.
-  public let main: LogitsMetrics
+  package let main: LogitsMetrics
   /// Those of the MTP layers that both models have, in order.
-  public let mtp: [LogitsMetrics]
+  package let mtp: [LogitsMetrics]
   /// NMSE of the token embeddings, before the first layer.
-  public let embeddingNmse: Double
+  package let embeddingNmse: Double
   /// Layers in order.
-  public let layers: [Layer]
+  package let layers: [Layer]
 
   /// Collects measurements that were made elsewhere.
   package init(
@@ -30,14 +30,14 @@ public struct LogitsComparison: Sendable {
   }
 
   /// A network that is measured.
-  public struct Candidate {
+  package struct Candidate {
     /// The network.
-    public let network: Network
+    package let network: Network
     /// How many MTP layers to compare; both networks must have them.
-    public let mtpLayers: Int
+    package let mtpLayers: Int
 
     /// Names a network.
-    public init(_ network: Network, mtpLayers: Int) {
+    package init(_ network: Network, mtpLayers: Int) {
       (self.network, self.mtpLayers) = (network, mtpLayers)
     }
   }
@@ -53,7 +53,7 @@ public struct LogitsComparison: Sendable {
   /// - Returns: a comparison for each candidate.
   /// - Throws: `.malformed` where the networks do not have the same layers and vocabulary, and what
   ///   the forward pass throws.
-  public static func all(
+  package static func all(
     reference: Network, candidates: [Candidate], batches: [TokenBatch], isolates: Bool = false,
     threads: Int, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Fault) -> [LogitsComparison] {

@@ -5,44 +5,44 @@ internal import Platform
 ///
 /// Values are NaN where they do not exist: everything where a logit is not finite, perplexity
 /// where no position has a next token.
-public struct LogitsMetrics: Sendable, Hashable {
+package struct LogitsMetrics: Sendable, Hashable {
   /// Positions compared.
-  public let tokens: Int
+  package let tokens: Int
   /// Mean of KL(reference ‖ candidate) over the positions, in nats.
-  public let klMean: Double
+  package let klMean: Double
   /// Largest KL divergence of a position.
-  public let klMax: Double
+  package let klMax: Double
   /// Share of positions where both give the same token the highest logit.
-  public let top1Agreement: Double
+  package let top1Agreement: Double
   /// Σ (candidate − reference)² / Σ reference², over all logits.
-  public let nmse: Double
+  package let nmse: Double
   /// Largest difference of two logits.
-  public let maxAbsDifference: Double
+  package let maxAbsDifference: Double
   /// e to the mean negative log-likelihood of the given tokens, by the reference.
-  public let perplexityReference: Double
+  package let perplexityReference: Double
   /// The same by the candidate.
-  public let perplexityCandidate: Double
+  package let perplexityCandidate: Double
   /// Logits of either side that are NaN or infinite; a single one fails the verdict.
-  public let nonFinite: Int
+  package let nonFinite: Int
   /// What is known of each position, sequence after sequence.
-  public let positions: [Position]
+  package let positions: [Position]
   /// How sure the means are, and how the positions are spread.
-  public let statistics: LogitsStatistics
+  package let statistics: LogitsStatistics
   /// Between which values `klMean` lies, where the reference is a baseline; nil where it is exact.
-  public let interval: Interval?
+  package let interval: Interval?
 
   /// One position's part in the measures.
-  public struct Position: Sendable, Hashable {
+  package struct Position: Sendable, Hashable {
     /// KL(reference ‖ candidate) in nats; NaN where a logit is not finite.
-    public let divergence: Double
+    package let divergence: Double
     /// The token with the reference's highest logit.
-    public let topReference: Int
+    package let topReference: Int
     /// The token with the candidate's highest logit.
-    public let topCandidate: Int
+    package let topCandidate: Int
     /// −log p of the token that follows by the reference, in nats; nil where the input ends.
-    public let lossReference: Double?
+    package let lossReference: Double?
     /// The same by the candidate.
-    public let lossCandidate: Double?
+    package let lossCandidate: Double?
 
     /// Makes a record.
     package init(
@@ -56,17 +56,17 @@ public struct LogitsMetrics: Sendable, Hashable {
   }
 
   /// What a baseline, which holds a part of each distribution, leaves open; see `BaselineHead`.
-  public struct Interval: Sendable, Hashable {
+  package struct Interval: Sendable, Hashable {
     /// The mean divergence is at least this.
-    public let lower: Double
+    package let lower: Double
     /// The mean divergence is at most this.
-    public let upper: Double
+    package let upper: Double
     /// Standard error of `klMean`, which estimates what the baseline does not hold from a sample.
-    public let standardError: Double
+    package let standardError: Double
   }
 
   /// Candidate's perplexity over the reference's.
-  public var perplexityRatio: Double { perplexityCandidate / perplexityReference }
+  package var perplexityRatio: Double { perplexityCandidate / perplexityReference }
 }
 
 /// What is known of one position after part of the vocabulary, with sums in double precision
@@ -83,6 +83,7 @@ package struct PositionSums: Sendable {
   private(set) var maxAbsDifference = 0.0
   private(set) var nonFinite = 0
 
+  /// Begins with no logits; `target` is the right token, where it is known.
   package init(target: Int?) { self.target = target }
 
   /// Takes the logits of `vocabulary` by both models: (vocabulary.count) each.

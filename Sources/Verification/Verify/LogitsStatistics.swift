@@ -5,33 +5,33 @@ internal import Platform
 ///
 /// Everything is NaN where it does not exist: with a single position, without next tokens, or where a
 /// logit is not finite.
-public struct LogitsStatistics: Sendable, Hashable {
+package struct LogitsStatistics: Sendable, Hashable {
   /// A percentile of the positions' KL divergences.
-  public struct Percentile: Sendable, Hashable {
+  package struct Percentile: Sendable, Hashable {
     /// `50`, `99.9`.
-    public let name: String
+    package let name: String
     /// Nats.
-    public let value: Double
+    package let value: Double
   }
 
   /// Percentiles in rising order.
-  public let klPercentiles: [Percentile]
+  package let klPercentiles: [Percentile]
   /// Standard error of the mean KL divergence.
-  public let klError: Double
+  package let klError: Double
   /// Standard error of the share of equal top tokens.
-  public let top1Error: Double
+  package let top1Error: Double
   /// Standard error of the reference's perplexity, from its positions' losses.
-  public let perplexityReferenceError: Double
+  package let perplexityReferenceError: Double
   /// Of the candidate's.
-  public let perplexityCandidateError: Double
+  package let perplexityCandidateError: Double
   /// Of the candidate's perplexity over the reference's; the two vary together.
-  public let perplexityRatioError: Double
+  package let perplexityRatioError: Double
   /// Correlation of both models' losses over the positions.
-  public let lossCorrelation: Double
+  package let lossCorrelation: Double
   /// √ mean (q − p)², p and q being the probabilities of the token that follows.
-  public let probabilityRms: Double
+  package let probabilityRms: Double
   /// Standard error of that.
-  public let probabilityRmsError: Double
+  package let probabilityRmsError: Double
 
   private static let percentiles: [(name: String, share: Double)] = [
     ("50", 0.5), ("90", 0.9), ("95", 0.95), ("99", 0.99), ("99.9", 0.999),

@@ -1,23 +1,23 @@
 internal import Formats
-public import Passes
+package import Passes
 internal import Tensors
 internal import Weights
 
 /// How much room a model's weights take.
-public struct ModelSize: Sendable, Hashable {
+package struct ModelSize: Sendable, Hashable {
   /// Bytes of all tensors, as they are stored.
-  public let bytes: Int
+  package let bytes: Int
   /// Weights that they stand for.
-  public let parameters: Int
+  package let parameters: Int
 
   /// Stored bits for each weight, scales and what else is stored beside them included.
-  public var bitsPerWeight: Double { 8 * Double(bytes) / Double(max(1, parameters)) }
+  package var bitsPerWeight: Double { 8 * Double(bytes) / Double(max(1, parameters)) }
 
   /// Says how large a model is.
-  public init(bytes: Int, parameters: Int) { (self.bytes, self.parameters) = (bytes, parameters) }
+  package init(bytes: Int, parameters: Int) { (self.bytes, self.parameters) = (bytes, parameters) }
 
   /// Adds a model's tensors up.
-  public init(_ files: ModelFiles) {
+  package init(_ files: ModelFiles) {
     bytes = files.inventory.tensors.reduce(0) { $0 + $1.byteCount }
     parameters = files.weights.all.reduce(0) { $0 + $1.shape.elementCount }
   }

@@ -1,7 +1,7 @@
 /// A limit that the user sets on a comparison.
-public struct Threshold: Sendable, Hashable {
+package struct Threshold: Sendable, Hashable {
   /// What can be limited; the raw value is the option without its dashes.
-  public enum Measure: String, Sendable, CaseIterable {
+  package enum Measure: String, Sendable, CaseIterable {
     /// Mean KL divergence, at most.
     case maxKL = "max-kl"
     /// Share of equal top tokens, at least.
@@ -25,19 +25,19 @@ public struct Threshold: Sendable, Hashable {
     }
 
     /// Whether layers are limited, rather than logits.
-    public var isOfLayers: Bool {
+    package var isOfLayers: Bool {
       self == .maxLayerNMSE || self == .maxLayerOwnNMSE || self == .minRouterAgreement
     }
   }
 
   /// What a limit has to be, in words; nil where a number can be one. All that is measured is 0 or
   /// more, so that a limit below it, or one that is no number, says nothing.
-  public static func objection(to limit: Double) -> String? {
+  package static func objection(to limit: Double) -> String? {
     limit >= 0 && limit.isFinite ? nil : "a finite number from 0 on"
   }
 
   /// Whose logits or layers are limited.
-  public enum Scope: Sendable, CaseIterable {
+  package enum Scope: Sendable, CaseIterable {
     /// The main model's logits.
     case main
     /// Those of every MTP layer that was compared.
@@ -49,14 +49,14 @@ public struct Threshold: Sendable, Hashable {
   }
 
   /// What is limited.
-  public let measure: Measure
+  package let measure: Measure
   /// Whose.
-  public let scope: Scope
+  package let scope: Scope
   /// A value that is equal to the limit holds.
-  public let limit: Double
+  package let limit: Double
 
   /// Makes a limit; one that is no number never holds. Measures of layers go with their scope alone.
-  public init(_ measure: Measure, _ scope: Scope, limit: Double) {
+  package init(_ measure: Measure, _ scope: Scope, limit: Double) {
     precondition(measure.isOfLayers == (scope == .layers))
     precondition((measure == .minMTPAcceptance) == (scope == .drafts))
     self.measure = measure
@@ -65,21 +65,21 @@ public struct Threshold: Sendable, Hashable {
   }
 
   /// A threshold applied to what was measured.
-  public struct Outcome: Sendable, Hashable {
+  package struct Outcome: Sendable, Hashable {
     /// The option's name without its dashes.
-    public let name: String
+    package let name: String
     /// The limit.
-    public let limit: Double
+    package let limit: Double
     /// What was measured, by the worst layer where there are several; NaN where there is none.
-    public let value: Double
+    package let value: Double
     /// Whether the value must not be below the limit, rather than not above it.
-    public let isLeast: Bool
+    package let isLeast: Bool
     /// Whether the value exists and keeps to the limit.
-    public let holds: Bool
+    package let holds: Bool
   }
 
   /// The option that sets the limit: `max-kl`, `mtp-max-kl`.
-  public var name: String { (scope == .mtp ? "mtp-" : "") + measure.rawValue }
+  package var name: String { (scope == .mtp ? "mtp-" : "") + measure.rawValue }
 
   func outcome(_ comparison: LogitsComparison, drafts: [DraftAcceptance]) -> Outcome {
     let values = measure == .minMTPAcceptance ? drafts.map(\.candidate) : values(comparison)
@@ -110,7 +110,7 @@ public struct Threshold: Sendable, Hashable {
 
 extension Threshold {
   /// Limits with others in the place of those of the same measure and scope.
-  public static func merged(_ base: [Threshold], overriddenBy others: [Threshold]) -> [Threshold] {
+  package static func merged(_ base: [Threshold], overriddenBy others: [Threshold]) -> [Threshold] {
     base.filter { old in
       !others.contains { $0.measure == old.measure && $0.scope == old.scope }
     } + others

@@ -1,7 +1,7 @@
-public import Platform
+package import Platform
 
 /// Limits in a file, so that a project keeps them beside its code: `Schemas/verify.schema.json`.
-public enum ThresholdFile {
+package enum ThresholdFile {
   private static let sizeLimit = 1 << 20
 
   /// Sections of the file with the keys that each may hold.
@@ -27,7 +27,7 @@ public enum ThresholdFile {
   /// - Throws: `.notFound`, `.inputOutput`, or `.malformed` with the key that is unknown or whose
   ///   value is no number; `.usage` for a number that is no limit, and for a file without limits,
   ///   which everything would pass.
-  public static func read(_ path: String) throws(Fault) -> [Threshold] {
+  package static func read(_ path: String) throws(Fault) -> [Threshold] {
     let document = try JSONValue(
       parsing: InputFile.contents(of: path, limit: sizeLimit), file: path, limits: .document)
     let known = sections.map(\.name)

@@ -1,33 +1,33 @@
-public import Formats
-public import Inspection
+package import Formats
+package import Inspection
 internal import Platform
-public import Tensors
+package import Tensors
 
 /// Which types a model's files store, and where: by layer, and by what a tensor is.
-public struct TypeMap: Sendable, Hashable {
+package struct TypeMap: Sendable, Hashable {
   /// Tensors that differ in their layer and expert alone.
-  public struct Row: Sendable, Hashable {
+  package struct Row: Sendable, Hashable {
     /// Their name with the layer and expert left open.
-    public let name: String
+    package let name: String
     /// Bytes by type of those outside the layers.
-    public fileprivate(set) var outside: [ElementType: Int] = [:]
+    package fileprivate(set) var outside: [ElementType: Int] = [:]
     /// The same by layer.
-    public fileprivate(set) var layers: [Int: [ElementType: Int]] = [:]
+    package fileprivate(set) var layers: [Int: [ElementType: Int]] = [:]
 
     /// Bytes of all.
-    public var bytes: Int {
+    package var bytes: Int {
       ([outside] + layers.values).reduce(0) { $0 + $1.values.reduce(0, +) }
     }
   }
 
   /// By type, added up.
-  public private(set) var types: [ElementType: Inspection.Tally] = [:]
+  package private(set) var types: [ElementType: Inspection.Tally] = [:]
   /// Rows outside the layers first, then in the order of their names.
-  public private(set) var rows: [Row] = []
+  package private(set) var rows: [Row] = []
 
   /// Looks through a model's headers. Layers are the first number in a name, as in
   /// `model.layers.N` and `blk.N`.
-  public init(_ inventory: Inventory) {
+  package init(_ inventory: Inventory) {
     var rows: [String: Row] = [:]
     for tensor in inventory.tensors {
       types[tensor.type, default: Inspection.Tally()].add(tensor)

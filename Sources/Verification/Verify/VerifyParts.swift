@@ -1,9 +1,9 @@
-public import Conversion
+package import Conversion
 internal import Formats
 internal import Models
-public import Parts
-public import Passes
-public import Platform
+package import Parts
+package import Passes
+package import Platform
 internal import Reference
 
 /// `fathom verify` divided among runs: each compares on consecutive sequences with about as many
@@ -11,17 +11,17 @@ internal import Reference
 ///
 /// A part leaves what it has measured at each position, and its layers' sums in twice F64's precision;
 /// all means, percentiles and errors are made of these in the end, as one run makes them.
-public struct VerifyParts {
+package struct VerifyParts {
   private let work: ComparisonWork
   private let isolates: Bool
   /// The files of the parts.
-  public let results: PartResults
+  package let results: PartResults
 
   /// Opens everything and divides the sequences.
   ///
   /// - Throws: `.usage` for a baseline, whose positions are drawn from all sequences at once; what
   ///   opening the models and reading the tokens throw.
-  public init(_ request: VerifyRequest) throws(Fault) {
+  package init(_ request: VerifyRequest) throws(Fault) {
     guard try !Baseline.isBaseline(request.reference) else {
       throw Fault(
         .usage,
@@ -79,7 +79,7 @@ public struct VerifyParts {
   ///   - progress: called with the layers done and all layers.
   /// - Returns: sequences and tokens that were compared.
   /// - Throws: what the forward pass and the writing throw.
-  public func run(
+  package func run(
     _ part: PartChoice, numbers: OutputPath, to destination: OutputPath,
     forecast: (Forecast) -> Void = { _ in }, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> (sequences: Int, tokens: Int) {
@@ -109,7 +109,7 @@ public struct VerifyParts {
   ///
   /// - Throws: as `PartResults.allNumbers(in:)` does, and `.malformed` where a part holds anything but
   ///   what its sequences have.
-  public func merged(in folder: String) throws(Fault) -> VerifyReports {
+  package func merged(in folder: String) throws(Fault) -> VerifyReports {
     let readers = try results.allNumbers(in: folder)
     var all = emptySums()
     for (part, reader) in zip(PartChoice.all(of: readers.count), readers) {

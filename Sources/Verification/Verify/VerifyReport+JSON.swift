@@ -1,12 +1,12 @@
 internal import Models
-public import Platform
+package import Platform
 
 extension VerifyReport {
   /// Positions of each head that the JSON lists.
   static let listedPositions = 10
 
   /// The document of schema `fathom.verify/1`; numbers that do not exist are null.
-  public var json: JSONValue {
+  package var json: JSONValue {
     var document: JSONObject = [
       "schema": .string("fathom.verify/1"), "verdict": .string(verdict.rawValue),
       "reference": .string(reference), "candidate": .string(candidate),

@@ -10,7 +10,7 @@ extension VerifyReport {
   private static let markdownLimit = 20
 
   /// A short summary in GitHub's Markdown, for the summary of a CI step: the verdict first.
-  public var markdown: String {
+  package var markdown: String {
     let heads = Array(heads.prefix(VerifyReport.markdownLimit))
     var parts = [
       "### fathom verify: \(markdownVerdict)",

@@ -1,42 +1,42 @@
-public import Models
-public import Passes
-public import Platform
+package import Models
+package import Passes
+package import Platform
 internal import Reference
 internal import Reports
 internal import Text
 
 /// What `fathom verify` is asked to do.
-public struct VerifyRequest: Sendable {
+package struct VerifyRequest: Sendable {
   /// Path of the model or baseline that is the measure.
-  public var reference: String
+  package var reference: String
   /// Paths of the models that are measured.
-  public var candidates: [String]
+  package var candidates: [String]
   /// What both are run on, a text by the reference's tokenizer; nil for a fixed random sequence, or
   /// the tokens of the baseline.
-  public var input: ModelInput?
+  package var input: ModelInput?
   /// Limits on what is measured.
-  public var thresholds: [Threshold] = []
+  package var thresholds: [Threshold] = []
   /// Whether to compare MTP layers, as far as both models have them.
-  public var mtp = true
+  package var mtp = true
   /// Whether to feed the reference's hidden states into the candidate's layers too.
-  public var isolates = false
+  package var isolates = false
   /// The same where the reference is a model; a baseline does without.
-  public var isolatesModels = false
+  package var isolatesModels = false
   /// Rows of the blame; nil to blame nothing.
-  public var blameCount: Int?
+  package var blameCount: Int?
   /// Whose rounding the candidates' pass imitates; nil for F32 alone.
-  public var runtime: RuntimeArithmetic?
+  package var runtime: RuntimeArithmetic?
   /// Whether to leave out what may belong to a network and is not known.
-  public var ignoresUnknown = false
+  package var ignoresUnknown = false
   /// Bytes that the process may have in memory; nil for 1 GB, or for more where that does not do.
-  public var memory: Int?
+  package var memory: Int?
   /// Threads to compute with.
-  public var threads = Workers.available
+  package var threads = Workers.available
   /// The text of some token ids, where there is a tokenizer.
-  public var tokenText: (@Sendable ([Int]) -> String?)?
+  package var tokenText: (@Sendable ([Int]) -> String?)?
 
   /// Asks for a comparison of models with one; everything else has a default.
-  public init(reference: String, candidates: [String]) {
+  package init(reference: String, candidates: [String]) {
     self.reference = reference
     self.candidates = candidates
   }
@@ -56,7 +56,7 @@ extension VerifyRequest {
 
 extension VerifyReport {
   /// Tokens of the sequence that is used where none is given.
-  public static let defaultTokens = 64
+  package static let defaultTokens = 64
 
   /// Opens a reference and the models that are measured against it, compares them and applies
   /// thresholds.
@@ -68,7 +68,7 @@ extension VerifyReport {
   /// - Throws: what opening the models, reading the tokens and the forward pass throw; `.usage` for
   ///   what cannot be asked of a baseline, and with the least memory that does, where the limit
   ///   cannot be kept.
-  public static func all(
+  package static func all(
     _ request: VerifyRequest, forecast: (Forecast) -> Void = { _ in },
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> [VerifyReport] {

@@ -1,4 +1,4 @@
-public import Platform
+package import Platform
 internal import Reports
 
 extension VerifyReport {
@@ -8,7 +8,7 @@ extension VerifyReport {
   private static let shownRows = 5
 
   /// The report for people, on one screen, the verdict last.
-  public var text: OutputText {
+  package var text: OutputText {
     var lines: [OutputText] = notes.map { "note: \($0)" }
     lines += configDifferences.map {
       "config: \($0.name) is \($0.candidate), the reference's \($0.reference)"

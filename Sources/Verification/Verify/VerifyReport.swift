@@ -1,36 +1,36 @@
-public import Models
+package import Models
 internal import Reports
 
 /// What `fathom verify` says, as a value that every form of report is made from.
-public struct VerifyReport: Sendable {
+package struct VerifyReport: Sendable {
   /// The model or baseline that is the measure, as the user named it.
-  public let reference: String
+  package let reference: String
   /// The model that is measured.
-  public let candidate: String
+  package let candidate: String
   /// The token sequences that both were run on.
-  public let sequences: [[Int]]
+  package let sequences: [[Int]]
   /// The measurements.
-  public let comparison: LogitsComparison
+  package let comparison: LogitsComparison
   /// Routed experts of a layer.
-  public let routedExperts: Int
+  package let routedExperts: Int
   /// How the candidate is stored.
-  public let candidateTypes: TypeMap
+  package let candidateTypes: TypeMap
   /// Where the two configs differ in what the network computes.
-  public let configDifferences: [ConfigDifference]
+  package let configDifferences: [ConfigDifference]
   /// What adds how much to the difference, the worst first; nil where that was not asked.
-  public let blame: [Blame]?
+  package let blame: [Blame]?
   /// How often each MTP layer's first choice is the main model's, by depth.
-  public let drafts: [DraftAcceptance]
+  package let drafts: [DraftAcceptance]
   /// Room that both models take; nil for a baseline.
-  public let sizes: (reference: ModelSize?, candidate: ModelSize?)
+  package let sizes: (reference: ModelSize?, candidate: ModelSize?)
   /// Whose rounding the candidate's pass imitates; nil where it is F32 alone.
-  public let runtime: RuntimeArithmetic?
+  package let runtime: RuntimeArithmetic?
   /// The thresholds that were set, and those that follow for MTP layers.
-  public let outcomes: [Threshold.Outcome]
+  package let outcomes: [Threshold.Outcome]
   /// What the user should know about how the comparison was made.
-  public let notes: [String]
+  package let notes: [String]
   /// The text of some token ids, where there is a tokenizer.
-  public let tokenText: (@Sendable ([Int]) -> String?)?
+  package let tokenText: (@Sendable ([Int]) -> String?)?
 
   /// Applies thresholds to a comparison.
   ///
@@ -76,7 +76,7 @@ public struct VerifyReport: Sendable {
   }
 
   /// What the comparison comes to; raw values are the words of reports.
-  public enum Verdict: String, Sendable {
+  package enum Verdict: String, Sendable {
     /// Every threshold holds and every logit is finite.
     case pass
     /// A threshold does not hold, or a logit is not finite.
@@ -87,7 +87,7 @@ public struct VerifyReport: Sendable {
 
   /// What the comparison comes to. Without thresholds nothing passes, since nothing was asked; logits
   /// that are not finite fail all the same.
-  public var verdict: Verdict {
+  package var verdict: Verdict {
     guard outcomes.allSatisfy(\.holds), heads.allSatisfy({ $0.metrics.nonFinite == 0 }) else {
       return .fail
     }
@@ -100,7 +100,7 @@ public struct VerifyReport: Sendable {
   }
 
   /// All logits that were compared, under the names of the JSON: `main`, `mtp`, `mtp_2` and so on.
-  public var heads: [(name: String, metrics: LogitsMetrics)] {
+  package var heads: [(name: String, metrics: LogitsMetrics)] {
     [("main", comparison.main)]
       + comparison.mtp.enumerated().map { index, metrics in
         (index == 0 ? "mtp" : "mtp_\(index + 1)", metrics)
@@ -108,19 +108,19 @@ public struct VerifyReport: Sendable {
   }
 
   /// A position at which the candidate is far from the reference.
-  public struct WorstPosition: Sendable, Hashable {
+  package struct WorstPosition: Sendable, Hashable {
     /// Whose logits: `main`, `mtp` and so on.
-    public let head: String
+    package let head: String
     /// Index of the sequence.
-    public let sequence: Int
+    package let sequence: Int
     /// Index of the last token of the sequence that the logits of this head have seen.
-    public let position: Int
+    package let position: Int
     /// That token.
-    public let token: Int
+    package let token: Int
     /// The token that follows; nil at the end.
-    public let next: Int?
+    package let next: Int?
     /// What was measured there.
-    public let measures: LogitsMetrics.Position
+    package let measures: LogitsMetrics.Position
   }
 
   /// The positions with the largest KL divergence, those that are no number first.
@@ -128,7 +128,7 @@ public struct VerifyReport: Sendable {
   /// - Parameters:
   ///   - count: at most so many of each head.
   ///   - limit: the number of heads that are looked at.
-  public func worstPositions(_ count: Int, heads limit: Int = .max) -> [WorstPosition] {
+  package func worstPositions(_ count: Int, heads limit: Int = .max) -> [WorstPosition] {
     heads.prefix(limit).enumerated().flatMap { depth, head in
       let places = sequences.enumerated().flatMap { sequence, ids in
         (0..<max(0, ids.count - depth)).map { (sequence, $0 + depth) }

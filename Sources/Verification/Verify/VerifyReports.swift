@@ -1,17 +1,17 @@
-public import Passes
-public import Platform
+package import Passes
+package import Platform
 internal import Reports
 
 /// What `fathom verify` says of one candidate or of several: one has its report alone, several a
 /// summary before theirs.
-public struct VerifyReports: Sendable {
+package struct VerifyReports: Sendable {
   /// A report for each candidate, in the order in which they were named.
-  public let reports: [VerifyReport]
+  package let reports: [VerifyReport]
 
   /// Opens everything, compares and applies thresholds; see `VerifyReport.all`.
   ///
   /// - Throws: as that does.
-  public init(
+  package init(
     _ request: VerifyRequest, forecast: (Forecast) -> Void = { _ in },
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) {
@@ -25,14 +25,15 @@ public struct VerifyReports: Sendable {
   }
 
   /// The worst of the verdicts.
-  public var verdict: VerifyReport.Verdict {
+  package var verdict: VerifyReport.Verdict {
     reports.map(\.verdict).first { $0 == .fail } ?? reports[0].verdict
   }
 
+  /// The report of the only candidate; nil where there are several.
   package var single: VerifyReport? { reports.count == 1 ? reports[0] : nil }
 
   /// The document of schema `fathom.verify/1`.
-  public var json: JSONValue {
+  package var json: JSONValue {
     if let single { return single.json }
     return .object([
       "schema": .string("fathom.verify/1"), "verdict": .string(verdict.rawValue),
@@ -69,7 +70,7 @@ public struct VerifyReports: Sendable {
   }
 
   /// The report for people: of several a line each, what fails, and the verdict last.
-  public var text: OutputText {
+  package var text: OutputText {
     if let single { return single.text }
     var table = TextTable(
       columns.enumerated().map { ($1.title, $0 == 0 ? .left : .right) }, namesFirst: true)
@@ -98,7 +99,7 @@ public struct VerifyReports: Sendable {
   }
 
   /// A summary in GitHub's Markdown.
-  public var markdown: String {
+  package var markdown: String {
     if let single { return single.markdown }
     let rows = reports.map { report in columns.map { $0.cell(report) } }
     return
@@ -111,7 +112,7 @@ public struct VerifyReports: Sendable {
   /// JUnit's XML: a suite for each candidate.
   ///
   /// - Parameter clock: when the comparison began and how long it took.
-  public func junit(_ clock: Stopwatch) -> String {
+  package func junit(_ clock: Stopwatch) -> String {
     """
     <?xml version="1.0" encoding="UTF-8"?>
     <testsuites>

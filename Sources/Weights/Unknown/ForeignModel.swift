@@ -1,22 +1,22 @@
-public import Formats
+package import Formats
 internal import Models
-public import Platform
+package import Platform
 internal import Tensors
 
 /// What a folder of safetensors files is that no command but `inspect` and `hash` can use, told by its
 /// config, the files beside it and the names of its tensors.
-public struct ForeignModel: Sendable {
+package struct ForeignModel: Sendable {
   /// What it is, in a few words: `AWQ, 4 bits, groups of 128`.
-  public let name: String
+  package let name: String
   /// Whether it holds a model's weights, in whatever storage, and not only changes to them.
-  public let isModel: Bool
+  package let isModel: Bool
   /// Why it is not read, with what to do.
-  public let fault: Fault
+  package let fault: Fault
 
   /// Looks at a folder; nil where nothing speaks against its being a checkpoint.
   ///
   /// - Throws: `.inputOutput` where a file beside the weights cannot be read.
-  public static func find(_ survey: CheckpointSurvey) throws(Fault) -> ForeignModel? {
+  package static func find(_ survey: CheckpointSurvey) throws(Fault) -> ForeignModel? {
     if let adapter = try adapter(survey) { return adapter }
     return try storage(survey)
   }

@@ -1,53 +1,53 @@
-public import Models
+package import Models
 internal import Naming
-public import Platform
+package import Platform
 
 /// What a model's files hold that may belong to the network and that is not known: computing on
 /// without it would be computing another network.
-public struct Unknowns: Sendable, Hashable {
+package struct Unknowns: Sendable, Hashable {
   /// Tensors of one kind.
-  public struct Tensors: Sendable, Hashable {
+  package struct Tensors: Sendable, Hashable {
     /// What they are, for people; nil where the names say nothing.
-    public let kind: String?
+    package let kind: String?
     /// Their names, in the order of the files.
-    public internal(set) var names: [ExactText]
+    package internal(set) var names: [ExactText]
   }
 
   /// A key that changes what is computed.
-  public typealias Key = UnknownKey
+  package typealias Key = UnknownKey
 
   /// Tensors that the config does not imply, a group for each kind.
-  public private(set) var tensors: [Tensors] = []
+  package private(set) var tensors: [Tensors] = []
   /// Keys of the network's config that are passed over.
-  public private(set) var keys: [Key] = []
+  package private(set) var keys: [Key] = []
   /// Tensors that no pass needs, a group for each kind.
-  public private(set) var harmless: [Tensors] = []
+  package private(set) var harmless: [Tensors] = []
   /// Keys of which nothing is known.
-  public private(set) var unfamiliar: [String] = []
+  package private(set) var unfamiliar: [String] = []
 
   /// Settings that stand in two spellings and disagree.
-  public private(set) var contradictions: [Contradiction] = []
+  package private(set) var contradictions: [Contradiction] = []
 
   /// Two spellings of one setting.
-  public struct Contradiction: Sendable, Hashable {
+  package struct Contradiction: Sendable, Hashable {
     /// The one that counts, with what it says.
-    public let counts: String
+    package let counts: String
     /// The other.
-    public let other: String
+    package let other: String
   }
 
   /// Keys that are absent and for which transformers and mlx-lm take different values, a line each.
-  public private(set) var ambiguous: [String] = []
+  package private(set) var ambiguous: [String] = []
 
   /// Makes an empty list.
-  public init() {}
+  package init() {}
 
   /// Whether all is known that may matter.
-  public var isEmpty: Bool { tensors.isEmpty && keys.isEmpty }
+  package var isEmpty: Bool { tensors.isEmpty && keys.isEmpty }
 
   /// Adds a tensor that no config implies, by what it is where its name tells, and whether any pass
   /// may need it.
-  public mutating func add(tensor name: ExactText, kind: String?, isHarmless: Bool) {
+  package mutating func add(tensor name: ExactText, kind: String?, isHarmless: Bool) {
     let path: WritableKeyPath<Unknowns, [Tensors]> = isHarmless ? \.harmless : \.tensors
     if let index = self[keyPath: path].firstIndex(where: { $0.kind == kind }) {
       self[keyPath: path][index].names.append(name)
@@ -97,14 +97,14 @@ public struct Unknowns: Sendable, Hashable {
   }
 
   /// Adds keys of a GGUF file's metadata.
-  public mutating func add(keys found: [UnknownKey]) { keys += found }
+  package mutating func add(keys found: [UnknownKey]) { keys += found }
 
   /// Adds keys of a config, be it in DeepSeek's own keys.
   ///
   /// - Parameters:
   ///   - document: all of it.
   ///   - config: what was read from it.
-  public mutating func add(keysOf document: JSONValue, config: ModelConfig) {
+  package mutating func add(keysOf document: JSONValue, config: ModelConfig) {
     if MistralConfig.isMistral(document) {
       keys += MistralConfig.unknown(in: document).map(Unknowns.explained)
     } else if NativeSource.isNative(document) {
@@ -177,10 +177,10 @@ public struct Unknowns: Sendable, Hashable {
 
 extension Unknowns {
   /// A line for each kind of tensor and each key that may matter.
-  public var lines: [String] { tensors.map(\.line) + keys.map(\.line) }
+  package var lines: [String] { tensors.map(\.line) + keys.map(\.line) }
 
   /// A line for each kind of harmless tensor, and one for keys of which nothing is known.
-  public var remarks: [String] {
+  package var remarks: [String] {
     var lines = harmless.map { "left out: \($0.line)" }
     lines += contradictions.map { "config.json says \($0.counts), and \($0.other)" }
     lines += ambiguous.map { "config.json has no \($0)" }
@@ -197,7 +197,7 @@ extension Unknowns {
   /// - Parameters:
   ///   - use: what would be without it, as "the pass".
   ///   - file: the model, for the message.
-  public func requireNone(for use: String, file: String) throws(Fault) {
+  package func requireNone(for use: String, file: String) throws(Fault) {
     guard !isEmpty else { return }
     throw Fault(
       .malformed, "holds what may belong to the network and is not known", file: file,
@@ -210,7 +210,7 @@ extension Unknowns {
 
 extension Unknowns.Tensors {
   /// The names, cut, and what they are.
-  public var line: String {
+  package var line: String {
     let shown = names.prefix(2).map(\.text).joined(separator: ", ")
     let more = names.count > 2 ? " and \(names.count - 2) more" : ""
     return shown + more + (kind.map { " (\($0))" } ?? " (not implied by the config)")
@@ -219,7 +219,7 @@ extension Unknowns.Tensors {
 
 extension UnknownKey {
   /// The key with what it says and is about.
-  public var line: String {
+  package var line: String {
     "key \(name) \(value)" + (meaning.map { " (\($0))" } ?? " (not known)")
   }
 }
