@@ -79,6 +79,13 @@ package struct SourceModel: Sendable {
   /// - Throws: `.malformed` where it is no sound checkpoint, or its config is not one of this family.
   package init(_ survey: CheckpointSurvey) throws(Fault) {
     if let foreign = try ForeignModel.find(survey) { throw foreign.fault }
+    try self.init(own: survey)
+  }
+
+  /// Opens a folder of which it is known that it is no foreign model's.
+  ///
+  /// - Throws: as above.
+  package init(own survey: CheckpointSurvey) throws(Fault) {
     try survey.requireConfig()
     format = ModelFormat(survey)
     gguf = nil

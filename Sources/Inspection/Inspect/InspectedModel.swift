@@ -75,18 +75,19 @@ package struct InspectedModel: Sendable {
     }
     try survey.requireSoundConfig()
     try survey.requireOneDivision()
-    let inventory = try Checkpoint(survey).inventory
     let foreign = try ForeignModel.find(survey)
     var reason = foreign.map { "\($0.name): \($0.fault.advice ?? $0.fault.message)" }
     if foreign == nil {
       do throws(Fault) {
-        self.init(try SourceModel(survey))
+        // What is wrong with the files themselves is thrown below.
+        self.init(try SourceModel(own: survey))
         return
       } catch {
         guard error.kind == .malformed || error.kind == .notFound else { throw error }
         reason = error.description
       }
     }
+    let inventory = try Checkpoint(survey).inventory
     let config = try? ModelConfig(json: survey.config.withoutQuantization, file: "")
     self.init(
       Inspection(
