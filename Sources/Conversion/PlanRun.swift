@@ -74,7 +74,7 @@ package struct ConversionResult: Sendable, Hashable {
 extension Plan {
   /// Where the output's files go: into a folder of their own, or beside each other.
   var form: WorkFolder.Form {
-    output.isFolder
+    recipe.target.own.isFolder
       ? .folder
       : .files(
         layout.files.map(\.name) + (manifest.map { [$0.name] } ?? []),

@@ -79,8 +79,10 @@ package struct MetadataChange: Sendable, Hashable {
       }
       values.append(try scalar(kind, name, word, in: text))
     }
-    if kind == .string { return .array(MetadataArray(.strings(values.compactMap(\.text)))) }
-    return .array(MetadataArray(.fixed(kind, values.flatMap { $0.bytes })))
+    guard let array = MetadataArray(kind, values) else {
+      preconditionFailure("every element was read as \(name)")
+    }
+    return .array(array)
   }
 
   private static func scalar(
@@ -106,27 +108,5 @@ package struct MetadataChange: Sendable, Hashable {
       throw Fault(.usage, "has a value that its type does not hold", expected: name, found: text)
     }
     return value
-  }
-}
-
-extension MetadataValue {
-  /// The bytes of a number or a truth value, little-endian.
-  fileprivate var bytes: [UInt8] {
-    let bits: UInt64 =
-      switch self {
-      case .uint8(let value): UInt64(value)
-      case .int8(let value): UInt64(truncatingIfNeeded: value)
-      case .uint16(let value): UInt64(value)
-      case .int16(let value): UInt64(truncatingIfNeeded: value)
-      case .uint32(let value): UInt64(value)
-      case .int32(let value): UInt64(truncatingIfNeeded: value)
-      case .float32(let value): UInt64(value.bitPattern)
-      case .bool(let value): value ? 1 : 0
-      case .uint64(let value): value
-      case .int64(let value): UInt64(bitPattern: value)
-      case .float64(let value): value.bitPattern
-      case .string, .array: 0
-      }
-    return (0..<(kind.byteCount ?? 0)).map { UInt8(truncatingIfNeeded: bits >> UInt64(8 * $0)) }
   }
 }

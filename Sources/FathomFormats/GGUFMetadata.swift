@@ -110,17 +110,10 @@ public struct MetadataArray: Hashable, Sendable {
   /// nobody could tell.
   public init?(_ values: [MetadataValue]) {
     let all = values.map(\.inner)
-    guard let kind = all.first?.kind, all.allSatisfy({ $0.kind == kind }) else { return nil }
-    guard let size = kind.byteCount else {
-      let strings = all.compactMap(\.text)
-      inner = Tensors.MetadataArray(
-        kind == .string ? .strings(strings) : .arrays(all.compactMap(\.array)))
-      return
+    guard let kind = all.first?.kind, let array = Tensors.MetadataArray(kind, all) else {
+      return nil
     }
-    let bytes = values.flatMap { value in
-      (0..<size).map { UInt8(truncatingIfNeeded: value.bits >> UInt64(8 * $0)) }
-    }
-    inner = Tensors.MetadataArray(.fixed(kind, bytes))
+    inner = array
   }
 
   /// Number of elements.
@@ -137,17 +130,4 @@ public struct MetadataArray: Hashable, Sendable {
 
   /// All elements, each a value of its own.
   public var values: [MetadataValue] { inner.prefix(inner.count).map { MetadataValue($0) } }
-}
-
-extension MetadataValue {
-  /// The lowest bits are those of a number or a truth value; 0 for others.
-  fileprivate var bits: UInt64 {
-    switch self {
-    case .bool(let value): value ? 1 : 0
-    case .uint64(let value): value
-    case .float32(let value): UInt64(value.bitPattern)
-    case .float64(let value): value.bitPattern
-    default: UInt64(bitPattern: Int64(integer ?? 0))
-    }
-  }
 }

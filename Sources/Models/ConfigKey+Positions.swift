@@ -1,4 +1,4 @@
-internal import Platform
+package import Platform
 
 /// Keys about positions. Those of `rope_scaling` have its name in front.
 extension ConfigKey {
@@ -42,7 +42,7 @@ extension ConfigKey {
   package static let scaling = ConfigKey(
     section, gguf: "rope.scaling.type",
     effect: Effect(text: { $0.yarn == nil ? "none" : "yarn" }, copy: { $1.yarn = $0.yarn })
-  ) { $0.yarn.map { .object($0.document) } }
+  ) { $0.yarnDocument.map { .object($0) } }
 
   /// How much longer the context is than the original one.
   package static let yarnFactor = yarn("factor", "rope.scaling.factor", \.yarn!.factor) {
@@ -62,7 +62,9 @@ extension ConfigKey {
     "beta_slow", "rope.scaling.yarn_beta_slow", \.yarn!.betaSlow
   ) { .number($0.betaSlow) }
   /// Whether the bounds of that ramp are made whole numbers.
-  package static let yarnTruncate = yarn("truncate", nil, \.yarn!.truncate) { .bool($0.truncate) }
+  package static let yarnTruncate = yarn("truncate", nil, \.yarn!.truncate) {
+    $0.truncate ? nil : false
+  }
   /// Factor on sines and cosines, before that of all dimensions.
   package static let yarnScale = yarn("mscale", nil, \.yarn!.mscale) {
     $0.mscale.map { .number($0) }
@@ -121,4 +123,23 @@ extension ConfigKey {
 
   /// Those of Hugging Face's configs about what YaRN makes of sines and cosines.
   package static let yarnScales: [ConfigKey] = [.yarnScale, .yarnScaleOfAll, .attentionFactor]
+}
+
+extension ModelConfig {
+  /// The section about YaRN of transformers 4; nil without YaRN.
+  package var yarnDocument: JSONObject? {
+    guard yarn != nil else { return nil }
+    let keys: [ConfigKey] = [
+      .yarnFast, .yarnSlow, .yarnFactor, .attentionFactor, .yarnScale, .yarnScaleOfAll,
+      .yarnLength, .yarnTruncate,
+    ]
+    var object = JSONObject()
+    for key in keys {
+      if let value = key.value(self) {
+        object[String(key.name.dropFirst(ConfigKey.section.count + 1))] = value
+      }
+    }
+    object["type"] = "yarn"
+    return object
+  }
 }

@@ -226,22 +226,6 @@ extension Optional: OptionalValue {
   fileprivate var text: String { map { "\($0)" } ?? "none" }
 }
 
-extension ModelConfig.YaRN {
-  /// The section `rope_scaling` of transformers 4.
-  package var document: JSONObject {
-    var object: JSONObject = [
-      "beta_fast": .number(betaFast), "beta_slow": .number(betaSlow), "factor": .number(factor),
-    ]
-    if let attentionFactor { object["attention_factor"] = .number(attentionFactor) }
-    if let mscale { object["mscale"] = .number(mscale) }
-    if let mscaleAllDimensions { object["mscale_all_dim"] = .number(mscaleAllDimensions) }
-    object["original_max_position_embeddings"] = .integer(originalContextLength)
-    if !truncate { object["truncate"] = false }
-    object["type"] = "yarn"
-    return object
-  }
-}
-
 extension JSONValue {
   /// A number, however it is written.
   package var number: Double? {

@@ -13,13 +13,7 @@ import Testing
   private func verify(
     _ candidate: String, status: Int32 = 1, _ options: String...
   ) throws -> JSONDocument {
-    let run = try FathomProcess(
-      ["verify", reference, candidate, "--blame", "--format", "json"] + options)
-    #expect(run.status == status, "\(run.messages)")
-    let document = try JSONDocument(run.output)
-    let faults = try JSONSchema(named: "fathom.verify.1").faults(in: document)
-    #expect(faults.isEmpty, "\(faults)")
-    return document
+    try verifyDocument([reference, candidate, "--blame"] + options, status: status)
   }
 
   @Test(arguments: PlantedFault.ofConfig + PlantedFault.ofWeights)

@@ -12,13 +12,7 @@ import Testing
   private func report(
     _ candidate: String, status: Int32 = 0, _ options: String...
   ) throws -> JSONDocument {
-    let run = try FathomProcess(
-      ["verify", reference, candidate, "--format", "json"] + options)
-    #expect(run.status == status, "\(run.messages)")
-    let document = try JSONDocument(run.output)
-    let faults = try JSONSchema(named: "fathom.verify.1").faults(in: document)
-    #expect(faults.isEmpty, "\(faults)")
-    return document
+    try verifyDocument([reference, candidate] + options, status: status)
   }
 
   private func broken() throws -> String {

@@ -17,13 +17,7 @@ import Testing
   }
 
   private func verify(_ candidate: String, _ options: String...) throws -> JSONDocument {
-    let run = try FathomProcess(
-      ["verify", reference, candidate, "--tokens", tokens, "--format", "json"] + options)
-    #expect(run.status == 0, "\(run.messages)")
-    let document = try JSONDocument(run.output)
-    let faults = try JSONSchema(named: "fathom.verify.1").faults(in: document)
-    #expect(faults.isEmpty, "\(faults)")
-    return document
+    try verifyDocument([reference, candidate, "--tokens", tokens] + options)
   }
 
   /// Faults that are planted, what is blamed first, and the first layer that goes wrong by itself.

@@ -14,12 +14,7 @@ import Testing
   private func report(
     _ arguments: String..., status: Int32 = 0
   ) throws -> JSONDocument {
-    let run = try FathomProcess(["verify"] + arguments + ["--format", "json"])
-    #expect(run.status == status, "\(run.messages)")
-    let document = try JSONDocument(run.output)
-    let faults = try JSONSchema(named: "fathom.verify.1").faults(in: document)
-    #expect(faults.isEmpty, "\(faults)")
-    return document
+    try verifyDocument(arguments, status: status)
   }
 
   @Test(arguments: Repository.sampleNames)

@@ -10,11 +10,9 @@ struct CompressedOutput: DialectRecipe {
   }
 
   func json(_ recipe: Recipe) -> JSONObject {
-    var json = json(
+    json(
       to: .compressedTensors, quant: self.recipe?.name,
       shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit, recipe)
-    recipe.addBlocks(to: &json)
-    return json
   }
 
   func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {

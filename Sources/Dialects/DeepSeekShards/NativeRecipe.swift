@@ -13,7 +13,6 @@ struct NativeRecipe: DialectRecipe {
   func json(_ recipe: Recipe) -> JSONObject {
     // A shard is as large as its part of the model.
     var json = json(to: .deepseek, quant: recipe.weights?.name, shardLimit: nil, recipe)
-    recipe.addBlocks(to: &json)
     json["mp"] = .integer(shards)
     return json
   }

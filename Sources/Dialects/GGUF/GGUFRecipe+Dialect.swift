@@ -76,30 +76,35 @@ extension RecipeFile.Rule {
 extension GGUFPlanner {
   /// One file, or splits of it.
   package func output() throws(Fault) -> PlannedOutput {
-    var metadata = metadata
-    metadata.note(recipe, of: draft.tensors, from: source)
-    return PlannedOutput(
-      tensors: draft.tensors,
-      layout: try GGUFWriterLayout.layout(
-        draft.tensors.map(\.entry), metadata: metadata, name: recipe.outputName,
-        division: .limit(recipe.shardLimit ?? .max)),
-      dropped: draft.dropped, warnings: draft.warnings, unheeded: unheeded, isFolder: false,
-      refusesNonFinite: true)
+    try PlannedOutput(
+      draft, metadata, unheeded: unheeded,
+      division: .limit(draft.recipe.shardLimit ?? .max))
   }
 }
 
 extension GGUFRequantizer {
   /// One file, or splits of it, which may be those of the source.
   package func output() throws(Fault) -> PlannedOutput {
-    let recipe = draft.recipe
+    try PlannedOutput(
+      draft, metadata, unheeded: unheeded,
+      division: splits.map { .counts($0) } ?? .limit(draft.recipe.shardLimit ?? .max))
+  }
+}
+
+extension PlannedOutput {
+  /// A GGUF file, or splits of it.
+  fileprivate init(
+    _ draft: PlanDraft, _ metadata: Metadata, unheeded: [String],
+    division: GGUFWriterLayout.Division
+  ) throws(Fault) {
     var metadata = metadata
-    metadata.note(recipe, of: draft.tensors, from: draft.source)
-    return PlannedOutput(
+    metadata.note(draft.recipe, of: draft.tensors, from: draft.source)
+    self.init(
       tensors: draft.tensors,
       layout: try GGUFWriterLayout.layout(
-        draft.tensors.map(\.entry), metadata: metadata, name: recipe.outputName,
-        division: splits.map { .counts($0) } ?? .limit(recipe.shardLimit ?? .max)),
-      dropped: draft.dropped, warnings: draft.warnings, unheeded: unheeded, isFolder: false,
+        draft.tensors.map(\.entry), metadata: metadata, name: draft.recipe.outputName,
+        division: division),
+      dropped: draft.dropped, warnings: draft.warnings, unheeded: unheeded,
       refusesNonFinite: true)
   }
 }

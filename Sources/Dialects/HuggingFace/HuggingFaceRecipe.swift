@@ -11,11 +11,9 @@ struct HuggingFaceRecipe: DialectRecipe {
   }
 
   func json(_ recipe: Recipe) -> JSONObject {
-    var json = json(
+    json(
       to: .hf, quant: recipe.weights?.name,
       shardLimit: recipe.shardLimit ?? Recipe.usualShardLimit, recipe)
-    recipe.addBlocks(to: &json)
-    return json
   }
 
   func copies(_ source: SourceModel, _ recipe: Recipe) -> Bool {

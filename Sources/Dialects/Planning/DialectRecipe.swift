@@ -36,7 +36,7 @@ extension DialectRecipe {
   /// What another format has is stored otherwise.
   package func keepsStorage(_ recipe: Recipe) -> Bool { false }
 
-  /// What all of the documents have.
+  /// What all of the documents have, with what one has before the size of its files.
   func json(
     to target: Dialect.Target, quant: String?, more: JSONObject = [:], shardLimit: Int?,
     _ recipe: Recipe
@@ -47,6 +47,10 @@ extension DialectRecipe {
     ]
     for key in more.keys { json[key] = more[key] }
     json["maxShardSize"] = shardLimit.map { .integer($0) } ?? .null
+    if let block = recipe.blockSize {
+      json["blockSize"] = .array([.integer(block.rows), .integer(block.columns)])
+    }
+    if let format = recipe.scaleFormat { json["scaleFormat"] = .string(format.rawValue) }
     return json
   }
 
@@ -71,13 +75,5 @@ extension Recipe {
       json["importanceMatrix"] = .string(Folder.name(of: matrix.path).text)
     }
     return json
-  }
-
-  /// What the formats of Hugging Face and DeepSeek have beside that.
-  func addBlocks(to json: inout JSONObject) {
-    if let blockSize {
-      json["blockSize"] = .array([.integer(blockSize.rows), .integer(blockSize.columns)])
-    }
-    if let scaleFormat { json["scaleFormat"] = .string(scaleFormat.rawValue) }
   }
 }

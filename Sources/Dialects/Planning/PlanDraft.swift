@@ -30,7 +30,7 @@ package struct PlanDraft {
 
   /// Throws what is wrong with the source, in the layers that the output has.
   func check() throws(Fault) {
-    try SourceCheck(source: source, mtp: recipe.mtp, presentMTPLayers: presentMTPLayers).run()
+    try SourceCheck(source: source, mtp: recipe.mtp).run()
   }
 
   // MARK: Layers

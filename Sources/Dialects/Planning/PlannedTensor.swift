@@ -176,8 +176,6 @@ package struct PlannedOutput: Sendable {
   package var unheeded: [String] = []
   /// What the user should know of the output, that which is lost included, a line each.
   package var notices: [String] { warnings + unheeded + lost.map { "lost: " + $0 } }
-  /// Whether the files stand in a folder of their own.
-  package var isFolder = true
   /// Whether weights that are NaN or infinite are refused.
   package var refusesNonFinite = false
 

@@ -11,8 +11,6 @@ package struct SourceCheck {
   package let source: SourceModel
   /// What becomes of the MTP layers.
   package let mtp: Recipe.MTP
-  /// How many of them the source has.
-  package let presentMTPLayers: Int
 
   private static let hint = "fathom validate lists everything that is wrong"
 
@@ -36,7 +34,7 @@ package struct SourceCheck {
   /// Throws `.malformed` for the first weight that is missing or is not what the config implies.
   package func run() throws(Fault) {
     var config = source.config
-    config.mtpLayers = max(presentMTPLayers, config.mtpLayers)
+    config.mtpLayers = max(source.presentMTPLayers, config.mtpLayers)
     for expected in config.expectedTensors() where expected.storage != .scale {
       let layer = expected.layer ?? 0
       let isMTP = expected.layer != nil && layer >= config.layers

@@ -98,7 +98,7 @@ package struct Validation: Sendable {
     if deep { try files.checkPacking(threads: threads) }
     var found = files.collector.findings + files.ghostFindings { _ in false }
     if !found.contains(where: { $0.severity == .error }) {
-      let source = try SourceModel(survey)
+      let source = try SourceModel(own: survey)
       var weights = WeightChecks(source)
       weights.run()
       if deep { try weights.runDeep(threads: threads) }

@@ -41,8 +41,8 @@ package enum MLXKeys {
         inner?.number == config.ropeTheta ? inner : .number(config.ropeTheta)
     }
     if case .object(let scaling)? = document["rope_scaling"], !scaling.keys.isEmpty { return }
-    if let yarn = config.yarn {
-      document["rope_scaling"] = .object(yarn.document)
+    if let yarn = config.yarnDocument {
+      document["rope_scaling"] = .object(yarn)
     } else if module.needsScaling {
       // A factor of one: plain frequencies.
       document["rope_scaling"] = .object([
@@ -66,13 +66,13 @@ extension ModelConfig {
 
   /// The section about positions in the spelling of transformers 5.
   fileprivate var ropeParameters: JSONObject {
-    var object = yarn?.document ?? JSONObject()
+    var object = yarnDocument ?? JSONObject()
     object["rope_theta"] = .number(ropeTheta)
     object["type"] = nil
     object["rope_type"] = yarn == nil ? "default" : "yarn"
-    if let queryTemperature {
-      object[ModelConfig.QueryTemperature.betaKey] = .number(queryTemperature.beta)
-      object["original_max_position_embeddings"] = .integer(queryTemperature.length)
+    if queryTemperature != nil {
+      object[ModelConfig.QueryTemperature.betaKey] = ConfigKey.temperature.value(self)
+      object["original_max_position_embeddings"] = ConfigKey.temperatureLength.value(self)
     }
     return object
   }
