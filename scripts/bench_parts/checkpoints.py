@@ -1,6 +1,6 @@
-"""Makes the checkpoints to measure with: 2 GB of seeded weights, and DeepSeek-V3 as sparse files.
+"""Makes the checkpoints to measure with: seeded weights of 1.4 B, and DeepSeek-V3 as sparse files.
 
-    python -m bench_parts.checkpoints small|sparse|trained-like FOLDER
+    python -m bench_parts.checkpoints small|indexed|sparse|trained-like FOLDER
 """
 
 import json
@@ -17,7 +17,7 @@ from peers import fp8
 from peers.folder import SCALE, shard_name, size_of, write_json
 from peers.network import DEEPSEEK_V3, expected_tensors, source_of_copy
 from peers.tokenizer import write_tokenizer
-from bench_parts.sizes import BLOCK, SHARD_LIMIT, SMALL_V3, V3_SHARDS, V3_TOTALS
+from bench_parts.sizes import BLOCK, SHARD_LIMIT, SMALL_V3, SMALL_V32, V3_SHARDS, V3_TOTALS
 
 def stored_entries(config):
     """(name, safetensors type, shape, bytes per element) of everything a checkpoint stores."""
@@ -46,19 +46,31 @@ def seeded(config, tensor):
     value = torch.randn(tensor.shape, generator=generator)
     if tensor.kind == "norm":
         return {tensor.name: (1 + 0.1 * value).bfloat16()}
+    if tensor.kind == "shift":
+        return {tensor.name: (0.1 * value).bfloat16()}
     if tensor.kind == "bias":
         return {tensor.name: 0.1 * value}
     if tensor.kind == "table":
         return {tensor.name: value.bfloat16()}
     value /= tensor.shape[-1] ** 0.5
-    if tensor.kind == "linear":
+    if tensor.kind == "linear" and "quantization_config" in config:
         codes, scales = fp8.quantize(value, BLOCK)
         return {tensor.name: codes, tensor.name + SCALE: scales}
     return {tensor.name: value.bfloat16()}
 
 
 def make_small(folder):
-    """The 2 GB checkpoint, one shard in memory at a time."""
+    """The 2 GB checkpoint, FP8 as published."""
+    make_seeded(SMALL_V3, folder)
+
+
+def make_indexed(folder):
+    """Its sibling with sparse attention, in BF16."""
+    make_seeded(SMALL_V32, folder)
+
+
+def make_seeded(config, folder):
+    """Seeded weights of a network, one shard in memory at a time."""
     temporary = folder.with_name(folder.name + ".part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -70,8 +82,8 @@ def make_small(folder):
         places.update({name: shards for name in pending})
         shards, pending = shards + 1, {}
 
-    for tensor in expected_tensors(SMALL_V3):
-        made = seeded(SMALL_V3, tensor)
+    for tensor in expected_tensors(config):
+        made = seeded(config, tensor)
         size = sum(map(size_of, made.values()))
         if pending and sum(map(size_of, pending.values())) + size > SHARD_LIMIT:
             flush()
@@ -81,7 +93,7 @@ def make_small(folder):
     for number in range(shards):
         (temporary / f"{number}.safetensors").rename(temporary / shard_name(number, shards))
     weight_map = {name: shard_name(number, shards) for name, number in places.items()}
-    write_json(temporary / "config.json", SMALL_V3)
+    write_json(temporary / "config.json", config)
     write_json(temporary / "model.safetensors.index.json",
                {"metadata": {"total_size": total}, "weight_map": weight_map})
     temporary.rename(folder)
@@ -160,6 +172,6 @@ def make_sparse_v3(folder):
 
 
 if __name__ == "__main__":
-    makers = {"small": make_small, "sparse": make_sparse_v3, "trained-like": make_trained_like,
+    makers = {"small": make_small, "indexed": make_indexed, "sparse": make_sparse_v3, "trained-like": make_trained_like,
               "tokenizer": write_tokenizer}
     makers[sys.argv[1]](Path(sys.argv[2]))

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from .measure import cpu_median, median, peak, print_table, run
-from .sizes import SMALL_V3, forward_operations
+from .sizes import SMALL_V3, SMALL_V32, forward_operations
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 ROUNDS = 3
@@ -104,6 +104,33 @@ def bench_transformers(fathom, kernels, folder, plain):
         f"Forward pass, {TOKENS} tokens, 1.4 B parameters, no MTP layer; "
         f"F32 peak {rate / 1e9:.0f} GFLOP/s", COLUMNS, rows.rows)
     print(f"\n`{' '.join(map(str, ways['FP8'].command))}`")
+
+
+def bench_indexed(fathom, folder, model, lengths):
+    """Sparse attention beside transformers, one sequence of each length."""
+    rows, vocab = [], SMALL_V3["vocab_size"]
+    for length in lengths:
+        tokens = folder / "indexed-tokens.json"
+        tokens.write_text(json.dumps([[(12345 + 7919 * i) % vocab for i in range(length)]]))
+        ours, theirs = Fathom(fathom, model, tokens, folder / "logits.safetensors"), []
+        forward = [sys.executable, "-m", "bench_parts.transformers_forward", model, tokens]
+        for _ in range(ROUNDS):
+            theirs.append(run(forward, cwd=SCRIPTS))
+            ours.run()
+        reports = [json.loads(done.output) for done in theirs]
+        seconds = statistics.median(s for report in reports for s in report["forward"])
+        processor = statistics.median(s for report in reports for s in report["cpu"])
+        ways = ", ".join(reports[0]["ways"])
+        rows += [
+            (f"{length:,} tokens, transformers F32 ({ways}), the pass alone", f"{seconds:.2f}",
+             f"{processor:.2f} s", peak(theirs), f"{length / seconds:.0f}", "1.00 ×"),
+            (f"{length:,} tokens, fathom logits, whole process", f"{median(ours.runs):.2f}",
+             f"{cpu_median(ours.runs):.2f} s", peak(ours.runs),
+             f"{length / median(ours.runs):.0f}", f"{seconds / median(ours.runs):.2f} ×")]
+    print_table(
+        f"Forward pass with an indexer of {SMALL_V32['index_n_heads']} heads, "
+        f"{SMALL_V32['index_topk']} keys per query, BF16", COLUMNS[:6], rows)
+    print(f"\n`{' '.join(map(str, ours.command))}`")
 
 
 def llama_runner(llama):

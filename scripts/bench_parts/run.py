@@ -189,6 +189,14 @@ def bench_forward(fathom, folder):
     forward.bench_llama(fathom, kernels, folder, os.cpu_count())
 
 
+def bench_indexed(fathom, folder):
+    """512 and 4,096 tokens through the same model with DeepSeek-V3.2's indexer."""
+    source = folder / "small-v32-bf16"
+    make("indexed", source)
+    read_once(source)
+    forward.bench_indexed(fathom, folder, source, (512, 4096))
+
+
 def bench_listing(fathom, folder):
     """Every tensor of DeepSeek-V3 in 163 sparse files."""
     sparse = folder / "deepseek-v3-sparse"
@@ -228,7 +236,7 @@ def bench_listing(fathom, folder):
 
 
 PARTS = {"cast": bench_cast, "gguf": bench_gguf, "mlx": bench_mlx, "forward": bench_forward,
-         "listing": bench_listing, "pack": bench_pack, "memory": bench_memory}
+         "indexed": bench_indexed, "listing": bench_listing, "pack": bench_pack, "memory": bench_memory}
 
 
 def main():

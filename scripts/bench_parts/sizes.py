@@ -14,6 +14,14 @@ SMALL_V3 = make_config(
     num_experts_per_tok=8,
 )
 
+# The same with DeepSeek-V3.2's indexer, in BF16 and without the MTP layer: at 512 tokens, too, most
+# queries see fewer keys than there are.
+SMALL_V32 = {
+    **SMALL_V3, "architectures": ["DeepseekV32ForCausalLM"], "model_type": "deepseek_v32",
+    "index_head_dim": 128, "index_n_heads": 32, "index_topk": 256, "num_nextn_predict_layers": 0,
+}
+del SMALL_V32["quantization_config"]
+
 # What DeepSeek's published headers add up to.
 V3_TOTALS = {"tensors": 91_991, "elements": 684_531_386_000, "bytes": 688_574_839_360}
 V3_SHARDS = 163

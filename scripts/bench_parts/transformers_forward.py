@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import torch
-from transformers import DeepseekV3ForCausalLM
+import transformers
 from transformers.utils import logging
 
 
@@ -21,11 +21,12 @@ def main():
     logging.disable_progress_bar()
     start = time.perf_counter()
     config = json.loads((Path(sys.argv[1]) / "config.json").read_text())
+    network = getattr(transformers, config["architectures"][0])
     # The layers behind the last one are for multi-token prediction; transformers only knows 61.
-    DeepseekV3ForCausalLM._keys_to_ignore_on_load_unexpected = [
+    network._keys_to_ignore_on_load_unexpected = [
         rf"model\.layers\.{config['num_hidden_layers']}\..*"
     ]
-    model = DeepseekV3ForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32).eval()
+    model = network.from_pretrained(sys.argv[1], dtype=torch.float32).eval()
     # Weights are mapped: the first pass reads them, and belongs to loading.
     input_ids = torch.tensor(json.load(open(sys.argv[2])))
     seconds, processor = [], []
