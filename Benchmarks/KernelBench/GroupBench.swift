@@ -6,7 +6,8 @@ extension KernelBench {
   static func quantize(_ scheme: GroupScheme, _ level: KernelLevel) -> Double {
     let weights = filled(2 * rows * columns)
     let (codes, scales, offsets) = parts(of: scheme)
-    let quantizer = GroupQuantizer(scheme, globalScale: scheme == .nvfp4 ? 100 : 1)
+    let quantizer = GroupQuantizer(
+      scheme, globalScale: [.nvfp4, .modelOptNVFP4].contains(scheme) ? 100 : 1)
     return rate(Double(rows * columns)) {
       quantizer.quantize(
         UnsafeRawBufferPointer(weights.bytes), type: .bf16, rows: rows, columns: columns,

@@ -68,9 +68,8 @@ struct NormalWeights {
   func signalToNoise(of scheme: GroupScheme) -> Double? {
     let source = asBF16
     let (rows, columns) = (Self.rows, Self.columns)
-    let global =
-      scheme.method == .e4m3
-      ? GroupQuantizer.globalScale(largest: values.map(abs).max() ?? 1, type: .bf16) : 1
+    let global = GroupQuantizer.globalScale(
+      scheme, largest: values.map(abs).max() ?? 1, type: .bf16)
     let codes = ByteBuffer(count: rows * scheme.codeBytes(columns: columns))
     let scaleBytes = scheme.scaleBytes(rows: rows, columns: columns, type: .bf16)
     let scales = ByteBuffer(count: scaleBytes)

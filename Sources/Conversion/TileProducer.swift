@@ -273,19 +273,21 @@ final class TileProducer: Sendable {
       expected: "finite weights in rows \(rows.lowerBound) to \(rows.upperBound - 1)")
   }
 
-  /// What the scales of a tensor are divided by: found by the first tile that asks for it, and the
+  /// What the scales of a tensor are divided or multiplied by: found by the first tile that asks for it, and the
   /// same whoever finds it.
   private func globalScale(
     _ tensor: PlannedTensor, _ quantization: Quantization, _ type: ElementType, _ worker: Int
   ) throws(Fault) -> Float {
-    guard let first = quantization.joined.first?.first.tensor else { return 1 }
+    guard let first = quantization.joined.first?.first.tensor,
+      case .groups(let scheme) = quantization.method
+    else { return 1 }
     let key = GlobalScaleKey(shard: first.shard, offset: first.offset, type: type)
     if let known = globalScales.withLock({ $0[key] }) { return known }
     var largest: Float = 0
     for assembly in quantization.joined {
       largest = max(largest, try largestMagnitude(assembly, of: tensor, type, worker))
     }
-    let scale = GroupQuantizer.globalScale(largest: largest, type: type)
+    let scale = GroupQuantizer.globalScale(scheme, largest: largest, type: type)
     globalScales.withLock { $0[key] = scale }
     return scale
   }

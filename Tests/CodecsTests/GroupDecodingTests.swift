@@ -34,7 +34,7 @@ struct MadeUpGroups {
     grid = scheme.blockScales(
       UnsafeRawBufferPointer(scales.bytes), scaleType: scaleType,
       offsets: offsets.map { UnsafeRawBufferPointer($0.bytes) }, rows: rows, columns: columns,
-      globalScale: scheme == .nvfp4 ? 37.5 : 1)
+      globalScale: [.nvfp4, .modelOptNVFP4].contains(scheme) ? 37.5 : 1)
   }
 
   static func bytes(_ count: Int, seed: UInt64) -> [UInt8] {

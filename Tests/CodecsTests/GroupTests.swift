@@ -24,8 +24,7 @@ struct GroupMatrix {
   func quantizer(_ scheme: GroupScheme) -> GroupQuantizer {
     GroupQuantizer(
       scheme,
-      globalScale: scheme == .nvfp4
-        ? GroupQuantizer.globalScale(largest: largest, type: type) : 1)
+      globalScale: GroupQuantizer.globalScale(scheme, largest: largest, type: type))
   }
 
   /// codes, scales and offsets of some rows

@@ -1,4 +1,5 @@
-"""Millions of weights in groups, quantized by Fathom's codecs and by MLX and compressed-tensors."""
+"""Millions of weights in groups, quantized by Fathom's codecs and by MLX,
+compressed-tensors and ModelOpt."""
 
 import subprocess
 from pathlib import Path
@@ -59,7 +60,7 @@ def check_scheme(report, name, matrix):
     words = []
     for kind, dtype in groups.TYPES.items():
         weights = matrix.to(dtype)
-        factor = groups.global_scale(weights) if name == "nvfp4" else None
+        factor = groups.factor_of(name, weights)
         found = run_program(report, name, weights, factor)
         if name in FP8:
             parts = groups.Parts(*groups.quantize_fp8(weights, FP8[name]), b"", np.zeros(1, bool))

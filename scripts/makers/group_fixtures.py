@@ -1,8 +1,8 @@
-"""Records what MLX and compressed-tensors make of the number sets of Tests/Support/NumberSet.swift.
+"""Records what MLX, compressed-tensors and ModelOpt make of the number sets of Tests/Support/NumberSet.swift.
 
     scripts/make group-fixtures
 
-Made with mlx 0.32.4 (CPU, x86-64), compressed-tensors 0.20.0 and torch 2.13.0. Writes
+Made with mlx 0.32.4 (CPU, x86-64), compressed-tensors 0.20.0, ModelOpt 0.47.0 and torch 2.13.0. Writes
 Tests/CodecsTests/Fixtures/group-encoded.txt, a line `SCHEME TYPE SET ROWS COLUMNS LOST FNV-1A` for
 every scheme of `GroupScheme.table` and for FP8: the hash is that of codes, scales and offsets, one
 after the other. Numbers that the type does not hold become 1. LOST counts groups that the peer
@@ -33,7 +33,7 @@ def encoded_line(scheme, kind, name, rows, columns):
     if scheme in FP8:
         data = b"".join(groups.quantize_fp8(weights, FP8[scheme]))
     else:
-        factor = groups.global_scale(weights) if scheme == "nvfp4" else None
+        factor = groups.factor_of(scheme, weights)
         parts = groups.quantize(scheme, weights, factor)
         lost = int(parts.lost.sum())
         if lost:

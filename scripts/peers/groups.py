@@ -1,6 +1,7 @@
-"""What MLX and compressed-tensors make of a matrix, by the names of Fathom's `GroupScheme`s."""
+"""What MLX, compressed-tensors and ModelOpt make of a matrix, by the names of Fathom's `GroupScheme`s."""
 
 import re
+import warnings
 from dataclasses import dataclass
 
 import mlx.core as mx
@@ -13,6 +14,11 @@ from compressed_tensors.quantization.quant_scheme import FP8_BLOCK, FP8_DYNAMIC,
 from compressed_tensors.quantization.utils import calculate_qparams, generate_gparam
 from compressed_tensors.quantization.utils import maybe_pad_tensor_for_block_quant
 
+with warnings.catch_warnings():
+    # It warns of every transformers that it was not tried with; nothing here goes through both.
+    warnings.simplefilter("ignore")
+    from modelopt.torch.quantization.qtensor import NVFP4QTensor
+
 TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 MLX_TYPES = {torch.float32: mx.float32, torch.float16: mx.float16, torch.bfloat16: mx.bfloat16}
 GROUPS = (32, 64, 128)
@@ -23,7 +29,7 @@ NAMES = (
     + list(MLX_FLOATS)
     + [f"int{bits}-{size}{suffix}" for bits in (4, 8) for suffix in ("", "-asymmetric")
        for size in [f"g{group}" for group in GROUPS] + ["channel"]]
-    + ["mxfp4", "nvfp4"]
+    + ["mxfp4", "nvfp4", "modelopt-nvfp4"]
 )
 
 
@@ -96,6 +102,19 @@ def global_scale(weights):
     return generate_gparam(-largest.reshape(1), largest.reshape(1))
 
 
+def factor_of(name, weights):
+    """NVFP4's number for one matrix, as the peer finds it; None for other schemes.
+
+    ModelOpt divides zeros by zero; what stands there is a number of no meaning.
+    """
+    if name == "nvfp4":
+        return global_scale(weights)
+    if name == "modelopt-nvfp4":
+        factor = NVFP4QTensor.get_weights_scaling_factor_2(weights)
+        return torch.where(factor == 0, torch.ones_like(factor), factor)
+    return None
+
+
 def compressed_parts(weights, name, factor=None):
     scheme = scheme_of(name)
     args = scheme.weights
@@ -123,7 +142,17 @@ def quantize(name, weights, factor=None):
     if name.startswith("mlx-affine-"):
         bits, group = re.fullmatch(r"mlx-affine-(\d)-g(\d+)", name).groups()
         return mlx_parts(weights, int(group), int(bits), "affine")
+    if name == "modelopt-nvfp4":
+        return modelopt_parts(weights, factor)
     return compressed_parts(weights, name, factor)
+
+
+def modelopt_parts(weights, factor):
+    """ModelOpt's NVFP4; `factor` is `weight_scale_2`."""
+    codes, scales, _ = NVFP4QTensor.quantize(weights, 16, weights_scaling_factor_2=factor)
+    # What nothing is left of is divided by zero there.
+    lost = (scales.float() * factor == 0).numpy()
+    return Parts(raw(codes._quantized_data), raw(scales), b"", lost)
 
 
 def quantize_fp8(weights, block=None):
@@ -148,7 +177,7 @@ def value_types(name):
     """The types in which a peer gives a scheme's values."""
     if name.startswith("mlx-"):
         return ["F32"]
-    return ["BF16"] if name in ("mxfp4", "nvfp4") else list(TYPES)
+    return ["BF16"] if name in ("mxfp4", "nvfp4") else ["F32"] if "modelopt" in name else list(TYPES)
 
 
 def made_up_scales(kind, count, random_bytes):
@@ -165,6 +194,8 @@ def dequantize(name, kind, random_bytes, numbers, rows=16, columns=512):
     """
     if name.startswith("mlx-"):
         return dequantize_mlx(name, random_bytes, numbers, rows, columns)
+    if name == "modelopt-nvfp4":
+        return dequantize_modelopt(random_bytes, rows, columns)
     scheme, dtype = scheme_of(name), TYPES[kind]
     args = scheme.weights
     groups = columns // (args.group_size or columns)
@@ -187,6 +218,19 @@ def dequantize(name, kind, random_bytes, numbers, rows=16, columns=512):
         zeros = np.frombuffer(random_bytes(17, 4 * words), np.int32)
         state["weight_zero_point"] = torch.from_numpy(zeros.copy()).reshape(-1, groups)
     return raw(decompress("pack-quantized", state, scheme).float())
+
+
+def dequantize_modelopt(random_bytes, rows, columns):
+    codes = np.frombuffer(random_bytes(5, rows * columns // 2), np.uint8)
+    scales = torch.from_numpy(made_up_scales("F8_E4M3", rows * columns // 16, random_bytes))
+    stored = NVFP4QTensor(
+        (rows, columns), torch.float32, torch.from_numpy(codes.copy()).reshape(rows, -1))
+    values = stored.dequantize(
+        scale=scales.reshape(rows, -1).view(torch.float8_e4m3fn), block_sizes={-1: 16},
+        double_scale=torch.tensor(37.5))
+    # Its table has no sign of zero; the others' arithmetic keeps it.
+    signs = torch.from_numpy(np.stack([codes & 8, codes >> 4 & 8], -1)).reshape(rows, columns)
+    return raw(torch.where((values == 0) & (signs == 8), -values.abs(), values))
 
 
 def decompress(kind, state, scheme):

@@ -125,6 +125,14 @@ BODY struct group_numbers numbers_nvfp4(float largest, float global, int precisi
   return (struct group_numbers){scale / global, scale, 0};
 }
 
+// ModelOpt's NVFP4: groups of zeros have a scale of one.
+BODY struct group_numbers numbers_modelopt(float largest, float global) {
+  float ratio = largest / (6 * global);
+  float least = ratio > 0x1p-9f ? ratio : 0x1p-9f;
+  float scale = ratio == 0 ? 1 : e4m3_nearest(least < 448 ? least : 448);
+  return (struct group_numbers){scale * global, scale, 0};
+}
+
 BODY void codes_mlx_nvfp4(
     const float *x, size_t n, float largest, float scale, int precision, uint8_t *out) {
   if (scale == 0) {
@@ -156,6 +164,7 @@ BODY void quantize_groups(
       if (method == FATHOM_MLX_NVFP4) found.scale = e4m3_nearest(rounded1(largest / 6, precision));
       if (method == FATHOM_POWER_F4) found.scale = power_near(largest, precision);
       if (method == FATHOM_NVFP4) found = numbers_nvfp4(largest, task->global_scale, precision);
+      if (method == FATHOM_MODELOPT) found = numbers_modelopt(largest, task->global_scale);
       if (found.divisor == 0) found.divisor = found.scale;
     }
     scales[group] = found.scale;

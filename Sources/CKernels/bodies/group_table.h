@@ -18,6 +18,10 @@ const struct fathom_group_kernels NAME(fathom_groups) = {
             ROW(FATHOM_ASYMMETRIC),
             ROW(FATHOM_POWER_F4),
             ROW(FATHOM_NVFP4),
+            [FATHOM_MODELOPT] =
+                {NAME(quantize_FATHOM_MODELOPTFATHOM_F32),
+                 NAME(quantize_FATHOM_MODELOPTFATHOM_F32),
+                 NAME(quantize_FATHOM_MODELOPTFATHOM_F32)},
         },
     .pack = NAME(pack_codes),
     .decode = NAME(decode_codes),

@@ -16,7 +16,8 @@ enum {
   FATHOM_ASYMMETRIC = 5,
   FATHOM_POWER_F4 = 6,
   FATHOM_NVFP4 = 7,
-  FATHOM_GROUP_METHODS = 8,
+  FATHOM_MODELOPT = 8,
+  FATHOM_GROUP_METHODS = 9,
 };
 
 /// Types whose arithmetic is used, see `Precision`.
@@ -28,7 +29,7 @@ struct fathom_group_task {
   size_t group;
   /// Bits of a code.
   int bits;
-  /// NVFP4's.
+  /// What NVFP4's scales are divided by, or multiplied by.
   float global_scale;
 };
 

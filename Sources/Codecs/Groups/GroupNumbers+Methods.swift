@@ -76,9 +76,23 @@ extension GroupArithmetic {
     return GroupNumbers(divisor: scale / globalScale, scale: scale)
   }
 
-  /// NVFP4's global scale of weights with this largest magnitude, of a whole tensor or of those that
-  /// an engine joins: compressed-tensors 0.20, `generate_gparam`, where torch divides a number by a
-  /// tensor as the number times the reciprocal.
+  /// ModelOpt 0.47, `NVFP4QTensor.get_weights_scaling_factor`: a group of zeros has a scale of one.
+  func modelOpt(largest: Float) -> GroupNumbers {
+    let ratio = largest / (largestCode * globalScale)
+    let bounded = min(max(ratio, 0x1p-9), 448)
+    let scale = ratio == 0 ? 1 : SmallFloat.e4m3.decode(SmallFloat.e4m3.encode(bounded))
+    return GroupNumbers(divisor: scale * globalScale, scale: scale)
+  }
+
+  /// What ModelOpt's scales are multiplied by: `get_weights_scaling_factor_2`. Weights so small that
+  /// nothing is left of it become zero here, and NaN there.
+  static func modelOptGlobalScale(largest: Float) -> Float {
+    let scale = largest / (6 * 448)
+    return scale > 0 ? scale : 1
+  }
+
+  /// What compressed-tensors' scales are divided by: version 0.20, `generate_gparam`, where torch
+  /// divides a number by a tensor as the number times the reciprocal.
   static func globalScale(largest: Float, _ precision: Precision) -> Float {
     let least = Float(sign: .plus, exponent: precision.leastExponent, significand: 1)
     let scale = precision.round(448 * 6 * precision.round(1 / max(largest, least)))

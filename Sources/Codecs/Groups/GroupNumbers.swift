@@ -40,6 +40,7 @@ struct GroupArithmetic {
     case .mlxE4M3: return mlxE4M3(largest: largest)
     case .powerOfTwo: return powerOfTwo(largest: largest)
     case .e4m3: return e4m3(largest: largest)
+    case .modelOpt: return modelOpt(largest: largest)
     }
   }
 
@@ -58,7 +59,7 @@ struct GroupArithmetic {
       return UInt8(SmallFloat.e4m3.encode(precision.round(ratio)))
     case .mlxPowerOfTwo, .mlxE4M3: return E2M1.first(precision.round(ratio))
     case .powerOfTwo: return E2M1.even(precision.round(ratio))
-    case .e4m3: return E2M1.even(ratio)
+    case .e4m3, .modelOpt: return E2M1.even(ratio)
     }
   }
 

@@ -22,7 +22,8 @@ package struct GroupOutput {
 }
 
 /// Turns whole rows of weights into codes, scales and offsets by a scheme: the bytes of mlx 0.32.4 on
-/// x86-64 and of compressed-tensors 0.20 with llm-compressor's observer of least and largest weights.
+/// x86-64, of compressed-tensors 0.20 with llm-compressor's observer of least and largest weights, and
+/// of ModelOpt 0.47.
 ///
 /// Each part can be computed alone, and rows do not depend on one another. Only where a peer loses
 /// a whole group at the end of its type's range is the result another: see `GroupScheme.Method`'s
@@ -30,10 +31,11 @@ package struct GroupOutput {
 package struct GroupQuantizer: Sendable {
   /// What is computed.
   package let scheme: GroupScheme
-  /// NVFP4's global scale, by which scales are multiplied before they are rounded.
+  /// NVFP4's global scale, by which scales are multiplied before they are rounded, or ModelOpt's, by
+  /// which they are divided.
   package let globalScale: Float
 
-  /// - Parameter globalScale: for compressed-tensors' NVFP4 alone, see `globalScale(largest:type:)`.
+  /// - Parameter globalScale: for NVFP4 alone, see `globalScale(_:largest:type:)`.
   package init(_ scheme: GroupScheme, globalScale: Float = 1) {
     precondition(globalScale > 0 && globalScale.isFinite)
     self.scheme = scheme
@@ -42,11 +44,17 @@ package struct GroupQuantizer: Sendable {
 
   /// NVFP4's global scale of weights of a type, by their largest magnitude: of one matrix, or of all
   /// that an engine joins to one.
-  package static func globalScale(largest: Float, type: ElementType) -> Float {
+  package static func globalScale(
+    _ scheme: GroupScheme, largest: Float, type: ElementType
+  ) -> Float {
     guard let precision = Precision(type) else {
       preconditionFailure("\(type.rawValue) is not quantized")
     }
-    return GroupArithmetic.globalScale(largest: largest, precision)
+    return switch scheme.method {
+    case .e4m3: GroupArithmetic.globalScale(largest: largest, precision)
+    case .modelOpt: GroupArithmetic.modelOptGlobalScale(largest: largest)
+    default: 1
+    }
   }
 
   /// source (rows, columns) of `type` (F32, F16 or BF16) → the parts that `output` names

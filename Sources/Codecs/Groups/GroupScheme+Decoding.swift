@@ -28,7 +28,7 @@ extension GroupScheme {
     let grid = BlockScales(
       values: values, offset: offset, blockRows: 1, blockColumns: group ?? columns)
     if globalScale == 1 { return grid }
-    return multipliesGlobalScale
+    return method == .modelOpt
       ? grid.multiplied(by: globalScale) : grid.divided(by: globalScale)
   }
 

@@ -24,6 +24,9 @@ package struct GroupScheme: Hashable, Sendable {
     case powerOfTwo
     /// compressed-tensors' NVFP4 with a global scale, the scale found in the weight's type.
     case e4m3
+    /// ModelOpt's NVFP4: F32 whatever the weight's type, scales multiplied by the global scale, where
+    /// compressed-tensors divides by it.
+    case modelOpt
   }
 
   /// What accompanies the scales.
@@ -42,8 +45,6 @@ package struct GroupScheme: Hashable, Sendable {
   package let code: ElementType
   /// Columns that share a scale; nil for whole rows.
   package let group: Int?
-  /// Whether scales are multiplied by the global scale, where others divide by it.
-  package private(set) var multipliesGlobalScale = false
 
   private init(_ method: Method, _ code: ElementType, group: Int?) {
     self.method = method
@@ -76,13 +77,8 @@ package struct GroupScheme: Hashable, Sendable {
   package static let mxfp4 = GroupScheme(.powerOfTwo, .f4, group: 32)
   /// compressed-tensors' `nvfp4-pack-quantized`.
   package static let nvfp4 = GroupScheme(.e4m3, .f4, group: 16)
-  /// ModelOpt's NVFP4, which is read: the same but for `weight_scale_2`, by which scales are
-  /// multiplied (`NVFP4QTensor.dequantize`).
-  package static let modelOptNVFP4: GroupScheme = {
-    var scheme = nvfp4
-    scheme.multipliesGlobalScale = true
-    return scheme
-  }()
+  /// ModelOpt's NVFP4, whose global scale is `weight_scale_2`.
+  package static let modelOptNVFP4 = GroupScheme(.modelOpt, .f4, group: 16)
 
   /// The schemes that formats name, one row each.
   package static let table: [GroupScheme] =
@@ -93,7 +89,7 @@ package struct GroupScheme: Hashable, Sendable {
       [true, false].flatMap { symmetric in
         [32, 64, 128, nil].compactMap { integers(bits: bits, group: $0, symmetric: symmetric) }
       }
-    } + [mxfp4, nvfp4]
+    } + [mxfp4, nvfp4, modelOptNVFP4]
 
   private static func integer(_ bits: Int) -> ElementType? {
     bits == 8 ? .u8 : ElementType(codeBits: bits)
@@ -111,7 +107,8 @@ extension GroupScheme: CustomStringConvertible {
     case .symmetric: "int\(code.bits)-\(size)"
     case .asymmetric: "int\(code.bits)-\(size)-asymmetric"
     case .powerOfTwo: "mxfp4"
-    case .e4m3: multipliesGlobalScale ? "modelopt-nvfp4" : "nvfp4"
+    case .e4m3: "nvfp4"
+    case .modelOpt: "modelopt-nvfp4"
     }
   }
 }
@@ -131,7 +128,7 @@ extension GroupScheme {
     switch method {
     case .mlxAffine, .symmetric, .asymmetric: type
     case .mlxPowerOfTwo, .powerOfTwo: .f8E8M0
-    case .mlxE4M3, .e4m3: .f8E4M3
+    case .mlxE4M3, .e4m3, .modelOpt: .f8E4M3
     }
   }
 

@@ -116,6 +116,7 @@ extension fathom_group_kernels {
       case .asymmetric: quantize.5
       case .powerOfTwo: quantize.6
       case .e4m3: quantize.7
+      case .modelOpt: quantize.8
       }
     return switch precision {
     case .f32: row.0

@@ -36,7 +36,7 @@ package enum Operation: Sendable, Hashable {
     case scales
     /// Biases or zero points of groups.
     case offsets
-    /// The one number that scales are divided by.
+    /// The one number that scales are divided or multiplied by.
     case globalScale
   }
 }
