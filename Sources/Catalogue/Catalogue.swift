@@ -27,6 +27,7 @@ package struct Catalogue: Sendable {
     (.gguf, { config, weights throws(Fault) in try gguf(config, weights) }),
     (.mlx, { _, weights throws(Fault) in mlx(weights) }),
     (.compressedTensors, { _, weights throws(Fault) in compressedTensors(weights) }),
+    (.modelOpt, { _, weights throws(Fault) in modelOpt(weights) }),
     (.deepseek, { _, weights throws(Fault) in checkpoint(.deepseek, weights) }),
   ]
 
@@ -127,28 +128,46 @@ package struct Catalogue: Sendable {
 
   private static func compressedTensors(_ weights: NormalWeights) -> TargetOffer {
     TargetOffer(
-      target: "compressed-tensors",
-      types: CompressedRecipe.names.compactMap { name in
-        guard let scheme = CompressedRecipe(named: name)?.scheme else { return nil }
-        if let groups = scheme.groups {
-          return TypeOffer(
-            name, .blocks, bitsPerWeight: bits(groups),
-            signalToNoise: weights.signalToNoise(of: groups), note: scheme.description)
-        }
-        guard let shape = Shape([NormalWeights.rows, NormalWeights.columns]) else { return nil }
-        let block = scheme.block(of: shape)
-        return TypeOffer(
-          name, .blocks, bitsPerWeight: 8 + 16 / Double(block.rows * block.columns),
-          signalToNoise: weights.signalToNoise(
-            of: BlockQuantizer(
-              blockRows: block.rows, blockColumns: block.columns, scaleFormat: .sourceType)),
-          note: scheme.description)
-      }, tensorTypes: [],
+      target: Dialect.Target.compressedTensors.rawValue,
+      types: schemes(of: .compressedTensors, weights), tensorTypes: [],
       remarks: [
         "Round to nearest, as llm-compressor does without data. NAME-experts leaves all but routed "
           + "experts as they are.",
         "Embedding, head, routers and norms stay. Scales are those of BF16 weights; a scale for a "
           + "whole row is counted for rows of \(NormalWeights.columns).",
       ])
+  }
+
+  private static func modelOpt(_ weights: NormalWeights) -> TargetOffer {
+    TargetOffer(
+      target: Dialect.Target.modelOpt.rawValue, types: schemes(of: .modelOpt, weights),
+      tensorTypes: [],
+      remarks: [
+        "Round to nearest, as ModelOpt does with the largest weight. nvfp4-experts leaves all but "
+          + "routed experts as they are.",
+        "Embedding, head, routers and norms stay, and so do activations, for which there is no data.",
+      ])
+  }
+
+  /// What can be written under a program's names.
+  private static func schemes(
+    of maker: CompressedScheme.Maker, _ weights: NormalWeights
+  ) -> [TypeOffer] {
+    CompressedRecipe.names(of: maker).compactMap { name in
+      guard let scheme = CompressedRecipe(named: name, of: maker)?.scheme else { return nil }
+      if let groups = scheme.groups {
+        return TypeOffer(
+          name, .blocks, bitsPerWeight: bits(groups),
+          signalToNoise: weights.signalToNoise(of: groups), note: scheme.description)
+      }
+      guard let shape = Shape([NormalWeights.rows, NormalWeights.columns]) else { return nil }
+      let block = scheme.block(of: shape)
+      return TypeOffer(
+        name, .blocks, bitsPerWeight: 8 + 16 / Double(block.rows * block.columns),
+        signalToNoise: weights.signalToNoise(
+          of: BlockQuantizer(
+            blockRows: block.rows, blockColumns: block.columns, scaleFormat: .sourceType)),
+        note: scheme.description)
+    }
   }
 }

@@ -10,37 +10,39 @@ package struct Dialect: Sendable {
   package enum Target: String, Sendable, Hashable, CaseIterable {
     case hf, gguf, mlx
     case compressedTensors = "compressed-tensors"
+    case modelOpt = "modelopt"
     case deepseek
   }
 
   /// What its files are.
   package let format: ModelFormat
-  /// What writes it.
-  package let target: Target
+  /// What writes it, under other names too.
+  package let targets: [Target]
   /// Makes a model of a folder; nil where a model is a file.
   let open: (@Sendable (CheckpointSurvey) throws(Fault) -> OpenedFolder)?
 
   /// All rows.
   package static let all = [
-    Dialect(format: .safetensors, target: .hf) { survey throws(Fault) in
+    Dialect(format: .safetensors, targets: [.hf]) { survey throws(Fault) in
       try OpenedFolder(canonical: survey) { checkpoint, config throws(Fault) in
         try HuggingFaceWeights.read(checkpoint.inventory, config: config)
       }
     },
-    Dialect(format: .gguf, target: .gguf, open: nil),
-    Dialect(format: .mlx, target: .mlx) { survey throws(Fault) in
+    Dialect(format: .gguf, targets: [.gguf], open: nil),
+    Dialect(format: .mlx, targets: [.mlx]) { survey throws(Fault) in
       let stored = try Checkpoint(survey)
       let config = try ModelConfig(json: stored.config.withoutStorage, file: survey.configFile)
       return OpenedFolder(
         checkpoint: stored, networkConfig: stored.config.withoutStorage, config: config,
         weights: try MLXWeights.read(stored, config: config), notes: [])
     },
-    Dialect(format: .compressedTensors, target: .compressedTensors) { survey throws(Fault) in
+    Dialect(format: .compressedTensors, targets: [.compressedTensors, .modelOpt]) {
+      survey throws(Fault) in
       try OpenedFolder(canonical: survey) { checkpoint, config throws(Fault) in
         try CompressedTensorsWeights.read(checkpoint.inventory, config: config)
       }
     },
-    Dialect(format: .native, target: .deepseek) { survey throws(Fault) in
+    Dialect(format: .native, targets: [.deepseek]) { survey throws(Fault) in
       let model = try NativeModel(survey)
       return OpenedFolder(
         checkpoint: model.checkpoint, networkConfig: model.checkpoint.config,

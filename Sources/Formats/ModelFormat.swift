@@ -31,7 +31,8 @@ package enum ModelFormat: String, Sendable, Hashable, CaseIterable {
       CheckpointSurvey.storageSections(of: $0.config).contains { section in
         // What other programs store is one of its schemes under other names.
         ["compressed-tensors", "gptq", "awq", "bitsandbytes"].contains(section["quant_method"])
-          || section["quant_method"] == "modelopt" && section["quant_algo"] == "NVFP4"
+          || section["quant_method"] == "modelopt"
+            && CheckpointSurvey.modelOptFP4.contains(section["quant_algo"])
       }
     },
     Row(format: .safetensors) { _ in true },

@@ -7,6 +7,9 @@ extension CheckpointSurvey {
     ("quant_config.json", "awq"),
   ]
 
+  /// What ModelOpt calls weights in FP4, with scales of activations or without.
+  static let modelOptFP4: [JSONValue?] = ["NVFP4", "W4A16_NVFP4"]
+
   /// What a config says of how weights are stored: a network in a larger model has its config, storage
   /// included, in a section, and compressed-tensors has called its own by two names.
   static func storageSections(of config: JSONValue) -> [JSONValue] {
@@ -51,7 +54,7 @@ extension CheckpointSurvey {
   /// Whether settings are of a storage that is read.
   private static func isReadable(_ settings: JSONObject, _ method: String) -> Bool {
     switch method {
-    case "modelopt": ["FP8", "NVFP4"].contains(settings["quant_algo"])
+    case "modelopt": (["FP8"] + modelOptFP4).contains(settings["quant_algo"])
     case "gptq": [.integer(4), .integer(8)].contains(settings["bits"])
     default: settings["w_bit"] ?? settings["bits"] == .integer(4)
     }

@@ -41,8 +41,10 @@ extension ModelConfig {
     case "gptq": return IntegerStorage.gptqBits.contains { section["bits"] == .integer($0) }
     case "awq": return IntegerStorage.isReadableAWQ(section)
     case "bitsandbytes": return IntegerStorage.isReadableBitsandbytes(section)
-    case "modelopt":
-      return ["FP8", nvfp4].contains { section["quant_algo"] == .string($0) }
+    case ModelOptStorage.method:
+      return (["FP8"] + ModelOptStorage.algorithms).contains {
+        section["quant_algo"] == .string($0)
+      }
     default: return false
     }
   }
@@ -76,12 +78,15 @@ extension ModelConfig {
     }
     switch try section.string("quant_method")?.lowercased() {
     case "fp8", "fbgemm_fp8": return (try readFP8(section), nil)
-    case "modelopt":
-      switch try section.string("quant_algo") {
-      case "FP8": return (try readFP8(section), nil)
-      case nvfp4: return (nil, try readNVFP4(section))
-      default: throw section.fault("quant_algo", expected: "\"FP8\" or \"\(nvfp4)\"")
+    case ModelOptStorage.method:
+      let algorithm = try section.string("quant_algo")
+      if algorithm == "FP8" { return (try readFP8(section), nil) }
+      guard let algorithm, ModelOptStorage.algorithms.contains(algorithm) else {
+        throw section.fault(
+          "quant_algo",
+          expected: (["FP8"] + ModelOptStorage.algorithms).joined(separator: ", "))
       }
+      return (nil, try ModelOptStorage.read(section, except: excluded(section)))
     case "gptq": return (nil, try IntegerStorage.readGPTQ(section))
     case "awq": return (nil, try IntegerStorage.readAWQ(section, except: excluded(section)))
     case "bitsandbytes":
@@ -92,6 +97,18 @@ extension ModelConfig {
         "quant_method",
         expected: "fp8, \(CompressedTensorsConfig.method), modelopt, gptq, awq or bitsandbytes")
     }
+  }
+
+  /// What a section says of codes that compressed-tensors has, or another program under other names;
+  /// nil for one about something else.
+  ///
+  /// - Throws: `.malformed` with the key that is not understood.
+  package static func compressed(
+    section: JSONValue, file: String
+  ) throws(Fault) -> CompressedTensorsConfig? {
+    try readQuantization(
+      ConfigReader(object: .object(["quantization_config": section]), prefix: "", file: file)
+    ).1
   }
 
   private static func readFP8(_ section: ConfigReader) throws(Fault) -> FP8Quantization {
@@ -106,33 +123,6 @@ extension ModelConfig {
     return FP8Quantization(
       blocks: try readBlocks(section), powerOfTwoScales: format == "ue8m0",
       excludedModules: try excluded(section))
-  }
-
-  /// ModelOpt's name of a way to store weights: FP4 with two levels of scales.
-  private static let nvfp4 = "NVFP4"
-
-  /// ModelOpt's NVFP4: groups of 16, named in the section or in its groups, where newer versions also
-  /// say whether activations are quantized.
-  ///
-  /// Source: ModelOpt's `convert_hf_quant_config_format`, vLLM's `ModelOptNvFp4Config`.
-  private static func readNVFP4(_ section: ConfigReader) throws(Fault) -> CompressedTensorsConfig {
-    var places = [section]
-    var inputs = CompressedScheme.Inputs.scale(isSymmetric: true)
-    if let groups = try section.section("config_groups"), case .object(let object) = groups.object {
-      guard object.keys.count == 1, let group = try groups.section(object.keys[0]) else {
-        throw section.fault("config_groups", expected: "one group, for all modules")
-      }
-      places += try [group.section("weights")].compactMap { $0 }
-      if try group.section("input_activations") == nil { inputs = .none }
-    }
-    for place in places {
-      guard try place.count("group_size", default: 16) == 16 else {
-        throw place.fault("group_size", expected: "16")
-      }
-    }
-    return try CompressedTensorsConfig(
-      CompressedScheme(.nvfp4, .float4, .group(16), inputs: inputs), by: .modelOpt,
-      except: excluded(section))
   }
 
   /// Modules that a section leaves as they are.

@@ -40,8 +40,8 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       type of llama.cpp for gguf, such as f16, q8_0, q4_k_m or iq2_xxs, and of DeepSeek-V4 nothing for those of its \
       converter; for mlx bf16, f16, f32, 2bit to 8bit, \
       mxfp4, mxfp8 or nvfp4; fp8-block, fp8-channel, nvfp4, mxfp4, int4-g32, int8-channel, \
-      int4-g128-asymmetric and the like for compressed-tensors, with -experts behind it to leave all \
-      but routed experts as they are.
+      int4-g128-asymmetric and the like for compressed-tensors, nvfp4 for modelopt, both with -experts behind \
+      it to leave all but routed experts as they are.
       """, valueName: "type"))
   var quant: String?
 
@@ -238,19 +238,24 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     case .deepseek: return .deepSeek(shards: try shards())
     case .mlx: return .mlx(try mlx.recipe(quant))
     case .compressedTensors:
-      return .compressedTensors(
-        try quant.map { name in
-          guard let recipe = CompressedRecipe(named: name) else {
-            throw unknown(name, CompressedRecipe.names)
-          }
-          return recipe
-        })
+      return .compressed(.compressedTensors(try compressed(.compressedTensors)))
+    case .modelOpt: return .compressed(.modelOpt(try compressed(.modelOpt)))
     case .gguf:
       try gguf.check()
       if maxShardSize != nil, gguf.keepSplit {
         throw ValidationError("--keep-split and --max-shard-size do not go together")
       }
       return .gguf(gguf.recipe(try quant.map(fileType)))
+    }
+  }
+
+  /// The scheme that was asked for, among those that are written under a program's names.
+  private func compressed(_ maker: CompressedScheme.Maker) throws -> CompressedRecipe? {
+    try quant.map { name in
+      guard let recipe = CompressedRecipe(named: name, of: maker) else {
+        throw unknown(name, CompressedRecipe.names(of: maker))
+      }
+      return recipe
     }
   }
 

@@ -180,6 +180,135 @@ import Testing
     #expect(difference.integer("totals", "compared") ?? 0 > 20)
   }
 
+  /// What is written says what it is where loaders look, has one number for what they join, and gives
+  /// the weights back within what FP4 rounds.
+  @Test(arguments: ["nvfp4", "nvfp4-experts"])
+  func itIsWritten(quant: String) throws {
+    let source = Repository.samples + "/tiny-int4"
+    let (plain, output) = (workspace.path("plain"), workspace.path("out"))
+    try #require(
+      FathomProcess("convert", source, plain, "--to", "hf", "--quant", "bf16").status == 0)
+    let run = try FathomProcess("convert", plain, output, "--to", "modelopt", "--quant", quant)
+    #expect(run.status == 0 && run.messages.contains("W4A16_NVFP4"), "\(run.messages)")
+    let validation = try FathomProcess("validate", output, "--deep")
+    #expect(validation.output.contains("0 errors"), "\(validation.output)")
+    let written = try SampleTensors(folder: output)
+    let weights = try SampleTensors(folder: plain)
+    let section = try #require(written.config["quantization_config"] as? [String: Any])
+    #expect(section["quant_method"] as? String == "modelopt")
+    #expect(section["quant_algo"] as? String == "W4A16_NVFP4")
+    let beside = try JSONSerialization.jsonObject(
+      with: Data(contents(output + "/hf_quant_config.json")))
+    let settings = try #require((beside as? [String: Any])?["quantization"] as? [String: Any])
+    let ignored = try #require(section["ignore"] as? [String])
+    #expect(settings["exclude_modules"] as? [String] == ignored)
+    #expect(settings["quant_algo"] as? String == "W4A16_NVFP4")
+    #expect(ignored.contains("*self_attn*") == (quant == "nvfp4-experts"))
+    let codes = written.tensors.filter { $0.value.type == "U8" }.keys
+    #expect(codes.contains { $0.contains("self_attn") } == (quant == "nvfp4"))
+    let pairs = [("gate_proj", "up_proj"), ("q_a_proj", "kv_a_proj_with_mqa")]
+    for name in codes {
+      let partners = pairs.flatMap { [$0, ($0.1, $0.0)] }.map {
+        name.replacingOccurrences(of: ".\($0.0).", with: ".\($0.1).")
+      }
+      let joined = Set(partners + [name]).flatMap { weights[$0].floats }
+      let scale = written["\(name)_scale_2"]
+      #expect(
+        scale.shape == [] && scale.floats == [joined.reduce(0) { max($0, abs($1)) } / 2688],
+        "\(name)")
+    }
+    let difference = try JSONDocument(
+      FathomProcess("diff", plain, output, "--format", "json").output)
+    for tensor in difference.list("tensors") {
+      #expect(tensor.number("sqnrDb") ?? .infinity > 15, "\(tensor)")
+    }
+  }
+
+  /// compressed-tensors' NVFP4 is moved with the scales of its activations, and back to the bytes that
+  /// it had.
+  @Test(arguments: [true, false])
+  func theLibrarysCodesAreMoved(hasInputs: Bool) throws {
+    var (model, expected) = try model()
+    model.config["quantization_config"] = [
+      "quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": ModelOptTests.excluded(model),
+    ]
+    for name in expected.keys {
+      // A power of two comes back as it was.
+      model["\(name)_scale_2"] = .init("F32", [], bytes(of: 0x1p-9))
+    }
+    let path = try model.write(to: workspace)
+    let middle = workspace.path("middle")
+    try #require(FathomProcess("convert", path, middle, "--to", "compressed-tensors").status == 0)
+    var library = try SampleTensors(folder: middle)
+    if hasInputs {
+      var section = try #require(library.config["quantization_config"] as? [String: Any])
+      var groups = try #require(section["config_groups"] as? [String: [String: Any]])
+      groups["group_0"]?["input_activations"] = [
+        "dynamic": "local", "num_bits": 4, "type": "float", "strategy": "tensor_group",
+        "group_size": 16, "symmetric": true,
+      ]
+      section["config_groups"] = groups
+      library.config["quantization_config"] = section
+      for name in expected.keys {
+        let module = name.dropLast("weight".count)
+        library["\(module)input_global_scale"] = .init("F32", [1], bytes(of: 50))
+      }
+    }
+    let source = try library.write(to: workspace, as: "library")
+    let output = workspace.path("out")
+    let run = try FathomProcess("convert", source, output, "--to", "modelopt")
+    #expect(run.status == 0, "\(run.messages)")
+    #expect(run.messages.contains("W4A16_NVFP4") == !hasInputs)
+    let written = try SampleTensors(folder: output)
+    let section = try #require(written.config["quantization_config"] as? [String: Any])
+    #expect(section["quant_algo"] as? String == (hasInputs ? "NVFP4" : "W4A16_NVFP4"))
+    for (name, tensor) in model.tensors where !name.hasSuffix("input_scale") {
+      #expect(written[name].type == tensor.type && written[name].bytes == tensor.bytes, "\(name)")
+    }
+    let inputs = written.tensors.filter { $0.key.hasSuffix("input_scale") }
+    #expect(inputs.count == (hasInputs ? expected.count : 0))
+    #expect(inputs.values.allSatisfy { $0.shape == [] && $0.floats == [1 / 50] })
+    let validation = try FathomProcess("validate", output)
+    #expect(validation.output.contains("0 errors"), "\(validation.output)")
+  }
+
+  /// Without --quant all of it stays, settings beside the config too; what has no such codes is
+  /// refused.
+  @Test func itIsKept() throws {
+    var (model, _) = try model()
+    let settings: [String: Any] = [
+      "quant_algo": "NVFP4", "group_size": 16, "exclude_modules": ModelOptTests.excluded(model),
+    ]
+    let path = try model.write(to: workspace)
+    let data = try JSONSerialization.data(withJSONObject: ["quantization": settings])
+    let settingsFile = try workspace.write("model/hf_quant_config.json", data)
+    let output = workspace.path("out")
+    let run = try FathomProcess(
+      "convert", path, output, "--to", "modelopt", "--mtp", "drop", "--max-shard-size", "100KB")
+    #expect(run.status == 0, "\(run.messages)")
+    #expect(try contents(output + "/hf_quant_config.json") == contents(settingsFile))
+    let written = try SampleTensors(folder: output)
+    #expect(written.tensors.count > 100)
+    for (name, tensor) in written.tensors {
+      #expect(model[name].bytes == tensor.bytes && model[name].type == tensor.type, "\(name)")
+    }
+    let validation = try FathomProcess("validate", output)
+    #expect(validation.output.contains("0 errors"), "\(validation.output)")
+    model.config["quantization_config"] = [
+      "quant_method": "modelopt", "quant_algo": "W4A16_NVFP4",
+      "ignore": ModelOptTests.excluded(model),
+    ]
+    // Scales of activations that nobody needs are no fault.
+    let weightsAlone = try FathomProcess("validate", model.write(to: workspace, as: "alone"))
+    #expect(weightsAlone.output.contains("0 errors"), "\(weightsAlone.output)")
+    for sample in ["tiny-fp8", "tiny-bf16", "tiny-int4"] {
+      let refused = try FathomProcess(
+        "convert", Repository.samples + "/" + sample, workspace.path("no"), "--to", "modelopt")
+      #expect(refused.status == 64 && refused.messages.contains("--quant nvfp4"), "\(sample)")
+    }
+    #expect(try !workspace.names().contains("no"))
+  }
+
   /// What belongs to codes is missed, and what is plain is said to be.
   @Test(arguments: ["weight_scale_2", "weight_scale", "plain"])
   func whatIsNotThereIsNamed(what: String) throws {

@@ -13,7 +13,7 @@ import Testing
     let targets = try list().list("targets")
     #expect(
       targets.compactMap { $0.string("target") }
-        == ["hf", "gguf", "mlx", "compressed-tensors", "deepseek"])
+        == ["hf", "gguf", "mlx", "compressed-tensors", "modelopt", "deepseek"])
     for target in targets {
       let name = try #require(target.string("target"))
       for type in target.list("types") {
@@ -51,7 +51,7 @@ import Testing
       ("hf", "fp8", 8.001953125), ("hf", "bf16", 16.0), ("mlx", "4bit", 4.5),
       ("mlx", "mxfp8", 8.25), ("mlx", "nvfp4", 4.5), ("compressed-tensors", "int4-g32", 4.5),
       ("compressed-tensors", "int4-g32-asymmetric", 4.625), ("compressed-tensors", "mxfp4", 4.25),
-      ("gguf", "f16", 16.0), ("deepseek", "f32", 32.0),
+      ("modelopt", "nvfp4", 4.5), ("gguf", "f16", 16.0), ("deepseek", "f32", 32.0),
     ] as [(String, String, Double)])
   func bitsFollowFromTheLayout(target: String, name: String, bits: Double) throws {
     let types = try #require(try list(target).list("targets").first).list("types")

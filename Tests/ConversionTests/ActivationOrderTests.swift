@@ -78,7 +78,7 @@ import Weights
     let module = "model.layers.1.mlp.experts.0.up_proj"
     let plain = try Conversions(path, Recipe(weights: .named("f32")))
     #expect(try decoded(plain.output, module) == values(model, module))
-    let kept = try Conversions(path, Recipe(target: .compressedTensors(nil)))
+    let kept = try Conversions(path, Recipe(target: .compressed(.compressedTensors(nil))))
     #expect(kept.plan.tensors.allSatisfy { $0.treatment == .copied })
     #expect(
       try kept.tensors()["\(module).weight_g_idx"]?.bytes == model["\(module).weight_g_idx"].bytes)

@@ -18,7 +18,7 @@ import Weights
 
   private func recipe(_ name: String?, mtp: Recipe.MTP = .keep) throws -> Recipe {
     let compressed = try name.map { try #require(CompressedRecipe(named: $0)) }
-    return Recipe(target: .compressedTensors(compressed), mtp: mtp)
+    return Recipe(target: .compressed(.compressedTensors(compressed)), mtp: mtp)
   }
 
   /// Origin: `scripts/make conversion-fixtures`. FP8 weights are rounded to BF16 on the way, as

@@ -85,7 +85,7 @@ import Weights
       let kept = try Conversions(path, Recipe(weights: weights))
       #expect(try differences(kept.tensors(), tensors(of: path)).isEmpty)
     }
-    let moved = try Conversions(path, Recipe(target: .compressedTensors(nil)))
+    let moved = try Conversions(path, Recipe(target: .compressed(.compressedTensors(nil))))
     #expect(moved.plan.tensors.allSatisfy { [.copied, .carried].contains($0.treatment) })
     #expect(try decoded(moved.output, name) == values)
     let gguf = try FathomProcess(
@@ -136,7 +136,7 @@ import Weights
     #expect(try FathomProcess("validate", usual.output).output.contains("0 warnings"))
     // And the other way round.
     let compressed = try Conversions(
-      Repository.samples + "/tiny-fp8", Recipe(target: .compressedTensors(nil)))
+      Repository.samples + "/tiny-fp8", Recipe(target: .compressed(.compressedTensors(nil))))
     let own = workspace.path("compressed")
     var reversed = try SampleTensors(folder: compressed.output)
     for name in reversed.names(endingWith: ".weight_scale") {

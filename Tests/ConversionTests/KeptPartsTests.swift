@@ -21,7 +21,7 @@ import Testing
 
   private static func compressed(_ scheme: String) throws -> Recipe {
     let known: CompressedRecipe = try #require(CompressedRecipe(named: scheme))
-    return Recipe(target: .compressedTensors(known))
+    return Recipe(target: .compressed(.compressedTensors(known)))
   }
 
   /// What each tensor takes from the source in one reading.

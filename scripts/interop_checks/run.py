@@ -19,7 +19,7 @@ import torch
 from interop_checks import (
     cluster, compressed, containers, conversion, deepseek_v4, fixtures, forward, gguf, gguf_input,
     gguf_options, groups, hashes, imatrix, integers, interruptions, kimi, loaders, metadata,
-    mistral, mlx, native, networks, quantization, remote, reports, text, verification, weights,
+    mistral, mlx, modelopt, native, networks, quantization, remote, reports, text, verification, weights,
 )
 from interop_checks.report import Report
 
@@ -35,6 +35,7 @@ PARTS = {
     "groups": groups.run,
     "compressed": compressed.run,
     "integers": integers.run,
+    "modelopt": modelopt.run,
     "gguf": gguf.run,
     "gguf-input": gguf_input.run,
     "gguf-options": gguf_options.run,

@@ -5,32 +5,19 @@ package import Platform
 package import Tensors
 package import Weights
 
-/// What becomes of weights in a checkpoint in compressed-tensors' formats.
+/// What becomes of weights in a checkpoint in compressed-tensors' formats, or ModelOpt's.
 extension Planner {
   /// The source's config with the section that a recipe asks for, and that section where it is
   /// another than the source's.
   package static func compressedTarget(
-    of source: SourceModel, _ compressed: CompressedRecipe?, _ recipe: Recipe
+    of source: SourceModel, _ output: CompressedOutput, _ recipe: Recipe
   ) throws(Fault) -> (ModelConfig, JSONValue?) {
     var target = source.config
-    let isKept = compressed == nil
-    guard var compressed = compressed ?? CompressedRecipe(keeping: source) else {
-      guard target.compressed != nil else {
-        throw Fault(
-          .usage, "has no weights in a format of compressed-tensors",
-          file: source.checkpoint.folder,
-          expected: "--quant \(CompressedRecipe.names.joined(separator: ", "))")
-      }
-      if let maker = target.otherMaker?.title {
-        throw Fault(
-          .usage,
-          "is stored in the form of \(maker)"
-            + (source.isInActivationOrder
-              ? " and in activation order, which compressed-tensors 0.20 reads no more"
-              : ", which is read and not written"),
-          file: source.checkpoint.folder,
-          expected: "--quant \(CompressedRecipe.names.joined(separator: ", "))")
-      }
+    let isKept = output.recipe == nil
+    guard
+      var compressed = output.recipe ?? CompressedRecipe(keeping: source, for: output.maker)
+    else {
+      try requireKept(source, output)
       return (target, nil)
     }
     // What is FP8 already keeps its blocks, and so its codes.
@@ -41,13 +28,41 @@ extension Planner {
     }
     // What another program stores as codes stays so, and what it left plain too.
     let ignored =
-      source.config.otherMaker != nil && isKept
-      ? CompressedRecipe.always(in: source.config) + plainModules(of: source)
+      isKept && (output.maker == .modelOpt || source.config.otherMaker != nil)
+      ? CompressedRecipe.always(in: source.config, for: output.maker) + plainModules(of: source)
       : compressed.ignored(in: source.config)
-    let section = compressed.scheme.section(ignored: ignored)
+    let section =
+      output.maker == .modelOpt
+      ? .object(
+        ModelOptStorage.section(
+          hasInputs: compressed.scheme.inputs != .none, excluding: ignored))
+      : compressed.scheme.section(ignored: ignored)
     target.fp8 = nil
-    target.compressed = try CompressedTensorsConfig(json: section, file: "config.json")
+    target.compressed = try ModelConfig.compressed(section: section, file: "config.json")
     return (target, section)
+  }
+
+  /// Throws `.usage` where a source does not have the codes that it is to keep.
+  private static func requireKept(
+    _ source: SourceModel, _ output: CompressedOutput
+  ) throws(Fault) {
+    let (maker, found) = (source.config.otherMaker, source.config.compressed)
+    guard found == nil || (maker ?? .compressedTensors) != output.maker else { return }
+    let asked = "--quant \(CompressedRecipe.names(of: output.maker).joined(separator: ", "))"
+    guard output.maker == .compressedTensors, let title = maker?.title else {
+      let what =
+        output.maker == .modelOpt
+        ? "has no NVFP4, or has other codes beside it"
+        : "has no weights in a format of \(output.target.rawValue)"
+      throw Fault(.usage, what, file: source.checkpoint.folder, expected: asked)
+    }
+    throw Fault(
+      .usage,
+      "is stored in the form of \(title)"
+        + (source.isInActivationOrder
+          ? " and in activation order, which compressed-tensors 0.20 reads no more"
+          : ", which is read and not written"),
+      file: source.checkpoint.folder, expected: asked)
   }
 
   /// Modules whose weights could be codes and are none, by their paths.
@@ -63,11 +78,19 @@ extension Planner {
 
   /// What loaders will do with the output, where that is not plain.
   package var compressedWarnings: [String] {
-    guard let compressed = target.compressed, case .compressedTensors = recipe.target else {
+    guard let compressed = target.compressed, case .compressed(let output) = recipe.target else {
       return []
     }
     var warnings = LoaderLimit.lines(LoaderLimit.transformersCompressed, for: target)
     for scheme in Set(compressed.groups.compactMap(\.scheme)).sorted(by: { "\($0)" < "\($1)" }) {
+      // Source: vLLM's pull requests 41769 and 42428.
+      if output.maker == .modelOpt, scheme.inputs == .none {
+        warnings.append(
+          "activations have no scales: the file says W4A16_NVFP4, weights in FP4 and activations in "
+            + "16 bits, which vLLM takes for linear layers since May 2026, and not in all versions for "
+            + "experts; NVFP4 with input_scale, which older versions and TensorRT-LLM expect, is written "
+            + "of sources that have such scales")
+      }
       if !scheme.isSymmetric, scheme.format == .packed {
         warnings.append("\(scheme): vLLM has no kernels for experts with zero points")
       }
@@ -212,6 +235,13 @@ extension Planner {
       part.admits(stored.shape), part.types.contains(stored.type)
     {
       try add(weight, part, stored.type, Assembly(stored), .copy, "kept as it is")
+    } else if part.role == .inputs, let stored = source.scaleOfInputs(of: weight),
+      case .compressed(let output) = recipe.target, output.maker == .modelOpt
+    {
+      // What the one multiplies by, the other divides by.
+      try add(
+        weight, part, .f32, Assembly(stored), .change(.reciprocal), "one divided by \(stored.name)",
+        isCarried: true)
     } else if part.role == .shape {
       let bytes = weight.shape.dimensions.flatMap { Int64($0).littleEndianBytes }
       try add(weight, part, .constant(bytes), "the shape of what is packed")

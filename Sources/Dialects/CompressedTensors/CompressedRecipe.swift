@@ -1,9 +1,11 @@
+internal import Codecs
+internal import Formats
 package import Models
 internal import Platform
 internal import Tensors
 package import Weights
 
-/// What a checkpoint in compressed-tensors' formats is to hold.
+/// What a checkpoint in compressed-tensors' formats, or in ModelOpt's, is to hold.
 package struct CompressedRecipe: Sendable, Hashable {
   /// The name on the command line: a scheme's, and `-experts` where routed experts alone have it.
   package let name: String
@@ -14,22 +16,40 @@ package struct CompressedRecipe: Sendable, Hashable {
 
   private static let expertSuffix = "-experts"
 
-  /// All names.
-  package static let names = CompressedScheme.named.map(\.name)
+  private typealias Row = (name: String, scheme: CompressedScheme)
+
+  /// The schemes that can be written under a program's names.
+  private static func rows(of maker: CompressedScheme.Maker) -> [Row] {
+    maker == .modelOpt
+      ? [("nvfp4", ModelOptStorage.scheme(hasInputs: false))] : CompressedScheme.named
+  }
+
+  /// All names of what is written under a program's names.
+  package static func names(of maker: CompressedScheme.Maker) -> [String] {
+    rows(of: maker).map(\.name)
+  }
 
   /// The recipe of that name, in any case; nil where there is none.
-  package init?(named name: String) {
+  package init?(named name: String, of maker: CompressedScheme.Maker = .compressedTensors) {
     let name = name.lowercased()
     isForExperts = name.hasSuffix(CompressedRecipe.expertSuffix)
     let base = isForExperts ? name.dropLast(CompressedRecipe.expertSuffix.count) : name[...]
-    guard let row = CompressedScheme.named.first(where: { $0.name == base }) else { return nil }
+    guard let row = CompressedRecipe.rows(of: maker).first(where: { $0.name == base }) else {
+      return nil
+    }
     self.name = name
     scheme = row.scheme
   }
 
   /// What keeps the codes of an FP8 checkpoint, or of one that another program has stored; nil for
-  /// others.
-  package init?(keeping source: SourceModel) {
+  /// others, and where they have a program's names already.
+  package init?(keeping source: SourceModel, for maker: CompressedScheme.Maker) {
+    if maker == .modelOpt {
+      guard source.config.otherMaker != .modelOpt, source.hasMovableFP4 else { return nil }
+      let scheme = ModelOptStorage.scheme(hasInputs: source.hasScalesOfInputs)
+      self.init("\(scheme)", scheme, isForExperts: false)
+      return
+    }
     if let scheme = CompressedRecipe.moved(from: source) {
       self.init("\(scheme)", scheme, isForExperts: false)
       return
@@ -77,37 +97,93 @@ package struct CompressedRecipe: Sendable, Hashable {
   }
 }
 
-extension CompressedRecipe {
+extension SourceModel {
+  /// Whether all of its codes are NVFP4 that ModelOpt has names for, and there are some.
+  fileprivate var hasMovableFP4: Bool {
+    let codes = weights.all.filter(\.isCode)
+    return !codes.isEmpty
+      && codes.allSatisfy {
+        $0.assembly.codeForm.map {
+          Carrying.targets(of: $0).contains(.groups(.modelOptNVFP4))
+        } == true
+      }
+  }
+
+  /// Whether a scale of its activations stands beside all of its codes.
+  fileprivate var hasScalesOfInputs: Bool {
+    weights.all.filter(\.isCode).allSatisfy { weight in
+      scaleOfInputs(of: weight) != nil
+    }
+  }
+
+  /// What compressed-tensors divides the activations of NVFP4's modules by; nil where it is not there.
+  func scaleOfInputs(of weight: SourceWeight) -> StoredTensor? {
+    guard let module = weight.name.without(suffix: "weight") else { return nil }
+    let stored = weights.inventory[config.storedName(of: module + "input_global_scale")]
+    return stored?.type == .f32 && stored?.shape.elementCount == 1 ? stored : nil
+  }
+}
+
+/// Modules that stay as they are, as compressed-tensors names them and as ModelOpt does.
+private struct LeftOut {
+  /// A name, or a pattern behind `re:`.
+  let expression: String
+  /// The same as patterns of file names. Parts of paths alone would not do: vLLM leaves out every
+  /// module whose path contains an entry without asterisks.
+  let globs: [String]
+
+  init(_ expression: String, _ globs: String...) {
+    (self.expression, self.globs) = (expression, globs)
+  }
+
   /// Modules that loaders have in a class of their own, or that are too few and too sensitive:
   /// heads and tables, the router, what joins an MTP layer to the stream.
   ///
   /// vLLM keeps `eh_proj` as a plain module, and compares what it joins: `q_a_proj` with
   /// `kv_a_proj_with_mqa`, `gate_proj` with `up_proj`, the three matrices of all experts. Here both
   /// sides of each fall under the same target.
-  private static let always = [
-    "lm_head", #"re:.*embed_tokens$"#, #"re:.*mlp\.gate$"#, #"re:.*eh_proj$"#,
-    #"re:.*shared_head\.head$"#,
+  static let always = [
+    LeftOut("lm_head", "lm_head"), LeftOut(#"re:.*embed_tokens$"#, "*embed_tokens"),
+    LeftOut(#"re:.*mlp\.gate$"#, "*mlp.gate"), LeftOut(#"re:.*eh_proj$"#, "*eh_proj"),
+    LeftOut(#"re:.*shared_head\.head$"#, "*shared_head.head"),
   ]
+  /// vLLM keeps the indexer's plain too.
+  static let indexer = LeftOut(#"re:.*indexer\.weights_proj$"#, "*indexer.weights_proj")
   /// Kimi-K2-Thinking's own list.
-  private static let allButExperts = [
-    "re:.*self_attn.*", "re:.*shared_experts.*", #"re:.*mlp\.(gate|up|gate_up|down)_proj.*"#,
+  static let allButExperts = [
+    LeftOut("re:.*self_attn.*", "*self_attn*"),
+    LeftOut("re:.*shared_experts.*", "*shared_experts*"),
+    LeftOut(
+      #"re:.*mlp\.(gate|up|gate_up|down)_proj.*"#, "*mlp.gate_proj", "*mlp.up_proj",
+      "*mlp.down_proj"),
   ]
 
-  /// The modules of a network that no recipe quantizes.
-  package static func always(in config: ModelConfig) -> [String] {
-    // vLLM keeps the indexer's plain too.
-    always + (config.indexer == nil ? [] : [#"re:.*indexer\.weights_proj$"#])
+  /// As a program has it.
+  func names(for maker: CompressedScheme.Maker) -> [String] {
+    maker == .modelOpt ? globs : [expression]
+  }
+}
+
+extension CompressedRecipe {
+  /// The modules of a network that no recipe quantizes, in a program's way to name them.
+  package static func always(
+    in config: ModelConfig, for maker: CompressedScheme.Maker
+  ) -> [String] {
+    (LeftOut.always + (config.indexer == nil ? [] : [LeftOut.indexer]))
+      .flatMap { $0.names(for: maker) }
   }
 
   /// The modules of a network that stay as they are.
   package func ignored(in config: ModelConfig) -> [String] {
-    var ignored = CompressedRecipe.always(in: config)
-    if isForExperts { ignored += CompressedRecipe.allButExperts }
+    let maker = scheme.maker
+    var ignored = CompressedRecipe.always(in: config, for: maker)
+    if isForExperts { ignored += LeftOut.allButExperts.flatMap { $0.names(for: maker) } }
     for tensor in config.expectedTensors() {
-      guard !(isForExperts && tensor.expert == nil), let pattern = tensor.modulePattern,
-        !scheme.fillsWords(columns: tensor.shape.dimensions[1]), !ignored.contains(pattern)
+      guard !(isForExperts && tensor.expert == nil),
+        let names = tensor.modulePattern?.names(for: maker),
+        !scheme.fillsWords(columns: tensor.shape.dimensions[1]), !names.allSatisfy(ignored.contains)
       else { continue }
-      ignored.append(pattern)
+      ignored += names
     }
     return ignored
   }
@@ -116,14 +192,15 @@ extension CompressedRecipe {
 extension ExpectedTensor {
   /// A pattern for the modules of its kind in all layers, those of all experts being one kind; nil
   /// for what is never quantized.
-  fileprivate var modulePattern: String? {
+  fileprivate var modulePattern: LeftOut? {
     guard shape.dimensions.count == 2, let module else { return nil }
     let last = module.split(separator: ".").last ?? module
     switch part {
-    case .expert: return #"re:.*mlp\.experts\.\d+\..*"#
-    case .sharedExpert: return #"re:.*shared_experts\.\#(last)$"#
-    case .mlp: return #"re:.*layers\.\d+\.mlp\.\#(last)$"#
-    case .attention: return #"re:.*self_attn\.\#(last)$"#
+    case .expert: return LeftOut(#"re:.*mlp\.experts\.\d+\..*"#, "*mlp.experts.*")
+    case .sharedExpert:
+      return LeftOut(#"re:.*shared_experts\.\#(last)$"#, "*shared_experts.\(last)")
+    case .mlp: return LeftOut(#"re:.*layers\.\d+\.mlp\.\#(last)$"#, "*.mlp.\(last)")
+    case .attention: return LeftOut(#"re:.*self_attn\.\#(last)$"#, "*self_attn.\(last)")
     default: return nil
     }
   }

@@ -53,8 +53,8 @@ package struct Planner {
   private static func target(
     of source: SourceModel, recipe: Recipe
   ) throws(Fault) -> (ModelConfig, JSONValue?) {
-    if case .compressedTensors(let compressed) = recipe.target {
-      return try compressedTarget(of: source, compressed, recipe)
+    if case .compressed(let output) = recipe.target {
+      return try compressedTarget(of: source, output, recipe)
     }
     return (try target(of: source.config, recipe: recipe), nil)
   }
@@ -124,7 +124,7 @@ package struct Planner {
     if isOther, source.config.envelope?.leavesOthers == true { return leave(weight) }
     if expected == nil, !isOther { unexpected.append(weight.name.text) }
     if isOther { return try add(weight, weight.type, "another part of the model: kept as it is") }
-    if case .compressedTensors = recipe.target { return try decideCompressed(weight, expected) }
+    if case .compressed = recipe.target { return try decideCompressed(weight, expected) }
     if expected?.storage == .indices { return try addTable(weight) }
     guard let weights = recipe.weights else { return try keep(weight, expected) }
     if expected?.storage == .float32 {

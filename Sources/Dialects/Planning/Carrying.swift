@@ -74,9 +74,9 @@ package struct Carrying {
   /// - compressed-tensors' integers around zero are MLX' affine codes with a bias of −2^(bits − 1)
   ///   scales, which every floating-point type holds.
   /// - FP4 with powers of two is the same in compressed-tensors, MLX and ggml's blocks.
-  /// - MLX' NVFP4 is ggml's, and compressed-tensors' with a global scale of one.
+  /// - MLX' NVFP4 is ggml's, and compressed-tensors' or ModelOpt's with a global scale of one.
   /// - ModelOpt's NVFP4 is compressed-tensors' with the reciprocal of the global scale, which is
-  ///   rounded: numbers are the same but for the last bits of F32.
+  ///   rounded: numbers are the same but for the last bits of F32; both ways.
   ///
   /// A way is closed where the target has no place for what a weight has. NVFP4 with a global scale
   /// of its own is such: E4M3 scales do not hold the quotients, MLX' files keep no such number, and
@@ -94,7 +94,10 @@ package struct Carrying {
     + everyWay([.groups(.mlxNVFP4), .ggml(.nvfp4)])
     + [
       Carrying(.groups(.mlxNVFP4), .groups(.nvfp4)), Carrying(.ggml(.nvfp4), .groups(.nvfp4)),
+      Carrying(.groups(.mlxNVFP4), .groups(.modelOptNVFP4)),
+      Carrying(.ggml(.nvfp4), .groups(.modelOptNVFP4)),
       Carrying(.groups(.modelOptNVFP4), .groups(.nvfp4), turnsGlobalScale: true),
+      Carrying(.groups(.nvfp4), .groups(.modelOptNVFP4), turnsGlobalScale: true),
     ]
 
   private static func everyWay(_ forms: [CodeForm]) -> [Carrying] {

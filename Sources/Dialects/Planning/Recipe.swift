@@ -34,8 +34,8 @@ package struct Recipe: Sendable {
     case deepSeek(shards: Int)
     /// A folder for mlx-lm or mlx-swift-lm.
     case mlx(MLXRecipe)
-    /// A folder in compressed-tensors' formats; nil where every weight keeps the one that it has.
-    case compressedTensors(CompressedRecipe?)
+    /// A folder in compressed-tensors' formats, or with ModelOpt's names.
+    case compressed(CompressedOutput)
 
     /// What is the format's own.
     package var own: any DialectRecipe {
@@ -44,7 +44,7 @@ package struct Recipe: Sendable {
       case .gguf(let recipe): recipe
       case .deepSeek(let shards): NativeRecipe(shards: shards)
       case .mlx(let recipe): recipe
-      case .compressedTensors(let recipe): CompressedOutput(recipe: recipe)
+      case .compressed(let output): output
       }
     }
   }

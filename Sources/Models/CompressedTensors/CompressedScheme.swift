@@ -68,7 +68,7 @@ package struct CompressedScheme: Sendable, Hashable {
   package enum Maker: Sendable, Hashable {
     /// The library itself.
     case compressedTensors
-    /// ModelOpt's NVFP4: scales are multiplied by what stands for the global scale.
+    /// ModelOpt's NVFP4: what stands for the global scale multiplies the scales.
     case modelOpt
     /// GPTQ's integers, by inputs; zero points are stored less one in its first format.
     case gptq(lessOne: Bool)

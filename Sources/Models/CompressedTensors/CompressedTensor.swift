@@ -76,6 +76,8 @@ extension CompressedScheme {
       ].compactMap { $0 }
     case .compressedTensors, .modelOpt: break
     }
+    // One number is a vector to the library, and a scalar to ModelOpt.
+    let one = maker == .modelOpt ? [] : [1]
     var tensors = [codes(of: shape), scales(of: shape)]
     if !isSymmetric { tensors.append(zeroPoints(of: shape)) }
     if isOrdered {
@@ -88,12 +90,13 @@ extension CompressedScheme {
       tensors.append(
         .init(
           maker == .modelOpt ? CompressedTensor.modelOptGlobalScaleName : "weight_global_scale",
-          .globalScale, [1], [.f32]))
+          .globalScale, one, [.f32]))
     }
     switch inputs {
     case .none: break
     case .scale(let isSymmetric):
-      tensors.append(.init("input_scale", .inputs, [1], Self.scaleTypes))
+      tensors.append(
+        .init("input_scale", .inputs, one, maker == .modelOpt ? [.f32] : Self.scaleTypes))
       guard !isSymmetric else { break }
       tensors.append(.init("input_zero_point", .inputs, [1], [.i8, .f8E4M3]))
     case .globalScale: tensors.append(.init("input_global_scale", .inputs, [1], [.f32]))
