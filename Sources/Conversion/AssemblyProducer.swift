@@ -191,7 +191,8 @@ extension Assembly {
 
   /// Whether plain elements and scaled codes become those of that type without a detour over F32.
   func isMoved(to type: ElementType) -> Bool {
-    keepsRows && type.hasWholeBytes && allLeaves { tensor, _ in tensor.type.hasWholeBytes }
+    keepsRows && type.hasWholeBytes
+      && allLeaves { tensor, scaling in tensor.type.hasWholeBytes && scaling?.kind != .number }
   }
 
   /// The file that holds a row, or the first of those.

@@ -86,6 +86,14 @@ extension StoredTensor {
     return (0..<count).map { part(named: name, type, inner, from: $0 * size, byteCount: size) }
   }
 
+  /// The numbers of a vector, each as a matrix of one, all under its name; nil where it is none.
+  package var numbers: [StoredTensor]? {
+    guard shape.dimensions.count < 2, type.bits >= 8, !type.isBlock, let one = Shape([1, 1]) else {
+      return nil
+    }
+    return seen(as: type, Shape([shape.elementCount, 1]) ?? one)?.rowParts(shape.elementCount)
+  }
+
   /// The tensors that one of (count, …) stacks, all under its name; nil where it is none of such.
   package func slices(_ count: Int) -> [StoredTensor]? {
     guard arrangement == nil, shape.dimensions.count > 1, shape.dimensions[0] == count, count > 0,

@@ -55,8 +55,7 @@ extension CheckpointWeights: WeightSource {
     let columns = weight.assembly.columns
     // What is in one place stays in the type that it is stored in.
     guard let (stored, scaling, place) = weight.assembly.stored(rows: rows),
-      // A scale for each number would take more than the numbers.
-      scaling?.columnGroups == nil
+      scaling?.isGrid != false
     else {
       return WeightMatrix(
         type: .f32, rows: rows.count, columns: columns,

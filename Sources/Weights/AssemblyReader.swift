@@ -106,8 +106,11 @@ package struct AssemblyReader {
         let values = UnsafeMutableBufferPointer(
           start: start + left - columns.lowerBound, count: tile.count)
         let stored = try fetch(tensor, tile)
-        guard let scaling else {
+        guard let scaling, scaling.kind != .number else {
           AssemblyReader.codec(tensor.type).decode(stored, into: values)
+          guard let scaling else { continue }
+          let number = try numbers(0..<1, of: scaling.scales)[0]
+          for index in values.indices { values[index] *= number }
           continue
         }
         let (grid, part) = try scales(scaling, of: tile)
@@ -168,6 +171,7 @@ package struct AssemblyReader {
         firstRow: rows.lowerBound % block.rows)
       return scaling.factor == 1 ? scales : scales.multiplied(by: scaling.factor)
     case .groups(let scheme): return try scales(scaling, scheme, rows: rows, width: width)
+    case .number: preconditionFailure("one number is no grid")
     }
   }
 

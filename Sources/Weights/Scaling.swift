@@ -10,11 +10,13 @@ package struct Scaling: Sendable, Hashable {
     case blocks(BlockSize)
     /// Groups of adjacent columns, whose arithmetic a scheme knows.
     case groups(GroupScheme)
+    /// value = what is stored, whatever its type, times one number, as llama.cpp has it.
+    case number
   }
 
   /// What the grids are.
   package let kind: Kind
-  /// (⌈rows / block rows⌉, ⌈columns / block columns⌉), seen as a matrix.
+  /// (⌈rows / block rows⌉, ⌈columns / block columns⌉), seen as a matrix; of a number itself.
   package let scales: StoredTensor
   /// Biases, of the scales' shape and type, or words of zero points; nil where the scheme has none.
   package let offsets: StoredTensor?
@@ -78,6 +80,23 @@ package struct Scaling: Sendable, Hashable {
     self.scales = scales
     self.offsets = offsets
     self.globalScale = globalScale
+  }
+
+  /// One number; nil where it is another tensor.
+  package init?(number: StoredTensor) {
+    guard number.type == .f32, number.shape.elementCount == 1 else { return nil }
+    kind = .number
+    scales = number
+    offsets = nil
+    globalScale = nil
+    columnGroups = nil
+    factor = 1
+  }
+
+  /// Whether products can take codes as they are, with a grid of scales beside them.
+  package var isGrid: Bool {
+    // A scale for each number would take more than the numbers.
+    columnGroups == nil && kind != .number
   }
 
   /// Rows and columns of the grid that a matrix has, a cut block at an edge counting whole.

@@ -1,5 +1,5 @@
 """`fathom convert --to modelopt`, against ModelOpt's own quantizer and transformers on what it
-restores."""
+restores; and its numbers in GGUF files, which llama.cpp multiplies by."""
 
 import json
 
@@ -7,11 +7,16 @@ import torch
 from safetensors.torch import load_file
 
 from makers.samples import SAMPLES
-from peers import modelopt, oracle
-from peers.folder import read_checkpoint
+from peers import llama, modelopt, oracle
+from peers.families import GLM52, V32
+from peers.folder import read_checkpoint, store, write_checkpoint
+from peers.tokenizer import write_tokenizer
+from peers.values import make_values
 
+from .compare import divergences, same_bits
 from .compressed import make_source
 from .forward import check_outputs
+from .network_cases import CALM, CHOICE, moe
 from .outputs import check_folder, check_tensors, check_valid
 
 IDS = torch.tensor([[3, 17, 200, 5, 88, 141, 19, 7, 64, 250, 1, 33]])
@@ -48,6 +53,46 @@ def check_kept(report, path, folder):
     report.check(f"{path.name} kept: config.json is the same", found == config)
 
 
+# Rows are whole blocks of 64; queries see all keys, so that rounding changes no choice.
+WIDE = dict(hidden_size=128, intermediate_size=192, moe_intermediate_size=64, v_head_dim=48,
+            num_nextn_predict_layers=0) | CHOICE | {"index_topk": IDS.shape[1]}
+SPARSE = {"v32": moe(V32, **WIDE),
+          "glm52": moe(GLM52, **WIDE, rms_norm_eps=1e-6, indexer_types=["full", "shared", "full"])}
+RECIPE = {"schema": "fathom.recipe/1", "default": "f32", "rules": [
+    {"match": "blk.*.ffn_*", "type": "nvfp4"}, {"match": "blk.*.attn_output.weight", "type": "nvfp4"}]}
+
+
+def check_gguf(report, name, config, folder):
+    """Codes and scales go into ggml's blocks with their number beside them, and come back."""
+    plain, source = folder / f"{name}-plain", folder / f"{name}-nvfp4"
+    model, back = folder / f"{name}.gguf", folder / f"{name}-back"
+    write_checkpoint(plain, config, store(config, make_values(config, 347, CALM)))
+    write_tokenizer(plain)
+    recipe, tokens = folder / "recipe.json", folder / "tokens.json"
+    recipe.write_text(json.dumps(RECIPE))
+    tokens.write_text(json.dumps(IDS.tolist()))
+    report.run("convert", plain, source, "--to", "modelopt", "--quant", "nvfp4")
+    report.run("convert", source, model, "--to", "gguf", "--recipe", recipe)
+    check_valid(report, f"{name} → gguf", model)
+    own = folder / f"{name}.safetensors"
+    report.run("logits", model, "--tokens", tokens, "-o", own)
+    own = load_file(str(own))
+    weights = modelopt.decompress_all(read_checkpoint(source)[1])
+    expected = oracle.outputs_of(oracle.load_from_stored(config, weights), IDS)
+    check_outputs(report, f"{name} → gguf", expected, own)
+    peer = torch.from_numpy(llama.logits(model, IDS[0].numpy(), folder))
+    kl = float(divergences(own["logits"][0], peer).mean())
+    report.check(f"{name} → gguf: llama.cpp is as near as its rounding of activations", kl < 1e-2,
+                 f"mean KL {kl:.1e}")
+    report.run("convert", model, back, "--to", "modelopt", "--quant", "nvfp4")
+    stored, found = read_checkpoint(source)[1], read_checkpoint(back)[1]
+    moved = [key for key in stored if ".mlp." in key and ".gate.weight" not in key
+             or ".o_proj." in key]
+    differing = [key for key in moved if key not in found or not same_bits(stored[key], found[key])]
+    report.check(f"{name} → gguf → modelopt: {len(moved)} tensors come back as they were",
+                 not differing and len(moved) > 100, ", ".join(differing[:3]))
+
+
 def run(report, folder):
     """Networks with an MTP layer and without, in BF16 and F32, with rows that fill no groups."""
     plain = make_source(folder, "plain", num_nextn_predict_layers=1)
@@ -58,3 +103,5 @@ def run(report, folder):
         for quant in quants:
             report.attempt(f"{path.name} → {quant}", check_written, report, path, quant, folder)
     report.attempt("kept", check_kept, report, folder / "plain-nvfp4", folder)
+    for name, config in SPARSE.items():
+        report.attempt(f"{name} → gguf", check_gguf, report, name, config, folder)

@@ -121,6 +121,12 @@ extension Planner {
       if section == nil, case .ordered? = weight.assembly.codeForm {
         scheme = named.ordered ?? named
       }
+      guard scheme.tensors(of: weight.shape) != nil else {
+        throw Fault(
+          .usage, "has rows that are no whole groups",
+          file: source.weights.path(of: weight.assembly.first.tensor), tensor: weight.name,
+          expected: "another --quant", found: "\(weight.shape) for \(scheme)")
+      }
       let form = scheme.form(of: weight.shape)
       if let moved = Carrying.parts(of: weight.assembly, as: form) {
         try carry(weight, moved, scheme)

@@ -201,6 +201,7 @@ extension ExpectedTensor {
       return LeftOut(#"re:.*shared_experts\.\#(last)$"#, "*shared_experts.\(last)")
     case .mlp: return LeftOut(#"re:.*layers\.\d+\.mlp\.\#(last)$"#, "*.mlp.\(last)")
     case .attention: return LeftOut(#"re:.*self_attn\.\#(last)$"#, "*self_attn.\(last)")
+    case .indexer: return LeftOut(#"re:.*indexer\.\#(last)$"#, "*indexer.\(last)")
     default: return nil
     }
   }

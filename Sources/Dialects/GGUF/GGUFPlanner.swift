@@ -71,11 +71,21 @@ package struct GGUFPlanner {
     for (tensor, assembly) in expected {
       guard let choice = choices[tensor.name] else { continue }
       let entry = try choice.entry(tensor.shape)
+      let scale = target.scaleName(ofGGUF: tensor.name)
+      let apart = scale != nil && entry.type == .nvfp4 ? BlocksTimesNumber(assembly) : nil
       draft.add(
         PlannedTensor(
-          entry: entry, assembly: assembly, operation: .convert,
+          entry: entry, assembly: apart?.blocks ?? assembly, operation: .convert,
           reason: gguf.fileType == nil ? "as llama.cpp's converter has it" : choice.reason,
           importance: try gguf.importance(of: entry), fallback: choice.fallback))
+      guard let apart, let scale, let shape = Shape([apart.numbers.rows]),
+        let entry = OutputLayout.Entry(name: scale, type: .f32, shape: shape)
+      else { continue }
+      draft.add(
+        PlannedTensor(
+          entry: entry,
+          assembly: apart.numbers, operation: apart.operation,
+          reason: "what llama.cpp multiplies each matrix of \(tensor.name) by"))
     }
   }
 

@@ -15,6 +15,8 @@ package struct GGUFWeights {
   private var weights: [SourceWeight] = []
   private var copies: [(weight: ExactText, tensor: StoredTensor)] = []
   private var faults: [ExactText: Fault] = [:]
+  /// What says something about activations, and nothing about weights.
+  private var companions: [StoredTensor] = []
   private var halves: [ExactText: (keys: StoredTensor?, values: StoredTensor?)] = [:]
 
   /// The weights of a file by their names in the network.
@@ -27,7 +29,8 @@ package struct GGUFWeights {
     var reader = GGUFWeights(inventory: inventory, config: config)
     for tensor in inventory.tensors { try reader.add(tensor) }
     return try SourceWeights(
-      inventory, reader.weights, faults: reader.faults, copies: reader.copies)
+      inventory, reader.weights, faults: reader.faults, companions: reader.companions,
+      copies: reader.copies)
   }
 
   private init(inventory: Inventory, config: ModelConfig) {
@@ -37,6 +40,10 @@ package struct GGUFWeights {
   }
 
   private mutating func add(_ tensor: StoredTensor) throws(Fault) {
+    if let matrix = config.matrixName(ofGGUFScale: tensor.name), inventory[matrix] != nil {
+      if ModelConfig.isInputScale(ofGGUF: tensor.name) { companions.append(tensor) }
+      return
+    }
     // Names that the architecture does not have stay.
     guard let (name, form, second) = config.origin(ofGGUF: tensor.name, isPredictor: isPredictor)
     else {
@@ -49,7 +56,7 @@ package struct GGUFWeights {
       if !half.isEmpty, half.allSatisfy({ $0 != nil }) {
         copies.append((name, tensor))
       } else {
-        weights.append(SourceWeight(name, tensor))
+        weights.append(SourceWeight(name, tensor, scaling: try numbers(of: tensor, 1)?[0]))
       }
     case .beside:
       let whole = Assembly(tensor)
@@ -73,15 +80,33 @@ package struct GGUFWeights {
           expected: "\(config.routedExperts)", found: "\(tensor.shape)")
       }
       let names = [name] + (second.map { [$0] } ?? [])
+      let scalings = try numbers(of: tensor, slices.count)
       for (expert, slice) in slices.enumerated() {
         guard let parts = slice.rowParts(names.count) else {
           throw oddSize(tensor, "rows", "gates and ups of each expert")
         }
         for (name, part) in zip(names, parts) {
-          weights.append(SourceWeight(ExpectedTensor.name(name, expert: expert), part))
+          weights.append(
+            SourceWeight(
+              ExpectedTensor.name(name, expert: expert), part, scaling: scalings?[expert]))
         }
       }
     }
+  }
+
+  /// What llama.cpp multiplies each matrix of a tensor by; nil where nothing stands there.
+  private func numbers(of tensor: StoredTensor, _ count: Int) throws(Fault) -> [Scaling]? {
+    guard let name = config.scaleName(ofGGUF: tensor.name), let stored = inventory[name] else {
+      return nil
+    }
+    let scalings = stored.numbers?.compactMap { Scaling(number: $0) }
+    guard let scalings, scalings.count == count else {
+      throw Fault(
+        .malformed, "does not hold one number for each matrix",
+        file: inventory.shards[stored.shard].file.path, tensor: stored.name,
+        expected: "F32 [\(count)]", found: "\(stored.type.rawValue) \(stored.shape)")
+    }
+    return scalings
   }
 
   private func oddSize(_ tensor: StoredTensor, _ what: String, _ expected: String) -> Fault {

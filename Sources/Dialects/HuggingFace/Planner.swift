@@ -282,6 +282,7 @@ package struct Planner {
         + (block.rows == 1 ? " × scale per row" : " × its scale")
     case .blocks(let block): "FP8 × scale per \(block.rows)×\(block.columns) block"
     case .groups(let scheme): "\(scheme) decoded"
+    case .number: "\(weight.type.rawValue) × one number"
     }
   }
 

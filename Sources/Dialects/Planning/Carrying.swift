@@ -13,6 +13,8 @@ package enum CodeForm: Hashable {
   case ordered(GroupScheme)
   /// ggml's blocks of FP4, which hold codes and scales together.
   case ggml(ElementType)
+  /// The same with a number that multiplies all of a matrix.
+  case multiplied(ElementType)
 }
 
 /// A weight's codes, and what belongs to them, on their way to another format.
@@ -80,8 +82,8 @@ package struct Carrying {
   ///
   /// A way is closed where the target has no place for what a weight has. NVFP4 with a global scale
   /// of its own is such: E4M3 scales do not hold the quotients, MLX' files keep no such number, and
-  /// llama.cpp reads it from a `.scale` tensor that its `deepseek2` graph does not multiply experts
-  /// by (llama-cpp-python 0.3.36). So are zero points in MLX, whose biases round the products.
+  /// llama.cpp reads it from a `.scale` tensor, by which some of its architectures multiply some
+  /// matrices (`BlocksTimesNumber`). So are zero points in MLX, whose biases round the products.
   package static let table: [Carrying] =
     [4, 8].flatMap { bits in
       [32, 64, 128].compactMap { size in
@@ -96,6 +98,8 @@ package struct Carrying {
       Carrying(.groups(.mlxNVFP4), .groups(.nvfp4)), Carrying(.ggml(.nvfp4), .groups(.nvfp4)),
       Carrying(.groups(.mlxNVFP4), .groups(.modelOptNVFP4)),
       Carrying(.ggml(.nvfp4), .groups(.modelOptNVFP4)),
+      Carrying(.multiplied(.nvfp4), .groups(.modelOptNVFP4)),
+      Carrying(.multiplied(.nvfp4), .groups(.nvfp4), turnsGlobalScale: true),
       Carrying(.groups(.modelOptNVFP4), .groups(.nvfp4), turnsGlobalScale: true),
       Carrying(.groups(.nvfp4), .groups(.modelOptNVFP4), turnsGlobalScale: true),
     ]
@@ -114,11 +118,12 @@ package struct Carrying {
     guard let own = assembly.codeForm, targets(of: own).contains(form) else { return nil }
     let (isConverted, origin) = (own != form, own == form ? "stored so" : "moved from \(own)")
     switch (own, form) {
-    case (.ggml, .groups(let scheme)):
+    case (.ggml, .groups(let scheme)), (.multiplied, .groups(let scheme)):
       return CarriedParts(
         codes: .init(assembly: assembly, operation: .unpack(.codes), type: .f4),
         scales: .init(
           assembly: assembly, operation: .unpack(.scales), type: scheme.scaleType(of: .f32)),
+        globalScale: globalScale(assembly.moved { $1?.scales }, from: own, to: form),
         isConverted: isConverted, origin: origin)
     case (_, .ggml(let type)):
       return CarriedParts(
@@ -130,19 +135,25 @@ package struct Carrying {
       else { return nil }
       var parts = CarriedParts(
         codes: codes, scales: scales, offsets: assembly.moved { $1?.offsets },
-        globalScale: assembly.moved { $1?.globalScale },
+        globalScale: globalScale(assembly.moved { $1?.globalScale }, from: own, to: form),
         columnGroups: assembly.moved { $1?.columnGroups }, isConverted: isConverted, origin: origin)
       let row = table.first { $0.from == own && $0.to == form }
       if let factor = row?.factor {
         parts.offsets = .init(
           assembly: scales.assembly, operation: .change(.times(factor)), type: scales.type)
       }
-      if row?.turnsGlobalScale == true, let global = parts.globalScale {
-        parts.globalScale = .init(
-          assembly: global.assembly, operation: .change(.reciprocal), type: global.type)
-      }
       return parts
     }
+  }
+
+  /// What all scales of a matrix are divided or multiplied by, as the target has it.
+  private static func globalScale(
+    _ part: CarriedParts.Part?, from own: CodeForm, to form: CodeForm
+  ) -> CarriedParts.Part? {
+    guard let part,
+      table.contains(where: { $0.from == own && $0.to == form && $0.turnsGlobalScale })
+    else { return part }
+    return .init(assembly: part.assembly, operation: .change(.reciprocal), type: part.type)
   }
 }
 
@@ -155,8 +166,13 @@ extension CodeForm: CustomStringConvertible {
     case .groups(let scheme): scheme.description
     case .ordered(let scheme): "\(scheme) in activation order"
     case .ggml(let type): "ggml's \(type.rawValue)"
+    case .multiplied(let type): "ggml's \(type.rawValue) times a number"
     }
   }
+}
+
+extension ElementType {
+  fileprivate var isFP4Block: Bool { FP4Blocks.table.contains { $0.type == self } }
 }
 
 extension Assembly {
@@ -166,7 +182,8 @@ extension Assembly {
     forEachLeaf { tensor, scaling in
       switch scaling?.kind {
       case nil:
-        forms.insert(FP4Blocks.table.contains { $0.type == tensor.type } ? .ggml(tensor.type) : nil)
+        forms.insert(tensor.type.isFP4Block ? .ggml(tensor.type) : nil)
+      case .number: forms.insert(tensor.type.isFP4Block ? .multiplied(tensor.type) : nil)
       case .blocks(let block):
         // No other format has a factor for them.
         forms.insert(scaling?.factor == 1 ? .blocks(block, tensor.type) : nil)

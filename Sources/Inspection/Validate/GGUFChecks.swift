@@ -40,6 +40,7 @@ struct GGUFChecks {
       if let stored = model.files.inventory[tensor.name] {
         if let joint, tensor.form == .keyHeads { report(beside: joint) }
         check(tensor, stored)
+        known.formUnion(checkNumbers(of: tensor, stored))
       } else if joint == nil, tensor.layer.map(absentLayers.contains) != true {
         checkAbsence(of: tensor)
       }
@@ -249,6 +250,28 @@ struct GGUFChecks {
       return
     }
     if !stored.type.isForeign { sound.append(stored) }
+  }
+
+  /// Checks what llama.cpp multiplies a matrix by, or each of a stack; returns the names.
+  private mutating func checkNumbers(
+    of tensor: DialectTensor, _ matrix: StoredTensor
+  ) -> [ExactText] {
+    guard let name = model.config.scaleName(ofGGUF: tensor.name) else { return [] }
+    let count = matrix.shape.dimensions.count == 3 ? matrix.shape.dimensions[0] : 1
+    let inputs = name.without(suffix: "scale").map { $0 + "input_scale" }
+    return [name, inputs].compactMap { $0 }.filter { name in
+      guard let stored = model.files.inventory[name] else { return false }
+      guard stored.type == .f32, stored.shape.dimensions == [count] else {
+        collector.add(
+          Finding(
+            .wrongScaleShape, tensor: name, file: file(of: stored), expected: "F32 [\(count)]",
+            found: "\(stored.type.rawValue) \(stored.shape)",
+            hint: "one number for each matrix of \(tensor.name)"), pattern: pattern(name))
+        return true
+      }
+      sound.append(stored)
+      return true
+    }
   }
 
   private mutating func checkAbsence(of tensor: DialectTensor) {
