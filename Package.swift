@@ -116,7 +116,7 @@ let package = Package(
       name: "Pages",
       dependencies: [
         "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion", "Reports",
-        "Inspection", "Verification",
+        "Inspection", "Verification", "Calibration",
       ],
       swiftSettings: strict),
     .target(

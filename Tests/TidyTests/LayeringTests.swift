@@ -44,7 +44,7 @@ import Testing
     ],
     "Pages": [
       "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion", "Reports",
-      "Inspection", "Verification",
+      "Inspection", "Verification", "Calibration",
     ],
     "Parts": ["Tensors", "Platform", "Formats", "Conversion", "Inspection"],
     "Passes": [
