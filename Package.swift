@@ -137,7 +137,7 @@ let package = Package(
     .target(
       name: "Calibration",
       dependencies: [
-        "Mixes",
+        "Mixes", "Locks",
         "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
         "Conversion", "Reference", "Reports", "Parts", "Passes", "Verification",
       ],

@@ -47,7 +47,7 @@ struct ConvertCommand: ParsableCommand, ModelReading {
 
   @Option(
     help: ArgumentHelp(
-      "Types by name and layer, for gguf and mlx; see Schemas/recipe.schema.json.",
+      "Types by name and layer, for gguf, mlx and compressed-tensors; see Schemas/recipe.schema.json.",
       valueName: "file"))
   var recipe: String?
 
@@ -232,8 +232,8 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       throw unknown(quant, WeightStorage.all.map(\.name))
     }
     if to != .gguf { try gguf.requireUnused() }
-    if recipe != nil, ![.gguf, .mlx].contains(to) {
-      throw ValidationError("--recipe goes with --to gguf and --to mlx")
+    if recipe != nil, ![.gguf, .mlx, .compressedTensors].contains(to) {
+      throw ValidationError("--recipe goes with --to gguf, mlx and compressed-tensors")
     }
     if to != .mlx { try mlx.requireUnused() }
     switch to {
@@ -277,7 +277,11 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       return .gguf(target)
     case .mlx(let target):
       return try recipe.map { .mlx(try target.adding(RecipeFile(path: $0))) } ?? .mlx(target)
-    case .huggingFace, .deepSeek, .compressedTensors: return target
+    case .compressedTensors(let rest):
+      return try recipe.map {
+        .compressedMix(try CompressedMix(RecipeFile(path: $0), rest: rest))
+      } ?? .compressedTensors(rest)
+    case .huggingFace, .deepSeek, .compressedMix: return target
     }
   }
 

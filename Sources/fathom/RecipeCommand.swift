@@ -18,7 +18,7 @@ struct RecipeCommand: ParsableCommand, ModelReading {
       "fathom convert --recipe" with the same --to. MTP layers get the types of the last layers.
 
         fathom recipe DeepSeek-V3 --bpw 5 --text book.txt -o recipe.json
-        fathom recipe DeepSeek-V3 --to mlx --bpw 4 --text book.txt -o mlx.json --page mlx.html
+        fathom recipe DeepSeek-V3 --to mlx --bpw 6 --text book.txt -o mlx.json
       """)
 
   @Option(name: .shortAndLong, help: "The recipe to write.")
@@ -27,7 +27,7 @@ struct RecipeCommand: ParsableCommand, ModelReading {
   @Argument(help: ModelArgument.help)
   var model: String
 
-  @Option(help: "Format that it is for: gguf or mlx.")
+  @Option(help: "Format that it is for: gguf, mlx or compressed-tensors.")
   var to = RecipeTarget.gguf
 
   @Option(help: "Bits per weight of the file at most.")
@@ -54,7 +54,9 @@ struct RecipeCommand: ParsableCommand, ModelReading {
       Types to choose from, with commas between: q4_k,q5_k,iq3_s. Default: Q2_K, Q3_K, IQ4_XS, Q4_K, \
       Q5_K, Q6_K and Q8_0, with an importance matrix IQ1_M, IQ2_XXS, IQ2_S, IQ3_XXS and IQ3_S too. For \
       mlx 2bit to 8bit, in other groups than of 64 as 4bit-g32, mxfp4, mxfp8, nvfp4, bf16; default: 2bit, \
-      2bit-g32, 3bit, mxfp4, 4bit, 5bit, 6bit and 8bit.
+      2bit-g32, 3bit, mxfp4, 4bit, 5bit, 6bit and 8bit. For compressed-tensors the schemes of fathom types, \
+      and plain for modules that no scheme is for; default: int4-g128, int4-g32, nvfp4, int8-channel, \
+      fp8-block and plain.
       """, valueName: "list"))
   var types: String?
 

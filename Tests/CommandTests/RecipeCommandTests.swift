@@ -55,22 +55,52 @@ import Testing
     #expect(abs(a - b) <= 1e-3 * b, "\(a) \(b)")
   }
 
-  /// What is predicted for an MLX model is what its files lose, module by module as the recipe says.
-  @Test func aRecipeForMLXSaysWhatItsFilesLose() throws {
-    let (ids, recipe) = (try tokens(), workspace.path("mlx.json"))
-    let chosen = try FathomProcess([
-      "recipe", sample, "--to", "mlx", "--bpw", "6", "--tokens", ids, "--types",
-      "3bit,4bit-g32,mxfp4,8bit,bf16", "--groups", "8", "-o", recipe, "--format", "json",
-    ])
+  /// A search for another format than GGUF.
+  struct Search: Sendable, CustomTestStringConvertible {
+    let sample: String
+    let target: String
+    let types: String
+    let goal: [String]
+    var testDescription: String { "\(sample) \(target)" }
+  }
+
+  static let searches = [
+    Search(
+      sample: "tiny-k-quants", target: "mlx", types: "3bit,4bit-g32,mxfp4,8bit,bf16",
+      goal: ["--bpw", "6"]),
+    // F32, so that scales and what is not quantized are F32 whatever the types are.
+    Search(
+      sample: "tiny-tied", target: "mlx", types: "4bit-g32,8bit-g32,bf16",
+      goal: ["--max-kl", "0.3"]),
+    // FP8, whose blocks are kept, and grids of rows that a band of rows does not begin with.
+    Search(
+      sample: "tiny-k-quants", target: "compressed-tensors",
+      types: "int4-g32-asymmetric,nvfp4,fp8-block,plain", goal: ["--bpw", "8"]),
+    Search(
+      sample: "tiny-bf16", target: "compressed-tensors", types: "int4-g32,nvfp4,fp8-block",
+      goal: ["--bpw", "11"]),
+    Search(
+      sample: "tiny-kimi-k25", target: "compressed-tensors",
+      types: "int4-g32,nvfp4,mxfp4,fp8-channel,plain", goal: ["--max-kl", "0.1"]),
+  ]
+
+  /// What is predicted for a model is what its files lose, module by module as the recipe says.
+  @Test(arguments: searches) func aRecipeForModulesSaysWhatItsFilesLose(search: Search) throws {
+    let sample = "\(Repository.samples)/\(search.sample)"
+    let (ids, recipe) = (try tokens(), workspace.path("modules.json"))
+    let chosen = try FathomProcess(
+      ["recipe", sample, "--to", search.target] + search.goal + [
+        "--tokens", ids, "--types", search.types, "--groups", "8", "-o", recipe, "--format", "json",
+      ])
     #expect(chosen.status == 0, "\(chosen.messages)")
     let report = try JSONDocument(chosen.output)
     #expect(try JSONSchema(named: "recipe").faults(in: report).isEmpty)
-    #expect(report.string("target") == "mlx")
+    #expect(report.string("target") == search.target)
     let types = Set(report.list("rules").compactMap { $0.string("type") })
     #expect(types.count > 1, "a mix: \(types)")
     let folder = workspace.path("mix")
     let converted = try FathomProcess([
-      "convert", sample, folder, "--to", "mlx", "--recipe", recipe,
+      "convert", sample, folder, "--to", search.target, "--recipe", recipe, "--strict",
     ])
     #expect(converted.status == 0, "\(converted.messages)")
     let run = try FathomProcess([
@@ -83,26 +113,24 @@ import Testing
       try #require(report.number("evidence", "klMeasured"))
     )
     #expect(abs(a - b) <= 1e-6 * b, "\(a) \(b)")
-    // The config has the default for all, and names the modules that differ.
-    let config = try JSONDocument(
-      String(decoding: contents(folder + "/config.json"), as: UTF8.self))
-    let usual = try #require(report.string("default"))
-    for rule in report.list("rules") {
-      guard let module = rule.string("match"), let type = rule.string("type") else { continue }
-      let bits = config.integer("quantization", module, "bits")
-      #expect(
-        bits == (type == usual || type == "bf16" ? nil : Int(type.filter(\.isNumber).prefix(1))))
-    }
   }
 
   /// The plot's numbers are the recipe's, and those of a mix are what its file loses.
-  @Test(arguments: ["gguf", "mlx"]) func thePageShowsWhatTheRecipeHas(target: String) throws {
+  @Test(arguments: ["gguf", "mlx", "compressed-tensors"]) func thePageShowsWhatTheRecipeHas(
+    target: String
+  ) throws {
     let (ids, page) = (try tokens(), workspace.path("page.html"))
     let recipe = workspace.path("recipe.json")
+    let (types, name, quant) =
+      switch target {
+      case "gguf": ("q3_k,q4_k,q8_0", "Q4_K_M", "q4_k_m")
+      case "mlx": ("3bit,4bit,8bit", "4bit", "4bit")
+      default: ("int4-g128,nvfp4,fp8-block,plain", "nvfp4-experts", "nvfp4-experts")
+      }
     let run = try FathomProcess([
-      "recipe", sample, "--to", target, "--bpw", "6", "--tokens", ids, "--types",
-      target == "gguf" ? "q3_k,q4_k,q8_0" : "3bit,4bit,8bit", "--groups", "8", "-o", recipe,
-      "--page", page, "--format", "json",
+      "recipe", sample, "--to", target, "--bpw", target == "compressed-tensors" ? "8" : "6",
+      "--tokens", ids, "--types", types, "--groups", "8", "-o", recipe, "--page", page, "--format",
+      "json",
     ])
     #expect(run.status == 0, "\(run.messages)")
     let evidence = try JSONDocument(run.output)
@@ -138,7 +166,6 @@ import Testing
       let share = (point.bits - first.bits) / (last.bits - first.bits)
       #expect(abs(point.x - first.x - share * (last.x - first.x)) < 0.2, "\(point)")
     }
-    let (name, quant) = target == "gguf" ? ("Q4_K_M", "q4_k_m") : ("4bit", "4bit")
     let file = workspace.path(target == "gguf" ? "mix.gguf" : "mix")
     let converted = try FathomProcess([
       "convert", sample, file, "--to", target, "--quant", quant,
@@ -181,6 +208,8 @@ import Testing
       ["--to", "mlx", "--bpw", "6", "--types", "4bit-g33"],
       ["--to", "mlx", "--bpw", "6", "--types", "mxfp4-g64"],
       ["--to", "mlx", "--bpw", "6", "--imatrix", ids],
+      ["--to", "compressed-tensors", "--bpw", "6", "--types", "4bit"],
+      ["--to", "hf", "--bpw", "6"],
       ["--bpw", "6", "--types", "4bit"], ["--bpw", "6", "--types", "bf16"],
       ["--bpw", "6", "--page", workspace.path("recipe.json")],
     ] {

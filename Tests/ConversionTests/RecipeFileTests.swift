@@ -165,6 +165,64 @@ import Testing
     #expect(try !JSONSchema(named: "recipe").faults(in: JSONDocument(text)).isEmpty)
   }
 
+  private func compressed(_ rules: String, base: String) throws -> CompressedMix {
+    let text =
+      #"{"schema": "fathom.recipe/1", "target": "compressed-tensors", "#
+      + #""default": "\#(base)", "rules": [\#(rules)]}"#
+    #expect(try JSONSchema(named: "recipe").faults(in: JSONDocument(text)).isEmpty)
+    let workspace = try Workspace()
+    try workspace.write("recipe.json", Array(text.utf8))
+    let file = try RecipeFile<CompressedMix.Storage>(path: workspace.path("recipe.json"))
+    return try CompressedMix(file, rest: nil)
+  }
+
+  @Test func modulesOfCompressedTensorsGetTheirSchemes() throws {
+    let mix = try compressed(
+      #"""
+      {"match": "*.experts.*", "layers": "moe", "type": "int4-g32"},
+      {"match": "*.o_proj", "type": "nvfp4"}, {"match": "*.mlp.down_proj", "type": "plain"},
+      {"match": "lm_head", "type": "nvfp4"}
+      """#, base: "fp8-channel")
+    let model = try Conversions(
+      sample("tiny-k-quants"), Recipe(target: .compressedMix(mix)))
+    let types = Dictionary(
+      uniqueKeysWithValues: model.plan.tensors.map { ($0.entry.name.text, $0.entry.type) })
+    let layer = "model.layers.1"
+    #expect(types["\(layer).mlp.experts.0.up_proj.weight_packed"] == .u4)
+    #expect(types["\(layer).self_attn.o_proj.weight_packed"] == .f4)
+    #expect(types["model.layers.0.mlp.down_proj.weight"] == .bf16)
+    #expect(types["model.layers.0.mlp.up_proj.weight"] == .f8E4M3)
+    #expect(types["\(layer).mlp.shared_experts.up_proj.weight"] == .f8E4M3)
+    // Loaders quantize no head, so that no rule is about it.
+    #expect(types["lm_head.weight"] == .bf16)
+    #expect(model.plan.unheeded.count == 1 && model.plan.unheeded[0].contains("lm_head"))
+    guard case .object(let section)? = try model.config()["quantization_config"],
+      case .object(let groups)? = section["config_groups"]
+    else {
+      Issue.record("has no groups")
+      return
+    }
+    #expect(groups.keys.count == 3 && section["format"] == .string("mixed-precision"))
+    #expect(section["ignore"]?.text(indent: nil).contains(#"mlp\\.down_proj$"#) == true)
+  }
+
+  @Test func expertsOfALayerHaveOneScheme() throws {
+    let mix = try compressed(#"{"match": "*.experts.1.*", "type": "nvfp4"}"#, base: "int4-g32")
+    let fault = try #require(throws: Fault.self) {
+      try Conversions(sample("tiny-k-quants"), Recipe(target: .compressedMix(mix)))
+    }
+    #expect(fault.kind == .usage && fault.tensor?.text.contains("experts.1.") == true)
+    let workspace = try Workspace()
+    let text = #"{"schema": "fathom.recipe/1", "target": "compressed-tensors"}"#
+    let file = try RecipeFile<CompressedMix.Storage>(
+      path: workspace.write("recipe.json", text.utf8))
+    #expect(throws: Fault.self) { try CompressedMix(file, rest: nil) }
+    let rest = CompressedRecipe(named: "int4-g32")
+    #expect(try CompressedMix(file, rest: rest).base.recipeName == "int4-g32")
+    let experts = CompressedRecipe(named: "int4-g32-experts")
+    #expect(throws: Fault.self) { try CompressedMix(file, rest: experts) }
+  }
+
   @Test func aRecipeForAnotherFormatIsRefused() throws {
     for text in [
       #"{"schema": "fathom.recipe/1"}"#, #"{"schema": "fathom.recipe/1", "target": "gguf"}"#,

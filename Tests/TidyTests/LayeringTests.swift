@@ -58,7 +58,7 @@ import Testing
       "Synchronization",
     ],
     "Calibration": [
-      "Mixes",
+      "Mixes", "Locks",
       "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
       "Conversion", "Reference", "Reports", "Parts", "Passes", "Verification",
     ],

@@ -52,6 +52,8 @@ package struct MeasuredRecipe: Sendable {
   /// The format that it is for.
   package let target: RecipeTarget
 
+  /// The type of what no rule is about; nil where that is left as it is.
+  package let usual: String?
   /// The text that was measured on.
   package let text: String
   /// Its tokens.
@@ -79,24 +81,25 @@ package struct MeasuredRecipe: Sendable {
     8 * Double(bytes) / Double(max(1, parameters))
   }
 
-  /// What no rule is about: Q8_0, or the setting that most weights have.
-  private var usual: String {
-    guard target != .gguf else { return "q8_0" }
-    var weights: [String: Int] = [:]
-    for group in groups { weights[group.chosen, default: 0] += group.parameters }
-    return weights.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? ""
-  }
-
-  /// What a rule calls a tensor: a GGUF file's by its name, a module elsewhere by its path.
-  private func match(_ tensor: ExactText) -> String {
-    (target == .gguf ? tensor : tensor.without(suffix: ".weight") ?? tensor).text
+  /// What rules call tensors, each once: a GGUF file's by their names, modules elsewhere by their
+  /// paths, those of all experts of a layer by one.
+  private func matches(_ tensors: [ExactText]) -> [String] {
+    var seen: Set<String> = []
+    return tensors.map { tensor in
+      guard target != .gguf else { return tensor.text }
+      var parts = (tensor.without(suffix: ".weight") ?? tensor).text.split(separator: ".")
+      for place in parts.indices.dropFirst() where parts[place - 1] == "experts" {
+        parts[place] = "*"
+      }
+      return parts.joined(separator: ".")
+    }.filter { seen.insert($0).inserted }
   }
 
   /// The document of `Schemas/recipe.schema.json`: a rule for each tensor, and the evidence.
   package var json: JSONValue {
     let rules = groups.flatMap { group in
-      group.tensors.map { name -> JSONValue in
-        .object(["match": .string(match(name)), "type": .string(group.chosen)])
+      matches(group.tensors).map { match -> JSONValue in
+        .object(["match": .string(match), "type": .string(group.chosen)])
       }
     }
     var json: JSONObject = [
@@ -105,7 +108,7 @@ package struct MeasuredRecipe: Sendable {
         "\(Quantity.fixed(bitsPerWeight, digits: 3)) bits per weight, chosen on \(tokens) tokens"),
     ]
     if target != .gguf { json["target"] = .string(target.rawValue) }
-    json["default"] = .string(usual)
+    if let usual { json["default"] = .string(usual) }
     json["rules"] = .array(rules)
     json["evidence"] = .object(evidence)
     return .object(json)

@@ -24,6 +24,8 @@ struct QuantizedWeights: WeightSource {
   let importance: ImportanceMatrix?
   /// By the names of the network; `kv_b_proj` has two halves.
   let forms: [String: [StoredForm]]
+  /// What was found of weights whose scales share a global one.
+  let globalScales: GlobalScales
 
   func size(ofMatrix name: String) throws(Fault) -> (rows: Int, columns: Int) {
     try base.size(ofMatrix: name)
@@ -41,6 +43,9 @@ struct QuantizedWeights: WeightSource {
     }
     let isHalved = forms.contains { $0.form == .keyHeads || $0.form == .valueHeads }
     guard isHalved else {
+      if case .blocks(let block, _, _) = first.encoding {
+        return try inBlocks(of: block, name, rows: rows, first)
+      }
       let source = try base.matrix(name, rows: rows)
       return try encoded(
         QuantizedWeights.values(of: source), as: first, matrix: first.matrix.index)
@@ -49,14 +54,14 @@ struct QuantizedWeights: WeightSource {
   }
 
   /// Values (rows, columns) of a matrix.
-  private static func values(of matrix: WeightMatrix) -> Activations {
+  static func values(of matrix: WeightMatrix) -> Activations {
     let result = Activations(unwrittenRows: matrix.rows, columns: matrix.columns)
     matrix.decode(into: result.values, .best)
     return result
   }
 
   /// values (rows, columns) → the same as they are stored.
-  private func encoded(
+  func encoded(
     _ values: Activations, as form: StoredForm, matrix: Int
   ) throws(Fault) -> WeightMatrix {
     switch form.encoding {
@@ -64,42 +69,12 @@ struct QuantizedWeights: WeightSource {
       WeightMatrix(
         type: type, rows: values.rows, columns: values.columns,
         storage: try encode(values, columns: values.columns, as: type, form, matrix: matrix))
-    case .groups(let scheme, let type):
-      try grouped(values, scheme, of: type, form.tensor)
+    case .groups(let scheme, let type, let joined):
+      try grouped(values, scheme, of: type, joined: joined, form.tensor)
+    case .blocks(let block, let format, let type):
+      try blocked(values, block, format, of: type, form.tensor)
     case .kept: preconditionFailure("what is kept is not encoded")
     }
-  }
-
-  /// values → codes with scales, as the peer finds them for numbers of that type.
-  private func grouped(
-    _ values: Activations, _ scheme: GroupScheme, of type: ElementType, _ tensor: ExactText
-  ) throws(Fault) -> WeightMatrix {
-    let (rows, columns) = (values.rows, values.columns)
-    guard let codec = Codec.codec(for: type),
-      let size = type.byteCount(elements: rows * columns)
-    else { preconditionFailure("\(type.rawValue) is no type of plain numbers") }
-    let plain = ByteBuffer(count: size)
-    codec.encode(UnsafeBufferPointer(values.values), into: plain.bytes)
-    guard codec.firstNotFinite(UnsafeRawBufferPointer(plain.bytes)) == nil else {
-      throw Fault(.malformed, "has a number that is not finite", tensor: tensor)
-    }
-    let codes = ByteBuffer(count: rows * scheme.codeBytes(columns: columns))
-    let scales = ByteBuffer(
-      count: scheme.scaleBytes(rows: rows, columns: columns, type: type))
-    let offsets = ByteBuffer(
-      count: scheme.offsetBytes(rows: rows, columns: columns, type: type))
-    let hasOffsets = scheme.offsets != .none
-    GroupQuantizer(scheme).quantize(
-      UnsafeRawBufferPointer(plain.bytes), type: type, rows: rows, columns: columns,
-      into: GroupOutput(
-        codes: codes.bytes, scales: scales.bytes, offsets: hasOffsets ? offsets.bytes : nil))
-    return WeightMatrix(
-      type: scheme.code, rows: rows, columns: columns, storage: codes,
-      rowBytes: scheme.codeBytes(columns: columns),
-      scales: scheme.blockScales(
-        UnsafeRawBufferPointer(scales.bytes), scaleType: scheme.scaleType(of: type),
-        offsets: hasOffsets ? UnsafeRawBufferPointer(offsets.bytes) : nil, rows: rows,
-        columns: columns))
   }
 
   /// values → their blocks.

@@ -24,7 +24,7 @@ struct RecipeGroup: Sendable {
   static func all(
     _ tensors: [DialectTensor], for target: RecipeTarget, config: ModelConfig, most: Int
   ) -> [RecipeGroup] {
-    let kinds = tensors.map { kind(of: $0) }
+    let kinds = tensors.map { kind(of: $0, in: target) }
     // The layers of the main model that have a kind.
     var layers: [Kind: Set<Int>] = [:]
     for (tensor, kind) in zip(tensors, kinds) {
@@ -54,7 +54,7 @@ struct RecipeGroup: Sendable {
 
   /// What a tensor does.
   private enum Kind: String {
-    case embedding, head, attention, dense
+    case embedding, head, attention, dense, experts
     case shared = "shared experts"
     case gates = "experts gate"
     case ups = "experts up"
@@ -73,11 +73,13 @@ struct RecipeGroup: Sendable {
     var isDivided: Bool { self != .embedding && self != .head && self != .dense }
   }
 
-  private static func kind(of tensor: DialectTensor) -> Kind {
+  private static func kind(of tensor: DialectTensor, in target: RecipeTarget) -> Kind {
     guard tensor.layer != nil else { return tensor.part == .embedding ? .embedding : .head }
     switch tensor.part {
     case .sharedExpert: return .shared
     case .mlp: return .dense
+    // Loaders of that format have one scheme for all matrices of a layer's experts.
+    case .expert where target == .compressedTensors: return .experts
     case .expert:
       let words: [(ExactText, Kind)] = [("gate_up", .pairs), ("gate_", .gates), ("up_", .ups)]
       return words.first { tensor.name.contains($0.0) }?.1 ?? .downs

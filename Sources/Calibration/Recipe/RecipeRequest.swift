@@ -7,6 +7,8 @@ package enum RecipeTarget: String, Sendable, CaseIterable {
   case gguf
   /// A folder for mlx-lm, bits and groups for each module.
   case mlx
+  /// A checkpoint in compressed-tensors' formats, a scheme for each module.
+  case compressedTensors = "compressed-tensors"
 }
 
 /// What a recipe is asked for.

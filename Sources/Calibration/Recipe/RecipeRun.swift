@@ -19,6 +19,7 @@ package struct RecipeRun {
   private let weights: CheckpointWeights
   private let batch: TokenBatch
   private let sweep: VariantSweep
+  private let globalScales = GlobalScales()
   private let space: RecipeSpace
   private let made: [ExactText: DialectTensor]
   private let groups: [RecipeGroup]
@@ -85,7 +86,8 @@ package struct RecipeRun {
     let measured = try sweep.losses(of: parts) { _, _ in }[0]
     let total = choice.bytes(of: chosen) + space.rest
     return MeasuredRecipe(
-      target: request.target, text: request.text, tokens: batch.rows(), bytes: total,
+      target: request.target, usual: usual(chosen), text: request.text, tokens: batch.rows(),
+      bytes: total,
       parameters: parameters,
       predicted: choice.loss(of: chosen), measured: measured,
       bound: choice.bound(within: choice.bytes(of: chosen)),
@@ -106,6 +108,18 @@ package struct RecipeRun {
             MeasuredRecipe.Option(type: type, bytes: option.bytes, divergence: option.loss)
           })
       })
+  }
+
+  /// What no rule is about: what most weights have.
+  private func usual(_ chosen: [Int]) -> String? {
+    guard !space.defaults.isEmpty else { return space.fallback }
+    var weights: [String: Int] = [:]
+    for (index, group) in groups.enumerated() {
+      weights[options[index][chosen[index]], default: 0] += group.parameters
+    }
+    return space.defaults.filter { weights[$0] != nil }.max {
+      weights[$0, default: 0] < weights[$1, default: 0]
+    }
   }
 
   private func best(_ choice: RecipeChoice) throws(Fault) -> [Int] {
@@ -172,6 +186,7 @@ package struct RecipeRun {
     return VariantSweep.Variant(
       name, layers: layers, tensors: Array(forms.keys),
       weights: QuantizedWeights(
-        base: weights, config: config, importance: request.importance, forms: forms))
+        base: weights, config: config, importance: request.importance, forms: forms,
+        globalScales: globalScales))
   }
 }

@@ -22,7 +22,10 @@ extension RecipeSpace {
     var storing: [String: [ExactText: Storing]] = [:]
     var sample: Plan?
     for type in types {
-      let plan = try RecipeSpace.plan(files, .mlx(MLXRecipe(type)), request)
+      // As the default a plain type would be that of scales and vectors too.
+      var recipe = MLXRecipe(type.setting == nil ? nil : type)
+      if type.setting == nil { recipe.rules = [RecipeFile.Rule(match: "*", type: type)] }
+      let plan = try RecipeSpace.plan(files, .mlx(recipe), request)
       storing[type.recipeName] = RecipeSpace.storing(ofModules: plan)
       sample = sample ?? plan
     }
@@ -39,32 +42,7 @@ extension RecipeSpace {
       rest: RecipeSpace.bytes(sample) - tensors.reduce(0) { $0 + (known[$1.name]?.bytes ?? 0) },
       standards: request.drawsCurve
         ? try RecipeSpace.standards(files, modules: tensors, request) : [])
-  }
-
-  /// By the name of a module's weight, how its numbers are stored and all that is stored of it.
-  static func storing(ofModules plan: Plan) -> [ExactText: Storing] {
-    var found: [ExactText: (encoding: StoredEncoding?, bytes: Int)] = [:]
-    for tensor in plan.tensors {
-      let module = MLXNames.component(of: tensor.entry.name).weight
-      found[module, default: (nil, 0)].bytes += tensor.entry.byteCount
-      guard module == tensor.entry.name else { continue }
-      found[module]?.encoding = encoding(of: tensor)
-    }
-    return found.compactMapValues { encoding, bytes in
-      encoding.map { Storing(encoding: $0, bytes: bytes) }
-    }
-  }
-
-  /// How a plan stores numbers.
-  static func encoding(of tensor: PlannedTensor) -> StoredEncoding {
-    switch tensor.operation {
-    case .quantize(let quantization, .codes):
-      guard case .groups(let scheme) = quantization.method else { return .kept }
-      return .groups(scheme, of: quantization.type ?? .f32)
-    case .convert where [.f32, .f16, .bf16].contains(tensor.entry.type):
-      return .codec(tensor.entry.type)
-    default: return .kept
-    }
+    defaults = types.filter { $0.setting != nil }.map(\.recipeName)
   }
 
   /// What mlx-lm makes of a model: one setting for all modules, or one of its four mixes.

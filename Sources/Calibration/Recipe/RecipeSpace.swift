@@ -7,13 +7,17 @@ internal import Models
 internal import Passes
 internal import Platform
 internal import Tensors
+internal import Weights
 
 /// How a matrix's numbers are stored.
 enum StoredEncoding: Sendable {
   /// In blocks of ggml's, or as plain numbers.
   case codec(ElementType)
-  /// In groups, of numbers that are rounded to a type before.
-  case groups(GroupScheme, of: ElementType)
+  /// In groups, of numbers that are rounded to a type before; weights of the network by whose
+  /// largest magnitude the global scale goes, where there is one.
+  case groups(GroupScheme, of: ElementType, joined: [String])
+  /// In FP8 with a scale for each block, of numbers that are rounded to a type before.
+  case blocks(BlockSize, BlockQuantizer.ScaleFormat, of: ElementType)
   /// As in the source, whatever is asked for.
   case kept
 }
@@ -41,6 +45,8 @@ struct RecipeSpace: Sendable {
   let tensors: [DialectTensor]
   /// Names of the types to choose from.
   let types: [String]
+  /// The types of which one may be what no rule is about; none where that is always `fallback`.
+  var defaults: [String] = []
   /// What is chosen where no type can be.
   let fallback: String
   /// By type, every tensor in it where it can be.
@@ -60,6 +66,7 @@ struct RecipeSpace: Sendable {
       switch request.target {
       case .gguf: try RecipeSpace(gguf: files, request)
       case .mlx: try RecipeSpace(mlx: files, request)
+      case .compressedTensors: try RecipeSpace(compressed: files, request)
       }
   }
 
@@ -85,6 +92,40 @@ struct RecipeSpace: Sendable {
     recipe.writesManifest = false
     return try Plan(
       files.source, recipe: recipe, resources: Resources(threads: request.threads))
+  }
+
+  /// By the name of a module's weight, how its numbers are stored and all that is stored of it.
+  ///
+  /// - Parameter owners: the names of weights, for those that share a global scale.
+  static func storing(
+    ofModules plan: Plan, _ owners: [Assembly: String] = [:]
+  ) -> [ExactText: Storing] {
+    var found: [ExactText: (encoding: StoredEncoding, bytes: Int)] = [:]
+    for tensor in plan.tensors {
+      let name = tensor.entry.name
+      guard let end = name.text.utf8.lastIndex(of: UInt8(ascii: ".")) else { continue }
+      let weight = ExactText(String(name.text[..<end])) + ".weight"
+      found[weight, default: (.kept, 0)].bytes += tensor.entry.byteCount
+      switch tensor.operation {
+      case .quantize(let quantization, .codes):
+        found[weight]?.encoding = encoding(quantization, owners)
+      case .convert where [.f32, .f16, .bf16].contains(tensor.entry.type) && name == weight:
+        found[weight]?.encoding = .codec(tensor.entry.type)
+      default: continue
+      }
+    }
+    return found.mapValues { Storing(encoding: $0, bytes: $1) }
+  }
+
+  private static func encoding(
+    _ quantization: Quantization, _ owners: [Assembly: String]
+  ) -> StoredEncoding {
+    let type = quantization.type ?? .f32
+    return switch quantization.method {
+    case .groups(let scheme):
+      .groups(scheme, of: type, joined: quantization.joined.compactMap { owners[$0] })
+    case .blocks(let block, let format): .blocks(block, format, of: type)
+    }
   }
 
   /// Bytes of a plan's tensors.

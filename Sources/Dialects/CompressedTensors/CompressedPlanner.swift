@@ -12,7 +12,7 @@ extension Planner {
   package static func compressedTarget(
     of source: SourceModel, _ compressed: CompressedRecipe?, _ recipe: Recipe
   ) throws(Fault) -> (ModelConfig, JSONValue?) {
-    var target = source.config
+    let target = source.config
     let isKept = compressed == nil
     guard var compressed = compressed ?? CompressedRecipe(keeping: source) else {
       guard target.compressed != nil else {
@@ -44,7 +44,14 @@ extension Planner {
       source.config.otherMaker != nil && isKept
       ? CompressedRecipe.always(in: source.config) + plainModules(of: source)
       : compressed.ignored(in: source.config)
-    let section = compressed.scheme.section(ignored: ignored)
+    return try compressedTarget(of: source, compressed.scheme.section(ignored: ignored))
+  }
+
+  /// The source's config with another section.
+  package static func compressedTarget(
+    of source: SourceModel, _ section: JSONValue
+  ) throws(Fault) -> (ModelConfig, JSONValue?) {
+    var target = source.config
     target.fp8 = nil
     target.compressed = try CompressedTensorsConfig(json: section, file: "config.json")
     return (target, section)
@@ -63,7 +70,7 @@ extension Planner {
 
   /// What loaders will do with the output, where that is not plain.
   package var compressedWarnings: [String] {
-    guard let compressed = target.compressed, case .compressedTensors = recipe.target else {
+    guard let compressed = target.compressed, recipe.target.isCompressed else {
       return []
     }
     var warnings = LoaderLimit.lines(LoaderLimit.transformersCompressed, for: target)
@@ -167,7 +174,7 @@ extension Planner {
     for part in scheme.tensors(of: weight.shape) ?? [] {
       let reason =
         part.role == .codes
-        ? "\(scheme), as asked for by --quant" : "\(part.role.rawValue) of \(scheme)"
+        ? "\(scheme), as asked for" : "\(part.role.rawValue) of \(scheme)"
       switch part.role {
       case .codes:
         try add(

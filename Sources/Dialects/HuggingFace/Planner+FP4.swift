@@ -35,7 +35,7 @@ extension Planner {
   /// Throws `.usage` for what cannot be asked of DeepSeek-V4.
   static func requireWritable(_ source: SourceModel, _ recipe: Recipe) throws(Fault) {
     guard source.config.v4 != nil else { return }
-    if case .compressedTensors = recipe.target {
+    if recipe.target.isCompressed {
       try SourceCheck.requireUsualLayers(source, of: "compressed-tensors' loaders")
     }
     guard recipe.weights?.type == .f8E4M3 else { return }

@@ -36,6 +36,16 @@ package struct Recipe: Sendable {
     case mlx(MLXRecipe)
     /// A folder in compressed-tensors' formats; nil where every weight keeps the one that it has.
     case compressedTensors(CompressedRecipe?)
+    /// The same, module by module.
+    case compressedMix(CompressedMix)
+
+    /// Whether it is a folder in compressed-tensors' formats.
+    var isCompressed: Bool {
+      switch self {
+      case .compressedTensors, .compressedMix: true
+      case .huggingFace, .gguf, .deepSeek, .mlx: false
+      }
+    }
 
     /// What is the format's own.
     package var own: any DialectRecipe {
@@ -45,6 +55,7 @@ package struct Recipe: Sendable {
       case .deepSeek(let shards): NativeRecipe(shards: shards)
       case .mlx(let recipe): recipe
       case .compressedTensors(let recipe): CompressedOutput(recipe: recipe)
+      case .compressedMix(let mix): mix
       }
     }
   }
