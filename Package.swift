@@ -116,7 +116,7 @@ let package = Package(
       name: "Pages",
       dependencies: [
         "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion", "Reports",
-        "Inspection", "Verification",
+        "Inspection", "Verification", "Calibration",
       ],
       swiftSettings: strict),
     .target(
@@ -137,7 +137,7 @@ let package = Package(
     .target(
       name: "Calibration",
       dependencies: [
-        "Mixes",
+        "Mixes", "Locks",
         "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
         "Conversion", "Reference", "Reports", "Parts", "Passes", "Verification",
       ],

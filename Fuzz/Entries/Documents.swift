@@ -10,9 +10,16 @@ internal import Verification
 extension ParserEntry {
   /// A recipe file.
   package static let recipe = ParserEntry("recipe") { (input) throws(Fault) in
-    let recipe = try RecipeFile(path: input.path)
-    for rule in recipe.rules {
-      let glob = Glob(rule.match)
+    let matches: [String]
+    do throws(Fault) {
+      matches = try RecipeFile<ElementType>(path: input.path).rules.map(\.match)
+    } catch {
+      // For another format.
+      guard error.kind == .usage else { throw error }
+      matches = try RecipeFile<MLXStorage>(path: input.path).rules.map(\.match)
+    }
+    for match in matches {
+      let glob = Glob(match)
       for name in ["blk.0.ffn_down_exps.weight", "token_embd.weight"] { _ = glob.matches(name) }
     }
   }

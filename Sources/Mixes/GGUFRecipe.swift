@@ -20,7 +20,7 @@ package struct GGUFRecipe: Sendable {
   /// match counts.
   package var tensorTypes: [TensorTypeRule]
   /// Rules of a recipe file, which may speak of kinds of layers.
-  package var rules: [RecipeFile.Rule] = []
+  package var rules: [RecipeFile<ElementType>.Rule] = []
   /// `output.weight` is not quantized (`--leave-output-tensor`).
   package var leavesOutput: Bool
   /// A source that is quantized already may be quantized again (`--allow-requantize`).
@@ -67,7 +67,7 @@ extension GGUFRecipe {
   /// llama-quantize's mixes for these know no rules.
   ///
   /// - Throws: `.usage` where both name a type for the rest, or neither does.
-  package func adding(_ file: RecipeFile) throws(Fault) -> GGUFRecipe {
+  package func adding(_ file: RecipeFile<ElementType>) throws(Fault) -> GGUFRecipe {
     var result = self
     result.rules = file.rules
     guard let base = file.base else {
@@ -89,7 +89,11 @@ extension GGUFRecipe {
   /// The recipe with the rules of a file said in layers of a network.
   package func resolved(for config: ModelConfig) throws(Fault) -> GGUFRecipe {
     var result = self
-    for rule in rules { result.tensorTypes.append(try rule.resolved(for: config)) }
+    for rule in rules {
+      result.tensorTypes.append(
+        try TensorTypeRule(
+          .glob(rule.match), rule.type, layers: rule.layers.map { $0.numbers(config) }))
+    }
     result.rules = []
     return result
   }

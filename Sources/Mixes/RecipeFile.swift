@@ -2,74 +2,110 @@ package import Models
 package import Platform
 package import Tensors
 
-/// Types of a GGUF file's tensors, rule by rule, as `Schemas/recipe.schema.json` describes it: the
-/// first rule that matches counts.
-package struct RecipeFile: Sendable {
-  /// Kinds of layers that a rule may be about.
-  package enum Layers: String, Sendable, CaseIterable {
-    /// The decoder layers, without those of multi-token prediction.
-    case main
-    /// The multi-token-prediction layers.
-    case mtp
-    /// Layers with one feed-forward network.
-    case dense
-    /// Layers with experts.
-    case moe
-  }
+/// What a format's recipes give tensors: the types of one of those that recipes are for.
+package protocol RecipeType: Sendable, Hashable {
+  /// The format, by its name on the command line; a recipe that names none is for `gguf`.
+  static var recipeTarget: String { get }
+  /// The type with a name as it stands in a recipe.
+  ///
+  /// - Throws: `.usage` for a name that is none, or a type that is not written.
+  static func inRecipe(named name: String) throws(Fault) -> Self
+  /// Its name there.
+  var recipeName: String { get }
+}
 
+extension ElementType: RecipeType {
+  /// See `RecipeType`.
+  package static var recipeTarget: String { "gguf" }
+  /// See `RecipeType`.
+  package static func inRecipe(named name: String) throws(Fault) -> ElementType {
+    try TensorTypeRule.type(named: name)
+  }
+  /// See `RecipeType`.
+  package var recipeName: String { rawValue }
+}
+
+/// Kinds of layers that a rule of a recipe may be about.
+package enum RecipeLayers: String, Sendable, CaseIterable {
+  /// The decoder layers, without those of multi-token prediction.
+  case main
+  /// The multi-token-prediction layers.
+  case mtp
+  /// Layers with one feed-forward network.
+  case dense
+  /// Layers with experts.
+  case moe
+
+  /// Their numbers.
+  package func numbers(_ config: ModelConfig) -> Set<Int> {
+    let all = 0..<config.storedLayers
+    return switch self {
+    case .main: Set(0..<config.layers)
+    case .mtp: Set(config.layers..<config.storedLayers)
+    case .dense: Set(all.filter { !config.hasExperts(layer: $0) })
+    case .moe: Set(all.filter { config.hasExperts(layer: $0) })
+    }
+  }
+}
+
+/// Types of a format's tensors, rule by rule, as `Schemas/recipe.schema.json` describes it: the
+/// first rule that matches counts.
+package struct RecipeFile<Type: RecipeType>: Sendable {
   /// A type for some tensors.
   package struct Rule: Sendable, Hashable {
-    /// The names that it is about: a glob over the names of the output.
+    /// The names that it is about: a glob over the names of a GGUF file's tensors, over the paths of
+    /// the modules elsewhere.
     package let match: String
     /// The layers that it is about; nil for tensors anywhere.
-    package let layers: Layers?
+    package let layers: RecipeLayers?
     /// The type.
-    package let type: ElementType
+    package let type: Type
 
-    /// The rule with the numbers of the layers.
-    package func resolved(for config: ModelConfig) throws(Fault) -> TensorTypeRule {
-      try TensorTypeRule(.glob(match), type, layers: layers.map { Rule.numbers($0, config) })
+    /// Makes a rule.
+    package init(match: String, layers: RecipeLayers? = nil, type: Type) {
+      (self.match, self.layers, self.type) = (match, layers, type)
     }
 
-    private static func numbers(_ layers: Layers, _ config: ModelConfig) -> Set<Int> {
-      let all = 0..<config.storedLayers
-      return switch layers {
-      case .main: Set(0..<config.layers)
-      case .mtp: Set(config.layers..<config.storedLayers)
-      case .dense: Set(all.filter { !config.hasExperts(layer: $0) })
-      case .moe: Set(all.filter { config.hasExperts(layer: $0) })
-      }
+    /// As it stands in a recipe.
+    package var json: JSONObject {
+      var json: JSONObject = ["match": .string(match)]
+      if let layers { json["layers"] = .string(layers.rawValue) }
+      json["type"] = .string(type.recipeName)
+      return json
     }
   }
 
   /// Where it was read from.
   package let path: String
   /// The type of what no rule is about; nil where `--quant` says it.
-  package let base: ElementType?
+  package let base: Type?
   /// The rules in order.
   package let rules: [Rule]
-
-  /// Larger files are no recipes.
-  private static let limit = 1 << 20
 
   /// Reads a file.
   ///
   /// - Throws: `.malformed` with what is wrong, unknown keys among it: a rule with a slip must not
-  ///   pass for one that is absent.
+  ///   pass for one that is absent; `.usage` for a recipe for another format.
   package init(path: String) throws(Fault) {
     self.path = path
     let file = try InputFile(path: path)
-    guard file.size <= RecipeFile.limit else {
+    guard file.size <= RecipeReader.limit else {
       throw Fault(
-        .malformed, "is no recipe", file: path, expected: "at most \(RecipeFile.limit) bytes",
+        .malformed, "is no recipe", file: path, expected: "at most \(RecipeReader.limit) bytes",
         found: "\(file.size)")
     }
     let reader = RecipeReader(path: path)
     let json = try JSONValue(parsing: file.read(at: 0, count: file.size), file: path)
     let members = try reader.members(
-      json, "the recipe", ["schema", "description", "default", "rules", "evidence"])
+      json, "the recipe", ["schema", "description", "target", "default", "rules", "evidence"])
     guard members["schema"] == .string("fathom.recipe/1") else {
       throw reader.fault("schema", expected: "\"fathom.recipe/1\"", found: members["schema"])
+    }
+    let target = try reader.string(members, "target", of: "the recipe")
+    guard target ?? ElementType.recipeTarget == Type.recipeTarget else {
+      throw Fault(
+        .usage, "is a recipe for another format", file: path, expected: Type.recipeTarget,
+        found: target ?? ElementType.recipeTarget)
     }
     _ = try reader.string(members, "description", of: "the recipe")
     base = try reader.type(members, "default", of: "the recipe")
@@ -87,6 +123,9 @@ package struct RecipeFile: Sendable {
 
 /// Reads the parts of a recipe; faults say which part.
 private struct RecipeReader {
+  /// Larger files are no recipes.
+  static let limit = 1 << 20
+
   let path: String
 
   func fault(_ place: String, expected: String, found: JSONValue?) -> Fault {
@@ -119,12 +158,12 @@ private struct RecipeReader {
     }
   }
 
-  func type(
+  func type<Type: RecipeType>(
     _ members: JSONObject, _ key: String, of place: String
-  ) throws(Fault) -> ElementType? {
+  ) throws(Fault) -> Type? {
     guard let name = try string(members, key, of: place) else { return nil }
     do throws(Fault) {
-      return try TensorTypeRule.type(named: name)
+      return try Type.inRecipe(named: name)
     } catch {
       throw Fault(
         .malformed, "\(key) of \(place): \(error.message)", file: path, expected: error.expected,
@@ -132,25 +171,27 @@ private struct RecipeReader {
     }
   }
 
-  func rule(_ value: JSONValue, _ place: String) throws(Fault) -> RecipeFile.Rule {
+  func rule<Type: RecipeType>(
+    _ value: JSONValue, _ place: String
+  ) throws(Fault) -> RecipeFile<Type>.Rule {
     let members = try members(value, place, ["match", "layers", "type"])
     let match = try string(members, "match", of: place)
-    var layers: RecipeFile.Layers?
+    var layers: RecipeLayers?
     if let name = try string(members, "layers", of: place) {
-      layers = RecipeFile.Layers(rawValue: name)
+      layers = RecipeLayers(rawValue: name)
       if layers == nil {
         throw fault(
           "layers of \(place)",
-          expected: RecipeFile.Layers.allCases.map(\.rawValue).joined(separator: ", "),
+          expected: RecipeLayers.allCases.map(\.rawValue).joined(separator: ", "),
           found: .string(name))
       }
     }
     guard match != nil || layers != nil else {
       throw fault(place, expected: "match, layers or both", found: value)
     }
-    guard let type = try type(members, "type", of: place) else {
+    guard let type: Type = try type(members, "type", of: place) else {
       throw fault(place, expected: "a type", found: value)
     }
-    return RecipeFile.Rule(match: match ?? "*", layers: layers, type: type)
+    return RecipeFile<Type>.Rule(match: match ?? "*", layers: layers, type: type)
   }
 }

@@ -59,6 +59,15 @@ package struct DialectTensor: Sendable, Hashable {
   package let layer: Int?
 }
 
+extension DialectTensor {
+  /// A tensor of the network as it is, under a name of its own.
+  package init(_ tensor: ExpectedTensor, named name: ExactText) {
+    self.init(
+      name: name, shape: tensor.shape, form: .whole, sources: [tensor.name], part: tensor.part,
+      layer: tensor.layer)
+  }
+}
+
 /// The tables of a dialect: tensors before, in and after the layers.
 package struct NameTable: Sendable {
   let before: [NameRow]

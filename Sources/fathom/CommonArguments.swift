@@ -127,6 +127,15 @@ extension OutputPath {
 struct ReportDestination {
   let file: OutputPath?
 
+  /// Refuses two reports for one file, however its path is spelled.
+  static func requireDistinct(_ reports: [ReportDestination]) throws(Fault) {
+    var paths: Set<ExactText> = []
+    for path in reports.compactMap({ $0.file?.path }) where !paths.insert(ExactText(path)).inserted
+    {
+      throw Fault(.usage, "every report needs a file of its own", file: path)
+    }
+  }
+
   func write(_ text: OutputText) throws(Fault) {
     try write { piece throws(Fault) in try piece(text) }
   }

@@ -47,7 +47,7 @@ struct ConvertCommand: ParsableCommand, ModelReading {
 
   @Option(
     help: ArgumentHelp(
-      "Types of a GGUF file's tensors by name and layer; see Schemas/recipe.schema.json.",
+      "Types by name and layer, for gguf, mlx and compressed-tensors; see Schemas/recipe.schema.json.",
       valueName: "file"))
   var recipe: String?
 
@@ -231,7 +231,10 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     if to == .hf || to == .deepseek, let quant, weights == nil {
       throw unknown(quant, WeightStorage.all.map(\.name))
     }
-    if to != .gguf { try requireNoRecipe() }
+    if to != .gguf { try gguf.requireUnused() }
+    if recipe != nil, ![.gguf, .mlx, .compressedTensors].contains(to) {
+      throw ValidationError("--recipe goes with --to gguf, mlx and compressed-tensors")
+    }
     if to != .mlx { try mlx.requireUnused() }
     switch to {
     case .hf: return .huggingFace
@@ -270,17 +273,21 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     return mp ?? 1
   }
 
-  private func requireNoRecipe() throws {
-    try gguf.requireUnused()
-    if recipe != nil { throw ValidationError("--recipe goes with --to gguf") }
-  }
-
   /// The format with what stands in files.
   private func completed(_ target: Recipe.Target) throws -> Recipe.Target {
-    guard case .gguf(var target) = target else { return target }
-    if let recipe { target = try target.adding(RecipeFile(path: recipe)) }
-    target.importance = try gguf.importance()
-    return .gguf(target)
+    switch target {
+    case .gguf(var target):
+      if let recipe { target = try target.adding(RecipeFile(path: recipe)) }
+      target.importance = try gguf.importance()
+      return .gguf(target)
+    case .mlx(let target):
+      return try recipe.map { .mlx(try target.adding(RecipeFile(path: $0))) } ?? .mlx(target)
+    case .compressed(let output) where output.maker == .compressedTensors:
+      return try recipe.map {
+        .compressedMix(try CompressedMix(RecipeFile(path: $0), rest: output.recipe))
+      } ?? target
+    case .huggingFace, .deepSeek, .compressed, .compressedMix: return target
+    }
   }
 
   /// The file type with a name.

@@ -2,24 +2,23 @@ internal import ArgumentParser
 internal import Calibration
 internal import Dialects
 internal import Formats
-internal import Mixes
+internal import Pages
 internal import Passes
 internal import Platform
 internal import Reports
-internal import Tensors
 
 struct RecipeCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "recipe",
-    abstract: "Choose the types of a GGUF file's tensors by measurement, for a size or a loss.",
+    abstract: "Choose the types of a model's tensors by measurement, for a size or a loss.",
     discussion: """
       Measures what each group of tensors (attention, shared experts, routed experts by matrix and \
       range of layers, embedding, head) loses in each type, as KL divergence on a text, and chooses \
       the types that lose least together within the size. The recipe holds the evidence and goes to \
-      "fathom convert --to gguf --recipe". MTP layers get the types of the last layers.
+      "fathom convert --recipe" with the same --to. MTP layers get the types of the last layers.
 
         fathom recipe DeepSeek-V3 --bpw 5 --text book.txt -o recipe.json
-        fathom recipe DeepSeek-V3 --max-kl 0.05 --text book.txt -o best.json
+        fathom recipe DeepSeek-V3 --to mlx --bpw 6 --text book.txt -o mlx.json
       """)
 
   @Option(name: .shortAndLong, help: "The recipe to write.")
@@ -27,6 +26,9 @@ struct RecipeCommand: ParsableCommand, ModelReading {
 
   @Argument(help: ModelArgument.help)
   var model: String
+
+  @Option(help: "Format that it is for: gguf, mlx or compressed-tensors.")
+  var to = RecipeTarget.gguf
 
   @Option(help: "Bits per weight of the file at most.")
   var bpw: Double?
@@ -50,7 +52,11 @@ struct RecipeCommand: ParsableCommand, ModelReading {
     help: ArgumentHelp(
       """
       Types to choose from, with commas between: q4_k,q5_k,iq3_s. Default: Q2_K, Q3_K, IQ4_XS, Q4_K, \
-      Q5_K, Q6_K and Q8_0, with an importance matrix IQ1_M, IQ2_XXS, IQ2_S, IQ3_XXS and IQ3_S too.
+      Q5_K, Q6_K and Q8_0, with an importance matrix IQ1_M, IQ2_XXS, IQ2_S, IQ3_XXS and IQ3_S too. For \
+      mlx 2bit to 8bit, in other groups than of 64 as 4bit-g32, mxfp4, mxfp8, nvfp4, bf16; default: 2bit, \
+      2bit-g32, 3bit, mxfp4, 4bit, 5bit, 6bit and 8bit. For compressed-tensors the schemes of fathom types, \
+      and plain for modules that no scheme is for; default: int4-g128, int4-g32, nvfp4, int8-channel, \
+      fp8-block and plain.
       """, valueName: "list"))
   var types: String?
 
@@ -62,6 +68,15 @@ struct RecipeCommand: ParsableCommand, ModelReading {
 
   @Flag(help: "Replace an output that exists, once the new one is complete.")
   var overwrite = false
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Write an HTML page too: KL divergence against bits per weight, of the best choices of all sizes \
+      and of the standard mixes of llama-quantize or mlx-lm, which are measured for it; the recipe \
+      then has these numbers as well.
+      """, valueName: "file"))
+  var page: String?
 
   @Option(help: "What is printed: a table, or the recipe as JSON.")
   var format = OutputFormat.text
@@ -92,12 +107,19 @@ struct RecipeCommand: ParsableCommand, ModelReading {
     guard (4...1000).contains(groups) else {
       throw ValidationError("--groups takes a number from 4 to 1000")
     }
+    if imatrix != nil, to != .gguf { throw ValidationError("--imatrix goes with --to gguf") }
   }
 
   func run() throws {
-    let destination = try OutputPath.report(
-      output, overwrite: overwrite,
-      sparing: InputPlaces(models: [model], files: input.files + [imatrix]))
+    let clock = Stopwatch()
+    let inputs = InputPlaces(models: [model], files: input.files + [imatrix])
+    let destination = ReportDestination(
+      file: try OutputPath.report(output, overwrite: overwrite, sparing: inputs))
+    let pagePlace = try page.map { name throws(Fault) in
+      ReportDestination(
+        file: try OutputPath.report(name, overwrite: overwrite, sparing: inputs))
+    }
+    try ReportDestination.requireDistinct([destination] + (pagePlace.map { [$0] } ?? []))
     let files = try ModelFiles(
       path: model, threads: work.threads, ignoresUnknown: unknown.ignoreUnknown)
     guard let (sequences, notes) = try input.chosen?.read(for: files, chunkSize: chunkSize) else {
@@ -105,7 +127,9 @@ struct RecipeCommand: ParsableCommand, ModelReading {
     }
     var request = RecipeRequest(
       sequences: sequences, text: input.text ?? input.tokens ?? "", goal: goal)
-    request.types = try types.map(Self.types)
+    request.target = to
+    request.types = types?.split(separator: ",").map(String.init)
+    request.drawsCurve = page != nil
     request.groups = groups
     request.importance = try imatrix.map { path throws(Fault) in try ImportanceMatrix(path: path) }
     request.threads = work.threads
@@ -115,7 +139,9 @@ struct RecipeCommand: ParsableCommand, ModelReading {
     let recipe = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
       try run.choose(progress: report)
     }
-    try ReportDestination(file: destination).write(recipe.json.printed() + "\n")
+    try destination.write(recipe.json.printed() + "\n")
+    let origin = PageOrigin(CommandLine.arguments, clock)
+    try pagePlace?.write(OutputText(document: recipe.page(of: model, origin: origin)))
     guard format == .text else { return try Console.write(recipe.json.printed() + "\n") }
     for note in files.notes + notes { try Console.write("note: \(note)\n") }
     try Console.write(recipe.report)
@@ -126,16 +152,6 @@ struct RecipeCommand: ParsableCommand, ModelReading {
     if let bpw { return .bitsPerWeight(bpw) }
     return size.map { .bytes($0.bytes) } ?? .divergence(maxKl ?? 0)
   }
-
-  private static func types(_ list: String) throws(Fault) -> [ElementType] {
-    var types: [ElementType] = []
-    for name in list.split(separator: ",") {
-      let type = try TensorTypeRule.type(named: String(name))
-      guard type.isBlock else {
-        throw Fault(.usage, "a recipe chooses among types of blocks", found: String(name))
-      }
-      types.append(type)
-    }
-    return types
-  }
 }
+
+extension RecipeTarget: ExpressibleByArgument {}

@@ -190,7 +190,7 @@ struct VerifyCommand: ParsableCommand, ModelReading {
         file.name, overwrite: output.overwrite, sparing: inputs)
       return (file.format, ReportDestination(file: path))
     }
-    try requireDistinct([destination] + reports.map(\.1))
+    try ReportDestination.requireDistinct([destination] + reports.map(\.1))
     Interruption.listen()
     var line = ProgressLine(work.progress, unit: .layers)
     defer { line.clear() }
@@ -218,15 +218,6 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       try parts.run(part, numbers: numbers, to: place, forecast: announce, progress: report)
     }
     try ResultPartOptions.say(part, done, "compared", place)
-  }
-
-  /// Refuses two reports for one file, however its path is spelled.
-  private func requireDistinct(_ reports: [ReportDestination]) throws(Fault) {
-    var paths: Set<ExactText> = []
-    for path in reports.compactMap({ $0.file?.path }) where !paths.insert(ExactText(path)).inserted
-    {
-      throw Fault(.usage, "every report needs a file of its own", file: path)
-    }
   }
 
   private func announce(_ forecast: Forecast) {

@@ -55,6 +55,176 @@ import Testing
     #expect(abs(a - b) <= 1e-3 * b, "\(a) \(b)")
   }
 
+  /// A search for another format than GGUF.
+  struct Search: Sendable, CustomTestStringConvertible {
+    let sample: String
+    let target: String
+    let types: String
+    let goal: [String]
+    var testDescription: String { "\(sample) \(target)" }
+  }
+
+  static let searches = [
+    Search(
+      sample: "tiny-k-quants", target: "mlx", types: "3bit,4bit-g32,mxfp4,8bit,bf16",
+      goal: ["--bpw", "6"]),
+    // F32, so that scales and what is not quantized are F32 whatever the types are.
+    Search(
+      sample: "tiny-tied", target: "mlx", types: "4bit-g32,8bit-g32,bf16",
+      goal: ["--max-kl", "0.3"]),
+    // FP8, whose blocks are kept, and grids of rows that a band of rows does not begin with.
+    Search(
+      sample: "tiny-k-quants", target: "compressed-tensors",
+      types: "int4-g32-asymmetric,nvfp4,fp8-block,plain", goal: ["--bpw", "8"]),
+    Search(
+      sample: "tiny-bf16", target: "compressed-tensors", types: "int4-g32,nvfp4,fp8-block",
+      goal: ["--bpw", "11"]),
+    Search(
+      sample: "tiny-kimi-k25", target: "compressed-tensors",
+      types: "int4-g32,nvfp4,mxfp4,fp8-channel,plain", goal: ["--max-kl", "0.1"]),
+  ]
+
+  /// What is predicted for a model is what its files lose, module by module as the recipe says.
+  @Test(arguments: searches) func aRecipeForModulesSaysWhatItsFilesLose(search: Search) throws {
+    let sample = "\(Repository.samples)/\(search.sample)"
+    let (ids, recipe) = (try tokens(), workspace.path("modules.json"))
+    let chosen = try FathomProcess(
+      ["recipe", sample, "--to", search.target] + search.goal + [
+        "--tokens", ids, "--types", search.types, "--groups", "8", "-o", recipe, "--format", "json",
+      ])
+    #expect(chosen.status == 0, "\(chosen.messages)")
+    let report = try JSONDocument(chosen.output)
+    #expect(try JSONSchema(named: "recipe").faults(in: report).isEmpty)
+    #expect(report.string("target") == search.target)
+    let types = Set(report.list("rules").compactMap { $0.string("type") })
+    #expect(types.count > 1, "a mix: \(types)")
+    let folder = workspace.path("mix")
+    let converted = try FathomProcess([
+      "convert", sample, folder, "--to", search.target, "--recipe", recipe, "--strict",
+    ])
+    #expect(converted.status == 0, "\(converted.messages)")
+    let run = try FathomProcess([
+      "verify", sample, folder, "--tokens", ids, "--mtp", "drop", "--format", "json",
+    ])
+    let found = try JSONDocument(run.output)
+    #expect(found.integer("main", "sizeBytes") == report.integer("evidence", "bytes"))
+    let (a, b) = (
+      try #require(found.number("main", "klMean")),
+      try #require(report.number("evidence", "klMeasured"))
+    )
+    #expect(abs(a - b) <= 1e-6 * b, "\(a) \(b)")
+  }
+
+  /// The plot's numbers are the recipe's, and those of a mix are what its file loses.
+  @Test(arguments: ["gguf", "mlx", "compressed-tensors"]) func thePageShowsWhatTheRecipeHas(
+    target: String
+  ) throws {
+    let (ids, page) = (try tokens(), workspace.path("page.html"))
+    let recipe = workspace.path("recipe.json")
+    let (types, name, quant) =
+      switch target {
+      case "gguf": ("q3_k,q4_k,q8_0", "Q4_K_M", "q4_k_m")
+      case "mlx": ("3bit,4bit,8bit", "4bit", "4bit")
+      default: ("int4-g128,nvfp4,fp8-block,plain", "nvfp4-experts", "nvfp4-experts")
+      }
+    let run = try FathomProcess([
+      "recipe", sample, "--to", target, "--bpw", target == "compressed-tensors" ? "8" : "6",
+      "--tokens", ids, "--types", types, "--groups", "8", "-o", recipe, "--page", page, "--format",
+      "json",
+    ])
+    #expect(run.status == 0, "\(run.messages)")
+    let evidence = try JSONDocument(run.output)
+    #expect(try JSONSchema(named: "recipe").faults(in: evidence).isEmpty)
+    let text = String(decoding: try contents(page), as: UTF8.self)
+    _ = try XMLSchema.parse(Data(text.utf8))
+    let points = try points(of: text)
+    let standards = evidence.list("evidence", "standards")
+    let frontier = evidence.list("evidence", "frontier")
+    #expect(standards.count > 5 && frontier.count > 5)
+    #expect(points.count == standards.count + frontier.count + 1)
+    func check(_ name: String, _ bits: Double?, _ divergence: Double?) throws {
+      let (bits, divergence) = (try #require(bits), try #require(divergence))
+      let found = points.contains { point in
+        point.name == name && abs(point.bits - bits) < 6e-4
+          && abs(point.divergence - divergence) <= 6e-4 * divergence
+      }
+      #expect(found, "\(name) \(bits) \(divergence)")
+    }
+    for mix in standards {
+      try check(mix.string("name") ?? "", mix.number("bitsPerWeight"), mix.number("klMeasured"))
+    }
+    for point in frontier {
+      try check("best choice", point.number("bitsPerWeight"), point.number("klPredicted"))
+    }
+    try check(
+      "this recipe", evidence.number("evidence", "bitsPerWeight"),
+      evidence.number("evidence", "klMeasured"))
+    // Where a point is drawn follows from what it says: a line through all of them.
+    let sorted = points.sorted { $0.bits < $1.bits }
+    let (first, last) = (try #require(sorted.first), try #require(sorted.last))
+    for point in points {
+      let share = (point.bits - first.bits) / (last.bits - first.bits)
+      #expect(abs(point.x - first.x - share * (last.x - first.x)) < 0.2, "\(point)")
+    }
+    let file = workspace.path(target == "gguf" ? "mix.gguf" : "mix")
+    let converted = try FathomProcess([
+      "convert", sample, file, "--to", target, "--quant", quant,
+    ])
+    #expect(converted.status == 0, "\(converted.messages)")
+    let verified = try JSONDocument(
+      FathomProcess([
+        "verify", sample, file, "--tokens", ids, "--mtp", "drop", "--format", "json",
+      ]).output)
+    let mix = try #require(standards.first { $0.string("name") == name })
+    #expect(verified.integer("main", "sizeBytes") == mix.integer("bytes"))
+    let (a, b) = (
+      try #require(verified.number("main", "klMean")), try #require(mix.number("klMeasured"))
+    )
+    #expect(abs(a - b) <= 1e-3 * b, "\(a) \(b)")
+  }
+
+  /// The points of a page's plot: what the pointer is told of each, and the middle of its mark.
+  private func points(
+    of page: String
+  ) throws -> [(name: String, bits: Double, divergence: Double, x: Double)] {
+    let point = try Regex(
+      #"<title>([^<:]+): ([0-9.]+) bits per weight, KL [a-z]+ ([0-9.e-]+)</title>"#
+        + #"<rect class="s[0-9]" x="([0-9.]+)" y="[0-9.]+" width="([0-9.]+)""#,
+      as: (Substring, Substring, Substring, Substring, Substring, Substring).self)
+    return page.matches(of: point).map { match in
+      let (_, name, bits, divergence, x, width) = match.output
+      return (
+        String(name), Double(bits) ?? .nan, Double(divergence) ?? .nan,
+        (Double(x) ?? .nan) + (Double(width) ?? .nan) / 2
+      )
+    }
+  }
+
+  @Test func optionsOfOtherFormatsAreRefused() throws {
+    let ids = try tokens()
+    let start = ["recipe", sample, "--tokens", ids, "-o", workspace.path("recipe.json")]
+    for more in [
+      ["--to", "mlx", "--bpw", "6", "--types", "q4_k"],
+      ["--to", "mlx", "--bpw", "6", "--types", "4bit-g33"],
+      ["--to", "mlx", "--bpw", "6", "--types", "mxfp4-g64"],
+      ["--to", "mlx", "--bpw", "6", "--imatrix", ids],
+      ["--to", "compressed-tensors", "--bpw", "6", "--types", "4bit"],
+      ["--to", "hf", "--bpw", "6"],
+      ["--bpw", "6", "--types", "4bit"], ["--bpw", "6", "--types", "bf16"],
+      ["--bpw", "6", "--page", workspace.path("recipe.json")],
+    ] {
+      let run = try FathomProcess(start + more)
+      #expect(run.status == 64, "\(more): \(run.messages)")
+    }
+    #expect(try workspace.names() == ["ids.json"])
+    let recipe = try workspace.write(
+      "gguf.json", #"{"schema": "fathom.recipe/1", "default": "q8_0"}"#.utf8)
+    let run = try FathomProcess([
+      "convert", sample, workspace.path("out"), "--to", "mlx", "--recipe", recipe,
+    ])
+    #expect(run.status == 64 && run.messages.contains("another format"), "\(run.messages)")
+  }
+
   @Test func goalsThatCannotBeKeptAreRefused() throws {
     let ids = try tokens()
     for (goal, value) in [("--bpw", "0.5"), ("--size", "1KB"), ("--max-kl", "1e-12")] {

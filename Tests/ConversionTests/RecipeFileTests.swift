@@ -11,10 +11,10 @@ import Testing
 
 /// Recipe files: types by name and kind of layer.
 @Suite struct RecipeFileTests {
-  private func read(_ text: String) throws -> RecipeFile {
+  private func read(_ text: String) throws -> RecipeFile<ElementType> {
     let workspace = try Workspace()
     try workspace.write("recipe.json", Array(text.utf8))
-    return try RecipeFile(path: workspace.path("recipe.json"))
+    return try RecipeFile<ElementType>(path: workspace.path("recipe.json"))
   }
 
   private func plan(_ gguf: GGUFRecipe) throws -> [String: PlannedTensor] {
@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test func theSamplesDoWhatTheySay() throws {
-    let file = try RecipeFile(
+    let file = try RecipeFile<ElementType>(
       path: Repository.samples + "/recipes/experts-iq4_nl-attention-q8_0.json")
     let tensors = try plan(GGUFRecipe(nil).adding(file))
     #expect(tensors["blk.1.ffn_up_exps.weight"]?.entry.type == .iq4NL)
@@ -105,6 +105,132 @@ import Testing
     let fault = try #require(throws: Fault.self) { try read(text) }
     #expect(fault.kind == .malformed && fault.file != nil && fault.expected != nil)
     #expect(try !JSONSchema(named: "recipe").faults(in: JSONDocument(text)).isEmpty)
+  }
+
+  private func mlx(_ text: String) throws -> RecipeFile<MLXStorage> {
+    let workspace = try Workspace()
+    try workspace.write("recipe.json", Array(text.utf8))
+    return try RecipeFile<MLXStorage>(path: workspace.path("recipe.json"))
+  }
+
+  @Test func modulesOfMLXGetTheirSettings() throws {
+    let text = #"""
+      {"schema": "fathom.recipe/1", "target": "mlx", "default": "4bit", "rules": [
+        {"match": "*.mlp.switch_mlp.down_proj", "layers": "main", "type": "6bit-g32"},
+        {"match": "lm_head", "type": "f16"}, {"layers": "dense", "type": "mxfp8"},
+        {"match": "*layernorm", "type": "8bit"}, {"layers": "mtp", "type": "8bit"}]}
+      """#
+    #expect(try JSONSchema(named: "recipe").faults(in: JSONDocument(text)).isEmpty)
+    let recipe = try MLXRecipe(nil).adding(mlx(text))
+    let model = try Conversions(sample("tiny-k-quants"), Recipe(target: .mlx(recipe)))
+    let config = try model.config()
+    func setting(_ module: String?) throws -> [String] {
+      guard case .object(let section)? = config["quantization"] else { return [] }
+      guard let module else {
+        return ["group_size", "bits", "mode"].map { section[$0]?.text(indent: nil) ?? "" }
+      }
+      guard case .object(let own)? = section[module] else { return [] }
+      return ["group_size", "bits", "mode"].map { own[$0]?.text(indent: nil) ?? "" }
+    }
+    #expect(try setting(nil) == ["64", "4", "\"affine\""])
+    #expect(
+      try setting("model.layers.1.mlp.switch_mlp.down_proj") == ["32", "6", "\"affine\""])
+    #expect(try setting("model.layers.0.mlp.up_proj") == ["32", "8", "\"mxfp8\""])
+    #expect(try setting("model.layers.1.mlp.switch_mlp.up_proj").isEmpty, "has the default")
+    let tensors = Dictionary(
+      uniqueKeysWithValues: model.plan.tensors.map { ($0.entry.name.text, $0) })
+    #expect(tensors["lm_head.weight"]?.entry.type == .f16)
+    #expect(tensors["lm_head.weight"]?.reason == "rule lm_head: stored in F16")
+    #expect(model.plan.unheeded.count == 2)
+    #expect(model.plan.unheeded.first?.contains("*layernorm") == true)
+    #expect(model.plan.unheeded.last?.contains("in the layers that it speaks of") == true)
+    #expect(throws: Fault.self) { try MLXRecipe(MLXStorage(named: "8bit")).adding(mlx(text)) }
+    // Nothing but the rules is asked for where neither names a type for the rest.
+    let rules = #"[{"match": "*.o_proj", "type": "5bit"}]"#
+    let alone = try MLXRecipe(nil).adding(
+      mlx(#"{"schema": "fathom.recipe/1", "target": "mlx", "rules": \#(rules)}"#))
+    let plan = try Conversions(sample("tiny-k-quants"), Recipe(target: .mlx(alone))).plan
+    let codes = plan.tensors.filter { $0.entry.storedType == .u32 }
+    #expect(!codes.isEmpty && codes.allSatisfy { $0.entry.name.hasSuffix(".o_proj.weight") })
+  }
+
+  @Test(arguments: [
+    "4bit-g33", "4bit-64", "7bit", "mxfp4-g64", "bf16-g64", "q4_k", "4bit-g", "4bit-g+64", "",
+  ])
+  func whatIsNoTypeOfMLXIsRefused(type: String) throws {
+    let text = #"{"schema": "fathom.recipe/1", "target": "mlx", "default": "\#(type)"}"#
+    let fault = try #require(throws: Fault.self) { try mlx(text) }
+    #expect(fault.kind == .malformed && fault.file != nil)
+    guard type != "q4_k" else { return }
+    #expect(try !JSONSchema(named: "recipe").faults(in: JSONDocument(text)).isEmpty)
+  }
+
+  private func compressed(_ rules: String, base: String) throws -> CompressedMix {
+    let text =
+      #"{"schema": "fathom.recipe/1", "target": "compressed-tensors", "#
+      + #""default": "\#(base)", "rules": [\#(rules)]}"#
+    #expect(try JSONSchema(named: "recipe").faults(in: JSONDocument(text)).isEmpty)
+    let workspace = try Workspace()
+    try workspace.write("recipe.json", Array(text.utf8))
+    let file = try RecipeFile<CompressedMix.Storage>(path: workspace.path("recipe.json"))
+    return try CompressedMix(file, rest: nil)
+  }
+
+  @Test func modulesOfCompressedTensorsGetTheirSchemes() throws {
+    let mix = try compressed(
+      #"""
+      {"match": "*.experts.*", "layers": "moe", "type": "int4-g32"},
+      {"match": "*.o_proj", "type": "nvfp4"}, {"match": "*.mlp.down_proj", "type": "plain"},
+      {"match": "lm_head", "type": "nvfp4"}
+      """#, base: "fp8-channel")
+    let model = try Conversions(
+      sample("tiny-k-quants"), Recipe(target: .compressedMix(mix)))
+    let types = Dictionary(
+      uniqueKeysWithValues: model.plan.tensors.map { ($0.entry.name.text, $0.entry.type) })
+    let layer = "model.layers.1"
+    #expect(types["\(layer).mlp.experts.0.up_proj.weight_packed"] == .u4)
+    #expect(types["\(layer).self_attn.o_proj.weight_packed"] == .f4)
+    #expect(types["model.layers.0.mlp.down_proj.weight"] == .bf16)
+    #expect(types["model.layers.0.mlp.up_proj.weight"] == .f8E4M3)
+    #expect(types["\(layer).mlp.shared_experts.up_proj.weight"] == .f8E4M3)
+    // Loaders quantize no head, so that no rule is about it.
+    #expect(types["lm_head.weight"] == .bf16)
+    #expect(model.plan.unheeded.count == 1 && model.plan.unheeded[0].contains("lm_head"))
+    guard case .object(let section)? = try model.config()["quantization_config"],
+      case .object(let groups)? = section["config_groups"]
+    else {
+      Issue.record("has no groups")
+      return
+    }
+    #expect(groups.keys.count == 3 && section["format"] == .string("mixed-precision"))
+    #expect(section["ignore"]?.text(indent: nil).contains(#"mlp\\.down_proj$"#) == true)
+  }
+
+  @Test func expertsOfALayerHaveOneScheme() throws {
+    let mix = try compressed(#"{"match": "*.experts.1.*", "type": "nvfp4"}"#, base: "int4-g32")
+    let fault = try #require(throws: Fault.self) {
+      try Conversions(sample("tiny-k-quants"), Recipe(target: .compressedMix(mix)))
+    }
+    #expect(fault.kind == .usage && fault.tensor?.text.contains("experts.1.") == true)
+    let workspace = try Workspace()
+    let text = #"{"schema": "fathom.recipe/1", "target": "compressed-tensors"}"#
+    let file = try RecipeFile<CompressedMix.Storage>(
+      path: workspace.write("recipe.json", text.utf8))
+    #expect(throws: Fault.self) { try CompressedMix(file, rest: nil) }
+    let rest = CompressedRecipe(named: "int4-g32")
+    #expect(try CompressedMix(file, rest: rest).base.recipeName == "int4-g32")
+    let experts = CompressedRecipe(named: "int4-g32-experts")
+    #expect(throws: Fault.self) { try CompressedMix(file, rest: experts) }
+  }
+
+  @Test func aRecipeForAnotherFormatIsRefused() throws {
+    for text in [
+      #"{"schema": "fathom.recipe/1"}"#, #"{"schema": "fathom.recipe/1", "target": "gguf"}"#,
+    ] {
+      #expect(try #require(throws: Fault.self) { try mlx(text) }.kind == .usage)
+    }
+    let text = #"{"schema": "fathom.recipe/1", "target": "mlx", "default": "4bit"}"#
+    #expect(try #require(throws: Fault.self) { try read(text) }.kind == .usage)
   }
 
   @Test func oneDefaultIsNeeded() throws {

@@ -44,7 +44,7 @@ import Testing
     ],
     "Pages": [
       "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion", "Reports",
-      "Inspection", "Verification",
+      "Inspection", "Verification", "Calibration",
     ],
     "Parts": ["Tensors", "Platform", "Formats", "Conversion", "Inspection"],
     "Passes": [
@@ -58,7 +58,7 @@ import Testing
       "Synchronization",
     ],
     "Calibration": [
-      "Mixes",
+      "Mixes", "Locks",
       "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
       "Conversion", "Reference", "Reports", "Parts", "Passes", "Verification",
     ],

@@ -234,6 +234,8 @@ def recipes():
     yield encoded({"schema": "fathom.recipe/1", "description": "x", "default": "Q8_0", "rules": [
         {"match": "blk.*.ffn_?own*", "layers": layers, "type": "iq4_nl"}
         for layers in ["main", "mtp", "dense", "moe"]]})
+    yield encoded({"schema": "fathom.recipe/1", "target": "mlx", "default": "4bit-g32", "rules": [
+        {"match": "model.layers.?.mlp.*", "type": "mxfp4"}]})
 
 
 def baselines():

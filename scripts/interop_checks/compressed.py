@@ -1,8 +1,12 @@
 """`fathom convert --to compressed-tensors` and back, against the library's own compressors."""
 
-import torch
+import json
+from fnmatch import fnmatchcase
 
-from makers.samples import SAMPLES
+import torch
+from safetensors.torch import save_file
+
+from makers.samples import SAMPLES, make_tokens
 from peers import compressed
 from peers.folder import read_checkpoint, store, write_checkpoint
 from peers.network import make_config
@@ -97,6 +101,43 @@ def check_kept(report, path, folder):
     report.check(f"{name}: config.json is the same", found == config)
 
 
+def check_recipe(report, path, folder, types, bits):
+    """A recipe that was searched for: every module is stored as its rule says, by the library too."""
+    name, output = f"{path.name} → recipe of {types}", folder / f"{path.name}-recipe-{bits}"
+    tokens, recipe = folder / "tokens.safetensors", folder / f"{path.name}-{bits}.json"
+    save_file({"input_ids": make_tokens(41, (1, 24), 288)}, tokens)
+    report.run("recipe", path, "--to", "compressed-tensors", "--bpw", bits, "--types", types,
+               "--groups", 10, "--tokens", tokens, "-o", recipe)
+    chosen = json.loads(recipe.read_text())
+    used = {rule["type"] for rule in chosen["rules"]}
+    report.check(f"{name}: types are mixed", len(used) > 1, str(sorted(used)))
+    report.run("convert", path, output, "--to", "compressed-tensors", "--recipe", recipe)
+    config, stored = read_checkpoint(path)
+    modules = {}
+    for module in (key.removesuffix(".weight") for key in stored):
+        rule = next((rule for rule in chosen["rules"] if fnmatchcase(module, rule["match"])), None)
+        if rule and rule["type"] != "plain":
+            modules.setdefault(rule["type"], []).append(module)
+    groups = [compressed.targeted(compressed.SCHEMES[kind], *names)
+              for kind, names in modules.items()]
+    _, expected = compressed.compress_all(config, stored, ignored=(), groups=groups)
+    check_tensors(report, name, output, expected)
+    section = compressed.validated(output)
+    read = list(section.config_groups.values())
+    wrong = [module for module in (key.removesuffix(".weight") for key in stored
+                                   if key.endswith("_proj.weight"))
+             if weights_of(compressed.scheme_of(module, read, section.ignore))
+             != weights_of(compressed.scheme_of(module, groups, ()))]
+    report.check(f"{name}: config_groups name the modules of each scheme", not wrong, str(wrong[:3]))
+    check_valid(report, name, output)
+    check_read(report, output, folder)
+
+
+def weights_of(scheme):
+    """What a scheme says of weights; None for what stays plain."""
+    return scheme and scheme.weights.model_dump(exclude={"observer"})
+
+
 def run(report, folder):
     """Samples, every scheme from BF16, and the moves between FP8 formats."""
     for name in SAMPLES_READ:
@@ -112,3 +153,5 @@ def run(report, folder):
     fp8 = make_source(folder, "fp8", block=(128, 128))
     for path in (fp8, SAMPLES / "tiny-mtp2", SAMPLES / "tiny-fp8-block32"):
         report.attempt(f"{path.name} → fp8-block", check_fp8, report, path, folder)
+    for types, bits in (("int4-g32,nvfp4,fp8-block,plain", 9), ("mxfp4,int8-channel,int4-g64", 8)):
+        report.attempt(f"recipe {types}", check_recipe, report, plain, folder, types, bits)

@@ -98,21 +98,53 @@ def check_shards(report, path, folder):
     check_same(report, f"{path.name} in shards", theirs, ours)
 
 
+def check_recipe(report, path, folder, types, bits, exact):
+    """A recipe that was searched for: mlx-lm quantizes by it to the same bytes, and runs it."""
+    name = f"{path.name} → recipe of {types}"
+    recipe = folder / f"{types}.json"
+    write_tokens(folder)
+    report.run("recipe", path, "--to", "mlx", "--bpw", bits, "--types", types, "--groups", 12,
+               "--tokens", folder / "tokens.safetensors", "-o", recipe)
+    chosen = json.loads(recipe.read_text())
+    used = {rule["type"] for rule in chosen["rules"]}
+    report.check(f"{name}: types are mixed", len(used) > 1, str(sorted(used)))
+    theirs, ours = folder / f"{types}-theirs", folder / f"{types}-ours"
+    report.run("convert", path, ours, "--to", "mlx", "--recipe", recipe)
+    if exact:
+        usual = mlx_models.setting(chosen["default"])
+        kind = chosen["default"].partition("-g")[0]
+        mlx_models.convert(path, theirs, kind, usual["group_size"],
+                           quantized_by=mlx_models.predicate(chosen))
+        check_same(report, name, theirs, ours)
+    compare_logits(report, name, ours, folder)
+
+
 def check_logits(report, path, folder, kind, group):
     """mlx-lm loads Fathom's files and computes from them what Fathom computes."""
     output = folder / f"logits-{kind}"
     report.run("convert", path, output, "--to", "mlx", *arguments(kind, group))
-    verdict = report.run_json("validate", output)
-    report.check(f"{path.name} → {kind}: validates", verdict["verdict"] == "valid",
-                 json.dumps(verdict["findings"])[:300] if verdict["findings"] else "")
+    compare_logits(report, f"{path.name} → {kind}", output, folder)
+
+
+def write_tokens(folder):
+    """Tokens for a pass, as a file and as numbers."""
     input_ids = make_tokens(41, (1, 24), 288)
     save_file({"input_ids": np.array(input_ids, np.int64)}, folder / "tokens.safetensors")
-    result = folder / f"{kind}.safetensors"
+    return input_ids
+
+
+def compare_logits(report, name, output, folder):
+    """Logits of a folder, by Fathom and by mlx-lm."""
+    verdict = report.run_json("validate", output)
+    report.check(f"{name}: validates", verdict["verdict"] == "valid",
+                 json.dumps(verdict["findings"])[:300] if verdict["findings"] else "")
+    input_ids = write_tokens(folder)
+    result = folder / f"{output.name}.safetensors"
     report.run("logits", output, "--tokens", folder / "tokens.safetensors", "-o", result)
     found = load_file(result)["logits"]
     expected = np.array(mlx_models.logits(output, input_ids))
     worst = float(np.abs(expected - found).max())
-    report.check(f"{path.name} → {kind}: logits as mlx-lm computes them in F32",
+    report.check(f"{name}: logits as mlx-lm computes them in F32",
                  worst < LOGITS_BOUND, f"largest difference {worst:.1e}")
 
 
@@ -133,3 +165,8 @@ def run(report, folder):
     for kind, group in (("bf16", None), ("4bit", 64), ("6bit", 32), ("mxfp4", None),
                         ("mxfp8", None), ("nvfp4", None)):
         report.attempt(f"logits {kind}", check_logits, report, plain, folder, kind, group)
+    # mlx-lm leaves plain what the usual groups do not divide, whatever groups a module would have.
+    for types, bits, exact in (("2bit-g32,4bit-g32,mxfp4,8bit-g32", 5, True),
+                               ("3bit,4bit,6bit,bf16", 7, True),
+                               ("2bit,3bit-g128,nvfp4,mxfp8,8bit-g32,bf16", 8, False)):
+        report.attempt(f"recipe {types}", check_recipe, report, plain, folder, types, bits, exact)

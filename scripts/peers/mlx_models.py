@@ -38,8 +38,29 @@ def shards_of(limit):
     utils.make_shards = original
 
 
-def convert(source, output, kind=None, group=None, dtype=None, limit=None):
-    """Writes what `mlx_lm.convert` writes, with the weights quantized unless `kind` is None."""
+def setting(name):
+    """mlx-lm's parameters for a type as it stands in Fathom's recipes; False for plain numbers."""
+    kind, _, size = name.partition("-g")
+    if kind in PLAIN:
+        return False
+    mode, bits, groups = KINDS[kind]
+    usual = 64 if mode == "affine" else groups[0]
+    return {"group_size": int(size) if size else usual, "bits": bits, "mode": mode}
+
+
+def predicate(recipe):
+    """The `quant_predicate` that a recipe of Fathom's is, its rules being paths of modules."""
+    settings = {rule["match"]: setting(rule["type"]) for rule in recipe["rules"]}
+    usual = setting(recipe["default"])
+    # What has the settings of the whole model needs none of its own.
+    return lambda path, module: settings[path] != usual and settings[path] or bool(settings[path])
+
+
+def convert(source, output, kind=None, group=None, dtype=None, limit=None, quantized_by=None):
+    """Writes what `mlx_lm.convert` writes, with the weights quantized unless `kind` is None.
+
+    `quantized_by` is its `quant_predicate`.
+    """
     model, config = utils.load_model(Path(source), lazy=True)
     dtype = dtype or config.get("torch_dtype")
     if dtype in MODEL_CONVERSION_DTYPES:
@@ -53,7 +74,8 @@ def convert(source, output, kind=None, group=None, dtype=None, limit=None):
         model.update(tree_map_with_path(cast, model.parameters()))
     if kind is not None:
         mode, bits, _ = KINDS[kind]
-        model, config = utils.quantize_model(model, config, group, bits, mode=mode)
+        model, config = utils.quantize_model(
+            model, config, group, bits, mode=mode, quant_predicate=quantized_by)
     output = Path(output)
     with shards_of(limit):
         utils.save_model(output, model, donate_model=True)

@@ -1,13 +1,12 @@
 package import Platform
 internal import Reports
-package import Tensors
 
-/// A recipe for a GGUF file with what was measured for it.
+/// A recipe with what was measured for it.
 package struct MeasuredRecipe: Sendable {
   /// A group in one type.
   package struct Option: Sendable, Hashable {
-    /// The type.
-    package let type: ElementType
+    /// The type, by its name in recipes.
+    package let type: String
     /// Bytes of the group's tensors; some may have another type where their rows fill no blocks.
     package let bytes: Int
     /// Mean KL divergence where this group alone has the type, in nats.
@@ -23,11 +22,38 @@ package struct MeasuredRecipe: Sendable {
     /// Their weights.
     package let parameters: Int
     /// The type that was chosen.
-    package let chosen: ElementType
+    package let chosen: String
     /// All that were tried.
     package let options: [Option]
   }
 
+  /// What other sizes would lose, and what the format's own tools make.
+  package struct Curve: Sendable {
+    /// The best choices from the smallest to the largest: bytes of all tensors, and the sum of what
+    /// the groups lose alone, in nats.
+    package let frontier: [(bytes: Int, divergence: Double)]
+    /// Standard mixes: bytes of all tensors, and mean KL divergence as measured, in nats.
+    package let standards: [Standard]
+  }
+
+  /// A standard mix.
+  package struct Standard: Sendable, Hashable {
+    /// The name that its makers have for it.
+    package let name: String
+    /// Bytes of all tensors.
+    package let bytes: Int
+    /// Mean KL divergence as measured, in nats.
+    package let divergence: Double
+    /// The sum of what groups lose in the best choice of at most its size; nil where none is so
+    /// small.
+    package let predictedOfBest: Double?
+  }
+
+  /// The format that it is for.
+  package let target: RecipeTarget
+
+  /// The type of what no rule is about; nil where that is left as it is.
+  package let usual: String?
   /// The text that was measured on.
   package let text: String
   /// Its tokens.
@@ -42,48 +68,95 @@ package struct MeasuredRecipe: Sendable {
   package let measured: Double
   /// What no choice of these options within the same size can lose less than, by their sum.
   package let bound: Double
+  /// What was measured beside it; nil where nothing was.
+  package let curve: Curve?
   /// The groups.
   package let groups: [Group]
 
   /// Bits of the file for each weight.
-  package var bitsPerWeight: Double { 8 * Double(bytes) / Double(max(1, parameters)) }
+  package var bitsPerWeight: Double { bitsPerWeight(of: bytes) }
+
+  /// Bits for each weight of a file of so many bytes.
+  package func bitsPerWeight(of bytes: Int) -> Double {
+    8 * Double(bytes) / Double(max(1, parameters))
+  }
+
+  /// What rules call tensors, each once: a GGUF file's by their names, modules elsewhere by their
+  /// paths, those of all experts of a layer by one.
+  private func matches(_ tensors: [ExactText]) -> [String] {
+    var seen: Set<String> = []
+    return tensors.map { tensor in
+      guard target != .gguf else { return tensor.text }
+      var parts = (tensor.without(suffix: ".weight") ?? tensor).text.split(separator: ".")
+      for place in parts.indices.dropFirst() where parts[place - 1] == "experts" {
+        parts[place] = "*"
+      }
+      return parts.joined(separator: ".")
+    }.filter { seen.insert($0).inserted }
+  }
 
   /// The document of `Schemas/recipe.schema.json`: a rule for each tensor, and the evidence.
   package var json: JSONValue {
     let rules = groups.flatMap { group in
-      group.tensors.map { name -> JSONValue in
-        .object([
-          "match": .string(name.text), "type": .string(group.chosen.rawValue.lowercased()),
-        ])
+      matches(group.tensors).map { match -> JSONValue in
+        .object(["match": .string(match), "type": .string(group.chosen)])
       }
     }
-    return .object([
+    var json: JSONObject = [
       "schema": .string("fathom.recipe/1"),
       "description": .string(
         "\(Quantity.fixed(bitsPerWeight, digits: 3)) bits per weight, chosen on \(tokens) tokens"),
-      "default": .string("q8_0"), "rules": .array(rules),
-      "evidence": .object([
-        "text": .string(text), "tokens": .integer(tokens), "bytes": .integer(bytes),
-        "bitsPerWeight": .number(bitsPerWeight), "klPredicted": .number(predicted),
-        "klMeasured": .number(measured), "klBound": .number(bound),
-        "groups": .array(
-          groups.map { group in
-            .object([
-              "name": .string(group.name), "tensors": .integer(group.tensors.count),
-              "parameters": .integer(group.parameters),
-              "type": .string(group.chosen.rawValue.lowercased()),
-              "options": .array(
-                group.options.map {
-                  .object([
-                    "type": .string($0.type.rawValue.lowercased()), "bytes": .integer($0.bytes),
-                    "kl": .number($0.divergence),
-                  ])
-                }),
-            ])
-          }),
-      ]),
-    ])
+    ]
+    if target != .gguf { json["target"] = .string(target.rawValue) }
+    if let usual { json["default"] = .string(usual) }
+    json["rules"] = .array(rules)
+    json["evidence"] = .object(evidence)
+    return .object(json)
   }
+
+  private var evidence: JSONObject {
+    var json: JSONObject = [
+      "text": .string(text), "tokens": .integer(tokens), "bytes": .integer(bytes),
+      "bitsPerWeight": .number(bitsPerWeight), "klPredicted": .number(predicted),
+      "klMeasured": .number(measured), "klBound": .number(bound),
+      "groups": .array(
+        groups.map { group in
+          .object([
+            "name": .string(group.name), "tensors": .integer(group.tensors.count),
+            "parameters": .integer(group.parameters), "type": .string(group.chosen),
+            "options": .array(
+              group.options.map {
+                .object([
+                  "type": .string($0.type), "bytes": .integer($0.bytes),
+                  "kl": .number($0.divergence),
+                ])
+              }),
+          ])
+        }),
+    ]
+    guard let curve else { return json }
+    json["frontier"] = .array(
+      curve.frontier.map { point in
+        .object([
+          "bytes": .integer(point.bytes),
+          "bitsPerWeight": .number(bitsPerWeight(of: point.bytes)),
+          "klPredicted": .number(point.divergence),
+        ])
+      })
+    json["standards"] = .array(
+      curve.standards.map { mix in
+        .object([
+          "name": .string(mix.name), "bytes": .integer(mix.bytes),
+          "bitsPerWeight": .number(bitsPerWeight(of: mix.bytes)),
+          "klMeasured": .number(mix.divergence),
+          "klPredictedOfBest": mix.predictedOfBest.map { .number($0) } ?? .null,
+        ])
+      })
+    return json
+  }
+
+  /// A type as people of the format write it.
+  package func title(_ type: String) -> String { target == .gguf ? type.uppercased() : type }
 
   /// The report for people.
   package var report: OutputText {
@@ -94,7 +167,7 @@ package struct MeasuredRecipe: Sendable {
       guard let option = group.options.first(where: { $0.type == group.chosen }) else { continue }
       let bits = 8 * Double(option.bytes) / Double(max(1, group.parameters))
       table.add([
-        group.name, Quantity.count(group.parameters), group.chosen.rawValue,
+        group.name, Quantity.count(group.parameters), title(group.chosen),
         Quantity.fixed(bits, digits: 2), Quantity.significant(option.divergence),
       ])
     }

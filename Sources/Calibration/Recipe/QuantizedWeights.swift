@@ -5,18 +5,18 @@ internal import Platform
 internal import Reference
 internal import Tensors
 
-/// How a matrix of the network stands in a GGUF file.
+/// How a matrix of the network stands in a file.
 struct StoredForm: Sendable {
-  /// Name there, and its type.
+  /// Name there, and how its numbers are stored.
   let tensor: ExactText
-  let type: ElementType
+  let encoding: StoredEncoding
   /// What becomes of the matrix on the way.
   let form: WeightForm
   /// Its place in a stack, and how many there are.
   let matrix: (index: Int, count: Int)
 }
 
-/// A model's weights as they would be read from a GGUF file in which some tensors have other types:
+/// A model's weights as they would be read from files in which some tensors have other types:
 /// quantized when they are asked for, by the same encoders, with the same importance.
 struct QuantizedWeights: WeightSource {
   let base: any WeightSource
@@ -24,6 +24,8 @@ struct QuantizedWeights: WeightSource {
   let importance: ImportanceMatrix?
   /// By the names of the network; `kv_b_proj` has two halves.
   let forms: [String: [StoredForm]]
+  /// What was found of weights whose scales share a global one.
+  let globalScales: GlobalScales
 
   func size(ofMatrix name: String) throws(Fault) -> (rows: Int, columns: Int) {
     try base.size(ofMatrix: name)
@@ -41,40 +43,57 @@ struct QuantizedWeights: WeightSource {
     }
     let isHalved = forms.contains { $0.form == .keyHeads || $0.form == .valueHeads }
     guard isHalved else {
+      if case .blocks(let block, _, _) = first.encoding {
+        return try inBlocks(of: block, name, rows: rows, first)
+      }
       let source = try base.matrix(name, rows: rows)
-      let values = QuantizedWeights.values(of: source)
-      return WeightMatrix(
-        type: first.type, rows: rows.count, columns: source.columns,
-        storage: try encode(
-          values, columns: source.columns, as: first, matrix: first.matrix.index))
+      return try encoded(
+        QuantizedWeights.values(of: source), as: first, matrix: first.matrix.index)
     }
     return try heads(name, rows: rows, forms)
   }
 
   /// Values (rows, columns) of a matrix.
-  private static func values(of matrix: WeightMatrix) -> Activations {
+  static func values(of matrix: WeightMatrix) -> Activations {
     let result = Activations(unwrittenRows: matrix.rows, columns: matrix.columns)
     matrix.decode(into: result.values, .best)
     return result
   }
 
+  /// values (rows, columns) → the same as they are stored.
+  func encoded(
+    _ values: Activations, as form: StoredForm, matrix: Int
+  ) throws(Fault) -> WeightMatrix {
+    switch form.encoding {
+    case .codec(let type):
+      WeightMatrix(
+        type: type, rows: values.rows, columns: values.columns,
+        storage: try encode(values, columns: values.columns, as: type, form, matrix: matrix))
+    case .groups(let scheme, let type, let joined):
+      try grouped(values, scheme, of: type, joined: joined, form.tensor)
+    case .blocks(let block, let format, let type):
+      try blocked(values, block, format, of: type, form.tensor)
+    case .kept: preconditionFailure("what is kept is not encoded")
+    }
+  }
+
   /// values → their blocks.
   private func encode(
-    _ values: Activations, columns: Int, as form: StoredForm, matrix: Int
+    _ values: Activations, columns: Int, as type: ElementType, _ form: StoredForm, matrix: Int
   ) throws(Fault) -> ByteBuffer {
-    guard let codec = Codec.codec(for: form.type),
-      let size = form.type.byteCount(elements: values.values.count)
+    guard let codec = Codec.codec(for: type),
+      let size = type.byteCount(elements: values.values.count)
     else {
-      throw Fault(.malformed, "does not fill blocks of \(form.type.rawValue)", tensor: form.tensor)
+      throw Fault(.malformed, "does not fill blocks of \(type.rawValue)", tensor: form.tensor)
     }
     let buffer = ByteBuffer(count: size)
     let source = UnsafeBufferPointer(values.values)
     let known = try importance?.columns(
       of: form.tensor, count: columns, matrices: form.matrix.count)
-    guard let known, form.type.isBlock else {
+    guard let known, type.isBlock else {
       guard !codec.needsImportance else {
         throw Fault(
-          .usage, "\(form.type.rawValue) needs an importance matrix that speaks of the tensor",
+          .usage, "\(type.rawValue) needs an importance matrix that speaks of the tensor",
           tensor: form.tensor)
       }
       codec.encode(source, into: buffer.bytes)
@@ -91,10 +110,7 @@ struct QuantizedWeights: WeightSource {
   private func rounded(
     _ values: Activations, as form: StoredForm, matrix: Int
   ) throws(Fault) -> Activations {
-    let buffer = try encode(values, columns: values.columns, as: form, matrix: matrix)
-    let result = WeightMatrix(
-      type: form.type, rows: values.rows, columns: values.columns, storage: buffer)
-    return QuantizedWeights.values(of: result)
+    QuantizedWeights.values(of: try encoded(values, as: form, matrix: matrix))
   }
 
   /// Rows of `kv_b_proj`, whose heads' halves are tensors of their own, the keys' transposed.

@@ -80,6 +80,23 @@ package struct RecipeChoice {
     return found
   }
 
+  /// The best choices of sizes from the smallest to the largest that loses less than all before it.
+  package func frontier(points: Int = 48) -> [(bytes: Int, loss: Double)] {
+    let sizes = groups.map { $0.map(\.bytes) }
+    let least = sizes.reduce(0) { $0 + ($1.min() ?? 0) }
+    let most = sizes.reduce(0) { $0 + ($1.max() ?? 0) }
+    var result: [(bytes: Int, loss: Double)] = []
+    for point in 0..<points {
+      guard let found = best(within: least + (most - least) * point / max(1, points - 1)) else {
+        continue
+      }
+      let (size, loss) = (bytes(of: found), loss(of: found))
+      if let last = result.last, loss >= last.loss { continue }
+      result.append((size, loss))
+    }
+    return result
+  }
+
   /// What a choice loses.
   package func loss(of choice: [Int]) -> Double {
     zip(groups, choice).reduce(0) { $0 + $1.0[$1.1].loss }

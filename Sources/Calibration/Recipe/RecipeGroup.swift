@@ -10,8 +10,6 @@ struct RecipeGroup: Sendable {
   let tensors: [ExactText]
   /// Decoder layers that it is in; empty for embedding and head.
   let layers: Set<Int>
-  /// The network's matrices that it is made of, those of MTP layers apart.
-  let sources: [String]
   /// Weights of all its tensors.
   let parameters: Int
 
@@ -24,9 +22,9 @@ struct RecipeGroup: Sendable {
   ///   - tensors: those that can be quantized, in the order of the file.
   ///   - most: groups to make at most, where the network has so few kinds.
   static func all(
-    _ tensors: [DialectTensor], config: ModelConfig, most: Int
+    _ tensors: [DialectTensor], for target: RecipeTarget, config: ModelConfig, most: Int
   ) -> [RecipeGroup] {
-    let kinds = tensors.map { kind(of: $0) }
+    let kinds = tensors.map { kind(of: $0, in: target) }
     // The layers of the main model that have a kind.
     var layers: [Kind: Set<Int>] = [:]
     for (tensor, kind) in zip(tensors, kinds) {
@@ -39,7 +37,9 @@ struct RecipeGroup: Sendable {
     var groups: [String: [DialectTensor]] = [:]
     var order: [String] = []
     for (tensor, kind) in zip(tensors, kinds) {
-      let name = name(of: tensor, kind, layers: layers[kind, default: []].sorted(), ranges: ranges)
+      let name = name(
+        of: tensor, kind.title(in: target), isDivided: kind.isDivided,
+        layers: layers[kind, default: []].sorted(), ranges: ranges)
       if groups[name] == nil { order.append(name) }
       groups[name, default: []].append(tensor)
     }
@@ -48,48 +48,55 @@ struct RecipeGroup: Sendable {
       let main = members.filter { ($0.layer ?? 0) < config.layers }
       return RecipeGroup(
         name: name, tensors: members.map(\.name), layers: Set(main.compactMap(\.layer)),
-        sources: main.flatMap(\.sources).map(\.text),
         parameters: members.reduce(0) { $0 + $1.shape.elementCount })
     }
   }
 
   /// What a tensor does.
   private enum Kind: String {
-    case embedding = "token_embd"
-    case head = "output"
-    case attention, dense
+    case embedding, head, attention, dense, experts
     case shared = "shared experts"
     case gates = "experts gate"
     case ups = "experts up"
     case downs = "experts down"
     case pairs = "experts gate and up"
 
+    /// What users of a format call it.
+    func title(in target: RecipeTarget) -> String {
+      switch (self, target) {
+      case (.embedding, .gguf): "token_embd"
+      case (.head, .gguf): "output"
+      default: rawValue
+      }
+    }
+
     var isDivided: Bool { self != .embedding && self != .head && self != .dense }
   }
 
-  private static func kind(of tensor: DialectTensor) -> Kind {
+  private static func kind(of tensor: DialectTensor, in target: RecipeTarget) -> Kind {
     guard tensor.layer != nil else { return tensor.part == .embedding ? .embedding : .head }
-    let name = tensor.name
-    let words: [(ExactText, Kind)] = [
-      ("_shexp.", .shared), ("ffn_gate_up_exps.", .pairs), ("ffn_gate_exps.", .gates),
-      ("ffn_up_exps.", .ups), ("ffn_down_exps.", .downs), ("ffn_", .dense),
-    ]
-    return words.first { name.contains($0.0) }?.1 ?? .attention
+    switch tensor.part {
+    case .sharedExpert: return .shared
+    case .mlp: return .dense
+    // Loaders of that format have one scheme for all matrices of a layer's experts.
+    case .expert where target == .compressedTensors: return .experts
+    case .expert:
+      let words: [(ExactText, Kind)] = [("gate_up", .pairs), ("gate_", .gates), ("up_", .ups)]
+      return words.first { tensor.name.contains($0.0) }?.1 ?? .downs
+    default: return .attention
+    }
   }
 
   /// - Parameter layers: those that have the kind, in order, which are cut into equally many.
   private static func name(
-    of tensor: DialectTensor, _ kind: Kind, layers: [Int], ranges: Int
+    of tensor: DialectTensor, _ kind: String, isDivided: Bool, layers: [Int], ranges: Int
   ) -> String {
-    guard kind.isDivided, let layer = tensor.layer else { return kind.rawValue }
-    guard !layers.isEmpty else { return kind.rawValue }
+    guard isDivided, let layer = tensor.layer, !layers.isEmpty else { return kind }
     let count = min(ranges, layers.count)
     let place = layers.lastIndex { $0 <= layer } ?? 0
     let range = place * count / layers.count
     let members = layers.indices.filter { $0 * count / layers.count == range }.map { layers[$0] }
-    guard let first = members.first, let last = members.last, count > 1 else {
-      return kind.rawValue
-    }
-    return "\(kind.rawValue), " + (first == last ? "layer \(first)" : "layers \(first)–\(last)")
+    guard let first = members.first, let last = members.last, count > 1 else { return kind }
+    return "\(kind), " + (first == last ? "layer \(first)" : "layers \(first)–\(last)")
   }
 }

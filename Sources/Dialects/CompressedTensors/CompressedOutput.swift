@@ -10,7 +10,7 @@ package struct CompressedOutput: DialectRecipe {
   /// Whose names tensors get.
   package let maker: CompressedScheme.Maker
   /// The scheme that was asked for; nil where every weight keeps the one that it has.
-  let recipe: CompressedRecipe?
+  package let recipe: CompressedRecipe?
 
   /// In compressed-tensors' formats.
   package static func compressedTensors(_ recipe: CompressedRecipe?) -> CompressedOutput {

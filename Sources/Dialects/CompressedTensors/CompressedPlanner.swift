@@ -12,7 +12,7 @@ extension Planner {
   package static func compressedTarget(
     of source: SourceModel, _ output: CompressedOutput, _ recipe: Recipe
   ) throws(Fault) -> (ModelConfig, JSONValue?) {
-    var target = source.config
+    let target = source.config
     let isKept = output.recipe == nil
     guard
       var compressed = output.recipe ?? CompressedRecipe(keeping: source, for: output.maker)
@@ -31,12 +31,20 @@ extension Planner {
       isKept && (output.maker == .modelOpt || source.config.otherMaker != nil)
       ? CompressedRecipe.always(in: source.config, for: output.maker) + plainModules(of: source)
       : compressed.ignored(in: source.config)
-    let section =
+    let section: JSONValue =
       output.maker == .modelOpt
       ? .object(
         ModelOptStorage.section(
           hasInputs: compressed.scheme.inputs != .none, excluding: ignored))
       : compressed.scheme.section(ignored: ignored)
+    return try compressedTarget(of: source, section)
+  }
+
+  /// The source's config with another section.
+  package static func compressedTarget(
+    of source: SourceModel, _ section: JSONValue
+  ) throws(Fault) -> (ModelConfig, JSONValue?) {
+    var target = source.config
     target.fp8 = nil
     target.compressed = try ModelConfig.compressed(section: section, file: "config.json")
     return (target, section)
@@ -78,13 +86,13 @@ extension Planner {
 
   /// What loaders will do with the output, where that is not plain.
   package var compressedWarnings: [String] {
-    guard let compressed = target.compressed, case .compressed(let output) = recipe.target else {
+    guard let compressed = target.compressed, let maker = recipe.target.maker else {
       return []
     }
     var warnings = LoaderLimit.lines(LoaderLimit.transformersCompressed, for: target)
     for scheme in Set(compressed.groups.compactMap(\.scheme)).sorted(by: { "\($0)" < "\($1)" }) {
       // Source: vLLM's pull requests 41769 and 42428.
-      if output.maker == .modelOpt, scheme.inputs == .none {
+      if maker == .modelOpt, scheme.inputs == .none {
         warnings.append(
           "activations have no scales: the file says W4A16_NVFP4, weights in FP4 and activations in "
             + "16 bits, which vLLM takes for linear layers since May 2026, and not in all versions for "
@@ -196,7 +204,7 @@ extension Planner {
     for part in scheme.tensors(of: weight.shape) ?? [] {
       let reason =
         part.role == .codes
-        ? "\(scheme), as asked for by --quant" : "\(part.role.rawValue) of \(scheme)"
+        ? "\(scheme), as asked for" : "\(part.role.rawValue) of \(scheme)"
       switch part.role {
       case .codes:
         try add(
@@ -242,7 +250,7 @@ extension Planner {
     {
       try add(weight, part, stored.type, Assembly(stored), .copy, "kept as it is")
     } else if part.role == .inputs, let stored = source.scaleOfInputs(of: weight),
-      case .compressed(let output) = recipe.target, output.maker == .modelOpt
+      recipe.target.maker == .modelOpt
     {
       // What the one multiplies by, the other divides by.
       try add(

@@ -63,16 +63,6 @@ extension GGUFRecipe {
   }
 }
 
-extension RecipeFile.Rule {
-  /// As it stands in a recipe file.
-  fileprivate var json: JSONObject {
-    var json: JSONObject = ["match": .string(match)]
-    if let layers { json["layers"] = .string(layers.rawValue) }
-    json["type"] = .string(type.rawValue)
-    return json
-  }
-}
-
 extension GGUFPlanner {
   /// One file, or splits of it.
   package func output() throws(Fault) -> PlannedOutput {

@@ -35,8 +35,9 @@ extension Planner {
   /// Throws `.usage` for what cannot be asked of DeepSeek-V4.
   static func requireWritable(_ source: SourceModel, _ recipe: Recipe) throws(Fault) {
     guard source.config.v4 != nil else { return }
-    if case .compressed(let output) = recipe.target {
-      try SourceCheck.requireUsualLayers(source, of: "\(output.target.rawValue)'s loaders")
+    if let maker = recipe.target.maker {
+      try SourceCheck.requireUsualLayers(
+        source, of: "\(maker.title ?? "compressed-tensors")'s loaders")
     }
     guard recipe.weights?.type == .f8E4M3 else { return }
     throw Fault(

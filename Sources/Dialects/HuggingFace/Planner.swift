@@ -20,6 +20,13 @@ package struct Planner {
   var source: SourceModel { draft.source }
   var recipe: Recipe { draft.recipe }
 
+  /// MTP layers that the output has.
+  var writtenMTPLayers: Int { Planner.writtenMTPLayers(of: source, recipe) }
+
+  private static func writtenMTPLayers(of source: SourceModel, _ recipe: Recipe) -> Int {
+    recipe.mtp == .drop ? 0 : max(source.presentMTPLayers, source.config.mtpLayers)
+  }
+
   /// Checks the source against its config and decides every tensor.
   ///
   /// - Throws: `.malformed` with the tensor that is missing or does not fit; `.usage` for a recipe
@@ -55,6 +62,11 @@ package struct Planner {
   ) throws(Fault) -> (ModelConfig, JSONValue?) {
     if case .compressed(let output) = recipe.target {
       return try compressedTarget(of: source, output, recipe)
+    }
+    if case .compressedMix(let mix) = recipe.target {
+      let mtpLayers = writtenMTPLayers(of: source, recipe)
+      return try compressedTarget(
+        of: source, mix.section(of: source, mtpLayers: mtpLayers).section)
     }
     return (try target(of: source.config, recipe: recipe), nil)
   }
@@ -124,7 +136,7 @@ package struct Planner {
     if isOther, source.config.envelope?.leavesOthers == true { return leave(weight) }
     if expected == nil, !isOther { unexpected.append(weight.name.text) }
     if isOther { return try add(weight, weight.type, "another part of the model: kept as it is") }
-    if case .compressed = recipe.target { return try decideCompressed(weight, expected) }
+    if recipe.target.maker != nil { return try decideCompressed(weight, expected) }
     if expected?.storage == .indices { return try addTable(weight) }
     guard let weights = recipe.weights else { return try keep(weight, expected) }
     if expected?.storage == .float32 {

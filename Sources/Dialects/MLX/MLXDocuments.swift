@@ -13,6 +13,8 @@ package struct MLXDocuments {
   package let config: ModelConfig
   /// Settings of quantized modules, and whether they were there before.
   package let settings: [(module: ExactText, setting: MLXSetting, isCarried: Bool)]
+  /// What modules were asked to have that no rule of a recipe is about; nil where that is nothing.
+  package let usual: MLXSetting?
   /// What plain weights were asked to be stored in; nil where nothing was asked for.
   package let plainType: ElementType?
   /// Whether the MTP layers are left out.
@@ -46,11 +48,12 @@ package struct MLXDocuments {
     return Array(JSONValue.object(sorted).text(indent: 4).utf8)
   }
 
-  /// The setting that most of it has, and those of modules that differ. Where codes were there
-  /// before, mlx-lm names every module that it quantizes on top.
+  /// The setting that was asked for, or that the first module has, and those of modules that
+  /// differ. Where codes were there before, mlx-lm names every module that it quantizes on top.
   private var quantization: JSONValue? {
     let carried = settings.first { $0.isCarried }
-    guard let general = (carried ?? settings.first)?.setting,
+    guard let first = carried ?? settings.first,
+      case let general = carried?.setting ?? usual ?? first.setting,
       case .object(var object) = general.json
     else { return nil }
     for (module, setting, isCarried) in settings

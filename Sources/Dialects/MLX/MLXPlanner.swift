@@ -1,5 +1,6 @@
 internal import Codecs
 internal import Formats
+internal import Mixes
 internal import Models
 internal import Naming
 package import Platform
@@ -18,6 +19,7 @@ package struct MLXPlanner {
   private let target: ModelConfig
   /// What plain weights are stored in.
   private let plainType: ElementType
+  private var rules: RecipeRules<MLXStorage>
   /// Settings of modules, in their order, and whether they were there before.
   private var settings: [(module: ExactText, setting: MLXSetting, isCarried: Bool)] = []
 
@@ -33,6 +35,7 @@ package struct MLXPlanner {
     }
     try SourceCheck.requireUsualLayers(source, of: "mlx-lm")
     target = draft.keptConfig
+    rules = RecipeRules(mlx.rules, for: target)
     plainType =
       if case .plain(let type) = mlx.storage?.kind { type } else { target.dataType ?? .bf16 }
     try draft.check()
@@ -51,18 +54,25 @@ package struct MLXPlanner {
 
   private mutating func decide(_ tensor: DialectTensor, _ assembly: Assembly) throws(Fault) {
     let isModule = tensor.shape.dimensions.count > 1 && tensor.part != .router
-    let isPlain = if case .plain = mlx.storage?.kind { true } else { false }
+    let rule =
+      isModule ? rules.first(for: MLXNames.module(of: tensor.name), layer: tensor.layer) : nil
+    let storage = rule?.type ?? mlx.storage
+    let isPlain = if case .plain = storage?.kind { true } else { false }
     if !isPlain, try carry(tensor, assembly) { return }
-    guard isModule, case .groups(let setting) = mlx.storage?.kind,
-      let scheme = GroupScheme(setting)
-    else { return try keep(tensor, assembly, reason(tensor, isModule: isModule)) }
+    guard isModule, let setting = storage?.setting, let scheme = GroupScheme(setting) else {
+      let type = if let rule, case .plain(let type) = rule.type.kind { type } else { plainType }
+      let reason = rule.map { "rule \($0.match): " } ?? ""
+      return try keep(
+        tensor, assembly, as: type, reason + self.reason(tensor, isModule: isModule, type))
+    }
     guard scheme.divides(columns: assembly.columns) else {
       return try keep(
-        tensor, assembly, "rows of \(assembly.columns) are no groups of \(setting.groupSize)")
+        tensor, assembly, as: plainType,
+        "rows of \(assembly.columns) are no groups of \(setting.groupSize)")
     }
     settings.append((MLXNames.module(of: tensor.name), setting, false))
     let quantization = Quantization(.groups(scheme), of: plainType)
-    let reason = "\(tensor.part.rawValue): \(setting.text)"
+    let reason = (rule.map { "rule \($0.match): " } ?? "\(tensor.part.rawValue): ") + setting.text
     try addCodes(tensor, assembly, scheme, .quantize(quantization, .codes), reason)
     try add(
       tensor, .scales, assembly, scheme.scaleType(of: plainType), groups: scheme,
@@ -74,15 +84,15 @@ package struct MLXPlanner {
   }
 
   /// Why a tensor stays a plain one.
-  private func reason(_ tensor: DialectTensor, isModule: Bool) -> String {
+  private func reason(_ tensor: DialectTensor, isModule: Bool, _ type: ElementType) -> String {
     if tensor.isCorrectionBias { return "decides routing: keeps its type" }
     if tensor.part == .router { return "mlx-lm quantizes no router" }
     return isModule
-      ? "stored in \(plainType.rawValue)" : "\(tensor.part.rawValue): no matrix of a module"
+      ? "stored in \(type.rawValue)" : "\(tensor.part.rawValue): no matrix of a module"
   }
 
   private mutating func keep(
-    _ tensor: DialectTensor, _ assembly: Assembly, _ reason: String
+    _ tensor: DialectTensor, _ assembly: Assembly, as plainType: ElementType, _ reason: String
   ) throws(Fault) {
     let type = tensor.isCorrectionBias ? assembly.first.tensor.type : plainType
     try add(
@@ -171,6 +181,7 @@ package struct MLXPlanner {
       notes: recipe.sourceHashes(of: tensors, from: source))
     let documents = MLXDocuments(
       document: source.networkConfig, config: target, settings: settings,
+      usual: mlx.storage?.setting,
       plainType: mlx.storage.map { _ in plainType },
       dropsMTP: recipe.mtp == .drop)
     let generation = try TokenizerFiles.json("generation_config.json", in: source.checkpoint.folder)
@@ -184,7 +195,8 @@ package struct MLXPlanner {
           name: "config.json", kind: .config,
           bytes: documents.configText(endOfText: generation?["eos_token_id"])),
       ],
-      sideFiles: source.sideFiles, dropped: draft.dropped, warnings: draft.warnings)
+      sideFiles: source.sideFiles, dropped: draft.dropped, warnings: draft.warnings,
+      unheeded: rules.unheeded)
   }
 }
 

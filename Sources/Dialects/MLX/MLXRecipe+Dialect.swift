@@ -1,3 +1,4 @@
+internal import Mixes
 internal import Naming
 package import Platform
 
@@ -12,15 +13,14 @@ extension MLXRecipe: DialectRecipe {
     var json = json(
       to: .mlx, quant: storage?.name, more: ["layout": .string(layout.rawValue)],
       shardLimit: recipe.shardLimit ?? MLXRecipe.usualShardLimit, recipe)
-    if case .groups(let setting) = storage?.kind {
-      json["groupSize"] = .integer(setting.groupSize)
-    }
+    if let setting = storage?.setting { json["groupSize"] = .integer(setting.groupSize) }
+    if !rules.isEmpty { json["rules"] = .array(rules.map { .object($0.json) }) }
     return json
   }
 
   /// See `DialectRecipe`.
   package func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {
-    guard case .groups? = storage?.kind, !hasCodes(tensors) else { return nil }
+    guard storage?.setting != nil, !hasCodes(tensors) else { return nil }
     return storage?.name
   }
 }

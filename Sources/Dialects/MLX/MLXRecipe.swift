@@ -1,12 +1,16 @@
 internal import Codecs
+package import Mixes
 package import Naming
 package import Platform
 package import Tensors
 
 /// What the user asked of an MLX model.
 package struct MLXRecipe: Sendable {
-  /// Storage of the weights; nil leaves them as they are, where MLX has a place for them.
+  /// Storage of the weights that no rule is about; nil leaves them as they are, where MLX has a
+  /// place for them.
   package var storage: MLXStorage?
+  /// Rules of a recipe file, over the paths of modules.
+  package var rules: [RecipeFile<MLXStorage>.Rule] = []
   /// Which loader it is for.
   package var layout: MLXNames.Layout
 
@@ -17,6 +21,54 @@ package struct MLXRecipe: Sendable {
   package init(_ storage: MLXStorage?, layout: MLXNames.Layout = .mlxLM) {
     self.storage = storage
     self.layout = layout
+  }
+
+  /// The recipe with what a recipe file adds to it.
+  ///
+  /// - Throws: `.usage` where both name a type for the rest.
+  package func adding(_ file: RecipeFile<MLXStorage>) throws(Fault) -> MLXRecipe {
+    var result = self
+    result.rules = file.rules
+    guard let base = file.base else { return result }
+    guard storage == nil else {
+      throw Fault(
+        .usage, "names a default, and so does --quant", file: file.path, expected: "one of them")
+    }
+    result.storage = base
+    return result
+  }
+}
+
+extension MLXStorage: RecipeType {
+  /// See `RecipeType`.
+  package static var recipeTarget: String { "mlx" }
+
+  /// A row's name, with groups of another size behind it: `4bit`, `4bit-g32`.
+  package static func inRecipe(named name: String) throws(Fault) -> MLXStorage {
+    let parts = name.lowercased().split(
+      separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.count == 2 else { return try MLXStorage(named: name) }
+    guard parts[1].first == "g", let size = Int(parts[1].dropFirst()),
+      parts[1].dropFirst().allSatisfy(\.isNumber)
+    else {
+      throw Fault(
+        .usage, "'\(name)' is no type for --to mlx", expected: "2bit to 8bit, 4bit-g32 and the like"
+      )
+    }
+    return try MLXStorage(named: String(parts[0]), groupSize: size)
+  }
+
+  /// See `RecipeType`.
+  package var recipeName: String {
+    guard case .groups(let setting) = kind, setting.mode == .affine,
+      setting.groupSize != MLXStorage.usualGroup
+    else { return name }
+    return "\(name)-g\(setting.groupSize)"
+  }
+
+  /// What modules have that are stored so; nil for plain numbers.
+  package var setting: MLXSetting? {
+    if case .groups(let setting) = kind { setting } else { nil }
   }
 }
 

@@ -1,5 +1,6 @@
 package import Formats
 package import Mixes
+internal import Models
 package import Platform
 internal import Tensors
 package import Weights
@@ -36,6 +37,17 @@ package struct Recipe: Sendable {
     case mlx(MLXRecipe)
     /// A folder in compressed-tensors' formats, or with ModelOpt's names.
     case compressed(CompressedOutput)
+    /// The first of these, module by module.
+    case compressedMix(CompressedMix)
+
+    /// Whose names codes get that compressed-tensors knows; nil for other formats.
+    var maker: CompressedScheme.Maker? {
+      switch self {
+      case .compressed(let output): output.maker
+      case .compressedMix: .compressedTensors
+      case .huggingFace, .gguf, .deepSeek, .mlx: nil
+      }
+    }
 
     /// What is the format's own.
     package var own: any DialectRecipe {
@@ -45,6 +57,7 @@ package struct Recipe: Sendable {
       case .deepSeek(let shards): NativeRecipe(shards: shards)
       case .mlx(let recipe): recipe
       case .compressed(let output): output
+      case .compressedMix(let mix): mix
       }
     }
   }

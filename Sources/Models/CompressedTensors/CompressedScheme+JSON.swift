@@ -37,16 +37,33 @@ extension CompressedScheme {
   ///
   /// - Parameter ignored: the modules that stay as they are, as compressed-tensors names them.
   package func section(ignored: [String]) -> JSONValue {
-    let group: JSONObject = [
-      "format": .string(format.rawValue),
-      "input_activations": activations ?? .null,
-      "output_activations": .null,
-      "targets": .array([.string(ModuleTarget.Class.linear.rawValue)]),
-      "weights": weights,
-    ]
+    CompressedScheme.section(
+      [(self, [ModuleTarget.Class.linear.rawValue])], ignored: ignored)
+  }
+
+  /// The same for a checkpoint whose modules are stored in several ways.
+  ///
+  /// - Parameters:
+  ///   - groups: schemes, and the modules that each is for, as compressed-tensors names them.
+  ///   - ignored: the modules that stay as they are.
+  package static func section(
+    _ groups: [(scheme: CompressedScheme, targets: [String])], ignored: [String]
+  ) -> JSONValue {
+    var sections: JSONObject = [:]
+    for (index, group) in groups.enumerated() {
+      sections["group_\(index)"] = .object([
+        "format": .string(group.scheme.format.rawValue),
+        "input_activations": group.scheme.activations ?? .null,
+        "output_activations": .null,
+        "targets": .array(group.targets.map { .string($0) }),
+        "weights": group.scheme.weights,
+      ])
+    }
+    let formats = Set(groups.map(\.scheme.format.rawValue))
+    let format = formats.count == 1 ? formats.first : CompressedTensorsConfig.mixedFormat
     return .object([
-      "config_groups": .object(["group_0": .object(group)]),
-      "format": .string(format.rawValue),
+      "config_groups": .object(sections),
+      "format": format.map { .string($0) } ?? .null,
       "global_compression_ratio": .null,
       "ignore": .array(ignored.map { .string($0) }),
       "kv_cache_scheme": .null,

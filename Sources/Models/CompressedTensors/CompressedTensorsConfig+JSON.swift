@@ -4,7 +4,7 @@ extension CompressedTensorsConfig {
   /// `quant_method` of a section that this reads.
   static let method = "compressed-tensors"
   /// Stands for formats that each group names for itself.
-  private static let mixedFormat = "mixed-precision"
+  static let mixedFormat = "mixed-precision"
   /// Patterns that a config may have, and their bytes: all are tried on each module.
   private static let patternLimit = 256
   private static let patternBytes = 1 << 16

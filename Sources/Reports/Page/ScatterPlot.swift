@@ -1,6 +1,7 @@
 internal import Platform
 
-/// Named points over two measures, as an SVG: what each of some candidates costs and gives.
+/// Named points over two measures, as an SVG: what each of some candidates costs and gives, and a
+/// curve of what could be had.
 package struct ScatterPlot {
   private static let (width, height) = (960.0, 320.0)
   private static let (left, right, top, bottom) = (62.0, 120.0, 14.0, 40.0)
@@ -15,28 +16,53 @@ package struct ScatterPlot {
     package let x: Double
     /// Where it lies on the vertical axis; one that is no number is drawn at the top as bad.
     package let y: Double
+    /// Its colour, a series of the page's.
+    package let series: Int
 
     /// Makes a point.
-    package init(name: String, title: String, x: Double, y: Double) {
+    package init(name: String, title: String, x: Double, y: Double, series: Int = 0) {
       (self.name, self.title, self.x, self.y) = (name, title, x, y)
+      self.series = series
     }
   }
 
   private let points: [Point]
+  private let curve: [Point]
   private let axis: ValueAxis
-  private let most: Double
+  /// Where the horizontal axis begins and ends, and where numbers stand below it.
+  private let range: (low: Double, high: Double)
+  private let ticks: [Double]
 
   /// Makes a plot; the horizontal axis begins at 0.
-  package init(_ points: [Point], axis: ValueAxis) {
+  ///
+  /// - Parameters:
+  ///   - points: what is named, where names leave room for each other the first before the others.
+  ///   - curve: points that are joined by a line and have no names.
+  ///   - isCounted: whether the horizontal axis runs from a whole number to one instead, with a mark
+  ///     for each.
+  package init(
+    _ points: [Point], curve: [Point] = [], axis: ValueAxis, isCounted: Bool = false
+  ) {
     self.points = points
+    self.curve = curve
     self.axis = axis
-    let largest = points.map(\.x).max() ?? 0
-    most = largest > 0 ? largest * 1.05 : 1
+    let places = (points + curve).map(\.x)
+    let largest = places.max() ?? 0
+    if isCounted {
+      let low = (places.min() ?? 0).rounded(.down)
+      range = (low, max(low + 1, largest.rounded(.up)))
+      ticks = Array(stride(from: range.low, through: range.high, by: 1))
+    } else {
+      let most = largest > 0 ? largest * 1.05 : 1
+      range = (0, most)
+      ticks = (0...4).map { most * Double($0) / 4 }
+    }
   }
 
   private func x(_ value: Double) -> Double {
     ScatterPlot.left
-      + (ScatterPlot.width - ScatterPlot.left - ScatterPlot.right) * value / most
+      + (ScatterPlot.width - ScatterPlot.left - ScatterPlot.right) * (value - range.low)
+      / (range.high - range.low)
   }
 
   private func y(_ value: Double) -> Double {
@@ -60,18 +86,56 @@ package struct ScatterPlot {
       text += SVG.line("grid", ScatterPlot.left, y(tick.value), end, y(tick.value))
       text += SVG.text("end", ScatterPlot.left - 8, y(tick.value) + 4, tick.label)
     }
-    for part in 0...4 {
-      let value = most * Double(part) / 4
+    for value in ticks {
       text += SVG.text("middle", x(value), floor + 15, HTML.escape(number(value)))
     }
     text += SVG.text(
       "middle", (ScatterPlot.left + end) / 2, ScatterPlot.height - 4, HTML.escape(horizontal))
+    for (from, to) in zip(curve, curve.dropFirst()) {
+      text += SVG.line("curve", x(from.x), y(from.y), x(to.x), y(to.y))
+    }
+    for point in curve {
+      text += "<g><title>\(HTML.escape(point.title))</title>"
+      text += SVG.rect("s\(point.series)", x(point.x) - 3, y(point.y) - 3, 6, 6) + "</g>\n"
+    }
+    var labels = Labels()
     for point in points {
       let (px, py) = (x(point.x), y(point.y))
       text += "<g><title>\(HTML.escape(point.title))</title>"
-      text += SVG.rect(point.y.isFinite ? "s0" : "bad", px - 5, py - 5, 10, 10)
-      text += SVG.text("", px + 9, py + 4, HTML.escape(point.name)) + "</g>\n"
+      text += SVG.rect(
+        point.y.isFinite ? "s\(point.series)" : "bad", px - 5, py - 5, 10, 10)
+      if let place = labels.place(of: point.name, besideX: px, y: py) {
+        text += SVG.text(place.anchor, place.x, place.y, HTML.escape(point.name))
+      }
+      text += "</g>\n"
     }
     return text + SVG.line("axis", ScatterPlot.left, floor, end, floor) + SVG.close
+  }
+}
+
+/// Places of names beside points, so that none lies on another.
+private struct Labels {
+  private var taken: [(left: Double, right: Double, base: Double)] = []
+
+  /// Measured in the page's font: the width of a character, and the height of a line.
+  private static let (character, line) = (7.0, 12.0)
+
+  /// The first place that is free; nil where none is, since the pointer is told the name too.
+  mutating func place(
+    of name: String, besideX x: Double, y: Double
+  ) -> (anchor: String, x: Double, y: Double)? {
+    let width = Double(name.count) * Labels.character
+    for base in [y + 4, y - 10, y + 18, y - 24, y + 32] {
+      for (anchor, start, left) in [("", x + 9, x + 9), ("end", x - 9, x - 9 - width)] {
+        let right = left + width
+        let isFree = !taken.contains {
+          abs($0.base - base) < Labels.line && left < $0.right && $0.left < right
+        }
+        guard isFree else { continue }
+        taken.append((left, right, base))
+        return (anchor, start, base)
+      }
+    }
+    return nil
   }
 }
