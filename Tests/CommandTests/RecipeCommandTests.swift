@@ -70,7 +70,7 @@ import Testing
       goal: ["--bpw", "6"]),
     // F32, so that scales and what is not quantized are F32 whatever the types are.
     Search(
-      sample: "tiny-tied", target: "mlx", types: "4bit-g32,8bit-g32,bf16",
+      sample: "tiny-tied", target: "mlx", types: "bf16,4bit-g32,8bit-g32",
       goal: ["--max-kl", "0.3"]),
     // FP8, whose blocks are kept, and grids of rows that a band of rows does not begin with.
     Search(
@@ -159,6 +159,7 @@ import Testing
     try check(
       "this recipe", evidence.number("evidence", "bitsPerWeight"),
       evidence.number("evidence", "klMeasured"))
+    try checkNames(in: text)
     // Where a point is drawn follows from what it says: a line through all of them.
     let sorted = points.sorted { $0.bits < $1.bits }
     let (first, last) = (try #require(sorted.first), try #require(sorted.last))
@@ -181,6 +182,26 @@ import Testing
       try #require(verified.number("main", "klMean")), try #require(mix.number("klMeasured"))
     )
     #expect(abs(a - b) <= 1e-3 * b, "\(a) \(b)")
+  }
+
+  /// Names that are drawn beside points leave room for each other, and the recipe's is there.
+  private func checkNames(in page: String) throws {
+    let name = try Regex(
+      #"<text class="(|end)" x="([0-9.]+)" y="([0-9.]+)">([^<]+)</text>\n</g>"#,
+      as: (Substring, Substring, Substring, Substring, Substring).self)
+    let names = page.matches(of: name).map { match in
+      let (_, anchor, place, y, text) = match.output
+      let (x, width) = (Double(place) ?? .nan, 7 * Double(text.count))
+      let left = anchor == "end" ? x - width : x
+      return (text: String(text), left: left, right: left + width, y: Double(y) ?? .nan)
+    }
+    #expect(names.contains { $0.text == "this recipe" })
+    #expect(names.count > 5)
+    for (index, one) in names.enumerated() {
+      for other in names.dropFirst(index + 1) where abs(one.y - other.y) < 12 {
+        #expect(one.right <= other.left || other.right <= one.left, "\(one) \(other)")
+      }
+    }
   }
 
   /// The points of a page's plot: what the pointer is told of each, and the middle of its mark.

@@ -12,7 +12,7 @@ import Testing
     "Sources/Conversion/Manifest/ManifestText.swift", "Sources/fathom/InspectCommand.swift",
     "Sources/fathom/VerifyFormat.swift", "Sources/Inspection/Hash/HashReport.swift",
     "Sources/Conversion/Reports/UnfinishedWorkReport.swift",
-    "Sources/fathom/ResumeCommand.swift",
+    "Sources/fathom/ResumeCommand.swift", "Sources/fathom/RecipeCommand.swift",
   ]
 
   /// `Console` takes output texts alone, and nobody else writes.

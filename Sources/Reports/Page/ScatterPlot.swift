@@ -98,7 +98,7 @@ package struct ScatterPlot {
       text += "<g><title>\(HTML.escape(point.title))</title>"
       text += SVG.rect("s\(point.series)", x(point.x) - 3, y(point.y) - 3, 6, 6) + "</g>\n"
     }
-    var labels = Labels()
+    var labels = Labels(besides: points.map { (x($0.x), y($0.y)) })
     for point in points {
       let (px, py) = (x(point.x), y(point.y))
       text += "<g><title>\(HTML.escape(point.title))</title>"
@@ -113,12 +113,16 @@ package struct ScatterPlot {
   }
 }
 
-/// Places of names beside points, so that none lies on another.
+/// Places of names beside points, so that none lies on another, or on a point.
 private struct Labels {
-  private var taken: [(left: Double, right: Double, base: Double)] = []
+  private var taken: [(left: Double, right: Double, base: Double)]
 
   /// Measured in the page's font: the width of a character, and the height of a line.
   private static let (character, line) = (7.0, 12.0)
+
+  init(besides points: [(x: Double, y: Double)]) {
+    taken = points.map { ($0.x - 5, $0.x + 5, $0.y + 4) }
+  }
 
   /// The first place that is free; nil where none is, since the pointer is told the name too.
   mutating func place(
