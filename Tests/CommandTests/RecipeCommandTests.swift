@@ -6,7 +6,7 @@ import Testing
 @Suite struct RecipeCommandTests {
   let workspace: Workspace
   /// Rows of whole blocks of 256.
-  let sample = Repository.samples + "/tiny-k-quants"
+  let sample = Repository.samples + "/tiny-trained"
 
   init() throws { workspace = try Workspace() }
 
