@@ -9,10 +9,13 @@ import Testing
 
   init() throws { workspace = try Workspace() }
 
-  /// Options for the first tokens of a text: `learned`, or `unseen`, which was left out of training.
-  private func text(_ name: String, _ tokens: Int) -> [String] {
-    ["--text", "\(Repository.samples)/text/\(name).txt", "--max-tokens", "\(tokens)"]
-  }
+  /// Tokens that were left out of training, in pieces of 256, as it was done.
+  private let unseen = ["--tokens", Repository.samples + "/text/unseen.json"]
+  /// Tokens that were learned.
+  private let learned = [
+    "--text", Repository.samples + "/text/learned.txt", "--max-tokens", "2048", "--chunk-size",
+    "256",
+  ]
 
   private func run(_ arguments: [String]) throws {
     let run = try FathomProcess(arguments)
@@ -28,7 +31,7 @@ import Testing
 
   /// What each file loses on text that the network did not learn.
   private func losses(_ files: [String]) throws -> [Double] {
-    let report = try verifyDocument([sample] + files + text("unseen", 768) + ["--mtp", "drop"])
+    let report = try verifyDocument([sample] + files + unseen + ["--mtp", "drop"])
     return try report.list("candidates").map { try #require($0.number("main", "klMean")) }
   }
 
@@ -36,36 +39,38 @@ import Testing
   @Test func eightBitsLoseFarLessThanFourAndFourThanTwo() throws {
     let types = ["q8_0", "q4_k_m", "q2_k"]
     let found = try losses(types.map { try file($0, "--quant", $0) })
-    #expect(found[0] < 1e-3, "\(found)")
-    #expect(10 * found[0] < found[1] && 5 * found[1] < found[2], "\(found)")
+    #expect(found[0] < 3e-4, "\(found)")
+    #expect(20 * found[0] < found[1] && 5 * found[1] < found[2], "\(found)")
   }
 
   @Test func textIsFollowedAndDraftsAreKept() throws {
-    let report = try verifyDocument([sample, sample] + text("unseen", 768))
+    let report = try verifyDocument([sample, sample] + unseen)
     // Of 288 tokens each is as likely where nothing is known.
-    #expect(try #require(report.number("main", "perplexityReference")) < 30)
+    #expect(try #require(report.number("main", "perplexityReference")) < 12)
     let accepted = try #require(report.number("mtp", "acceptance", "reference"))
-    #expect(accepted > 0.4 && report.number("mtp", "acceptance", "candidate") == accepted)
+    #expect(accepted > 0.6 && report.number("mtp", "acceptance", "candidate") == accepted)
   }
 
-  /// Matrix and search saw other text. The bar of docs/low-bits.md, half of the mix's loss, is
-  /// measured there with more tokens; here the recipe has to be better by a fifth.
+  /// Matrix and search saw other text. docs/low-bits.md has more sizes, and what is reached with
+  /// more types.
   @Test func aRecipeLosesLessThanTheMixOfItsSize() throws {
     let matrix = workspace.path("imatrix.gguf")
-    try run(["imatrix", sample, "-o", matrix] + text("learned", 2048))
+    try run(["imatrix", sample, "-o", matrix] + learned)
     let mix = try file("mix", "--quant", "q4_k_m", "--imatrix", matrix)
-    let measured = try verifyDocument([sample, mix] + text("unseen", 8) + ["--mtp", "drop"])
-    let size = try #require(measured.integer("main", "sizeBytes"))
+    let size = try #require(try measured(mix).integer("main", "sizeBytes"))
     let recipe = workspace.path("recipe.json")
     try run(
       [
         "recipe", sample, "--size", "\(size)B", "--imatrix", matrix, "--groups", "10",
         "--types", "q3_k,q4_k,q5_k,q6_k", "-o", recipe,
-      ] + text("learned", 1024))
+      ] + learned)
     let chosen = try file("chosen", "--recipe", recipe, "--imatrix", matrix)
-    let again = try verifyDocument([sample, chosen] + text("unseen", 8) + ["--mtp", "drop"])
-    #expect(try #require(again.integer("main", "sizeBytes")) <= size)
+    #expect(try #require(try measured(chosen).integer("main", "sizeBytes")) <= size)
     let found = try losses([mix, chosen])
-    #expect(found[1] < 0.8 * found[0], "\(found)")
+    #expect(found[1] < 0.95 * found[0], "\(found)")
+  }
+
+  private func measured(_ file: String) throws -> JSONDocument {
+    try verifyDocument([sample, file] + unseen + ["--mtp", "drop"])
   }
 }

@@ -8,12 +8,14 @@ text at one commit, by transformers' own modules on one thread: some 10 minutes.
 seeded; the last bits of the weights depend on the processor.
 
 The sample is Samples/tiny-trained, in 3.0 M weights; the larger one has 3.3 M and another seed. In the
-folder text beside a network stand learned.txt, a part of what it learned, and unseen.txt: text of the
-same kind that is left out of the training. docs/low-bits.md has what recipes reach on both.
+folder text beside a network stand learned.txt, a part of what it learned, unseen.txt, text of the same
+kind that is left out of the training, and unseen.json, tokens of it in pieces of 256, as it learns
+them. docs/low-bits.md has what recipes reach on both.
 """
 
 import argparse
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -38,7 +40,7 @@ LEARNED = {"Sources": ".swift", "docs": ".md", "scripts": ".py", "Samples": ".md
 UNSEEN = ["docs/low-bits.md", "docs/interruptions.md", "Sources/Formats/Inventory.swift",
           "Sources/Reference/HeadAttention.swift"]
 # Of each of the two texts that are kept beside a network.
-KEPT_CHARACTERS = 9_000
+KEPT_CHARACTERS, UNSEEN_ROWS = 9_000, 8
 
 LENGTH, BATCH, RATE = 256, 8, 3e-3
 SHARDS, EXPECTED_TOKENS = 2, 24
@@ -181,15 +183,22 @@ def values_of(models, config):
     return values
 
 
-def write_texts(folder, learned, unseen):
+def write_texts(folder, learned, unseen, tokenizer):
     """As much of both kinds of text as tests and measurements need."""
     folder.mkdir(exist_ok=True)
     share = KEPT_CHARACTERS // len(unseen)
-    (folder / "unseen.txt").write_text("\n".join(text[:share] for text in unseen))
+    kept = "\n".join(text[:share] for text in unseen)
+    (folder / "unseen.txt").write_text(kept)
     # From all over: texts are sorted by path, and neighbours are much alike.
     longer = [text for text in learned if len(text) > share]
     chosen = longer[:: len(longer) // len(unseen)][: len(unseen)]
     (folder / "learned.txt").write_text("\n".join(text[:share] for text in chosen))
+    # In pieces as long as those that are learned: of positions further on the network knows nothing.
+    ids = tokenizer.encode(kept).ids
+    rows = [[0, *ids[start : start + LENGTH - 1]]
+            for start in range(0, len(ids) - LENGTH + 1, LENGTH - 1)]
+    rows = rows[:: len(rows) // UNSEEN_ROWS][:UNSEEN_ROWS]
+    (folder / "unseen.json").write_text(json.dumps(rows, separators=(",", ":")) + "\n")
 
 
 def main():
@@ -214,7 +223,7 @@ def main():
         {name: torch.from_numpy(value) for name, value in first_values(config, seed).items()})
     train([model.train() for model in models], stream, arguments.steps, seed)
     write_checkpoint(folder, config, store(config, values_of(models, config)), SHARDS)
-    write_texts(folder.parent / "text", learned, unseen)
+    write_texts(folder.parent / "text", learned, unseen, tokenizer)
     stored = load_from_stored(*read_checkpoint(folder))
     ids = torch.tensor([[0, *tokenizer.encode(unseen[0]).ids[: EXPECTED_TOKENS - 1]]])
     save_file({"input_ids": ids, **outputs_of(stored, ids)}, str(folder / "expected.safetensors"))
