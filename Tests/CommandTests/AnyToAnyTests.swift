@@ -43,7 +43,7 @@ import Testing
     Form(name: "ct-int4", options: ["compressed-tensors", "--quant", "int4-g32"], noise: 14),
   ]
 
-  static let sample = Repository.samples + "/tiny-k-quants"
+  static let sample = Repository.samples + "/tiny-trained"
 
   private func run(_ arguments: [String]) throws -> FathomProcess {
     let run = try FathomProcess(arguments)
@@ -54,9 +54,12 @@ import Testing
   @Test(arguments: forms)
   func goesToAllOthers(from: Form) throws {
     let workspace = try Workspace()
-    // BF16 numbers, so that what holds BF16 holds all of them.
+    // BF16 numbers, so that what holds BF16 holds all of them. No MTP layer: a mix gives its copy of
+    // the head another type than the head, and what differs is no copy.
     let plain = workspace.path("plain")
-    _ = try run(["convert", AnyToAnyTests.sample, plain, "--to", "hf", "--quant", "bf16"])
+    _ = try run([
+      "convert", AnyToAnyTests.sample, plain, "--to", "hf", "--quant", "bf16", "--mtp", "drop",
+    ])
     let source = workspace.path(from.output("from"))
     _ = try run(["convert", plain, source, "--to"] + from.options)
     for form in AnyToAnyTests.forms {

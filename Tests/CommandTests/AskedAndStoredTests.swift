@@ -30,7 +30,7 @@ import Testing
     ("compressed-tensors", "int4-g128", "int4-g128"),
   ])
   func aTypeThatNothingCouldTakeIsNamed(target: String, quant: String, type: String) throws {
-    for (name, isWarned) in [("tiny-bf16", true), ("tiny-k-quants", false)] {
+    for (name, isWarned) in [("tiny-bf16", true), ("tiny-trained", false)] {
       let run = try FathomProcess(
         "convert", "\(Repository.samples)/\(name)", workspace.path("x.y"), "--to", target,
         "--quant", quant, "--mtp", "drop", "--dry-run")

@@ -83,9 +83,9 @@ import Testing
 
   /// Files that were recorded when baselines were called fixtures: the sample is one of them.
   @Test func aFileThatWasRecordedAsAFixtureIsReadAndReplaced() throws {
-    let recorded = try contents(Repository.samples + "/ci/tiny-k-quants.baseline")
+    let recorded = try contents(Repository.samples + "/ci/tiny-trained.baseline")
     #expect(recorded.starts(with: "FATHOMFX".utf8))
-    let model = Repository.samples + "/tiny-k-quants"
+    let model = Repository.samples + "/tiny-trained"
     let results = try ["v3.fixture", "v3.baseline"].map { name in
       let run = try FathomProcess("verify", try workspace.write(name, recorded), model)
       #expect(run.status == 0, "\(run.messages)")

@@ -78,8 +78,8 @@ import Testing
 
   private var inputs: [String: String] {
     [
-      "model": Repository.samples + "/tiny-k-quants", "fathom": FathomProcess.path,
-      "reference": CIExampleTests.folder + "/tiny-k-quants.baseline",
+      "model": Repository.samples + "/tiny-trained", "fathom": FathomProcess.path,
+      "reference": CIExampleTests.folder + "/tiny-trained.baseline",
       "thresholds": CIExampleTests.folder + "/limits.json",
       "recipe": CIExampleTests.folder + "/recipe.json",
     ]

@@ -5,7 +5,7 @@ import Testing
 /// `fathom diff`: weights beside each other, across formats.
 @Suite struct DiffTests {
   let workspace: Workspace
-  let sample = Repository.samples + "/tiny-k-quants"
+  let sample = Repository.samples + "/tiny-trained"
 
   init() throws { workspace = try Workspace() }
 

@@ -89,7 +89,7 @@ import Testing
     let matrix = Repository.root + "/Tests/ConversionTests/Fixtures/matrix.dat"
     let plan = try expectValid(
       [
-        "convert", Repository.samples + "/tiny-k-quants", workspace.path("x.gguf"), "--to", "gguf",
+        "convert", Repository.samples + "/tiny-trained", workspace.path("x.gguf"), "--to", "gguf",
         "--recipe", recipe, "--imatrix", matrix, "--exclude-weights", "attn", "--override-kv",
         "general.name=str:other", "--dry-run", "--format", "json",
       ], "fathom.plan.1")
@@ -117,7 +117,7 @@ import Testing
   /// Fewer bits, more distance: the order of llama.cpp's own types.
   @Test func divergenceRisesAsBitsFall() throws {
     let workspace = try Workspace()
-    let source = Repository.samples + "/tiny-k-quants"
+    let source = Repository.samples + "/tiny-trained"
     var divergences: [Double] = []
     for type in ["f32", "q8_0", "q6_k", "q5_k_s", "q4_k_s", "q3_k_s", "q2_k"] {
       let path = workspace.path("\(type).gguf")
@@ -230,7 +230,7 @@ import Testing
   func foreignTypesAreNamed(number: UInt32, name: String, origin: String) throws {
     let workspace = try Workspace()
     let path = workspace.path("x.gguf")
-    let sample = Repository.samples + "/tiny-k-quants"
+    let sample = Repository.samples + "/tiny-trained"
     let made = try FathomProcess("convert", sample, path, "--to", "gguf", "--quant", "q4_k_m")
     #expect(made.status == 0, "\(made.messages)")
     let sound = try JSONDocument(try FathomProcess("inspect", path, "--format", "json").output)
@@ -290,7 +290,7 @@ import Testing
     let workspace = try Workspace()
     let (plain, name) = (workspace.path("plain"), "model.layers.0.mlp.gate_proj.weight")
     let copy = try FathomProcess(
-      "convert", Repository.samples + "/tiny-k-quants", plain, "--to", "hf", "--quant", "bf16")
+      "convert", Repository.samples + "/tiny-trained", plain, "--to", "hf", "--quant", "bf16")
     #expect(copy.status == 0, "\(copy.messages)")
     func warnings(zeroing columns: Range<Int>, as type: String) throws -> String {
       let view = try SafetensorsView(plain + "/model.safetensors")

@@ -44,7 +44,7 @@ import Testing
     func convert(_ more: [String]) throws -> [Substring] {
       let run = try FathomProcess(
         [
-          "convert", Repository.samples + "/tiny-k-quants", workspace.path("m.gguf"), "--to",
+          "convert", Repository.samples + "/tiny-trained", workspace.path("m.gguf"), "--to",
           "gguf",
           "--quant", "q4_k_m", "--threads", "1",
         ] + more)
@@ -52,13 +52,13 @@ import Testing
       return run.output.split(separator: "\n", omittingEmptySubsequences: false)
     }
     let plan = try convert(["--dry-run"])
-    #expect(plan.contains("2 tensors in Q5_0: Q4_K falls back, row 32 not divisible by 256"))
-    #expect(plan.contains("2 tensors in Q5_0: Q4_K falls back, row 128 not divisible by 256"))
+    #expect(plan.contains("3 tensors in Q5_0: Q4_K falls back, row 32 not divisible by 256"))
+    #expect(plan.contains("3 tensors in Q5_0: Q4_K falls back, row 128 not divisible by 256"))
     #expect(plan.contains { $0.hasSuffix(" are free there") })
     let time = plan.first { $0.contains(" of work on 1 thread at the rates of ") }
     #expect(time?.hasPrefix("less than 0.1 s of work") == true, "\(time ?? "")")
     let start = try #require(plan.firstIndex { $0.hasPrefix("type ") })
-    let end = try #require(plan.firstIndex { $0.hasSuffix(" bits per weight before, 5.02 after") })
+    let end = try #require(plan.firstIndex { $0.hasSuffix(" bits per weight before, 4.83 after") })
     #expect(try convert([]).starts(with: plan[start...end]))
   }
 
@@ -94,8 +94,8 @@ import Testing
     #expect(rows(try plan(["--all"])).map(\.[0]) == names)
     #expect(try !plan(["--all"]).contains("share a row"))
     // What fits on a screen or two is not cut.
-    let few = rows(try plan([], sample: "tiny-k-quants"))
-    #expect(few.contains { $0[0] == "model.layers.1.mlp.experts.2.up_proj.weight" })
+    let few = rows(try plan([], sample: "tiny-youtu"))
+    #expect(few.contains { $0[0] == "model.layers.2.mlp.up_proj.weight" })
     let refused = try FathomProcess(
       "convert", Repository.samples + "/tiny-fp8", workspace.path("out"), "--to", "hf", "--all")
     #expect(refused.status == 64 && refused.messages.contains("--all goes with --dry-run"))
@@ -124,8 +124,8 @@ import Testing
   }
 
   @Test func theMixOfAFileIsNamed() throws {
-    let model = Repository.samples + "/tiny-k-quants"
-    for (quant, name) in [("q4_k_m", "Q4_K_M, 5.02"), ("iq4_nl", "IQ4_NL, "), ("bf16", "none")] {
+    let model = Repository.samples + "/tiny-trained"
+    for (quant, name) in [("q4_k_m", "Q4_K_M, 4.83"), ("iq4_nl", "IQ4_NL, "), ("bf16", "none")] {
       let path = workspace.path(quant + ".gguf")
       let run = try FathomProcess("convert", model, path, "--to", "gguf", "--quant", quant)
       #expect(run.status == 0, "\(run.messages)")
@@ -148,6 +148,6 @@ import Testing
       "general.file_type=int:2")
     #expect(run.status == 0, "\(run.messages)")
     let text = try FathomProcess("inspect", mixed).output
-    #expect(text.contains("\nquantization  mostly Q4_K, 5.02 "), "\(text)")
+    #expect(text.contains("\nquantization  mostly Q4_K, 4.83 "), "\(text)")
   }
 }

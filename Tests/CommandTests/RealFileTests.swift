@@ -249,7 +249,7 @@ import Testing
   }
 
   /// A config alone says what its network would be.
-  @Test(arguments: ["tiny-bf16", "tiny-fp8", "tiny-int4", "tiny-k-quants"])
+  @Test(arguments: ["tiny-bf16", "tiny-fp8", "tiny-int4", "tiny-trained"])
   func aConfigAloneImpliesItsNetwork(name: String) throws {
     let sample = Repository.samples + "/" + name
     let file = try workspace.write("c/config.json", contents(sample + "/config.json"))

@@ -6,7 +6,7 @@ import Testing
 @Suite struct RecipeCommandTests {
   let workspace: Workspace
   /// Rows of whole blocks of 256.
-  let sample = Repository.samples + "/tiny-k-quants"
+  let sample = Repository.samples + "/tiny-trained"
 
   init() throws { workspace = try Workspace() }
 
@@ -66,7 +66,7 @@ import Testing
 
   static let searches = [
     Search(
-      sample: "tiny-k-quants", target: "mlx", types: "3bit,4bit-g32,mxfp4,8bit,bf16",
+      sample: "tiny-trained", target: "mlx", types: "3bit,4bit-g32,mxfp4,8bit,bf16",
       goal: ["--bpw", "6"]),
     // F32, so that scales and what is not quantized are F32 whatever the types are.
     Search(
@@ -74,7 +74,7 @@ import Testing
       goal: ["--max-kl", "0.3"]),
     // FP8, whose blocks are kept, and grids of rows that a band of rows does not begin with.
     Search(
-      sample: "tiny-k-quants", target: "compressed-tensors",
+      sample: "tiny-trained", target: "compressed-tensors",
       types: "int4-g32-asymmetric,nvfp4,fp8-block,plain", goal: ["--bpw", "8"]),
     Search(
       sample: "tiny-bf16", target: "compressed-tensors", types: "int4-g32,nvfp4,fp8-block",

@@ -5,7 +5,7 @@ import Testing
 /// `--as RUNTIME`; scripts/make runtime-fixtures had llama.cpp compute the known answers.
 @Suite struct RuntimeTests {
   let workspace: Workspace
-  static let sample = Repository.samples + "/tiny-k-quants"
+  static let sample = Repository.samples + "/tiny-trained"
 
   init() throws { workspace = try Workspace() }
 

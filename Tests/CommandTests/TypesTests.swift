@@ -19,7 +19,7 @@ import Testing
       for type in target.list("types") {
         let quant = try #require(type.string("name"))
         // Blocks of 256 need rows as long.
-        let sample = name == "gguf" ? "tiny-k-quants" : "tiny-bf16"
+        let sample = name == "gguf" ? "tiny-trained" : "tiny-bf16"
         let run = try FathomProcess(
           "convert", "\(Repository.samples)/\(sample)", workspace.path("out"), "--to", name,
           "--quant", quant, "--dry-run")
@@ -84,7 +84,7 @@ import Testing
   @Test(arguments: ["q4_k_m", "q3_k_l", "iq4_xs", "q8_0", "mxfp4_moe", "bf16"])
   func aMixTakesWhatAPlanSays(quant: String) throws {
     let workspace = try Workspace()
-    let sample = Repository.samples + "/tiny-k-quants"
+    let sample = Repository.samples + "/tiny-trained"
     let types = try #require(try list("gguf", "--model", sample).list("targets").first)
       .list("types")
     let type = try #require(types.first { $0.string("name") == quant })
@@ -106,7 +106,7 @@ import Testing
   /// Rows of 32 are no blocks of 128, and Q1_0 has no fallback.
   @Test func whatAModelCannotHaveIsNamed() throws {
     let target = try #require(
-      try list("gguf", "--model", Repository.samples + "/tiny-k-quants").list("targets").first)
+      try list("gguf", "--model", Repository.samples + "/tiny-trained").list("targets").first)
     #expect(!target.list("types").contains { $0.string("name") == "q1_0" })
     let remarks = target["remarks"] as? [String] ?? []
     #expect(remarks.first?.hasPrefix("q1_0 is not written of this model: ") == true, "\(remarks)")

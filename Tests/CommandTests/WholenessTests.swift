@@ -93,7 +93,7 @@ import Testing
     if sample == "mlx" {
       source = workspace.path("mlx")
       let run = try FathomProcess(
-        "convert", Repository.samples + "/tiny-k-quants", source, "--to", "mlx", "--quant", "4bit",
+        "convert", Repository.samples + "/tiny-trained", source, "--to", "mlx", "--quant", "4bit",
         "--group-size", "32", "--mtp", "drop")
       #expect(run.status == 0, "\(run.messages)")
     }

@@ -159,7 +159,7 @@ import Weights
   @Test func anUnknownCompanionInMLXStopsTheDecoding() throws {
     let workspace = try Workspace()
     let source = try FathomProcess(
-      "convert", Repository.samples + "/tiny-k-quants", workspace.path("mlx"), "--to", "mlx",
+      "convert", Repository.samples + "/tiny-trained", workspace.path("mlx"), "--to", "mlx",
       "--quant", "4bit", "--mtp", "drop")
     #expect(source.status == 0, "\(source.messages)")
     var file = try SafetensorsRewriter(workspace.path("mlx/model.safetensors"))

@@ -25,12 +25,12 @@ import Weights
   /// by torch before the library has them.
   @Test(arguments: schemes)
   func everyTensorHasTheLibrarysBytes(scheme: String) throws {
-    let path = "\(Repository.root)/Tests/ConversionTests/Fixtures/tiny-k-quants.json"
+    let path = "\(Repository.root)/Tests/ConversionTests/Fixtures/tiny-trained.json"
     let fixture = try JSONDocument(String(decoding: try contents(path), as: UTF8.self))
     let all = try #require(fixture.root as? [String: [String: String]])
     let expected = all.compactMapValues { $0["compressed \(scheme)"] }
     #expect(expected.count > 60)
-    let found = try Conversions(sample("tiny-k-quants"), recipe(scheme)).tensors()
+    let found = try Conversions(sample("tiny-trained"), recipe(scheme)).tensors()
     #expect(Set(found.keys) == Set(expected.keys))
     for (tensor, hash) in expected {
       #expect(SHA256.digits(found[tensor]?.bytes ?? []) == hash, "\(tensor) as \(scheme)")
@@ -41,10 +41,10 @@ import Weights
   func bytesDependOnNeitherThreadsNorMemory(scheme: String) throws {
     let recipe = try recipe(scheme)
     let expected = try Conversions(
-      sample("tiny-k-quants"), recipe, resources: Resources(threads: 1)
+      sample("tiny-trained"), recipe, resources: Resources(threads: 1)
     ).files()
     let files = try Conversions(
-      sample("tiny-k-quants"), recipe, resources: Resources(threads: 3, memory: 3_000_000)
+      sample("tiny-trained"), recipe, resources: Resources(threads: 3, memory: 3_000_000)
     ).files()
     #expect(differences(files, expected).isEmpty)
   }

@@ -80,7 +80,7 @@ import Testing
 
   @Test(arguments: try runs.get())
   func tensorsAreThePeers(run: Run) throws {
-    let conversion = try convert(sample("tiny-k-quants"), run.recipe())
+    let conversion = try convert(sample("tiny-trained"), run.recipe())
     #expect(try digest(conversion) == run.tensors)
     if let file = run.file { #expect(SHA256.digits(try conversion.file()) == file) }
   }
@@ -95,9 +95,9 @@ import Testing
   /// Rows that are weighed are never cut, however little memory there is.
   @Test func importanceDoesNotDependOnMemory() throws {
     let recipe = GGUFRecipe(.q40, importance: try Self.matrix("matrix.gguf"))
-    let expected = try convert(sample("tiny-k-quants"), recipe).file()
+    let expected = try convert(sample("tiny-trained"), recipe).file()
     let small = try convert(
-      sample("tiny-k-quants"), recipe, resources: Resources(threads: 1, memory: 330_000))
+      sample("tiny-trained"), recipe, resources: Resources(threads: 1, memory: 330_000))
     #expect(try small.file() == expected)
     let metadata = try GGUFFiles(path: small.output).metadata
     #expect(metadata["quantize.imatrix.chunks_count"] == .uint32(11))
@@ -112,7 +112,7 @@ import Testing
     // The matrix of the fixtures has no entry for attn_q_a.
     for matrix in [nil, try Self.matrix("matrix.gguf")] {
       let fault = try #require(throws: Fault.self) {
-        _ = try convert(sample("tiny-k-quants"), GGUFRecipe(type, importance: matrix))
+        _ = try convert(sample("tiny-trained"), GGUFRecipe(type, importance: matrix))
       }
       let isThere = matrix != nil
       #expect(fault.kind == .usage && fault.tensor != nil)
@@ -129,11 +129,11 @@ import Testing
     let recipe = GGUFRecipe(.q80, embeddingType: type)
     if [.iq1S, .iq2XXS, .iq2XS].contains(type) {
       let fault = try #require(throws: Fault.self) {
-        _ = try convert(sample("tiny-k-quants"), recipe)
+        _ = try convert(sample("tiny-trained"), recipe)
       }
       #expect(fault.kind == .usage && fault.tensor == "token_embd.weight")
     } else {
-      let conversion = try convert(sample("tiny-k-quants"), recipe)
+      let conversion = try convert(sample("tiny-trained"), recipe)
       let files = try withExtendedLifetime(conversion) { try GGUFFiles(path: conversion.output) }
       #expect(files.inventory["token_embd.weight"]?.type == type)
     }
@@ -143,12 +143,12 @@ import Testing
     let rule = try TensorTypeRule(.glob("*ffn_down_exps*"), .iq2XXS)
     let recipe = GGUFRecipe(.q80, base: .q80, tensorTypes: [rule])
     let fault = try #require(throws: Fault.self) {
-      _ = try convert(sample("tiny-k-quants"), recipe)
+      _ = try convert(sample("tiny-trained"), recipe)
     }
     #expect(fault.kind == .usage && fault.tensor?.text.contains("ffn_down_exps") == true)
     var weighed = recipe
     weighed.importance = try Self.matrix("matrix.gguf")
-    let conversion = try convert(sample("tiny-k-quants"), weighed)
+    let conversion = try convert(sample("tiny-trained"), weighed)
     let files = try withExtendedLifetime(conversion) { try GGUFFiles(path: conversion.output) }
     let types = files.inventory.tensors.filter { $0.name.contains("ffn_down_exps") }.map(\.type)
     #expect(!types.isEmpty && Set(types) == [.iq2XXS])

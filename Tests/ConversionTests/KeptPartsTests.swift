@@ -37,10 +37,10 @@ import Testing
   @Test(arguments: recipes.indices)
   func bytesAreTheSameWhereNothingOrLittleIsKept(row: Int) throws {
     let (name, recipe) = KeptPartsTests.recipes[row]
-    let all = try Conversions(sample("tiny-k-quants"), recipe(), resources: Resources(threads: 1))
+    let all = try Conversions(sample("tiny-trained"), recipe(), resources: Resources(threads: 1))
     let expected = try all.files()
     // The least memory that the plan takes, as its fault says, leaves nothing for parts that wait.
-    let source = try SourceModel(path: sample("tiny-k-quants"), threads: 1)
+    let source = try SourceModel(path: sample("tiny-trained"), threads: 1)
     let fault = #expect(throws: Fault.self) {
       try Plan(source, recipe: recipe(), resources: Resources(threads: 1, memory: 1))
     }
@@ -48,7 +48,7 @@ import Testing
     var read = Int.max
     for spare in [0, 3000, 1 << 24] {
       let some = try Conversions(
-        sample("tiny-k-quants"), recipe(),
+        sample("tiny-trained"), recipe(),
         resources: Resources(threads: 1, memory: least + spare))
       #expect((some.plan.buffers.keptBytes > 0) == (spare > 0))
       #expect(try differences(some.files(), expected).isEmpty, "\(name), \(spare) bytes")

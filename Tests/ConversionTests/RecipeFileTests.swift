@@ -122,7 +122,7 @@ import Testing
       """#
     #expect(try JSONSchema(named: "recipe").faults(in: JSONDocument(text)).isEmpty)
     let recipe = try MLXRecipe(nil).adding(mlx(text))
-    let model = try Conversions(sample("tiny-k-quants"), Recipe(target: .mlx(recipe)))
+    let model = try Conversions(sample("tiny-trained"), Recipe(target: .mlx(recipe), mtp: .drop))
     let config = try model.config()
     func setting(_ module: String?) throws -> [String] {
       guard case .object(let section)? = config["quantization"] else { return [] }
@@ -149,7 +149,7 @@ import Testing
     let rules = #"[{"match": "*.o_proj", "type": "5bit"}]"#
     let alone = try MLXRecipe(nil).adding(
       mlx(#"{"schema": "fathom.recipe/1", "target": "mlx", "rules": \#(rules)}"#))
-    let plan = try Conversions(sample("tiny-k-quants"), Recipe(target: .mlx(alone))).plan
+    let plan = try Conversions(sample("tiny-trained"), Recipe(target: .mlx(alone))).plan
     let codes = plan.tensors.filter { $0.entry.storedType == .u32 }
     #expect(!codes.isEmpty && codes.allSatisfy { $0.entry.name.hasSuffix(".o_proj.weight") })
   }
@@ -184,7 +184,7 @@ import Testing
       {"match": "lm_head", "type": "nvfp4"}
       """#, base: "fp8-channel")
     let model = try Conversions(
-      sample("tiny-k-quants"), Recipe(target: .compressedMix(mix)))
+      sample("tiny-trained"), Recipe(target: .compressedMix(mix)))
     let types = Dictionary(
       uniqueKeysWithValues: model.plan.tensors.map { ($0.entry.name.text, $0.entry.type) })
     let layer = "model.layers.1"
@@ -209,7 +209,7 @@ import Testing
   @Test func expertsOfALayerHaveOneScheme() throws {
     let mix = try compressed(#"{"match": "*.experts.1.*", "type": "nvfp4"}"#, base: "int4-g32")
     let fault = try #require(throws: Fault.self) {
-      try Conversions(sample("tiny-k-quants"), Recipe(target: .compressedMix(mix)))
+      try Conversions(sample("tiny-trained"), Recipe(target: .compressedMix(mix)))
     }
     #expect(fault.kind == .usage && fault.tensor?.text.contains("experts.1.") == true)
     let workspace = try Workspace()

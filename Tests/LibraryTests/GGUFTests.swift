@@ -15,7 +15,7 @@ import Testing
   private func converted(_ workspace: Workspace) throws -> String {
     let path = workspace.path("model.gguf")
     let run = try FathomProcess(
-      "convert", Repository.samples + "/tiny-k-quants", path, "--to", "gguf", "--quant", "q4_k_m")
+      "convert", Repository.samples + "/tiny-trained", path, "--to", "gguf", "--quant", "q4_k_m")
     #expect(run.status == 0, "\(run.messages)")
     return path
   }

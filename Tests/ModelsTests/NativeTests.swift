@@ -249,7 +249,7 @@ extension JSONObject {
   @Test(arguments: [
     ("tiny-eighths", 8), ("tiny-bf16", 4), ("tiny-tied", 4), ("tiny-no-qlora", 1), ("tiny-fp8", 1),
     // Its grids would divide by two, its blocks would not.
-    ("tiny-k-quants", 1),
+    ("tiny-trained", 1),
   ])
   func samplesDivide(sample: String, largest: Int) throws {
     #expect(NativeDivision(try config(sample)).largest == largest)

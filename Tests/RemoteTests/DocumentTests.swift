@@ -37,13 +37,16 @@ import Testing
   private func folder() throws -> Workspace {
     let workspace = try Workspace()
     try FileManager.default.copyItem(
-      atPath: Repository.samples + "/tiny-k-quants", toPath: workspace.path("DeepSeek-V3"))
+      atPath: Repository.samples + "/tiny-trained", toPath: workspace.path("DeepSeek-V3"))
     try FileManager.default.createSymbolicLink(
       atPath: workspace.path("Samples"), withDestinationPath: Repository.samples)
-    let words = (0..<60).map { "word \($0 * 7 % 23) of the text" }
-    for (name, text) in [
-      "book.txt": words.joined(separator: ", "), "question.txt": "What is a checkpoint, then?",
-      "calibration.txt": words.reversed().joined(separator: "; "),
+    func start(of text: String) throws -> String {
+      let path = "\(Repository.samples)/text/\(text).txt"
+      return try String(String(contentsOfFile: path, encoding: .utf8).prefix(1000))
+    }
+    for (name, text) in try [
+      "book.txt": start(of: "unseen"), "question.txt": "What is a checkpoint, then?",
+      "calibration.txt": start(of: "learned"),
       "chat.jinja": "{{ messages[0].content }}",
       "ids.json": "[\((0..<48).map { String($0 * 5 % 281) }.joined(separator: ","))]",
       "limits.json": #"{"main": {"max-kl": 0.05}}"#,

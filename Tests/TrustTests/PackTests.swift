@@ -55,7 +55,7 @@ import Testing
   }
 
   @Test func otherFormatsComeBackToo() throws {
-    let model = sample("tiny-k-quants")
+    let model = sample("tiny-trained")
     let models = [
       try convert(model, "a.gguf", "gguf", "--quant", "q4_k_m"),
       try convert(model, "b-mlx", "mlx", "--quant", "4bit", "--group-size", "32"),

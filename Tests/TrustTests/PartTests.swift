@@ -31,7 +31,7 @@ import Testing
     Target(output: "out", options: ["--to", "hf", "--max-shard-size", "1MB"]),
     Target(output: "out.gguf", options: ["--to", "gguf", "--quant", "q8_0"]),
     Target(
-      model: Repository.samples + "/tiny-k-quants", output: "out.gguf",
+      model: Repository.samples + "/tiny-trained", output: "out.gguf",
       options: ["--to", "gguf", "--quant", "q4_k_m"]),
     Target(
       output: "out.gguf", options: ["--to", "gguf", "--quant", "bf16", "--max-shard-size", "500KB"]),

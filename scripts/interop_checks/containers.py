@@ -105,7 +105,7 @@ def check_llama(report, folder):
     hashes = []
     for name, options in (("plain", []), ("said", ["--embed-provenance"])):
         model, output = folder / f"{name}-f32.gguf", folder / f"{name}-q4_0.gguf"
-        report.run("convert", SAMPLES / "tiny-k-quants", model, "--to", "gguf", "--quant", "f32",
+        report.run("convert", SAMPLES / "tiny-trained", model, "--to", "gguf", "--quant", "f32",
                    *options)
         llama.quantize(model, output, "q4_0")
         hashes.append(tensor_hashes(output))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from makers.samples import SAMPLE_TABLE, SAMPLES, make_stored
+from makers.samples import SAMPLE_TABLE, SAMPLES, TRAINED, make_stored
 from peers import mistral
 from peers.folder import read_checkpoint
 from peers.oracle import load_from_stored, outputs_of
@@ -30,6 +30,11 @@ def check_sample(report, name):
         differing = [key for key in made if same and not same_bits(made[key], stored[key])]
         report.check(f"{name}: seeds give the stored weights", same and not differing,
                      ", ".join(differing[:3]))
+    check_logits(report, name, config, stored)
+
+
+def check_logits(report, name, config, stored):
+    """What transformers computes from a checkpoint, beside what is kept of it."""
     expected = load_file(str(SAMPLES / name / "expected.safetensors"))
     outputs = outputs_of(load_from_stored(config, stored), expected.pop("input_ids"))
     worst = max(largest_difference(outputs[key], expected[key]) for key in outputs)
@@ -50,3 +55,4 @@ def run(report, _):
     """All samples."""
     for name in SAMPLE_TABLE:
         report.attempt(name, check_sample, report, name)
+    report.attempt(TRAINED, check_logits, report, TRAINED, *read_checkpoint(SAMPLES / TRAINED))

@@ -4,7 +4,7 @@ import json
 
 from safetensors.torch import load_file, save_file
 
-from makers.samples import SAMPLE_TABLE, SAMPLES, make_tokens
+from makers.samples import SAMPLE_TABLE, SAMPLES, TRAINED, make_tokens
 from peers.folder import read_checkpoint
 from peers.oracle import load_from_stored, outputs_of
 
@@ -60,7 +60,7 @@ def check_unseen(report, name, folder):
 
 def run(report, folder):
     """Samples first, since they fail for simpler reasons."""
-    for name in SAMPLE_TABLE:
+    for name in [*SAMPLE_TABLE, TRAINED]:
         report.attempt(name, check_sample, report, name, folder)
     for name in UNSEEN:
         report.attempt(name, check_unseen, report, name, folder)

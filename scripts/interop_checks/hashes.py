@@ -53,5 +53,5 @@ def run(report, folder):
         report.check(f"{name}: the shards do not matter", before == after)
     for file_type in ("f32", "q8_0", "q4_k_m", "iq4_xs"):
         model = folder / f"{file_type}.gguf"
-        report.run("convert", SAMPLES / "tiny-k-quants", model, "--to", "gguf", "--quant", file_type)
+        report.run("convert", SAMPLES / "tiny-trained", model, "--to", "gguf", "--quant", file_type)
         compare(report, model.name, model)

@@ -67,7 +67,7 @@ def check_listing(report, folder):
 def check_edit(report, folder):
     """What is set is read by gguf-py, and the tensors are the same."""
     model = folder / "edited.gguf"
-    report.run("convert", SAMPLES / "tiny-k-quants", model, "--to", "gguf", "--quant", "q4_k_m",
+    report.run("convert", SAMPLES / "tiny-trained", model, "--to", "gguf", "--quant", "q4_k_m",
                "--no-manifest")
     hashes = tensor_hashes(model)
     before = {field.name: field.contents() for field in GGUFReader(model).fields.values()}

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file, save_file
 
 from makers.samples import SAMPLES, make_tokens
 from peers import mlx_models
-from peers.folder import store, write_checkpoint
+from peers.folder import store, write_checkpoint, write_without_mtp
 from peers.mlx_models import KINDS, PLAIN
 from peers.network import make_config
 from peers.tokenizer import write_tokenizer
@@ -153,7 +153,8 @@ def run(report, folder):
     source = make_model(folder)
     plain = folder / "bf16"
     report.run("convert", source, plain, "--to", "hf", "--mtp", "drop")
-    quantized = SAMPLES / "tiny-k-quants"
+    quantized = folder / "tiny-trained"
+    write_without_mtp(SAMPLES / quantized.name, quantized)
     for kind, group in COMBINATIONS:
         report.attempt(kind, check_out, report, plain, folder, kind, group)
     for kind in PLAIN:

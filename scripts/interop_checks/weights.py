@@ -43,9 +43,9 @@ def check(report, path, name, options, folder):
 
 def run(report, folder):
     """Samples rounded to other types."""
-    for sample in ("tiny-fp8", "tiny-fp8-block32", "tiny-tied", "tiny-bf16", "tiny-k-quants"):
+    for sample in ("tiny-fp8", "tiny-fp8-block32", "tiny-tied", "tiny-bf16", "tiny-trained"):
         for name in ("bf16", "f16", "fp8"):
-            if name == "fp8" and "fp8" in sample or name == "fp8" and sample == "tiny-k-quants":
+            if name == "fp8" and "fp8" in sample or name == "fp8" and sample == "tiny-trained":
                 continue
             report.attempt(f"{sample} {name}", check, report, SAMPLES / sample, name,
                            ["--quant", name], folder)

@@ -31,7 +31,7 @@ LINEAR = {"q_proj", "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "
 
 
 # The sample whose rows are whole groups of 128, and what it is compressed to.
-COMPRESSED = "tiny-k-quants"
+COMPRESSED = "tiny-trained"
 SCHEMES = ["fp8-channel", "int4-g32", "int4-g128-asymmetric", "int4-channel-asymmetric",
            "int8-channel", "int8-g64-asymmetric", "nvfp4", "mxfp4"]
 

@@ -25,7 +25,7 @@ FIXTURES = Path(__file__).resolve().parent.parent.parent / "Tests" / "Conversion
 REFUSED = {"tiny-no-qlora", "tiny-v2-lite"}
 # Fathom's files have a key that the converter leaves out.
 FURTHER = {"tiny-mistral4"}
-OPTIONS_SAMPLE = "tiny-k-quants"
+OPTIONS_SAMPLE = "tiny-trained"
 YARN_SAMPLE = "tiny-bf16"
 FILE_TYPES = ["f32", "f16", "bf16", "q8_0", "q4_0", "q5_1", "iq4_nl", "q4_k_m", "mxfp4_moe"]
 

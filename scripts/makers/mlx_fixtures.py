@@ -13,9 +13,10 @@ from pathlib import Path
 
 from makers.samples import SAMPLES
 from peers import mlx_models
+from peers.folder import write_without_mtp
 from peers.mlx_models import KINDS
 
-SAMPLE = "tiny-k-quants"
+SAMPLE = "tiny-trained"
 TARGET = SAMPLES.parent / "Tests" / "ConversionTests" / "Fixtures" / "mlx.txt"
 
 
@@ -40,13 +41,16 @@ def main():
     """Writes the fixture."""
     lines = []
     with tempfile.TemporaryDirectory() as folder:
+        # mlx-lm leaves MTP layers out at layer 61 alone.
+        source = Path(folder) / SAMPLE
+        write_without_mtp(SAMPLES / SAMPLE, source)
         for kind, group in [(kind, group) for kind in KINDS for group in KINDS[kind][2]]:
             output = Path(folder) / f"{kind}-{group}"
-            mlx_models.convert(SAMPLES / SAMPLE, output, kind, group)
+            mlx_models.convert(source, output, kind, group)
             lines.append(f"{kind} {group} {digests(output)}")
         # Not F16 and F32: mlx-lm rounds FP8 to BF16 before.
         output = Path(folder) / "bf16"
-        mlx_models.convert(SAMPLES / SAMPLE, output)
+        mlx_models.convert(source, output)
         lines.append(f"bf16 0 {digests(output)}")
     TARGET.write_text("\n".join(lines) + "\n")
 

@@ -22,7 +22,7 @@ from peers import llama
 from peers.folder import write_json
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-SAMPLE, TOKENS, LAST = "tiny-k-quants", 128, 12
+SAMPLE, TOKENS, LAST = "tiny-trained", 128, 12
 # One kind of matrix is quantized, so that one rounding does not follow another: which code a number
 # becomes can depend on the last bits of a sum.
 RULES = ["attn_q_a=q8_0", "attn_kv_a_mqa=q4_k", "attn_k_b=q8_0", "attn_v_b=q8_0", "ffn_down=q4_k",

@@ -27,6 +27,8 @@ from peers.tokenizer import special_of, write_tokenizer
 from peers.values import make_values
 
 SAMPLES = Path(__file__).resolve().parent.parent.parent / "Samples"
+# The one that is trained, by makers.trained, and has no row below.
+TRAINED = "tiny-trained"
 
 YARN_0707 = {**DEEPSEEK_V3["rope_scaling"], "mscale": 0.707, "mscale_all_dim": 0.707}
 
@@ -72,31 +74,26 @@ SAMPLE_TABLE = {
         block=(128, 128), **sizes(
             moe_intermediate_size=16, num_hidden_layers=4, q_lora_rank=72, kv_lora_rank=132,
             n_routed_experts=16, n_group=4, topk_group=2, num_experts_per_tok=4))),
-    "tiny-fp8-block32": dict(seed=2, shards=4, tokens=(1, 31), config=make_config(
+    "tiny-fp8-block32": dict(seed=2, shards=4, tokens=(1, 24), config=make_config(
         block=(32, 64), **sizes(
-            hidden_size=144, moe_intermediate_size=40, num_attention_heads=6, q_lora_rank=80,
+            hidden_size=72, moe_intermediate_size=40, num_attention_heads=6, q_lora_rank=80,
             kv_lora_rank=56, qk_nope_head_dim=20, qk_rope_head_dim=8, v_head_dim=28,
             n_group=1, topk_group=1, num_experts_per_tok=2))),
     "tiny-bf16": dict(seed=3, shards=1, tokens=(2, 20), config=make_config(
         rope_scaling=YARN_0707, **sizes(hidden_size=80, num_hidden_layers=3))),
-    "tiny-no-qlora": dict(seed=4, shards=2, tokens=(3, 17), config=make_config(
+    "tiny-no-qlora": dict(seed=4, shards=2, tokens=(3, 12), config=make_config(
         rope_scaling=None, num_nextn_predict_layers=0, **sizes(
-            hidden_size=72, num_hidden_layers=3, num_attention_heads=5, q_lora_rank=None,
+            hidden_size=40, num_hidden_layers=3, num_attention_heads=5, q_lora_rank=None,
             v_head_dim=32))),
     # Small latents make it visible which epsilon their norms use.
-    "tiny-mtp2": dict(seed=5, shards=2, tokens=(2, 19), gains=SMALL_LATENTS, config=make_config(
+    "tiny-mtp2": dict(seed=5, shards=2, tokens=(2, 12), gains=SMALL_LATENTS, config=make_config(
         block=(64, 64), num_nextn_predict_layers=2, rms_norm_eps=1e-5,
-        **sizes(hidden_size=104, num_hidden_layers=3, first_k_dense_replace=2))),
+        **sizes(hidden_size=68, intermediate_size=104, num_hidden_layers=3,
+                first_k_dense_replace=2))),
     "tiny-ue8m0": dict(seed=6, shards=2, tokens=(1, 24), config=POWERS_OF_TWO),
     "tiny-e8m0": dict(
         seed=6, shards=1, tokens=(1, 24), config=POWERS_OF_TWO,
         scale_type=torch.float8_e8m0fnu),
-    # Rows of 256 nearly everywhere, the size of a K-quant's block.
-    "tiny-k-quants": dict(seed=8, shards=2, tokens=(1, 40), gains=CALM, config=make_config(
-        block=(128, 128), num_nextn_predict_layers=0, **sizes(
-            hidden_size=256, intermediate_size=256, moe_intermediate_size=256, q_lora_rank=256,
-            kv_lora_rank=128, qk_nope_head_dim=32, v_head_dim=64, n_routed_experts=3, n_group=1,
-            topk_group=1, num_experts_per_tok=2))),
     "tiny-int4": dict(seed=9, shards=2, tokens=(2, 20), compress=INT4_EXPERTS, config=make_config(
         model_type="kimi_k2", num_nextn_predict_layers=0, **sizes(
             hidden_size=64, moe_intermediate_size=32, n_group=1, topk_group=1))),
@@ -111,13 +108,14 @@ SAMPLE_TABLE = {
             hidden_size=40, intermediate_size=128, moe_intermediate_size=64, n_shared_experts=2,
             num_attention_heads=8, q_lora_rank=40, kv_lora_rank=40, qk_nope_head_dim=16,
             v_head_dim=16))),
-    "tiny-tied": dict(seed=7, shards=1, tokens=(2, 16), config=make_config(
+    "tiny-tied": dict(seed=8, shards=1, tokens=(2, 16), config=make_config(
         tie_word_embeddings=True, norm_topk_prob=False, torch_dtype="float32",
-        **sizes(hidden_size=64, moe_intermediate_size=20, n_shared_experts=2))),
+        **sizes(hidden_size=64, intermediate_size=88, moe_intermediate_size=16, q_lora_rank=32,
+                n_shared_experts=2))),
     # Values are wider than keys, as in GLM-4.7-Flash.
     "tiny-glm-lite": dict(seed=11, shards=2, tokens=(1, 18), gains=SMALL_LATENTS,
                           config=make_family(GLM_LITE, **sizes(
-        hidden_size=56, intermediate_size=84, moe_intermediate_size=16, num_attention_heads=2,
+        hidden_size=44, intermediate_size=84, moe_intermediate_size=16, num_attention_heads=2,
         q_lora_rank=40, kv_lora_rank=36, qk_nope_head_dim=20, qk_rope_head_dim=12, v_head_dim=28,
         n_routed_experts=6, n_group=1, topk_group=1))),
     "tiny-kimi-k25": dict(seed=12, shards=2, tokens=(2, 20), compress=INT4_TEXT_EXPERTS,
@@ -127,12 +125,12 @@ SAMPLE_TABLE = {
         n_group=1, topk_group=1))),
     "tiny-v2-lite": dict(seed=13, shards=2, tokens=(2, 21), gains=CALM, config=make_family(
         V2_LITE, **sizes(
-            hidden_size=60, intermediate_size=92, moe_intermediate_size=14, num_hidden_layers=3,
+            hidden_size=42, intermediate_size=92, moe_intermediate_size=14, num_hidden_layers=3,
             num_attention_heads=3, q_lora_rank=None, kv_lora_rank=36, qk_nope_head_dim=26,
             n_group=1, topk_group=1, n_shared_experts=2))),
     # The best expert of a group decides, and its weight is multiplied by 16.
     "tiny-v2": dict(seed=14, shards=3, tokens=(2, 18), gains=CALM, config=make_family(V2, **sizes(
-        hidden_size=60, intermediate_size=100, moe_intermediate_size=14, num_attention_heads=4,
+        hidden_size=40, intermediate_size=100, moe_intermediate_size=14, num_attention_heads=4,
         q_lora_rank=44, kv_lora_rank=32, qk_nope_head_dim=18, n_routed_experts=12, n_group=4,
         topk_group=2, num_experts_per_tok=5, n_shared_experts=2))),
     "tiny-youtu": dict(seed=15, shards=1, tokens=(2, 22), gains=SMALL_LATENTS, config=make_family(
@@ -184,7 +182,7 @@ SAMPLE_TABLE = {
     # DeepSeek-V3 with the configuration that transformers 5 saves.
     "tiny-v5": dict(seed=16, shards=1, tokens=(1, 23), config=saved_config(make_config(
         num_nextn_predict_layers=0, rope_scaling=YARN_0707, **sizes(
-            hidden_size=76, intermediate_size=84, moe_intermediate_size=18, num_attention_heads=3,
+            hidden_size=44, intermediate_size=84, moe_intermediate_size=18, num_attention_heads=3,
             q_lora_rank=48, kv_lora_rank=40, qk_nope_head_dim=22)))),
 }
 

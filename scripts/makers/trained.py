@@ -1,18 +1,21 @@
-"""Trains a small network of DeepSeek-V3's family, for what random weights cannot show.
+"""Trains small networks of DeepSeek-V3's family, for what random weights cannot show.
 
-    scripts/make trained -o FOLDER/NAME [--steps N]
+    scripts/make trained [--network sample|larger] [-o FOLDER/NAME] [--steps N]
 
 On random weights rounding to BF16 alone costs a KL divergence of 0.03; on trained ones what is
-measured behaves as on real models. The network, MTP layer included, learns this repository's own
-text at one commit, by transformers' own modules on one thread: some 20 minutes. Everything is
+measured behaves as on real models. A network, MTP layer included, learns this repository's own
+text at one commit, by transformers' own modules on one thread: some 10 minutes. Everything is
 seeded; the last bits of the weights depend on the processor.
 
-Beside it, in FOLDER/text, stands unseen.txt: text of the same kind that is left out of the training.
-docs/low-bits.md has what recipes reach on it.
+The sample is Samples/tiny-trained, in 3.0 M weights; the larger one has 3.3 M and another seed. In the
+folder text beside a network stand learned.txt, a part of what it learned, unseen.txt, text of the same
+kind that is left out of the training, and unseen.json, tokens of it in pieces of 256, as it learns
+them. docs/low-bits.md has what recipes reach on both.
 """
 
 import argparse
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -24,7 +27,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
-from makers.samples import SAMPLES, make_tokens
+from makers.samples import SAMPLES, TRAINED
 from peers.folder import read_checkpoint, store, write_checkpoint
 from peers.network import expected_tensors, make_config, source_of_copy
 from peers.oracle import ROUTERS, load_from_stored, outputs_of
@@ -36,21 +39,29 @@ COMMIT = "0ef389dc1b"
 LEARNED = {"Sources": ".swift", "docs": ".md", "scripts": ".py", "Samples": ".md"}
 UNSEEN = ["docs/low-bits.md", "docs/interruptions.md", "Sources/Formats/Inventory.swift",
           "Sources/Reference/HeadAttention.swift"]
-UNSEEN_CHARACTERS = 9_000
+# Of each of the two texts that are kept beside a network.
+KEPT_CHARACTERS, UNSEEN_ROWS = 9_000, 8
 
-SEED, LENGTH, BATCH, RATE = 23, 256, 8, 3e-3
-VOCABULARY = 384
+LENGTH, BATCH, RATE = 256, 8, 3e-3
+SHARDS, EXPECTED_TOKENS = 2, 24
 # How far a router's bias moves a step towards experts that had little to do.
 BALANCE = 2e-3
 MTP_SHARE = 0.3
 
 # Rows of 256 nearly everywhere, the size of a K-quant's block.
-CONFIG = make_config(
-    block=(128, 128), vocab_size=VOCABULARY, hidden_size=256, intermediate_size=256,
-    moe_intermediate_size=256, num_hidden_layers=2, first_k_dense_replace=1,
-    num_attention_heads=4, q_lora_rank=None, kv_lora_rank=128, qk_nope_head_dim=32,
-    qk_rope_head_dim=16, v_head_dim=64, n_routed_experts=4, n_group=1, topk_group=1,
+SIZES = dict(
+    block=(128, 128), hidden_size=256, intermediate_size=256, moe_intermediate_size=256,
+    num_hidden_layers=2, first_k_dense_replace=1, num_attention_heads=4, kv_lora_rank=128,
+    qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=64, n_group=1, topk_group=1,
     num_experts_per_tok=2, n_shared_experts=1)
+
+# name → seed and configuration.
+NETWORKS = {
+    "sample": (29, make_config(
+        **SIZES, vocab_size=288, q_lora_rank=256, n_routed_experts=3)),
+    "larger": (23, make_config(
+        **SIZES, vocab_size=384, q_lora_rank=None, n_routed_experts=4)),
+}
 
 
 def texts():
@@ -70,9 +81,9 @@ def texts():
     return learned, [unseen[path] for path in UNSEEN]
 
 
-def first_values(config):
+def first_values(config, seed):
     """Small random matrices, norms of one, routers without a bias."""
-    generator = np.random.default_rng(SEED)
+    generator = np.random.default_rng(seed)
     values = {}
     for tensor in expected_tensors(config):
         noise = generator.standard_normal(tensor.shape, dtype=np.float32)
@@ -115,7 +126,7 @@ def loss_of(models, ids):
     return main, mtp
 
 
-def train(models, stream, steps):
+def train(models, stream, steps, seed):
     """Adam with a warm start and a rate that falls as a cosine."""
     parameters = {id(value): value for model in models for value in model.parameters()}
     matrices = [value for value in parameters.values() if value.dim() > 1]
@@ -125,7 +136,7 @@ def train(models, stream, steps):
         lr=RATE, betas=(0.9, 0.95))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(
         (step + 1) / 40, 0.02 + 0.49 * (1 + np.cos(np.pi * step / steps))))
-    balance, generator, started = Balance(models), np.random.default_rng([SEED, 2]), time.time()
+    balance, generator, started = Balance(models), np.random.default_rng([seed, 2]), time.time()
     for step in range(steps):
         starts = generator.integers(0, len(stream) - LENGTH, BATCH)
         ids = torch.stack([stream[start : start + LENGTH] for start in starts])
@@ -172,33 +183,49 @@ def values_of(models, config):
     return values
 
 
+def write_texts(folder, learned, unseen, tokenizer):
+    """As much of both kinds of text as tests and measurements need."""
+    folder.mkdir(exist_ok=True)
+    share = KEPT_CHARACTERS // len(unseen)
+    kept = "\n".join(text[:share] for text in unseen)
+    (folder / "unseen.txt").write_text(kept)
+    # From all over: texts are sorted by path, and neighbours are much alike.
+    longer = [text for text in learned if len(text) > share]
+    chosen = longer[:: len(longer) // len(unseen)][: len(unseen)]
+    (folder / "learned.txt").write_text("\n".join(text[:share] for text in chosen))
+    # In pieces as long as those that are learned: of positions further on the network knows nothing.
+    ids = tokenizer.encode(kept).ids
+    rows = [[0, *ids[start : start + LENGTH - 1]]
+            for start in range(0, len(ids) - LENGTH + 1, LENGTH - 1)]
+    rows = rows[:: len(rows) // UNSEEN_ROWS][:UNSEEN_ROWS]
+    (folder / "unseen.json").write_text(json.dumps(rows, separators=(",", ":")) + "\n")
+
+
 def main():
-    """Trains and writes the network."""
+    """Trains and writes a network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", choices=NETWORKS, default="sample")
     parser.add_argument("--steps", type=int, default=700)
-    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("-o", "--output", type=Path, default=SAMPLES / TRAINED)
     arguments = parser.parse_args()
+    seed, config = NETWORKS[arguments.network]
     torch.set_num_threads(1)
-    torch.manual_seed(SEED)
+    torch.manual_seed(seed)
     learned, unseen = texts()
     folder = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = write_tokenizer(folder, sentences=learned, size=VOCABULARY)
+    tokenizer = write_tokenizer(folder, sentences=learned, size=config["vocab_size"])
     stream = torch.tensor([i for encoding in tokenizer.encode_batch(learned)
                            for i in [1, *encoding.ids]])
     print(f"{len(stream)} tokens of {sum(map(len, learned))} characters", flush=True)
     models = load_from_stored(
-        {**CONFIG, "quantization_config": None, "torch_dtype": "float32"},
-        {name: torch.from_numpy(value) for name, value in first_values(CONFIG).items()})
-    train([model.train() for model in models], stream, arguments.steps)
-    write_checkpoint(folder, CONFIG, store(CONFIG, values_of(models, CONFIG)))
-    texts_folder = folder.parent / "text"
-    texts_folder.mkdir(exist_ok=True)
-    share = UNSEEN_CHARACTERS // len(unseen)
-    (texts_folder / "unseen.txt").write_text("\n".join(text[:share] for text in unseen))
+        {**config, "quantization_config": None, "torch_dtype": "float32"},
+        {name: torch.from_numpy(value) for name, value in first_values(config, seed).items()})
+    train([model.train() for model in models], stream, arguments.steps, seed)
+    write_checkpoint(folder, config, store(config, values_of(models, config)), SHARDS)
+    write_texts(folder.parent / "text", learned, unseen, tokenizer)
     stored = load_from_stored(*read_checkpoint(folder))
-    ids = make_tokens(SEED, (1, 48), VOCABULARY)
-    ids[0, 1:] = torch.tensor(tokenizer.encode(unseen[0]).ids[:47])
+    ids = torch.tensor([[0, *tokenizer.encode(unseen[0]).ids[: EXPECTED_TOKENS - 1]]])
     save_file({"input_ids": ids, **outputs_of(stored, ids)}, str(folder / "expected.safetensors"))
     row = torch.tensor([[0, *tokenizer.encode(unseen[1]).ids[: LENGTH - 1]]])
     with torch.no_grad():

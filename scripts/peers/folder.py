@@ -130,3 +130,13 @@ def read_checkpoint(folder):
         if path.name != "expected.safetensors":
             stored.update(load_file(str(path)))
     return config, stored
+
+
+def write_without_mtp(source, output):
+    """A copy without MTP layers, for peers that have none; the tokenizer is left out too."""
+    config, stored = read_checkpoint(source)
+    first = config["num_hidden_layers"]
+    prefixes = tuple(f"model.layers.{first + layer}."
+                     for layer in range(config["num_nextn_predict_layers"]))
+    kept = {name: tensor for name, tensor in stored.items() if not name.startswith(prefixes)}
+    write_checkpoint(output, {**config, "num_nextn_predict_layers": 0}, kept)

@@ -30,7 +30,9 @@ class PeerRefused(Exception):
 
 def run(command):
     """Runs a program; its last lines are the error."""
-    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=900)
+    # Long values of metadata are shown cut, in the middle of a letter too.
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True,
+                            errors="replace", timeout=900)
     if result.returncode != 0:
         raise PeerRefused(f"{Path(str(command[0])).name}: {(result.stdout + result.stderr)[-800:]}")
     return result.stdout + result.stderr
