@@ -11,7 +11,7 @@ package struct ScatterPlot {
     package let name: String
     /// What the pointer is told.
     package let title: String
-    /// Where it lies on the horizontal axis, from 0 on.
+    /// Where it lies on the horizontal axis.
     package let x: Double
     /// Where it lies on the vertical axis; one that is no number is drawn at the top as bad.
     package let y: Double
@@ -24,19 +24,22 @@ package struct ScatterPlot {
 
   private let points: [Point]
   private let axis: ValueAxis
-  private let most: Double
+  private let across: ValueAxis
 
-  /// Makes a plot; the horizontal axis begins at 0.
-  package init(_ points: [Point], axis: ValueAxis) {
+  /// Makes a plot.
+  ///
+  /// - Parameters:
+  ///   - axis: the vertical scale.
+  ///   - across: the horizontal one; nil for a linear one from zero.
+  package init(_ points: [Point], axis: ValueAxis, across: ValueAxis? = nil) {
     self.points = points
     self.axis = axis
-    let largest = points.map(\.x).max() ?? 0
-    most = largest > 0 ? largest * 1.05 : 1
+    self.across = across ?? .fromZero(to: points.map(\.x))
   }
 
   private func x(_ value: Double) -> Double {
     ScatterPlot.left
-      + (ScatterPlot.width - ScatterPlot.left - ScatterPlot.right) * value / most
+      + (ScatterPlot.width - ScatterPlot.left - ScatterPlot.right) * across.height(of: value)
   }
 
   private func y(_ value: Double) -> Double {
@@ -60,17 +63,22 @@ package struct ScatterPlot {
       text += SVG.line("grid", ScatterPlot.left, y(tick.value), end, y(tick.value))
       text += SVG.text("end", ScatterPlot.left - 8, y(tick.value) + 4, tick.label)
     }
-    for part in 0...4 {
-      let value = most * Double(part) / 4
-      text += SVG.text("middle", x(value), floor + 15, HTML.escape(number(value)))
+    for tick in across.ticks {
+      text += SVG.text("middle", x(tick.value), floor + 15, HTML.escape(number(tick.value)))
     }
     text += SVG.text(
       "middle", (ScatterPlot.left + end) / 2, ScatterPlot.height - 4, HTML.escape(horizontal))
+    var named: [(x: Double, y: Double)] = []
     for point in points {
       let (px, py) = (x(point.x), y(point.y))
       text += "<g><title>\(HTML.escape(point.title))</title>"
       text += SVG.rect(point.y.isFinite ? "s0" : "bad", px - 5, py - 5, 10, 10)
-      text += SVG.text("", px + 9, py + 4, HTML.escape(point.name)) + "</g>\n"
+      // A name that would stand on another is left to the pointer.
+      if !named.contains(where: { abs($0.y - py) < 12 && abs($0.x - px) < ScatterPlot.right }) {
+        named.append((px, py))
+        text += SVG.text("name", px + 9, py + 4, HTML.escape(point.name))
+      }
+      text += "</g>\n"
     }
     return text + SVG.line("axis", ScatterPlot.left, floor, end, floor) + SVG.close
   }
