@@ -56,8 +56,8 @@ let package = Package(
       name: "Models", dependencies: ["Patterns", "Tensors", "Platform", "Text"],
       swiftSettings: strict),
     .target(
-      name: "Naming", dependencies: ["Tensors", "Platform", "Text", "Models"], swiftSettings: strict
-    ),
+      name: "Naming", dependencies: ["Patterns", "Tensors", "Platform", "Text", "Models"],
+      swiftSettings: strict),
     .target(
       name: "Weights",
       dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
@@ -153,6 +153,9 @@ let package = Package(
         "Calibration", "Verification", arguments,
       ],
       swiftSettings: strict),
+    // `scripts/release` compiles it under the name of FoundationEssentials; here it has a test.
+    .target(
+      name: "PlainFoundation", path: "Packaging/PlainFoundation", swiftSettings: strict),
     .target(
       name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
     .target(
@@ -203,7 +206,8 @@ let package = Package(
       name: "TidyTests", dependencies: ["Support"], exclude: ["Fixtures"], swiftSettings: strict),
     // The command's tests are two targets since each is compiled by one thread.
     .testTarget(
-      name: "CommandTests", dependencies: ["Support", "Tensors", "Platform", "fathom"],
+      name: "CommandTests",
+      dependencies: ["Support", "Tensors", "Platform", "PlainFoundation", "fathom"],
       exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(

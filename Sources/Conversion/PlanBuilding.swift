@@ -43,6 +43,10 @@ extension Plan {
     buffers = try BufferPlan(
       resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) },
       kept: KeptParts.mostBytes(output))
+    let (bytes, room) = (ByteSize.shown(byteCount), ByteSize.shown(buffers.byteCount))
+    Console.step(
+      "planned \(output.tensors.count) tensors, \(bytes) in all; buffers \(room), "
+        + "threads \(buffers.threads)")
   }
 }
 

@@ -83,6 +83,8 @@ package struct CheckpointSurvey: Sendable {
     shards = (isIndexForeign ? choice.others : choice.own).sorted { $0.name < $1.name }
     let known = Set(shards.map(\.name))
     strays = present.filter { !known.contains($0) && ShardNames.isUsual($0) }
+    Console.step(
+      "opened \(path): read the headers of its safetensors files, \(shards.count) in all")
   }
 
   /// Reads the file that describes the network.

@@ -119,7 +119,7 @@ private struct Beginning {
     if isGGUF {
       var key: [UInt8] = []
       key.appendString(ImportanceOutput.chunkCountKey)
-      return bytes.contains(key)
+      return bytes[...].place(of: key) != nil
     }
     return bytes.count > 12 && bytes[8...].starts(with: "blk.".utf8)
   }

@@ -93,6 +93,6 @@ extension StoredTensor {
 
   /// Whether its last rows may be zero: tables are filled up so, to a size that divides well.
   fileprivate var mayEndInZeros: Bool {
-    !cannotBeZero || ["embd", "embed", "head", "output.weight"].contains { name.text.contains($0) }
+    !cannotBeZero || ["embd", "embed", "head", "output.weight"].contains { name.contains($0) }
   }
 }

@@ -44,7 +44,8 @@ extension MeasuredRecipe {
       [point("this recipe", bytes, measured, "measured", series: 2)]
       + curve.standards.map { point($0.name, $0.bytes, $0.divergence, "measured", series: 1) }
     let plot = ScatterPlot(
-      points, curve: line, axis: .decades(of: (line + points).map(\.y)), isCounted: true
+      points, curve: line, axis: .decades(of: (line + points).map(\.y)),
+      across: .whole(around: (line + points).map(\.x))
     ).svg(
       label: "KL divergence of \(curve.standards.count) standard mixes and of the best choices "
         + "against bits per weight",

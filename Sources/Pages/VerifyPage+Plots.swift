@@ -9,8 +9,10 @@ extension VerifyPage {
   /// KL divergence by position, a plot for each head.
   var divergencePlots: HTML.Section? {
     let plots = heads.enumerated().map { depth, head in
-      "<figure id=\"\(prefix)kl-\(head.name)\">\n<h3>\(head.name)</h3>\n\(divergencePlot(depth, head))"
-        + "</figure>"
+      let id = "\(prefix)kl-\(head.name)"
+      return
+        "<figure id=\"\(id)\">\n<h3>\(head.name)</h3>\n\(ScaleSwitch.markUp(id: id + "-scale"))"
+        + "\(divergencePlot(depth, head))</figure>"
     }
     return section(
       "kl", "KL divergence by position",
@@ -23,8 +25,10 @@ extension VerifyPage {
   ) -> String {
     let values = head.metrics.positions.map(\.divergence)
     let limit = [head.name == "main" ? "max-kl" : "mtp-max-kl"]
+    let bounds = limits(limit).map(\.limit)
     var plot = Plot(
-      places: values.count, axis: .decades(of: values, limits: limits(limit).map(\.limit)))
+      places: values.count, axis: .fromZero(to: values, limits: bounds),
+      switched: .decades(of: values, limits: bounds))
     let starts = report.sequences.map { max(0, $0.count - depth) }.reduce(into: [0]) {
       $0.append($0[$0.count - 1] + $1)
     }
@@ -95,8 +99,10 @@ extension VerifyPage {
     let isolated = layers.contains { $0.own != nil }
     let values = layers.flatMap { [$0.hiddenNmse] + ($0.own.map { [$0.nmse] } ?? []) }
     let names = ["max-layer-nmse", "max-layer-own-nmse"]
+    let bounds = limits(names).map(\.limit)
     var plot = Plot(
-      places: layers.count, axis: .decades(of: values, limits: limits(names).map(\.limit)))
+      places: layers.count, axis: .fromZero(to: values, limits: bounds),
+      switched: .decades(of: values, limits: bounds))
     for (column, places) in plot.columns.enumerated() {
       let worst = places.max {
         max(layers[$0].hiddenNmse.badness, layers[$0].own?.nmse.badness ?? 0)
@@ -126,7 +132,7 @@ extension VerifyPage {
     return section(
       "layers", "Error by layer",
       "NMSE of the hidden states after each layer; MTP layers follow the decoder layers.",
-      "<figure id=\"layer-error\">"
+      "<figure id=\"layer-error\">" + ScaleSwitch.markUp(id: "\(prefix)layer-scale")
         + plot.svg(
           label: "NMSE of the hidden states after \(layers.count) layers", places: "layer",
           name: name(ofLayer:))

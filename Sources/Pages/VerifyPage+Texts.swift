@@ -18,7 +18,8 @@ extension VerifyPage {
     let plots = heads.compactMap { head -> String? in
       guard let plot = histogram(head) else { return nil }
       let id = "\(prefix)histogram-\(head.name)"
-      return "<figure id=\"\(id)\">\n<h3>\(head.name)</h3>\n\(plot)</figure>"
+      return "<figure id=\"\(id)\">\n<h3>\(head.name)</h3>\n"
+        + "\(ScaleSwitch.markUp(id: id + "-scale"))\(plot)</figure>"
     }
     guard !plots.isEmpty else { return nil }
     return section(
@@ -42,7 +43,9 @@ extension VerifyPage {
     let (last, first) = (bar(most), max(bar(least), bar(most) - 8 * VerifyPage.barsPerDecade))
     var counts = [Int](repeating: 0, count: last - first + 1)
     for value in values { counts[max(0, bar(value) - first)] += 1 }
-    var plot = Plot(places: counts.count, axis: .counts(upTo: counts.max() ?? 1))
+    let tallest = counts.max() ?? 1
+    var plot = Plot(
+      places: counts.count, axis: .counts(upTo: tallest), switched: .countDecades(upTo: tallest))
     for (place, count) in counts.enumerated() where count > 0 {
       let range =
         "\(Quantity.significant(start(first + place))) to "
@@ -96,7 +99,7 @@ extension VerifyPage {
 
   private func span(_ token: Int, _ measure: LogitsMetrics.Position?, at index: Int) -> String {
     let word = report.tokenText?([token]) ?? "\(token) "
-    let text = HTML.escape(word.replacing("\n", with: "⏎"))
+    let text = HTML.escape(ExactText(word).replacing("\n", with: "⏎").text)
     // Each stands by itself: two tokens may make up a mark that CI servers know for a command.
     let shade = measure.map { VerifyPage.shade($0.divergence) } ?? 0
     guard let measure, shade > 0 else { return "<span>\(text)</span>" }

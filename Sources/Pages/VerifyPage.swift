@@ -5,13 +5,24 @@ package import Verification
 
 extension VerifyReport {
   /// The report as one HTML page.
-  package func page(origin: PageOrigin) -> String { VerifyPage(report: self).text(origin) }
+  package func page(origin: PageOrigin) -> String {
+    var origin = origin
+    origin.hashes = traces
+    return VerifyPage(report: self).text(origin)
+  }
 }
 
 extension VerifyReports {
   /// The report as one HTML page.
   package func page(origin: PageOrigin) -> String {
     if let single { return single.page(origin: origin) }
+    var origin = origin
+    let traces = reports.map(\.traces)
+    origin.hashes =
+      traces[0].filter { $0.name != "candidate" }
+      + zip(reports, traces).flatMap { report, traces in
+        traces.filter { $0.name == "candidate" }.map { (report.candidate, $0.text) }
+      }
     return VerifyPage.several(
       reports,
       title: "\(reports.count) candidates against \(Folder.name(of: reports[0].reference))",
@@ -60,7 +71,8 @@ struct VerifyPage {
     }
     let plot = ScatterPlot(points, axis: .decades(of: points.map(\.y))).svg(
       label: "KL divergence of \(points.count) candidates against their size",
-      horizontal: "size of the weights", number: { Quantity.bytes(Int($0)) })
+      horizontal: "size of the weights",
+      number: { $0 == 0 ? "0" : ByteSize(bytes: Int($0.rounded())).description })
     let parts = reports.enumerated().map { number, report in
       let page = VerifyPage(report: report, prefix: "c\(number)-")
       return HTML.Section(
@@ -77,7 +89,7 @@ struct VerifyPage {
   private var sections: [HTML.Section] {
     [
       thresholds, logits, drafting, differences, divergencePlots, histograms, positions,
-      colouredText, layerPlot, routerPlot, keyPlot, expertMaps, blame, typeMap,
+      colouredText, layerPlot, routerPlot, keyPlot, expertMaps, blame, errorAgainstBytes, typeMap,
     ].compactMap(\.self)
   }
 
@@ -89,6 +101,8 @@ struct VerifyPage {
     p, figcaption, .legend { max-width: 52rem; } figcaption, .legend { color: var(--faint); }
     figure { margin: .6rem 0; } code { overflow-wrap: anywhere; }
     td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 12rem; }
+    @media print { .numbers { font-size: 11px; } .bar { min-width: 3rem; }
+      td.wrap { min-width: 6rem; } }
     .context { color: var(--faint); }
     mark { background: var(--series-1); color: #15181c; white-space: pre-wrap; }
     svg text { fill: var(--faint); font-size: 12px; } .end { text-anchor: end; }
@@ -143,8 +157,7 @@ extension VerifyPage {
         (
           "tokens",
           "\(Quantity.count(report.sequences.reduce(0) { $0 + $1.count })) in "
-            + "\(Quantity.plural(report.sequences.count, "sequence")), BLAKE3 of the ids as numbers "
-            + "of 32 bits \(tokenHash)"
+            + Quantity.plural(report.sequences.count, "sequence")
         ),
       ] + report.sizeFacts
     let notes = report.notes.prefix(VerifyPage.rowLimit).map { "<li>\(HTML.escape($0))</li>" }
@@ -157,15 +170,6 @@ extension VerifyPage {
       <ul>\(notes.joined())</ul>
 
       """
-  }
-
-  /// Of all ids, sequence by sequence.
-  private var tokenHash: String {
-    BLAKE3.hash(
-      report.sequences.joined().flatMap { id in
-        withUnsafeBytes(of: UInt32(truncatingIfNeeded: id).littleEndian) { Array($0) }
-      }
-    ).text
   }
 
   private var thresholds: HTML.Section? {
@@ -254,7 +258,7 @@ extension VerifyPage {
   func word(_ token: Int?) -> String {
     guard let token else { return "–" }
     guard let text = report.tokenText?([token]) else { return "\(token)" }
-    let spaced = text.replacing(" ", with: "␣")
+    let spaced = ExactText(text).replacing(" ", with: "␣").text
     return "\(VerifyPage.shown(spaced, limit: 24)) (\(token))"
   }
 
@@ -287,17 +291,21 @@ extension VerifyPage {
 
   private var blame: HTML.Section? {
     guard let blame = report.blame else { return nil }
-    let largest = blame.map(\.klMean.badness).max() ?? 0
+    let losses = blame.map(\.klMean)
+    let largest = losses.filter(\.isFinite).max() ?? 0
+    let decades = ValueAxis.decades(of: losses)
     let rows = blame.prefix(VerifyPage.rowLimit).map { entry in
-      let share = largest > 0 ? min(1, entry.klMean.badness / largest) : 0
+      let share = entry.klMean.isFinite ? (largest > 0 ? entry.klMean / largest : 0) : 1
       let bar =
         "<td class=\"bar\" style=\"width:20%\"><svg viewBox=\"0 0 100 10\" "
         + "preserveAspectRatio=\"none\" style=\"height:12px\" aria-hidden=\"true\">"
-        + SVG.rect("own", 0, 0, 100 * (share.isNaN ? 1 : share), 10) + "</svg></td>"
+        + SVG.rect("own lin", 0, 0, 100 * share, 10)
+        + SVG.rect("own log", 0, 0, 100 * decades.height(of: entry.klMean), 10) + "</svg></td>"
       let name = entry.name + (entry.hint.map { " – \($0)" } ?? "")
       return [
-        cell(name, "wrap"), cell(entry.kind.rawValue), cell(Quantity.significant(entry.klMean)),
-        bar, cell(Quantity.significant(entry.logitsNmse)),
+        cell(name, "wrap"), cell(entry.kind.rawValue),
+        cell(entry.bytes.map(Quantity.bytes) ?? "–"), cell(Quantity.significant(entry.klMean)), bar,
+        cell(Quantity.significant(entry.logitsNmse)),
         cell(entry.weightNmse.map(Quantity.significant) ?? "–"),
       ]
     }
@@ -307,6 +315,11 @@ extension VerifyPage {
         ? "No tensor and no key of the config differs."
         : "What the reference becomes with one part of the candidate in it.",
       rows.isEmpty
-        ? "" : HTML.table(["part", "kind", "mean KL", "", "logits NMSE", "weights NMSE"], rows))
+        ? ""
+        : ScaleSwitch.markUp(
+          id: "\(prefix)blame-scale",
+          note: "An empty bar is \(Quantity.significant(decades.range.low)) or less.")
+          + HTML.table(
+            ["part", "kind", "bytes", "mean KL", "", "logits NMSE", "weights NMSE"], rows))
   }
 }

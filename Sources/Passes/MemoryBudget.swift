@@ -49,6 +49,10 @@ package struct MemoryBudget {
     }
     self = ways[choice]
     spare = memory - needs[choice]
+    let (most, need) = (ByteSize.shown(memory), ByteSize.shown(needs[choice]))
+    Console.step(
+      "planned the pass: \(need) of \(most) in memory; threads \(self.threads); sequences that go "
+        + "together \(together) of \(sequences)")
     BufferReserve.limit(to: min(64 << 20, spare))
   }
 

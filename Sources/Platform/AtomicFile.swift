@@ -48,6 +48,7 @@ package final class AtomicFile {
         .inputOutput, "cannot be flushed to disk", file: destination.path, found: reason(flushed))
     }
     if let old { _ = destination.standing?.remove(at: old) }
+    Console.step("wrote \(destination.path): \(ByteSize.shown(file.count))")
   }
 
   /// Removes the hidden file; does nothing after `commit`.

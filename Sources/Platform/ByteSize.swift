@@ -30,7 +30,7 @@ extension ByteSize: CustomStringConvertible {
   package var description: String {
     let fitting = ByteSize.units.filter { bytes % $0.size == 0 }.max { $0.size < $1.size }
     guard let unit = fitting else { return "\(bytes)B" }
-    return "\(bytes / unit.size)" + unit.name.replacing("IB", with: "iB")
+    return "\(bytes / unit.size)" + unit.name.map { $0 == "I" ? "i" : String($0) }.joined()
   }
 }
 

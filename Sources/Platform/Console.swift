@@ -63,13 +63,29 @@ package enum Console {
   }
 
   private static let quiet = Atomic<Bool>(false)
+  private static let verbose = Atomic<Bool>(false)
   private static let colours = Atomic<Bool>(false)
+  private static let start = ContinuousClock.now
 
   /// Whether warnings, words about the work and progress are left out.
   package static var isQuiet: Bool { quiet.load(ordering: .relaxed) }
 
   /// Leaves them out from now on.
   package static func beQuiet() { quiet.store(true, ordering: .relaxed) }
+
+  /// Has each step of the work said from now on, with the seconds since then.
+  package static func sayEveryStep() {
+    _ = start
+    verbose.store(true, ordering: .relaxed)
+  }
+
+  /// Says a step of the work, where that was asked for: what was done, in the past tense.
+  package static func step(_ text: @autoclosure () -> OutputText) {
+    guard verbose.load(ordering: .relaxed) else { return }
+    if messagesAreOnTerminal { draw("") }
+    let tenths = Int((ContinuousClock.now - start) / .milliseconds(100))
+    error("fathom: \(tenths / 10).\(tenths % 10) s: \(text())")
+  }
 
   /// Whether results on standard output have colours.
   package static var hasColours: Bool { colours.load(ordering: .relaxed) }

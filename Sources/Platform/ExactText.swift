@@ -160,9 +160,14 @@ extension ExactText {
   package var printable: OutputText { text.printable }
 }
 
+extension ArraySlice<UInt8> {
+  /// Where bytes first stand; the standard library's search would link its regular expressions.
+  package func place(of part: [UInt8]) -> Range<Int>? {
+    indices.first { self[$0...].starts(with: part) }.map { $0..<$0 + part.count }
+  }
+}
+
 extension Sequence<ExactText> {
   /// The texts behind each other.
-  package func joined(separator: String = "") -> String {
-    map(\.text).joined(separator: separator)
-  }
+  package func joined(separator: String = "") -> String { map(\.text).joined(separator: separator) }
 }

@@ -122,9 +122,7 @@ package enum FilePatch {
         pread(descriptor, $0.baseAddress! + done, count - done, off_t(done))
       }
       if got < 0 && errno == EINTR { continue }
-      guard got > 0 else {
-        throw Fault(.inputOutput, "has changed since it was read", file: path)
-      }
+      guard got > 0 else { throw Fault(.inputOutput, "has changed since it was read", file: path) }
       done += got
     }
     return bytes

@@ -24,9 +24,7 @@ package enum Folder {
   ///
   /// - Throws: `.notFound` for a loop of symbolic links, `.inputOutput` where the system refuses.
   package static func kind(of path: String) throws(Fault) -> Kind? {
-    if let distant = DistantPlaces.find(path) {
-      return try distant.folder.kind(of: distant.place)
-    }
+    if let distant = DistantPlaces.find(path) { return try distant.folder.kind(of: distant.place) }
     return try status(of: path).map { Kind($0) }
   }
 

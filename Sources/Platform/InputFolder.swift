@@ -34,9 +34,7 @@ package final class InputFolder: Sendable {
   /// Opens a folder.
   ///
   /// - Throws: `.notFound` where there is none, `.inputOutput` where it cannot be opened.
-  package convenience init(path: String) throws(Fault) {
-    try self.init(path: path, named: nil)
-  }
+  package convenience init(path: String) throws(Fault) { try self.init(path: path, named: nil) }
 
   /// Opens the folder around a file that the user named.
   package convenience init(around file: String) throws(Fault) {

@@ -66,9 +66,7 @@ package struct InputPlaces: Sendable {
   }
 
   /// Throws `.cannotCreate` where a place lies in one of the folders.
-  func requireOutside(_ path: String) throws(Fault) {
-    if isBelow(path) { throw overlap(path) }
-  }
+  func requireOutside(_ path: String) throws(Fault) { if isBelow(path) { throw overlap(path) } }
 
   private func isBelow(_ path: String) -> Bool {
     Folder.above(path).contains { folder in

@@ -186,8 +186,6 @@ package struct OutputFlush: Sendable {
   /// - Throws: `.cannotCreate` where space or quota ran out, `.inputOutput` for all else. The
   ///   system reports a failure once: what was written is not safe even if a second try succeeds.
   package func run() throws(Fault) {
-    guard fdatasync(descriptor) == 0 else {
-      throw writingFault(errno, path: path, offset: count)
-    }
+    guard fdatasync(descriptor) == 0 else { throw writingFault(errno, path: path, offset: count) }
   }
 }

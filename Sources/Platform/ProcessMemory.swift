@@ -11,9 +11,7 @@ package enum ProcessMemory {
 
   /// The most bytes that were in memory at any time so far; 0 where the system does not tell.
   package static var peak: Int {
-    let line = text("/proc/self/status").split(separator: "\n").first {
-      $0.hasPrefix("VmHWM:")
-    }
+    let line = text("/proc/self/status").split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
     let words = line?.split { $0 == " " || $0 == "\t" } ?? []
     return words.count > 1 ? (Int(words[1]) ?? 0) << 10 : 0
   }

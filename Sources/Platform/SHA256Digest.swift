@@ -32,9 +32,7 @@ package struct SHA256Digest: Sendable {
   }
 
   /// Appends bytes.
-  package mutating func update(_ bytes: [UInt8]) {
-    bytes.withUnsafeBytes { update($0) }
-  }
+  package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
   /// Appends bytes.
   package mutating func update(_ bytes: UnsafeRawBufferPointer) {

@@ -94,9 +94,7 @@ package final class WorkFolder {
     // A run that ends takes the folder away under the feet of one that begins.
     for _ in 0..<100 {
       let code = mkdir(path, 0o777) == 0 ? 0 : errno
-      guard code == 0 || code == EEXIST else {
-        throw creatingFault(code, path: destination.path)
-      }
+      guard code == 0 || code == EEXIST else { throw creatingFault(code, path: destination.path) }
       if code == EEXIST { try requireOwn(path) }
       do throws(Fault) {
         let journal = try Journal(in: path, for: destination.path, isShared: isShared)
@@ -112,9 +110,7 @@ package final class WorkFolder {
   /// Creates a file of the output; an unfinished one of that name is replaced.
   package func create(_ name: ExactText) throws(Fault) -> OutputFile {
     precondition(!name.utf8.contains(UInt8(ascii: "/")))
-    if mkdir(outputs, 0o777) != 0, errno != EEXIST {
-      throw creatingFault(errno, path: outputs)
-    }
+    if mkdir(outputs, 0o777) != 0, errno != EEXIST { throw creatingFault(errno, path: outputs) }
     unlink(place(of: name))
     hasNewNames = true
     return try OutputFile(creating: place(of: name), shownAs: finalPlace(of: name))

@@ -52,12 +52,12 @@ package struct S3Listing: Sendable {
     let bytes = Array(text.utf8)
     let (start, end) = (Array("<\(name)".utf8), Array("</\(name)>".utf8))
     var (found, rest): ([ExactText], ArraySlice<UInt8>) = ([], bytes[...])
-    while let place = rest.firstRange(of: start) {
+    while let place = rest.place(of: start) {
       rest = rest[place.upperBound...]
       // Names of elements may begin alike.
       guard let next = rest.first, next == UInt8(ascii: ">") || next == 0x20 else { continue }
       guard let open = rest.firstIndex(of: UInt8(ascii: ">")),
-        let close = rest[open...].firstRange(of: end)
+        let close = rest[open...].place(of: end)
       else { break }
       found.append(ExactText(String(decoding: rest[(open + 1)..<close.lowerBound], as: UTF8.self)))
       rest = rest[close.upperBound...]

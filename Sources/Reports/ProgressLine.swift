@@ -26,6 +26,8 @@ package struct ProgressLine {
   private let isTerminal = Console.messagesAreOnTerminal
   private let start = ContinuousClock.now
   private var last: ContinuousClock.Instant
+  /// How far the work was when that was told last.
+  private var reached: (done: Int, total: Int)?
 
   /// Starts the clock.
   ///
@@ -39,6 +41,7 @@ package struct ProgressLine {
 
   /// Shows how far the work is, not more often than a person can read.
   package mutating func show(_ done: Int, of total: Int) {
+    reached = (done, total)
     let now = ContinuousClock.now
     guard isShown, now - last >= (isTerminal ? .milliseconds(100) : .seconds(1)) else { return }
     last = now
@@ -59,8 +62,22 @@ package struct ProgressLine {
     Console.draw(line.cut(to: columns - 1))
   }
 
-  /// Takes the line away.
-  package func clear() {
+  /// Takes the line away, and says where every step is said how far the work came.
+  package mutating func clear() {
     if isShown && isTerminal { Console.draw("") }
+    guard let reached = reached.take() else { return }
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    let time = Quantity.fixed(seconds, digits: 2)
+    switch unit {
+    case .bytes:
+      let rate = Quantity.fixed(Double(reached.done) / max(seconds, 1e-3) / 1e6, digits: 0)
+      Console.step(
+        "went through \(Quantity.bytes(reached.done)) of \(Quantity.bytes(reached.total)) in "
+          + "\(time) s, \(rate) MB/s")
+    case .layers:
+      // Work on a layer is told when it begins.
+      let layers = min(reached.done + 1, reached.total)
+      Console.step("went through \(layers) of \(reached.total) layers in \(time) s")
+    }
   }
 }

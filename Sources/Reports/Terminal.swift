@@ -91,8 +91,10 @@ extension OutputText {
   private static func indent(of line: Substring, _ columns: Int) -> Int {
     let margin = line.prefix { $0 == " " }.count
     let rest = line.dropFirst(margin)
-    guard let gap = rest.firstRange(of: "  ") else { return margin + 2 }
-    let value = rest[gap.lowerBound...].drop { $0 == " " }
+    guard let gap = rest.indices.first(where: { rest[$0...].hasPrefix("  ") }) else {
+      return margin + 2
+    }
+    let value = rest[gap...].drop { $0 == " " }
     let place = margin + rest[..<value.startIndex].visibleCount
     return place <= min(20, columns / 2) ? place : margin + 2
   }

@@ -8,6 +8,7 @@ internal import Platform
 internal import Reports
 package import Serving
 internal import Tensors
+internal import Verification
 internal import Weights
 
 struct InspectCommand: ParsableCommand, ModelReading {
@@ -156,8 +157,12 @@ struct InspectCommand: ParsableCommand, ModelReading {
     let names = opened.files
     switch format {
     case .html:
-      let page = inspection.page(
-        title: Folder.name(of: model).text, origin: PageOrigin(CommandLine.arguments, clock))
+      var origin = PageOrigin(CommandLine.arguments, clock)
+      if let files = opened.weights?.checkpoint {
+        let hash = ModelHash(model, files.inventory, config: files.config)
+        origin.hashes = [("model", hash.text)]
+      }
+      let page = inspection.page(title: Folder.name(of: model).text, origin: origin)
       try destination.write(OutputText(document: page))
     case .json:
       let json = inspection.json(listing: glob, metadata: keys, files: names, statistics: rows)

@@ -8,15 +8,17 @@ enum VersionFacts {
     Set(arguments.map { ExactText($0) }) == ["--version", "--verbose"]
   }
 
+  /// The kernels that are used, of those that this machine runs.
+  static var kernels: String {
+    "\(KernelLevel.best) of \(KernelLevel.available.map { "\($0)" }.joined(separator: ", "))"
+  }
+
   /// The version, the commit, the kernels of this machine and the libraries.
   static var text: OutputText {
     var rows = [
       ("fathom", FathomVersion.text),
       ("commit", FathomVersion.commit ?? "not recorded: this is no release"),
-      (
-        "kernels",
-        "\(KernelLevel.best) of \(KernelLevel.available.map { "\($0)" }.joined(separator: ", "))"
-      ),
+      ("kernels", kernels),
     ]
     rows += FathomVersion.libraries.map { ($0.name, $0.version) }
     let width = rows.map(\.0.utf8.count).max() ?? 0

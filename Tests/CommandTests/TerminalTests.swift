@@ -62,6 +62,42 @@ import Testing
     #expect(failed.status == 73 && failed.messages.contains("exists already"))
   }
 
+  /// Each step has a line with the seconds so far, files and numbers in it; results stay as they are.
+  @Test func verboseSaysEveryStep() throws {
+    let (model, workspace) = (Repository.samples + "/tiny-bf16", try Workspace())
+    func steps(_ arguments: String...) throws -> [String] {
+      let plain = try FathomProcess(arguments)
+      let run = try FathomProcess(arguments + ["--verbose", "--overwrite"])
+      #expect(run.status == 0 && plain.status == 0, "\(run.messages) \(plain.messages)")
+      #expect(!plain.messages.contains(" s: "))
+      if arguments[0] == "hash" { #expect(run.output == plain.output) }
+      return run.messages.split(separator: "\n").compactMap { line in
+        let words = line.split(separator: " ", maxSplits: 3)
+        guard words.count == 4, words[0] == "fathom:", words[2] == "s:" else { return nil }
+        #expect(Double(words[1]).map { $0 >= 0 } == true)
+        return String(words[3])
+      }
+    }
+    let report = workspace.path("report.json")
+    let verify = try steps(
+      "verify", model, model, "--format", "json", "-o", report)
+    #expect(verify.first?.hasPrefix("started: fathom ") == true)
+    #expect(verify.first?.contains("kernels ") == true)
+    for (beginning, count) in [
+      ("opened \(model): ", 2), ("found ", 2), ("planned the pass: ", 1), ("went through ", 1),
+      ("wrote \(report): ", 1),
+    ] {
+      #expect(verify.count { $0.hasPrefix(beginning) } == count, "\(beginning): \(verify)")
+    }
+    let hash = try steps("hash", model)
+    #expect(hash.contains { $0.hasPrefix("went through ") && $0.hasSuffix(" MB/s") }, "\(hash)")
+    let gguf = try steps(
+      "convert", model, workspace.path("model.gguf"), "--to", "gguf", "--quant", "q8_0")
+    #expect(gguf.contains { $0.hasPrefix("planned ") && $0.contains("threads ") }, "\(gguf)")
+    let both = try FathomProcess("inspect", model, "--verbose", "--quiet")
+    #expect(both.status == 64 && both.messages.contains("exclude each other"))
+  }
+
   @Test func verdictsHaveColours() throws {
     let red = "\u{1B}[31m"
     let invalid = TerminalTests.malformed + "/missing-tensor"

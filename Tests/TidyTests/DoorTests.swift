@@ -25,6 +25,7 @@ import Testing
     "Sources/Passes/ModelInput.swift": "--text",
     "Sources/Passes/TokenInput.swift": "--tokens",
     "Sources/Inspection/Manifest/ManifestFile.swift": "--manifest-file",
+    "Sources/Verification/Verify/ModelHash.swift": "a baseline that was named",
     "Sources/Verification/Verify/ThresholdFile.swift": "--thresholds",
   ]
 

@@ -16,7 +16,7 @@ import Testing
     "Patterns": ["Platform"],
     "Text": ["Patterns", "Tensors", "Platform"],
     "Models": ["Patterns", "Tensors", "Platform", "Text"],
-    "Naming": ["Tensors", "Platform", "Text", "Models"],
+    "Naming": ["Patterns", "Tensors", "Platform", "Text", "Models"],
     "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
     "Mixes": ["Patterns", "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
     "Dialects": [

@@ -60,8 +60,13 @@ enum SyntheticReport {
       blame: (0..<12).map { index in
         Blame(
           kind: .tensor, name: "\(hostile).\(index)", layer: 1, tensors: 1,
-          klMean: value / Double(index + 1), logitsNmse: value, weightNmse: value, hint: hostile)
+          bytes: 1000 << index, klMean: value / Double(index + 1), logitsNmse: value,
+          weightNmse: value, hint: hostile)
       },
+      layerBytes: Dictionary(uniqueKeysWithValues: (0..<layers).map { ($0, 1_000_000 + $0) }),
+      hashes: (
+        ModelHash(.contents, BLAKE3.hash([1])), ModelHash(.headers, BLAKE3.hash([2]))
+      ),
       tokenText: { ids in ids.map { "\(hostile)\($0)" }.joined() })
   }
 

@@ -53,8 +53,9 @@ package struct CanonicalTensors: Sendable {
   private static func prefix(of names: some Sequence<ExactText>) -> Prefix? {
     var found: Set<Prefix> = []
     for name in names where name.contains(probe) {
-      guard let start = name.text.utf8.firstRange(of: probe.utf8)?.lowerBound else { continue }
-      let front = ExactText(name.text[..<start])
+      let bytes = Array(name.utf8)[...]
+      guard let start = bytes.place(of: Array(probe.utf8))?.lowerBound else { continue }
+      let front = ExactText(String(decoding: bytes[..<start], as: UTF8.self))
       if front == "model." { return nil }
       guard front.isEmpty || front.hasSuffix(".") else { return nil }
       found.insert(

@@ -30,6 +30,7 @@ package struct GGUFFiles: Sendable {
     let budget = ModelBudget()
     let file = try PackedFile.weights(door.open(name), within: budget)
     let header = try GGUFHeader(file, shard: 0)
+    Console.step("opened \(path): read the header of a GGUF file")
     let split = try SplitKeys(header.metadata, file: file)
     guard let split, split.count > 1 else {
       try header.requireSize(of: file)

@@ -1,4 +1,4 @@
-internal import Formats
+package import Formats
 package import Platform
 internal import Tensors
 
@@ -46,6 +46,8 @@ package struct ManifestFile: Sendable {
   private(set) var tensors: [Tensor] = []
   /// The output's files.
   private(set) var files: [File] = []
+  /// The hash of the whole output, as `fathom hash` prints it; nil where none is stated.
+  private var checkpoint: BLAKE3Value?
   /// The source's tensors.
   private(set) var source: [SourceTensor] = []
   /// The hash of the whole source; nil where some of it was not used.
@@ -93,6 +95,7 @@ package struct ManifestFile: Sendable {
       case "output":
         try cursor.members { key, cursor throws(Fault) in
           switch key {
+          case "checkpoint": checkpoint = try cursor.hashOrNull()
           case "tensors":
             try cursor.elements { cursor throws(Fault) in try readTensor(&cursor) }
             parts.insert(ExactText(key))
@@ -126,6 +129,20 @@ package struct ManifestFile: Sendable {
     for name in names where !seen.insert(name).inserted {
       throw Fault(.malformed, "names something twice", tensor: name)
     }
+  }
+
+  /// What `fathom hash` prints of a model, by the manifest's word: of one whose tensors have the
+  /// names, types and shapes that it states, in files of the sizes that it states; nil of any other.
+  package func contents(of inventory: Inventory) -> BLAKE3Value? {
+    let sizes = Dictionary(uniqueKeysWithValues: files.map { ($0.name, $0.byteCount) })
+    guard tensors.count == inventory.tensors.count,
+      inventory.shards.allSatisfy({ sizes[$0.name] == $0.file.size })
+    else { return nil }
+    let isSame = tensors.allSatisfy { tensor in
+      let found = inventory[tensor.name]
+      return found?.type.rawValue == tensor.type && found?.shape.dimensions == tensor.shape
+    }
+    return isSame ? checkpoint : nil
   }
 
   private mutating func readSource(_ cursor: inout JSONCursor) throws(Fault) {

@@ -1,3 +1,5 @@
+internal import Patterns
+
 /// What llama.cpp's converter reads out of a model's name, such as `DeepSeek-V3-0324` or
 /// `Moonlight-16B-A3B-Instruct`: which part names the family, which a size, a version, a tuning.
 package struct ModelName {
@@ -15,6 +17,34 @@ package struct ModelName {
   package private(set) var sizeLabel: String?
 
   private enum Mark { case base, size, finetune, version, type }
+
+  /// What a whole part is told by, in capitals or not. The standard library's own expressions would
+  /// make the program larger by a megabyte and a half.
+  private struct Kind {
+    static let version = Kind(#"(v|iter)?\d+([.]\d+)*"#)
+    static let type = Kind(#"i?q\d(_\w)*|b?fp?(16|32)"#)
+    static let size = Kind(
+      #"([A]|\d+[x])?\d+([._]\d+)?[KMBT][\d]?|small|mini|medium|large|x?xl"#)
+    static let tuning = Kind("chat|instruct|vision|lora")
+    /// A word that a title leaves as it is.
+    static let spelled = Kind(#"v\d+(\.\d+)*|\d.*"#)
+
+    private let pattern: RegularExpression
+
+    private init(_ text: String) {
+      do {
+        pattern = try RegularExpression(python: #"(?i:\#(text))\Z"#)
+      } catch {
+        preconditionFailure("\(error)")
+      }
+    }
+
+    /// A text of more ways than can be tried is of no kind.
+    func fits(_ part: String) -> Bool {
+      var steps = Int.max
+      return (try? pattern.matches(startOf: part, steps: &steps)) ?? false
+    }
+  }
 
   /// Takes a name apart.
   ///
@@ -61,23 +91,15 @@ package struct ModelName {
   private static func mark(
     _ part: String, isFirst: Bool, parameters: Int
   ) -> (String, Set<Mark>) {
-    if part.wholeMatch(of: #/(v|iter)?\d+([.]\d+)*/#.ignoresCase()) != nil {
-      return (part, [.version])
-    }
-    if part.wholeMatch(of: #/i?q\d(_\w)*|b?fp?(16|32)/#.ignoresCase()) != nil {
-      return (part.uppercased(), [.type])
-    }
+    if Kind.version.fits(part) { return (part, [.version]) }
+    if Kind.type.fits(part) { return (part.uppercased(), [.type]) }
     guard !isFirst else { return (part, []) }
-    let size = #/(([A]|\d+[x])?\d+([._]\d+)?[KMBT][\d]?|small|mini|medium|large|x?xl)/#
-    if part.wholeMatch(of: size.ignoresCase()) != nil {
-      return markSize(part, parameters: parameters)
-    }
-    let isTuning = part.wholeMatch(of: #/chat|instruct|vision|lora/#.ignoresCase()) != nil
-    return (part, isTuning ? [.finetune] : [])
+    if Kind.size.fits(part) { return markSize(part, parameters: parameters) }
+    return (part, Kind.tuning.fits(part) ? [.finetune] : [])
   }
 
   private static func markSize(_ part: String, parameters: Int) -> (String, Set<Mark>) {
-    var text = Array(part.replacing("_", with: "."))
+    var text = part.map { $0 == "_" ? "." : $0 }
     if text[text.count - 1].isNumber {
       // `7b1` stands for 7.1B.
       let (unit, digit) = (text[text.count - 2], text[text.count - 1])
@@ -121,7 +143,7 @@ package struct ModelName {
   package static func title(_ name: String) -> String {
     name.split { $0 == "-" || $0.isWhitespace }.map { word in
       let isLower = word.contains { $0.isLowercase } && !word.contains { $0.isUppercase }
-      guard isLower, word.wholeMatch(of: #/v\d+(\.\d+)*|\d.*/#) == nil else { return String(word) }
+      guard isLower, !Kind.spelled.fits(String(word)) else { return String(word) }
       var isInside = false
       return String(
         word.flatMap { character -> String in

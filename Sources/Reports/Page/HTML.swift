@@ -4,6 +4,8 @@ package import Platform
 package struct PageOrigin: Sendable {
   let command: [String]
   let startedAt: String
+  /// What the page is about, each with its hash.
+  package var hashes: [(name: String, text: String)] = []
 
   /// Takes the arguments of the command and when it began.
   package init(_ arguments: [String], _ clock: Stopwatch) {
@@ -11,10 +13,11 @@ package struct PageOrigin: Sendable {
     startedAt = clock.startedAt
   }
 
-  fileprivate var line: String {
+  fileprivate var lines: String {
     let words = (["fathom"] + command).map { HTML.escape($0) }.joined(separator: " ")
-    return
-      "<p class=\"origin\">fathom \(FathomVersion.text), \(startedAt) UTC: <code>\(words)</code></p>"
+    let rows = hashes.map { "<br/>\(HTML.escape($0.name)): \(HTML.escape($0.text))" }
+    return "<p class=\"origin\">fathom \(FathomVersion.text), \(startedAt) UTC: "
+      + "<code>\(words)</code>\(rows.joined())</p>"
   }
 }
 
@@ -62,7 +65,7 @@ package enum HTML {
       <body>
       <main>
       <h1>\(escape(title))</h1>
-      \(origin.line)
+      \(origin.lines)
       <nav>\(links.joined(separator: " &#160; "))</nav>
       \(body)
       \(markUp(sections))
@@ -101,6 +104,7 @@ package enum HTML {
     @media print { .scroll { overflow: visible; } nav { display: none; } }
     .bar { width: 45%; min-width: 8rem; } svg { display: block; width: 100%; }
     .key { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; }
+    \(ScaleSwitch.style)
     \((0..<seriesCount).map { ".s\($0) { fill: var(--series-\($0)); }" }.joined(separator: " "))
     """
 

@@ -2,7 +2,7 @@
 /// there are more places than columns, a column stands for several.
 package struct Plot {
   /// Columns at most.
-  package static let columnLimit = 480
+  package static let columnLimit = 400
   private static let (width, height) = (960.0, 230.0)
   private static let (left, right, top, bottom) = (62.0, 8.0, 10.0, 36.0)
   private static let widestBar = 40.0
@@ -26,16 +26,24 @@ package struct Plot {
 
   /// The places that each column stands for.
   package let columns: [Range<Int>]
-  private let axis: ValueAxis
+  /// The scale, and the one that a switch shows in its place, each with its class in the style.
+  private let axes: [(axis: ValueAxis, style: String)]
   private let hangs: Bool
   private var marks = ""
+  /// Outlines of the bars to the scale that a switch shows, by their styles: one path for all of a
+  /// style, since the columns' own marks have their texts.
+  private var outlines: [(style: String, path: String)] = []
 
   /// Makes an empty plot.
   ///
-  /// - Parameter hangs: whether bars hang from the top, for values whose best is there.
-  package init(places: Int, axis: ValueAxis, hangs: Bool = false) {
+  /// - Parameters:
+  ///   - axis: the scale that is shown at first.
+  ///   - switched: the one that `ScaleSwitch` shows in its place; nil where there is no switch.
+  ///   - hangs: whether bars hang from the top, for values whose best is there.
+  package init(places: Int, axis: ValueAxis, switched: ValueAxis? = nil, hangs: Bool = false) {
     columns = Plot.columns(places, limit: Plot.columnLimit)
-    self.axis = axis
+    axes =
+      switched.map { [(axis, ScaleSwitch.first), ($0, ScaleSwitch.second)] } ?? [(axis, "")]
     self.hangs = hangs
   }
 
@@ -49,7 +57,7 @@ package struct Plot {
     (Plot.width - Plot.left - Plot.right) / Double(max(1, columns.count))
   }
 
-  private func y(_ value: Double) -> Double {
+  private func y(_ value: Double, _ axis: ValueAxis) -> Double {
     Plot.top + (Plot.height - Plot.top - Plot.bottom) * (1 - axis.height(of: value))
   }
 
@@ -61,23 +69,47 @@ package struct Plot {
     marks += SVG.rect("hit", x, roof, pitch, floor - roof)
     for bar in bars {
       let width = min(pitch > 3 ? pitch * 0.8 : pitch, Plot.widestBar) * bar.width
-      let isBad = !bar.value.isFinite
-      let end = isBad ? (hangs ? floor : roof) : y(bar.value)
-      // What hangs shows even at its best, so that it is seen to have been measured.
-      let (from, to) = hangs ? (roof, max(end, roof + 3)) : (end, floor)
-      guard to > from else { continue }
-      marks += SVG.rect(
-        isBad ? "bad" : bar.style, x + (pitch - width) / 2, from, width, to - from)
+      let left = x + (pitch - width) / 2
+      guard bar.value.isFinite else {
+        marks += SVG.rect("bad", left, roof, width, floor - roof)
+        continue
+      }
+      for (axis, style) in axes {
+        let end = y(bar.value, axis)
+        // What hangs shows even at its best, so that it is seen to have been measured.
+        let (from, to) = hangs ? (roof, max(end, roof + 3)) : (end, floor)
+        guard to > from else { continue }
+        if style == ScaleSwitch.second {
+          outline(bar.style, left, from, width, to)
+        } else {
+          marks += SVG.rect(ScaleSwitch.classes(bar.style, style), left, from, width, to - from)
+        }
+      }
     }
     marks += "</g>\n"
   }
 
+  private mutating func outline(
+    _ style: String, _ x: Double, _ top: Double, _ width: Double, _ floor: Double
+  ) {
+    let (across, x) = (SVG.number(width), SVG.number(x))
+    let path = "M\(x) \(SVG.number(top))h\(across)V\(SVG.number(floor))h-\(across)z"
+    if let place = outlines.firstIndex(where: { $0.style == style }) {
+      outlines[place].path += path
+    } else {
+      outlines.append((style, path))
+    }
+  }
+
   /// Adds a line across the plot at a value, where that lies in it.
   package mutating func add(line value: Double, style: String, title: String) {
-    guard value >= axis.range.low, value <= axis.range.high else { return }
-    marks +=
-      "<g><title>\(HTML.escape(title))</title>"
-      + SVG.line(style, Plot.left, y(value), Plot.width - Plot.right, y(value)) + "</g>\n"
+    var lines = ""
+    for (axis, scale) in axes where value >= axis.range.low && value <= axis.range.high {
+      let y = y(value, axis)
+      lines += SVG.line(
+        ScaleSwitch.classes(style, scale), Plot.left, y, Plot.width - Plot.right, y)
+    }
+    if !lines.isEmpty { marks += "<g><title>\(HTML.escape(title))</title>\(lines)</g>\n" }
   }
 
   /// Adds a line between two places.
@@ -95,9 +127,14 @@ package struct Plot {
   ///   - name: the number of a place.
   package func svg(label: String, places: String, name: (Int) -> String = { "\($0)" }) -> String {
     var text = SVG.open(Plot.width, Plot.height, label: label)
-    for tick in axis.ticks {
-      text += SVG.line("grid", Plot.left, y(tick.value), Plot.width - Plot.right, y(tick.value))
-      text += SVG.text("end", Plot.left - 8, y(tick.value) + 4, tick.label)
+    for (axis, style) in axes {
+      text += "<g\(style.isEmpty ? "" : " class=\"\(style)\"")>"
+      for tick in axis.ticks {
+        let y = y(tick.value, axis)
+        text += SVG.line("grid", Plot.left, y, Plot.width - Plot.right, y)
+        text += SVG.text("end", Plot.left - 8, y + 4, tick.label)
+      }
+      text += "</g>\n"
     }
     let floor = Plot.height - Plot.bottom
     let count = columns.last?.upperBound ?? 0
@@ -108,7 +145,11 @@ package struct Plot {
     }
     text += SVG.text(
       "middle", (Plot.left + Plot.width) / 2, Plot.height - 4, HTML.escape(places))
-    return text + marks + SVG.line("axis", Plot.left, floor, Plot.width - Plot.right, floor)
+    let switched = outlines.map {
+      "<path class=\"bars \(ScaleSwitch.classes($0.style, ScaleSwitch.second))\" d=\"\($0.path)\"/>\n"
+    }
+    return text + marks + switched.joined()
+      + SVG.line("axis", Plot.left, floor, Plot.width - Plot.right, floor)
       + SVG.close
   }
 }

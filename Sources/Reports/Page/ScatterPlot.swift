@@ -12,7 +12,7 @@ package struct ScatterPlot {
     package let name: String
     /// What the pointer is told.
     package let title: String
-    /// Where it lies on the horizontal axis, from 0 on.
+    /// Where it lies on the horizontal axis.
     package let x: Double
     /// Where it lies on the vertical axis; one that is no number is drawn at the top as bad.
     package let y: Double
@@ -29,40 +29,27 @@ package struct ScatterPlot {
   private let points: [Point]
   private let curve: [Point]
   private let axis: ValueAxis
-  /// Where the horizontal axis begins and ends, and where numbers stand below it.
-  private let range: (low: Double, high: Double)
-  private let ticks: [Double]
+  private let across: ValueAxis
 
-  /// Makes a plot; the horizontal axis begins at 0.
+  /// Makes a plot.
   ///
   /// - Parameters:
   ///   - points: what is named, where names leave room for each other the first before the others.
   ///   - curve: points that are joined by a line and have no names.
-  ///   - isCounted: whether the horizontal axis runs from a whole number to one instead, with a mark
-  ///     for each.
+  ///   - axis: the vertical scale.
+  ///   - across: the horizontal one; nil for a linear one from zero.
   package init(
-    _ points: [Point], curve: [Point] = [], axis: ValueAxis, isCounted: Bool = false
+    _ points: [Point], curve: [Point] = [], axis: ValueAxis, across: ValueAxis? = nil
   ) {
     self.points = points
     self.curve = curve
     self.axis = axis
-    let places = (points + curve).map(\.x)
-    let largest = places.max() ?? 0
-    if isCounted {
-      let low = (places.min() ?? 0).rounded(.down)
-      range = (low, max(low + 1, largest.rounded(.up)))
-      ticks = Array(stride(from: range.low, through: range.high, by: 1))
-    } else {
-      let most = largest > 0 ? largest * 1.05 : 1
-      range = (0, most)
-      ticks = (0...4).map { most * Double($0) / 4 }
-    }
+    self.across = across ?? .fromZero(to: (points + curve).map(\.x))
   }
 
   private func x(_ value: Double) -> Double {
     ScatterPlot.left
-      + (ScatterPlot.width - ScatterPlot.left - ScatterPlot.right) * (value - range.low)
-      / (range.high - range.low)
+      + (ScatterPlot.width - ScatterPlot.left - ScatterPlot.right) * across.height(of: value)
   }
 
   private func y(_ value: Double) -> Double {
@@ -86,8 +73,8 @@ package struct ScatterPlot {
       text += SVG.line("grid", ScatterPlot.left, y(tick.value), end, y(tick.value))
       text += SVG.text("end", ScatterPlot.left - 8, y(tick.value) + 4, tick.label)
     }
-    for value in ticks {
-      text += SVG.text("middle", x(value), floor + 15, HTML.escape(number(value)))
+    for tick in across.ticks {
+      text += SVG.text("middle", x(tick.value), floor + 15, HTML.escape(number(tick.value)))
     }
     text += SVG.text(
       "middle", (ScatterPlot.left + end) / 2, ScatterPlot.height - 4, HTML.escape(horizontal))

@@ -1,6 +1,6 @@
 internal import Platform
 
-/// The vertical scale of a plot.
+/// A scale of a plot.
 package struct ValueAxis {
   /// The value at the bottom and the one at the top.
   package let range: (low: Double, high: Double)
@@ -32,9 +32,38 @@ package struct ValueAxis {
     let ticks = stride(from: top, through: bottom, by: -step).map {
       (Mathematics.pow(10, Double($0)), "10" + superscript($0))
     }
+    let low = Mathematics.pow(10, Double(bottom))
+    // A single decade has lines between its ends.
+    let between =
+      top - bottom == 1
+      ? [2, 5].map { (Double($0) * low, "\($0)·10" + superscript(bottom)) } : []
     return ValueAxis(
-      range: (Mathematics.pow(10, Double(bottom)), Mathematics.pow(10, Double(top))),
-      isLogarithmic: true, ticks: ticks)
+      range: (low, Mathematics.pow(10, Double(top))), isLogarithmic: true, ticks: ticks + between)
+  }
+
+  /// A linear scale from zero to the largest value, with the limits that are near it.
+  package static func fromZero(to values: [Double], limits: [Double] = []) -> ValueAxis {
+    let most = values.filter(\.isFinite).max() ?? 0
+    let top = ([most] + limits.filter { $0 <= 2 * most }).max() ?? 0
+    guard top > 0, top.isFinite else {
+      return ValueAxis(range: (0, 1), isLogarithmic: false, ticks: [(0, "0"), (1, "1")])
+    }
+    // 1, 2 or 5 times a power of ten, five steps of it at most.
+    let power = Mathematics.pow(10, (decade(top / 5) - 1e-9).rounded(.down))
+    let step = [1, 2, 5].map { $0 * power }.first { 5 * $0 >= top * (1 - 1e-9) } ?? 10 * power
+    let count = max(1, Int((top / step - 1e-9).rounded(.up)))
+    return ValueAxis(
+      range: (0, Double(count) * step), isLogarithmic: false,
+      ticks: (0...count).map { (Double($0) * step, Quantity.significant(Double($0) * step)) })
+  }
+
+  /// A linear scale from one whole number to another, with a mark for each.
+  package static func whole(around values: [Double]) -> ValueAxis {
+    let low = (values.min() ?? 0).rounded(.down)
+    let high = max(low + 1, (values.max() ?? 0).rounded(.up))
+    return ValueAxis(
+      range: (low, high), isLogarithmic: false,
+      ticks: stride(from: low, through: high, by: 1).map { ($0, Quantity.significant($0)) })
   }
 
   /// A linear scale of shares that ends at 1 and begins below the smallest.
@@ -59,6 +88,17 @@ package struct ValueAxis {
     return ValueAxis(
       range: (0, Double(top * step)), isLogarithmic: false,
       ticks: (0...top).map { (Double($0 * step), Quantity.count($0 * step)) })
+  }
+
+  /// A logarithmic scale of numbers of things, on which a single one can be seen.
+  package static func countDecades(upTo most: Int) -> ValueAxis {
+    let top = max(1, Int((decade(Double(max(1, most))) - 1e-9).rounded(.up)))
+    return ValueAxis(
+      range: (0.5, Mathematics.pow(10, Double(top))), isLogarithmic: true,
+      ticks: (0...top).map { power in
+        let value = Mathematics.pow(10, Double(power)).rounded()
+        return (value, Quantity.count(Int(value)))
+      })
   }
 
   /// How far up a value lies, from 0 to 1; what is no number is at the top.

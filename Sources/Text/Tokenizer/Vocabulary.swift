@@ -76,7 +76,7 @@ struct Vocabulary {
     // llama.cpp expects added tokens as the text that they stand for.
     if !added.isNormalized, isByteLevel { text = ByteLevelAlphabet.decode(text) }
     let isControl = added.isSpecial || Vocabulary.looksSpecial(text)
-    if !isControl { text = text.replacing("▁", with: " ") }
+    if !isControl { text = ExactText(text).replacing("▁", with: " ").text }
     tokens.append(text)
     kinds.append(isControl ? .control : .userDefined)
   }

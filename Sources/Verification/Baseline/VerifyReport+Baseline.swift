@@ -43,7 +43,10 @@ extension VerifyReport {
       comparison: comparison, routedExperts: model.config.routedExperts,
       candidateTypes: TypeMap(model.inventory), thresholds: request.thresholds, notes: notes,
       configDifferences: ConfigDifference.all(reference: header.network, candidate: model),
-      sizes: (nil, ModelSize(model)), runtime: request.runtime,
+      sizes: (nil, ModelSize(model)),
+      layerBytes: StoredBytes(model.weights).layers(of: model.config),
+      hashes: (try ModelHash(baseline: request.reference), ModelHash(candidate, model)),
+      runtime: request.runtime,
       tokenText: request.tokenText ?? VerifyReport.tokenText(of: model))
   }
 }

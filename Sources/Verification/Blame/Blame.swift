@@ -26,6 +26,8 @@ package struct Blame: Sendable, Hashable {
   package let layer: Int?
   /// Tensors that were exchanged.
   package let tensors: Int
+  /// Bytes that the tensors take in the candidate's files, scales included; nil for a key.
+  package let bytes: Int?
   /// Mean KL divergence that it causes, in nats, of the head where it causes most.
   package let klMean: Double
   /// NMSE of that head's logits.
@@ -37,10 +39,11 @@ package struct Blame: Sendable, Hashable {
 
   /// Makes a record.
   package init(
-    kind: Kind, name: String, layer: Int?, tensors: Int, klMean: Double, logitsNmse: Double,
-    weightNmse: Double?, hint: String?
+    kind: Kind, name: String, layer: Int?, tensors: Int, bytes: Int?, klMean: Double,
+    logitsNmse: Double, weightNmse: Double?, hint: String?
   ) {
     (self.kind, self.name, self.layer, self.tensors) = (kind, name, layer, tensors)
+    self.bytes = bytes
     (self.klMean, self.logitsNmse) = (klMean, logitsNmse)
     (self.weightNmse, self.hint) = (weightNmse, hint)
   }
@@ -51,6 +54,7 @@ package struct Blame: Sendable, Hashable {
       "klMean": .number(klMean), "logitsNmse": .number(logitsNmse),
     ]
     object["layer"] = layer.map { .integer($0) }
+    object["bytes"] = bytes.map { .integer($0) }
     object["weightNmse"] = weightNmse.map { .number($0) }
     object["hint"] = hint.map { .string($0) }
     return .object(object)

@@ -15,6 +15,8 @@ struct BlameSearch {
   let models: BlameModels
   let batch: TokenBatch
   let differences: [ConfigDifference]
+  /// What weights take in the candidate's files.
+  let stored: StoredBytes
   /// Rows of the result, and layers that are looked into.
   let count: Int
   /// Parts that are tried at the same time, and states that are kept between rounds.
@@ -150,6 +152,7 @@ struct BlameSearch {
         results.append(
           Blame(
             kind: part.kind, name: part.name, layer: part.layer, tensors: part.tensors.count,
+            bytes: part.kind == .config ? nil : stored.count(of: part.tensors),
             klMean: result.kl, logitsNmse: result.nmse, weightNmse: part.weightNmse,
             hint: part.hint))
       }

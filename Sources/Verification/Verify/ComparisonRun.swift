@@ -9,6 +9,8 @@ struct ComparisonRun {
   struct Candidate {
     let config: ModelConfig
     let weights: CheckpointWeights
+    /// What its weights take in its files.
+    let stored: StoredBytes
     /// MTP layers that it and the reference have.
     let mtpLayers: Int
   }
@@ -38,7 +40,7 @@ struct ComparisonRun {
         Candidate(
           config: files.config,
           weights: try CheckpointWeights(files.weights, config: files.config, mtp: mtpLayers > 0),
-          mtpLayers: mtpLayers))
+          stored: StoredBytes(files.weights), mtpLayers: mtpLayers))
     }
     let mtpLayers = all.map(\.mtpLayers).max() ?? 0
     config = reference.config
@@ -107,7 +109,8 @@ struct ComparisonRun {
         config.expectedTensors().map(\.name.text)),
       mtpLayers: candidate.mtpLayers, threads: budget.threads, plan: budget.plan)
     return try BlameSearch(
-      models: models, batch: batch, differences: differences, count: count,
+      models: models, batch: batch, differences: differences, stored: candidate.stored,
+      count: count,
       room: memory.room(budget, rows: batch.rows())
     ).run(layers: comparison.layers, progress: progress)
   }

@@ -11,6 +11,10 @@ extension VerifyReport {
       "schema": .string("fathom.verify/1"), "verdict": .string(verdict.rawValue),
       "reference": .string(reference), "candidate": .string(candidate),
     ]
+    var traced: JSONObject = ["tokens": .string(tokenHash.text)]
+    traced["reference"] = hashes.reference.map(\.json)
+    traced["candidate"] = hashes.candidate.map(\.json)
+    document["hashes"] = .object(traced)
     document["as"] = runtime.map { .string($0.rawValue) }
     for (depth, head) in heads.enumerated() {
       var object = head.metrics.json(sizes)
@@ -18,7 +22,8 @@ extension VerifyReport {
       document[head.name] = .object(object)
     }
     document["embeddingNmse"] = .number(comparison.embeddingNmse)
-    document["layers"] = .array(comparison.layers.map(\.json))
+    document["layers"] = .array(
+      comparison.layers.map { $0.json(bytes: layerBytes[$0.index]) })
     document["worstPositions"] = .array(
       worstPositions(VerifyReport.listedPositions).map { json($0) })
     document["candidateTypes"] = candidateTypes.json
@@ -105,8 +110,9 @@ extension LogitsMetrics {
 }
 
 extension LogitsComparison.Layer {
-  fileprivate var json: JSONValue {
+  fileprivate func json(bytes: Int?) -> JSONValue {
     var object: JSONObject = ["index": .integer(index), "hiddenNmse": .number(hiddenNmse)]
+    object["bytes"] = bytes.map { .integer($0) }
     object["routerAgreement"] = routerAgreement.map { .number($0) }
     object["routerWeightDifference"] = routerWeightDifference.map { .number($0) }
     object["keyAgreement"] = keyAgreement.map { .number($0) }

@@ -182,6 +182,7 @@ struct ComparisonWork {
     blame: (_ place: Int, _ differences: [ConfigDifference]) throws(Fault) -> [Blame]?
   ) throws(Fault) -> [VerifyReport] {
     let text = request.tokenText ?? VerifyReport.tokenText(of: reference)
+    let referenceHash = ModelHash(request.reference, reference)
     var reports: [VerifyReport] = []
     for (place, candidate) in candidates.enumerated() {
       let differences = ConfigDifference.all(reference: reference.config, candidate: candidate)
@@ -193,7 +194,11 @@ struct ComparisonWork {
           candidateTypes: TypeMap(candidate.inventory), thresholds: request.thresholds,
           notes: VerifyReport.notes(reference, candidate, request) + notes,
           configDifferences: differences, blame: try blame(place, differences),
-          sizes: (ModelSize(reference), ModelSize(candidate)), runtime: request.runtime,
+          sizes: (ModelSize(reference), ModelSize(candidate)),
+          layerBytes: StoredBytes(candidate.weights).layers(of: candidate.config),
+          hashes: (
+            referenceHash, ModelHash(request.candidates[place], candidate)
+          ), runtime: request.runtime,
           tokenText: text))
     }
     return reports

@@ -23,6 +23,10 @@ package struct VerifyReport: Sendable {
   package let drafts: [DraftAcceptance]
   /// Room that both models take; nil for a baseline.
   package let sizes: (reference: ModelSize?, candidate: ModelSize?)
+  /// Bytes of the candidate's weights by layer, scales included.
+  package let layerBytes: [Int: Int]
+  /// What tells which models were compared, where that is known.
+  package let hashes: (reference: ModelHash?, candidate: ModelHash?)
   /// Whose rounding the candidate's pass imitates; nil where it is F32 alone.
   package let runtime: RuntimeArithmetic?
   /// The thresholds that were set, and those that follow for MTP layers.
@@ -40,6 +44,8 @@ package struct VerifyReport: Sendable {
     routedExperts: Int, candidateTypes: TypeMap, thresholds: [Threshold], notes: [String],
     configDifferences: [ConfigDifference] = [], blame: [Blame]? = nil,
     sizes: (reference: ModelSize?, candidate: ModelSize?) = (nil, nil),
+    layerBytes: [Int: Int] = [:],
+    hashes: (reference: ModelHash?, candidate: ModelHash?) = (nil, nil),
     runtime: RuntimeArithmetic? = nil, tokenText: (@Sendable ([Int]) -> String?)? = nil
   ) {
     self.reference = reference
@@ -53,6 +59,8 @@ package struct VerifyReport: Sendable {
     self.blame = blame
     self.tokenText = tokenText
     self.sizes = sizes
+    self.layerBytes = layerBytes
+    self.hashes = hashes
     self.runtime = runtime
     let drafts = DraftAcceptance.all(
       lengths: sequences.map(\.count),
