@@ -54,12 +54,14 @@ def check_kept(report, path, folder):
 
 
 # Rows are whole blocks of 64; queries see all keys, so that rounding changes no choice.
-WIDE = dict(hidden_size=128, intermediate_size=192, moe_intermediate_size=64, v_head_dim=48,
-            num_nextn_predict_layers=0) | CHOICE | {"index_topk": IDS.shape[1]}
+WIDE = dict(hidden_size=128, intermediate_size=192, moe_intermediate_size=64, q_lora_rank=128,
+            qk_nope_head_dim=64, v_head_dim=48, num_nextn_predict_layers=0)
+WIDE |= CHOICE | {"index_topk": IDS.shape[1]}
 SPARSE = {"v32": moe(V32, **WIDE),
           "glm52": moe(GLM52, **WIDE, rms_norm_eps=1e-6, indexer_types=["full", "shared", "full"])}
 RECIPE = {"schema": "fathom.recipe/1", "default": "f32", "rules": [
-    {"match": "blk.*.ffn_*", "type": "nvfp4"}, {"match": "blk.*.attn_output.weight", "type": "nvfp4"}]}
+    {"match": "blk.*.ffn_*", "type": "nvfp4"},
+    {"match": "blk.*.attn_output.weight", "type": "nvfp4"}]}
 
 
 def check_gguf(report, name, config, folder):
@@ -84,6 +86,13 @@ def check_gguf(report, name, config, folder):
     kl = float(divergences(own["logits"][0], peer).mean())
     report.check(f"{name} → gguf: llama.cpp is as near as its rounding of activations", kl < 1e-2,
                  f"mean KL {kl:.1e}")
+    chosen = report.run_json("recipe", source, "--bpw", 9, "--tokens", tokens, "--types",
+                             "nvfp4,q8_0", "-o", folder / f"{name}-chosen.json")
+    losses = {group["name"]: group["options"][0]["kl"] for group in chosen["evidence"]["groups"]}
+    moved = max(loss for group, loss in losses.items() if group.startswith("experts"))
+    others = max(loss for group, loss in losses.items() if group.startswith(("output", "token")))
+    report.check(f"{name}: a recipe knows that codes are moved", moved < 1e-9 < others,
+                 f"KL {moved:.1e} of experts, {others:.1e} of what are no such codes")
     report.run("convert", model, back, "--to", "modelopt", "--quant", "nvfp4")
     stored, found = read_checkpoint(source)[1], read_checkpoint(back)[1]
     moved = [key for key in stored if ".mlp." in key and ".gate.weight" not in key

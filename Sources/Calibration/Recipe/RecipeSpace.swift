@@ -199,8 +199,14 @@ extension RecipeSpace {
 
   private static func storing(_ plan: Plan) -> [ExactText: Storing] {
     Dictionary(
-      plan.tensors.map {
-        ($0.entry.name, Storing(encoding: .codec($0.entry.type), bytes: $0.entry.byteCount))
+      plan.tensors.map { tensor in
+        // Codes that are moved lose nothing.
+        let isMoved = tensor.treatment == .carried && tensor.entry.type.isBlock
+        return (
+          tensor.entry.name,
+          Storing(
+            encoding: isMoved ? .kept : .codec(tensor.entry.type), bytes: tensor.entry.byteCount)
+        )
       }, uniquingKeysWith: { first, _ in first })
   }
 
