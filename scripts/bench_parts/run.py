@@ -122,6 +122,17 @@ def bench_gguf(fathom, folder):
     gguf_route.bench(fathom, source, folder, Path(llama), sys.executable)
 
 
+def bench_low_bits(fathom, folder):
+    """Types below three bits, and the matrix that they need."""
+    source = folder / "small-v3-fp8"
+    make("small", source)
+    run(peer("checkpoints", "tokenizer", source), cwd=SCRIPTS)
+    run([SCRIPTS / "build-llama", "--native"])
+    llama = run([SCRIPTS / "build-llama", "llama-quantize", "llama-imatrix"]).output.strip()
+    read_once(source)
+    gguf_route.bench_low_bits(fathom, source, folder, Path(llama), sys.executable)
+
+
 def make_plain(fathom, fp8, plain):
     """The checkpoint in BF16, without its MTP layer: mlx-lm loads none but the 61st."""
     if not plain.exists():
@@ -235,8 +246,10 @@ def bench_listing(fathom, folder):
     print(f"\n`{' '.join(map(str, command))}`")
 
 
-PARTS = {"cast": bench_cast, "gguf": bench_gguf, "mlx": bench_mlx, "forward": bench_forward,
-         "indexed": bench_indexed, "listing": bench_listing, "pack": bench_pack, "memory": bench_memory}
+PARTS = {
+    "cast": bench_cast, "gguf": bench_gguf, "low-bits": bench_low_bits, "mlx": bench_mlx,
+    "forward": bench_forward, "indexed": bench_indexed, "listing": bench_listing,
+    "pack": bench_pack, "memory": bench_memory}
 
 
 def main():
