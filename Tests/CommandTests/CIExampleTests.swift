@@ -166,6 +166,19 @@ import Testing
     #expect(FileManager.default.fileExists(atPath: CIExampleTests.folder + "/../../Package.swift"))
   }
 
+  /// The limits let pass what a reader would, and catch what loses more.
+  @Test(arguments: [("q8_0", 0), ("q6_k", 0), ("q4_k_m", 1)] as [(String, Int32)])
+  func itsLimitsTellFourBitsFromSix(quant: String, status: Int32) throws {
+    let model = workspace.path("model.gguf")
+    let conversion = try FathomProcess(
+      "convert", Repository.samples + "/tiny-trained", model, "--to", "gguf", "--quant", quant)
+    #expect(conversion.status == 0, "\(conversion.messages)")
+    let run = try FathomProcess(
+      "verify", CIExampleTests.folder + "/tiny-trained.baseline", model, "--thresholds",
+      CIExampleTests.folder + "/limits.json")
+    #expect(run.status == status, "\(run.output)")
+  }
+
   @Test func itsFilesAreWhatTheSchemasSay() throws {
     for (file, schema) in [("limits.json", "verify"), ("recipe.json", "recipe")] {
       let text = String(decoding: try contents("\(CIExampleTests.folder)/\(file)"), as: UTF8.self)
