@@ -94,6 +94,7 @@ package struct CompressedMix: Sendable, Hashable {
     let groups = targets.schemes.map { (scheme: $0, targets: targets.patterns(of: $0)) }
     let ignored =
       CompressedRecipe.always(in: config, for: .compressedTensors) + targets.patterns(of: nil)
+      + CompressedRecipe.others(in: source, for: .compressedTensors)
     return (CompressedScheme.section(groups, ignored: ignored), rules.unheeded)
   }
 

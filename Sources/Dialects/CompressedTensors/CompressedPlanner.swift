@@ -31,12 +31,13 @@ extension Planner {
       isKept && (output.maker == .modelOpt || source.config.otherMaker != nil)
       ? CompressedRecipe.always(in: source.config, for: output.maker) + plainModules(of: source)
       : compressed.ignored(in: source.config)
+    let allIgnored = ignored + CompressedRecipe.others(in: source, for: output.maker)
     let section: JSONValue =
       output.maker == .modelOpt
       ? .object(
         ModelOptStorage.section(
-          hasInputs: compressed.scheme.inputs != .none, excluding: ignored))
-      : compressed.scheme.section(ignored: ignored)
+          hasInputs: compressed.scheme.inputs != .none, excluding: allIgnored))
+      : compressed.scheme.section(ignored: allIgnored)
     return try compressedTarget(of: source, section)
   }
 

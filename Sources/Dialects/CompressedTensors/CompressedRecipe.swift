@@ -173,6 +173,18 @@ extension CompressedRecipe {
       .flatMap { $0.names(for: maker) }
   }
 
+  /// What belongs to other parts of a model, such as `vision_tower`, and stays as it is: loaders would
+  /// look for codes of its linear modules too.
+  static func others(in source: SourceModel, for maker: CompressedScheme.Maker) -> [String] {
+    var seen: Set<String> = []
+    let roots = source.weights.all.filter { source.config.isOther($0.name) }.compactMap { weight in
+      weight.name.text.split(separator: ".").first { $0 != "model" }.map(String.init)
+    }
+    return roots.filter { seen.insert($0).inserted }.sorted().flatMap {
+      LeftOut("re:.*\($0)\\..*", "*\($0).*").names(for: maker)
+    }
+  }
+
   /// The modules of a network that stay as they are.
   package func ignored(in config: ModelConfig) -> [String] {
     let maker = scheme.maker
