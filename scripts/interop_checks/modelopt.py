@@ -4,13 +4,14 @@ restores; and its numbers in GGUF files, which llama.cpp multiplies by."""
 import json
 
 import torch
+from gguf import GGUFReader
 from safetensors.torch import load_file
 
 from makers.samples import SAMPLES
 from peers import llama, modelopt, oracle
 from peers.families import GLM52, V32
 from peers.folder import read_checkpoint, store, write_checkpoint
-from peers.tokenizer import write_tokenizer
+from peers.tokenizer import special_of, write_tokenizer
 from peers.values import make_values
 
 from .compare import divergences, same_bits
@@ -69,7 +70,7 @@ def check_gguf(report, name, config, folder):
     plain, source = folder / f"{name}-plain", folder / f"{name}-nvfp4"
     model, back = folder / f"{name}.gguf", folder / f"{name}-back"
     write_checkpoint(plain, config, store(config, make_values(config, 347, CALM)))
-    write_tokenizer(plain)
+    write_tokenizer(plain, special_of(config))
     recipe, tokens = folder / "recipe.json", folder / "tokens.json"
     recipe.write_text(json.dumps(RECIPE))
     tokens.write_text(json.dumps(IDS.tolist()))
@@ -102,6 +103,26 @@ def check_gguf(report, name, config, folder):
                  not differing and len(moved) > 100, ", ".join(differing[:3]))
 
 
+def check_converter(report, name, config, folder):
+    """llama.cpp's converter takes experts alone, and makes the same tensors of them."""
+    plain, source = folder / f"{name}-plain", folder / f"{name}-experts"
+    ours, theirs, recipe = (folder / f"{name}-{kind}" for kind in ("own", "peer", "recipe.json"))
+    recipe.write_text(json.dumps(
+        RECIPE | {"rules": [{"match": "blk.*_exps.weight", "type": "nvfp4"}]}))
+    report.run("convert", plain, source, "--to", "modelopt", "--quant", "nvfp4-experts")
+    report.run("convert", source, ours, "--to", "gguf", "--recipe", recipe)
+    llama.convert(source, theirs)
+    found, expected = ({tensor.name: tensor for tensor in GGUFReader(path).tensors}
+                       for path in (ours, theirs))
+    differing = [key for key in expected.keys() & found.keys()
+                 if found[key].tensor_type != expected[key].tensor_type
+                 or found[key].data.tobytes() != expected[key].data.tobytes()]
+    report.check(f"{name} → gguf: {len(expected)} tensors are the converter's, numbers included",
+                 found.keys() == expected.keys() and not differing
+                 and sum(key.endswith(".scale") for key in expected) >= 6,
+                 ", ".join(sorted(differing or found.keys() ^ expected.keys())[:3]))
+
+
 def run(report, folder):
     """Networks with an MTP layer and without, in BF16 and F32, with rows that fill no groups."""
     plain = make_source(folder, "plain", num_nextn_predict_layers=1)
@@ -114,3 +135,4 @@ def run(report, folder):
     report.attempt("kept", check_kept, report, folder / "plain-nvfp4", folder)
     for name, config in SPARSE.items():
         report.attempt(f"{name} → gguf", check_gguf, report, name, config, folder)
+        report.attempt(f"{name} as the converter", check_converter, report, name, config, folder)
