@@ -43,10 +43,9 @@ extension Plan {
     buffers = try BufferPlan(
       resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) },
       kept: KeptParts.mostBytes(output))
-    let (bytes, room) = (ByteSize.shown(byteCount), ByteSize.shown(buffers.byteCount))
     Console.step(
-      "planned \(output.tensors.count) tensors, \(bytes) in all; buffers \(room), "
-        + "threads \(buffers.threads)")
+      "planned \(output.tensors.count) tensors, \(ByteSize.shown(byteCount)) in all; buffers "
+        + "\(ByteSize.shown(buffers.byteCount)), threads \(buffers.threads)")
   }
 }
 

@@ -151,9 +151,10 @@ package struct Inventory: Sendable {
     self.shards = shards
     self.tensors = tensors
     self.indices = indices
-    let bytes = tensors.reduce(0) { $0 + $1.byteCount }
     Console.step(
-      "found \(tensors.count) tensors, \(ByteSize.shown(bytes)) in all, in files: \(shards.count)")
+      "found \(tensors.count) tensors, "
+        + "\(ByteSize.shown(tensors.reduce(0) { $0 + $1.byteCount })) in all, in files: "
+        + "\(shards.count)")
   }
 
   /// Tensors that a checkpoint may have: ten times those of DeepSeek-V3.

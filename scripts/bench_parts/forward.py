@@ -34,6 +34,15 @@ def matrix_peak(kernels):
     return json.loads(run([kernels, "--peak"]).output)["peak"]
 
 
+def passes(runs):
+    """Median seconds and processor time of a pass, and transformers' ways, by its reports."""
+    reports = [json.loads(done.output) for done in runs]
+    seconds, processor = (
+        statistics.median(value for report in reports for value in report[key])
+        for key in ("forward", "cpu"))
+    return seconds, processor, ", ".join(reports[0]["ways"])
+
+
 class Rows:
     """The rows of a table, each measured against the first."""
 
@@ -88,12 +97,10 @@ def bench_transformers(fathom, kernels, folder, plain):
         theirs.append(run(forward, cwd=SCRIPTS))
         for way in ways.values():
             way.run()
-    reports = [json.loads(done.output) for done in theirs]
-    seconds = statistics.median(s for report in reports for s in report["forward"])
-    processor = statistics.median(s for report in reports for s in report["cpu"])
+    seconds, processor, ways_of_peer = passes(theirs)
     rate = matrix_peak(kernels)
     rows = Rows(rate)
-    rows.add(f"transformers F32 ({', '.join(reports[0]['ways'])}), the pass alone", seconds,
+    rows.add(f"transformers F32 ({ways_of_peer}), the pass alone", seconds,
              processor, peak(theirs))
     # A command loads each time, a server once: both are timed as a user would.
     rows.add("transformers, whole process, three passes", median(theirs), cpu_median(theirs),
@@ -117,10 +124,7 @@ def bench_indexed(fathom, folder, model, lengths):
         for _ in range(ROUNDS):
             theirs.append(run(forward, cwd=SCRIPTS))
             ours.run()
-        reports = [json.loads(done.output) for done in theirs]
-        seconds = statistics.median(s for report in reports for s in report["forward"])
-        processor = statistics.median(s for report in reports for s in report["cpu"])
-        ways = ", ".join(reports[0]["ways"])
+        seconds, processor, ways = passes(theirs)
         rows += [
             (f"{length:,} tokens, transformers F32 ({ways}), the pass alone", f"{seconds:.2f}",
              f"{processor:.2f} s", peak(theirs), f"{length / seconds:.0f}", "1.00 ×"),

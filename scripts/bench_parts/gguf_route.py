@@ -1,4 +1,4 @@
-"""GGUF in one pass beside llama.cpp's two: its converter to F32, then llama-quantize; and matrices."""
+"""GGUF in one pass beside llama.cpp's two, converter and llama-quantize; importance matrices."""
 
 import filecmp
 import os
@@ -27,6 +27,30 @@ def converted_by_peer(source, folder, llama, python):
          "--outtype", "f32"], stderr=open(os.devnull, "w"))
 
 
+def compared(fathom, llama, source, converted, outputs, file_type, aim, *matrix):
+    """Two rows of the table: llama-quantize from the converted file, and Fathom from the source."""
+    (file, first), (theirs, ours) = converted, outputs
+    quiet = open(os.devnull, "w")
+    # The peer takes minutes, and its time varies by a few hundredths: once is enough.
+    second = run([llama / "bin" / "llama-quantize", *matrix, file, theirs, file_type,
+                  os.cpu_count()], stderr=quiet)
+    runs = []
+    for _ in range(ROUNDS):
+        ours.unlink(missing_ok=True)
+        os.sync()
+        runs.append(run([fathom, "convert", source, ours, "--to", "gguf", "--quant", file_type,
+                         *matrix, "--mtp", "drop"], stderr=quiet))
+    if not filecmp.cmp(ours, theirs, shallow=False):
+        raise SystemExit(f"{file_type}: the files differ")
+    theirs.unlink()
+    route = first.seconds + second.seconds
+    return [
+        (f"llama-quantize {file_type}", f"{second.seconds:.2f} s", cpu([second]), peak([second]),
+         f"{route:.2f} s", ""),
+        (f"fathom convert --quant {file_type}, flushed", f"{median(runs):.2f} s", cpu(runs),
+         peak(runs), "", f"{route / median(runs):.1f} ×" + (f" (aim {aim})" if aim else ""))]
+
+
 def bench_low_bits(fathom, source, folder, llama, python):
     """An importance matrix of the same file, and FP8 → types that need one, both with the peer's."""
     converted, first = converted_by_peer(source, folder, llama, python)
@@ -52,24 +76,11 @@ def bench_low_bits(fathom, source, folder, llama, python):
              f"{median(runs):.2f} s", cpu(runs), peak(runs), "",
              f"{median(peers) / median(runs):.1f} ×")]
     for file_type, aim in LOW_BITS.items():
-        second = run([llama / "bin" / "llama-quantize", "--imatrix", matrix, converted, theirs,
-                      file_type, os.cpu_count()], stderr=quiet)
-        runs = []
-        for _ in range(ROUNDS):
-            ours.unlink(missing_ok=True)
-            os.sync()
-            runs.append(run([fathom, "convert", source, ours, "--to", "gguf", "--quant", file_type,
-                             "--imatrix", matrix, "--mtp", "drop"], stderr=quiet))
-        if not filecmp.cmp(ours, theirs, shallow=False):
-            raise SystemExit(f"{file_type}: the files differ")
-        route = first.seconds + second.seconds
-        rows.append((f"converter, then llama-quantize {file_type}", f"{second.seconds:.2f} s",
-                     cpu([second]), peak([second]), f"{route:.2f} s", ""))
-        rows.append((f"fathom convert --quant {file_type}, flushed", f"{median(runs):.2f} s",
-                     cpu(runs), peak(runs), "", f"{route / median(runs):.1f} × (aim {aim})"))
+        rows += compared(fathom, llama, source, (converted, first), (theirs, ours), file_type, aim,
+                         "--imatrix", matrix)
     print_table(f"Low bits: an importance matrix of {tokens:,} tokens, and files made with it",
                 ("program", "wall time", "CPU time", "peak memory", "both steps", "speed"), rows)
-    for leftover in (converted, theirs, ours):
+    for leftover in (converted, ours):
         leftover.unlink()
 
 
@@ -83,24 +94,7 @@ def bench(fathom, source, folder, llama, python):
     rows = [("convert_hf_to_gguf.py --outtype f32", f"{first.seconds:.2f} s", cpu([first]),
              peak([first]), "", "")]
     for file_type, aim in FILE_TYPES.items():
-        # The peer takes minutes, and its time varies by a few hundredths: once is enough.
-        second = run([llama / "bin" / "llama-quantize", converted, theirs, file_type, os.cpu_count()],
-                     stderr=open(os.devnull, "w"))
-        runs = []
-        for _ in range(ROUNDS):
-            ours.unlink(missing_ok=True)
-            os.sync()
-            runs.append(run([fathom, "convert", source, ours, "--to", "gguf", "--quant", file_type,
-                             "--mtp", "drop"]))
-        if not filecmp.cmp(ours, theirs, shallow=False):
-            raise SystemExit(f"{file_type}: the files differ")
-        theirs.unlink()
-        route = first.seconds + second.seconds
-        rows.append((f"llama-quantize {file_type}", f"{second.seconds:.2f} s", cpu([second]),
-                     peak([second]), f"{route:.2f} s", ""))
-        rows.append((f"fathom convert --quant {file_type}, flushed", f"{median(runs):.2f} s",
-                     cpu(runs), peak(runs), "",
-                     f"{route / median(runs):.1f} ×" + (f" (aim {aim})" if aim else "")))
+        rows += compared(fathom, llama, source, (converted, first), (theirs, ours), file_type, aim)
     print_table(f"FP8 → GGUF, {gigabytes:.2f} GB in; the files are the same, byte for byte",
                 ("program", "wall time", "CPU time", "peak memory", "both steps", "speed"), rows)
     for leftover in (converted, ours):

@@ -25,26 +25,18 @@ extension RecipeSpace {
     }
     var owners: [Assembly: String] = [:]
     for weight in files.weights.all { owners[weight.assembly] = weight.name.text }
-    var storing: [String: [ExactText: Storing]] = [:]
-    var sample: Plan?
-    for type in types {
-      let plan = try RecipeSpace.plan(files, .compressedMix(CompressedMix(base: type)), request)
-      storing[type.recipeName] = RecipeSpace.storing(ofModules: plan, owners)
-      sample = sample ?? plan
+    try self.init(modulesIn: types, owners: owners) { type throws(Fault) in
+      try RecipeSpace.plan(files, .compressedMix(CompressedMix(base: type)), request)
+    } modules: { _, stored in
+      files.config.expectedTensors().compactMap { tensor in
+        let name = files.config.storedName(of: tensor.name)
+        guard CompressedMix.module(of: tensor) != nil, stored[name] != nil else { return nil }
+        return DialectTensor(tensor, named: name)
+      }
     }
-    guard let sample, let first = types.first else {
-      throw Fault(.usage, "there is no type to choose from", expected: "--types")
+    if request.drawsCurve {
+      standards = try RecipeSpace.standardSchemes(files, owners, request)
     }
-    let known = storing[first.recipeName] ?? [:]
-    let tensors = files.config.expectedTensors().compactMap { tensor -> DialectTensor? in
-      let name = files.config.storedName(of: tensor.name)
-      guard CompressedMix.module(of: tensor) != nil, known[name] != nil else { return nil }
-      return DialectTensor(tensor, named: name)
-    }
-    self.init(
-      tensors, types: types.map(\.recipeName), fallback: first.recipeName, storing: storing,
-      rest: RecipeSpace.bytes(sample) - tensors.reduce(0) { $0 + (known[$1.name]?.bytes ?? 0) },
-      standards: request.drawsCurve ? try RecipeSpace.standardSchemes(files, owners, request) : [])
     defaults = self.types
   }
 

@@ -19,29 +19,20 @@ extension RecipeSpace {
     let types = try (request.types ?? RecipeSpace.usualTypes).map { name throws(Fault) in
       try MLXStorage.inRecipe(named: name)
     }
-    var storing: [String: [ExactText: Storing]] = [:]
-    var sample: Plan?
-    for type in types {
+    try self.init(modulesIn: types) { type throws(Fault) in
       // As the default a plain type would be that of scales and vectors too.
       var recipe = MLXRecipe(type.setting == nil ? nil : type)
       if type.setting == nil { recipe.rules = [RecipeFile.Rule(match: "*", type: type)] }
-      let plan = try RecipeSpace.plan(files, .mlx(recipe), request)
-      storing[type.recipeName] = RecipeSpace.storing(ofModules: plan)
-      sample = sample ?? plan
+      return try RecipeSpace.plan(files, .mlx(recipe), request)
+    } modules: { plan, _ in
+      let names = Set(plan.tensors.map(\.entry.name))
+      return files.config.mlxTensors(.mlxLM).filter {
+        $0.shape.dimensions.count > 1 && $0.part != .router && names.contains($0.name)
+      }
     }
-    guard let sample, let first = types.first else {
-      throw Fault(.usage, "there is no type to choose from", expected: "--types")
+    if request.drawsCurve {
+      standards = try RecipeSpace.standards(files, modules: tensors, request)
     }
-    let names = Set(sample.tensors.map(\.entry.name))
-    let tensors = files.config.mlxTensors(.mlxLM).filter {
-      $0.shape.dimensions.count > 1 && $0.part != .router && names.contains($0.name)
-    }
-    let known = storing[first.recipeName] ?? [:]
-    self.init(
-      tensors, types: types.map(\.recipeName), fallback: first.recipeName, storing: storing,
-      rest: RecipeSpace.bytes(sample) - tensors.reduce(0) { $0 + (known[$1.name]?.bytes ?? 0) },
-      standards: request.drawsCurve
-        ? try RecipeSpace.standards(files, modules: tensors, request) : [])
     defaults = types.filter { $0.setting != nil }.map(\.recipeName)
   }
 

@@ -56,7 +56,7 @@ struct RecipeSpace: Sendable {
   /// Bytes of all other tensors.
   let rest: Int
   /// Mixes to compare with; none where none were asked for.
-  let standards: [Standard]
+  var standards: [Standard] = []
 
   /// Plans what is asked for; no weight is read.
   ///
@@ -72,10 +72,39 @@ struct RecipeSpace: Sendable {
 
   init(
     _ tensors: [DialectTensor], types: [String], fallback: String,
-    storing: [String: [ExactText: Storing]], rest: Int, standards: [Standard]
+    storing: [String: [ExactText: Storing]], rest: Int
   ) {
     (self.tensors, self.types, self.fallback) = (tensors, types, fallback)
-    (self.storing, self.rest, self.standards) = (storing, rest, standards)
+    (self.storing, self.rest) = (storing, rest)
+  }
+
+  /// Modules, each stored as the plan of a conversion to a type has it; all else takes what it takes in
+  /// the first of the plans.
+  ///
+  /// - Parameters:
+  ///   - owners: the names of weights, for those that share a global scale.
+  ///   - modules: those among what a plan stores that types are chosen for.
+  /// - Throws: what planning throws; `.usage` where there is no type.
+  init<Type: RecipeType>(
+    modulesIn types: [Type], owners: [Assembly: String] = [:],
+    plan: (Type) throws(Fault) -> Plan,
+    modules: (Plan, _ stored: [ExactText: Storing]) -> [DialectTensor]
+  ) throws(Fault) {
+    var storing: [String: [ExactText: Storing]] = [:]
+    var sample: Plan?
+    for type in types {
+      let plan = try plan(type)
+      storing[type.recipeName] = RecipeSpace.storing(ofModules: plan, owners)
+      sample = sample ?? plan
+    }
+    guard let sample, let first = types.first?.recipeName else {
+      throw Fault(.usage, "there is no type to choose from", expected: "--types")
+    }
+    let stored = storing[first] ?? [:]
+    let tensors = modules(sample, stored)
+    self.init(
+      tensors, types: types.map(\.recipeName), fallback: first, storing: storing,
+      rest: RecipeSpace.bytes(sample) - tensors.reduce(0) { $0 + (stored[$1.name]?.bytes ?? 0) })
   }
 
   /// The types that tensors can get together.
@@ -180,7 +209,8 @@ extension RecipeSpace {
       tensors, types: types.map(name), fallback: name(.q80), storing: storing,
       rest: widest.tensors.reduce(0) {
         $0 + (grouped.contains($1.entry.name) ? 0 : $1.entry.byteCount)
-      }, standards: request.drawsCurve ? try RecipeSpace.mixes(files, request) : [])
+      })
+    if request.drawsCurve { standards = try RecipeSpace.mixes(files, request) }
     for type in types where TypeMix.demandsImportance(type) { barred[name(type)] = Set(unknown) }
   }
 

@@ -176,11 +176,10 @@ extension CompressedRecipe {
   /// What belongs to other parts of a model, such as `vision_tower`, and stays as it is: loaders would
   /// look for codes of its linear modules too.
   static func others(in source: SourceModel, for maker: CompressedScheme.Maker) -> [String] {
-    var seen: Set<String> = []
-    let roots = source.weights.all.filter { source.config.isOther($0.name) }.compactMap { weight in
-      weight.name.text.split(separator: ".").first { $0 != "model" }.map(String.init)
+    let roots = source.weights.all.filter { source.config.isOther($0.name) }.compactMap {
+      $0.name.text.split(separator: ".").first { $0 != "model" }.map(String.init)
     }
-    return roots.filter { seen.insert($0).inserted }.sorted().flatMap {
+    return Set(roots).sorted().flatMap {
       LeftOut("re:.*\($0)\\..*", "*\($0).*").names(for: maker)
     }
   }

@@ -9,8 +9,6 @@ struct ComparisonRun {
   struct Candidate {
     let config: ModelConfig
     let weights: CheckpointWeights
-    /// What its weights take in its files.
-    let stored: StoredBytes
     /// MTP layers that it and the reference have.
     let mtpLayers: Int
   }
@@ -40,7 +38,7 @@ struct ComparisonRun {
         Candidate(
           config: files.config,
           weights: try CheckpointWeights(files.weights, config: files.config, mtp: mtpLayers > 0),
-          stored: StoredBytes(files.weights), mtpLayers: mtpLayers))
+          mtpLayers: mtpLayers))
     }
     let mtpLayers = all.map(\.mtpLayers).max() ?? 0
     config = reference.config
@@ -98,7 +96,8 @@ struct ComparisonRun {
 
   /// Ranks what differs in a candidate by how much it adds.
   func blame(
-    _ comparison: LogitsComparison, of place: Int, differences: [ConfigDifference], count: Int,
+    _ comparison: LogitsComparison, of place: Int, differences: [ConfigDifference],
+    stored: StoredBytes, count: Int,
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> [Blame] {
     let candidate = candidates[place]
@@ -109,7 +108,7 @@ struct ComparisonRun {
         config.expectedTensors().map(\.name.text)),
       mtpLayers: candidate.mtpLayers, threads: budget.threads, plan: budget.plan)
     return try BlameSearch(
-      models: models, batch: batch, differences: differences, stored: candidate.stored,
+      models: models, batch: batch, differences: differences, stored: stored,
       count: count,
       room: memory.room(budget, rows: batch.rows())
     ).run(layers: comparison.layers, progress: progress)

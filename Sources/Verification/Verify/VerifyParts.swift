@@ -117,7 +117,7 @@ package struct VerifyParts {
         all[place].add(sums)
       }
     }
-    return VerifyReports(try work.reports(work.comparisons(all)) { _, _ in nil })
+    return VerifyReports(try work.reports(work.comparisons(all)) { _, _, _ in nil })
   }
 
   private func read(

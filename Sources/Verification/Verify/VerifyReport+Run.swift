@@ -86,10 +86,10 @@ extension VerifyReport {
     let run = try work.run(work.sequences)
     if let expected = run.forecast { forecast(expected) }
     let comparisons = work.comparisons(try run.sums(progress: progress))
-    return try work.reports(comparisons) { place, differences throws(Fault) in
+    return try work.reports(comparisons) { place, differences, stored throws(Fault) in
       try request.blameCount.map { count throws(Fault) in
         try run.blame(
-          comparisons[place], of: place, differences: differences, count: count,
+          comparisons[place], of: place, differences: differences, stored: stored, count: count,
           progress: progress)
       }
     }
@@ -179,13 +179,16 @@ struct ComparisonWork {
   /// A report for each candidate.
   func reports(
     _ comparisons: [LogitsComparison],
-    blame: (_ place: Int, _ differences: [ConfigDifference]) throws(Fault) -> [Blame]?
+    blame: (
+      _ place: Int, _ differences: [ConfigDifference], _ stored: StoredBytes
+    ) throws(Fault) -> [Blame]?
   ) throws(Fault) -> [VerifyReport] {
     let text = request.tokenText ?? VerifyReport.tokenText(of: reference)
     let referenceHash = ModelHash(request.reference, reference)
     var reports: [VerifyReport] = []
     for (place, candidate) in candidates.enumerated() {
       let differences = ConfigDifference.all(reference: reference.config, candidate: candidate)
+      let stored = StoredBytes(candidate.weights)
       reports.append(
         VerifyReport(
           reference: request.reference, candidate: request.candidates[place],
@@ -193,9 +196,9 @@ struct ComparisonWork {
           routedExperts: candidate.config.routedExperts,
           candidateTypes: TypeMap(candidate.inventory), thresholds: request.thresholds,
           notes: VerifyReport.notes(reference, candidate, request) + notes,
-          configDifferences: differences, blame: try blame(place, differences),
+          configDifferences: differences, blame: try blame(place, differences, stored),
           sizes: (ModelSize(reference), ModelSize(candidate)),
-          layerBytes: StoredBytes(candidate.weights).layers(of: candidate.config),
+          layerBytes: stored.layers(of: candidate.config),
           hashes: (
             referenceHash, ModelHash(request.candidates[place], candidate)
           ), runtime: request.runtime,
