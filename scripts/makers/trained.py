@@ -1,6 +1,6 @@
 """Trains small networks of DeepSeek-V3's family, for what random weights cannot show.
 
-    scripts/make trained [--network sample|larger] [-o FOLDER/NAME] [--steps N]
+    scripts/make trained [--network sample|larger|deeper] [-o FOLDER/NAME] [--steps N]
 
 On random weights rounding to BF16 alone costs a KL divergence of 0.03; on trained ones what is
 measured behaves as on real models. A network, MTP layer included, learns this repository's own
@@ -61,6 +61,9 @@ NETWORKS = {
         **SIZES, vocab_size=288, q_lora_rank=256, n_routed_experts=3)),
     "larger": (23, make_config(
         **SIZES, vocab_size=384, q_lora_rank=None, n_routed_experts=4)),
+    "deeper": (31, make_config(
+        **SIZES | {"num_hidden_layers": 6}, vocab_size=1024, q_lora_rank=256,
+        n_routed_experts=4)),
 }
 
 

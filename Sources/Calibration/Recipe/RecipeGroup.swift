@@ -13,10 +13,13 @@ struct RecipeGroup: Sendable {
   /// Weights of all its tensors.
   let parameters: Int
 
-  /// Divides the tensors of a file that can be quantized.
+  /// Divides the tensors of a file that can be quantized: first by what they do; then, as long as there
+  /// may be more groups, the group with most weights by its matrices and, where it has one kind of
+  /// them, into earlier and later layers. Where bits go best, weights lose alike wherever they are, so
+  /// that most can be gained where most weights are.
   ///
-  /// MTP layers go with the last layers: what they lose shows in drafts alone, which are not
-  /// measured here.
+  /// MTP layers go with the last layers, their copies of embedding and head with these: what they lose
+  /// shows in drafts alone, which are not measured here.
   ///
   /// - Parameters:
   ///   - tensors: those that can be quantized, in the order of the file.
@@ -24,32 +27,109 @@ struct RecipeGroup: Sendable {
   static func all(
     _ tensors: [DialectTensor], for target: RecipeTarget, config: ModelConfig, most: Int
   ) -> [RecipeGroup] {
-    let kinds = tensors.map { kind(of: $0, in: target) }
-    // The layers of the main model that have a kind.
-    var layers: [Kind: Set<Int>] = [:]
-    for (tensor, kind) in zip(tensors, kinds) {
-      layers[kind, default: []].formUnion(
-        [tensor.layer].compactMap(\.self).filter { $0 < config.layers })
+    let hasHead = tensors.contains { $0.part == .head }
+    let kinds = tensors.map { tensor in
+      // MTP layers of tied models have copies of what is the embedding.
+      let kind = kind(of: tensor, in: target)
+      return kind == .head && !hasHead ? .embedding : kind
     }
-    // Embedding, head and the dense feed-forward are few; the rest is divided by layers.
-    let divided = layers.keys.count(where: \.isDivided)
-    let ranges = max(1, (most - (layers.count - divided)) / max(1, divided))
-    var groups: [String: [DialectTensor]] = [:]
-    var order: [String] = []
-    for (tensor, kind) in zip(tensors, kinds) {
-      let name = name(
-        of: tensor, kind.title(in: target), isDivided: kind.isDivided,
-        layers: layers[kind, default: []].sorted(), ranges: ranges)
-      if groups[name] == nil { order.append(name) }
-      groups[name, default: []].append(tensor)
+    var groups = order(kinds).map { kind in
+      Members(
+        title: kind.title(in: target),
+        tensors: zip(tensors, kinds).filter { $0.1 == kind }.map(\.0), layers: config.layers,
+        // Loaders of that format join some matrices and have one scheme for them.
+        isMixed: target != .compressedTensors)
     }
-    return order.map { name in
-      let members = groups[name] ?? []
-      let main = members.filter { ($0.layer ?? 0) < config.layers }
+    while true {
+      let parts = groups.map(\.parts)
+      let divisible = groups.indices.filter {
+        parts[$0].count > 1 && groups.count + parts[$0].count - 1 <= most
+      }
+      guard let largest = divisible.max(by: { groups[$0].parameters < groups[$1].parameters })
+      else { break }
+      groups.replaceSubrange(largest...largest, with: parts[largest])
+    }
+    return groups.map(\.group)
+  }
+
+  private static func order<Value: Hashable>(_ values: [Value]) -> [Value] {
+    var seen: Set<Value> = []
+    return values.filter { seen.insert($0).inserted }
+  }
+
+  /// Tensors on the way to a group.
+  private struct Members {
+    var title: String
+    var tensors: [DialectTensor]
+    /// Layers of the main model.
+    let layers: Int
+    /// Whether its matrices can have several types.
+    var isMixed: Bool
+    /// The layers that are named in the group's name, where they are not all that there are.
+    var range: [Int] = []
+
+    var parameters: Int { tensors.reduce(0) { $0 + $1.shape.elementCount } }
+
+    /// Layers of the main model that it is in, in order.
+    private var own: [Int] {
+      Set(tensors.compactMap(\.layer)).filter { $0 < layers }.sorted()
+    }
+
+    var group: RecipeGroup {
+      var name = title
+      if let first = range.first, let last = range.last {
+        name += first == last ? ", layer \(first)" : ", layers \(first)–\(last)"
+      }
       return RecipeGroup(
-        name: name, tensors: members.map(\.name), layers: Set(main.compactMap(\.layer)),
-        parameters: members.reduce(0) { $0 + $1.shape.elementCount })
+        name: name, tensors: tensors.map(\.name), layers: Set(own), parameters: parameters)
     }
+
+    /// What it can be divided into; itself where that is nothing.
+    var parts: [Members] {
+      let matrices = matrices
+      return matrices.count > 1 ? matrices : halves
+    }
+
+    /// A part for each matrix that layers of the main model have; what MTP layers alone have goes with
+    /// the largest.
+    private var matrices: [Members] {
+      guard isMixed else { return [self] }
+      let main = tensors.filter { ($0.layer ?? 0) < layers }
+      let names = RecipeGroup.order(main.map(RecipeGroup.matrix))
+      let largest = main.max { $0.shape.elementCount < $1.shape.elementCount }
+      let home = largest.map(RecipeGroup.matrix)
+      return names.map { name in
+        var part = self
+        (part.title, part.isMixed) = (names.count > 1 ? name : title, false)
+        part.tensors = tensors.filter { tensor in
+          let matrix = RecipeGroup.matrix(tensor)
+          return matrix == name || name == home && !names.contains(matrix)
+        }
+        return part
+      }
+    }
+
+    private var halves: [Members] {
+      let own = own
+      guard own.count > 1 else { return [self] }
+      let middle = own[own.count / 2]
+      return [true, false].map { isFirst in
+        var part = self
+        part.tensors = tensors.filter { (($0.layer ?? 0) < middle) == isFirst }
+        part.range = own.filter { ($0 < middle) == isFirst }
+        return part
+      }
+    }
+  }
+
+  /// A tensor's name in its layer: `attn_q_a`.
+  private static func matrix(_ tensor: DialectTensor) -> String {
+    let name = (tensor.name.without(suffix: ".weight") ?? tensor.name).text
+    let parts = name.split(separator: ".")
+    guard let layer = tensor.layer, let place = parts.firstIndex(of: Substring("\(layer)")) else {
+      return name
+    }
+    return parts[(place + 1)...].joined(separator: ".")
   }
 
   /// What a tensor does.
@@ -69,13 +149,12 @@ struct RecipeGroup: Sendable {
       default: rawValue
       }
     }
-
-    var isDivided: Bool { self != .embedding && self != .head && self != .dense }
   }
 
   private static func kind(of tensor: DialectTensor, in target: RecipeTarget) -> Kind {
-    guard tensor.layer != nil else { return tensor.part == .embedding ? .embedding : .head }
     switch tensor.part {
+    case .embedding, .embeddingCopy: return .embedding
+    case .head, .headCopy: return .head
     case .sharedExpert: return .shared
     case .mlp: return .dense
     // Loaders of that format have one scheme for all matrices of a layer's experts.
@@ -85,18 +164,5 @@ struct RecipeGroup: Sendable {
       return words.first { tensor.name.contains($0.0) }?.1 ?? .downs
     default: return .attention
     }
-  }
-
-  /// - Parameter layers: those that have the kind, in order, which are cut into equally many.
-  private static func name(
-    of tensor: DialectTensor, _ kind: String, isDivided: Bool, layers: [Int], ranges: Int
-  ) -> String {
-    guard isDivided, let layer = tensor.layer, !layers.isEmpty else { return kind }
-    let count = min(ranges, layers.count)
-    let place = layers.lastIndex { $0 <= layer } ?? 0
-    let range = place * count / layers.count
-    let members = layers.indices.filter { $0 * count / layers.count == range }.map { layers[$0] }
-    guard let first = members.first, let last = members.last, count > 1 else { return kind }
-    return "\(kind), " + (first == last ? "layer \(first)" : "layers \(first)–\(last)")
   }
 }

@@ -166,7 +166,8 @@ extension RecipeSpace {
   /// matrix, without which they are no choice.
   private static func usualTypes(with importance: ImportanceMatrix?) -> [ElementType] {
     let plain: [ElementType] = [.q2K, .q3K, .iq4XS, .q4K, .q5K, .q6K, .q80]
-    return importance == nil ? plain : [.iq1M, .iq2XXS, .iq2S, .iq3XXS, .iq3S] + plain
+    return importance == nil
+      ? plain : [.iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq3XXS, .iq3S] + plain
   }
 
   private static func types(_ request: RecipeRequest) throws(Fault) -> [ElementType] {
