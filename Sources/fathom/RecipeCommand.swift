@@ -19,6 +19,7 @@ struct RecipeCommand: ParsableCommand, ModelReading {
       same --to. MTP layers get the types of the last layers.
 
         fathom recipe DeepSeek-V3 --bpw 5 --text book.txt -o recipe.json
+        fathom recipe DeepSeek-V3 --bpw 4 --text book.txt --evidence recipe.json -o small.json
         fathom recipe DeepSeek-V3 --to mlx --bpw 6 --text book.txt -o mlx.json
       """)
 
@@ -60,6 +61,12 @@ struct RecipeCommand: ParsableCommand, ModelReading {
       int8-channel, fp8-block and plain.
       """, valueName: "list"))
   var types: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A recipe of the same model, text and matrix, whose measurements are not repeated.",
+      valueName: "file"))
+  var evidence: String?
 
   @Option(help: "Groups of tensors at most; the time grows with them.")
   var groups = 20
@@ -113,7 +120,7 @@ struct RecipeCommand: ParsableCommand, ModelReading {
 
   func run() throws {
     let clock = Stopwatch()
-    let inputs = InputPlaces(models: [model], files: input.files + [imatrix])
+    let inputs = InputPlaces(models: [model], files: input.files + [imatrix, evidence])
     let destination = ReportDestination(
       file: try OutputPath.report(output, overwrite: overwrite, sparing: inputs))
     let pagePlace = try page.map { name throws(Fault) in
@@ -133,9 +140,10 @@ struct RecipeCommand: ParsableCommand, ModelReading {
     request.drawsCurve = page != nil
     request.groups = groups
     request.importance = try imatrix.map { path throws(Fault) in try ImportanceMatrix(path: path) }
+    request.evidence = try evidence.map { path throws(Fault) in try RecipeEvidence(path: path) }
     request.threads = work.threads
     request.memory = memory?.bytes
-    let run = try RecipeRun(files, request)
+    let run = try RecipeRun(model, files, request)
     run.forecast?.announce(work.progress)
     let recipe = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
       try run.choose(progress: report)

@@ -13,6 +13,7 @@ import Testing
     "Sources/Formats/Safetensors/SafetensorsFile.swift": "a file of tokens that was named",
     "Sources/Formats/GGUF/ImportanceMatrix.swift": "--imatrix",
     "Sources/Mixes/RecipeFile.swift": "--recipe",
+    "Sources/Calibration/Recipe/RecipeEvidence.swift": "--evidence",
     "Sources/Transit/Packing/Unpacking.swift": "a packed file that was named",
     "Sources/Conversion/Run/FinishedOutput.swift": "the program's own output",
     "Sources/Conversion/Run/KeptWork.swift": "the program's own output",

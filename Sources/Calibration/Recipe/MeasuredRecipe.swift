@@ -58,6 +58,8 @@ package struct MeasuredRecipe: Sendable {
   package let text: String
   /// Its tokens.
   package let tokens: Int
+  /// Hashes of what was measured: model, tokens, importance matrix.
+  package let hashes: JSONValue
   /// Bytes of all tensors of the file.
   package let bytes: Int
   /// Weights of the model.
@@ -116,7 +118,7 @@ package struct MeasuredRecipe: Sendable {
 
   private var evidence: JSONObject {
     var json: JSONObject = [
-      "text": .string(text), "tokens": .integer(tokens), "bytes": .integer(bytes),
+      "text": .string(text), "tokens": .integer(tokens), "hashes": hashes, "bytes": .integer(bytes),
       "bitsPerWeight": .number(bitsPerWeight), "klPredicted": .number(predicted),
       "klMeasured": .number(measured), "klBound": .number(bound),
       "groups": .array(

@@ -40,6 +40,8 @@ package struct RecipeRequest: Sendable {
   package var importance: ImportanceMatrix?
   /// Whether standard mixes are measured too, and what the best choices of all sizes lose is told.
   package var drawsCurve = false
+  /// What was measured before, which is not measured again.
+  package var evidence: RecipeEvidence?
   /// Threads to work with.
   package var threads = Workers.available
   /// Bytes that the process may take; nil for the customary limit.

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Models
 package import Passes
 package import Platform
@@ -23,16 +24,21 @@ package struct RecipeRun {
   private let space: RecipeSpace
   private let made: [ExactText: DialectTensor]
   private let groups: [RecipeGroup]
+  private let subject: RecipeEvidence.Subject
   /// Types that each group can have.
   private let options: [[String]]
+  /// What all groups lose in each of their types, and then the standard mixes, where that was measured
+  /// before.
+  private let known: [Double?]
   /// Weights of the model.
   private let parameters: Int
 
   /// Plans conversions and divides the memory; no weight is read.
   ///
+  /// - Parameter path: the model's, beside which its manifest is looked for.
   /// - Throws: what planning a conversion and `LogitsRun` throw; `.usage` for types that cannot be
-  ///   written.
-  package init(_ files: ModelFiles, _ request: RecipeRequest) throws(Fault) {
+  ///   written, and for evidence of something else.
+  package init(_ path: String, _ files: ModelFiles, _ request: RecipeRequest) throws(Fault) {
     (self.request, config) = (request, files.config)
     guard config.v4 == nil else {
       throw Fault(
@@ -51,8 +57,18 @@ package struct RecipeRun {
     weights = try CheckpointWeights(files.weights, config: config, mtp: false)
     sweep = try VariantSweep(
       config, weights, batch: batch, threads: request.threads, memory: request.memory)
+    subject = RecipeEvidence.Subject(
+      ModelHash(path, files), tokens: request.sequences, imatrix: try request.importance?.hash())
+    try request.evidence?.require(subject, for: request.target)
+    known =
+      zip(groups, options).flatMap { group, types in
+        types.map { type in
+          request.evidence?.loss(
+            of: group, in: type, bytes: space.bytes(of: group.tensors, in: type))
+        }
+      } + space.standards.map { request.evidence?.loss(ofMix: $0.name, bytes: $0.bytes) }
     // Every variant is a pass by itself, of the layers from its first on.
-    let variants = options.reduce(space.standards.count) { $0 + $1.count }
+    let variants = known.count { $0 == nil }
     let reads = (variants + sweep.together - 1) / sweep.together + 1
     let lengths = batch.lengths()
     forecast = try Forecast(
@@ -72,7 +88,9 @@ package struct RecipeRun {
       options[group].map { part([(group, $0)], name: groups[group].name) }
     }
     let standards = space.standards.map { variant($0.name, made.keys, in: $0.storing) }
-    var losses = try sweep.losses(of: variants + standards, progress: progress)[...]
+    let missing = zip(variants + standards, known).filter { $0.1 == nil }.map(\.0)
+    var measured = try sweep.losses(of: missing, progress: progress)[...]
+    var losses = known.map { $0 ?? measured.removeFirst() }[...]
     let choice = RecipeChoice(
       groups: groups.indices.map { group in
         let own = losses.prefix(options[group].count)
@@ -83,13 +101,12 @@ package struct RecipeRun {
       })
     let chosen = try best(choice)
     let parts = [part(groups.indices.map { ($0, options[$0][chosen[$0]]) }, name: "all")]
-    let measured = try sweep.losses(of: parts) { _, _ in }[0]
+    let together = try sweep.losses(of: parts) { _, _ in }[0]
     let total = choice.bytes(of: chosen) + space.rest
     return MeasuredRecipe(
       target: request.target, usual: usual(chosen), text: request.text, tokens: batch.rows(),
-      bytes: total,
-      parameters: parameters,
-      predicted: choice.loss(of: chosen), measured: measured,
+      hashes: subject.json, bytes: total, parameters: parameters,
+      predicted: choice.loss(of: chosen), measured: together,
       bound: choice.bound(within: choice.bytes(of: chosen)),
       curve: request.drawsCurve
         ? MeasuredRecipe.Curve(
@@ -144,7 +161,7 @@ package struct RecipeRun {
   }
 
   private func bytes(_ group: Int, _ type: String) -> Int {
-    groups[group].tensors.reduce(0) { $0 + (space.storing[type]?[$1]?.bytes ?? 0) }
+    space.bytes(of: groups[group].tensors, in: type)
   }
 
   /// Some groups, each in a type, in the place of what the reference has.

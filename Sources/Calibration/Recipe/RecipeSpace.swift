@@ -107,6 +107,11 @@ struct RecipeSpace: Sendable {
       rest: RecipeSpace.bytes(sample) - tensors.reduce(0) { $0 + (stored[$1.name]?.bytes ?? 0) })
   }
 
+  /// Bytes of some tensors in a type.
+  func bytes(of names: [ExactText], in type: String) -> Int {
+    names.reduce(0) { $0 + (storing[type]?[$1]?.bytes ?? 0) }
+  }
+
   /// The types that tensors can get together.
   func types(for names: [ExactText]) -> [String] {
     let offered = types.filter { barred[$0]?.isDisjoint(with: names) ?? true }

@@ -1,6 +1,6 @@
 package import Formats
 internal import Inspection
-internal import Passes
+package import Passes
 package import Platform
 internal import Tensors
 
@@ -51,7 +51,8 @@ package struct ModelHash: Sendable, Hashable {
     self.init(.file, try BLAKE3Stream.hash(of: InputFile(path: path)))
   }
 
-  init(_ path: String, _ files: ModelFiles) {
+  /// See `init(_:_:config:)`.
+  package init(_ path: String, _ files: ModelFiles) {
     self.init(path, files.inventory, config: files.checkpoint.config)
   }
 
@@ -72,8 +73,8 @@ package struct ModelHash: Sendable, Hashable {
     }
   }
 
-  /// As a member of `hashes` in `fathom.verify/1`.
-  var json: JSONValue {
+  /// As a member of `hashes` in reports.
+  package var json: JSONValue {
     .object(["of": .string(subject.rawValue), "blake3": .string(hash.text)])
   }
 }

@@ -1,0 +1,142 @@
+package import Platform
+internal import Reports
+internal import Verification
+
+/// What an earlier recipe's search has measured, so that another size of the same model needs no search
+/// of its own: the `evidence` of a recipe file.
+package struct RecipeEvidence: Sendable {
+  /// What losses were measured of: each by its hash, so that what differs can be named.
+  struct Subject: Sendable, Equatable {
+    /// The model, as reports trace it.
+    let model: JSONValue
+    /// BLAKE3 of each sequence's length and ids, as numbers of 32 bits with the low byte first.
+    let tokens: JSONValue
+    /// BLAKE3 of the importance matrix's file; null without one.
+    let imatrix: JSONValue
+
+    init(_ model: ModelHash, tokens sequences: [[Int]], imatrix: BLAKE3Value?) {
+      self.model = model.json
+      tokens = .string(
+        BLAKE3.hash(
+          sequences.flatMap { [$0.count] + $0 }.flatMap { number in
+            withUnsafeBytes(of: UInt32(truncatingIfNeeded: number).littleEndian) { Array($0) }
+          }
+        ).text)
+      self.imatrix = imatrix.map { .string($0.text) } ?? .null
+    }
+
+    fileprivate init?(_ json: JSONValue?) {
+      guard let model = json?["model"], let tokens = json?["tokens"], let imatrix = json?["imatrix"]
+      else { return nil }
+      (self.model, self.tokens, self.imatrix) = (model, tokens, imatrix)
+    }
+
+    /// As a member of the evidence.
+    var json: JSONValue { .object(["model": model, "tokens": tokens, "imatrix": imatrix]) }
+
+    /// What it is told by, and its hash.
+    var parts: [(name: String, hash: JSONValue)] {
+      [("model", model), ("text", tokens), ("importance matrix", imatrix)]
+    }
+  }
+
+  /// A group in a type, or a standard mix, with what it takes: another size is another thing.
+  private struct Key: Hashable {
+    let name: String
+    let type: String
+    let parameters: Int
+    let bytes: Int
+  }
+
+  private let path: String
+  private let target: String
+  private let subject: Subject?
+  private var losses: [Key: Double] = [:]
+
+  /// Reads a recipe file.
+  ///
+  /// - Throws: `.malformed` for a file that is no recipe, or one without evidence.
+  package init(path: String) throws(Fault) {
+    self.path = path
+    let file = try InputFile(path: path)
+    guard file.size <= 1 << 24 else {
+      throw Fault(
+        .malformed, "is no recipe", file: path, expected: "at most \(1 << 24) bytes",
+        found: "\(file.size)")
+    }
+    let json = try JSONValue(parsing: file.read(at: 0, count: file.size), file: path)
+    guard let evidence = json["evidence"], case .array(let groups)? = evidence["groups"],
+      json["schema"] == .string("fathom.recipe/1")
+    else {
+      throw Fault(
+        .malformed, "has no measurements", file: path,
+        expected: "a recipe that fathom recipe has written")
+    }
+    target = if case .string(let target)? = json["target"] { target } else { "gguf" }
+    subject = Subject(evidence["hashes"])
+    for group in groups {
+      guard case .string(let name)? = group["name"],
+        case .integer(let parameters)? = group["parameters"],
+        case .array(let options)? = group["options"]
+      else { throw fault(group) }
+      for option in options {
+        guard case .string(let type)? = option["type"], case .integer(let bytes)? = option["bytes"],
+          let loss = RecipeEvidence.loss(option["kl"])
+        else { throw fault(option) }
+        losses[Key(name: name, type: type, parameters: parameters, bytes: bytes)] = loss
+      }
+    }
+    guard case .array(let standards)? = evidence["standards"] else { return }
+    for mix in standards {
+      guard case .string(let name)? = mix["name"], case .integer(let bytes)? = mix["bytes"],
+        let loss = RecipeEvidence.loss(mix["klMeasured"])
+      else { throw fault(mix) }
+      losses[Key(name: name, type: "", parameters: 0, bytes: bytes)] = loss
+    }
+  }
+
+  private func fault(_ found: JSONValue) -> Fault {
+    Fault(
+      .malformed, "has measurements that cannot be read", file: path,
+      expected: "a recipe that fathom recipe has written", found: found.text(indent: nil))
+  }
+
+  private static func loss(_ json: JSONValue?) -> Double? {
+    switch json {
+    case .number(let value, _)? where value.isFinite: value
+    case .integer(let value)?: Double(value)
+    default: nil
+    }
+  }
+
+  /// Checks that it was measured of the same.
+  ///
+  /// - Throws: `.usage` with what differs.
+  func require(_ subject: Subject, for target: RecipeTarget) throws(Fault) {
+    guard self.target == target.rawValue else {
+      throw Fault(
+        .usage, "is a recipe for another format", file: path, expected: target.rawValue,
+        found: self.target)
+    }
+    guard let own = self.subject else {
+      throw Fault(
+        .usage, "does not say what was measured", file: path,
+        expected: "a recipe of this version of fathom")
+    }
+    for (part, other) in zip(own.parts, subject.parts) where part.hash != other.hash {
+      throw Fault(
+        .usage, "was measured with another \(part.name)", file: path,
+        expected: other.hash.text(indent: nil), found: part.hash.text(indent: nil))
+    }
+  }
+
+  /// What a group loses in a type, where that was measured.
+  func loss(of group: RecipeGroup, in type: String, bytes: Int) -> Double? {
+    losses[Key(name: group.name, type: type, parameters: group.parameters, bytes: bytes)]
+  }
+
+  /// What a mix loses, where that was measured.
+  func loss(ofMix name: String, bytes: Int) -> Double? {
+    losses[Key(name: name, type: "", parameters: 0, bytes: bytes)]
+  }
+}
