@@ -164,7 +164,7 @@ let package = Package(
         "Mixes",
         "Compression", "Tensors", "Platform", "Formats", "Models", "Naming", "Conversion",
         "Verification", "Patterns", "Text", "Dialects", "Inspection", "Weights", "Passes", "Parts",
-        "Remote",
+        "Calibration", "Remote",
       ],
       path: "Fuzz/Entries", swiftSettings: strict),
     .executableTarget(

@@ -1,3 +1,4 @@
+internal import Calibration
 internal import Conversion
 internal import Dialects
 internal import Inspection
@@ -8,8 +9,9 @@ internal import Tensors
 internal import Verification
 
 extension ParserEntry {
-  /// A recipe file.
+  /// A recipe file, also as what another recipe's search has measured.
   package static let recipe = ParserEntry("recipe") { (input) throws(Fault) in
+    _ = try refused { () throws(Fault) in try RecipeEvidence(path: input.path) }
     let matches: [String]
     do throws(Fault) {
       matches = try RecipeFile<ElementType>(path: input.path).rules.map(\.match)

@@ -36,9 +36,7 @@ package struct ExactText: Hashable, Sendable {
   package func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
     // Without a copy of the text, which would be counted: names are compared and hashed a million
     // times for a large model.
-    if let result = text.utf8.withContiguousStorageIfAvailable(body) { return result }
-    var copy = text
-    return copy.withUTF8(body)
+    text.utf8Span.span.withUnsafeBufferPointer(body)
   }
 
   /// Hashes the bytes.

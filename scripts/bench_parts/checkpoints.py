@@ -1,6 +1,6 @@
 """Makes the checkpoints to measure with: seeded weights of 1.4 B, and DeepSeek-V3 as sparse files.
 
-    python -m bench_parts.checkpoints small|indexed|sparse|trained-like FOLDER
+    python -m bench_parts.checkpoints small|indexed|sparse|trained-like|scaled-LAYERS FOLDER
 """
 
 import json
@@ -8,6 +8,7 @@ import shutil
 import struct
 import sys
 import zlib
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,7 +18,9 @@ from peers import fp8
 from peers.folder import SCALE, shard_name, size_of, write_json
 from peers.network import DEEPSEEK_V3, expected_tensors, source_of_copy
 from peers.tokenizer import write_tokenizer
-from bench_parts.sizes import BLOCK, SHARD_LIMIT, SMALL_V3, SMALL_V32, V3_SHARDS, V3_TOTALS
+from bench_parts.sizes import (
+    BLOCK, SCALED_LAYERS, SHARD_LIMIT, SMALL_V3, SMALL_V32, V3_SHARDS, V3_TOTALS, scaled)
+
 
 def stored_entries(config):
     """(name, safetensors type, shape, bytes per element) of everything a checkpoint stores."""
@@ -172,6 +175,8 @@ def make_sparse_v3(folder):
 
 
 if __name__ == "__main__":
-    makers = {"small": make_small, "indexed": make_indexed, "sparse": make_sparse_v3, "trained-like": make_trained_like,
-              "tokenizer": write_tokenizer}
+    makers = {"small": make_small, "indexed": make_indexed, "sparse": make_sparse_v3,
+              "trained-like": make_trained_like, "tokenizer": write_tokenizer}
+    for count in SCALED_LAYERS:
+        makers[f"scaled-{count}"] = partial(make_seeded, scaled(count))
     makers[sys.argv[1]](Path(sys.argv[2]))

@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench_parts import forward, gguf_route, memory, packing
+from bench_parts import forward, gguf_route, memory, packing, scale
 from bench_parts.measure import cpu, describe_machine, median, peak, print_table, run
 from bench_parts.sizes import SMALL_V3, V3_TOTALS
 
@@ -246,10 +246,16 @@ def bench_listing(fathom, folder):
     print(f"\n`{' '.join(map(str, command))}`")
 
 
+def bench_scale(fathom, folder):
+    """Models of 1 to 8 GB, and 128 to 4,096 tokens."""
+    scale.bench(fathom, folder, make)
+
+
 PARTS = {
     "cast": bench_cast, "gguf": bench_gguf, "low-bits": bench_low_bits, "mlx": bench_mlx,
     "forward": bench_forward, "indexed": bench_indexed, "listing": bench_listing,
-    "pack": bench_pack, "memory": bench_memory}
+    "pack": bench_pack, "memory": bench_memory,
+    "scale": bench_scale}
 
 
 def main():

@@ -22,6 +22,16 @@ SMALL_V32 = {
 }
 del SMALL_V32["quantization_config"]
 
+# Layers of models of 1, 2, 4 and 8 GB that are alike but for them.
+SCALED_LAYERS = (6, 12, 24, 48)
+
+
+def scaled(layers):
+    """The network of the 1.4 B model with so many layers, few tokens and no MTP layer."""
+    return {**SMALL_V3, "num_hidden_layers": layers, "vocab_size": 16_384,
+            "intermediate_size": 6144, "num_nextn_predict_layers": 0}
+
+
 # What DeepSeek's published headers add up to.
 V3_TOTALS = {"tensors": 91_991, "elements": 684_531_386_000, "bytes": 688_574_839_360}
 V3_SHARDS = 163

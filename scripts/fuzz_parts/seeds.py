@@ -234,6 +234,11 @@ def recipes():
     yield encoded({"schema": "fathom.recipe/1", "description": "x", "default": "Q8_0", "rules": [
         {"match": "blk.*.ffn_?own*", "layers": layers, "type": "iq4_nl"}
         for layers in ["main", "mtp", "dense", "moe"]]})
+    hashes = {"model": {"of": "headers", "blake3": "00"}, "tokens": "00", "imatrix": None}
+    option = {"type": "q8_0", "bytes": 34, "kl": 0.25}
+    yield encoded({"schema": "fathom.recipe/1", "evidence": {
+        "hashes": hashes, "standards": [{"name": "Q4_K_M", "bytes": 34, "klMeasured": 1}],
+        "groups": [{"name": "dense", "tensors": 1, "parameters": 32, "options": [option]}]}})
     yield encoded({"schema": "fathom.recipe/1", "target": "mlx", "default": "4bit-g32", "rules": [
         {"match": "model.layers.?.mlp.*", "type": "mxfp4"}]})
 
