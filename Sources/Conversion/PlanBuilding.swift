@@ -30,7 +30,8 @@ extension Plan {
     if !isCopy {
       output.warnings += unknowns.lines.map { "not known, and ignored as asked for: \($0)" }
     }
-    output.warnings += unknowns.remarks
+    let written = Set(output.tensors.map(\.entry.name))
+    output.warnings += unknowns.remarks(keeping: written.contains)
     for note in source.notes where !output.warnings.contains(note) { output.warnings.append(note) }
     output.warnings += [recipe.unfittingName, output.absence(of: recipe)].compactMap { $0 }
     self.output = output

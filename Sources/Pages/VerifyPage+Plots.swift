@@ -183,9 +183,9 @@ extension VerifyPage {
       if let part { bars.append(Plot.Bar(value: part, style: "own", width: 0.5)) }
       plot.add(
         column: column, bars,
-        title: "layer \(name(ofLayer: found[worst])): \(Quantity.percent(whole)) of the "
+        title: "layer \(name(ofLayer: found[worst])): \(Quantity.attained(whole)) of the "
           + "\(choices) in common"
-          + (part.map { ", \(Quantity.percent($0)) on the reference's states" } ?? ""))
+          + (part.map { ", \(Quantity.attained($0)) on the reference's states" } ?? ""))
     }
     if let limit { addLimits([limit], to: &plot) }
     return section(

@@ -198,7 +198,7 @@ extension VerifyPage {
         ["measure"] + heads.map(\.name),
         report.measures.map { row in
           [cell(row.title)] + heads.map { cell(row.value($0.metrics)) }
-        }))
+        }, wraps: true))
   }
 
   private var drafting: HTML.Section? {
@@ -210,8 +210,8 @@ extension VerifyPage {
         ["MTP layer", "candidate", "reference", "positions"],
         report.drafts.enumerated().map { index, draft in
           [
-            cell("\(index + 1)"), cell(Quantity.percent(draft.candidate)),
-            cell(Quantity.percent(draft.reference)), cell(Quantity.count(draft.positions)),
+            cell("\(index + 1)"), cell(Quantity.attained(draft.candidate)),
+            cell(Quantity.attained(draft.reference)), cell(Quantity.count(draft.positions)),
           ]
         }))
   }

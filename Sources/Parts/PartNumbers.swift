@@ -15,6 +15,28 @@ package enum PartNumbers {
     magic.count + numbers * MemoryLayout<Double>.stride
   }
 
+  /// Numbers as little-endian bytes.
+  package static func bytes<Result>(
+    of numbers: [Double], _ use: (UnsafeRawBufferPointer) throws(Fault) -> Result
+  ) throws(Fault) -> Result {
+    let bits = numbers.map(\.bitPattern.littleEndian)
+    return try bits.withUnsafeBytes { bytes in
+      Swift.Result<Result, Fault> { () throws(Fault) in try use(bytes) }
+    }.get()
+  }
+
+  /// The numbers that such bytes are.
+  package static func numbers(_ bytes: [UInt8]) -> [Double] {
+    let stride = MemoryLayout<UInt64>.stride
+    return bytes.withUnsafeBytes { bytes in
+      (0..<bytes.count / stride).map {
+        Double(
+          bitPattern: UInt64(
+            littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * stride, as: UInt64.self)))
+      }
+    }
+  }
+
   /// What a part's numbers may take the place of: those of an earlier run.
   package static let replaceable = Replaceable.file(
     beginningWith: magic, called: "a file of a part's numbers")
@@ -37,14 +59,11 @@ package enum PartNumbers {
     ///
     /// - Throws: `.cannotCreate` or `.inputOutput` where it cannot be written.
     package mutating func append(_ numbers: [Double]) throws(Fault) {
-      let bits = numbers.map(\.bitPattern.littleEndian)
-      let result = bits.withUnsafeBytes { bytes in
-        Result<BLAKE3Value, Fault> { () throws(Fault) in
+      hashes.append(
+        try PartNumbers.bytes(of: numbers) { bytes throws(Fault) in
           try file.file.append(bytes)
           return BLAKE3.hash(bytes)
-        }
-      }
-      hashes.append(try result.get())
+        })
       counts.append(numbers.count)
     }
 
@@ -126,14 +145,7 @@ package enum PartNumbers {
       let size = counts[list] * MemoryLayout<Double>.stride
       let bytes = try file.read(at: starts[list], count: size)
       guard BLAKE3.hash(bytes) == hashes[list] else { throw fault("is not what the part wrote") }
-      return bytes.withUnsafeBytes { bytes in
-        (0..<counts[list]).map {
-          Double(
-            bitPattern: UInt64(
-              littleEndian: bytes.loadUnaligned(
-                fromByteOffset: $0 * MemoryLayout<UInt64>.stride, as: UInt64.self)))
-        }
-      }
+      return PartNumbers.numbers(bytes)
     }
 
     /// What is wrong with what the file holds.

@@ -36,13 +36,17 @@ package struct PartResults: Sendable {
     let text = models.map { model in
       "\(PartResults.text(of: model.inventory))\(model.config.text(indent: nil))\n"
     }
-    let ids = sequences.map { $0.map(String.init).joined(separator: " ") + "\n" }.joined()
-    let tokens = sequences.reduce(0) { $0 + $1.count }
-    let input =
-      "\(tokens) tokens in \(sequences.count) sequences (\(BLAKE3.hash(Array(ids.utf8)).text))"
     self.init(
       of: command, model: BLAKE3.hash(Array(text.joined().utf8)).text,
-      work: ([input] + options).joined(separator: ", "))
+      work: ([PartResults.text(of: sequences)] + options).joined(separator: ", "))
+  }
+
+  /// How many tokens there are, and a hash that tells them from others.
+  package static func text(of sequences: [[Int]]) -> String {
+    let ids = sequences.map { $0.map(String.init).joined(separator: " ") + "\n" }.joined()
+    let tokens = sequences.reduce(0) { $0 + $1.count }
+    return "\(tokens) tokens in \(sequences.count) sequences "
+      + "(\(BLAKE3.hash(Array(ids.utf8)).text))"
   }
 
   private static func text(of inventory: Inventory) -> String {

@@ -30,7 +30,7 @@ package struct ModelFiles: Sendable {
     }
     notes =
       source.notes + unknowns.lines.map { "left out, as --ignore-unknown asks: \($0)" }
-      + unknowns.remarks
+      + unknowns.remarks()
   }
 
   /// The files.

@@ -113,17 +113,22 @@ package final class KeySets: @unchecked Sendable {
     let result = KeySets(rows: parts.reduce(0) { $0 + $1.rows }, words: words)
     var row = 0
     for part in parts {
+      let keys = part.keys.padded(rows: part.rows, words: words)
       for source in 0..<part.rows {
-        let target = result.line(row)
-        if let keys = part.keys {
-          let line = keys.line(source)
-          for word in 0...words { target[word] = word < keys.words ? line[word] : 0 }
-          target[words] = line[keys.words]
-        } else {
-          result.setAll(row, count: words * 64)
-        }
+        _ = result.line(row).update(fromContentsOf: keys.line(source))
         row += 1
       }
+    }
+    return result
+  }
+
+  /// The same keys in rows of more words.
+  fileprivate func padded(words: Int) -> KeySets {
+    let result = KeySets(rows: rows, words: words)
+    for row in 0..<rows {
+      let (target, source) = (result.line(row), line(row))
+      for word in 0..<words { target[word] = word < self.words ? source[word] : 0 }
+      target[words] = source[self.words]
     }
     return result
   }
@@ -141,6 +146,17 @@ package final class KeySets: @unchecked Sendable {
   package func equals(_ other: KeySets) -> Bool {
     rows == other.rows && words == other.words
       && (0..<rows).allSatisfy { self[$0].elementsEqual(other[$0]) }
+  }
+}
+
+extension KeySets? {
+  /// The same keys in rows of so many words, which are enough for them; where nothing was chosen, rows
+  /// that see every key.
+  package func padded(rows: Int, words: Int) -> KeySets {
+    if let self { return self.padded(words: words) }
+    let result = KeySets(rows: rows, words: words)
+    for row in 0..<rows { result.setAll(row, count: words * 64) }
+    return result
   }
 }
 

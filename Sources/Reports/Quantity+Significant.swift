@@ -20,4 +20,21 @@ extension Quantity {
   package static func percent(_ share: Double) -> String {
     share.isFinite ? fixed(100 * share, digits: 2) + " %" : "none"
   }
+
+  /// A share that may be held to a least one, as a percentage that is not above it: what is printed is a
+  /// limit that it keeps to, and `100.00 %` is all.
+  package static func attained(_ share: Double) -> String {
+    share.isFinite ? fixed(hundredths(share) / 100, digits: 2) + " %" : "none"
+  }
+
+  /// The same as a number: `0.9922`.
+  package static func attainedShare(_ share: Double) -> String {
+    share.isFinite ? fixed(hundredths(share) / 10_000, digits: 4) : "none"
+  }
+
+  /// Hundredths of a percent, rounded down; what such a number is written as stays what it is.
+  private static func hundredths(_ share: Double) -> Double {
+    let nearest = (share * 10_000).rounded()
+    return nearest / 10_000 > share ? nearest - 1 : nearest
+  }
 }

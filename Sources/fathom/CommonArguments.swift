@@ -98,10 +98,11 @@ extension InputPlaces {
 extension OutputPath {
   /// A place for a report, or for what else is no part of a model.
   static func report(
-    _ path: String, overwrite: Bool, replacing: Replaceable = .report, sparing inputs: InputPlaces
+    _ path: String, overwrite: Bool, orFinished: Bool = false,
+    replacing: Replaceable = .report, sparing inputs: InputPlaces
   ) throws(Fault) -> OutputPath {
     let place = try OutputPath(
-      path, overwrite: overwrite, replacing: replacing, sparing: inputs)
+      path, overwrite: overwrite, orFinished: orFinished, replacing: replacing, sparing: inputs)
     try place.requireNoPartOfModel()
     place.sayLeftovers()
     return place

@@ -18,6 +18,7 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
       runs can be added up: --merge.
 
         fathom imatrix DeepSeek-V3 --text book.txt -o imatrix.gguf
+        fathom imatrix DeepSeek-V3 --text book.txt -o whole.gguf --resume
         fathom imatrix --merge imatrix.gguf other.gguf -o both.gguf
         fathom imatrix DeepSeek-V3 --tokens ids.json --part 2/2 --parts work
         fathom imatrix DeepSeek-V3 --tokens ids.json --finish --parts work -o all.gguf
@@ -67,6 +68,21 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   @Flag(help: "Replace an output that exists, once the new one is complete.")
   var overwrite = false
 
+  @Flag(
+    help: """
+      Go on with what an earlier run of the same command left when it was interrupted; where it left \
+      nothing, begin.
+      """)
+  var resume = false
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Keep what was measured after every so many layers, for --resume; 0 for never. Default: as often \
+      as costs a fiftieth of the time, and never in a run of seconds.
+      """, valueName: "layers"))
+  var keepEvery: Int?
+
   @OptionGroup
   var printed: FormatOption
 
@@ -88,6 +104,12 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
     if division.parts.part != nil, !merge.isEmpty || printed.format == .json {
       throw ValidationError("--merge and --format json go with --finish: a part writes no matrix")
     }
+    if resume, division.parts.isUsed {
+      throw ValidationError("--resume goes with one run: a part goes on when it is run again")
+    }
+    if let keepEvery, keepEvery < 0 {
+      throw ValidationError("--keep-every takes a number of layers, or 0")
+    }
     if let chunkSize, !(1...1 << 20).contains(chunkSize) {
       throw ValidationError("--chunk-size takes a number from 1 to \(1 << 20)")
     }
@@ -95,6 +117,9 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
       guard !merge.isEmpty else { throw ValidationError("Missing expected argument '<model>'") }
       guard input.chosen == nil, !division.parts.isUsed else {
         throw ValidationError("--tokens, --text, --part and --finish need a model to be run")
+      }
+      guard !resume, keepEvery == nil else {
+        throw ValidationError("--resume and --keep-every need a model to be run")
       }
       return
     }
@@ -110,7 +135,7 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
       return try run(part, of: model, sparing: inputs)
     }
     let destination = try OutputPath.report(
-      output, overwrite: overwrite, replacing: .importance, sparing: inputs)
+      output, overwrite: overwrite, orFinished: resume, replacing: .importance, sparing: inputs)
     let merging = try ImportanceMerge(paths: merge)
     guard let model else {
       var request = ImatrixRequest(
@@ -126,7 +151,7 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
       return try say(report, notes: files.notes + notes + request.notes(of: files))
     }
     let run = try ImatrixRun(files, request, merging: merging)
-    run.forecast?.announce(work.progress)
+    announce(run)
     let report = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
       try run.write(to: destination, progress: report)
     }
@@ -140,10 +165,15 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
     let place = try division.place(of: part, parts.results, sparing: inputs)
     let done = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
       try parts.run(
-        part, numbers: numbers, to: place, forecast: { $0.announce(work.progress) },
-        progress: report)
+        part, numbers: numbers, to: place, announce: announce, progress: report)
     }
     try ResultPartOptions.say(part, done, "measured", place, output: "matrix")
+  }
+
+  private func announce(_ run: ImatrixRun) {
+    run.forecast?.announce(work.progress)
+    guard work.progress != .never, let text = run.keepingText else { return }
+    Console.message("fathom: \(text)")
   }
 
   private func files(of model: String) throws(Fault) -> ModelFiles {
@@ -168,6 +198,9 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
     request.threads = work.threads
     request.memory = memory?.bytes
     request.format = outputFormat.output
+    request.resumes = resume
+    request.keepEvery = keepEvery
+    request.command = Array(CommandLine.arguments.dropFirst())
     return (request, notes)
   }
 

@@ -80,7 +80,7 @@ struct LogitsCommand: ParsableCommand, ModelReading {
     }
     for note in files.notes + notes { try Console.write("note: \(note)\n") }
     for (index, draft) in written.drafts.enumerated() where draft.positions > 0 {
-      let share = Quantity.percent(Double(draft.kept) / Double(draft.positions))
+      let share = Quantity.attained(Double(draft.kept) / Double(draft.positions))
       try Console.write(
         "drafts of MTP layer \(index + 1) that the main model would choose: \(share) of "
           + "\(Quantity.count(draft.positions))\n")

@@ -41,6 +41,22 @@ import Testing
     }
   }
 
+  /// A GGUF file may have an MTP layer's copy of the head in another type than the head.
+  @Test func copiesAreWhatTheyRepeatAfterTheWayBack() throws {
+    let workspace = try Workspace()
+    let (file, back) = (workspace.path("q4.gguf"), workspace.path("back"))
+    let sample = Repository.samples + "/tiny-trained"
+    #expect(
+      try FathomProcess("convert", sample, file, "--to", "gguf", "--quant", "q4_k_m").status == 0)
+    let run = try FathomProcess("convert", file, back, "--to", "hf", "--quant", "bf16")
+    #expect(run.status == 0, "\(run.messages)")
+    #expect(
+      run.messages.contains("is written from lm_head.weight, which it repeats"),
+      "\(run.messages)")
+    let validation = try FathomProcess("validate", back, "--deep")
+    #expect(validation.status == 0, "\(validation.output)")
+  }
+
   @Test func everyCommandTakesIt() throws {
     let workspace = try Workspace()
     let path = try convert(workspace, ["--quant", "f32"])

@@ -206,6 +206,14 @@ import Testing
       #expect(limited.list("thresholds").map { $0.string("name") } == ["min-mtp-acceptance"])
       #expect(limited.string("verdict") == (holds ? "pass" : "fail"))
     }
+    // What is printed for people, of 63 positions, is a limit that holds.
+    let text = try FathomProcess("verify", sample, copy).output
+    let printed = try #require(text.firstMatch(of: /would choose: ([0-9.]+) %/)?.output.1)
+    let percent = try #require(Double(printed))
+    #expect(percent / 100 <= share && share < percent / 100 + 1e-4)
+    let limited = try FathomProcess(
+      "verify", sample, copy, "--min-mtp-acceptance", "\(percent / 100)")
+    #expect(limited.status == 0, "\(limited.output)")
     let file = try workspace.write("limits.json", #"{"drafts": {"min-acceptance": 1.5}}"#.utf8)
     #expect(try report(sample, copy, "--thresholds", file, status: 1).string("verdict") == "fail")
   }

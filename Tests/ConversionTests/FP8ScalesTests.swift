@@ -261,6 +261,30 @@ import Weights
     #expect(findings.count == 1 && findings[0].integer("count") == 4, "\(run.output)")
   }
 
+  /// What no network implies is carried along where tensors keep their names, and left out of files that
+  /// have names for the network's alone: the words are those of what becomes of it.
+  @Test func whatBecomesOfScalesOfACacheIsSaid() throws {
+    let workspace = try Workspace()
+    var model = try SampleTensors("tiny-int4")
+    let name = "model.layers.1.self_attn.k_scale"
+    model[name] = SampleTensors.Tensor([1], floats: [1])
+    let path = try model.write(to: workspace)
+    for (output, options) in [
+      ("kept", ["--to", "compressed-tensors"]), ("plain", ["--to", "hf", "--quant", "bf16"]),
+      ("left.gguf", ["--to", "gguf", "--quant", "f16"]),
+    ] {
+      let run = try FathomProcess(["convert", path, workspace.path(output)] + options)
+      #expect(run.status == 0, "\(run.messages)")
+      let isKept = output != "left.gguf"
+      if isKept {
+        #expect(try SampleTensors(folder: workspace.path(output)).tensors[name] != nil)
+      }
+      let (kept, left) = ("carried along: \(name) (scales of a cache", "left out: \(name)")
+      #expect(run.messages.contains(kept) == isKept, "\(run.messages)")
+      #expect(run.messages.contains(left) != isKept, "\(run.messages)")
+    }
+  }
+
   @Test func aRoundedCorrectionBiasIsSaid() throws {
     let workspace = try Workspace()
     var model = try SampleTensors("tiny-bf16")

@@ -18,6 +18,7 @@ import Testing
     "Sources/Conversion/Run/FinishedOutput.swift": "the program's own output",
     "Sources/Conversion/Run/KeptWork.swift": "the program's own output",
     "Sources/Conversion/Run/PlanWriter.swift": "the program's own output",
+    "Sources/Calibration/Importance/ImatrixRun+Keeping.swift": "the program's own output",
     "Sources/Verification/Baseline/Baseline.swift": "a baseline or MODEL that was named",
     "Sources/Verification/Baseline/Baseline+Coding.swift": "a baseline that was named",
     "Sources/Inspection/Hash/HashList.swift": "--check",

@@ -126,6 +126,29 @@ import Testing
     }
   }
 
+  @Test func recipesAreChosen() throws {
+    try workspace.write("text", "a\u{202e}b ::error:: ##vso[x] \u{1b}[2J\n".utf8)
+    let (matrix, out) = ("valid: m " + HostileText.name, "pass: r " + HostileText.name)
+    let page = "fail: p " + HostileText.name
+    for format in ["text", "json"] {
+      let options = ["--text", "text", "--format", format, "--overwrite"]
+      try run(
+        ["imatrix", good, "-o", matrix, "--chunk-size", "8", "--keep-every", "1"] + options,
+        status: 0, names: matrix)
+      try run(
+        ["recipe", good, "--bpw", "8.5", "--types", "q4_0,q8_0", "--imatrix", matrix, "-o", out]
+          + ["--page", page] + options, status: 0)
+    }
+    let recipe = String(decoding: try contents(workspace.path(out)), as: UTF8.self)
+    #expect(HostileText.faults(in: recipe, verdicts: 0) == [])
+    let text = String(decoding: try contents(workspace.path(page)), as: UTF8.self)
+    let root = try XMLSchema.parse(Data(text.utf8))
+    #expect(try root.nodes(forXPath: "//script").isEmpty)
+    #expect(HostileText.faults(in: text, verdicts: 0) == [])
+    #expect(text.contains("&lt;script&gt;"))
+    try run(["convert", good, "out.gguf", "--to", "gguf", "--recipe", out], status: 0)
+  }
+
   // MARK: - Faulty models
 
   /// A tensor that no network of this family has.

@@ -6,10 +6,9 @@ import statistics
 import sys
 from pathlib import Path
 
-from .measure import cpu_median, median, peak, print_table, run
+from .measure import SCRIPTS, cpu_median, median, peak, print_table, run
 from .sizes import SMALL_V3, SMALL_V32, forward_operations
 
-SCRIPTS = Path(__file__).resolve().parent.parent
 ROUNDS = 3
 TOKENS = 512
 CAP = "128MB"

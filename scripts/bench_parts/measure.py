@@ -5,7 +5,10 @@ import statistics
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 from typing import NamedTuple
+
+SCRIPTS = Path(__file__).resolve().parent.parent
 
 
 class Run(NamedTuple):

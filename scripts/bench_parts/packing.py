@@ -5,11 +5,8 @@ import json
 import os
 import shutil
 import sys
-from pathlib import Path
 
-from bench_parts.measure import cpu, median, peak, print_table, run
-
-SCRIPTS = Path(__file__).resolve().parent.parent
+from bench_parts.measure import SCRIPTS, cpu, median, peak, print_table, run
 
 
 def route(*arguments):

@@ -17,11 +17,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench_parts import forward, gguf_route, memory, packing, scale
-from bench_parts.measure import cpu, describe_machine, median, peak, print_table, run
+from bench_parts import encoders, forward, gguf_route, memory, packing, scale
+from bench_parts.measure import SCRIPTS, cpu, describe_machine, median, peak, print_table, run
 from bench_parts.sizes import SMALL_V3, V3_TOTALS
 
-SCRIPTS = Path(__file__).resolve().parent.parent
 ROUNDS = 3
 
 
@@ -251,10 +250,15 @@ def bench_scale(fathom, folder):
     scale.bench(fathom, folder, make)
 
 
+def bench_encoders(fathom, _):
+    """Types below four bits, whose encoders search a grid."""
+    encoders.bench(Path(fathom).with_name("ggml-compare"))
+
+
 PARTS = {
     "cast": bench_cast, "gguf": bench_gguf, "low-bits": bench_low_bits, "mlx": bench_mlx,
     "forward": bench_forward, "indexed": bench_indexed, "listing": bench_listing,
-    "pack": bench_pack, "memory": bench_memory,
+    "pack": bench_pack, "encoders": bench_encoders, "memory": bench_memory,
     "scale": bench_scale}
 
 

@@ -1,4 +1,4 @@
-"""A short, seeded part of what `scripts/torture` does to conversions."""
+"""A short, seeded part of what `scripts/torture` does to conversions and importance matrices."""
 
 from torture_parts.all import PARTS, torture
 

@@ -10,7 +10,7 @@ from lxml import etree, html
 from safetensors.torch import load_file, save_file
 
 from makers.samples import SAMPLES, make_tokens
-from peers import browser
+from peers import browser, pages
 
 SCHEMA = Path(__file__).resolve().parent.parent.parent / "Schemas" / "junit.xsd"
 # Ends attributes, elements, table cells and code, if it is let.
@@ -117,6 +117,17 @@ def check_other_pages(report, folder, chromium):
     check_widths(report, "several candidates", page, chromium)
 
 
+def check_layouts(report, folder, chromium):
+    """Everything stands where it stood when somebody last looked: scripts/make pages."""
+    folder = folder / "pages"
+    folder.mkdir()
+    pages.write(report.fathom, folder)
+    for name, lines in pages.layouts(folder, chromium):
+        kept = (pages.FOLDER / f"{name}.txt").read_text().splitlines()
+        found = pages.difference(lines, kept)
+        report.check(f"{name}: the layout that is kept", found is None, found or "")
+
+
 def run(report, folder):
     """A hostile candidate that fails, and a baseline's report."""
     path = browser.find()
@@ -138,6 +149,7 @@ def run(report, folder):
     if chromium:
         check_page(report, "a hostile candidate", paths["html"], chromium, PLOTS)
         check_other_pages(report, folder, chromium)
+        check_layouts(report, folder, chromium)
     baseline = folder / "reference.baseline"
     report.run("verify", "--record", SAMPLES / "tiny-tied", "--tokens", tokens, "-o", baseline)
     paths = write_reports(report, folder, baseline, candidate, "--max-kl", 1e-9, expect=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
 # They ask no peer, and so need no Python but the one that is there.
-PLAIN = {"hostile-gguf", "screens"}
+PLAIN = {"hostile-gguf", "pages", "screens"}
 
 
 def makers():

@@ -9,10 +9,11 @@ from .conversions import Setting, make_sources
 from .disks import run_disks, run_tight_disks
 from .journals import run_journals
 from .kills import run_kills
+from .passes import run_passes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLE = ROOT / "Samples/tiny-fp8"
-PARTS = ("kills", "calls", "disks", "journals")
+PARTS = ("kills", "calls", "disks", "journals", "passes")
 
 
 def torture(report, folder, fathom, parts, kills, disks, step, seed, journal_step=1):
@@ -34,3 +35,7 @@ def torture(report, folder, fathom, parts, kills, disks, step, seed, journal_ste
     if "journals" in parts:
         report.attempt(
             "journals", run_journals, small, report, library, SAMPLE, journal_step, seed)
+    if "passes" in parts:
+        report.attempt(
+            "passes", run_passes, report, str(fathom), folder / "medium", folder / "passes", kills,
+            seed)

@@ -1,6 +1,6 @@
-"""Tortures `fathom convert`; `scripts/torture` builds what this needs and starts it.
+"""Tortures `fathom convert` and `fathom imatrix`; `scripts/torture` builds what this needs and starts it.
 
-    python3 -m torture_parts.run --fathom PATH [--parts kills calls disks journals]
+    python3 -m torture_parts.run --fathom PATH [--parts kills calls disks journals passes]
 """
 
 import argparse

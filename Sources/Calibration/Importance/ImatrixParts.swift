@@ -33,16 +33,9 @@ package struct ImatrixParts {
   private func request(of part: PartChoice) -> ImatrixRequest {
     var own = request
     own.sequences = Array(request.sequences[part.items(of: request.sequences.map(\.count))])
+    // A part goes on when it is run again, as a conversion's does.
+    (own.isPart, own.resumes) = (true, true)
     return own
-  }
-
-  /// The tensors that a request measures, in the order in which a run hands them out.
-  private func tensors(_ request: ImatrixRequest) -> [ImportanceTensor] {
-    let config = files.config
-    let all = ImportanceTensor.all(
-      of: config, mtpLayers: request.mtpLayers(of: config), output: request.output)
-    // Swift's sort is stable.
-    return all.sorted { $0.layer ?? config.layers - 1 < $1.layer ?? config.layers - 1 }
   }
 
   /// Measures the sequences of a part and writes the sums. A part without any leaves nothing to add.
@@ -50,29 +43,28 @@ package struct ImatrixParts {
   /// - Parameters:
   ///   - numbers: where the sums go; a scratch file lies beside it for a while.
   ///   - destination: where the part's file goes.
-  ///   - forecast: called before a pass that takes long.
+  ///   - announce: called before a pass that takes long.
   ///   - progress: called with the layers done and all layers.
   /// - Returns: sequences and tokens that were run.
   /// - Throws: what `ImatrixRun` throws.
   package func run(
     _ part: PartChoice, numbers: OutputPath, to destination: OutputPath,
-    forecast: (Forecast) -> Void = { _ in }, progress: (_ done: Int, _ total: Int) -> Void
+    announce: (ImatrixRun) -> Void = { _ in }, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> (sequences: Int, tokens: Int) {
     let own = request(of: part)
-    let tensors = own.sequences.isEmpty ? [] : tensors(own)
-    let count = tensors.reduce(0) { $0 + 2 * $1.entry.sums + $1.entry.parts }
-    try numbers.requireSpace(PartNumbers.byteCount(of: count))
-    var writer = try PartNumbers.Writer(at: numbers)
-    if !own.sequences.isEmpty {
+    let values: [JSONValue]
+    if own.sequences.isEmpty {
+      var nothing = try NumbersSink([], at: numbers)
+      values = try nothing.finish()
+    } else {
       let run = try ImatrixRun(files, own, merging: ImportanceMerge(paths: []))
-      if let expected = run.forecast { forecast(expected) }
-      try run.measure(beside: numbers, progress: progress) { measured throws(Fault) in
-        try measured.requireFinite()
-        try writer.append(measured.numbers)
+      announce(run)
+      values = try run.measure(beside: numbers, progress: progress) { _ throws(Fault) in
+        try NumbersSink(run.tensors, at: numbers)
       }
       for shard in files.inventory.shards { try shard.file.requireUnchanged() }
     }
-    try results.write(writer.commit(), of: part, to: destination)
+    try results.write(values, of: part, to: destination)
     return (own.sequences.count, own.sequences.reduce(0) { $0 + $1.count })
   }
 
@@ -87,7 +79,7 @@ package struct ImatrixParts {
     var parts: [(reader: PartNumbers.Reader, lists: [ExactText: Int])] = []
     for (part, reader) in zip(PartChoice.all(of: readers.count), readers) {
       let own = request(of: part)
-      let names = own.sequences.isEmpty ? [] : tensors(own).map(\.entry.name)
+      let names = own.sequences.isEmpty ? [] : own.tensors(of: files.config).map(\.entry.name)
       guard names.count == reader.counts.count else {
         throw reader.fault(
           "does not hold sums of each tensor", expected: "\(names.count)",
@@ -96,7 +88,7 @@ package struct ImatrixParts {
       parts.append(
         (reader, Dictionary(uniqueKeysWithValues: zip(names, names.indices))))
     }
-    let all = tensors(request)
+    let all = request.tensors(of: files.config)
     var writer = try ImatrixWriter(
       all, merge, tokens: request.sequences.reduce(0) { $0 + $1.count }, request, to: destination)
     for tensor in all {
@@ -112,4 +104,22 @@ package struct ImatrixParts {
     }
     return try writer.finish()
   }
+}
+
+/// Writes the numbers that a part leaves.
+private struct NumbersSink: ImportanceSink {
+  private var writer: PartNumbers.Writer
+
+  init(_ tensors: [ImportanceTensor], at numbers: OutputPath) throws(Fault) {
+    let count = tensors.reduce(0) { $0 + $1.entry.numberCount }
+    try numbers.requireSpace(PartNumbers.byteCount(of: count))
+    writer = try PartNumbers.Writer(at: numbers)
+  }
+
+  mutating func write(_ measured: MeasuredImportance) throws(Fault) {
+    try measured.requireFinite()
+    try writer.append(measured.numbers)
+  }
+
+  mutating func finish() throws(Fault) -> [JSONValue] { try writer.commit() }
 }

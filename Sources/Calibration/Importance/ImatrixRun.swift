@@ -22,6 +22,15 @@ package struct ImatrixRequest: Sendable {
   package var memory: Int?
   /// The file's format.
   package var format = ImportanceOutput.Format.gguf
+  /// Whether to go on with what an earlier run left.
+  package var resumes = false
+  /// Layers after which what was measured is kept for a later run; 0 for never, nil for as often as
+  /// costs little, and for never where the pass is short.
+  package var keepEvery: Int?
+  /// The arguments of the command that asks for it, by which a person can go on later.
+  package var command: [String] = []
+  /// Whether it is one of several runs that share the sequences.
+  var isPart = false
 
   /// Asks for sequences to be measured.
   package init(sequences: [[Int]], chunkSize: Int) {
@@ -48,6 +57,13 @@ package struct ImatrixRequest: Sendable {
     let longest = sequences.map(\.count).max() ?? 0
     return min(possibleMTPLayers(of: config), max(0, longest - 1))
   }
+
+  /// The tensors that are measured, in the order in which a run hands them out.
+  func tensors(of config: ModelConfig) -> [ImportanceTensor] {
+    let all = ImportanceTensor.all(of: config, mtpLayers: mtpLayers(of: config), output: output)
+    // Swift's sort is stable.
+    return all.sorted { $0.layer ?? config.layers - 1 < $1.layer ?? config.layers - 1 }
+  }
 }
 
 /// A pass whose weights' inputs are measured and written as an importance matrix.
@@ -58,14 +74,15 @@ package struct ImatrixRequest: Sendable {
 package struct ImatrixRun {
   /// How long it will take; nil where that is not long.
   package let forecast: Forecast?
-  private let request: ImatrixRequest
+  let request: ImatrixRequest
+  let files: ModelFiles
   private let merge: ImportanceMerge
-  private let network: Network
+  let network: Network
   private let weights: CheckpointWeights
   private let inputs = InputSums()
   private let finiteness: FinitenessCheck
-  private let batches: [TokenBatch]
-  private let longest: Int
+  let batches: [TokenBatch]
+  let longest: Int
   private let mtpLayers: Int
 
   /// Checks tokens and weights and divides the memory.
@@ -93,7 +110,7 @@ package struct ImatrixRun {
     batches = try all.groups(of: budget.together)
     forecast = try Forecast(
       files, lengths: all.lengths(), passes: 1, mtpLayers: mtpLayers, threads: budget.threads)
-    (self.request, self.merge, self.longest) = (request, merge, longest)
+    (self.request, self.files, self.merge, self.longest) = (request, files, merge, longest)
     self.mtpLayers = request.mtpLayers(of: config)
   }
 
@@ -105,72 +122,101 @@ package struct ImatrixRun {
     to destination: OutputPath, progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> ImatrixReport {
     let tokens = batches.reduce(0) { $0 + $1.rows() }
-    var writer = try ImatrixWriter(tensors, merge, tokens: tokens, request, to: destination)
-    try measure(beside: destination, progress: progress) { measured throws(Fault) in
-      try writer.write(measured)
+    // What cannot be added is refused before hours of work.
+    _ = try merge.entries(tensors.map(\.entry))
+    return try measure(beside: destination, progress: progress) { place throws(Fault) in
+      try ImatrixWriter(
+        tensors, merge, tokens: tokens, request, to: place, shownAs: destination.path)
     }
-    return try writer.finish()
   }
 
-  /// The tensors that are measured.
-  var tensors: [ImportanceTensor] {
-    ImportanceTensor.all(of: network.config, mtpLayers: mtpLayers, output: request.output)
+  /// The tensors that are measured, in the order in which they are handed out.
+  var tensors: [ImportanceTensor] { request.tensors(of: network.config) }
+
+  /// Layers of the network, those of MTP included.
+  var layers: Int { network.config.layers + mtpLayers }
+
+  /// What is measured in a layer; the head's with the last one of the main model.
+  func tensors(in layer: Int) -> [ImportanceTensor] {
+    tensors.filter { $0.layer ?? network.config.layers - 1 == layer }
   }
 
-  /// Runs the network and hands each tensor out once its sums are complete, in the order of `tensors`.
-  func measure(
-    beside destination: OutputPath, progress: (_ done: Int, _ total: Int) -> Void,
-    _ take: (MeasuredImportance) throws(Fault) -> Void
+  /// Runs the layers from `first` on and hands each tensor out once its sums are complete.
+  ///
+  /// - Parameters:
+  ///   - first: layers that an earlier run has done.
+  ///   - kept: the states behind them; nil where there are none.
+  ///   - done: called behind each layer, with the number of layers that are done.
+  func run(
+    from first: Int, _ kept: StateStore?, beside destination: OutputPath,
+    progress: (_ done: Int, _ total: Int) -> Void,
+    _ take: (MeasuredImportance) throws(Fault) -> Void,
+    _ done: (_ layers: Int, _ states: StateStore) throws(Fault) -> Void
   ) throws(Fault) {
-    let (config, tensors) = (network.config, tensors)
-    func handOut(_ layers: [Int?]) throws(Fault) {
+    guard first < layers else { return }
+    var states: StateStore
+    if let kept { states = kept } else { states = try embedded(beside: destination) }
+    for layer in first..<layers {
+      progress(layer, layers)
+      if layer < network.config.layers {
+        try step(layer, &states)
+      } else {
+        try predict(layer - network.config.layers, &states, beside: destination)
+      }
       let sums = inputs.take()
-      for tensor in tensors where layers.contains(tensor.layer) { try take(tensor.measured(sums)) }
+      for tensor in tensors(in: layer) { try take(tensor.measured(sums)) }
+      try done(layer + 1, states)
     }
-    var states = try store(depth: 0, beside: destination)
+  }
+
+  private func embedded(beside destination: OutputPath) throws(Fault) -> StateStore {
+    var states = try store(behind: 0, beside: destination)
     for (group, batch) in batches.enumerated() {
       let hidden = try network.embed(batch)
       try finiteness.require(hidden, "the embedding", ["model.embed_tokens.weight"])
       try states.put(hidden, group)
     }
-    let steps = config.layers + mtpLayers
-    for layer in 0..<config.layers {
-      progress(layer, steps)
-      try eachGroup { group, batch throws(Fault) in
-        let hidden = try states.take(group)
-        _ = try network.layer(layer, hidden: hidden, batch: batch)
-        try finiteness.require(hidden, ofLayer: layer)
-        if layer == config.layers - 1 {
-          let normed = try network.finalNorm(hidden)
-          try finiteness.require(normed, "the last norm", ["model.norm.weight"])
-          if request.output { try network.noteHeadInputs(normed) }
-          hidden.chosenKeys = nil
-        }
-        try states.put(hidden, group)
-      }
-      try handOut(layer == config.layers - 1 ? [layer, nil] : [layer])
-    }
-    for index in 0..<mtpLayers {
-      progress(config.layers + index, steps)
-      var next = try store(depth: index + 1, beside: destination)
-      try eachGroup { group, batch throws(Fault) in
-        let previous = try states.take(group)
-        guard batch.rows(depth: index + 1) > 0 else {
-          return try next.put(Activations(rows: 0, columns: config.hiddenSize), group)
-        }
-        let hidden = try network.predictor(index, previous: previous, batch: batch).hidden
-        _ = try network.finalNorm(hidden, depth: index + 1)
-        try finiteness.require(hidden, ofLayer: config.layers + index)
+    return states
+  }
+
+  private func step(_ layer: Int, _ states: inout StateStore) throws(Fault) {
+    try eachGroup { group, batch throws(Fault) in
+      let hidden = try states.take(group)
+      _ = try network.layer(layer, hidden: hidden, batch: batch)
+      try finiteness.require(hidden, ofLayer: layer)
+      if layer == network.config.layers - 1 {
+        let normed = try network.finalNorm(hidden)
+        try finiteness.require(normed, "the last norm", ["model.norm.weight"])
+        if request.output { try network.noteHeadInputs(normed) }
         hidden.chosenKeys = nil
-        try next.put(hidden, group)
       }
-      states = next
-      try handOut([config.layers + index])
+      try states.put(hidden, group)
     }
   }
 
-  private func store(depth: Int, beside destination: OutputPath) throws(Fault) -> StateStore {
-    try StateStore(
+  private func predict(
+    _ index: Int, _ states: inout StateStore, beside destination: OutputPath
+  ) throws(Fault) {
+    let config = network.config
+    var next = try store(behind: config.layers + index + 1, beside: destination)
+    try eachGroup { group, batch throws(Fault) in
+      let previous = try states.take(group)
+      guard batch.rows(depth: index + 1) > 0 else {
+        return try next.put(Activations(rows: 0, columns: config.hiddenSize), group)
+      }
+      let hidden = try network.predictor(index, previous: previous, batch: batch).hidden
+      _ = try network.finalNorm(hidden, depth: index + 1)
+      try finiteness.require(hidden, ofLayer: config.layers + index)
+      hidden.chosenKeys = nil
+      try next.put(hidden, group)
+    }
+    states = next
+  }
+
+  /// Room for the states behind so many layers.
+  func store(behind layers: Int, beside destination: OutputPath) throws(Fault) -> StateStore {
+    let depth = max(0, layers - network.config.layers)
+    return try StateStore(
       rows: batches.map { $0.rows(depth: depth) }, columns: Network.stateColumns(network.config),
       longest: longest, beside: destination)
   }
@@ -185,83 +231,4 @@ package struct ImatrixRun {
       try body(group, batch)
     }
   }
-}
-
-/// Writes what was measured, tensor by tensor, with what other files hold.
-struct ImatrixWriter {
-  private let output: ImportanceOutput
-  private let entries: [ExactText: ImportanceOutput.Entry]
-  private let merge: ImportanceMerge
-  private let chunkSize: Int
-  private var written: Set<ExactText> = []
-  private var report: ImatrixReport
-
-  init(
-    _ tensors: [ImportanceTensor], _ merge: ImportanceMerge, tokens: Int,
-    _ request: ImatrixRequest, to destination: OutputPath
-  ) throws(Fault) {
-    (self.merge, chunkSize) = (merge, request.chunkSize)
-    let all = try merge.entries(tensors.map(\.entry))
-    guard !all.isEmpty else { throw Fault(.usage, "there is nothing to measure or to merge") }
-    entries = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
-    let seen = tokens + merge.tokens(chunkSize: chunkSize)
-    let source = ImportanceOutput.Source(
-      datasets: merge.datasets + [request.dataset].compactMap(\.self), chunks: seen / chunkSize,
-      chunkSize: chunkSize)
-    output = try ImportanceOutput(at: destination, all, source: source, format: request.format)
-    report = ImatrixReport(
-      output: destination.path, tokens: tokens, source: source, entries: all.count,
-      merged: merge.files.map(\.path), bytes: output.byteCount)
-  }
-
-  /// Writes one of the tensors.
-  mutating func write(_ measured: MeasuredImportance) throws(Fault) {
-    guard let entry = entries[measured.entry.name] else { return }
-    try finish(measured.withParts(of: entry))
-  }
-
-  /// Adds what other files hold of a tensor, and writes it.
-  private mutating func finish(_ own: MeasuredImportance) throws(Fault) {
-    var measured = own
-    for file in merge.files { try measured.add(file, chunkSize: chunkSize) }
-    try measured.requireFinite()
-    try measured.write(to: output)
-    written.insert(measured.entry.name)
-    report.note(measured)
-  }
-
-  /// Writes what is in the merged files alone, and ends the file.
-  mutating func finish() throws(Fault) -> ImatrixReport {
-    for (name, entry) in entries.sorted(by: { $0.key < $1.key }) where !written.contains(name) {
-      try finish(MeasuredImportance(entry))
-    }
-    try output.commit()
-    return report
-  }
-}
-
-extension MeasuredImportance {
-  /// The same with a count for each part of a stack that another file counts so.
-  func withParts(of other: ImportanceOutput.Entry) -> MeasuredImportance {
-    guard other.parts != entry.parts else { return self }
-    var result = MeasuredImportance(other)
-    result.sums = sums
-    result.tokens = result.tokens.map { _ in tokens[0] }
-    return result
-  }
-}
-
-extension ImportanceMerge {
-  /// Adds the files to each other alone.
-  ///
-  /// - Throws: what reading and writing throw.
-  package func write(
-    _ request: ImatrixRequest, to destination: OutputPath
-  ) throws(Fault) -> ImatrixReport {
-    var writer = try ImatrixWriter([], self, tokens: 0, request, to: destination)
-    return try writer.finish()
-  }
-
-  /// Tokens of a chunk, where the files say so.
-  package var chunkSize: Int? { files.compactMap(\.chunkSize).first }
 }

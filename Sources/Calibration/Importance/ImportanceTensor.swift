@@ -111,14 +111,20 @@ struct MeasuredImportance: Sendable {
   }
 }
 
+extension ImportanceOutput.Entry {
+  /// How many `MeasuredImportance.numbers` there are.
+  var numberCount: Int { 2 * sums + parts }
+}
+
 extension MeasuredImportance {
-  /// Sums and counts as a part of a run leaves them: of each sum the two halves, then the counts.
+  /// Sums and counts as an unfinished run or a part of one leaves them: of each sum the two halves, then
+  /// the counts.
   var numbers: [Double] { sums.highs + sums.lows + tokens.map { Double($0) } }
 
-  /// Adds what a part has left; false where it is something else.
+  /// Adds what such a run has left; false where it is something else.
   mutating func add(_ numbers: [Double]) -> Bool {
     let counts = numbers.suffix(tokens.count).compactMap { Int(exactly: $0) }
-    guard numbers.count == 2 * sums.count + tokens.count, counts.count == tokens.count,
+    guard numbers.count == entry.numberCount, counts.count == tokens.count,
       counts.allSatisfy({ (0...1 << 40).contains($0) })
     else { return false }
     sums.add(

@@ -13,7 +13,12 @@ extension UnfinishedWork {
     if let version { object["version"] = .string(version) }
     if let recipe { object["recipe"] = recipe }
     if let origin {
-      object["bytes"] = .integer(origin.byteCount)
+      if let layers {
+        object["layers"] = .integer(layers.all)
+        object["safeLayers"] = .integer(layers.safe)
+      } else {
+        object["bytes"] = .integer(origin.byteCount)
+      }
       object["source"] = .object([
         "path": .string(origin.source),
         "files": .array(
@@ -65,7 +70,9 @@ extension UnfinishedWork {
       line("output", "\(origin.output)")
     }
     if let recipe { line("recipe", OutputText(document: recipe.printed(indent: nil).text)) }
-    if let origin {
+    if let layers {
+      line("safe", "\(layers.safe) of \(Quantity.plural(layers.all, "layer"))")
+    } else if let origin {
       line("safe", "\(Quantity.bytes(safeBytes)) of \(Quantity.bytes(origin.byteCount))")
     }
     for condition in [PartState.Condition.complete, .running, .unfinished, .missing, .damaged] {
@@ -88,7 +95,8 @@ extension UnfinishedWork {
 
   private var title: String {
     switch state {
-    case .resumable: "unfinished work of a conversion"
+    case .resumable:
+      layers == nil ? "unfinished work of a conversion" : "unfinished work of an importance matrix"
     case .running: "a run of fathom is at work here"
     case .damaged: "unfinished work of which it is not known what was begun"
     case .expendable: "what a run has left that is of no more use"

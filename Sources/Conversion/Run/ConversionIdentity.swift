@@ -1,12 +1,12 @@
 internal import Dialects
-internal import Formats
-internal import Platform
+package import Formats
+package import Platform
 internal import Tensors
 
 /// What a conversion is: the same source, recipe and version give the same bytes.
 ///
 /// It stands at the head of a journal, so that unfinished work is continued by its like alone.
-struct ConversionIdentity: Sendable, Equatable {
+package struct ConversionIdentity: Sendable, Equatable {
   /// A file that tensors are read from, or that has a say in what becomes of them.
   struct SourceFile: Sendable, Equatable {
     let name: ExactText
@@ -37,21 +37,35 @@ struct ConversionIdentity: Sendable, Equatable {
     recipe["manifest"] = .bool(plan.recipe.writesManifest)
     recipe["embedsProvenance"] = .bool(plan.recipe.embedsProvenance)
     self.recipe = .object(recipe)
-    let inventory = source.checkpoint.inventory
-    var tables = [CRC32C](repeating: CRC32C(), count: inventory.shards.count)
-    for tensor in inventory.tensors {
-      let place = "\(tensor.name) \(tensor.type.rawValue) \(tensor.shape) \(tensor.offset)\n"
-      tables[tensor.shard].append(CRC32C(place))
-    }
-    self.source = zip(inventory.shards, tables).map { shard, table in
-      SourceFile(shard.name, shard.file.stamp, tensors: table.text)
-    }
+    self.source = ConversionIdentity.files(of: source.checkpoint.inventory)
     if let matrix = plan.recipe.target.own.importance {
       let names = CRC32C(matrix.names.sorted().joined(separator: "\n"))
       self.source.append(
         SourceFile(Folder.name(of: matrix.path), matrix.stamp, tensors: names.text))
     }
     output = ConversionIdentity.checksum(of: plan)
+  }
+
+  /// Describes what else is made of a model's files.
+  ///
+  /// - Parameters:
+  ///   - recipe: what was asked for.
+  ///   - output: checksum of what else decides the output's bytes.
+  package init(recipe: JSONValue, of inventory: Inventory, output: String) {
+    version = FathomVersion.text
+    (self.recipe, self.output) = (recipe, output)
+    source = ConversionIdentity.files(of: inventory)
+  }
+
+  private static func files(of inventory: Inventory) -> [SourceFile] {
+    var tables = [CRC32C](repeating: CRC32C(), count: inventory.shards.count)
+    for tensor in inventory.tensors {
+      let place = "\(tensor.name) \(tensor.type.rawValue) \(tensor.shape) \(tensor.offset)\n"
+      tables[tensor.shard].append(CRC32C(place))
+    }
+    return zip(inventory.shards, tables).map { shard, table in
+      SourceFile(shard.name, shard.file.stamp, tensors: table.text)
+    }
   }
 
   private static func checksum(of plan: Plan) -> String {
@@ -82,7 +96,7 @@ struct ConversionIdentity: Sendable, Equatable {
 
   /// Throws `.cannotCreate` with the first thing that differs from what an unfinished conversion
   /// at `path` was begun with.
-  func requireSame(as earlier: ConversionIdentity, path: String) throws(Fault) {
+  package func requireSame(as earlier: ConversionIdentity, path: String) throws(Fault) {
     func fault(_ what: String, _ expected: String, _ found: String) -> Fault {
       Fault(
         .cannotCreate, "unfinished work has another \(what)", file: path, expected: expected,
@@ -146,7 +160,10 @@ extension ConversionIdentity {
   /// - Parameters:
   ///   - parts: how many divide the conversion; nil where one run does all of it.
   ///   - share: which of them the journal is of; nil for the whole conversion's.
-  func line(with origin: ConversionOrigin, parts: Int? = nil, share: Share? = nil) -> String {
+  ///   - layers: of a pass over a model's layers, how many it goes through; nil for a conversion.
+  package func line(
+    with origin: ConversionOrigin, parts: Int? = nil, share: Share? = nil, layers: Int? = nil
+  ) -> String {
     let files = source.map { file in
       JSONValue.object([
         "name": .string(file.name.text), "bytes": .integer(file.size),
@@ -161,6 +178,7 @@ extension ConversionIdentity {
     let more = origin.json
     for key in more.keys { head[key] = more[key] }
     if let parts { head["parts"] = .integer(parts) }
+    if let layers { head["layers"] = .integer(layers) }
     if let share { head["part"] = PartHead(share).json }
     return JSONValue.object(head).text(indent: nil)
   }

@@ -28,9 +28,18 @@ package struct ConversionOrigin: Sendable, Hashable {
 
   /// What a plan reads and writes.
   init(_ plan: Plan, _ source: SourceModel, to destination: OutputPath, command: [String]) {
-    self.source = Folder.resolved(source.checkpoint.folder)
+    self.init(
+      folder: source.checkpoint.folder, to: destination,
+      files: plan.layout.files.map { File(name: $0.name, byteCount: $0.byteCount) },
+      command: command)
+  }
+
+  /// What is read of a model in a folder, and written.
+  package init(folder source: String, to destination: OutputPath, files: [File], command: [String])
+  {
+    self.source = Folder.resolved(source)
     output = destination.path
-    files = plan.layout.files.map { File(name: $0.name, byteCount: $0.byteCount) }
+    self.files = files
     self.command = command
     folder = Folder.resolved(".")
     byteCount = files.reduce(0) { $0 + $1.byteCount }

@@ -2,22 +2,27 @@ internal import Formats
 package import Platform
 
 /// Bytes of an output file that are on the disk.
-struct WrittenSegment: Sendable, Hashable {
+package struct WrittenSegment: Sendable, Hashable {
   /// Index of the file in the plan's layout.
-  let file: Int
+  package let file: Int
   /// Where they begin.
-  let start: Int
+  package let start: Int
   /// Their number and checksum.
-  var sum: CRC32C
+  package internal(set) var sum: CRC32C
 
   /// Where they end.
-  var end: Int { start + sum.count }
+  package var end: Int { start + sum.count }
+
+  /// Describes them.
+  package init(file: Int, start: Int, sum: CRC32C) {
+    (self.file, self.start, self.sum) = (file, start, sum)
+  }
 }
 
 /// What the journal of a conversion says.
 package struct ConversionRecords: Sendable {
   /// What was begun; nil where the journal holds nothing.
-  private(set) var identity: ConversionIdentity?
+  package private(set) var identity: ConversionIdentity?
   /// By which command and where; nil where `identity` is.
   private(set) var origin: ConversionOrigin?
   /// What was written of each file, in order and without gaps.
@@ -32,12 +37,16 @@ package struct ConversionRecords: Sendable {
   private(set) var stretches: [HashedStretch] = []
   /// What a part that is done had to say; nil as long as it is not.
   private(set) var warningsOfDone: [String]?
+  /// Of a pass over a model's layers, how many it goes through; nil for a conversion.
+  private(set) var layers: Int?
+  /// What such a pass has kept, in order.
+  package private(set) var passes: [KeptPass] = []
   /// Hashes of tensors that passed by.
   package private(set) var hashes: [ContentLedger.Record] = []
   /// Whether files may have their final names already.
   private(set) var isPlacing = false
   /// Whether nothing of the work is needed any more.
-  private(set) var isExpendable = false
+  package private(set) var isExpendable = false
   /// Whether lines are missing in the middle, so that others may not fit what is known.
   private let hasGaps: Bool
   /// Bytes that are safe.
@@ -47,7 +56,9 @@ package struct ConversionRecords: Sendable {
   static let placing = #"{"placing":true}"#
 
   /// Whether throwing the work away would lose anything.
-  var isWorthKeeping: Bool { byteCount > 0 || !deleted.isEmpty || isPlacing }
+  package var isWorthKeeping: Bool {
+    byteCount > 0 || !deleted.isEmpty || isPlacing || !passes.isEmpty
+  }
 
   /// Reads both copies of a journal.
   ///
@@ -60,7 +71,7 @@ package struct ConversionRecords: Sendable {
   ///
   /// - Throws: `.cannotCreate` where its first line is damaged, or where this program does not
   ///   understand one.
-  init(_ text: JournalText, file: String) throws(Fault) {
+  package init(_ text: JournalText, file: String) throws(Fault) {
     hasGaps = !text.gaps.isEmpty
     guard text.hasHead || text.lines.isEmpty else {
       throw Fault(
@@ -96,6 +107,7 @@ package struct ConversionRecords: Sendable {
       guard case .integer(let count) = parts, count > 0 else { return false }
       self.parts = count
     }
+    if case .integer(let count)? = value["layers"] { layers = count }
     if let head = value["part"] {
       part = PartHead(head)
       guard part != nil else { return false }
@@ -126,12 +138,14 @@ package struct ConversionRecords: Sendable {
       warningsOfDone = texts.compactMap { if case .string(let text) = $0 { text } else { nil } }
       return true
     }
-    guard let written = value["written"], case .integer(let file) = written["file"],
-      case .integer(let start) = written["from"], case .integer(let count) = written["bytes"],
-      case .string(let digits) = written["crc32c"], let sum = UInt32(digits, radix: 16),
-      file >= 0, start >= 0, count > 0, !start.addingReportingOverflow(count).overflow
+    if let pass = value["pass"] {
+      guard layers != nil, let kept = KeptPass(pass) else { return false }
+      passes.append(kept)
+      return true
+    }
+    guard let segment = value["written"].flatMap({ WrittenSegment($0) }), segment.sum.count > 0
     else { return false }
-    return take(WrittenSegment(file: file, start: start, sum: CRC32C(value: sum, count: count)))
+    return take(segment)
   }
 
   private mutating func take(_ segment: WrittenSegment) -> Bool {
@@ -185,10 +199,23 @@ package struct ConversionRecords: Sendable {
 
 extension WrittenSegment {
   /// Its line in the journal.
-  var line: String {
-    """
-    {"written":{"file":\(file),"from":\(start),"bytes":\(sum.count),"crc32c":"\(sum.text)"}}
-    """
+  var line: String { #"{"written":\#(json.text(indent: nil))}"# }
+
+  var json: JSONValue {
+    .object([
+      "file": .integer(file), "from": .integer(start), "bytes": .integer(sum.count),
+      "crc32c": .string(sum.text),
+    ])
+  }
+
+  /// Reads `json`; nil where it makes no sense.
+  init?(_ value: JSONValue) {
+    guard case .integer(let file) = value["file"], case .integer(let start) = value["from"],
+      case .integer(let count) = value["bytes"], case .string(let digits) = value["crc32c"],
+      let sum = UInt32(digits, radix: 16),
+      file >= 0, start >= 0, count >= 0, !start.addingReportingOverflow(count).overflow
+    else { return nil }
+    self.init(file: file, start: start, sum: CRC32C(value: sum, count: count))
   }
 }
 

@@ -57,6 +57,8 @@ package struct UnfinishedWork: Sendable {
   package let source: [SourceFile]
   /// The files of the output.
   package let output: [OutputFile]
+  /// Of a pass over a model's layers, how many of them are safe, and all; nil for a conversion.
+  package let layers: (safe: Int, all: Int)?
   /// Where several runs divide the work: how far each part is; empty where one run does everything.
   package let parts: [PartState]
   /// Whether the folder may hold what is nowhere else, so that no command empties it.
@@ -99,6 +101,9 @@ package struct UnfinishedWork: Sendable {
     let beginnings = Folder.join(folder, WorkFolder.beginningsName)
     source = try UnfinishedWork.source(records, in: beginnings)
     output = UnfinishedWork.output(records)
+    layers = records.flatMap { known in
+      known.layers.map { (known.passes.last?.layers ?? 0, $0) }
+    }
     isProtected = try UnfinishedWork.isProtected(folder, text, records)
     var parts: [PartState] = []
     if let count = records?.parts {

@@ -14,8 +14,9 @@ package struct Planner {
   /// The `quantization_config` that takes the place of the source's.
   package let section: JSONValue?
   /// What the output's config implies, by name, for the MTP layers that are there.
-  private let implied: [ExactText: ExpectedTensor]
+  let implied: [ExactText: ExpectedTensor]
   private var unexpected: [String] = []
+  var copyNotes: [String] = []
 
   var source: SourceModel { draft.source }
   var recipe: Recipe { draft.recipe }
@@ -123,14 +124,16 @@ package struct Planner {
     if recipe.weights?.type == .f16 {
       warnings.append("F16 ends at 65504: a larger weight stops the conversion")
     }
-    return warnings + compressedWarnings + source.notes + source.storageNotes + source.skippedFiles
+    warnings += copyNotes + compressedWarnings
+    return warnings + source.notes + source.storageNotes + source.skippedFiles
   }
 
-  private mutating func decide(_ weight: SourceWeight) throws(Fault) {
-    if let reason = draft.absence(ofLayerOf: weight.name) {
-      draft.dropped += weight.dropped(reason)
+  private mutating func decide(_ own: SourceWeight) throws(Fault) {
+    if let reason = draft.absence(ofLayerOf: own.name) {
+      draft.dropped += own.dropped(reason)
       return
     }
+    let weight = shared(own)
     let expected = implied[weight.name]
     let isOther = source.config.isOther(weight.name)
     if isOther, source.config.envelope?.leavesOthers == true { return leave(weight) }

@@ -81,7 +81,7 @@ package enum HTML {
       --line: #d8dce2; --panel: #f5f6f8; --good: #1f7a4d; --bad: #c02f2c;
       --series-0: #2f6fb3; --series-1: #d9822b; --series-2: #2e9b6b; --series-3: #a45bb5;
       --series-4: #c0504d; --series-5: #2a9aa8; --series-6: #9a7d2e; --series-7: #8a929c; }
-    @media (prefers-color-scheme: dark) { :root { --back: #15181c; --text: #e4e7eb;
+    @media screen and (prefers-color-scheme: dark) { :root { --back: #15181c; --text: #e4e7eb;
       --faint: #9aa3ad; --line: #343a42; --panel: #1d2126; --good: #5cc498; --bad: #f08683;
       --series-0: #6aa7e6; --series-1: #f0a75a; --series-2: #5cc498; --series-3: #c88ad6;
       --series-4: #e58381; --series-5: #5fc6d3; --series-6: #cdb25f; --series-7: #8d96a0; } }
@@ -101,7 +101,11 @@ package enum HTML {
       background: var(--back); }
     .origin { color: var(--faint); overflow-wrap: anywhere; } nav { margin: .6rem 0; }
     a { color: var(--series-0); } summary { cursor: pointer; padding: .2rem 0; }
-    @media print { .scroll { overflow: visible; } nav { display: none; } }
+    @media (max-width: 40rem) { .wraps td { white-space: normal; } }
+    @media print { :root { color-scheme: light; } * { print-color-adjust: exact; }
+      .scroll { overflow: visible; } .scroll > svg { min-width: 0; } nav { display: none; }
+      .numbers td, .numbers th { white-space: normal; } h2, h3 { break-after: avoid; }
+      figure, tr { break-inside: avoid; } }
     .bar { width: 45%; min-width: 8rem; } svg { display: block; width: 100%; }
     .key { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; }
     \(ScaleSwitch.style)
@@ -151,12 +155,16 @@ package enum HTML {
   /// - Parameters:
   ///   - titles: of the columns, which stand as the cells of the first row do.
   ///   - rows: markup of each cell.
-  package static func table(_ titles: [String], _ rows: [[String]]) -> String {
+  ///   - wraps: whether cells are broken where a window is narrow, so that all columns are seen.
+  package static func table(
+    _ titles: [String], _ rows: [[String]], wraps: Bool = false
+  ) -> String {
     let heads = zip(titles, rows.first ?? titles).map { title, cell in
       let style = cell.hasPrefix("<td class=\"right") ? " class=\"right\"" : ""
       return "<th\(style)>\(escape(title))</th>"
     }
-    return "<div class=\"scroll\"><table class=\"numbers\">\n<thead><tr>" + heads.joined()
+    let style = wraps ? "numbers wraps" : "numbers"
+    return "<div class=\"scroll\"><table class=\"\(style)\">\n<thead><tr>" + heads.joined()
       + "</tr></thead>\n<tbody>\n" + rows.map { "<tr>\($0.joined())</tr>\n" }.joined()
       + "</tbody></table></div>"
   }

@@ -85,7 +85,8 @@ package struct ScatterPlot {
       text += "<g><title>\(HTML.escape(point.title))</title>"
       text += SVG.rect("s\(point.series)", x(point.x) - 3, y(point.y) - 3, 6, 6) + "</g>\n"
     }
-    var labels = Labels(besides: points.map { (x($0.x), y($0.y)) })
+    var labels = Labels(
+      besides: points.map { (x($0.x), y($0.y)) }, curve: curve.map { (x($0.x), y($0.y)) })
     for point in points {
       let (px, py) = (x(point.x), y(point.y))
       text += "<g><title>\(HTML.escape(point.title))</title>"
@@ -100,21 +101,37 @@ package struct ScatterPlot {
   }
 }
 
-/// Places of names beside points, so that none lies on another, or on a point.
+/// Places of names beside points, so that none lies on another, or on a point; on a curve only where
+/// there is no other place.
 private struct Labels {
-  private var taken: [(left: Double, right: Double, base: Double)]
+  private typealias Place = (left: Double, right: Double, base: Double)
+
+  private var taken: [Place]
+  private let curve: [Place]
 
   /// Measured in the page's font: the width of a character, and the height of a line.
   private static let (character, line) = (7.0, 12.0)
 
-  init(besides points: [(x: Double, y: Double)]) {
+  init(besides points: [(x: Double, y: Double)], curve: [(x: Double, y: Double)]) {
     taken = points.map { ($0.x - 5, $0.x + 5, $0.y + 4) }
+    self.curve = curve.map { ($0.x - 3, $0.x + 3, $0.y + 4) }
   }
 
   /// The first place that is free; nil where none is, since the pointer is told the name too.
   mutating func place(
     of name: String, besideX x: Double, y: Double
   ) -> (anchor: String, x: Double, y: Double)? {
+    guard
+      let place = free(name, besideX: x, y: y, of: taken + curve)
+        ?? free(name, besideX: x, y: y, of: taken)
+    else { return nil }
+    taken.append(place.taken)
+    return (place.anchor, place.x, place.taken.base)
+  }
+
+  private func free(
+    _ name: String, besideX x: Double, y: Double, of taken: [Place]
+  ) -> (anchor: String, x: Double, taken: Place)? {
     let width = Double(name.count) * Labels.character
     for base in [y + 4, y - 10, y + 18, y - 24, y + 32] {
       for (anchor, start, left) in [("", x + 9, x + 9), ("end", x - 9, x - 9 - width)] {
@@ -122,9 +139,7 @@ private struct Labels {
         let isFree = !taken.contains {
           abs($0.base - base) < Labels.line && left < $0.right && $0.left < right
         }
-        guard isFree else { continue }
-        taken.append((left, right, base))
-        return (anchor, start, base)
+        if isFree { return (anchor, start, (left, right, base)) }
       }
     }
     return nil

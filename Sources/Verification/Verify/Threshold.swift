@@ -1,3 +1,5 @@
+internal import Reports
+
 /// A limit that the user sets on a comparison.
 package struct Threshold: Sendable, Hashable {
   /// What can be limited; the raw value is the option without its dashes.
@@ -76,6 +78,11 @@ package struct Threshold: Sendable, Hashable {
     package let isLeast: Bool
     /// Whether the value exists and keeps to the limit.
     package let holds: Bool
+
+    /// The value as it is printed: of one that must not be below its limit, a limit that it keeps to.
+    package var shownValue: String {
+      isLeast ? Quantity.attainedShare(value) : Quantity.significant(value)
+    }
   }
 
   /// The option that sets the limit: `max-kl`, `mtp-max-kl`.

@@ -53,7 +53,7 @@ extension VerifyReport {
         name: outcome.name,
         failure: outcome.holds
           ? nil
-          : "measured \(Quantity.significant(outcome.value)), "
+          : "measured \(outcome.shownValue), "
             + "\(outcome.isLeast ? "at least" : "at most") "
             + "\(Quantity.significant(outcome.limit)) is asked for")
     }

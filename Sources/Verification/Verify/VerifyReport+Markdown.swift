@@ -69,8 +69,8 @@ extension VerifyReport {
       worst.map { layer in
         ["\(layer.index)", Quantity.significant(layer.hiddenNmse)]
           + (isolated ? [layer.own.map { Quantity.significant($0.nmse) } ?? "–"] : [])
-          + [layer.routerAgreement.map(Quantity.percent) ?? "–"]
-          + (chooses ? [layer.keyAgreement.map(Quantity.percent) ?? "–"] : [])
+          + [layer.routerAgreement.map(Quantity.attained) ?? "–"]
+          + (chooses ? [layer.keyAgreement.map(Quantity.attained) ?? "–"] : [])
       })
   }
 

@@ -20,7 +20,7 @@ extension VerifyReport {
       let name = outcome.name
       let limit = Quantity.significant(outcome.limit)
       lines.append(
-        "\(outcome.holds ? "holds" : VerifyReport.fails): \(name) \(limit), measured \(Quantity.significant(outcome.value))"
+        "\(outcome.holds ? "holds" : VerifyReport.fails): \(name) \(limit), measured \(outcome.shownValue)"
       )
     }
     for head in heads where head.metrics.nonFinite > 0 {
@@ -61,8 +61,8 @@ extension VerifyReport {
   var draftLines: [OutputText] {
     drafts.enumerated().map { index, draft in
       "drafts of MTP layer \(index + 1) that the main model would choose: "
-        + "\(Quantity.percent(draft.candidate)), the reference's "
-        + "\(Quantity.percent(draft.reference)) of \(Quantity.count(draft.positions))"
+        + "\(Quantity.attained(draft.candidate)), the reference's "
+        + "\(Quantity.attained(draft.reference)) of \(Quantity.count(draft.positions))"
     }
   }
 
@@ -86,7 +86,7 @@ extension VerifyReport {
         "same top token",
         { metrics in
           let error = metrics.statistics.top1Error
-          return Quantity.percent(metrics.top1Agreement)
+          return Quantity.attained(metrics.top1Agreement)
             + (error.isNaN ? "" : " ± \(Quantity.percent(error))")
         }
       ),
@@ -144,14 +144,14 @@ extension VerifyReport {
     func badness(_ layer: LogitsComparison.Layer) -> Double {
       max(layer.hiddenNmse.badness, layer.own?.nmse.badness ?? 0)
     }
-    func share(_ value: Double?) -> String { value.map(Quantity.percent) ?? "–" }
+    func share(_ value: Double?) -> String { value.map(Quantity.attained) ?? "–" }
     let worst = all.sorted {
       (badness($0), $1.index) > (badness($1), $0.index)
     }.prefix(VerifyReport.shownLayers)
     for layer in worst.sorted(by: { $0.index < $1.index }) {
       var cells = [
         "\(layer.index)", Quantity.significant(layer.hiddenNmse), share(layer.routerAgreement),
-        share(layer.routerWeightDifference),
+        layer.routerWeightDifference.map(Quantity.percent) ?? "–",
       ]
       if chooses { cells.append(share(layer.keyAgreement)) }
       if isolated {

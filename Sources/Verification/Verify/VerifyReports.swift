@@ -58,12 +58,12 @@ package struct VerifyReports: Sendable {
             main.klMean, main.interval?.standardError ?? main.statistics.klError)
         }
       ),
-      ("same top token", { Quantity.percent($0.comparison.main.top1Agreement) }),
+      ("same top token", { Quantity.attained($0.comparison.main.top1Agreement) }),
       ("perplexity ratio", { Quantity.significant($0.comparison.main.perplexityRatio) }),
     ]
     if reports.contains(where: { !$0.drafts.isEmpty }) {
       columns.append(
-        ("drafts kept", { $0.drafts.first.map { Quantity.percent($0.candidate) } ?? "–" }))
+        ("drafts kept", { $0.drafts.first.map { Quantity.attained($0.candidate) } ?? "–" }))
     }
     columns.append(("verdict", { $0.verdict.rawValue }))
     return columns
@@ -81,7 +81,7 @@ package struct VerifyReports: Sendable {
       for outcome in report.outcomes where !outcome.holds {
         lines.append(
           "\(VerifyReport.fails): \(report.candidate): \(outcome.name) \(Quantity.significant(outcome.limit)), "
-            + "measured \(Quantity.significant(outcome.value))")
+            + "measured \(outcome.shownValue)")
       }
       for head in report.heads where head.metrics.nonFinite > 0 {
         lines.append(

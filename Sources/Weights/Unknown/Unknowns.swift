@@ -180,8 +180,13 @@ extension Unknowns {
   package var lines: [String] { tensors.map(\.line) + keys.map(\.line) }
 
   /// A line for each kind of harmless tensor, and one for keys of which nothing is known.
-  package var remarks: [String] {
-    var lines = harmless.map { "left out: \($0.line)" }
+  ///
+  /// - Parameter isKept: whether a tensor is in what is made of the model.
+  package func remarks(keeping isKept: (ExactText) -> Bool = { _ in false }) -> [String] {
+    var lines = harmless.filter { $0.names.contains(where: isKept) }
+      .map { "carried along: \($0.only(isKept).line)" }
+    lines += harmless.filter { !$0.names.allSatisfy(isKept) }
+      .map { group in "left out: \(group.only { !isKept($0) }.line)" }
     lines += contradictions.map { "config.json says \($0.counts), and \($0.other)" }
     lines += ambiguous.map { "config.json has no \($0)" }
     if !unfamiliar.isEmpty {
@@ -209,6 +214,12 @@ extension Unknowns {
 }
 
 extension Unknowns.Tensors {
+  fileprivate func only(_ isWanted: (ExactText) -> Bool) -> Unknowns.Tensors {
+    var result = self
+    result.names = names.filter(isWanted)
+    return result
+  }
+
   /// The names, cut, and what they are.
   package var line: String {
     let shown = names.prefix(2).map(\.text).joined(separator: ", ")
