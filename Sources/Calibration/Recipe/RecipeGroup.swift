@@ -55,6 +55,7 @@ struct RecipeGroup: Sendable {
   /// What a tensor does.
   private enum Kind: String {
     case embedding, head, attention, dense, experts
+    case streams = "streams and places"
     case shared = "shared experts"
     case gates = "experts gate"
     case ups = "experts up"
@@ -70,10 +71,18 @@ struct RecipeGroup: Sendable {
       }
     }
 
-    var isDivided: Bool { self != .embedding && self != .head && self != .dense }
+    var isDivided: Bool { ![.embedding, .head, .dense, .streams].contains(self) }
+  }
+
+  /// Whether a matrix stays F32 in published checkpoints and in the files of llama.cpp's converter,
+  /// though llama-quantize takes it like any other: what weighs residual streams, and the places of
+  /// tokens in a compressed key.
+  static func staysPlain(_ tensor: DialectTensor) -> Bool {
+    tensor.part == .streams || tensor.name.hasSuffix("_ape.weight")
   }
 
   private static func kind(of tensor: DialectTensor, in target: RecipeTarget) -> Kind {
+    if staysPlain(tensor) { return .streams }
     guard tensor.layer != nil else { return tensor.part == .embedding ? .embedding : .head }
     switch tensor.part {
     case .sharedExpert: return .shared
