@@ -156,16 +156,8 @@ import Weights
         #expect(tensor.tensor.shape == stored.tensor.shape, "\(name)")
       } else if tensor.tensor.type == .f32 {
         #expect(tensor.bytes == plain[name]?.bytes, "\(name)")
-      } else if tensor.tensor.type == .f16 {
-        // Rows that are no whole blocks of Q8_0.
-        let wide = tensor.bytes.withUnsafeBytes { halves in
-          halves.bindMemory(to: UInt16.self).flatMap {
-            Float(Float16(bitPattern: $0)).bitPattern.bytes
-          }
-        }
-        #expect(wide == plain[name]?.bytes, "\(name)")
       } else {
-        #expect(tensor.bytes == original[name]?.bytes, "\(name)")
+        #expect(tensor.tensor.type == .i64 && tensor.bytes == original[name]?.bytes, "\(name)")
       }
     }
     // Codes and scales of three matrices of three experts in three layers.
@@ -174,7 +166,7 @@ import Weights
     #expect(carried.count { $0.entry.name.contains(".experts.") } == 54)
     #expect(back.plan.warnings.contains { $0.contains("decoded to F32") })
     let config = try ModelConfig(json: back.config(), file: "config.json")
-    #expect(config.v4?.hasFP4Experts == true)
+    #expect(config.v4?.hasFP4Experts == true && config.dataType == .f32)
     #expect(config.expectedTensors().allSatisfy { $0.storage != .fp8 })
     // The way out again has the same blocks.
     let out = try Conversions(back.output, try Self.recipe())
@@ -279,12 +271,5 @@ import Weights
     // A model of it, whose tables are where this one's are not, does not get so far.
     let changed = try ModelConfig(json: .object(config), file: "config.json")
     #expect(source.config.hashLayers == 1 && changed.hashLayers == nil)
-  }
-}
-
-extension UInt32 {
-  /// As it is stored.
-  fileprivate var bytes: [UInt8] {
-    Swift.withUnsafeBytes(of: littleEndian) { Array($0) }
   }
 }

@@ -47,6 +47,7 @@ extension Planner {
     let config = ConfigRewriting(
       source: source.networkConfig, config: source.config, weights: recipe.weights, fp8: target.fp8,
       section: section, declaresFP4: section != nil && target.v4?.hasFP4Experts == true,
+      plainTypeName: WeightStorage.all.first { $0.type == target.dataType }?.dataTypeName,
       dropsMTP: recipe.mtp == .drop
     ).text()
     var documents: [PlannedDocument] = []

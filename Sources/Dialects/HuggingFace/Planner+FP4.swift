@@ -61,6 +61,9 @@ extension Planner {
       excludedModules: ModelConfig.DeepSeekV4.otherLinearModules)
     var target = target
     target.fp8 = fp8
+    // A checkpoint has one type for all that is plain: that which holds the numbers of all others.
+    let others = source.weights.all.filter { !$0.isExpert && $0.shape.dimensions.count > 1 }
+    if others.contains(where: { $0.isCode || $0.type == .f16 }) { target.dataType = .f32 }
     target.v4?.hasFP4Experts = true
     return (target, .object(fp8.section))
   }
@@ -70,8 +73,8 @@ extension Planner {
     target.v4?.hasFP4Experts == true && source.config.v4?.hasFP4Experts != true
   }
 
-  /// Moves experts' codes and scales out of the blocks of a GGUF file, and decodes what its types are
-  /// besides to F32, which rounds none of it.
+  /// Moves experts' codes and scales out of the blocks of a GGUF file, and decodes what it has in other
+  /// blocks to F32, which rounds none of it.
   ///
   /// - Returns: whether the weight is such.
   mutating func carryFP4(
@@ -101,8 +104,8 @@ extension Planner {
     let decoded = draft.tensors.filter { carriesFP4 && $0.treatment == .dequantized }
     guard !decoded.isEmpty else { return [] }
     return [
-      "\(decoded.count) weights are decoded to F32, so that nothing is rounded; experts stay FP4, "
-        + "and --quant bf16 decodes both"
+      "\(decoded.count) weights are decoded to F32, and others are F32 with them, so that nothing is "
+        + "rounded; experts stay FP4, and --quant bf16 rounds all of it"
     ]
   }
 
@@ -132,7 +135,12 @@ extension SourceModel {
   /// Whether it is a GGUF file of DeepSeek-V4 all of whose routed experts are ggml's blocks of FP4.
   fileprivate var hasBlocksOfFP4: Bool {
     guard format == .gguf, config.v4 != nil else { return false }
-    let experts = weights.all.filter { $0.name.contains(".mlp.experts.") }
+    let experts = weights.all.filter(\.isExpert)
     return !experts.isEmpty && experts.allSatisfy { $0.assembly.codeForm == .ggml(.mxfp4) }
   }
+}
+
+extension SourceWeight {
+  /// Whether it is a matrix of a routed expert.
+  fileprivate var isExpert: Bool { name.contains(".mlp.experts.") }
 }

@@ -176,9 +176,7 @@ package struct Planner {
     }
     // GGUF files have vectors in F32 whatever their type; Hugging Face's have one type for all that
     // is not quantized.
-    if source.format == .gguf, expected?.storage.isPlain == true, weight.type == .f32,
-      let type = source.config.dataType
-    {
+    if source.format == .gguf, expected?.storage.isPlain == true, let type = target.dataType {
       return try add(
         weight, type, weight.type == type ? weight.kept : "has the type of the other weights")
     }
