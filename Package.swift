@@ -157,7 +157,8 @@ let package = Package(
     .target(
       name: "PlainFoundation", path: "Packaging/PlainFoundation", swiftSettings: strict),
     .target(
-      name: "Support", dependencies: ["Tensors", "Platform", "Models"], path: "Tests/Support"),
+      name: "Support", dependencies: ["Tensors", "Platform", "Models", "Naming"],
+      path: "Tests/Support"),
     .target(
       name: "ParserEntries",
       dependencies: [

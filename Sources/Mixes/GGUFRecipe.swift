@@ -104,8 +104,20 @@ extension GGUFRecipe {
     guard let importance, entry.type.isBlock else { return nil }
     let extents = Array(entry.shape.dimensions.reversed())
     return try importance.columns(
-      of: entry.name, count: extents.first ?? 1, matrices: extents.count > 2 ? extents[2] : 1,
+      ofStored: entry.name, count: extents.first ?? 1, matrices: extents.count > 2 ? extents[2] : 1)
+  }
+}
+
+extension ImportanceMatrix {
+  /// The weights of a tensor of a GGUF file of a network of the family, as `columns(of:)` has them.
+  ///
+  /// - Throws: `.malformed` where they do not fit the tensor.
+  package func columns(
+    ofStored tensor: ExactText, count: Int, matrices: Int
+  ) throws(Fault) -> ImportanceColumns? {
+    try columns(
+      of: tensor, count: count, matrices: matrices,
       // llama-imatrix sees a matrix for each group of heads there, llama-quantize one.
-      addsGroups: entry.name.hasSuffix(".attn_output_a.weight"))
+      addsGroups: tensor.hasSuffix(".attn_output_a.weight"))
   }
 }

@@ -157,7 +157,8 @@ extension ModelConfig {
 }
 
 extension ModelConfig.FP8Quantization {
-  /// The section that says so, as DeepSeek-V3's and V3.1's configs write it.
+  /// The section that says so, as DeepSeek-V3's and V3.1's configs write it, and transformers where
+  /// modules are excluded.
   package var section: JSONObject {
     var section: JSONObject = [
       "activation_scheme": .string("dynamic"), "fmt": .string("e4m3"),
@@ -166,6 +167,9 @@ extension ModelConfig.FP8Quantization {
     if powerOfTwoScales { section["scale_fmt"] = .string("ue8m0") }
     section["weight_block_size"] =
       blocks.map { .array([.integer($0.rows), .integer($0.columns)]) } ?? .null
+    if !excludedModules.isEmpty {
+      section["modules_to_not_convert"] = .array(excludedModules.map { .string($0) })
+    }
     return section
   }
 }

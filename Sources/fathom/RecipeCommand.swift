@@ -12,11 +12,12 @@ struct RecipeCommand: ParsableCommand, ModelReading {
     commandName: "recipe",
     abstract: "Choose the types of a model's tensors by measurement, for a size or a loss.",
     discussion: """
-      Measures what each group of tensors (attention, shared experts, routed experts by matrix, \
-      embedding, head, the largest of them by matrices and ranges of layers, down to single tensors) \
-      loses in each type, as KL divergence on a text, and chooses the types that lose least together \
-      within the size. The recipe holds the evidence and goes to "fathom convert --recipe" with the \
-      same --to. MTP layers get the types of the last layers.
+      Measures what each group of tensors (attention with compressors and indexer, shared experts, \
+      routed experts by matrix, embedding, head, what weighs residual streams, the largest of them by \
+      matrices and ranges of layers, down to single tensors) loses in each type, as KL divergence on a \
+      text, and chooses the types that lose least together within the size. The recipe holds the \
+      evidence and goes to "fathom convert --recipe" with the same --to. MTP layers get the types of \
+      the last layers; GGUF files of DeepSeek-V4 have none.
 
         fathom recipe DeepSeek-V3 --bpw 5 --text book.txt -o recipe.json
         fathom recipe DeepSeek-V3 --bpw 4 --text book.txt --evidence recipe.json -o small.json
@@ -55,10 +56,12 @@ struct RecipeCommand: ParsableCommand, ModelReading {
       """
       Types to choose from, with commas between: q4_k,q5_k,iq3_s. Default: Q2_K, Q3_K, IQ4_XS, Q4_K, \
       Q5_K, Q6_K and Q8_0, with an importance matrix IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS and \
-      IQ3_S too. For mlx 2bit to 8bit, in other groups than of 64 as 4bit-g32, mxfp4, mxfp8, nvfp4, bf16; \
-      default: 2bit, 2bit-g32, 3bit, mxfp4, 4bit, 5bit, 6bit and 8bit. For compressed-tensors the schemes \
-      of fathom types, and plain for modules that no scheme is for; default: int4-g128, int4-g32, nvfp4, \
-      int8-channel, fp8-block and plain.
+      IQ3_S too, MXFP4 or NVFP4 for what is stored so and loses nothing in it, and F32 for what weighs \
+      DeepSeek-V4's residual streams and for places in its compressed keys. For mlx 2bit to 8bit, in \
+      other groups than of 64 as 4bit-g32, mxfp4, mxfp8, nvfp4, bf16; default: 2bit, 2bit-g32, 3bit, \
+      mxfp4, 4bit, 5bit, 6bit and 8bit. For compressed-tensors the schemes of fathom types, and plain \
+      for modules that no scheme is for; default: int4-g128, int4-g32, nvfp4, int8-channel, fp8-block \
+      and plain.
       """, valueName: "list"))
   var types: String?
 

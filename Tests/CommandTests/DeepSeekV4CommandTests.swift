@@ -131,10 +131,110 @@ import Testing
     #expect(try findings(mixed, status: 0).allSatisfy { $0.hasPrefix("warning") })
   }
 
+  /// A recipe's evidence, and what the file by it is and loses.
+  private func search(
+    _ options: String..., model: String = Self.model
+  ) throws -> (recipe: JSONDocument, tensors: [String: String]) {
+    let (recipe, path) = (workspace.path("r.json"), workspace.path("r.gguf"))
+    let chosen = try document(
+      ["recipe", model, "--tokens", tokens, "--groups", "12", "-o", recipe, "--overwrite"]
+        + options, "recipe")
+    let run = try FathomProcess([
+      "convert", model, path, "--to", "gguf", "--recipe", recipe, "--overwrite",
+      "--allow-requantize",
+    ])
+    #expect(run.status == 0, "\(run.messages)")
+    let verdict = try document(
+      ["verify", model, path, "--tokens", tokens, "--mtp", "drop"], "fathom.verify.1")
+    #expect(verdict.integer("main", "sizeBytes") == chosen.integer("evidence", "bytes"))
+    let (found, said) = (
+      try #require(verdict.number("main", "klMean")),
+      try #require(chosen.number("evidence", "klMeasured"))
+    )
+    #expect(abs(found - said) <= 1e-6 * said, "\(found) \(said)")
+    let list = try document(["inspect", path, "--tensors"], "fathom.inspect.1").list("tensors")
+    let types = list.map { ($0.string("name") ?? "", $0.string("type") ?? "") }
+    return (chosen, Dictionary(types) { first, _ in first })
+  }
+
+  /// Experts stay FP4, which loses nothing, and what weighs the streams may stay F32.
+  @Test func typesAreChosenByMeasurement() throws {
+    let (recipe, tensors) = try search("--max-kl", "1e-3")
+    let groups = recipe.list("evidence", "groups")
+    #expect(
+      Set(groups.compactMap { $0.string("name")?.split(separator: ",").first.map(String.init) })
+        == [
+          "token_embd", "output", "attention", "streams and places", "shared experts",
+          "experts gate", "experts up", "experts down",
+        ])
+    for group in groups {
+      let name = group.string("name") ?? ""
+      let exact = group.list("options").filter {
+        ["mxfp4", "f32"].contains($0.string("type") ?? "")
+      }
+      #expect(exact.allSatisfy { $0.number("kl") == 0 })
+      let wanted = name.hasPrefix("experts") ? "mxfp4" : name.hasPrefix("streams") ? "f32" : nil
+      #expect(exact.map { $0.string("type") } == (wanted.map { [$0] } ?? []), "\(name)")
+    }
+    #expect(tensors["blk.1.ffn_down_exps.weight"] == "MXFP4")
+    #expect(recipe.list("rules").allSatisfy { $0.string("match")?.hasPrefix("blk.3.") == false })
+    // Of the weights that the file has, without those of the MTP layer.
+    let size = try document(["inspect", Self.model], "fathom.inspect.1")
+    let (bytes, weights) = (
+      try #require(recipe.integer("evidence", "bytes")),
+      try #require(size.integer("parameters", "main"))
+    )
+    let bits = try #require(recipe.number("evidence", "bitsPerWeight"))
+    #expect(abs(bits - 8 * Double(bytes) / Double(weights)) < 0.01 * bits)
+  }
+
+  /// Everything in few bits, the places in compressed keys and what puts the streams together too.
+  @Test func allThatIsQuantizedIsMeasured() throws {
+    let (recipe, tensors) = try search("--max-kl", "99", "--types", "q4_0")
+    #expect(tensors["blk.1.attn_compressor_ape.weight"] == "Q4_0")
+    #expect(
+      tensors["output_hc_fn.weight"] == "Q4_0" && tensors["blk.2.ffn_up_exps.weight"] == "Q4_0")
+    #expect(
+      recipe.list("evidence", "groups").allSatisfy { group in
+        group.list("options").allSatisfy { ($0.number("kl") ?? 0) > 0 }
+      })
+  }
+
+  /// A GGUF file as the source, whose experts are blocks already and stay so.
+  @Test func typesAreChosenForAFileToo() throws {
+    let file = try convert("v4.gguf")
+    let (recipe, tensors) = try search("--max-kl", "1e-3", model: file)
+    let downs = recipe.list("evidence", "groups").filter {
+      $0.string("name")?.hasPrefix("experts down") == true
+    }
+    #expect(!downs.isEmpty && downs.allSatisfy { $0.string("type") == "mxfp4" })
+    #expect(tensors["blk.1.ffn_down_exps.weight"] == "MXFP4")
+  }
+
+  /// What puts the streams together is to blame where it alone differs.
+  @Test func theHeadOfTheStreamsIsBlamed() throws {
+    let recipe = try workspace.write(
+      "one.json",
+      """
+      {"schema": "fathom.recipe/1", "default": "f32",
+       "rules": [{"match": "output_hc_fn.weight", "type": "q4_0"}]}
+      """.utf8)
+    let path = try convert("one.gguf", "--recipe", recipe)
+    let report = try document(
+      ["verify", Self.model, path, "--tokens", tokens, "--mtp", "drop", "--blame"],
+      "fathom.verify.1")
+    let worst = try #require(report.list("blame").first)
+    #expect(worst.string("name") == "model.hc_head.hc_fn" && (worst.number("klMean") ?? 0) > 0)
+    #expect(worst.number("klMean") == report.number("main", "klMean"))
+  }
+
   @Test func whatIsNotMadeIsRefusedByName() throws {
     for arguments in [
       ["convert", Self.model, workspace.path("o"), "--to", "mlx", "--quant", "4bit"],
-      ["recipe", Self.model, "--bpw", "4", "--tokens", tokens, "-o", workspace.path("r.json")],
+      [
+        "recipe", Self.model, "--to", "mlx", "--bpw", "4", "--tokens", tokens, "-o",
+        workspace.path("r.json"),
+      ],
       ["types", "mlx", "--model", Self.model],
     ] {
       let run = try FathomProcess(arguments)

@@ -140,6 +140,48 @@ import Weights
     #expect(left == right)
   }
 
+  /// Without anything asked for, FP4 goes out and back without a bit lost, and nothing else is rounded.
+  @Test func expertsComeBackAsTheyWere() throws {
+    let file = try Conversions(Self.model, try Self.recipe())
+    let back = try Conversions(file.output, Recipe())
+    let (original, found) = try (ConversionTests.tensors(of: Self.model), back.tensors())
+    let storage = try #require(WeightStorage.named("f32"))
+    let plain = try Conversions(file.output, Recipe(weights: storage)).tensors()
+    var experts = 0
+    for (name, tensor) in found {
+      if name.contains(".experts.") {
+        experts += 1
+        let stored = try #require(original[name], "\(name)")
+        #expect(tensor.tensor.type == stored.tensor.type && tensor.bytes == stored.bytes, "\(name)")
+        #expect(tensor.tensor.shape == stored.tensor.shape, "\(name)")
+      } else if tensor.tensor.type == .f32 {
+        #expect(tensor.bytes == plain[name]?.bytes, "\(name)")
+      } else {
+        #expect(tensor.tensor.type == .i64 && tensor.bytes == original[name]?.bytes, "\(name)")
+      }
+    }
+    // Codes and scales of three matrices of three experts in three layers.
+    #expect(experts == 54)
+    let carried = back.plan.tensors.filter { $0.treatment == .carried }
+    #expect(carried.count { $0.entry.name.contains(".experts.") } == 54)
+    #expect(back.plan.warnings.contains { $0.contains("decoded to F32") })
+    let config = try ModelConfig(json: back.config(), file: "config.json")
+    #expect(config.v4?.hasFP4Experts == true && config.dataType == .f32)
+    #expect(config.expectedTensors().allSatisfy { $0.storage != .fp8 })
+    // The way out again has the same blocks.
+    let out = try Conversions(back.output, try Self.recipe())
+    let (blocks, again) = try (tensors(file.output), tensors(out.output))
+    for (name, words) in blocks where name.contains("_exps.") { #expect(again[name] == words) }
+    let layer = try Conversions(Self.model, try Self.recipe(mtp: .only))
+    let alone = try Conversions(layer.output, Recipe(mtp: .only)).tensors()
+    let name = "mtp.0.ffn.experts.2.w2.weight"
+    #expect(alone[name]?.bytes == original[name]?.bytes && alone[name]?.tensor.type == .i8)
+    // Experts in other blocks have no such form.
+    let mixed = try Conversions(Self.model, try Self.recipe("q4_0"))
+    let fault = try #require(throws: Fault.self) { try Conversions(mixed.output, Recipe()) }
+    #expect(fault.description.contains("--quant bf16"), "\(fault)")
+  }
+
   /// What a file says of the fixture's network.
   private func networkMetadata() throws -> Metadata {
     let (before, after) = try SourceModel(path: Self.model, threads: 1).config.ggufMetadata

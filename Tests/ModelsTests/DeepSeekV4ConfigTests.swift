@@ -9,16 +9,7 @@ import Weights
 
 /// DeepSeek-V4's configs and names. The numbers are those of V4-Flash's published headers.
 @Suite struct DeepSeekV4ConfigTests {
-  private static let flash = """
-    {"model_type": "deepseek_v4", "qk_rope_head_dim": 64, "topk_method": "noaux_tc",
-     "scoring_func": "sqrtsoftplus", "rope_theta": 10000, "compress_rope_theta": 160000,
-     "torch_dtype": "bfloat16", "expert_dtype": "fp4",
-     "compress_ratios": [0, 0\(String(repeating: ", 4, 128", count: 20)), 4, 0],
-     "rope_scaling": {"type": "yarn", "factor": 16, "original_max_position_embeddings": 65536,
-       "beta_fast": 32, "beta_slow": 1},
-     "quantization_config": {"quant_method": "fp8", "fmt": "e4m3", "scale_fmt": "ue8m0",
-       "weight_block_size": [128, 128]}}
-    """
+  private static let flash = FullSizeCheckpoint.flash
 
   private static func object(_ text: String) throws -> JSONObject {
     guard case .object(let object) = try JSONValue(parsing: Array(text.utf8), file: "config.json")
@@ -123,6 +114,20 @@ import Weights
     #"{"hc_eps": -1}"#,
   ]) func whatDoesNotFitIsRefused(changes: String) {
     #expect(throws: Fault.self) { try config(changes) }
+  }
+
+  /// Keys of the family's other networks, which loaders of this one pass over: what they would have
+  /// it compute is not computed, and so is refused by name.
+  @Test(arguments: [
+    ("norm_topk_prob", "false"), ("rope_interleave", "false"), ("attention_bias", "true"),
+    ("n_group", "8"), ("topk_group", "2"),
+  ]) func keysThatNoLoaderReadsAreRefused(key: String, value: String) throws {
+    let fault = try #require(throws: Fault.self) { try config("{\"\(key)\": \(value)}") }
+    let said = fault.description
+    #expect(said.contains(key) && said.contains("no loader of the network reads it"), "\(said)")
+    for usual in value == "false" ? ["true", "null"] : [value == "true" ? "false" : "1", "null"] {
+      #expect(throws: Never.self) { try config("{\"\(key)\": \(usual)}") }
+    }
   }
 
   /// V4.1 by its name, with what is lacking.

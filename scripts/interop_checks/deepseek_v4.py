@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from peers import deepseek_v4 as v4
 from peers.folder import read_checkpoint
 
-from . import deepseek_v4_gguf
+from . import deepseek_v4_drafts, deepseek_v4_gguf, deepseek_v4_recipe, deepseek_v4_shards
 from .compare import largest_difference, same_bits
 from .networks import fresh
 from .outputs import check_valid
@@ -29,6 +29,9 @@ CASES = {
         "layer_types": None, "num_hidden_layers": 5, "num_hash_layers": 0, "rope_scaling": None,
         "head_dim": 48, "qk_rope_head_dim": 16, "q_lora_rank": 40}, (16, 17, 90)),
 }
+# Keys that other networks of the family have; transformers' class of this one takes and reads none.
+IGNORED = {"rope_interleave": False, "norm_topk_prob": False, "n_group": 2, "topk_group": 2,
+           "attention_bias": True}
 # What transformers reads of published ratios alone.
 PUBLISHED = {"layer_types": [v4.SLIDING, v4.SPARSE, v4.HEAVY, v4.SPARSE], "num_hidden_layers": 4,
              "compress_rates": {v4.SPARSE: 4, v4.HEAVY: 128}}
@@ -74,6 +77,9 @@ def run(report, folder):
     report.attempt("published in FP8", check_published, report, folder, "fp8")
     report.attempt("faults", check_faults, report, folder)
     deepseek_v4_gguf.run(report, folder)
+    report.attempt("V4 shards", deepseek_v4_shards.run, report, folder)
+    report.attempt("V4 drafts", deepseek_v4_drafts.run, report, folder)
+    report.attempt("V4 recipes", deepseek_v4_recipe.run, report, folder)
 
 
 def check_spellings(report, folder):
@@ -145,9 +151,10 @@ def check_published(report, folder, experts):
                  if key not in tensors or not same_bits(tensors[key], kept[key])]
     report.check(f"{name} → a copy without MTP: the same bytes",
                  not differing and tensors.keys() == kept.keys(), ", ".join(differing[:3]))
-    for target in ("mlx", "deepseek", "compressed-tensors"):
-        report.run("convert", path, fresh(folder / "v4-none"), "--to", target, "--quant",
-                   {"mlx": "4bit", "deepseek": "bf16"}.get(target, "fp8-block"), expect=64)
+    for target, quant in (("mlx", "4bit"), ("compressed-tensors", "fp8-block"),
+                          ("modelopt", "nvfp4")):
+        report.run("convert", path, fresh(folder / "v4-none"), "--to", target, "--quant", quant,
+                   expect=64)
     report.check(f"{name}: refused where it is not written", True)
 
 
@@ -178,6 +185,14 @@ def check_faults(report, folder):
             name for name in before & set(tensors) if tensors[name] is not written[name]}
         report.check(f"a planted fault is named: {rule}", found == [(rule, changed.pop())],
                      str(found[:3]))
+    ids = draw_ids(432, model, 40)
+    for key, value in IGNORED.items():
+        same = v4.logits_of(v4.make_model(431, **PUBLISHED, **{key: value}), ids)
+        path = v4.write(fresh(folder / "v4-fault"), {**config, key: value}, written)
+        said = deepseek_v4_gguf.told(report, "validate", path, expect=65)
+        report.check(f"{key} {value}, which transformers passes over, is refused by name",
+                     same_bits(same, v4.logits_of(model, ids))
+                     and f'"{key}"' in said and "no loader" in said, said.strip()[-120:])
     tensors = dict(written)
     tensors["layers.0.ffn.gate.tid2eid"] = torch.full_like(tensors["layers.0.ffn.gate.tid2eid"], 99)
     path = v4.write(fresh(folder / "v4-fault"), config, tensors)

@@ -146,10 +146,10 @@ def perplexity_statistics(model, base, context):
 def runner(name="llama_logits"):
     """Builds a program of ours, by default that which prints logits, beside llama.cpp; returns its
     path."""
-    source = CONVERTER.with_name(f"{name}.c")
+    source = next(CONVERTER.parent.glob(f"{name}.c*"))
     program = ROOT / "build" / name.replace("_", "-")
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        run(["cc", "-O2", "-I", ROOT / "src" / "include", "-I", ROOT / "src" / "ggml" / "include",
+        run(["c++" if source.suffix == ".cpp" else "cc", "-O2", "-I", ROOT / "src" / "include", "-I", ROOT / "src" / "ggml" / "include",
              source, "-o", program, "-L", ROOT / "lib", "-lllama", "-lggml", "-lggml-base",
              f"-Wl,-rpath,{(ROOT / 'lib').resolve()}"])
     return program
@@ -162,6 +162,15 @@ def logits(model, ids, folder, default=False):
     np.asarray(ids, dtype=np.int32).tofile(inputs)
     run([runner(), model, inputs, outputs, *(["default"] if default else [])])
     return np.fromfile(outputs, dtype=np.float32).reshape(len(ids), -1)
+
+
+def drafts(model, predictor, ids, folder):
+    """(tokens - 1, vocabulary): what the one MTP layer of `predictor`, a file of its own, makes of the
+    hidden states of `model`, both GGUF files."""
+    inputs, outputs = Path(folder) / "ids.bin", Path(folder) / "drafts.bin"
+    np.asarray(ids, dtype=np.int32).tofile(inputs)
+    run([runner("llama_drafts"), model, predictor, inputs, outputs])
+    return np.fromfile(outputs, dtype=np.float32).reshape(len(ids) - 1, -1)
 
 
 def cache_bytes(model):

@@ -3,9 +3,11 @@
 import json
 import shutil
 
+import torch
 from safetensors.torch import save_file
 
 from .compressed import section_in
+from .deepseek_v4 import from_fp8
 from .folder import read_checkpoint
 
 # Networks that DeepSeek's inference code computes.
@@ -58,6 +60,41 @@ def shard(stored, count, experts, modules=MODULES):
                 assert tensor.size(dimension) % count == 0, name
                 size = tensor.size(dimension) // count
                 tensors[name] = tensor.narrow(dimension, rank * size, size).contiguous()
+    return shards
+
+
+# What DeepSeek-V4's `inference/convert.py` divides, whose names are those of the checkpoint.
+MODULES_OF_V4 = {"embed": 0, "head": 0, "wq_b": 0, "wo_a": 0, "wo_b": 1, "attn_sink": 0,
+                 "weights_proj": 0}
+
+
+def shard_v4(stored, count, experts):
+    """DeepSeek-V4 as it is published → one dictionary of tensors per shard, MTP layers too.
+
+    The first half of the output is decoded, since its code multiplies by it in BF16, and experts' bytes
+    are called the two codes of FP4 that each is.
+    """
+    shards = [{} for _ in range(count)]
+    own = experts // count
+    for name, tensor in stored.items():
+        parts = name.split(".")
+        key = parts[-1] if parts[-1] in MODULES_OF_V4 else parts[-2] if len(parts) > 1 else name
+        side = MODULES_OF_V4.get(key)
+        for rank, tensors in enumerate(shards):
+            if ".experts." in name:
+                if int(parts[-3]) // own == rank:
+                    tensors[name] = (tensor.view(torch.float4_e2m1fn_x2)
+                                     if tensor.dtype == torch.int8 else tensor)
+            elif side is None:
+                tensors[name] = tensor
+            else:
+                assert tensor.size(side) % count == 0, name
+                size = tensor.size(side) // count
+                tensors[name] = tensor.narrow(side, rank * size, size).contiguous()
+    for tensors in shards:
+        for name in [name for name in tensors if name.endswith("wo_a.weight")]:
+            scales = tensors.pop(name.removesuffix("weight") + "scale")
+            tensors[name] = from_fp8(tensors[name], scales).bfloat16()
     return shards
 
 

@@ -1,5 +1,6 @@
 internal import Codecs
 internal import Formats
+internal import Mixes
 internal import Models
 internal import Platform
 internal import Reference
@@ -31,7 +32,13 @@ struct QuantizedWeights: WeightSource {
     try base.size(ofMatrix: name)
   }
 
-  func vector(_ name: String) throws(Fault) -> [Float] { try base.vector(name) }
+  func vector(_ name: String) throws(Fault) -> [Float] {
+    guard forms[name] != nil else { return try base.vector(name) }
+    // A matrix that is asked for whole, as that of the places in a compressed key is.
+    let rows = try base.size(ofMatrix: name).rows
+    let values = QuantizedWeights.values(of: try matrix(name, rows: 0..<rows))
+    return withExtendedLifetime(values) { Array(values.values) }
+  }
 
   func file(of name: String) -> String? { base.file(of: name) }
 
@@ -89,7 +96,7 @@ struct QuantizedWeights: WeightSource {
     let buffer = ByteBuffer(count: size)
     let source = UnsafeBufferPointer(values.values)
     let known = try importance?.columns(
-      of: form.tensor, count: columns, matrices: form.matrix.count)
+      ofStored: form.tensor, count: columns, matrices: form.matrix.count)
     guard let known, type.isBlock else {
       guard !codec.needsImportance else {
         throw Fault(

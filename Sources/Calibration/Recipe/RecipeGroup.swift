@@ -135,6 +135,7 @@ struct RecipeGroup: Sendable {
   /// What a tensor does.
   private enum Kind: String {
     case embedding, head, attention, dense, experts
+    case streams = "streams and places"
     case shared = "shared experts"
     case gates = "experts gate"
     case ups = "experts up"
@@ -151,7 +152,15 @@ struct RecipeGroup: Sendable {
     }
   }
 
+  /// Whether a matrix stays F32 in published checkpoints and in the files of llama.cpp's converter,
+  /// though llama-quantize takes it like any other: what weighs residual streams, and the places of
+  /// tokens in a compressed key.
+  static func staysPlain(_ tensor: DialectTensor) -> Bool {
+    tensor.part == .streams || tensor.name.hasSuffix("_ape.weight")
+  }
+
   private static func kind(of tensor: DialectTensor, in target: RecipeTarget) -> Kind {
+    if staysPlain(tensor) { return .streams }
     switch tensor.part {
     case .embedding, .embeddingCopy: return .embedding
     case .head, .headCopy: return .head

@@ -40,12 +40,8 @@ package struct RecipeRun {
   ///   written, and for evidence of something else.
   package init(_ path: String, _ files: ModelFiles, _ request: RecipeRequest) throws(Fault) {
     (self.request, config) = (request, files.config)
-    guard config.v4 == nil else {
-      throw Fault(
-        .usage, "is DeepSeek-V4, for which no types are chosen by measurement",
-        expected: "another network", found: "model_type \(config.modelType)")
-    }
-    parameters = ModelSize(files).parameters
+    // GGUF files of DeepSeek-V4 hold no layers that predict further tokens.
+    parameters = ModelSize(files, countsMTP: config.v4 == nil).parameters
     let space = try RecipeSpace(files, request)
     self.space = space
     made = Dictionary(

@@ -4,6 +4,7 @@ internal import Dialects
 internal import Formats
 internal import Mixes
 internal import Models
+internal import Naming
 internal import Passes
 internal import Platform
 internal import Tensors
@@ -186,13 +187,42 @@ extension RecipeSpace {
     }
   }
 
+  /// Types in which some tensors lose nothing, offered for these alone where none are named: that of
+  /// codes of FP4 which are moved, and F32 for what llama.cpp's converter leaves so.
+  private static func exactTypes(
+    _ plan: Plan, _ tensors: [DialectTensor]
+  ) -> [(type: ElementType, names: Set<ExactText>)] {
+    var names: [ElementType: Set<ExactText>] = [:]
+    for tensor in plan.tensors {
+      guard let type = tensor.assembly.blockType ?? tensor.assembly.storedBlockType else {
+        continue
+      }
+      names[type, default: []].insert(tensor.entry.name)
+    }
+    names[.f32] = Set(tensors.filter(RecipeGroup.staysPlain).map(\.name))
+    return [.mxfp4, .nvfp4, .f32].compactMap { type in
+      names[type].flatMap { $0.isEmpty ? nil : (type, $0) }
+    }
+  }
+
+  /// Adds a type to those that are usual, which go by size.
+  private static func insert(_ type: ElementType, into types: inout [ElementType]) {
+    func size(_ type: ElementType) -> Int { type.byteCount(elements: 256) ?? .max }
+    types.insert(type, at: types.firstIndex { size($0) > size(type) } ?? types.endIndex)
+  }
+
   /// A GGUF file's types.
   fileprivate init(gguf files: ModelFiles, _ request: RecipeRequest) throws(Fault) {
-    let types = try RecipeSpace.types(request)
+    var types = try RecipeSpace.types(request)
     let made = Dictionary(
-      files.config.deepSeek2Tensors().map { ($0.name, $0) },
-      uniquingKeysWith: { first, _ in first })
+      files.config.ggufTensors().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     let widest = try RecipeSpace.plan(files, .q80, sparing: [], request)
+    let tensors = widest.tensors.filter(\.entry.type.isBlock).compactMap { made[$0.entry.name] }
+    let grouped = Set(tensors.map(\.name))
+    let exact = request.types == nil ? RecipeSpace.exactTypes(widest, tensors) : []
+    for (type, _) in exact where !types.contains(type) {
+      RecipeSpace.insert(type, into: &types)
+    }
     // What a matrix says nothing of cannot have types that llama-quantize refuses without one.
     let unknown = widest.tensors.filter { tensor in
       tensor.entry.type.isBlock
@@ -209,8 +239,6 @@ extension RecipeSpace {
       storing[name(type)] = RecipeSpace.storing(
         try RecipeSpace.plan(files, type, sparing: spared, request))
     }
-    let tensors = widest.tensors.filter(\.entry.type.isBlock).compactMap { made[$0.entry.name] }
-    let grouped = Set(tensors.map(\.name))
     self.init(
       tensors, types: types.map(name), fallback: name(.q80), storing: storing,
       rest: widest.tensors.reduce(0) {
@@ -218,6 +246,7 @@ extension RecipeSpace {
       })
     if request.drawsCurve { standards = try RecipeSpace.mixes(files, request) }
     for type in types where TypeMix.demandsImportance(type) { barred[name(type)] = Set(unknown) }
+    for (type, names) in exact { barred[name(type)] = grouped.subtracting(names) }
   }
 
   /// The file in which every tensor has a type that can, but for some, which have Q8_0.
@@ -236,8 +265,9 @@ extension RecipeSpace {
   private static func storing(_ plan: Plan) -> [ExactText: Storing] {
     Dictionary(
       plan.tensors.map { tensor in
-        // Codes that are moved lose nothing.
-        let isMoved = tensor.treatment == .carried && tensor.entry.type.isBlock
+        // Codes that are moved, or stay, lose nothing.
+        let isMoved =
+          [.carried, .copied].contains(tensor.treatment) && tensor.entry.type.isBlock
         return (
           tensor.entry.name,
           Storing(
@@ -270,5 +300,13 @@ extension RecipeSpace {
         Standard(name: type.name, storing: storing(plan), bytes: bytes(plan)))
     }
     return standards
+  }
+}
+
+extension Assembly {
+  /// The type of ggml's blocks of FP4 that it is stored in; nil for anything else.
+  fileprivate var storedBlockType: ElementType? {
+    guard case .ggml(let type)? = codeForm else { return nil }
+    return type
   }
 }

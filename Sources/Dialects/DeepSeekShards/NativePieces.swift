@@ -77,6 +77,11 @@ package struct NativePieces: Sendable {
   package func config(
     _ document: JSONValue, file: String
   ) throws(Fault) -> (json: JSONValue, notes: [String]) {
+    guard !V4Shards.isConfig(document) else {
+      throw Fault(
+        .malformed, "is DeepSeek-V4 in shards of its own code, which are written and not read",
+        file: file, expected: "the checkpoint that they were made of", found: "hc_mult")
+    }
     guard !NativeSource.isNative(document) else {
       let wholes = tensors.map { tensor in
         NativeSource.Whole(

@@ -37,7 +37,7 @@ package struct NativePlanner {
         .usage, "has dense layers alone, and DeepSeek's code has experts after the first ones",
         file: source.checkpoint.folder, found: "model_type \(source.config.modelType)")
     }
-    try SourceCheck.requireUsualLayers(source, of: "DeepSeek's code")
+    try NativePlanner.requireWritable(source)
     if source.config.queryTemperature != nil {
       throw Fault(
         .usage, "has queries that are scaled by their positions, which DeepSeek's code does not do",
@@ -58,7 +58,8 @@ package struct NativePlanner {
     var named: [(tensor: PlannedTensor, native: NativeNames.Translation, isMTP: Bool)] = []
     for tensor in planner.draft.tensors {
       let name = source.config.ownName(of: tensor.entry.name)
-      guard let native = NativeNames.native(of: name) else {
+      guard let native = NativePlanner.translation(of: tensor, named: name, in: source.config)
+      else {
         // Without its scales a weight would be another one.
         guard ExpectedTensor.weightName(ofScale: name) == nil else {
           throw Fault(
@@ -73,7 +74,8 @@ package struct NativePlanner {
               : "DeepSeek's shards have no name for it"))
         continue
       }
-      named.append((tensor, native, planner.draft.isMTP(name)))
+      // Of DeepSeek-V4 its code has them in the same files.
+      named.append((tensor, native, source.config.v4 == nil && planner.draft.isMTP(name)))
     }
     for rank in 0..<count {
       for part in NativeShardName.Part.allCases {
@@ -120,6 +122,9 @@ package struct NativePlanner {
     let assembly: Assembly
     switch native.division {
     case .replicated: assembly = whole
+    // A vector is a row.
+    case .rows where tensor.entry.shape.dimensions.count == 1:
+      assembly = whole.columns(part(rank, of: whole.columns))
     case .rows: assembly = whole.rows(part(rank, of: whole.rows))
     case .columns: assembly = whole.columns(part(rank, of: whole.columns))
     case .expert:

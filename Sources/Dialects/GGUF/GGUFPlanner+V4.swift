@@ -12,28 +12,13 @@ extension GGUFPlanner {
   /// what types its tensors get.
   static func requireWritable(_ source: SourceModel, _ gguf: GGUFRecipe) throws(Fault) {
     let config = source.config
-    guard let v4 = config.v4 else {
+    guard config.v4 != nil else {
       guard gguf.fileType != nil else {
         throw Fault(.usage, "--to gguf needs --quant or --recipe, but for a GGUF file")
       }
       return try SourceCheck.requireUsualLayers(source, of: "llama.cpp")
     }
-    for layer in 0..<config.layers {
-      guard let ratio = v4.ratio(ofLayer: layer) else { continue }
-      let usual = v4.kind(ofLayer: layer) == .sparse ? 4 : 128
-      guard ratio == usual else {
-        throw Fault(
-          .usage, "compresses keys as llama.cpp does not", file: source.checkpoint.folder,
-          expected: "4 tokens to an entry where an indexer chooses, 128 elsewhere",
-          found: "\(ratio) in layer \(layer)")
-      }
-    }
-    guard config.hashLayers != nil else {
-      throw Fault(
-        .usage, "has experts by a table in layers that llama.cpp's files cannot name",
-        file: source.checkpoint.folder, expected: "the first layers alone",
-        found: "mlp_layer_types with others before them")
-    }
+    try SourceCheck.requireUsualRatios(source, of: "llama.cpp")
     guard gguf.fileType == nil, gguf.namesTypes else { return }
     throw Fault(
       .usage, "has the types of llama.cpp's converter without --quant, and takes no others then",

@@ -14,6 +14,10 @@ package struct ConfigRewriting {
   package let fp8: ModelConfig.FP8Quantization?
   /// A `quantization_config` that takes the place of the source's.
   package var section: JSONValue?
+  /// Whether routed experts are in FP4 of which the source's config says nothing.
+  package var declaresFP4 = false
+  /// What `torch_dtype` says then; nil where it stays.
+  package var plainTypeName: String?
   /// Whether the MTP layers are left out.
   package let dropsMTP: Bool
 
@@ -39,6 +43,10 @@ package struct ConfigRewriting {
       }
       if fp8 == nil, config.v4 != nil { object["expert_dtype"] = nil }
       if let name = weights.dataTypeName { setDataType(name, in: &object, isNetwork: isNetwork) }
+    }
+    if declaresFP4 {
+      object["expert_dtype"] = .string("fp4")
+      if let plainTypeName { setDataType(plainTypeName, in: &object, isNetwork: isNetwork) }
     }
     if let section { setStorage(hasSection ? section : nil, in: &object) }
     if dropsMTP { ModelConfig.declare(mtpLayers: 0, in: &object) }

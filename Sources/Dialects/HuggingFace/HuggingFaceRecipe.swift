@@ -46,7 +46,9 @@ extension Planner {
       notes: recipe.sourceHashes(of: draft.tensors, from: source))
     let config = ConfigRewriting(
       source: source.networkConfig, config: source.config, weights: recipe.weights, fp8: target.fp8,
-      section: section, dropsMTP: recipe.mtp == .drop
+      section: section, declaresFP4: section != nil && target.v4?.hasFP4Experts == true,
+      plainTypeName: WeightStorage.all.first { $0.type == target.dataType }?.dataTypeName,
+      dropsMTP: recipe.mtp == .drop
     ).text()
     var documents: [PlannedDocument] = []
     if let index = layout.index {

@@ -69,7 +69,7 @@ package struct Planner {
       return try compressedTarget(
         of: source, mix.section(of: source, mtpLayers: mtpLayers).section)
     }
-    return (try target(of: source.config, recipe: recipe), nil)
+    return carryingFP4(try target(of: source.config, recipe: recipe), of: source, recipe)
   }
 
   /// The source's config with what the recipe changes about storage in a Hugging Face checkpoint.
@@ -124,7 +124,7 @@ package struct Planner {
     if recipe.weights?.type == .f16 {
       warnings.append("F16 ends at 65504: a larger weight stops the conversion")
     }
-    warnings += copyNotes + compressedWarnings
+    warnings += copyNotes + compressedWarnings + fp4Warnings
     return warnings + source.notes + source.storageNotes + source.skippedFiles
   }
 
@@ -166,8 +166,10 @@ package struct Planner {
   private mutating func keep(
     _ weight: SourceWeight, _ expected: ExpectedTensor?
   ) throws(Fault) {
+    if try decodeOutput(weight) { return }
     if try carryFP8(weight, "kept as it is", "kept as they are") { return }
     if try copyFP4(weight) { return }
+    if try carryFP4(weight, expected) { return }
     guard !weight.isCode else {
       throw Fault(
         .usage, "is quantized in a way that Hugging Face checkpoints do not know",
@@ -176,8 +178,7 @@ package struct Planner {
     }
     // GGUF files have vectors in F32 whatever their type; Hugging Face's have one type for all that
     // is not quantized.
-    if source.format == .gguf, expected?.storage.isPlain == true, let type = source.config.dataType
-    {
+    if source.format == .gguf, expected?.storage.isPlain == true, let type = target.dataType {
       return try add(
         weight, type, weight.type == type ? weight.kept : "has the type of the other weights")
     }
@@ -289,7 +290,7 @@ package struct Planner {
   }
 
   /// Why codes become plain numbers.
-  private func decoding(_ weight: SourceWeight) -> String {
+  func decoding(_ weight: SourceWeight) -> String {
     switch weight.assembly.first.scaling?.kind {
     case nil: "\(weight.type.rawValue) blocks decoded"
     case .blocks(let block) where block.columns == weight.assembly.columns:

@@ -1,5 +1,6 @@
 internal import Formats
 internal import Models
+internal import Naming
 package import Platform
 internal import Tensors
 internal import Weights
@@ -21,7 +22,7 @@ package struct SourceCheck {
     guard source.config.v4 == nil else {
       throw Fault(
         .usage, "is DeepSeek-V4, which is not written for \(loader)",
-        file: source.checkpoint.folder, expected: "--to hf or --to gguf",
+        file: source.checkpoint.folder, expected: "--to hf, --to gguf or --to deepseek",
         found: "model_type \(source.config.modelType)")
     }
     guard source.config.architecture.normsExperts else { return }
@@ -29,6 +30,30 @@ package struct SourceCheck {
       .usage, "norms what its experts give, which \(loader) does not know",
       file: source.checkpoint.folder, expected: "--to hf or --to compressed-tensors",
       found: "model_type \(source.config.modelType)")
+  }
+
+  /// Throws `.usage` where DeepSeek-V4 compresses keys otherwise than published models do, or has
+  /// experts by a table behind layers without, which a loader computes otherwise or cannot be told.
+  package static func requireUsualRatios(
+    _ source: SourceModel, of loader: String
+  ) throws(Fault) {
+    guard let v4 = source.config.v4 else { return }
+    for layer in 0..<source.config.layers {
+      guard let ratio = v4.ratio(ofLayer: layer) else { continue }
+      let usual = v4.kind(ofLayer: layer) == .sparse ? 4 : 128
+      guard ratio == usual else {
+        throw Fault(
+          .usage, "compresses keys as \(loader) does not", file: source.checkpoint.folder,
+          expected: "4 tokens to an entry where an indexer chooses, 128 elsewhere",
+          found: "\(ratio) in layer \(layer)")
+      }
+    }
+    guard source.config.hashLayers != nil else {
+      throw Fault(
+        .usage, "has experts by a table in layers that \(loader) cannot be told",
+        file: source.checkpoint.folder, expected: "the first layers alone",
+        found: "mlp_layer_types with others before them")
+    }
   }
 
   /// Throws `.malformed` for the first weight that is missing or is not what the config implies.

@@ -98,8 +98,18 @@ extension ModelConfig.DeepSeekV4 {
     guard try top.count("num_key_value_heads", default: 1) == 1 else {
       throw top.fault("num_key_value_heads", expected: "1, the key that all heads share")
     }
-    guard try top.flag("norm_topk_prob") ?? true else {
-      throw top.fault("norm_topk_prob", expected: "true: no loader of the network reads it")
+    // What says something else would be computed as if it said nothing.
+    for (key, value) in [
+      ("norm_topk_prob", true), ("rope_interleave", true), ("attention_bias", false),
+    ] {
+      guard try top.flag(key) ?? value == value else {
+        throw top.fault(key, expected: "\(value): no loader of the network reads it")
+      }
+    }
+    for key in ["n_group", "topk_group"] {
+      guard try top.count(key, default: 1) == 1 else {
+        throw top.fault(key, expected: "1: no loader of the network reads it")
+      }
     }
     let width = try top.count("moe_intermediate_size")
     for (key, value) in [

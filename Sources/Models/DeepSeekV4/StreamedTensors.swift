@@ -168,6 +168,17 @@ extension ModelConfig {
   }
 }
 
+extension ModelConfig.DeepSeekV4 {
+  /// Ends of the paths of all linear modules but the routed experts, by which a
+  /// `quantization_config` leaves them plain; the names are those of transformers' class, whose own
+  /// search for modules ends with them too.
+  package static let otherLinearModules = [
+    "q_a_proj", "q_b_proj", "kv_proj", "o_a_proj", "o_b_proj", "weights_proj",
+    "compressor.gate_proj", "indexer.gate_proj", "shared_experts.gate_proj",
+    "shared_experts.up_proj", "shared_experts.down_proj", "e_proj", "h_proj", "lm_head",
+  ]
+}
+
 extension Shape {
   /// The grid of scales of a matrix in FP4; nil for what is no matrix of whole groups.
   package var fp4Scales: Shape? {

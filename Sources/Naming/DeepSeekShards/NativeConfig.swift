@@ -20,6 +20,12 @@ package struct NativeConfig: Sendable {
 
   /// Writes a config down.
   package init(_ config: ModelConfig) {
+    guard config.v4 == nil else {
+      json = .object(V4Shards.config(config))
+      lost = LoaderLimit.lines(LoaderLimit.nativeKeysOfV4, for: config)
+      warnings = LoaderLimit.lines(LoaderLimit.nativeStorage, for: config)
+      return
+    }
     var object = JSONObject()
     for row in NativeKey.rows {
       if let value = row.value(config) { object[row.name] = value }

@@ -40,14 +40,19 @@ package struct NativeDivision: Sendable {
   package init(_ config: ModelConfig) {
     most = config.heads
     for tensor in config.expectedTensors() where tensor.storage != .scale {
-      guard let division = NativeNames.native(of: tensor.name)?.division else { continue }
+      guard let division = config.shardDivision(of: tensor.name) else { continue }
       let dimensions = tensor.shape.dimensions
       switch division {
       case .replicated: continue
       case .expert: add(config.routedExperts, of: "routed experts", tensor.name)
       case .rows, .columns:
         let size = dimensions[division == .rows ? 0 : 1]
-        if tensor.part == .attention {
+        let isOutput = tensor.name.contains(".o_a_proj.") || tensor.name.contains(".o_b_proj.")
+        if let groups = config.v4?.outputGroups, isOutput {
+          add(size, unit: size / groups, of: "groups of heads", tensor.name)
+        } else if let heads = config.v4?.indexHeads, tensor.part == .indexer {
+          add(size, unit: size / heads, of: "heads of the indexer", tensor.name)
+        } else if tensor.part == .attention {
           add(size, unit: size / config.heads, of: "heads", tensor.name)
         } else {
           add(size, of: division == .rows ? "rows" : "columns", tensor.name)
@@ -77,5 +82,15 @@ package struct NativeDivision: Sendable {
       .usage, "cannot be divided among \(ranks) shards", tensor: tensor,
       expected: "--mp \(largest) or a smaller number that divides it",
       found: rule.description)
+  }
+}
+
+extension ModelConfig {
+  /// How shards of DeepSeek's own code divide a tensor of the network; nil for what they have no name
+  /// for.
+  fileprivate func shardDivision(of name: ExactText) -> NativeNames.Division? {
+    v4 == nil
+      ? NativeNames.native(of: name)?.division
+      : V4Shards.translation(of: writtenName(of: name)).division
   }
 }

@@ -43,8 +43,8 @@ extension LoaderLimit {
     },
   ]
 
-  /// What the tensors show all the same, and that code has otherwise.
-  static let nativeCode: [LoaderLimit] = [
+  /// What the tensors show all the same, and that code stores otherwise.
+  static let nativeStorage: [LoaderLimit] = [
     LoaderLimit { config in
       let usual = ModelConfig.FP8Quantization.Blocks(
         rows: NativeConfig.blockSize, columns: NativeConfig.blockSize)
@@ -60,18 +60,25 @@ extension LoaderLimit {
       guard config.fp8 == nil, let type = config.dataType, type != .bf16 else { return nil }
       return "DeepSeek's code loads \(type.rawValue) weights as BF16"
     },
-    LoaderLimit { config in
-      guard config.architecture.hasCorrectionBias != (config.hiddenSize == 7168) else { return nil }
-      return config.architecture.hasCorrectionBias
-        ? "DeepSeek's code has the router's correction bias only where dim is 7168, and here it "
-          + "is \(config.hiddenSize): it refuses the tensors ffn.gate.bias"
-        : "DeepSeek's code has a correction bias in every router where dim is 7168, and there is none"
-    },
-    LoaderLimit { config in
-      guard config.tiedEmbeddings else { return nil }
-      return
-        "DeepSeek's code has a head of its own and refuses files without head.weight, as those "
-        + "of tied embeddings are"
-    },
   ]
+
+  /// What they show all the same, and that code stores or computes otherwise.
+  static let nativeCode: [LoaderLimit] =
+    nativeStorage + [
+      LoaderLimit { config in
+        guard config.architecture.hasCorrectionBias != (config.hiddenSize == 7168) else {
+          return nil
+        }
+        return config.architecture.hasCorrectionBias
+          ? "DeepSeek's code has the router's correction bias only where dim is 7168, and here it "
+            + "is \(config.hiddenSize): it refuses the tensors ffn.gate.bias"
+          : "DeepSeek's code has a correction bias in every router where dim is 7168, and there is none"
+      },
+      LoaderLimit { config in
+        guard config.tiedEmbeddings else { return nil }
+        return
+          "DeepSeek's code has a head of its own and refuses files without head.weight, as those "
+          + "of tied embeddings are"
+      },
+    ]
 }

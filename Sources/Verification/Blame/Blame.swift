@@ -134,7 +134,9 @@ extension BlamePart {
       // MTP layers embed a token each.
       return layer == index || layers.contains(index)
         || (index >= count && tensors.contains(BlamePart.embedding))
-    case .finalNorm: return tensors.contains("model.norm.weight")
+    // What puts residual streams together is a part of that step.
+    case .finalNorm:
+      return tensors.contains { $0 == "model.norm.weight" || $0.hasPrefix("model.hc_head.") }
     case .head:
       return tensors.contains("lm_head.weight") || (isTied && tensors.contains(BlamePart.embedding))
     }

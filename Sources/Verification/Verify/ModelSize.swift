@@ -1,4 +1,5 @@
 internal import Formats
+internal import Models
 package import Passes
 internal import Tensors
 internal import Weights
@@ -17,8 +18,13 @@ package struct ModelSize: Sendable, Hashable {
   package init(bytes: Int, parameters: Int) { (self.bytes, self.parameters) = (bytes, parameters) }
 
   /// Adds a model's tensors up.
-  package init(_ files: ModelFiles) {
+  ///
+  /// - Parameter countsMTP: whether weights of layers that predict further tokens are counted.
+  package init(_ files: ModelFiles, countsMTP: Bool = true) {
     bytes = files.inventory.tensors.reduce(0) { $0 + $1.byteCount }
-    parameters = files.weights.all.reduce(0) { $0 + $1.shape.elementCount }
+    parameters = files.weights.all.reduce(0) { sum, weight in
+      let isMTP = (ModelConfig.layer(of: weight.name) ?? -1) >= files.config.layers
+      return isMTP && !countsMTP ? sum : sum + weight.shape.elementCount
+    }
   }
 }
