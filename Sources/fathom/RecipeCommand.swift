@@ -88,7 +88,12 @@ struct RecipeCommand: ParsableCommand, ModelReading {
   var unknown: UnknownOptions
 
   @OptionGroup
+  var fetched: CacheOption
+
+  @OptionGroup
   var links: LinkOptions
+
+  var held: CacheOption? { fetched }
 
   var models: [String] { [model] }
 
