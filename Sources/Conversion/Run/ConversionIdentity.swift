@@ -22,6 +22,8 @@ struct ConversionIdentity: Sendable, Equatable {
   let version: String
   /// What was asked for.
   let recipe: JSONValue
+  /// Where a source lies that is not on this machine, with its revision; nil for one that is.
+  let revision: String?
   /// The source's files, and the importance matrix.
   private(set) var source: [SourceFile]
   /// Checksum of the output's headers and documents and of what each tensor is made from.
@@ -37,6 +39,7 @@ struct ConversionIdentity: Sendable, Equatable {
     recipe["manifest"] = .bool(plan.recipe.writesManifest)
     recipe["embedsProvenance"] = .bool(plan.recipe.embedsProvenance)
     self.recipe = .object(recipe)
+    revision = DistantPlaces.revision(of: source.checkpoint.folder)
     let inventory = source.checkpoint.inventory
     var tables = [CRC32C](repeating: CRC32C(), count: inventory.shards.count)
     for tensor in inventory.tensors {
@@ -94,6 +97,11 @@ struct ConversionIdentity: Sendable, Equatable {
     guard recipe == earlier.recipe else {
       let (one, other) = ConversionIdentity.difference(earlier.recipe, recipe)
       throw fault("recipe", one, other)
+    }
+    guard revision == earlier.revision else {
+      var fault = fault("source", earlier.revision ?? "a folder", revision ?? "a folder")
+      fault.advice = DistantPlaces.revisionAdvice
+      throw fault
     }
     for file in earlier.source {
       guard let now = source.first(where: { $0.name == file.name }) else {
@@ -158,6 +166,7 @@ extension ConversionIdentity {
       "journal": .integer(Self.layout), "version": .string(version), "recipe": recipe,
       "source": .array(files), "output": .string(output),
     ]
+    if let revision { head["revision"] = .string(revision) }
     let more = origin.json
     for key in more.keys { head[key] = more[key] }
     if let parts { head["parts"] = .integer(parts) }
@@ -185,6 +194,7 @@ extension ConversionIdentity {
     }
     self.version = version
     self.recipe = recipe
+    if case .string(let text)? = line["revision"] { revision = text } else { revision = nil }
     self.source = source
     self.output = output
   }
