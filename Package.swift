@@ -247,7 +247,8 @@ let package = Package(
       name: "ConversionTests",
       dependencies: [
         "Mixes",
-        "Support", "Conversion", "Formats", "Models", "Naming", "Platform", "Tensors", "Weights",
+        "Support", "Pages", "Conversion", "Formats", "Models", "Naming", "Platform", "Tensors",
+        "Weights",
         "Dialects",
         "Text", "Inspection", "Transit",
       ],

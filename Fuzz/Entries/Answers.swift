@@ -48,6 +48,7 @@ extension ParserEntry {
     let results = PartResults(of: "hash", model: String(repeating: "0", count: 64))
     _ = try results.values(1, of: 2, in: bytes, path: "hash-1-of-2.json")
   }
+
   /// What a part of `verify` has measured: lists of numbers, each behind how many it has, of a network
   /// of one layer. What is accepted goes through all that the report is made of.
   package static let partNumbers = ParserEntry("part-numbers") { (input) throws(Fault) in

@@ -118,15 +118,19 @@ extension Plan {
 
   /// Checks what parts have written, completes it and gives it its name.
   ///
-  /// - Parameter readsBack: whether every byte is compared with what the parts noted of it.
+  /// - Parameters:
+  ///   - readsBack: whether every byte is compared with what the parts noted of it.
+  ///   - folders: where parts lie that were not written into the hidden folder beside the output. They
+  ///     are copied there and stay as they are.
   /// - Throws: `.cannotCreate` where a part is missing, not complete, damaged or another
   ///   conversion's, with its number; as `run` does for the rest. What the parts wrote stays then.
   package func finishParts(
     from source: SourceModel, to destination: OutputPath, readsBack: Bool = true,
-    options: RunOptions = RunOptions(), report: (ConversionProgress) -> Void = { _ in }
+    gathering folders: [String] = [], options: RunOptions = RunOptions(),
+    report: (ConversionProgress) -> Void = { _ in }
   ) throws(Fault) -> ConversionResult {
     let run = ConversionRun(
       plan: self, source: source, destination: destination, options: options)
-    return try FinishRun(run: run, readsBack: readsBack).run(report: report)
+    return try FinishRun(run: run, readsBack: readsBack, folders: folders).run(report: report)
   }
 }

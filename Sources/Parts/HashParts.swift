@@ -10,9 +10,11 @@ package struct HashParts {
   package let results: PartResults
 
   /// Divides the tensors of a model.
-  package init(_ inventory: Inventory) {
+  ///
+  /// - Parameter model: its path or address.
+  package init(_ inventory: Inventory, model: String) {
     self.inventory = inventory
-    results = PartResults(of: "hash", inventory)
+    results = PartResults(of: "hash", inventory, at: model)
   }
 
   /// Indices of the tensors of a part.

@@ -11,33 +11,43 @@ internal import Tensors
 package struct PartResults: Sendable {
   let command: String
   private let model: String
+  /// Where models lie that are not on this machine, with their revisions; nil where all are.
+  private let source: String?
   /// What else the work is about, in words; nil where it is about a model alone.
   private let work: String?
 
   /// Speaks for a command's work on a model that is known by a hash.
-  package init(of command: String, model: String, work: String? = nil) {
+  package init(
+    of command: String, model: String, at places: [String] = [], work: String? = nil
+  ) {
     (self.command, self.model, self.work) = (command, model, work)
+    let distant = places.compactMap { DistantPlaces.revision(of: $0) }
+    source = distant.isEmpty ? nil : distant.joined(separator: ", ")
   }
 
   /// Speaks for a command's work on the files of a model.
-  package init(of command: String, _ inventory: Inventory) {
-    self.init(of: command, model: BLAKE3.hash(Array(PartResults.text(of: inventory).utf8)).text)
+  ///
+  /// - Parameter place: the model's path or address.
+  package init(of command: String, _ inventory: Inventory, at place: String) {
+    self.init(
+      of: command, model: BLAKE3.hash(Array(PartResults.text(of: inventory).utf8)).text,
+      at: [place])
   }
 
   /// Speaks for runs of models on tokens.
   ///
   /// - Parameters:
-  ///   - models: their files and configs, in order.
+  ///   - models: their files and configs, and the folders that they were read in, in order.
   ///   - options: what else decides the numbers, in the words of the command line.
   package init(
-    of command: String, models: [(inventory: Inventory, config: JSONValue)], sequences: [[Int]],
-    options: [String]
+    of command: String, models: [(inventory: Inventory, config: JSONValue, folder: String)],
+    sequences: [[Int]], options: [String]
   ) {
     let text = models.map { model in
       "\(PartResults.text(of: model.inventory))\(model.config.text(indent: nil))\n"
     }
     self.init(
-      of: command, model: BLAKE3.hash(Array(text.joined().utf8)).text,
+      of: command, model: BLAKE3.hash(Array(text.joined().utf8)).text, at: models.map(\.folder),
       work: ([PartResults.text(of: sequences)] + options).joined(separator: ", "))
   }
 
@@ -78,6 +88,7 @@ package struct PartResults: Sendable {
       "schema": .string("fathom.part/1"), "command": .string(command),
       "version": .string(FathomVersion.text), "model": .string(model),
     ]
+    if let source { body["source"] = .string(source) }
     if let work { body["work"] = .string(work) }
     body["part"] = .integer(part.number)
     body["of"] = .integer(part.count)
@@ -127,6 +138,7 @@ package struct PartResults: Sendable {
 
   /// What to do where a member of a part's file is another one.
   private static let advice = [
+    "source": DistantPlaces.revisionAdvice + ", and run that part again",
     "model":
       "the part has seen other files, or the same ones before somebody wrote to them: run it again",
     "work": "the part has run on other tokens or with other options: run it again with these",
@@ -150,7 +162,8 @@ package struct PartResults: Sendable {
     let expected: [(key: String, value: JSONValue?)] = [
       ("schema", .string("fathom.part/1")), ("command", .string(command)),
       ("version", .string(FathomVersion.text)), ("part", .integer(number)),
-      ("of", .integer(count)), ("model", .string(model)), ("work", work.map { .string($0) }),
+      ("of", .integer(count)), ("source", source.map { .string($0) }), ("model", .string(model)),
+      ("work", work.map { .string($0) }),
     ]
     for (key, value) in expected where json[key] != value {
       var fault = Fault(

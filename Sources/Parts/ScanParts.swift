@@ -19,7 +19,7 @@ package struct ScanParts {
     let inventory = try Inventory(model: model, threads: threads)
     (self.model, self.threads) = (model, threads)
     files = inventory.shards
-    results = PartResults(of: "validate", inventory)
+    results = PartResults(of: "validate", inventory, at: model)
   }
 
   /// Looks at the weights of a part and writes what was found.

@@ -14,6 +14,9 @@ package protocol ByteSource: Sendable {
 
   /// Takes note that a range will be read, after those that were named before it.
   func fetchAhead(_ range: Range<Int>)
+
+  /// Takes note that a range will not be read again.
+  func dropCache(_ range: Range<Int>)
 }
 
 extension InputFile {

@@ -316,8 +316,8 @@ package final class InputFile: Sendable {
   /// Tells the system that a range will not be read again, so that streaming through a checkpoint
   /// does not push everything else out of the page cache.
   package func dropCache(at offset: Int, count: Int) {
-    guard source == nil else { return }
     let range = storedRange(at: offset, count: count)
+    if let source { return source.dropCache(range) }
     posix_fadvise(
       descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
   }

@@ -29,6 +29,8 @@ package final class WorkFolder {
   package let path: String
   /// What is known of the work.
   package let journal: Journal
+  /// The name of the folder of the files.
+  package static let outputsName: ExactText = "output"
   /// The folder of the files.
   let outputs: String
   /// Where what is being replaced steps aside.
@@ -66,7 +68,7 @@ package final class WorkFolder {
     self.journal = journal
     self.common = common
     path = destination.workPath
-    outputs = Folder.join(path, "output")
+    outputs = Folder.join(path, WorkFolder.outputsName)
     aside = Folder.join(path, WorkFolder.asideName)
   }
 

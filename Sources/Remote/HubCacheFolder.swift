@@ -5,6 +5,7 @@ final class HubCacheFolder: DistantFolder {
   let name: ExactText
   private let address: String
   private let snapshot: String
+  private let commit: String
 
   /// The folder of a model in a cache.
   static func path(of repository: ExactText, in cache: String) -> String {
@@ -38,6 +39,7 @@ final class HubCacheFolder: DistantFolder {
       throw missing(Folder.isPlain(commit) ? snapshot : reference)
     }
     name = Folder.name(of: model.repository.text)
+    self.commit = commit.text
     address = "\(HubName.scheme)\(model.repository)@\(commit)"
   }
 
@@ -57,7 +59,13 @@ final class HubCacheFolder: DistantFolder {
 
   func open(_ place: ExactText, shownAs path: String) throws(Fault) -> InputFile? {
     let own = self.path(place)
-    guard try Folder.kind(of: own) == .file else { return nil }
-    return try InputFolder(path: Folder.parent(of: own)).find(Folder.name(of: own))
+    guard try Folder.kind(of: own) == .file,
+      let file = try InputFolder(path: Folder.parent(of: own)).find(Folder.name(of: own))
+    else { return nil }
+    // A snapshot has links to blobs, which are called by their hashes.
+    let hash = HubListing.digest(Folder.name(of: Folder.resolved(own)).text)
+    return InputFile(
+      distant: CachedFile(file: file, sha256: hash), path: file.path, size: file.size,
+      tag: HubListing.tag(hash, place, at: commit))
   }
 }

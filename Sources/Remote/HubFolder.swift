@@ -50,13 +50,14 @@ final class HubFolder: ListedFolder {
   func open(_ place: ExactText, shownAs path: String) throws(Fault) -> InputFile? {
     let snapshot = try listed()
     guard let listed = snapshot.files.first(where: { $0.name == place }) else { return nil }
+    let tag = HubListing.tag(listed.hash, place, at: snapshot.commit)
     if let size = listed.size, let file = cached(place, at: snapshot.commit), file.size == size {
-      return file
+      return InputFile(
+        distant: CachedFile(file: file, sha256: HubListing.digest(listed.hash)), path: file.path,
+        size: size, tag: tag)
     }
     let file = try remote(listed, at: snapshot.commit, shownAs: path)
-    return InputFile(
-      distant: file, path: path, size: file.size,
-      tag: listed.hash ?? "\(snapshot.commit)/\(place)")
+    return InputFile(distant: file, path: path, size: file.size, tag: tag)
   }
 
   /// A file at the commit, whose size is known.

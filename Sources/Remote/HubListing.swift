@@ -43,8 +43,18 @@ package struct HubListing: Sendable {
     self.files = files.sorted { $0.name < $1.name }
   }
 
+  /// A SHA-256 in hexadecimal digits; nil where a text is none.
+  static func digest(_ text: String?) -> String? {
+    text.flatMap { $0.utf8.count == 64 && $0.utf8.allSatisfy(isDigit) ? $0 : nil }
+  }
+
+  /// What the contents of a file at a commit are called: a hash where there is one.
+  static func tag(_ hash: String?, _ place: ExactText, at commit: String) -> String {
+    hash ?? "\(commit)/\(place)"
+  }
+
   /// Whether a byte is a digit as hashes have them.
-  static func isDigit(_ byte: UInt8) -> Bool {
+  private static func isDigit(_ byte: UInt8) -> Bool {
     (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
   }
 }

@@ -21,16 +21,13 @@ final class RemoteFile: ByteSource, Sendable {
   /// Its size, which is known before anything is read.
   var size: Int { contents.size ?? 0 }
 
-  var sha256: String? {
-    contents.hash.flatMap { hash in
-      let isDigest = hash.utf8.count == 64 && hash.utf8.allSatisfy(HubListing.isDigit)
-      return isDigest ? hash : nil
-    }
-  }
+  var sha256: String? { HubListing.digest(contents.hash) }
 
-  /// Asks for a range, past what is held.
+  /// Asks for a range, past what is held in memory.
   func fetch(_ range: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws(Fault) {
-    try courier.fetch(into: RangeReceiver(range, of: contents, into: buffer))
+    try DiskCache.shared.read(self, range, into: buffer) { range, buffer throws(Fault) in
+      try courier.fetch(into: RangeReceiver(range, of: contents, into: buffer))
+    }
   }
 
   /// Asks for its beginning, to learn whether it is there and how large it is.
@@ -63,6 +60,9 @@ final class RemoteFile: ByteSource, Sendable {
     guard !range.isEmpty else { return }
     PieceStore.shared.expect(self, range)
   }
+
+  /// Pieces go when they have been read as often as they were named.
+  func dropCache(_: Range<Int>) {}
 
   /// Looks at what a file is end before; with one of them comes all that is asked for first.
   static let look = 1 << 12

@@ -17,6 +17,8 @@ package enum Traffic {
   /// A line on it; nil where nobody was asked.
   package static var summary: OutputText? {
     guard requests > 0 else { return nil }
+    let again = DiskCache.shared.reused
     return "\(ByteSize.shown(bytes)) (\(bytes) bytes) read from servers in \(requests) requests"
+      + (again > 0 ? ", \(ByteSize.shown(again)) again from the cache" : "")
   }
 }

@@ -54,6 +54,24 @@ protocol ModelReading {
   /// MODEL arguments.
   var models: [String] { get }
   var links: LinkOptions { get }
+  /// What is kept of models that lie elsewhere; nil for a command that reads nothing twice.
+  var held: CacheOption? { get }
+}
+
+extension ModelReading {
+  var held: CacheOption? { nil }
+}
+
+/// What a command that may read weights more than once keeps of those that lie elsewhere.
+struct CacheOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      Most bytes of a model on a server that are kept on this machine's disk until the command ends, in \
+      a file without a name in TMPDIR or /var/tmp: weights that are read again, for another group of \
+      sequences say, are not fetched again.
+      """, valueName: "size"))
+  var cache: ByteSize?
 }
 
 /// Documents for people or for programs.

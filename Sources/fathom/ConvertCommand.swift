@@ -119,15 +119,7 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   var interruptions: InterruptionOptions
 
   @OptionGroup(title: "Many machines")
-  var parts: PartOptions
-
-  @Flag(
-    inversion: .prefixedNo,
-    help: """
-      With --finish: compare every byte that the parts wrote with what they noted of it. Without, only \
-      sizes and journals are looked at.
-      """)
-  var readBack = true
+  var division: ConvertPartOptions
 
   @OptionGroup
   var printed: FormatOption
@@ -157,11 +149,11 @@ struct ConvertCommand: ParsableCommand, ModelReading {
       throw ValidationError(
         "--to \(to.rawValue) writes a folder, and \(ending) is the ending of a file")
     }
+    let parts = division.parts
     try parts.refuse(interruptions.freeSource, "--free-source", "deletes what other parts need")
     try parts.refuse(
       embedProvenance, "--embed-provenance",
       "reads all of the source before the first byte is written, and so would each part")
-    if !readBack, !parts.finish { throw ValidationError("--no-read-back goes with --finish") }
     if parts.finish, dryRun {
       throw ValidationError("--finish and --dry-run do not go together: it is for --part")
     }
@@ -173,7 +165,9 @@ struct ConvertCommand: ParsableCommand, ModelReading {
 
   func run() throws {
     // Before anything is read: a name that is taken is the commonest mistake.
-    let inputs = InputPlaces(models: [model], files: [self.recipe, gguf.imatrix])
+    let inputs = InputPlaces(
+      models: [model], files: [self.recipe, gguf.imatrix] + division.folders.map { $0 })
+    let parts = division.parts
     let part = try parts.choice()
     let destination =
       dryRun
@@ -209,7 +203,7 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     }
     for warning in plan.warnings { Console.message("fathom: warning: \(warning)") }
     let way: InterruptionOptions.Way =
-      share.map { .part($0) } ?? (parts.finish ? .finish(readsBack: readBack) : .everything)
+      share.map { .part($0) } ?? (parts.finish ? .finish(division) : .everything)
     let result = try interruptions.run(plan, from: source, to: destination, way, work.progress)
     if printed.format == .json {
       return try Console.write(result.json(of: plan, part: report).printed() + "\n")

@@ -59,6 +59,9 @@ struct FathomCommand: ParsableCommand {
     for model in (command as? any ModelReading)?.models ?? [] {
       if let note = try RemoteModels.prepare(model) { Console.message("fathom: \(note)") }
     }
+    if let most = (command as? any ModelReading)?.held?.cache {
+      try DiskCache.shared.open(most: most.bytes)
+    }
     Console.beforeExit {
       RemoteModels.finish()
       if let summary = Traffic.summary { Console.message("fathom: \(summary)") }

@@ -64,7 +64,7 @@ struct HashCommand: ParsableCommand, ModelReading {
     let inventory = try Inventory(model: model, threads: work.threads)
     try inventory.requireListable()
     try HashReport.requireReadable(inventory, asJSON: printed.format == .json)
-    let parts = HashParts(inventory)
+    let parts = HashParts(inventory, model: model)
     if let part {
       let place = try division.place(of: part, parts.results, sparing: inputs)
       let done = try ProgressLine.during(work.progress) { report throws(Fault) in

@@ -96,7 +96,12 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   var division: ResultPartOptions
 
   @OptionGroup
+  var fetched: CacheOption
+
+  @OptionGroup
   var links: LinkOptions
+
+  var held: CacheOption? { fetched }
 
   var models: [String] { [model].compactMap(\.self) }
 

@@ -83,7 +83,7 @@ struct InterruptionOptions: ParsableArguments {
   enum Way {
     case everything
     case part(Share)
-    case finish(readsBack: Bool)
+    case finish(ConvertPartOptions)
   }
 
   /// Carries a plan out with progress on standard error.
@@ -113,9 +113,10 @@ struct InterruptionOptions: ParsableArguments {
         try plan.run(from: source, to: destination, options: options, report: show)
       case .part(let share):
         try plan.runPart(share, from: source, to: destination, options: options, report: show)
-      case .finish(let readsBack):
+      case .finish(let division):
         try plan.finishParts(
-          from: source, to: destination, readsBack: readsBack, options: options, report: show)
+          from: source, to: destination, readsBack: division.readBack,
+          gathering: division.folders, options: options, report: show)
       }
     checking.clear()
     for warning in result.warnings.dropFirst(plan.warnings.count) {

@@ -56,7 +56,12 @@ struct LogitsCommand: ParsableCommand, ModelReading {
   var unknown: UnknownOptions
 
   @OptionGroup
+  var fetched: CacheOption
+
+  @OptionGroup
   var links: LinkOptions
+
+  var held: CacheOption? { fetched }
 
   var models: [String] { [model] }
 

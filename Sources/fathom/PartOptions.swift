@@ -45,6 +45,39 @@ struct PartOptions: ParsableArguments {
   }
 }
 
+/// How `convert` is divided, whose parts write into the hidden folder of the work.
+struct ConvertPartOptions: ParsableArguments {
+  @OptionGroup
+  var parts: PartOptions
+
+  @Option(
+    name: .customLong("parts"),
+    help: ArgumentHelp(
+      """
+      With --finish: a folder with parts that were not written into the output's folder, as machines \
+      that share none have them: where --part wrote, or one that has several such in it. They are \
+      copied; repeat it for more.
+      """, valueName: "folder"))
+  var folders: [String] = []
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: """
+      With --finish: compare every byte that the parts wrote with what they noted of it. Without, only \
+      sizes and journals are looked at, and bytes that are copied from --parts.
+      """)
+  var readBack = true
+
+  func validate() throws {
+    guard !parts.finish else { return }
+    if !readBack { throw ValidationError("--no-read-back goes with --finish") }
+    if !folders.isEmpty {
+      throw ValidationError(
+        "convert --parts goes with --finish: a part writes into a hidden folder beside OUTPUT")
+    }
+  }
+}
+
 /// A command whose parts leave what they found in files, since it has no output to leave it in.
 struct ResultPartOptions: ParsableArguments {
   @OptionGroup

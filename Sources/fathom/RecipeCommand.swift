@@ -19,8 +19,8 @@ struct RecipeCommand: ParsableCommand, ModelReading {
       evidence and goes to "fathom convert --recipe" with the same --to. MTP layers get the types of \
       the last layers; GGUF files of DeepSeek-V4 have none.
 
-        fathom recipe DeepSeek-V3 --bpw 5 --text book.txt -o recipe.json
-        fathom recipe DeepSeek-V3 --bpw 4 --text book.txt --evidence recipe.json -o small.json
+        fathom recipe DeepSeek-V3 --bpw 5 --text book.txt -o 5.json
+        fathom recipe DeepSeek-V3 --bpw 4 --text book.txt --evidence 5.json -o 4.json
         fathom recipe DeepSeek-V3 --to mlx --bpw 6 --text book.txt -o mlx.json
       """)
 
@@ -99,7 +99,12 @@ struct RecipeCommand: ParsableCommand, ModelReading {
   var unknown: UnknownOptions
 
   @OptionGroup
+  var fetched: CacheOption
+
+  @OptionGroup
   var links: LinkOptions
+
+  var held: CacheOption? { fetched }
 
   var models: [String] { [model] }
 

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Conversion
+internal import Pages
 internal import Platform
 internal import Verification
 

@@ -56,7 +56,12 @@ struct ValidateCommand: ParsableCommand, ModelReading {
   var division: ResultPartOptions
 
   @OptionGroup
+  var fetched: CacheOption
+
+  @OptionGroup
   var links: LinkOptions
+
+  var held: CacheOption? { fetched }
 
   var models: [String] { [model] }
 

@@ -129,7 +129,12 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   var division: ResultPartOptions
 
   @OptionGroup
+  var fetched: CacheOption
+
+  @OptionGroup
   var links: LinkOptions
+
+  var held: CacheOption? { fetched }
 
   var models: [String] { [reference] + candidates }
 

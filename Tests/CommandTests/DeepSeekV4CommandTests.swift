@@ -137,7 +137,7 @@ import Testing
   ) throws -> (recipe: JSONDocument, tensors: [String: String]) {
     let (recipe, path) = (workspace.path("r.json"), workspace.path("r.gguf"))
     let chosen = try document(
-      ["recipe", model, "--tokens", tokens, "--groups", "12", "-o", recipe, "--overwrite"]
+      ["recipe", model, "--tokens", tokens, "--groups", "8", "-o", recipe, "--overwrite"]
         + options, "recipe")
     let run = try FathomProcess([
       "convert", model, path, "--to", "gguf", "--recipe", recipe, "--overwrite",

@@ -29,6 +29,11 @@ import Testing
     let again = try recipe("again.json", "--bpw", "7", "--types", all, "--evidence", first)
     #expect(again.status == 0, "\(again.messages)")
     #expect(try contents(workspace.path("again.json")) == contents(workspace.path("fresh.json")))
+    // Where nothing is missing, whole choices are not measured again either.
+    let same = try recipe(
+      "same.json", "--bpw", "7", "--types", all, "--evidence", workspace.path("again.json"))
+    #expect(same.status == 0, "\(same.messages)")
+    #expect(try contents(workspace.path("same.json")) == contents(workspace.path("fresh.json")))
     // A number that no measurement gives shows that there was none.
     let document = String(decoding: try contents(first), as: UTF8.self)
     let group = try #require(

@@ -1,6 +1,7 @@
 import Conversion
 import Dialects
 import Formats
+import Pages
 import Platform
 import Support
 import Testing

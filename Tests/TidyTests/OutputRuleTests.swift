@@ -11,7 +11,7 @@ import Testing
     "Sources/Reports/TextTable.swift",
     "Sources/Conversion/Manifest/ManifestText.swift", "Sources/fathom/InspectCommand.swift",
     "Sources/fathom/VerifyFormat.swift", "Sources/Inspection/Hash/HashReport.swift",
-    "Sources/Conversion/Reports/UnfinishedWorkReport.swift",
+    "Sources/Pages/UnfinishedWorkReport.swift",
     "Sources/fathom/ResumeCommand.swift", "Sources/fathom/RecipeCommand.swift",
   ]
 

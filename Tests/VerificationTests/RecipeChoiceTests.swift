@@ -38,6 +38,23 @@ import Testing
     #expect(choice.best(within: least - 1) == nil)
   }
 
+  /// Between what was measured the share of the sum changes as the logarithm does.
+  @Test func whatIsExpectedIsInterpolated() {
+    let joint = JointLoss([
+      JointLoss.Point(sum: 0.04, measured: 0.04), JointLoss.Point(sum: 0.01, measured: 0.0025),
+      JointLoss.Point(sum: 0, measured: 0),
+    ])
+    #expect(joint.predicted(0.04) == 0.04 && joint.predicted(0.08) == 0.08)
+    #expect(abs(joint.predicted(0.01) - 0.0025) < 1e-15)
+    #expect(abs(joint.predicted(0.001) - 0.00025) < 1e-15)
+    // Half the way: half of the sum is left.
+    #expect(abs(joint.predicted(0.02) - 0.01) < 1e-15)
+    #expect(joint.predicted(0) == 0 && JointLoss([]).predicted(0.5) == 0.5)
+    let sum = joint.sum(predicting: 0.01, atMost: 1)
+    #expect(abs(sum - 0.02) < 1e-12 && joint.predicted(sum) <= 0.01)
+    #expect(joint.sum(predicting: 2, atMost: 1) == 1)
+  }
+
   @Test(arguments: 0..<5)
   func theSmallestThatLosesSoLittleIsFound(seed: Int) throws {
     let choice = choice(groups: 5, seed: seed)

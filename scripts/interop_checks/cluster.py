@@ -22,6 +22,7 @@ def run(report, folder):
     checkpoint.write(model)
     report.attempt("kills", kills, report, folder, model)
     report.attempt("counts", counts, report, folder, model)
+    report.attempt("folders", folders, report, folder, model)
     report.attempt("measured", measured, report, folder)
     report.attempt("kubernetes", kubernetes, report)
     try:
@@ -103,15 +104,53 @@ def kills(report, folder, model):
                  killed == 20 and contents(output) == expected, f"{killed} kills")
 
 
+def folders(report, folder, model):
+    """Parts in folders of their own; the end is killed at random moments, and so is a part."""
+    place = folder / "apart"
+    generator = random.Random(22)
+    for name, options in (("out.gguf", QUANT),
+                          ("out", ("--to", "hf", "--quant", "bf16", "--max-shard-size", "4MB"))):
+        one = folder / f"one-{name}" / name
+        one.parent.mkdir()
+        report.run("convert", model, one, *options)
+        machines = []
+        for number in (1, 2, 3):
+            machines.append(place / f"{name}-{number}")
+            machines[-1].mkdir(parents=True)
+            report.run("convert", model, machines[-1] / name, *options, "--part", f"{number}/3")
+        end = place / f"{name}-end" / name
+        end.parent.mkdir()
+        command = [report.fathom, "convert", str(model), str(end), *options, "--flush-every", "1MB",
+                   "--finish", *(word for machine in machines for word in ("--parts", str(machine)))]
+        kills = 0
+        while not end.exists() and kills < 20:
+            run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                run.wait(timeout=generator.uniform(0.02, 0.2))
+            except subprocess.TimeoutExpired:
+                run.kill()
+                run.wait()
+                kills += 1
+        report.run(*command[1:])
+        report.check(f"{name}: parts that share no folder make one run's bytes",
+                     contents(end) == contents(one), f"{kills} kills of the end")
+
+
+def measurements(report, folder):
+    """Commands that run a model, by name, and the options of their one result."""
+    model, tokens = SAMPLES / "tiny-mtp2", folder / "tokens.json"
+    candidate = folder / "candidate"
+    if not tokens.exists():
+        tokens.write_text(json.dumps([[(7 * place + 31 * row) % 250 + 3 for place in range(24)]
+                                      for row in range(5)]))
+        report.run("convert", model, candidate, "--to", "hf", "--quant", "bf16")
+    return (("imatrix", ("imatrix", model, "--tokens", tokens)),
+            ("verify", ("verify", model, candidate, "--tokens", tokens)))
+
+
 def measured(report, folder):
     """`imatrix` and `verify` in three parts at the same time say what one run says."""
-    model, tokens = SAMPLES / "tiny-mtp2", folder / "tokens.json"
-    tokens.write_text(json.dumps([[(7 * place + 31 * row) % 250 + 3 for place in range(24)]
-                                  for row in range(5)]))
-    candidate = folder / "candidate"
-    report.run("convert", model, candidate, "--to", "hf", "--quant", "bf16")
-    for name, command in (("imatrix", ("imatrix", model, "--tokens", tokens)),
-                          ("verify", ("verify", model, candidate, "--tokens", tokens))):
+    for name, command in measurements(report, folder):
         results = folder / f"{name}-parts"
         results.mkdir()
         whole, joined = folder / f"{name}-whole", folder / f"{name}-joined"
@@ -156,11 +195,19 @@ def by_slurm(report, folder, model):
     with slurm.Cluster(folder / "slurm") as cluster:
         cluster.environment["PATH"] = (
             f"{Path(report.fathom).resolve().parent}:{cluster.environment['PATH']}")
-        one = submit(cluster, folder / "array", model, 4)
+        one = convert(cluster, folder / "array", model)
         cluster.wait(lambda: done(cluster, one["finish"]), "the array's end", 240)
         report.check("four tasks on two nodes make one run's bytes",
                      contents(one["output"]) == expected)
-        two = submit(cluster, folder / "trouble", model, 4)
+        for name, command in measurements(report, folder):
+            place = folder / f"array-{name}"
+            job = submit(cluster, place, 3, *command, "--parts", place, end=f"-o {place}/joined")
+            cluster.wait(lambda finish=job["finish"]: done(cluster, finish), f"{name}'s end", 240)
+            whole = place / "whole"
+            report.run(*command, "-o", whole)
+            report.check(f"{name}: three tasks on two nodes say what one run says",
+                         whole.read_bytes() == (place / "joined").read_bytes())
+        two = convert(cluster, folder / "trouble", model)
         cluster.wait(lambda: cluster.running(two["parts"]), "a running task", 60)
         task, node = cluster.running(two["parts"])[0]
         cluster.call("scontrol", "requeue", task)
@@ -181,18 +228,23 @@ def by_slurm(report, folder, model):
                      or "Restarts=2" in restarts)
 
 
-def submit(cluster, folder, model, count):
-    """Hands the sample's jobs in."""
-    folder.mkdir()
+def convert(cluster, folder, model):
+    """Hands in the jobs of a conversion in four parts."""
     output = folder / "out.gguf"
+    return submit(cluster, folder, 4, "convert", model, output, *QUANT) | {"output": output}
+
+
+def submit(cluster, folder, count, *command, end=""):
+    """Hands the sample's jobs in; the last one has options of its own."""
+    folder.mkdir()
     environment = {
-        **cluster.environment, "PARTS_OPTIONS": f"--array=1-{count}",
+        **cluster.environment, "PARTS_OPTIONS": f"--array=1-{count}", "FINISH_OPTIONS": end,
         "SBATCH_OPTIONS": f"--cpus-per-task=1 --mem=0 --chdir={folder}"}
     result = subprocess.run(
-        [str(CLUSTER / "slurm/submit"), str(model), str(output), *QUANT], env=environment,
+        [str(CLUSTER / "slurm/submit"), *map(str, command)], env=environment,
         capture_output=True, text=True, timeout=60, check=True)
     parts, finish = result.stdout.split()
-    return {"parts": parts, "finish": finish, "output": output}
+    return {"parts": parts, "finish": finish}
 
 
 def done(cluster, job):

@@ -214,6 +214,35 @@ def check_conversion(report, folder, sample):
                      there.exists() and same(here, there), f"{kills} kills")
 
 
+def check_parts(report, folder, sample):
+    """Parts of a conversion, each in a folder of its own, read a faulty server and make one run's bytes."""
+    here, end = folder / "one" / "out.gguf", folder / "end" / "out.gguf"
+    arguments = ("--to", "gguf", "--quant", "q4_0")
+    for place in (here, end):
+        place.parent.mkdir()
+    report.run("convert", sample, here, *arguments)
+    size = sum(path.stat().st_size for path in sample.glob("model*.safetensors"))
+    faults = {"seed": 8, "cut": 0.05, "busy": 0.05, "retry_after": 0, "expire": 15}
+    with double(folder, sample, faults=faults) as server:
+        parts = []
+        for number in (1, 2, 3):
+            place = folder / f"part-{number}" / "out.gguf"
+            place.parent.mkdir()
+            parts.append(subprocess.Popen(
+                [report.fathom, "convert", MODEL, str(place), *arguments, "--part", f"{number}/3"],
+                env=environment(server, folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+        messages = [part.communicate(timeout=120)[1].decode() for part in parts]
+        report.check("three parts at the same time end well",
+                     [part.returncode for part in parts] == [0] * 3, " ".join(messages)[-500:])
+        sent = sum(row["bytes"] for row in server.log()
+                   if row["origin"] == "cdn" and "model-" in row["path"])
+        # Each part reads all headers; a tensor that two shares have in common is read by both.
+        report.check("and fetch their shares", sent <= 1.5 * size + 9 * 65536, f"{sent} of {size}")
+        fathom(report, server, folder, "convert", MODEL, end, *arguments, "--finish",
+               *(word for number in (1, 2, 3) for word in ("--parts", folder / f"part-{number}")))
+    report.check("they make one run's bytes", same(here, end))
+
+
 def check_fetch(report, folder, sample):
     """`fathom fetch` gives the files that it should, killed or not."""
     target = folder / "fetched"
@@ -243,6 +272,6 @@ def run(report, folder):
     if not sample.exists():
         subprocess.run(["cp", "-r", str(SAMPLES / NAME), str(sample)], check=True)
     for check in (check_real_client, check_token, check_certificates, check_proxy, check_faults,
-                  check_conversion, check_fetch):
+                  check_conversion, check_parts, check_fetch):
         report.attempt(check.__name__, check, report, folder, sample)
     report.attempt("a bucket", remote_s3.check, report, folder)

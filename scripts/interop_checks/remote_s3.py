@@ -70,6 +70,14 @@ def check(report, folder):
                      run("hash", place) == report.run("hash", sample))
         report.check("and its report", run("validate", place, "--deep")
                      == report.run("validate", sample, "--deep"))
+        one, parts = folder / "bucket-one" / "out.gguf", folder / "bucket" / "out.gguf"
+        for output in (one, parts):
+            output.parent.mkdir()
+        report.run("convert", sample, one, "--to", "gguf", "--quant", "q8_0")
+        for end in (("--part", "2/2"), ("--part", "1/2"), ("--finish",)):
+            run("convert", place, parts, "--to", "gguf", "--quant", "q8_0", *end)
+        report.check("parts of its conversion make one run's bytes",
+                     one.read_bytes() == parts.read_bytes())
         run("fetch", place, folder / "fetched")
         report.check("its files are fetched", all(
             (sample / path.name).read_bytes() == path.read_bytes()

@@ -25,7 +25,7 @@ package struct ImatrixParts {
     var options = ["--mtp \(request.mtp ? "keep" : "drop")"]
     if request.output { options.append("--process-output") }
     results = PartResults(
-      of: "imatrix", models: [(files.inventory, files.checkpoint.config)],
+      of: "imatrix", models: [(files.inventory, files.checkpoint.config, files.checkpoint.folder)],
       sequences: request.sequences, options: options)
   }
 

@@ -25,7 +25,7 @@ extension ImatrixRequest {
       recipe: .object([
         "imatrix": .string(PartResults.text(of: sequences)), "mtp": .string(mtp ? "keep" : "drop"),
         "processOutput": .bool(output),
-      ]), of: files.inventory, output: config)
+      ]), of: files.checkpoint, output: config)
   }
 }
 

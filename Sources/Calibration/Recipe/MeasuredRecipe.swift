@@ -29,8 +29,8 @@ package struct MeasuredRecipe: Sendable {
 
   /// What other sizes would lose, and what the format's own tools make.
   package struct Curve: Sendable {
-    /// The best choices from the smallest to the largest: bytes of all tensors, and the sum of what
-    /// the groups lose alone, in nats.
+    /// The best choices from the smallest to the largest: bytes of all tensors, and what is expected of
+    /// the sum of what the groups lose alone, in nats.
     package let frontier: [(bytes: Int, divergence: Double)]
     /// Standard mixes: bytes of all tensors, and mean KL divergence as measured, in nats.
     package let standards: [Standard]
@@ -44,8 +44,7 @@ package struct MeasuredRecipe: Sendable {
     package let bytes: Int
     /// Mean KL divergence as measured, in nats.
     package let divergence: Double
-    /// The sum of what groups lose in the best choice of at most its size; nil where none is so
-    /// small.
+    /// What is expected of the best choice of at most its size; nil where none is so small.
     package let predictedOfBest: Double?
   }
 
@@ -64,12 +63,14 @@ package struct MeasuredRecipe: Sendable {
   package let bytes: Int
   /// Weights of the model.
   package let parameters: Int
-  /// Sum of what the groups lose, in nats.
+  /// What is expected of the sum of what the groups lose, in nats.
   package let predicted: Double
   /// Mean KL divergence of all groups in their types together.
   package let measured: Double
-  /// What no choice of these options within the same size can lose less than, by their sum.
+  /// What no choice of these options within the same size can lose less than, by the same reckoning.
   package let bound: Double
+  /// What best choices lose as a whole, beside the sums of what their groups lose alone.
+  package let together: [JointLoss.Point]
   /// What was measured beside it; nil where nothing was.
   package let curve: Curve?
   /// The groups.
@@ -121,6 +122,10 @@ package struct MeasuredRecipe: Sendable {
       "text": .string(text), "tokens": .integer(tokens), "hashes": hashes, "bytes": .integer(bytes),
       "bitsPerWeight": .number(bitsPerWeight), "klPredicted": .number(predicted),
       "klMeasured": .number(measured), "klBound": .number(bound),
+      "together": .array(
+        together.map {
+          .object(["klSum": .number($0.sum), "klMeasured": .number($0.measured)])
+        }),
       "groups": .array(
         groups.map { group in
           .object([

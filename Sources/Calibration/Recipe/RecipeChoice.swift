@@ -81,18 +81,17 @@ package struct RecipeChoice {
   }
 
   /// The best choices of sizes from the smallest to the largest that loses less than all before it.
-  package func frontier(points: Int = 48) -> [(bytes: Int, loss: Double)] {
+  package func frontier(points: Int = 48) -> [[Int]] {
     let sizes = groups.map { $0.map(\.bytes) }
     let least = sizes.reduce(0) { $0 + ($1.min() ?? 0) }
     let most = sizes.reduce(0) { $0 + ($1.max() ?? 0) }
-    var result: [(bytes: Int, loss: Double)] = []
+    var result: [[Int]] = []
     for point in 0..<points {
       guard let found = best(within: least + (most - least) * point / max(1, points - 1)) else {
         continue
       }
-      let (size, loss) = (bytes(of: found), loss(of: found))
-      if let last = result.last, loss >= last.loss { continue }
-      result.append((size, loss))
+      if let last = result.last, loss(of: found) >= loss(of: last) { continue }
+      result.append(found)
     }
     return result
   }

@@ -52,6 +52,8 @@ package struct RecipeEvidence: Sendable {
   private let target: String
   private let subject: Subject?
   private var losses: [Key: Double] = [:]
+  /// What whole choices lose; nil where that is not said.
+  let together: JointLoss?
 
   /// Reads a recipe file.
   ///
@@ -74,6 +76,17 @@ package struct RecipeEvidence: Sendable {
     }
     target = if case .string(let target)? = json["target"] { target } else { "gguf" }
     subject = Subject(evidence["hashes"])
+    if case .array(let choices)? = evidence["together"] {
+      together = JointLoss(
+        choices.compactMap { choice in
+          guard let sum = RecipeEvidence.loss(choice["klSum"]),
+            let measured = RecipeEvidence.loss(choice["klMeasured"])
+          else { return nil }
+          return JointLoss.Point(sum: sum, measured: measured)
+        })
+    } else {
+      together = nil
+    }
     for group in groups {
       guard case .string(let name)? = group["name"],
         case .integer(let parameters)? = group["parameters"],

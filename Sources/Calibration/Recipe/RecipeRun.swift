@@ -30,6 +30,8 @@ package struct RecipeRun {
   /// What all groups lose in each of their types, and then the standard mixes, where that was measured
   /// before.
   private let known: [Double?]
+  /// What whole choices lose, where that was measured of the same groups and types before.
+  private let earlierTogether: JointLoss?
   /// Weights of the model.
   private let parameters: Int
 
@@ -63,8 +65,9 @@ package struct RecipeRun {
             of: group, in: type, bytes: space.bytes(of: group.tensors, in: type))
         }
       } + space.standards.map { request.evidence?.loss(ofMix: $0.name, bytes: $0.bytes) }
+    earlierTogether = known.allSatisfy { $0 != nil } ? request.evidence?.together : nil
     // Every variant is a pass by itself, of the layers from its first on.
-    let variants = known.count { $0 == nil }
+    let variants = known.count { $0 == nil } + (earlierTogether == nil ? Self.whole : 0)
     let reads = (variants + sweep.together - 1) / sweep.together + 1
     let lengths = batch.lengths()
     forecast = try Forecast(
@@ -95,22 +98,30 @@ package struct RecipeRun {
           RecipeChoice.Option(bytes: bytes(group, type), loss: loss)
         }
       })
-    let chosen = try best(choice)
-    let parts = [part(groups.indices.map { ($0, options[$0][chosen[$0]]) }, name: "all")]
-    let together = try sweep.losses(of: parts) { _, _ in }[0]
+    let joint = if let earlierTogether { earlierTogether } else { try together(choice) }
+    let chosen = try best(choice, joint)
+    let whole = try sweep.losses(of: [all(chosen)]) { _, _ in }[0]
     let total = choice.bytes(of: chosen) + space.rest
     return MeasuredRecipe(
       target: request.target, usual: usual(chosen), text: request.text, tokens: batch.rows(),
       hashes: subject.json, bytes: total, parameters: parameters,
-      predicted: choice.loss(of: chosen), measured: together,
-      bound: choice.bound(within: choice.bytes(of: chosen)),
+      predicted: joint.predicted(choice.loss(of: chosen)), measured: whole,
+      bound: joint.predicted(choice.bound(within: choice.bytes(of: chosen))),
+      together: joint.points,
       curve: request.drawsCurve
         ? MeasuredRecipe.Curve(
-          frontier: choice.frontier().map { (bytes: $0.bytes + space.rest, divergence: $0.loss) },
+          frontier: choice.frontier().map { found in
+            (
+              bytes: choice.bytes(of: found) + space.rest,
+              divergence: joint.predicted(choice.loss(of: found))
+            )
+          },
           standards: zip(space.standards, losses).map { mix, loss in
             MeasuredRecipe.Standard(
               name: mix.name, bytes: mix.bytes, divergence: loss,
-              predictedOfBest: choice.best(within: mix.bytes - space.rest).map(choice.loss(of:)))
+              predictedOfBest: choice.best(within: mix.bytes - space.rest).map { found in
+                joint.predicted(choice.loss(of: found))
+              })
           })
         : nil,
       groups: groups.enumerated().map { index, group in
@@ -135,15 +146,34 @@ package struct RecipeRun {
     }
   }
 
-  private func best(_ choice: RecipeChoice) throws(Fault) -> [Int] {
+  /// Best choices that are measured as a whole.
+  private static let whole = 6
+
+  /// All groups, each in the type that was chosen for it.
+  private func all(_ choice: [Int]) -> VariantSweep.Variant {
+    part(groups.indices.map { ($0, options[$0][choice[$0]]) }, name: "all")
+  }
+
+  /// What best choices from the smallest to the largest lose as a whole.
+  private func together(_ choice: RecipeChoice) throws(Fault) -> JointLoss {
+    let choices = choice.frontier(points: Self.whole)
+    let losses = try sweep.losses(of: choices.map(all)) { _, _ in }
+    return JointLoss(
+      zip(choices, losses).map { JointLoss.Point(sum: choice.loss(of: $0), measured: $1) })
+  }
+
+  private func best(_ choice: RecipeChoice, _ joint: JointLoss) throws(Fault) -> [Int] {
     let limit: Int
     switch request.goal {
     case .divergence(let most):
-      if let found = choice.smallest(losing: most) { return found }
+      let worst = choice.groups.reduce(0) { $0 + ($1.map(\.loss).max() ?? 0) }
+      if let found = choice.smallest(losing: joint.sum(predicting: most, atMost: worst)) {
+        return found
+      }
       let least = choice.groups.reduce(0) { $0 + ($1.map(\.loss).min() ?? 0) }
       throw Fault(
-        .usage, "no choice of these types keeps to --max-kl", expected: "at least \(least)",
-        found: "\(most)")
+        .usage, "no choice of these types keeps to --max-kl",
+        expected: "at least \(joint.predicted(least))", found: "\(most)")
     case .bitsPerWeight(let bits): limit = Int(bits * Double(parameters) / 8)
     case .bytes(let bytes): limit = bytes
     }

@@ -8,6 +8,8 @@ struct FinishRun {
   let run: ConversionRun
   /// Whether what the parts wrote is read back and compared with their journals.
   let readsBack: Bool
+  /// Folders with parts that were written elsewhere.
+  let folders: [String]
 
   private var plan: Plan { run.plan }
   private var inventory: Inventory { run.source.checkpoint.inventory }
@@ -16,15 +18,27 @@ struct FinishRun {
   func run(report: (ConversionProgress) -> Void) throws(Fault) -> ConversionResult {
     if let compared = try run.comparedBytes() { return try run.finished(compared: compared) }
     let path = run.destination.workPath
-    guard try Folder.kind(of: path) == .folder else {
+    let isBegun = try Folder.kind(of: path) == .folder
+    guard isBegun || !folders.isEmpty else {
       throw Fault(
         .cannotCreate, "has no parts to finish", file: run.destination.path,
         expected: "convert --part K/N for each K, run before")
     }
+    if !folders.isEmpty { try gather(report: report) }
     let work = try claim()
     do throws(Fault) { return try finish(work, report: report) } catch {
       var fault = error
       fault.advice = fault.advice ?? "what the parts wrote stays; " + work.look
+      throw fault
+    }
+  }
+
+  /// Brings parts that were written elsewhere.
+  private func gather(report: (ConversionProgress) -> Void) throws(Fault) {
+    do throws(Fault) { try PartGathering(run: run, folders: folders).run(report: report) } catch {
+      var fault = error
+      fault.advice =
+        fault.advice ?? "the parts' own folders stay as they are, and what was brought of them too"
       throw fault
     }
   }
@@ -102,10 +116,7 @@ struct FinishRun {
     report: (ConversionProgress) -> Void
   ) throws(Fault) {
     func fault(_ number: Int, _ what: String, _ file: String) -> Fault {
-      var fault = Fault(
-        .cannotCreate, "is not what part \(number)/\(states.count) wrote", file: file, found: what)
-      fault.advice = "run that part again: it writes anew what is damaged"
-      return fault
+      Share(number, cuts, plan).fault(what, file)
     }
     for (number, file) in plan.layout.files.enumerated() {
       let part = states.last { $0.records?.part?.bytes[number] != nil }?.number ?? 1

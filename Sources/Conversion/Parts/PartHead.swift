@@ -67,4 +67,14 @@ extension Share {
   static func name(_ number: Int, of count: Int) -> ExactText {
     "part-\(number)-of-\(count)"
   }
+
+  /// The part and the number of parts that a folder's name speaks of; nil for any other.
+  static func numbers(in name: ExactText) -> (number: Int, count: Int)? {
+    let words = name.split(separator: "-")
+    guard words.count == 4, let number = Int(words[1].text), let count = Int(words[3].text),
+      number > 0, number <= count, count <= PartChoice.mostParts,
+      name == Share.name(number, of: count)
+    else { return nil }
+    return (number, count)
+  }
 }

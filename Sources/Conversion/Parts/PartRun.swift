@@ -82,7 +82,8 @@ struct PartRun {
       try PartRun.require(records.parts, share.count, path: work.path)
     } catch {
       var fault = error
-      fault.advice = "remove \(work.path) to begin anew; " + work.look
+      fault.advice =
+        (fault.advice.map { $0 + "; " } ?? "") + "remove \(work.path) to begin anew; " + work.look
       throw fault
     }
     guard !records.isPlacing else {
@@ -109,11 +110,7 @@ struct PartRun {
     guard records.identity == nil || records.isExpendable else { return }
     try work.restart()
     try work.requireFree()
-    try work.begin(identity.line(with: origin, parts: share.count))
-  }
-
-  private var origin: ConversionOrigin {
-    ConversionOrigin(plan, run.source, to: run.destination, command: run.options.command)
+    try work.begin(identity.line(with: run.origin, parts: share.count))
   }
 
   /// What the part's journal says, which gets its first line where it has none that can be read: what
@@ -129,7 +126,7 @@ struct PartRun {
       }
     }
     try work.journal.restart()
-    try work.begin(identity.line(with: origin, parts: share.count, share: share))
+    try work.begin(identity.line(with: run.origin, parts: share.count, share: share))
     return try ConversionRecords(JournalText(), file: work.journal.path)
   }
 

@@ -28,6 +28,8 @@ package struct PartState: Sendable {
   package let problem: String?
   /// What the journal says; nil where there is none that can be read.
   let records: ConversionRecords?
+  /// Its lines.
+  let lines: [String]
 
   /// Looks at a part without claiming it.
   ///
@@ -39,9 +41,11 @@ package struct PartState: Sendable {
     var records: ConversionRecords?
     var problem: String?
     var isRunning = false
+    var lines: [String] = []
     do throws(Fault) {
       if let journal = try Journal.look(in: own) {
         isRunning = journal.isClaimed
+        lines = journal.text.lines
         records = try ConversionRecords(journal.text, file: Folder.join(own, "journal"))
         if records?.part == nil { records = nil }
       }
@@ -64,6 +68,7 @@ package struct PartState: Sendable {
         isWritten == true && records?.warningsOfDone != nil ? .complete : .unfinished
       }
     self.records = records
+    self.lines = lines
     self.problem = problem
     byteCount = bytes
     safeBytes = records?.byteCount ?? 0

@@ -22,6 +22,8 @@ package struct ConversionIdentity: Sendable, Equatable {
   let version: String
   /// What was asked for.
   let recipe: JSONValue
+  /// Where a source lies that is not on this machine, with its revision; nil for one that is.
+  let revision: String?
   /// The source's files, and the importance matrix.
   private(set) var source: [SourceFile]
   /// Checksum of the output's headers and documents and of what each tensor is made from.
@@ -37,6 +39,7 @@ package struct ConversionIdentity: Sendable, Equatable {
     recipe["manifest"] = .bool(plan.recipe.writesManifest)
     recipe["embedsProvenance"] = .bool(plan.recipe.embedsProvenance)
     self.recipe = .object(recipe)
+    revision = DistantPlaces.revision(of: source.checkpoint.folder)
     self.source = ConversionIdentity.files(of: source.checkpoint.inventory)
     if let matrix = plan.recipe.target.own.importance {
       let names = CRC32C(matrix.names.sorted().joined(separator: "\n"))
@@ -50,11 +53,13 @@ package struct ConversionIdentity: Sendable, Equatable {
   ///
   /// - Parameters:
   ///   - recipe: what was asked for.
+  ///   - checkpoint: the files.
   ///   - output: checksum of what else decides the output's bytes.
-  package init(recipe: JSONValue, of inventory: Inventory, output: String) {
+  package init(recipe: JSONValue, of checkpoint: Checkpoint, output: String) {
     version = FathomVersion.text
     (self.recipe, self.output) = (recipe, output)
-    source = ConversionIdentity.files(of: inventory)
+    revision = DistantPlaces.revision(of: checkpoint.folder)
+    source = ConversionIdentity.files(of: checkpoint.inventory)
   }
 
   private static func files(of inventory: Inventory) -> [SourceFile] {
@@ -108,6 +113,11 @@ package struct ConversionIdentity: Sendable, Equatable {
     guard recipe == earlier.recipe else {
       let (one, other) = ConversionIdentity.difference(earlier.recipe, recipe)
       throw fault("recipe", one, other)
+    }
+    guard revision == earlier.revision else {
+      var fault = fault("source", earlier.revision ?? "a folder", revision ?? "a folder")
+      fault.advice = DistantPlaces.revisionAdvice
+      throw fault
     }
     for file in earlier.source {
       guard let now = source.first(where: { $0.name == file.name }) else {
@@ -175,6 +185,7 @@ extension ConversionIdentity {
       "journal": .integer(Self.layout), "version": .string(version), "recipe": recipe,
       "source": .array(files), "output": .string(output),
     ]
+    if let revision { head["revision"] = .string(revision) }
     let more = origin.json
     for key in more.keys { head[key] = more[key] }
     if let parts { head["parts"] = .integer(parts) }
@@ -203,6 +214,7 @@ extension ConversionIdentity {
     }
     self.version = version
     self.recipe = recipe
+    if case .string(let text)? = line["revision"] { revision = text } else { revision = nil }
     self.source = source
     self.output = output
   }

@@ -77,8 +77,12 @@ struct ConversionRun {
 
   /// Says in the journal what is begun, before there is anything to keep.
   private func begin(_ work: WorkFolder) throws(Fault) {
-    let origin = ConversionOrigin(plan, source, to: destination, command: options.command)
     try work.begin(ConversionIdentity(plan, source).line(with: origin))
+  }
+
+  /// By which command it is done.
+  var origin: ConversionOrigin {
+    ConversionOrigin(plan, source, to: destination, command: options.command)
   }
 
   /// Hashes that are known already; nil where nobody asks for them.
@@ -154,12 +158,11 @@ struct ConversionRun {
           plan, sourceTensors: inventory.tensors.count, file: work.journal.path)
       } catch {
         var fault = error
-        fault.advice =
+        let way =
           isOnlyCopy
           ? "do not remove \(work.path), which has what was in source files that are deleted; "
-            + work.look
           : "remove \(work.path) to begin anew, or give --overwrite without --resume; "
-            + work.look
+        fault.advice = (fault.advice.map { $0 + "; " } ?? "") + way + work.look
         throw fault
       }
       return true

@@ -37,7 +37,9 @@ package struct VerifyParts {
     if let runtime = request.runtime { options.append("--as \(runtime.rawValue)") }
     results = PartResults(
       of: "verify",
-      models: ([work.reference] + work.candidates).map { ($0.inventory, $0.checkpoint.config) },
+      models: ([work.reference] + work.candidates).map {
+        ($0.inventory, $0.checkpoint.config, $0.checkpoint.folder)
+      },
       sequences: work.sequences, options: options)
   }
 

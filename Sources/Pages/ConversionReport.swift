@@ -1,3 +1,4 @@
+package import Conversion
 internal import Dialects
 package import Platform
 internal import Reports

@@ -1,3 +1,4 @@
+package import Conversion
 package import Platform
 internal import Reports
 
@@ -109,7 +110,9 @@ extension UnfinishedWork {
       return nil
     }
     var words = origin.command
-    if !parts.isEmpty {
+    if words.contains(where: { ExactText($0) == ExactText("--finish") }) {
+      // It brings what is missing from where that was written.
+    } else if !parts.isEmpty {
       // The command was that of any part.
       words = UnfinishedWork.leavingOutPart(words)
       let next = parts.first { $0.condition != .complete && $0.condition != .running }
