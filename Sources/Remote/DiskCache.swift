@@ -18,13 +18,20 @@ package final class DiskCache: Sendable {
     init(_ range: Range<Int>, at place: Int) { (self.range, self.place) = (range, place) }
   }
 
+  /// What is held of a file. It stays alive with it, since another at its place in memory would be
+  /// taken for it.
+  private struct Contents {
+    let file: RemoteFile
+    var ranges = RangeList<Held>()
+  }
+
   private struct State {
     var file: ScratchFile?
     /// Bytes that may be held.
     var room = 0
     /// Bytes that have been given a place.
     var end = 0
-    var held: [ObjectIdentifier: RangeList<Held>] = [:]
+    var held: [ObjectIdentifier: Contents] = [:]
     /// Bytes that were read again.
     var reused = 0
   }
@@ -74,7 +81,7 @@ package final class DiskCache: Sendable {
         let count = end - position
         let part = UnsafeMutableRawBufferPointer(rebasing: buffer[start..<start + count])
         try fetch(position..<end, part)
-        keep(key, position, UnsafeRawBufferPointer(part))
+        keep(file, position, UnsafeRawBufferPointer(part))
         position = end
       }
     }
@@ -82,7 +89,9 @@ package final class DiskCache: Sendable {
 
   private func step(_ key: ObjectIdentifier, _ position: Int, _ end: Int) -> Step {
     monitor.change { state in
-      guard let file = state.file, let held = state.held[key] else { return .fetch(end: end) }
+      guard let file = state.file, let held = state.held[key]?.ranges else {
+        return .fetch(end: end)
+      }
       let (found, gapEnd) = held.find(position, limit: end)
       guard let found else { return .fetch(end: gapEnd) }
       let count = min(end, found.range.upperBound) - position
@@ -92,7 +101,7 @@ package final class DiskCache: Sendable {
   }
 
   /// Holds bytes of a file from an offset on. A disk that is full holds no more, which costs time alone.
-  private func keep(_ key: ObjectIdentifier, _ offset: Int, _ bytes: UnsafeRawBufferPointer) {
+  private func keep(_ file: RemoteFile, _ offset: Int, _ bytes: UnsafeRawBufferPointer) {
     let place = monitor.change { state -> (file: ScratchFile, place: Int, count: Int)? in
       let count = min(bytes.count, state.room - state.end)
       guard let file = state.file, count > 0 else { return nil }
@@ -110,9 +119,10 @@ package final class DiskCache: Sendable {
     }
     monitor.change { state in
       // Two readers may have fetched the same at one time.
-      let list = state.held[key] ?? RangeList()
-      guard list.firstGap(in: range) == range else { return }
-      state.held[key, default: list].insert(Held(range, at: place.place))
+      var contents = state.held[ObjectIdentifier(file)] ?? Contents(file: file)
+      guard contents.ranges.firstGap(in: range) == range else { return }
+      contents.ranges.insert(Held(range, at: place.place))
+      state.held[ObjectIdentifier(file)] = contents
     }
   }
 }
