@@ -9,6 +9,7 @@ from peers import deepseek_v4 as v4
 from peers import native
 
 from .compare import same_bits
+from .deepseek_v4_gguf import told
 from .networks import fresh
 
 # Heads, groups and blocks of FP8 that four shards get equal parts of.
@@ -41,13 +42,15 @@ def run(report, folder):
     for count in (1, 2, 4):
         report.attempt(f"{count} shards", check, report, path, written, config, count, folder)
     output = fresh(folder / "v4-shards")
-    report.run("convert", path, output, "--to", "deepseek", "--mp", 8, expect=64)
-    report.check("V4 → 8 shards: refused: a group of heads would be cut", True)
+    said = told(report, "convert", path, output, "--to", "deepseek", "--mp", 8, expect=64)
+    report.check("V4 → 8 shards: refused, since a group of heads would be cut",
+                 "groups of heads" in said, said.strip()[-120:])
     model = v4.make_model(603, **{**SIZES, "compress_rates": {v4.SPARSE: 4, v4.HEAVY: 16}})
     path = fresh(folder / "v4-other")
     model.save_pretrained(path)
-    report.run("convert", path, output, "--to", "deepseek", "--quant", "bf16", expect=64)
-    report.check("V4 with other ratios → shards: refused", True)
+    said = told(report, "convert", path, output, "--to", "deepseek", "--quant", "bf16", expect=64)
+    report.check("V4 with other ratios → shards: refused by the layer",
+                 "16 in layer" in said, said.strip()[-120:])
 
 
 def check(report, path, written, config, count, folder):
