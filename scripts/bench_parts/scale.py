@@ -41,6 +41,7 @@ def bench(fathom, folder, make):
         if layers == SCALED_LAYERS[-1]:
             disk = rates(source, output, folder)
         output.unlink()
+        output.with_name("scaled.fathom-manifest.json").unlink()
         shutil.rmtree(source)
     largest = median(rows[-1][2]) / rows[-1][1]
     print_table(
@@ -71,6 +72,7 @@ def tokens(fathom, model, folder, count):
         logits.unlink(missing_ok=True)
         runs.append(run([fathom, "logits", model, "--tokens", ids, "-o", logits]))
     logits.unlink()
+    ids.unlink()
     return runs
 
 
