@@ -142,3 +142,15 @@ package struct ExpectedTensor: Sendable, Hashable {
       layer: layer, expert: expert)
   }
 }
+
+extension ModelConfig {
+  /// What a part of an MTP layer repeats of the main model (DeepSeek's README_WEIGHTS); nil for what
+  /// repeats nothing.
+  package func original(of part: ExpectedTensor.Part) -> ExpectedTensor.Part? {
+    switch part {
+    case .embeddingCopy: .embedding
+    case .headCopy: tiedEmbeddings ? .embedding : .head
+    default: nil
+    }
+  }
+}

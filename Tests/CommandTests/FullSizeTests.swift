@@ -8,12 +8,22 @@ import Testing
 /// The numbers are those of the published checkpoint: its headers list 91,991 tensors with
 /// 684,531,386,000 elements in 688,574,839,360 bytes, of which layer 61 is the MTP layer.
 @Suite struct FullSizeTests {
+  private func inspected(_ workspace: Workspace) throws -> JSONDocument {
+    let run = try FathomProcess("inspect", workspace.path, "--format", "json")
+    #expect(run.status == 0, "\(run.messages)")
+    return try JSONDocument(run.output)
+  }
+
+  private func requireValid(_ workspace: Workspace) throws {
+    let validation = try FathomProcess("validate", workspace.path, "--format", "json")
+    #expect(validation.status == 0)
+    #expect(try JSONDocument(validation.output).list("findings").isEmpty)
+  }
+
   @Test func isInspectedAndValid() throws {
     let workspace = try Workspace()
     try FullSizeCheckpoint.write(to: workspace)
-    let run = try FathomProcess("inspect", workspace.path, "--format", "json")
-    #expect(run.status == 0, "\(run.messages)")
-    let json = try JSONDocument(run.output)
+    let json = try inspected(workspace)
     #expect(json.integer("totals", "tensors") == 91_991)
     #expect(json.integer("totals", "elements") == 684_531_386_000)
     #expect(json.integer("totals", "bytes") == 688_574_839_360)
@@ -28,26 +38,20 @@ import Testing
     for part in ["91,991", "684,531,386,000", "671.03 B", "13.46 B", "11.61 B", "36.6"] {
       #expect(text.output.contains(part), "\(part) in \(text.output)")
     }
-    let validation = try FathomProcess("validate", workspace.path, "--format", "json")
-    #expect(validation.status == 0)
-    #expect(try JSONDocument(validation.output).list("findings").isEmpty)
+    try requireValid(workspace)
   }
 
   /// DeepSeek-V4-Flash by its published names and types: 284 B weights, 13 B of them for a token.
   @Test func flashIsInspectedAndValid() throws {
     let workspace = try Workspace()
     try FullSizeCheckpoint.writeFlash(to: workspace)
-    let run = try FathomProcess("inspect", workspace.path, "--format", "json")
-    #expect(run.status == 0, "\(run.messages)")
-    let json = try JSONDocument(run.output)
+    let json = try inspected(workspace)
     #expect(json.integer("totals", "tensors") == 69_187)
     let main = try #require(json.integer("parameters", "main"))
     #expect(abs(main - 284_000_000_000) < 1_000_000_000, "\(main)")
     let active = try #require(json.integer("parameters", "activePerToken"))
     #expect(abs(active - 13_000_000_000) < 1_000_000_000, "\(active)")
-    let validation = try FathomProcess("validate", workspace.path, "--format", "json")
-    #expect(validation.status == 0)
-    #expect(try JSONDocument(validation.output).list("findings").isEmpty)
+    try requireValid(workspace)
   }
 
   /// The file that llama.cpp's converter would make of it, planned from headers alone.

@@ -65,6 +65,9 @@ import Testing
     let untold = String(decoding: try contents(first), as: UTF8.self)
       .replacing("\"hashes\"", with: "\"former\"")
     let old = try workspace.write("old.json", untold.utf8)
+    let unread = String(decoding: try contents(first), as: UTF8.self)
+      .replacing("\"klSum\"", with: "\"sum\"")
+    let slip = try workspace.write("slip.json", unread.utf8)
     let matrix = workspace.path("imatrix.gguf")
     #expect(try FathomProcess(["imatrix", sample, "--tokens", ids, "-o", matrix]).status == 0)
     for (arguments, status, words) in [
@@ -72,6 +75,7 @@ import Testing
       ([Repository.samples + "/tiny-bf16", "--tokens", ids] + rest + [first], 64, "another model"),
       ([sample, "--tokens", ids, "--imatrix", matrix] + rest + [first], 64, "another importance"),
       ([sample, "--tokens", ids] + rest + [old], 64, "does not say"),
+      ([sample, "--tokens", ids] + rest + [slip], 65, "cannot be read"),
       ([sample, "--tokens", ids] + rest + [hand], 65, "has no measurements"),
       ([sample, "--tokens", ids] + rest + [ids], 65, "has no measurements"),
     ] {

@@ -6,10 +6,9 @@ import statistics
 import sys
 from pathlib import Path
 
-from .measure import SCRIPTS, cpu_median, median, peak, print_table, run
+from .measure import ROUNDS, SCRIPTS, cpu_median, median, peak, print_table, run
 from .sizes import SMALL_V3, SMALL_V32, forward_operations
 
-ROUNDS = 3
 TOKENS = 512
 CAP = "128MB"
 COLUMNS = ("program", "seconds", "CPU time", "peak memory", "tokens/s", "speed", "by CPU time",

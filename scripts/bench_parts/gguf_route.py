@@ -4,10 +4,9 @@ import filecmp
 import os
 from pathlib import Path
 
-from .measure import cpu, median, peak, print_table, run
+from .measure import ROUNDS, cpu, median, peak, print_table, run
 
 PEERS = Path(__file__).resolve().parent.parent / "peers"
-ROUNDS = 3
 # By how many times as fast as the peers' route each is to be.
 FILE_TYPES = {"q4_k_m": 12, "q8_0": 10, "iq4_xs": 25, "q6_k": None, "q5_k_m": None, "q2_k": None}
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 SCRIPTS = Path(__file__).resolve().parent.parent
+# How often each program is run; tables have the medians.
+ROUNDS = 3
 
 
 class Run(NamedTuple):
@@ -34,6 +36,19 @@ def run(command, **options):
         output.seek(0)
         return Run(
             seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, output.read())
+
+
+def folder_bytes(folder):
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def read_once(folder):
+    """Fills the page cache."""
+    for path in sorted(folder.iterdir()):
+        with open(path, "rb") as file:
+            while file.read(1 << 24):
+                pass
 
 
 def median(runs):

@@ -18,10 +18,9 @@ import sys
 from pathlib import Path
 
 from bench_parts import encoders, forward, gguf_route, memory, packing, scale
-from bench_parts.measure import SCRIPTS, cpu, describe_machine, median, peak, print_table, run
+from bench_parts.measure import (
+    ROUNDS, SCRIPTS, cpu, describe_machine, folder_bytes, median, peak, print_table, read_once, run)
 from bench_parts.sizes import SMALL_V3, V3_TOTALS
-
-ROUNDS = 3
 
 
 def peer(module, *arguments):
@@ -34,19 +33,6 @@ def make(kind, folder):
     if not folder.exists():
         print(f"making {folder} …", flush=True)
         run(peer("checkpoints", kind, folder), cwd=SCRIPTS)
-
-
-def folder_bytes(folder):
-    """Bytes of all files in a folder."""
-    return sum(path.stat().st_size for path in folder.iterdir())
-
-
-def read_once(folder):
-    """Fills the page cache."""
-    for path in sorted(folder.iterdir()):
-        with open(path, "rb") as file:
-            while file.read(1 << 24):
-                pass
 
 
 def fresh(folder):

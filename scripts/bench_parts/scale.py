@@ -3,10 +3,10 @@
 import json
 import shutil
 
-from bench_parts.measure import cpu, cpu_median, median, peak, print_table, run
+from bench_parts.measure import (
+    ROUNDS, cpu, cpu_median, folder_bytes, median, peak, print_table, read_once, run)
 from bench_parts.sizes import SCALED_LAYERS, V3_TOTALS, forward_operations, scaled
 
-ROUNDS = 3
 TOKENS = (128, 512, 2048, 4096)
 TOKENS_LAYERS = 12
 
@@ -27,10 +27,9 @@ def bench(fathom, folder, make):
     for layers in SCALED_LAYERS:
         source = folder / f"scaled-{layers}"
         make(f"scaled-{layers}", source)
-        size = sum(path.stat().st_size for path in source.glob("*.safetensors"))
+        size = folder_bytes(source)
         output, runs = folder / "scaled.gguf", []
-        for path in sorted(source.glob("*.safetensors")):
-            run(["dd", f"if={path}", "of=/dev/null", "bs=16M", "status=none"])
+        read_once(source)
         command = [fathom, "convert", source, output, "--to", "gguf", "--quant", "q4_k_m"]
         for _ in range(ROUNDS):
             output.unlink(missing_ok=True)
@@ -39,7 +38,7 @@ def bench(fathom, folder, make):
         if layers == TOKENS_LAYERS:
             passes = [(count, tokens(fathom, source, folder, count)) for count in TOKENS]
         if layers == SCALED_LAYERS[-1]:
-            disk = rates(source, output, folder)
+            disk = (*rates(source, output, folder), output.stat().st_size / size)
         output.unlink()
         output.with_name("scaled.fathom-manifest.json").unlink()
         shutil.rmtree(source)
@@ -84,8 +83,7 @@ def rates(source, output, folder):
     write = rate(["dd", f"if={output}", f"of={copy}", "bs=16M", "oflag=direct", "conv=fsync",
                   "status=none"], output.stat().st_size)
     copy.unlink()
-    return read, write, output.stat().st_size / sum(
-        path.stat().st_size for path in source.glob("*.safetensors"))
+    return read, write
 
 
 def extrapolate(largest, disk):

@@ -109,7 +109,7 @@ extension ImatrixRun {
     if kept.layers < layers { try requireFree(destination) }
     let place = try work.placeBeside()
     let result = try work.handOut(tensors, to: open(place))
-    guard try InputFile(path: place.path).equals(InputFile(path: destination.path)) else {
+    guard try InputFile(path: place.path).hasBytes(of: InputFile(path: destination.path)) else {
       throw Fault(
         .cannotCreate, "exists already", file: destination.path,
         expected: "what its unfinished work makes, a new name, or --overwrite")
@@ -147,19 +147,5 @@ extension ImatrixRun {
     } _: { layers, states throws(Fault) in
       try work.note(layers: layers, states)
     }
-  }
-}
-
-extension InputFile {
-  /// Whether two files have the same bytes.
-  fileprivate func equals(_ other: InputFile) throws(Fault) -> Bool {
-    guard size == other.size else { return false }
-    for start in stride(from: 0, to: size, by: 4 << 20) {
-      let count = min(4 << 20, size - start)
-      guard try read(at: start, count: count) == other.read(at: start, count: count) else {
-        return false
-      }
-    }
-    return true
   }
 }

@@ -84,6 +84,8 @@ package struct ImatrixRun {
   let batches: [TokenBatch]
   let longest: Int
   private let mtpLayers: Int
+  /// The tensors that are measured, in the order in which they are handed out.
+  let tensors: [ImportanceTensor]
 
   /// Checks tokens and weights and divides the memory.
   ///
@@ -112,6 +114,7 @@ package struct ImatrixRun {
       files, lengths: all.lengths(), passes: 1, mtpLayers: mtpLayers, threads: budget.threads)
     (self.request, self.files, self.merge, self.longest) = (request, files, merge, longest)
     self.mtpLayers = request.mtpLayers(of: config)
+    tensors = request.tensors(of: config)
   }
 
   /// Runs the network and writes the file, complete or not at all.
@@ -130,14 +133,11 @@ package struct ImatrixRun {
     }
   }
 
-  /// The tensors that are measured, in the order in which they are handed out.
-  var tensors: [ImportanceTensor] { request.tensors(of: network.config) }
-
   /// Layers of the network, those of MTP included.
   var layers: Int { network.config.layers + mtpLayers }
 
   /// What is measured in a layer; the head's with the last one of the main model.
-  func tensors(in layer: Int) -> [ImportanceTensor] {
+  private func tensors(in layer: Int) -> [ImportanceTensor] {
     tensors.filter { $0.layer ?? network.config.layers - 1 == layer }
   }
 

@@ -96,6 +96,9 @@ package struct RecipeChoice {
     return result
   }
 
+  /// What is lost by the choice that loses least, whatever it takes.
+  package var leastLoss: Double { groups.reduce(0) { $0 + ($1.map(\.loss).min() ?? 0) } }
+
   /// What a choice loses.
   package func loss(of choice: [Int]) -> Double {
     zip(groups, choice).reduce(0) { $0 + $1.0[$1.1].loss }
@@ -109,7 +112,7 @@ package struct RecipeChoice {
   /// A loss that no choice within the budget goes below: for any price of a byte, the sum of what
   /// each group would pick at it, less the price of the whole budget. The best of many prices.
   package func bound(within budget: Int) -> Double {
-    var best = groups.reduce(0) { $0 + ($1.map(\.loss).min() ?? 0) }
+    var best = leastLoss
     // Prices between any two options of a group are those at which its choice changes.
     var prices: [Double] = []
     for options in groups {

@@ -1,5 +1,5 @@
+internal import Parts
 package import Platform
-internal import Reports
 internal import Verification
 
 /// What an earlier recipe's search has measured, so that another size of the same model needs no search
@@ -9,19 +9,14 @@ package struct RecipeEvidence: Sendable {
   struct Subject: Sendable, Equatable {
     /// The model, as reports trace it.
     let model: JSONValue
-    /// BLAKE3 of each sequence's length and ids, as numbers of 32 bits with the low byte first.
+    /// How many tokens in how many sequences, and their hash.
     let tokens: JSONValue
     /// BLAKE3 of the importance matrix's file; null without one.
     let imatrix: JSONValue
 
     init(_ model: ModelHash, tokens sequences: [[Int]], imatrix: BLAKE3Value?) {
       self.model = model.json
-      tokens = .string(
-        BLAKE3.hash(
-          sequences.flatMap { [$0.count] + $0 }.flatMap { number in
-            withUnsafeBytes(of: UInt32(truncatingIfNeeded: number).littleEndian) { Array($0) }
-          }
-        ).text)
+      tokens = .string(PartResults.text(of: sequences))
       self.imatrix = imatrix.map { .string($0.text) } ?? .null
     }
 
@@ -40,13 +35,14 @@ package struct RecipeEvidence: Sendable {
     }
   }
 
-  /// A group in a type, or a standard mix, with what it takes: another size is another thing.
-  private struct Key: Hashable {
-    let name: String
-    let type: String
-    let parameters: Int
-    let bytes: Int
+  /// What a loss is of, with what it takes: another size is another thing.
+  private enum Key: Hashable {
+    case group(String, parameters: Int, type: String, bytes: Int)
+    case mix(String, bytes: Int)
   }
+
+  /// Larger files are no recipes.
+  private static let limit = 1 << 24
 
   private let path: String
   private let target: String
@@ -61,9 +57,9 @@ package struct RecipeEvidence: Sendable {
   package init(path: String) throws(Fault) {
     self.path = path
     let file = try InputFile(path: path)
-    guard file.size <= 1 << 24 else {
+    guard file.size <= RecipeEvidence.limit else {
       throw Fault(
-        .malformed, "is no recipe", file: path, expected: "at most \(1 << 24) bytes",
+        .malformed, "is no recipe", file: path, expected: "at most \(RecipeEvidence.limit) bytes",
         found: "\(file.size)")
     }
     let json = try JSONValue(parsing: file.read(at: 0, count: file.size), file: path)
@@ -74,14 +70,15 @@ package struct RecipeEvidence: Sendable {
         .malformed, "has no measurements", file: path,
         expected: "a recipe that fathom recipe has written")
     }
-    target = if case .string(let target)? = json["target"] { target } else { "gguf" }
+    target =
+      if case .string(let target)? = json["target"] { target } else { RecipeTarget.gguf.rawValue }
     subject = Subject(evidence["hashes"])
     if case .array(let choices)? = evidence["together"] {
       together = JointLoss(
-        choices.compactMap { choice in
+        try choices.map { choice throws(Fault) in
           guard let sum = RecipeEvidence.loss(choice["klSum"]),
             let measured = RecipeEvidence.loss(choice["klMeasured"])
-          else { return nil }
+          else { throw RecipeEvidence.fault(choice, in: path) }
           return JointLoss.Point(sum: sum, measured: measured)
         })
     } else {
@@ -91,24 +88,24 @@ package struct RecipeEvidence: Sendable {
       guard case .string(let name)? = group["name"],
         case .integer(let parameters)? = group["parameters"],
         case .array(let options)? = group["options"]
-      else { throw fault(group) }
+      else { throw RecipeEvidence.fault(group, in: path) }
       for option in options {
         guard case .string(let type)? = option["type"], case .integer(let bytes)? = option["bytes"],
           let loss = RecipeEvidence.loss(option["kl"])
-        else { throw fault(option) }
-        losses[Key(name: name, type: type, parameters: parameters, bytes: bytes)] = loss
+        else { throw RecipeEvidence.fault(option, in: path) }
+        losses[.group(name, parameters: parameters, type: type, bytes: bytes)] = loss
       }
     }
     guard case .array(let standards)? = evidence["standards"] else { return }
     for mix in standards {
       guard case .string(let name)? = mix["name"], case .integer(let bytes)? = mix["bytes"],
         let loss = RecipeEvidence.loss(mix["klMeasured"])
-      else { throw fault(mix) }
-      losses[Key(name: name, type: "", parameters: 0, bytes: bytes)] = loss
+      else { throw RecipeEvidence.fault(mix, in: path) }
+      losses[.mix(name, bytes: bytes)] = loss
     }
   }
 
-  private func fault(_ found: JSONValue) -> Fault {
+  private static func fault(_ found: JSONValue, in path: String) -> Fault {
     Fault(
       .malformed, "has measurements that cannot be read", file: path,
       expected: "a recipe that fathom recipe has written", found: found.text(indent: nil))
@@ -145,11 +142,11 @@ package struct RecipeEvidence: Sendable {
 
   /// What a group loses in a type, where that was measured.
   func loss(of group: RecipeGroup, in type: String, bytes: Int) -> Double? {
-    losses[Key(name: group.name, type: type, parameters: group.parameters, bytes: bytes)]
+    losses[.group(group.name, parameters: group.parameters, type: type, bytes: bytes)]
   }
 
   /// What a mix loses, where that was measured.
   func loss(ofMix name: String, bytes: Int) -> Double? {
-    losses[Key(name: name, type: "", parameters: 0, bytes: bytes)]
+    losses[.mix(name, bytes: bytes)]
   }
 }

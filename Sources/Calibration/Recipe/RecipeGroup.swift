@@ -27,12 +27,7 @@ struct RecipeGroup: Sendable {
   static func all(
     _ tensors: [DialectTensor], for target: RecipeTarget, config: ModelConfig, most: Int
   ) -> [RecipeGroup] {
-    let hasHead = tensors.contains { $0.part == .head }
-    let kinds = tensors.map { tensor in
-      // MTP layers of tied models have copies of what is the embedding.
-      let kind = kind(of: tensor, in: target)
-      return kind == .head && !hasHead ? .embedding : kind
-    }
+    let kinds = tensors.map { kind(of: $0, in: target, config) }
     var groups = order(kinds).map { kind in
       Members(
         title: kind.title(in: target),
@@ -159,11 +154,13 @@ struct RecipeGroup: Sendable {
     tensor.part == .streams || tensor.name.hasSuffix("_ape.weight")
   }
 
-  private static func kind(of tensor: DialectTensor, in target: RecipeTarget) -> Kind {
+  private static func kind(
+    of tensor: DialectTensor, in target: RecipeTarget, _ config: ModelConfig
+  ) -> Kind {
     if staysPlain(tensor) { return .streams }
-    switch tensor.part {
-    case .embedding, .embeddingCopy: return .embedding
-    case .head, .headCopy: return .head
+    switch config.original(of: tensor.part) ?? tensor.part {
+    case .embedding: return .embedding
+    case .head: return .head
     case .sharedExpert: return .shared
     case .mlp: return .dense
     // Loaders of that format have one scheme for all matrices of a layer's experts.

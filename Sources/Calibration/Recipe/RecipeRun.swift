@@ -170,10 +170,9 @@ package struct RecipeRun {
       if let found = choice.smallest(losing: joint.sum(predicting: most, atMost: worst)) {
         return found
       }
-      let least = choice.groups.reduce(0) { $0 + ($1.map(\.loss).min() ?? 0) }
       throw Fault(
         .usage, "no choice of these types keeps to --max-kl",
-        expected: "at least \(joint.predicted(least))", found: "\(most)")
+        expected: "at least \(joint.predicted(choice.leastLoss))", found: "\(most)")
     case .bitsPerWeight(let bits): limit = Int(bits * Double(parameters) / 8)
     case .bytes(let bytes): limit = bytes
     }

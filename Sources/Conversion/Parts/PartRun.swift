@@ -82,8 +82,7 @@ struct PartRun {
       try PartRun.require(records.parts, share.count, path: work.path)
     } catch {
       var fault = error
-      fault.advice =
-        (fault.advice.map { $0 + "; " } ?? "") + "remove \(work.path) to begin anew; " + work.look
+      fault.advise("remove \(work.path) to begin anew; " + work.look)
       throw fault
     }
     guard !records.isPlacing else {

@@ -211,11 +211,21 @@ extension WrittenSegment {
   /// Reads `json`; nil where it makes no sense.
   init?(_ value: JSONValue) {
     guard case .integer(let file) = value["file"], case .integer(let start) = value["from"],
-      case .integer(let count) = value["bytes"], case .string(let digits) = value["crc32c"],
-      let sum = UInt32(digits, radix: 16),
-      file >= 0, start >= 0, count >= 0, !start.addingReportingOverflow(count).overflow
+      let sum = CRC32C(value), file >= 0, start >= 0,
+      !start.addingReportingOverflow(sum.count).overflow
     else { return nil }
-    self.init(file: file, start: start, sum: CRC32C(value: sum, count: count))
+    self.init(file: file, start: start, sum: sum)
+  }
+}
+
+extension CRC32C {
+  /// Reads how many bytes a line of the journal speaks of, and their checksum; nil where it makes no
+  /// sense.
+  init?(_ value: JSONValue) {
+    guard case .integer(let count) = value["bytes"], case .string(let digits) = value["crc32c"],
+      let sum = UInt32(digits, radix: 16), count >= 0
+    else { return nil }
+    self.init(value: sum, count: count)
   }
 }
 

@@ -162,7 +162,7 @@ struct ConversionRun {
           isOnlyCopy
           ? "do not remove \(work.path), which has what was in source files that are deleted; "
           : "remove \(work.path) to begin anew, or give --overwrite without --resume; "
-        fault.advice = (fault.advice.map { $0 + "; " } ?? "") + way + work.look
+        fault.advise(way + work.look)
         throw fault
       }
       return true

@@ -1,7 +1,7 @@
 internal import Dialects
 internal import Formats
 internal import Locks
-internal import Platform
+package import Platform
 internal import Tensors
 
 /// An output that stands under its name already, compared with what a plan would write.
@@ -101,15 +101,8 @@ struct FinishedOutput {
       let (one, other) = (
         try InputFile(path: place(of: side.name)), try side.open()
       )
-      guard other.size == one.size else { return side.name.text }
-      for start in stride(from: 0, to: one.size, by: 1 << 20) {
-        try Interruption.check()
-        let count = min(1 << 20, one.size - start)
-        guard try one.read(at: start, count: count) == other.read(at: start, count: count) else {
-          return side.name.text
-        }
-        comparedBytes += count
-      }
+      guard try one.hasBytes(of: other) else { return side.name.text }
+      comparedBytes += one.size
     }
     return nil
   }
@@ -139,5 +132,20 @@ struct FinishedOutput {
     }
     comparedBytes += compared.withLock { $0 }
     return found.withLock { $0 }
+  }
+}
+
+extension InputFile {
+  /// Whether another file has the same bytes.
+  package func hasBytes(of other: InputFile) throws(Fault) -> Bool {
+    guard size == other.size else { return false }
+    for start in stride(from: 0, to: size, by: 1 << 20) {
+      try Interruption.check()
+      let count = min(1 << 20, size - start)
+      guard try read(at: start, count: count) == other.read(at: start, count: count) else {
+        return false
+      }
+    }
+    return true
   }
 }

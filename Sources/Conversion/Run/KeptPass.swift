@@ -52,11 +52,9 @@ package struct KeptPass: Sendable, Hashable {
       states = nil
       return
     }
-    guard case .string(let name) = file["name"], case .integer(let count) = file["bytes"],
-      case .string(let digits) = file["crc32c"], let sum = UInt32(digits, radix: 16),
-      case .bool(let hasKeys) = file["keys"], count >= 0, !name.utf8.contains(UInt8(ascii: "/"))
+    guard case .string(let name) = file["name"], let sum = CRC32C(file),
+      case .bool(let hasKeys) = file["keys"], !name.utf8.contains(UInt8(ascii: "/"))
     else { return nil }
-    states = States(
-      name: ExactText(name), sum: CRC32C(value: sum, count: count), hasKeys: hasKeys)
+    states = States(name: ExactText(name), sum: sum, hasKeys: hasKeys)
   }
 }

@@ -12,3 +12,10 @@ extension DistantPlaces {
   package static let revisionAdvice =
     "what its server calls the newest has changed: name one revision in all runs"
 }
+
+extension Fault {
+  /// Says what to do behind what is said of that already.
+  mutating func advise(_ more: String) {
+    advice = [advice, more].compactMap(\.self).joined(separator: "; ")
+  }
+}

@@ -8,7 +8,8 @@ extension Planner {
   /// otherwise: GGUF files give each a type of its own. Where copies differ from what they repeat,
   /// loaders that share one table have other drafts than those that do not.
   mutating func shared(_ weight: SourceWeight) -> SourceWeight {
-    guard source.format == .gguf, let part = implied[weight.name].flatMap(repeated),
+    guard source.format == .gguf,
+      let part = implied[weight.name].flatMap({ source.config.original(of: $0.part) }),
       let name = implied.values.first(where: { $0.part == part })?.name,
       let original = source.weights[name], original.shape == weight.shape,
       weight.isCode || original.isCode
@@ -19,14 +20,5 @@ extension Planner {
           + "otherwise, to \(weight.type.rawValue) and \(original.type.rawValue)")
     }
     return SourceWeight(weight.name, weight.shape, original.assembly)
-  }
-
-  /// What a tensor repeats; nil for what repeats nothing.
-  private func repeated(_ tensor: ExpectedTensor) -> ExpectedTensor.Part? {
-    switch tensor.part {
-    case .embeddingCopy: .embedding
-    case .headCopy: source.config.tiedEmbeddings ? .embedding : .head
-    default: nil
-    }
   }
 }

@@ -163,11 +163,8 @@ struct DeepChecks {
   private func compareCopies(
     _ collector: inout FindingCollector, except names: Set<ExactText>
   ) throws(Fault) {
-    let originals: [ExpectedTensor.Part: ExpectedTensor.Part] = [
-      .embeddingCopy: .embedding, .headCopy: config.tiedEmbeddings ? .embedding : .head,
-    ]
     for (copy, stored) in tensors {
-      guard let part = originals[copy.part],
+      guard let part = config.original(of: copy.part),
         let original = tensors.first(where: { $0.expected.part == part }),
         let file = shards[stored.shard], let other = shards[original.stored.shard],
         stored.byteCount == original.stored.byteCount, !names.contains(stored.name),
