@@ -160,7 +160,7 @@ struct RecipeCommand: ParsableCommand, ModelReading {
     let origin = PageOrigin(CommandLine.arguments, clock)
     try pagePlace?.write(OutputText(document: recipe.page(of: model, origin: origin)))
     guard format == .text else { return try Console.write(recipe.json.printed() + "\n") }
-    for note in files.notes + notes { try Console.write("note: \(note)\n") }
+    for note in files.notes + notes + run.notes { try Console.write("note: \(note)\n") }
     try Console.write(recipe.report)
     try Console.write("output \(output)\n")
   }

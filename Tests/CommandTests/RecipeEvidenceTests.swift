@@ -28,6 +28,7 @@ import Testing
     let first = workspace.path("first.json")
     let again = try recipe("again.json", "--bpw", "7", "--types", all, "--evidence", first)
     #expect(again.status == 0, "\(again.messages)")
+    #expect(again.output.contains("the same headers") && !fresh.output.contains("the same headers"))
     #expect(try contents(workspace.path("again.json")) == contents(workspace.path("fresh.json")))
     // Where nothing is missing, whole choices are not measured again either.
     let same = try recipe(

@@ -15,6 +15,8 @@ internal import Verification
 package struct RecipeRun {
   /// How long it will take; nil where that is not long.
   package let forecast: Forecast?
+  /// What a user should know of the evidence.
+  package let notes: [String]
   private let request: RecipeRequest
   private let config: ModelConfig
   private let weights: CheckpointWeights
@@ -55,8 +57,15 @@ package struct RecipeRun {
     weights = try CheckpointWeights(files.weights, config: config, mtp: false)
     sweep = try VariantSweep(
       config, weights, batch: batch, threads: request.threads, memory: request.memory)
+    let model = ModelHash(path, files)
+    notes =
+      request.evidence != nil && model.subject == .headers
+      ? [
+        "the evidence is of a model with the same headers and config; whether it had the same weights is "
+          + "not known, since no manifest stands beside it"
+      ] : []
     subject = RecipeEvidence.Subject(
-      ModelHash(path, files), tokens: request.sequences, imatrix: try request.importance?.hash())
+      model, tokens: request.sequences, imatrix: try request.importance?.hash())
     try request.evidence?.require(subject, for: request.target)
     known =
       zip(groups, options).flatMap { group, types in
