@@ -132,20 +132,20 @@ BODY void NAME(weigh_symmetric)(
 
 BODY void NAME(weigh_offset)(
     const float *x, const float *w, size_t blocks, uint8_t *out, const NAME(offsets) p) {
-  vf tile[32][PAIR], weights[32][PAIR], sum[PAIR], mean[PAIR];
-  NAME(offset_found) found[PAIR];
+  vf tile[32][BUNDLE], weights[32][BUNDLE], sum[BUNDLE], mean[BUNDLE];
+  NAME(offset_found) found[BUNDLE];
   NAME(offset_chunk) c;
-  float spare[32 * PAIR_LANES];
+  float spare[32 * BUNDLE_LANES];
   uint8_t codes[32];
   int bytes = p.limit == 15 ? 20 : 24;
   EACH(k) mean[k] = splat(NAME(row_mean)(x, 32 * blocks));
-  for (size_t done = 0; done < blocks; done += PAIR_LANES) {
-    int count = blocks - done < PAIR_LANES ? (int)(blocks - done) : PAIR_LANES;
-    const float *source = NAME(whole_group)(x, 32, count, PAIR_LANES, spare);
-    NAME(transpose_pair)(source, 32, PAIR_LANES, tile);
-    source = NAME(whole_group)(w, 32, count, PAIR_LANES, spare);
-    NAME(transpose_pair)(source, 32, PAIR_LANES, weights);
-    NAME(weigh_pair)(tile, weights, mean, 32, sum);
+  for (size_t done = 0; done < blocks; done += BUNDLE_LANES) {
+    int count = blocks - done < BUNDLE_LANES ? (int)(blocks - done) : BUNDLE_LANES;
+    const float *source = NAME(whole_group)(x, 32, count, BUNDLE_LANES, spare);
+    NAME(transpose_bundle)(source, 32, BUNDLE_LANES, tile);
+    source = NAME(whole_group)(w, 32, count, BUNDLE_LANES, spare);
+    NAME(transpose_bundle)(source, 32, BUNDLE_LANES, weights);
+    NAME(weigh_bundle)(tile, weights, mean, 32, sum);
     NAME(offset_search_32)(tile, weights, p, found);
     NAME(offset_keep)(&c, 0, found, sum);
     w += 32 * count;

@@ -11,135 +11,149 @@ typedef struct {
   vf scale, negated, inverse, low;
 } NAME(offset_found);
 
-// Vectors that advance together, because each waits long for its sums.
-#define PAIR 2
-#define EACH(k) UNROLL for (int k = 0; k < PAIR; k++)
-// Sub-blocks in a pair.
-#define PAIR_LANES (PAIR * LANES)
+// Vectors that are searched side by side.
+#define BUNDLE 4
+#define EACH(k) UNROLL for (int k = 0; k < BUNDLE; k++)
+// Sub-blocks in a bundle.
+#define BUNDLE_LANES (BUNDLE * LANES)
 
 typedef struct {
   vf scale, low, inverse, used_low, best, weight, weighted, least, most;
   vi empty;
 } NAME(offset_state);
 
-BODY void NAME(offset_error)(
-    const vf x[][PAIR], const vf w[][PAIR], const vf codes[][PAIR], const vf *scale,
-    const vf *low, int n, int absolute, vf *error) {
-  EACH(k) error[k] = (vf){0};
+// What a step tries with one vector.
+typedef struct {
+  vf codes[32], inverse, scale, low;
+  vi usable;
+} NAME(offset_trial);
+
+BODY vf NAME(offset_error)(
+    const vf x[][BUNDLE], const vf w[][BUNDLE], const vf *codes, vf scale, vf low, int k, int n,
+    int absolute) {
+  vf error = {0};
   UNROLL for (int i = 0; i < n; i++) {
-    EACH(k) {
-      vf difference = scale[k] * codes[i][k] + low[k] - x[i][k];
-      error[k] += w[i][k] * (absolute ? magnitude(difference) : difference * difference);
-    }
+    vf difference = scale * codes[i] + low - x[i][k];
+    error += w[i][k] * (absolute ? magnitude(difference) : difference * difference);
   }
+  return error;
 }
 
 typedef struct {
-  vf code[PAIR], square[PAIR], product[PAIR];
+  vf code, square, product;
 } NAME(offset_sums);
 
 BODY NAME(offset_sums) NAME(offset_add)(
-    const vf x[][PAIR], const vf w[][PAIR], vf codes[][PAIR], const vf *inverse,
-    const NAME(offset_state) *s, int n, float limit, int how) {
-  NAME(offset_sums) sums;
-  EACH(k) sums.code[k] = sums.square[k] = sums.product[k] = (vf){0};
+    const vf x[][BUNDLE], const vf w[][BUNDLE], vf *codes, vf inverse, vf low, int k, int n,
+    float limit, int how) {
+  NAME(offset_sums) sums = {{0}, {0}, {0}};
   UNROLL for (int i = 0; i < n; i++) {
-    EACH(k) {
-      vf code = code_of(inverse[k] * (x[i][k] - s[k].low), 0, limit, how);
-      codes[i][k] = code;
-      vf part = w[i][k] * code;
-      sums.code[k] += part;
-      sums.square[k] += part * code;
-      sums.product[k] += part * x[i][k];
-    }
+    vf code = code_of(inverse * (x[i][k] - low), 0, limit, how);
+    codes[i] = code;
+    vf part = w[i][k] * code;
+    sums.code += part;
+    sums.square += part * code;
+    sums.product += part * x[i][k];
   }
   return sums;
 }
 
 // Every code lies between those of the least and the most element: what do these need?
-BODY int NAME(offset_how)(const NAME(offset_state) *s, const vf *inverse, float limit) {
-  vi idle = ~(vi){0}, near = idle;
-  EACH(k) {
-    vf a = choose(s[k].empty, splat(0), inverse[k] * (s[k].least - s[k].low));
-    vf b = choose(s[k].empty, splat(0), inverse[k] * (s[k].most - s[k].low));
-    vf ca = (a + MAGIC) - MAGIC, cb = (b + MAGIC) - MAGIC;
-    idle &= (ca >= 0) & (ca <= limit) & (cb >= 0) & (cb <= limit);
-    near &= (magnitude(a) <= MAGIC_LIMIT) & (magnitude(b) <= MAGIC_LIMIT);
-  }
+BODY int NAME(offset_how)(const NAME(offset_state) *s, vf inverse, float limit) {
+  vf a = choose(s->empty, splat(0), inverse * (s->least - s->low));
+  vf b = choose(s->empty, splat(0), inverse * (s->most - s->low));
+  vf ca = __builtin_elementwise_roundeven(a), cb = __builtin_elementwise_roundeven(b);
+  vi idle = (ca >= 0) & (ca <= limit) & (cb >= 0) & (cb <= limit);
+  vi near = (magnitude(a) <= MAGIC_LIMIT) & (magnitude(b) <= MAGIC_LIMIT);
   return !ANY(~idle) ? IDLE : ANY(~near) ? EXACT : BOUNDED;
 }
 
 BODY NAME(offset_sums) NAME(offset_codes_and_sums)(
-    const vf x[][PAIR], const vf w[][PAIR], vf codes[][PAIR], const vf *inverse,
-    const NAME(offset_state) *s, int n, float limit, int finite) {
+    const vf x[][BUNDLE], const vf w[][BUNDLE], vf *codes, vf inverse,
+    const NAME(offset_state) *s, int k, int n, float limit, int finite) {
   switch (finite ? NAME(offset_how)(s, inverse, limit) : EXACT) {
-    case IDLE: return NAME(offset_add)(x, w, codes, inverse, s, n, limit, IDLE);
-    case BOUNDED: return NAME(offset_add)(x, w, codes, inverse, s, n, limit, BOUNDED);
-    default: return NAME(offset_add)(x, w, codes, inverse, s, n, limit, EXACT);
+    case IDLE: return NAME(offset_add)(x, w, codes, inverse, s->low, k, n, limit, IDLE);
+    case BOUNDED: return NAME(offset_add)(x, w, codes, inverse, s->low, k, n, limit, BOUNDED);
+    default: return NAME(offset_add)(x, w, codes, inverse, s->low, k, n, limit, EXACT);
   }
 }
 
 BODY void NAME(offset_start)(
-    NAME(offset_state) *s, const vf x[][PAIR], const vf w[][PAIR], vf codes[][PAIR],
+    NAME(offset_state) *s, vf *codes, const vf x[][BUNDLE], const vf w[][BUNDLE], int k,
     const NAME(offsets) p, int finite) {
-  vf inverse[PAIR], scale[PAIR], lows[PAIR], error[PAIR];
-  EACH(k) {
-    vf low = x[0][k], high = x[0][k], weight = w[0][k], weighted = w[0][k] * x[0][k];
-    for (int i = 1; i < p.count; i++) {
-      low = smaller(x[i][k], low);
-      high = larger(x[i][k], high);
-      weight += w[i][k];
-      weighted += w[i][k] * x[i][k];
-    }
-    s[k].least = low, s[k].most = high, s[k].weight = weight, s[k].weighted = weighted;
-    s[k].low = s[k].used_low = lows[k] = choose(low > 0, splat(0), low);
-    s[k].empty = s[k].most == s[k].low;
-    s[k].inverse = inverse[k] = (float)p.limit / (s[k].most - s[k].low);
-    s[k].scale = scale[k] = 1 / inverse[k];
+  vf low = x[0][k], high = x[0][k], weight = w[0][k], weighted = w[0][k] * x[0][k];
+  for (int i = 1; i < p.count; i++) {
+    low = smaller(x[i][k], low);
+    high = larger(x[i][k], high);
+    weight += w[i][k];
+    weighted += w[i][k] * x[i][k];
   }
-  NAME(offset_codes_and_sums)(x, w, codes, inverse, s, p.count, (float)p.limit, finite);
-  NAME(offset_error)(x, w, codes, scale, lows, p.count, p.absolute, error);
-  EACH(k) s[k].best = error[k];
+  s->least = low, s->most = high, s->weight = weight, s->weighted = weighted;
+  s->low = s->used_low = choose(low > 0, splat(0), low);
+  s->empty = s->most == s->low;
+  s->inverse = (float)p.limit / (s->most - s->low);
+  s->scale = 1 / s->inverse;
+  NAME(offset_codes_and_sums)(x, w, codes, s->inverse, s, k, p.count, (float)p.limit, finite);
+  s->best = NAME(offset_error)(x, w, codes, s->scale, s->low, k, p.count, p.absolute);
 }
 
 BODY void NAME(offset_try)(
-    NAME(offset_state) *s, const vf x[][PAIR], const vf w[][PAIR], vf codes[][PAIR],
-    const NAME(offsets) p, float numerator, int finite) {
-  vf inverse[PAIR], scale[PAIR], low[PAIR], error[PAIR];
-  vi usable[PAIR];
-  EACH(k) inverse[k] = numerator / (s[k].most - s[k].low);
+    NAME(offset_trial) *t, const NAME(offset_state) *s, const vf x[][BUNDLE],
+    const vf w[][BUNDLE], int k, const NAME(offsets) p, float numerator, int finite) {
+  t->inverse = numerator / (s->most - s->low);
   NAME(offset_sums) sums = NAME(offset_codes_and_sums)(
-      x, w, codes, inverse, s, p.count, (float)p.limit, finite);
-  EACH(k) {
-    vf code = sums.code[k], square = sums.square[k], product = sums.product[k];
-    vf determinant = s[k].weight * square - code * code;
-    usable[k] = (determinant > 0) & ~s[k].empty;
-    scale[k] = (s[k].weight * product - s[k].weighted * code) / determinant;
-    low[k] = (square * s[k].weighted - code * product) / determinant;
-    vi above = low[k] > 0;
-    low[k] = choose(above, splat(0), low[k]);
-    scale[k] = choose(above, product / square, scale[k]);
+      x, w, t->codes, t->inverse, s, k, p.count, (float)p.limit, finite);
+  vf code = sums.code, square = sums.square, product = sums.product;
+  vf determinant = s->weight * square - code * code;
+  t->usable = (determinant > 0) & ~s->empty;
+  vf scale = (s->weight * product - s->weighted * code) / determinant;
+  vf low = (square * s->weighted - code * product) / determinant;
+  vi above = low > 0;
+  t->low = choose(above, splat(0), low);
+  t->scale = choose(above, product / square, scale);
+}
+
+BODY void NAME(offset_take)(
+    NAME(offset_state) *s, const NAME(offset_trial) *t, const vf x[][BUNDLE],
+    const vf w[][BUNDLE], int k, const NAME(offsets) p) {
+  vf error = NAME(offset_error)(x, w, t->codes, t->scale, t->low, k, p.count, p.absolute);
+  vi better = t->usable & (error < s->best);
+  s->best = choose(better, error, s->best);
+  s->inverse = choose(better, t->inverse, s->inverse);
+  s->used_low = choose(better, s->low, s->used_low);
+  s->scale = choose(better, t->scale, s->scale);
+  s->low = choose(better, t->low, s->low);
+}
+
+// The search of `team` vectors from `first` on. One waits long for its sums and what follows from
+// them, and meanwhile the processor is at the next: so each does all of a half step, in turn.
+BODY void NAME(offset_steps)(
+    NAME(offset_state) *s, const vf x[][BUNDLE], const vf w[][BUNDLE], int first, int team,
+    const NAME(offsets) p, int finite) {
+  NAME(offset_trial) trials[BUNDLE];
+  for (int k = 0; k < team; k++) {
+    NAME(offset_start)(&s[first + k], trials[k].codes, x, w, first + k, p, finite);
   }
-  NAME(offset_error)(x, w, codes, scale, low, p.count, p.absolute, error);
-  EACH(k) {
-    vi better = usable[k] & (error[k] < s[k].best);
-    s[k].best = choose(better, error[k], s[k].best);
-    s[k].inverse = choose(better, inverse[k], s[k].inverse);
-    s[k].used_low = choose(better, s[k].low, s[k].used_low);
-    s[k].scale = choose(better, scale[k], s[k].scale);
-    s[k].low = choose(better, low[k], s[k].low);
+  for (int step = 0; step <= p.last; step++) {
+    float numerator = p.start + p.step * step + p.limit;
+    for (int k = 0; k < team; k++) {
+      NAME(offset_try)(&trials[k], &s[first + k], x, w, first + k, p, numerator, finite);
+    }
+    UNROLL for (int k = 0; k < team; k++) {
+      NAME(offset_take)(&s[first + k], &trials[k], x, w, first + k, p);
+    }
   }
 }
 
 BODY void NAME(offset_search)(
-    const vf x[][PAIR], const vf w[][PAIR], const NAME(offsets) p,
-    NAME(offset_found) found[PAIR]) {
-  vf codes[32][PAIR];
-  NAME(offset_state) s[PAIR];
-  int finite = !ANY(not_finite(&x[0][0], PAIR * p.count));
-  NAME(offset_start)(s, x, w, codes, p, finite);
-  for (int step = 0; step <= p.last; step++) {
-    NAME(offset_try)(s, x, w, codes, p, p.start + p.step * step + p.limit, finite);
+    const vf x[][BUNDLE], const vf w[][BUNDLE], const NAME(offsets) p,
+    NAME(offset_found) found[BUNDLE]) {
+  NAME(offset_state) s[BUNDLE];
+  int finite = !ANY(not_finite(&x[0][0], BUNDLE * p.count));
+  // As many as the first cache has room for, and no more than give each other time.
+  int team = p.count == 32 ? 2 : BUNDLE;
+  for (int first = 0; first < BUNDLE; first += team) {
+    NAME(offset_steps)(s, x, w, first, team, p, finite);
   }
   EACH(k) {
     found[k].scale = choose(s[k].empty, splat(0), s[k].scale);
@@ -153,8 +167,8 @@ BODY void NAME(offset_search)(
 // The search for sub-blocks of 32, and of 16 with either kind of error: one copy for all limits.
 #define OFFSET_SEARCH(name, n, kind) \
   static __attribute__((noinline)) void NAME(name)( \
-      const vf x[][PAIR], const vf w[][PAIR], NAME(offsets) p, \
-      NAME(offset_found) found[PAIR]) { \
+      const vf x[][BUNDLE], const vf w[][BUNDLE], NAME(offsets) p, \
+      NAME(offset_found) found[BUNDLE]) { \
     p.count = n; \
     p.absolute = kind; \
     NAME(offset_search)(x, w, p, found); \
@@ -164,8 +178,8 @@ OFFSET_SEARCH(offset_search_32, 32, 0)
 OFFSET_SEARCH(offset_search_16, 16, 0)
 OFFSET_SEARCH(offset_search_16_absolute, 16, 1)
 
-// x (PAIR_LANES, n), of which `rows` are there → tile (n).
-BODY void NAME(transpose_pair)(const float *x, int n, int rows, vf tile[][PAIR]) {
+// x (BUNDLE_LANES, n), of which `rows` are there → tile (n).
+BODY void NAME(transpose_bundle)(const float *x, int n, int rows, vf tile[][BUNDLE]) {
   vf column[32];
   EACH(k) {
     transpose(x + k * LANES * n, n, rows - k * LANES, column);
@@ -174,7 +188,7 @@ BODY void NAME(transpose_pair)(const float *x, int n, int rows, vf tile[][PAIR])
 }
 
 // Weighs a tile with importance · √(mean + x²), in place of the importance; returns the sums.
-BODY void NAME(weigh_pair)(const vf x[][PAIR], vf w[][PAIR], const vf *mean, int n, vf *sum) {
+BODY void NAME(weigh_bundle)(const vf x[][BUNDLE], vf w[][BUNDLE], const vf *mean, int n, vf *sum) {
   EACH(k) sum[k] = (vf){0};
   for (int i = 0; i < n; i++) {
     EACH(k) {

@@ -7,16 +7,16 @@ static const NAME(offsets) NAME(weighted_q2_k) = {16, 3, 36, 0, -0.9f, 0.05f};
 BODY void NAME(q2_k_search)(
     const float *x, const float *importance, int blocks, const NAME(offsets) p,
     NAME(offset_chunk) *c) {
-  vf tile[16][PAIR], w[16][PAIR], sum[PAIR] = {{0}}, mean[PAIR];
-  NAME(offset_found) found[PAIR];
+  vf tile[16][BUNDLE], w[16][BUNDLE], sum[BUNDLE] = {{0}}, mean[BUNDLE];
+  NAME(offset_found) found[BUNDLE];
   float squares[LANES] = {0};
   if (importance) sums_of_squares(x, 256, blocks, squares);
-  for (int first = 0; first < 16 * blocks; first += PAIR_LANES) {
-    NAME(transpose_pair)(x + 16 * first, 16, 16 * blocks - first, tile);
+  for (int first = 0; first < 16 * blocks; first += BUNDLE_LANES) {
+    NAME(transpose_bundle)(x + 16 * first, 16, 16 * blocks - first, tile);
     if (importance) {
-      NAME(transpose_pair)(importance + 16 * first, 16, 16 * blocks - first, w);
+      NAME(transpose_bundle)(importance + 16 * first, 16, 16 * blocks - first, w);
       EACH(k) mean[k] = splat(squares[(first + k * LANES) / 16] / 256);
-      NAME(weigh_pair)(tile, w, mean, 16, sum);
+      NAME(weigh_bundle)(tile, w, mean, 16, sum);
     } else {
       for (int i = 0; i < 16; i++) EACH(k) w[i][k] = magnitude(tile[i][k]);
     }

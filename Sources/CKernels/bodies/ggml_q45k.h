@@ -8,10 +8,10 @@ static const NAME(offsets) NAME(weighted_q5_k) = {32, 31, 36, 0, -0.9f, 0.05f};
 // Weighs with √(mean x²) + |x|.
 BODY void NAME(q45_k_search)(
     const float *x, int blocks, const NAME(offsets) p, NAME(offset_chunk) *c) {
-  vf tile[32][PAIR], w[32][PAIR], sum[PAIR] = {{0}};
-  NAME(offset_found) found[PAIR];
-  for (int first = 0; first < 8 * blocks; first += PAIR_LANES) {
-    NAME(transpose_pair)(x + 32 * first, 32, 8 * blocks - first, tile);
+  vf tile[32][BUNDLE], w[32][BUNDLE], sum[BUNDLE] = {{0}};
+  NAME(offset_found) found[BUNDLE];
+  for (int first = 0; first < 8 * blocks; first += BUNDLE_LANES) {
+    NAME(transpose_bundle)(x + 32 * first, 32, 8 * blocks - first, tile);
     EACH(k) {
       vf squares = {0};
       for (int i = 0; i < 32; i++) squares += tile[i][k] * tile[i][k];
@@ -27,16 +27,16 @@ BODY void NAME(q45_k_search)(
 BODY void NAME(q45_k_search_weighted)(
     const float *x, const float *importance, int blocks, const NAME(offsets) p,
     NAME(offset_chunk) *c) {
-  vf tile[32][PAIR], w[32][PAIR], sum[PAIR], mean[PAIR];
-  NAME(offset_found) found[PAIR];
+  vf tile[32][BUNDLE], w[32][BUNDLE], sum[BUNDLE], mean[BUNDLE];
+  NAME(offset_found) found[BUNDLE];
   float squares[LANES], sigma[8 * LANES];
   sums_of_squares(x, 256, blocks, squares);
   for (int i = 0; i < 8 * LANES; i++) sigma[i] = i / 8 < blocks ? 2 * squares[i / 8] / 256 : 0;
-  for (int first = 0; first < 8 * blocks; first += PAIR_LANES) {
-    NAME(transpose_pair)(x + 32 * first, 32, 8 * blocks - first, tile);
-    NAME(transpose_pair)(importance + 32 * first, 32, 8 * blocks - first, w);
+  for (int first = 0; first < 8 * blocks; first += BUNDLE_LANES) {
+    NAME(transpose_bundle)(x + 32 * first, 32, 8 * blocks - first, tile);
+    NAME(transpose_bundle)(importance + 32 * first, 32, 8 * blocks - first, w);
     EACH(k) mean[k] = load(sigma + first + k * LANES);
-    NAME(weigh_pair)(tile, w, mean, 32, sum);
+    NAME(weigh_bundle)(tile, w, mean, 32, sum);
     NAME(offset_search_32)(tile, w, p, found);
     NAME(offset_keep)(c, first, found, sum);
   }
