@@ -31,11 +31,14 @@ package struct Codec: Sendable {
   /// Whether `encode` may be called: a type that can be named is not yet one that is written.
   package var isWritable: Bool { encoding != nil }
 
-  /// Whether elements are written only with an importance for every column, as llama.cpp has it.
-  package var needsImportance: Bool { Codec.importanceTypes.contains(type) }
-
-  /// Those types: ggml ends the process without one.
-  static let importanceTypes: Set<ElementType> = [.iq1S, .iq2XXS, .iq2XS]
+  /// Whether elements are written only with an importance for every column: ggml ends the process
+  /// without one.
+  package var needsImportance: Bool {
+    switch type {
+    case .iq1S, .iq2XXS, .iq2XS: true
+    default: false
+    }
+  }
 
   /// bytes (n elements of `type`) → values (n)
   package func decode(

@@ -10,7 +10,7 @@ package struct BlockLayout: Sendable, Hashable {
 
 extension ElementType {
   /// How the type packs its elements; nil for the types whose elements stand alone.
-  package var block: BlockLayout? { ElementType.blocks[self] }
+  package var block: BlockLayout? { plainBits == nil ? ElementType.blocks[self] : nil }
 
   /// Whether elements are stored in blocks that share scales.
   package var isBlock: Bool { block != nil }

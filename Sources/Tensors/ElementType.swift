@@ -160,6 +160,14 @@ package enum ElementType: String, CaseIterable, Sendable, Hashable {
   ///
   /// Not for block types, whose elements need no whole number of bits: see `byteCount`.
   package var bits: Int {
+    guard let plainBits else { preconditionFailure("\(rawValue) is stored in blocks") }
+    return plainBits
+  }
+
+  /// Bits of an element; nil for block types and foreign ones.
+  ///
+  /// Asked for every row and every tensor of a header, so this looks nothing up.
+  var plainBits: Int? {
     switch self {
     case .u2: 2
     case .u3: 3
@@ -170,7 +178,7 @@ package enum ElementType: String, CaseIterable, Sendable, Hashable {
     case .u16, .i16, .f16, .bf16: 16
     case .u32, .i32, .f32: 32
     case .u64, .i64, .f64, .c64: 64
-    default: preconditionFailure("\(rawValue) is stored in blocks")
+    default: nil
     }
   }
 
@@ -179,16 +187,15 @@ package enum ElementType: String, CaseIterable, Sendable, Hashable {
   /// - Returns: nil where the count overflows or does not fill whole bytes, or whole blocks; nil for
   ///   foreign types.
   package func byteCount(elements: Int) -> Int? {
-    if isForeign { return nil }
-    if let block {
-      guard elements >= 0, elements % block.elements == 0 else { return nil }
-      let (total, overflow) = (elements / block.elements).multipliedReportingOverflow(
-        by: block.bytes)
-      return overflow ? nil : total
+    if let plainBits {
+      let (total, overflow) = elements.multipliedReportingOverflow(by: plainBits)
+      guard !overflow, total >= 0, total % 8 == 0 else { return nil }
+      return total / 8
     }
-    let (total, overflow) = elements.multipliedReportingOverflow(by: bits)
-    guard !overflow, total >= 0, total % 8 == 0 else { return nil }
-    return total / 8
+    guard let block, elements >= 0, elements % block.elements == 0 else { return nil }
+    let (total, overflow) = (elements / block.elements).multipliedReportingOverflow(
+      by: block.bytes)
+    return overflow ? nil : total
   }
 
   /// Bytes that so many elements touch from the start of a byte on: the last may be used in part.

@@ -41,7 +41,7 @@ extension ElementType {
   }
 
   /// Whether the type can be named, and neither measured nor decoded.
-  package var isForeign: Bool { ElementType.foreignTypes.contains(self) }
+  package var isForeign: Bool { plainBits == nil && ElementType.foreignTypes.contains(self) }
 
   /// The type of a number that GGUF files of other programs and times have.
   package init(foreignID id: UInt32) { self = ElementType.foreignByID[id] ?? .unknown }

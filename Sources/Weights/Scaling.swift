@@ -30,7 +30,7 @@ package struct Scaling: Sendable, Hashable {
   package let factor: Float
 
   /// Element types that a grid of scales may have.
-  package static let types: Set<ElementType> = [.f32, .bf16, .f16, .f8E8M0, .f8E4M3]
+  package static let types: [ElementType] = [.f32, .bf16, .f16, .f8E8M0, .f8E4M3]
 
   /// Blocks; nil where the grid is not that of a matrix (rows, columns), or has no numbers for scales.
   package init?(

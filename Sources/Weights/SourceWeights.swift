@@ -51,7 +51,7 @@ package struct SourceWeight: Sendable, Hashable {
 /// format makes of the tensors in its files, and all that everything else asks for.
 package struct SourceWeights: Sendable {
   /// Element types of weights that are numbers by themselves.
-  package static let plainTypes: Set<ElementType> = [.bf16, .f16, .f32]
+  package static let plainTypes: [ElementType] = [.bf16, .f16, .f32]
 
   /// The tensors as the files have them.
   package let inventory: Inventory

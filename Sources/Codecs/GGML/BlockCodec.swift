@@ -77,7 +77,6 @@ struct BlockCodec: Sendable {
     into bytes: UnsafeMutableRawBufferPointer, _ level: KernelLevel
   ) {
     guard let encode else { preconditionFailure("\(type.rawValue) is not written") }
-    precondition(importance != nil || !Codec.importanceTypes.contains(type))
     let target = bytes.bindMemory(to: UInt8.self).baseAddress!
     let (count, source) = (values.count / layout.elements, values.baseAddress!)
     if let kernel = fathom_ggml_encoder(layout.id, level.rawValue, importance != nil) {
