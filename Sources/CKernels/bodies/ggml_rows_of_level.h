@@ -14,6 +14,8 @@ const struct ggml_row NAME(ggml_rows)[GGML_ROWS] = {
     ROW(14, q6_k),
     ROW(20, iq4_nl),
     ROW(23, iq4_xs),
+    {34, NAME(encode_tq1_0), NAME(encode_tq1_0), NAME(decode_tq1_0)},
+    {35, NAME(encode_tq2_0), NAME(encode_tq2_0), NAME(decode_tq2_0)},
     {39, NAME(encode_mxfp4), NAME(encode_mxfp4), NAME(decode_mxfp4)},
     {40, NAME(encode_nvfp4), NAME(encode_nvfp4), NULL},
 };
