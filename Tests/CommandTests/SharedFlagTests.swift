@@ -152,7 +152,8 @@ import Testing
       return try FathomProcess(base)
     }
     let refused = try run("no")
-    #expect(refused.status != 0 && refused.messages.contains("chat template"), "\(refused.messages)")
+    #expect(
+      refused.status != 0 && refused.messages.contains("chat template"), "\(refused.messages)")
     try workspace.write("tiny-tied/chat_template.jinja", "{{ messages[0].content }}".utf8)
     let taken = try run("yes")
     #expect(taken.status == 0, "\(taken.messages)")

@@ -89,7 +89,7 @@ import Testing
     let lines = try DocumentTests.blocks(of: document).filter { $0.language == "sh" }
       .flatMap(\.lines).filter { !$0.isEmpty && !$0.hasPrefix("scripts/") }
     #expect(!lines.isEmpty)
-    #expect(lines.allSatisfy { $0.contains("fathom ") }, "\(lines)")
+    #expect(lines.allSatisfy { $0.contains("fathom ") || $0.hasPrefix("mkdir ") }, "\(lines)")
     try runAll(lines, of: document)
   }
 
