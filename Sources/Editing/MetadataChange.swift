@@ -30,7 +30,7 @@ package struct MetadataChange: Sendable, Hashable {
     let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     let words = parts.last?.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2, let words, words.count == 2 else {
-      throw Fault(.usage, "is no change of metadata", expected: "KEY=TYPE:VALUE", found: text)
+      throw Fault(.usage, "is not understood", expected: "KEY=TYPE:VALUE", found: text)
     }
     try Self.require(String(parts[0]), in: text)
     key = String(parts[0])

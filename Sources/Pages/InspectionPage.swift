@@ -1,6 +1,6 @@
 package import Inspection
 internal import Models
-internal import Platform
+package import Platform
 package import Reports
 internal import Tensors
 
@@ -12,14 +12,19 @@ extension Inspection {
   /// - Parameters:
   ///   - title: what the user called the checkpoint.
   ///   - origin: what made the page.
-  package func page(title: String, origin: PageOrigin) -> String {
-    InspectionPage(inspection: self).text(title: title, origin: origin)
+  ///   - statistics: what each weight is; nil where weights were not read, which the page says.
+  package func page(
+    title: String, origin: PageOrigin,
+    statistics: [(name: ExactText, statistics: WeightStatistics)]? = nil
+  ) -> String {
+    InspectionPage(inspection: self, statistics: statistics).text(title: title, origin: origin)
   }
 }
 
 /// An inspection as one page; layers that are alike share a row.
 private struct InspectionPage {
   let inspection: Inspection
+  let statistics: [(name: ExactText, statistics: WeightStatistics)]?
 
   func text(title: String, origin: PageOrigin) -> String {
     var sections = [
@@ -50,8 +55,11 @@ private struct InspectionPage {
         HTML.Section(
           id: "tensors", title: "Tensors",
           content: groups.layers.map(details).joined(separator: "\n")
-            + (groups.isCut ? "<p>Others are left out; --tensors lists them.</p>" : "")))
+            + (groups.isCut ? "<p>Others are left out; --tensors lists them.</p>" : "")
+            + (statistics == nil
+              ? "<p>Weights were not read: --stats says what their numbers are.</p>" : "")))
     }
+    if let statistics { sections.append(StatisticsSection(statistics).section) }
     return HTML.page(
       title: title, command: "inspect", origin: origin, sections: sections,
       body: "<table class=\"facts\">\(facts)</table>")

@@ -73,7 +73,7 @@ struct TensorGroups {
   }
 
   /// The layer of a name, which is its first number.
-  private static func layer(_ parts: [PlanRows.Part]) -> Int? {
+  static func layer(_ parts: [PlanRows.Part]) -> Int? {
     for case .numbers(let numbers) in parts { return numbers.first }
     return nil
   }

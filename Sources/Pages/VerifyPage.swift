@@ -224,7 +224,7 @@ extension VerifyPage {
       HTML.table(
         ["key", "reference", "candidate"],
         report.configDifferences.prefix(VerifyPage.rowLimit).map {
-          [cell($0.name), cell($0.reference), cell($0.candidate)]
+          [HTML.cell($0.name), cell($0.reference), cell($0.candidate)]
         }))
   }
 
@@ -234,8 +234,9 @@ extension VerifyPage {
         [
           cell(worst.head), cell(place(sequence: worst.sequence, position: worst.position)),
           cell(Quantity.significant(worst.measures.divergence)),
-          "<td class=\"wrap\">\(context(worst))</td>", cell(word(worst.next)),
-          cell(word(worst.measures.topReference)), cell(word(worst.measures.topCandidate)),
+          "<td class=\"wrap\">\(context(worst))</td>", HTML.cell(word(worst.next)),
+          HTML.cell(word(worst.measures.topReference)),
+          HTML.cell(word(worst.measures.topCandidate)),
         ]
       }
     return section(
@@ -303,7 +304,7 @@ extension VerifyPage {
         + SVG.rect("own log", 0, 0, 100 * decades.height(of: entry.klMean), 10) + "</svg></td>"
       let name = entry.name + (entry.hint.map { " – \($0)" } ?? "")
       return [
-        cell(name, "wrap"), cell(entry.kind.rawValue),
+        "<td class=\"wrap\">\(HTML.breakable(name))</td>", cell(entry.kind.rawValue),
         cell(entry.bytes.map(Quantity.bytes) ?? "–"), cell(Quantity.significant(entry.klMean)), bar,
         cell(Quantity.significant(entry.logitsNmse)),
         cell(entry.weightNmse.map(Quantity.significant) ?? "–"),

@@ -55,11 +55,20 @@ package struct ProgressLine {
         "\(done / 1_000_000) of \(total / 1_000_000) MB  \(Int(rate / 1e6)) MB/s"
       case .layers: "\(done) of \(total) layers"
       }
-    let line: OutputText = "\(label)\(percent) %  \(amount)  \(left / 60) min \(left % 60) s left"
+    let line: OutputText = "\(label)\(percent) %  \(amount)  \(ProgressLine.time(left)) left"
     guard isTerminal else { return Console.message(line) }
     // A line that goes on in the next one would stay there.
     let columns = Console.columns(ofMessages: true) ?? .max
     Console.draw(line.cut(to: columns - 1))
+  }
+
+  /// Seconds in the largest unit that they reach and the next smaller one: `12 s`, `3 min 5 s`.
+  private static func time(_ seconds: Int) -> OutputText {
+    switch seconds {
+    case ..<60: "\(seconds) s"
+    case ..<3600: "\(seconds / 60) min \(seconds % 60) s"
+    default: "\(seconds / 3600) h \(seconds / 60 % 60) min"
+    }
   }
 
   /// Takes the line away, and says where every step is said how far the work came.

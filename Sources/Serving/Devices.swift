@@ -14,12 +14,13 @@ package struct Devices: Sendable, Hashable {
   /// Devices of which no larger number is served as one.
   static let limit = 65_536
 
-  /// Reads `8x80GB`, or a size for one device; nil for anything else.
+  /// Reads `8x80GB`, or a size for one device; nil for anything else, numbers without a unit among it:
+  /// nobody's device has 80 bytes.
   package init?(_ text: String) {
     let parts = text.lowercased().split(separator: "x", omittingEmptySubsequences: false)
-    guard let last = parts.last, parts.count <= 2, let size = ByteSize(String(last)) else {
-      return nil
-    }
+    guard let last = parts.last, parts.count <= 2, last.hasSuffix("b"),
+      let size = ByteSize(String(last))
+    else { return nil }
     guard let count = parts.count == 2 ? Int(parts[0]) : 1, (1...Devices.limit).contains(count)
     else { return nil }
     self.count = count

@@ -5,13 +5,17 @@ internal import Reports
 
 /// What all commands say of a MODEL argument and of threads.
 enum ModelArgument {
-  static let help: ArgumentHelp =
+  static let help = ArgumentHelp(stringLiteral: words(beginning: "A"))
+
+  /// What a model can be, a sentence from its article on.
+  static func words(beginning article: String) -> String {
     """
-    A checkpoint folder (config.json and *.safetensors; an MLX model and DeepSeek's shards too), one \
+    \(article) checkpoint folder (config.json and *.safetensors; an MLX model and DeepSeek's shards too), one \
     .safetensors file in it, a GGUF file or a folder of its splits, or a model's root in the Hugging \
     Face cache; hf://ORG/NAME[@REVISION], or ORG/NAME where nothing here is called so; s3://BUCKET/FOLDER; \
     an https address.
     """
+  }
 
   /// Refuses a number of threads that no machine has.
   static func check(threads: Int) throws {

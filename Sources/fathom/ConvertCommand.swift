@@ -16,6 +16,10 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "convert",
     abstract: "Convert a checkpoint to another type or sharding.",
+    usage: """
+      fathom convert <model> <output> --to <format>
+        [--quant <type>] [<options>]
+      """,
     discussion: """
       Without --quant every tensor keeps its type: a plain copy, or a new sharding. The output \
       appears under its name when it is complete and flushed to disk, or not at all.
@@ -30,26 +34,8 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   @Argument(help: "The folder to write, or the file for --to gguf.")
   var output: String
 
-  @Option(help: "Format to write.")
-  var to: Dialect.Target
-
-  @Option(
-    help: ArgumentHelp(
-      """
-      Type of the weights: \(WeightStorage.all.map(\.name).joined(separator: ", ")) for hf and deepseek; a file \
-      type of llama.cpp for gguf, such as f16, q8_0, q4_k_m or iq2_xxs, and of DeepSeek-V4 nothing for those of its \
-      converter; for mlx bf16, f16, f32, 2bit to 8bit, \
-      mxfp4, mxfp8 or nvfp4; fp8-block, fp8-channel, nvfp4, mxfp4, int4-g32, int8-channel, \
-      int4-g128-asymmetric and the like for compressed-tensors, nvfp4 for modelopt, both with -experts behind \
-      it to leave all but routed experts as they are.
-      """, valueName: "type"))
-  var quant: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "Types by name and layer, for gguf, mlx and compressed-tensors; see Schemas/recipe.schema.json.",
-      valueName: "file"))
-  var recipe: String?
+  @OptionGroup(title: "What to write")
+  var wanted: TargetOptions
 
   @Option(help: "Multi-token-prediction layers: keep, drop, or only them.")
   var mtp = Recipe.MTP.keep
@@ -131,6 +117,10 @@ struct ConvertCommand: ParsableCommand, ModelReading {
   var links: LinkOptions
 
   var models: [String] { [model] }
+
+  private var to: Dialect.Target { wanted.to }
+  private var quant: String? { wanted.quant }
+  private var recipe: String? { wanted.recipe }
 
   func validate() throws {
     do {
@@ -233,7 +223,10 @@ struct ConvertCommand: ParsableCommand, ModelReading {
     switch to {
     case .hf: return .huggingFace
     case .deepseek: return .deepSeek(shards: try shards())
-    case .mlx: return .mlx(try mlx.recipe(quant))
+    case .mlx:
+      let names = MLXStorage.all.map(\.name)
+      if let quant, Suggestion.nearest(to: quant, in: names) != nil { throw unknown(quant, names) }
+      return .mlx(try mlx.recipe(quant))
     case .compressedTensors:
       return .compressed(.compressedTensors(try compressed(.compressedTensors)))
     case .modelOpt: return .compressed(.modelOpt(try compressed(.modelOpt)))
@@ -324,7 +317,6 @@ extension BlockSize: ExpressibleByArgument {
   package init?(argument: String) { self.init(argument) }
 }
 
-extension Dialect.Target: ExpressibleByArgument {}
 extension Recipe.MTP: ExpressibleByArgument {}
 extension Recipe.ScaleFormat: ExpressibleByArgument {}
 extension ProgressLine.Mode: ExpressibleByArgument {}

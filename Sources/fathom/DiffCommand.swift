@@ -13,6 +13,7 @@ struct DiffCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "diff",
     abstract: "Compare the weights of two checkpoints tensor by tensor, whatever their formats.",
+    usage: "fathom diff <a> <b> [<options>]",
     discussion: """
       Values are compared, scales and blocks decoded, under Hugging Face's names: an FP8 checkpoint \
       with a GGUF file, for example. With --min-sqnr or --max-abs the exit code is 1 where a tensor \

@@ -8,6 +8,11 @@ struct EditCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "edit",
     abstract: "Change metadata of a GGUF or safetensors file; its tensors stay as they are.",
+    usage: """
+      fathom edit <model> --set <key=type:value> ...
+        [--set-file <key=file> ...] [--remove <key> ...]
+        [<options>]
+      """,
     discussion: """
       Where the new metadata fit before the tensors they are exchanged in place, the old bytes lying \
       beside the file until all is written. Otherwise a new file is written and takes the name in the \
@@ -74,7 +79,7 @@ struct EditCommand: ParsableCommand, ModelReading {
     do {
       _ = try asked()
     } catch {
-      throw ValidationError(error.description)
+      throw ValidationError("a change \(error.description)")
     }
   }
 

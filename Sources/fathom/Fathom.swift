@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Dialects
 internal import Platform
 internal import Remote
 internal import Reports
@@ -29,6 +30,7 @@ struct FathomCommand: ParsableCommand {
         return try Console.write(VersionFacts.text)
       }
       try requireCommand(CommandLine.arguments.dropFirst().first)
+      try requireTarget(CommandLine.arguments)
       var command = try parseAsRoot()
       try reachModels(of: command)
       let reading = (command as? any ModelReading)?.links
@@ -73,6 +75,23 @@ struct FathomCommand: ParsableCommand {
     let names = configuration.subcommands.compactMap { $0.configuration.commandName }
     guard let word, let meant = Suggestion.nearest(to: word, in: names) else { return }
     throw Fault(.usage, "there is no command '\(word)': did you mean fathom \(meant)?")
+  }
+
+  /// Throws `.usage` where the format to write is a word with a slip in it.
+  private static func requireTarget(_ arguments: [String]) throws(Fault) {
+    let takers = [ConvertCommand.self, RecipeCommand.self] as [any ParsableCommand.Type]
+    guard arguments.count > 1,
+      takers.contains(where: { $0.configuration.commandName == arguments[1] })
+    else { return }
+    let words = zip(arguments, arguments.dropFirst()).filter { $0.0 == "--to" }.map(\.1)
+    let names = Dialect.Target.allCases.map(\.rawValue)
+    for word in words + arguments.compactMap({ ExactText($0).without(prefix: "--to=")?.text }) {
+      guard let meant = Suggestion.nearest(to: word, in: names) else { continue }
+      throw Fault(
+        .usage,
+        "there is no format '\(word)' to write: did you mean --to \(meant)? There are "
+          + names.joined(separator: ", "))
+    }
   }
 
   /// Ends as ArgumentParser would, whose messages repeat arguments as they are: here they are

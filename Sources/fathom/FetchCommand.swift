@@ -7,6 +7,7 @@ struct FetchCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "fetch",
     abstract: "Download a model, only the files that make it up, and check what came.",
+    usage: "fathom fetch <model> <folder> [<options>]",
     discussion: """
       Headers are read and checked first. Many ranges come side by side; every file appears under its \
       name when it is whole and, where the server states its SHA-256, has it. The same command goes on \
@@ -16,7 +17,7 @@ struct FetchCommand: ParsableCommand, ModelReading {
         fathom fetch hf://deepseek-ai/DeepSeek-V3@main V3-main
       """)
 
-  @Argument(help: "hf://ORG/NAME[@REVISION], ORG/NAME, or an https address.")
+  @Argument(help: "hf://ORG/NAME[@REVISION], ORG/NAME, s3://BUCKET/FOLDER, or an https address.")
   var model: String
 
   @Argument(help: "The folder to fill; it is made where it is not there.")

@@ -10,6 +10,7 @@ struct HashCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "hash",
     abstract: "Print a content hash of every tensor, and one of the whole checkpoint.",
+    usage: "fathom hash <model> [--check <file>] [<options>]",
     discussion: """
       A tensor's hash covers its type, shape and stored bytes, and neither its name nor its file: it \
       stays the same when a checkpoint is cut into other shards, packed, or moved to another format \

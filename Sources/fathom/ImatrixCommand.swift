@@ -11,6 +11,11 @@ struct ImatrixCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "imatrix",
     abstract: "Measure what a model's weights are multiplied with: an importance matrix.",
+    usage: """
+      fathom imatrix <model> --text <file> [<options>]
+      fathom imatrix <model> --tokens <file> [<options>]
+      fathom imatrix --merge <file> ... [<options>]
+      """,
     discussion: """
       Runs the model in F32, from whatever format it is stored in, and writes the sums of squares of \
       every matrix's inputs, for each expert apart, in llama-imatrix's format, for \

@@ -15,9 +15,10 @@ struct InspectCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
     abstract: "Show what is in a checkpoint, from its headers alone.",
+    usage: "fathom inspect <model> [<options>]",
     discussion: """
       Weights are read with --stats only. Tables come in text and JSON, one of them as lines of tsv \
-      or jsonl, none in HTML.
+      or jsonl; the HTML page has those of layers and tensors, and with --stats that of weights.
 
         fathom inspect DeepSeek-V3
         fathom inspect DeepSeek-V3 --context 32768 --devices 8x80GB
@@ -103,9 +104,9 @@ struct InspectCommand: ParsableCommand, ModelReading {
       throw ValidationError("--batch and --devices go with --context")
     }
     let tables = [layers, experts, tensors != nil, metadata != nil, stats]
-    if format == .html, tables.contains(true) {
+    if format == .html, tables.dropLast().contains(true) {
       throw ValidationError(
-        "--layers, --experts, --tensors, --metadata and --stats go with text and json")
+        "--layers, --experts, --tensors and --metadata go with text and json")
     }
     // Statistics of tensors that match are one table.
     let count = tables.count { $0 } - (stats && tensors != nil ? 1 : 0)
@@ -151,7 +152,9 @@ struct InspectCommand: ParsableCommand, ModelReading {
     defer { ReadingMeter.clear() }
     let rows = try opened.weights.flatMap { source throws(Fault) in
       stats
-        ? try WeightStatistics.rows(of: source.weights, matching: glob, threads: work.threads) : nil
+        ? try WeightStatistics.rows(
+          of: source.weights, matching: format == .html ? Glob("*") : glob, threads: work.threads)
+        : nil
     }
     ReadingMeter.clear()
     let names = opened.files
@@ -162,7 +165,8 @@ struct InspectCommand: ParsableCommand, ModelReading {
         let hash = ModelHash(model, files.inventory, config: files.config)
         origin.hashes = [("model", hash.text)]
       }
-      let page = inspection.page(title: Folder.name(of: model).text, origin: origin)
+      let page = inspection.page(
+        title: Folder.name(of: model).text, origin: origin, statistics: rows)
       try destination.write(OutputText(document: page))
     case .json:
       let json = inspection.json(listing: glob, metadata: keys, files: names, statistics: rows)

@@ -10,6 +10,10 @@ struct LogitsCommand: ParsableCommand, ModelReading {
     commandName: "logits",
     abstract:
       "Compute a model's logits on given tokens or text, in F32, layer by layer from the files.",
+    usage: """
+      fathom logits <model> --tokens <file> [<options>]
+      fathom logits <model> --text <file> [<options>]
+      """,
     discussion: """
       Writes a safetensors file with "logits" [batch, tokens, vocab] and, for MTP layers, \
       "mtp_logits" [batch, tokens - 1, vocab], "mtp_logits_2" [batch, tokens - 2, vocab] and so on. \

@@ -10,6 +10,7 @@ struct PackCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "pack",
     abstract: "Make a model's files smaller without losing a bit.",
+    usage: "fathom pack <model> <output> [<options>]",
     discussion: """
       The exponents of weights are compressed apart from their mantissas. Every command reads the \
       result as it reads the model, and fathom unpack gives back the very same files. Packed files \
@@ -64,6 +65,10 @@ struct UnpackCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "unpack",
     abstract: "Give back the files that fathom pack made smaller.",
+    usage: """
+      fathom unpack <packed> <output> [<options>]
+      fathom unpack <packed> --check [<options>]
+      """,
     discussion: """
       Every file is checked against the hash of the one that was packed before it gets its name. \
       What lies there and was not packed is not given back; with --check the exit code is 1 then.

@@ -11,6 +11,11 @@ struct RecipeCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "recipe",
     abstract: "Choose the types of a model's tensors by measurement, for a size or a loss.",
+    usage: """
+      fathom recipe <model>
+        (--bpw <bpw> | --size <size> | --max-kl <max-kl>)
+        (--text <file> | --tokens <file>) [<options>]
+      """,
     discussion: """
       Measures what each group of tensors (attention with compressors and indexer, shared experts, \
       routed experts by matrix, embedding, head, what weighs residual streams, the largest of them by \

@@ -8,6 +8,7 @@ struct ResumeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "resume",
     abstract: "Say what an interrupted conversion or imatrix has left, and how it goes on.",
+    usage: "fathom resume <folder> [--status] [<options>]",
     discussion: """
       Prints the command that goes on with unfinished work; it is not run, since it may come from \
       somebody else's folder. With --status it says what was begun, how much of it is safe, which \

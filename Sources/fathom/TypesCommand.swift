@@ -8,6 +8,7 @@ struct TypesCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "types",
     abstract: "List the types and mixes that a conversion can be given, with bits and loss.",
+    usage: "fathom types [<target>] [<options>]",
     discussion: """
       Of every name that --quant takes: the bits of a weight, exact by the layout of its blocks; for \
       llama.cpp's mixes the mean over a model's tensors and what they are made of; what is lost of \

@@ -12,6 +12,7 @@ struct ValidateCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "validate",
     abstract: "Check that a checkpoint is whole and is what its config says.",
+    usage: "fathom validate <model> [--deep] [<options>]",
     discussion: """
       Checks names, shapes, types, scale grids, shard files and the index against what config.json \
       implies. Exit code 0: valid; 1: invalid; 65: a file cannot be parsed at all.

@@ -11,6 +11,12 @@ struct VerifyCommand: ParsableCommand, ModelReading {
   static let configuration = CommandConfiguration(
     commandName: "verify",
     abstract: "Measure how far a model's logits are from another's, and hold them to limits.",
+    usage: """
+      fathom verify <reference> <candidate> ...
+        [--tokens <file> | --text <file>] [<options>]
+      fathom verify --record <reference> -o <file>
+        [--tokens <file> | --text <file>] [<options>]
+      """,
     discussion: """
       Runs both models in F32 on the same tokens, in lock step, and compares logits, hidden states \
       and the router's choices; MTP layers apart, as far as both models have them. Limits hold for \
@@ -27,10 +33,9 @@ struct VerifyCommand: ParsableCommand, ModelReading {
       """)
 
   @Argument(
-    help: """
-      The model that is the measure, or a baseline of it. A model is a checkpoint folder \
-      (config.json and *.safetensors), one .safetensors file in it, or a GGUF file.
-      """)
+    help: ArgumentHelp(
+      "The model that is the measure, or a baseline of it. A model is "
+        + ModelArgument.words(beginning: "a")))
   var reference: String
 
   @Argument(

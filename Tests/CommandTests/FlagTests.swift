@@ -41,24 +41,31 @@ import Testing
     }
   }
 
+  /// A flag is tried where a file of tests, or one of `scripts/interop`, runs its command and names it.
   @Test func everyFlagIsTried() throws {
-    var text = ""
-    for folder in ["Tests", "docs"] {
-      let files = FileManager.default.enumerator(atPath: "\(Repository.root)/\(folder)")
-      for case let name as String in files ?? .init()
-      where name.hasSuffix(".swift") || name.hasSuffix(".md") {
-        text += try String(contentsOfFile: "\(Repository.root)/\(folder)/\(name)", encoding: .utf8)
+    var files: [(commands: Set<String>, words: Set<String>)] = []
+    for (folder, ending) in [("Tests", ".swift"), ("scripts/interop_checks", ".py")] {
+      let names = FileManager.default.enumerator(atPath: "\(Repository.root)/\(folder)")
+      for case let name as String in names ?? .init()
+      where name.hasSuffix(ending) && !name.hasSuffix("/FlagTests.swift") {
+        let text = try String(
+          contentsOfFile: "\(Repository.root)/\(folder)/\(name)", encoding: .utf8)
+        // A name ends where what follows cannot belong to one; a table of names leaves out the dashes.
+        let words = text.split {
+          !($0.isASCII && ($0.isLetter || $0.isNumber) || "-\"".contains($0))
+        }
+        files.append((Set(words.filter { $0.hasPrefix("\"") }.map(String.init)), []))
+        files[files.count - 1].words = Set(words.map(String.init))
       }
     }
-    // A name ends where what follows cannot belong to one; a table of names leaves out the dashes.
-    let words = Set(
-      text.split { !($0.isASCII && ($0.isLetter || $0.isNumber) || "-\"".contains($0)) }
-        .map(String.init))
-    for command in try commands() {
-      #expect(command.words.count < 2 || !command.flags.isEmpty)
-      for flag in command.flags {
+    for command in try commands() where command.words.count > 1 {
+      #expect(!command.flags.isEmpty)
+      let own = files.filter { $0.commands.contains("\"\(command.words[1])\"") }
+      for flag in command.flags where !["help", "version"].contains(flag) {
         let spellings = ["--\(flag)", "\"--\(flag)\"", "\"\(flag)\"", "\"--\(flag)"]
-        #expect(spellings.contains { words.contains($0) }, "\(command.words) --\(flag)")
+        #expect(
+          own.contains { file in spellings.contains { file.words.contains($0) } },
+          "\(command.words) --\(flag)")
       }
     }
   }

@@ -114,6 +114,41 @@ import Testing
     #expect(try workspace.names() == ["<b>&\"x'", "page.html"])
   }
 
+  /// The page has the numbers of weights by layer where they were read, and says where they were not.
+  @Test func thePageHasStatistics() throws {
+    let workspace = try Workspace()
+    func page(_ more: String...) throws -> String {
+      let path = workspace.path("page\(more.count).html")
+      let arguments = ["inspect", InspectTests.sample, "--format", "html", "-o", path]
+      let run = try FathomProcess(arguments + more)
+      #expect(run.status == 0, "\(run.messages)")
+      return String(decoding: try contents(path), as: UTF8.self)
+    }
+    #expect(try page().contains("Weights were not read: --stats says what their numbers are."))
+    let text = try page("--stats")
+    #expect(!text.contains("Weights were not read"))
+    let listed = try FathomProcess(
+      "inspect", InspectTests.sample, "--stats", "--tensors", "--format", "json")
+    let rows = try JSONDocument(listed.output).list("stats")
+    #expect(rows.count > 20)
+    // Each layer folds away, and what lies in none; experts share a row.
+    let section = try #require(text.components(separatedBy: "<section id=\"statistics\">").last)
+    var layers: Set<String> = []
+    for row in rows {
+      let name = (row.string("name") ?? "").components(separatedBy: ".")
+      layers.insert(name.count > 2 && name[1] == "layers" ? name[2] : "")
+    }
+    #expect(section.components(separatedBy: "<details>").count == 1 + layers.count)
+    let head = try #require(rows.first { $0.string("name") == "lm_head.weight" })
+    let row = try #require(
+      section.components(separatedBy: "<tr>").first { $0.contains("<td>lm_head.weight</td>") })
+    let cells: [Double] = row.replacing(/<[^>]*>/, with: " ").split(separator: " ")
+      .compactMap { Double(String($0)) }
+    let largest = head.number("largest") ?? 0
+    #expect(cells.contains { abs($0 - largest) < 1e-3 })
+    #expect(section.contains("model.layers.*.mlp.experts.*.gate_proj.weight"))
+  }
+
   @Test func wrongUsageIs64() throws {
     #expect(try FathomProcess("inspect").status == 64)
     #expect(try FathomProcess("inspect", InspectTests.sample, "--threads", "0").status == 64)

@@ -79,12 +79,42 @@ import Testing
     }
   }
 
-  @Test(arguments: ["README.md", "docs/commands.md", "docs/tutorials.md"])
+  /// Documents with blocks for a shell.
+  private static let shellDocuments = [
+    "README.md", "docs/commands.md", "docs/tutorials.md", "docs/cluster.md", "Samples/ci/README.md",
+  ]
+
+  @Test(arguments: shellDocuments)
   func everyLineOfShellDoesWhatItSays(document: String) throws {
     let lines = try DocumentTests.blocks(of: document).filter { $0.language == "sh" }
-      .flatMap(\.lines).filter { $0.hasPrefix("fathom ") }
-    #expect(lines.count >= 3)
+      .flatMap(\.lines).filter { !$0.isEmpty && !$0.hasPrefix("scripts/") }
+    #expect(!lines.isEmpty)
+    #expect(lines.allSatisfy { $0.contains("fathom ") || $0.hasPrefix("mkdir ") }, "\(lines)")
     try runAll(lines, of: document)
+  }
+
+  /// What is no example for a shell says so by its language; what has none is a picture, a form, or lines
+  /// that `scripts/interop` runs.
+  @Test func noExampleIsLeftOut() throws {
+    let known: Set = ["sh", "console", "swift", "yaml", "json"]
+    for document in try DocumentTests.documents() {
+      let blocks = try DocumentTests.blocks(of: document)
+      #expect(
+        blocks.contains { $0.language == "sh" } == DocumentTests.shellDocuments.contains(document),
+        "\(document)")
+      for block in blocks where !known.contains(block.language) {
+        #expect(block.language.isEmpty, "\(document): \(block.language)")
+        let commands = block.lines.filter { $0.hasPrefix("fathom ") || $0.hasPrefix("$ ") }
+        #expect(commands.isEmpty, "\(document): not run: \(commands)")
+      }
+    }
+  }
+
+  /// The README and all pages of `docs`.
+  private static func documents() throws -> [String] {
+    let names = try FileManager.default.contentsOfDirectory(atPath: "\(Repository.root)/docs")
+    return ["README.md", "CONTRIBUTING.md", "SECURITY.md", "Samples/ci/README.md"]
+      + names.filter { $0.hasSuffix(".md") }.map { "docs/" + $0 }.sorted()
   }
 
   /// The table of jobs has its commands in its cells.

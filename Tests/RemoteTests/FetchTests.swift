@@ -49,6 +49,20 @@ import Testing
     try expectSame(folder)
   }
 
+  @Test(arguments: [
+    ["--quiet"], ["--verbose"], ["--color", "never"], ["--progress", "never"], ["--threads", "1"],
+    ["--follow-links"],
+  ])
+  func flagsOfAllCommandsAreTaken(flags: [String]) throws {
+    let (workspace, hub) = (try Workspace(), try HubDouble(FetchTests.sample))
+    let folder = workspace.path("new")
+    let run = try hub.fathom(["fetch", FetchTests.name, folder] + flags)
+    #expect(run.status == 0, "\(run.messages)")
+    try expectSame(folder)
+    #expect(run.messages.isEmpty == (flags == ["--quiet"]))
+    #expect(run.messages.contains("started: fathom ") == (flags == ["--verbose"]))
+  }
+
   @Test func itGoesOnWhereItWas() throws {
     let workspace = try Workspace()
     let folder = workspace.path("new")

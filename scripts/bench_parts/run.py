@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench_parts import encoders, forward, gguf_route, memory, packing, scale
+from bench_parts import encoders, forward, gguf_route, memory, packing, plans, scale
 from bench_parts.measure import (
     ROUNDS, SCRIPTS, cpu, describe_machine, folder_bytes, median, peak, print_table, read_once, run)
 from bench_parts.sizes import SMALL_V3, V3_TOTALS
@@ -241,11 +241,19 @@ def bench_encoders(fathom, _):
     encoders.bench(Path(fathom).with_name("ggml-compare"))
 
 
+def bench_plan(fathom, folder):
+    """What plans foretell, beside what conversions take."""
+    source = folder / "small-v3-fp8"
+    make("small", source)
+    read_once(source)
+    plans.bench(fathom, source, folder)
+
+
 PARTS = {
     "cast": bench_cast, "gguf": bench_gguf, "low-bits": bench_low_bits, "mlx": bench_mlx,
     "forward": bench_forward, "indexed": bench_indexed, "listing": bench_listing,
     "pack": bench_pack, "encoders": bench_encoders, "memory": bench_memory,
-    "scale": bench_scale}
+    "scale": bench_scale, "plan": bench_plan}
 
 
 def main():

@@ -1,7 +1,9 @@
 """Conversions that many runs divide: by Slurm itself on two nodes, and by hand with kills."""
 
 import json
+import os
 import random
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -25,6 +27,7 @@ def run(report, folder):
     report.attempt("folders", folders, report, folder, model)
     report.attempt("measured", measured, report, folder)
     report.attempt("kubernetes", kubernetes, report)
+    report.attempt("parallel", by_parallel, report, folder, model)
     try:
         slurm.require()
     except slurm.Unavailable as reason:
@@ -187,6 +190,30 @@ def kubernetes(report):
              for item in spec["template"]["spec"]["containers"][0]["env"]}
     report.check("as many completions as parts",
                  names["FATHOM_PARTS"] == str(spec["completions"]))
+
+
+def by_parallel(report, folder, model):
+    """GNU parallel, with the line that docs/cluster.md shows."""
+    if not shutil.which("parallel"):
+        try:
+            slurm.install("parallel")
+        except slurm.Unavailable as reason:
+            report.note(f"skipped GNU parallel: {reason}")
+            return
+    expected = one_run(report, folder, model)
+    document = (ROOT / "docs/cluster.md").read_text()
+    line = next(line for line in document.splitlines() if line.startswith("parallel fathom "))
+    place = folder / "parallel"
+    place.mkdir()
+    shown = line.replace("16", "4").replace("q4_k_m", QUANT[-1])
+    shown = shown.replace("MODEL", str(model)).replace("OUT.gguf", str(place / "out.gguf"))
+    result = subprocess.run(
+        ["bash", "-c", shown], capture_output=True, text=True, timeout=600, env={
+            **os.environ, "PATH": f"{Path(report.fathom).resolve().parent}:{os.environ['PATH']}"})
+    report.run("convert", model, place / "out.gguf", *QUANT, "--finish")
+    report.check("parts by GNU parallel make one run's bytes",
+                 result.returncode == 0 and contents(place / "out.gguf") == expected,
+                 result.stderr[-300:])
 
 
 def by_slurm(report, folder, model):

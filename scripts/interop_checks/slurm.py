@@ -46,15 +46,20 @@ def require():
         raise Unavailable("Slurm's daemons want root")
     if all(shutil.which(name) for name in ("slurmctld", "slurmd", "sbatch", "munged")):
         return
-    if not shutil.which("apt-get"):
-        raise Unavailable("there is no Slurm, and no apt-get to install it with")
+    install("slurm-wlm", "munge")
+
+
+def install(*packages):
+    """Installs packages of the system; raises `Unavailable` where that cannot be done."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise Unavailable("it is not there, and no apt-get to install it with")
     for command in (["apt-get", "update"],
-                    ["apt-get", "install", "-y", "--no-install-recommends", "slurm-wlm", "munge"]):
+                    ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
         result = subprocess.run(
             command, capture_output=True, text=True, timeout=600,
             env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-    if result.returncode != 0 or not shutil.which("slurmctld"):
-        raise Unavailable(f"slurm-wlm cannot be installed: {result.stderr.strip()[-200:]}")
+    if result.returncode != 0:
+        raise Unavailable(f"{packages[0]} cannot be installed: {result.stderr.strip()[-200:]}")
 
 
 def hostname():

@@ -125,6 +125,8 @@ struct RecipeSpace: Sendable {
   ) throws(Fault) -> Plan {
     var recipe = Recipe(target: target, outputName: "model.gguf")
     recipe.writesManifest = false
+    // The files were opened, so that what is not known of them is ignored.
+    recipe.ignoresUnknown = true
     return try Plan(
       files.source, recipe: recipe, resources: Resources(threads: request.threads))
   }

@@ -6,8 +6,8 @@ internal import Weights
 /// What a plan takes, in nanoseconds of one processor core, so that shares of it take the same time.
 ///
 /// The rates were measured with one thread on an AMD EPYC with AVX-512, with importance matrices where
-/// types need them; shares come out the same on every machine, since nothing is measured when they
-/// are made.
+/// types need them (`scripts/bench --only plan` compares them with conversions); shares come out the
+/// same on every machine, since nothing is measured when they are made.
 struct PlanCost {
   /// Of each file its tensors' costs, in their order there.
   let files: [[Double]]
@@ -16,17 +16,18 @@ struct PlanCost {
   var total: Double { files.joined().reduce(0, +) }
 
   /// Reading a byte of the source and hashing it; hashing one of the output and writing it.
-  private static let perByte = (read: 0.26, written: 0.85)
+  private static let perByte = (read: 0.1, written: 0.45)
   /// Decoding an element of the source and rounding it to a plain type.
-  private static let perElement = 0.4
+  private static let perElement = 0.2
   /// Encoding an element in a type of ggml's, codes being searched for.
   private static let perCode: [ElementType: Double] = [
-    .q40: 1.5, .q41: 1.5, .q50: 2, .q51: 2, .q80: 0.8, .q2K: 9, .q3K: 5, .q4K: 11, .q5K: 9,
-    .q6K: 6, .iq4NL: 12, .iq4XS: 12, .iq3S: 40, .iq3XXS: 110, .iq2S: 170, .iq2XS: 185,
-    .iq2XXS: 95, .iq1S: 45, .iq1M: 55, .tq10: 2, .tq20: 2,
+    .q40: 0.3, .q41: 0.45, .q50: 0.4, .q51: 0.55, .q80: 0.2, .q2K: 2.1, .q3K: 1.6, .q4K: 2.2,
+    .q5K: 1.8, .q6K: 1.2, .iq4NL: 3, .iq4XS: 3, .iq3S: 17, .iq3XXS: 22, .iq2S: 9, .iq2XS: 16,
+    .iq2XXS: 12, .iq1S: 9.5, .iq1M: 9.5, .tq10: 2.1, .tq20: 1.8, .q10: 0.5, .q20: 3.5,
+    .mxfp4: 0.9, .nvfp4: 0.9,
   ]
   /// Encoding an element in blocks or groups that have their scales beside them.
-  private static let perGroupCode = 1.3
+  private static let perGroupCode = 0.4
 
   init(_ plan: Plan) {
     let tensors = plan.tensors

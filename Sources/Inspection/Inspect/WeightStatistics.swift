@@ -47,7 +47,8 @@ package struct WeightStatistics: Sendable, Hashable {
     }
   }
 
-  mutating func add(_ other: WeightStatistics) {
+  /// Takes further weights in.
+  package mutating func add(_ other: WeightStatistics) {
     tensors += other.tensors
     elements += other.elements
     nonFinite += other.nonFinite

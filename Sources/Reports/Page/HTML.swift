@@ -96,6 +96,7 @@ package enum HTML {
     .numbers td, .numbers th { border-bottom: 1px solid var(--line); white-space: nowrap;
       font-variant-numeric: tabular-nums; }
     .numbers td.right, .numbers th.right { text-align: right; }
+    .decimals { display: inline-block; text-align: left; }
     .scroll { overflow-x: auto; } .scroll > svg { min-width: 44rem; }
     .scroll td:first-child, .scroll th:first-child { position: sticky; left: 0;
       background: var(--back); }
@@ -122,7 +123,17 @@ package enum HTML {
   /// The text with everything escaped that could end a text or an attribute, in XML as well.
   package static func escape(_ text: String) -> String { markUp(text.printable) }
 
-  /// The same of a text that is printable, in several lines maybe.
+  /// The same, with lines that may end behind the points and underscores of names.
+  package static func breakable(_ text: String) -> String {
+    var result = ""
+    for character in escape(text).unicodeScalars {
+      result.unicodeScalars.append(character)
+      if character == "." || character == "_" { result += "<wbr/>" }
+    }
+    return result
+  }
+
+  /// A text that is printable, escaped so, in several lines maybe.
   package static func markUp(_ text: OutputText) -> String {
     var result = ""
     for character in text.text.unicodeScalars {
@@ -164,6 +175,7 @@ package enum HTML {
       return "<th\(style)>\(escape(title))</th>"
     }
     let style = wraps ? "numbers wraps" : "numbers"
+    let rows = DecimalColumns.aligned(rows)
     return "<div class=\"scroll\"><table class=\"\(style)\">\n<thead><tr>" + heads.joined()
       + "</tr></thead>\n<tbody>\n" + rows.map { "<tr>\($0.joined())</tr>\n" }.joined()
       + "</tbody></table></div>"

@@ -54,7 +54,7 @@ package struct ValueAxis {
     let count = max(1, Int((top / step - 1e-9).rounded(.up)))
     return ValueAxis(
       range: (0, Double(count) * step), isLogarithmic: false,
-      ticks: (0...count).map { (Double($0) * step, Quantity.significant(Double($0) * step)) })
+      ticks: (0...count).map { (Double($0) * step, short(Double($0) * step)) })
   }
 
   /// A linear scale from one whole number to another, with a mark for each.
@@ -63,7 +63,7 @@ package struct ValueAxis {
     let high = max(low + 1, (values.max() ?? 0).rounded(.up))
     return ValueAxis(
       range: (low, high), isLogarithmic: false,
-      ticks: stride(from: low, through: high, by: 1).map { ($0, Quantity.significant($0)) })
+      ticks: stride(from: low, through: high, by: 1).map { ($0, short($0)) })
   }
 
   /// A linear scale of shares that ends at 1 and begins below the smallest.
@@ -99,6 +99,17 @@ package struct ValueAxis {
         let value = Mathematics.pow(10, Double(power)).rounded()
         return (value, Quantity.count(Int(value)))
       })
+  }
+
+  /// A number without the zeros at its end, which tell nothing of a line's place.
+  private static func short(_ value: Double) -> String {
+    let parts = Quantity.significant(value).split(separator: "e", maxSplits: 1)
+    var digits = parts[0]
+    if digits.contains(where: { $0 == "." }) {
+      while digits.hasSuffix("0") { digits = digits.dropLast() }
+      if digits.hasSuffix(".") { digits = digits.dropLast() }
+    }
+    return digits + (parts.count > 1 ? "e" + parts[1] : "")
   }
 
   /// How far up a value lies, from 0 to 1; what is no number is at the top.
