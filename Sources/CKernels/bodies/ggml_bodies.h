@@ -18,3 +18,4 @@
 #include "ggml_split.h"
 #include "ggml_iq1.h"
 #include "ggml_decode.h"
+#include "ggml_signs.h"

@@ -16,6 +16,8 @@ const struct ggml_row NAME(ggml_rows)[GGML_ROWS] = {
     ROW(23, iq4_xs),
     {39, NAME(encode_mxfp4), NAME(encode_mxfp4), NAME(decode_mxfp4)},
     {40, NAME(encode_nvfp4), NAME(encode_nvfp4), NULL},
+    {41, NAME(encode_q1_0), NAME(encode_q1_0), NAME(decode_q1_0)},
+    {42, NAME(encode_q2_0), NAME(encode_q2_0), NAME(decode_q2_0)},
 };
 
 const struct grid_row NAME(grid_rows)[GRID_ROWS] = {
