@@ -130,7 +130,7 @@ let package = Package(
       name: "Verification",
       dependencies: [
         "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models",
-        "Weights",
+        "Naming", "Weights",
         "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Parts", "Passes",
       ],
       swiftSettings: strict),

@@ -25,6 +25,12 @@ extension ElementType: RecipeType {
   package var recipeName: String { rawValue }
 }
 
+/// How large recipes are.
+package enum RecipeSize {
+  /// Bytes of a file at most: a thousand groups measured in forty types take some 6 MB.
+  package static let most = 1 << 24
+}
+
 /// Kinds of layers that a rule of a recipe may be about.
 package enum RecipeLayers: String, Sendable, CaseIterable {
   /// The decoder layers, without those of multi-token prediction.
@@ -89,9 +95,9 @@ package struct RecipeFile<Type: RecipeType>: Sendable {
   package init(path: String) throws(Fault) {
     self.path = path
     let file = try InputFile(path: path)
-    guard file.size <= RecipeReader.limit else {
+    guard file.size <= RecipeSize.most else {
       throw Fault(
-        .malformed, "is no recipe", file: path, expected: "at most \(RecipeReader.limit) bytes",
+        .malformed, "is no recipe", file: path, expected: "at most \(RecipeSize.most) bytes",
         found: "\(file.size)")
     }
     let reader = RecipeReader(path: path)
@@ -123,9 +129,6 @@ package struct RecipeFile<Type: RecipeType>: Sendable {
 
 /// Reads the parts of a recipe; faults say which part.
 private struct RecipeReader {
-  /// Larger files are no recipes.
-  static let limit = 1 << 20
-
   let path: String
 
   func fault(_ place: String, expected: String, found: JSONValue?) -> Fault {

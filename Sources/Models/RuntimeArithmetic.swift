@@ -12,4 +12,15 @@ package enum RuntimeArithmetic: String, Sendable, CaseIterable {
   case deepSeekFP8 = "deepseek-fp8"
   /// mlx-lm: all activations are 16-bit numbers, of the kind that the checkpoint's plain weights are.
   case mlx
+
+  /// What of DeepSeek-V4's network is not imitated; nil where all that the runtime rounds is.
+  package var partOfStreamsNotImitated: String? {
+    switch self {
+    case .llamaCpp: nil
+    case .deepSeekFP8:
+      "DeepSeek's code keeps its keys in FP8 and its indexer's in FP4, with scales that are "
+        + "powers of two"
+    case .mlx: "mlx-lm has no such network"
+    }
+  }
 }

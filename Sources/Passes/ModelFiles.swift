@@ -65,10 +65,11 @@ package struct ModelFiles: Sendable {
   /// - Throws: `.usage`.
   package func requireReadable(by runtime: RuntimeArithmetic?) throws(Fault) {
     guard let runtime else { return }
-    guard !config.architecture.hasStreams else {
+    if config.architecture.hasStreams, let part = runtime.partOfStreamsNotImitated {
       throw Fault(
-        .usage, "is of a network whose roundings are not known", file: checkpoint.folder,
-        expected: "no --as \(runtime.rawValue)", found: config.architecture.modelTypes[0])
+        .usage, "is of a network that --as \(runtime.rawValue) does not imitate: \(part)",
+        file: checkpoint.folder, expected: "--as llama.cpp of a GGUF file, or no --as",
+        found: config.architecture.modelTypes[0])
     }
     guard runtime == .llamaCpp, gguf == nil else { return }
     throw Fault(

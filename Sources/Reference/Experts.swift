@@ -158,6 +158,9 @@ struct FeedForward: Sendable {
       rows += item.uses.count
     }
     if !group.isEmpty { try run(group, x, into: output) }
+    if let results = linear.rounds?.results {
+      try linear.forRows(output.rows) { results.apply(to: output.mutableView($0)) }
+    }
     return output
   }
 

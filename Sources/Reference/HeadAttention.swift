@@ -29,6 +29,9 @@ struct HeadAttention {
   private let scores: Activations
   private let keys: PackedMatrix
   private let values: PackedMatrix
+  /// The keys' rotated part, where its products are rounded before others are added; `keys` has the
+  /// rest then.
+  private let rotatedKeys: PackedMatrix?
   /// What `attn_v_b` is multiplied with where the values are made after the mixing, as llama.cpp does
   /// it: for each token the mixed latents, (tokens, rank). Nil where nobody asks.
   private let mixedLatents: Activations?
@@ -56,6 +59,12 @@ struct HeadAttention {
     values = PackedMatrix(
       mostDepth: block, mostColumns: config.valueHeadSize, scratch: scratch,
       level: attention.linear.level)
+    rotatedKeys =
+      attention.linear.rounds?.rotatedScores == nil
+      ? nil
+      : PackedMatrix(
+        mostDepth: config.ropeHeadSize, mostColumns: block, scratch: scratch,
+        level: attention.linear.level)
     halves = attention.linear.rounds?.halves(
       attention.linear.weights.storedTypes(of: attention.keyValueName))
     let mixesLatents = attention.linear.inputs != nil || halves != nil
@@ -80,11 +89,13 @@ struct HeadAttention {
       + PackedMatrix.byteCount(mostDepth: block, mostColumns: config.valueHeadSize)
   }
 
-  /// Bytes that it takes more where latents are mixed too.
+  /// Bytes that it takes more where latents are mixed too, or keys' rotated parts stand alone.
   static func mixingBytes(tokens: Int, _ config: ModelConfig) -> Int {
     tokens * config.keyValueRank * MemoryLayout<Float>.stride
       + PackedMatrix.byteCount(
         mostDepth: min(keyBlock, tokens), mostColumns: config.keyValueRank)
+      + PackedMatrix.byteCount(
+        mostDepth: config.ropeHeadSize, mostColumns: min(keyBlock, tokens))
   }
 
   /// The head's columns of `mixed` (tokens, heads · value).
@@ -168,10 +179,16 @@ struct HeadAttention {
     halves?.query?.apply(
       to: query.mutableView(0..<query.rows, columns: 0..<config.nopeHeadSize))
     for token in 0..<query.rows {
-      let q = query[token]
       attention.rotary.rotate(
-        q.baseAddress! + config.nopeHeadSize, latents.table.cosines[token],
+        query[token].baseAddress! + config.nopeHeadSize, latents.table.cosines[token],
         latents.table.sines[token])
+    }
+    if let rounds = linear.rounds {
+      return rounds.scale(
+        query.mutableView, by: latents.queryScales, rotatedFrom: config.nopeHeadSize)
+    }
+    for token in 0..<query.rows {
+      let q = query[token]
       let scale = latents.queryScales[token]
       for index in 0..<width { q[index] *= scale }
     }
@@ -195,7 +212,13 @@ struct HeadAttention {
         from: latents.sharedKey[tokens.lowerBound + row].baseAddress!,
         count: config.ropeHeadSize)
     }
-    keys.pack(transposed: key.view(rows))
+    if let rotatedKeys {
+      rotatedKeys.pack(
+        transposed: key.view(rows, columns: config.nopeHeadSize..<config.queryHeadSize))
+      keys.pack(transposed: key.view(rows, columns: 0..<config.nopeHeadSize))
+    } else {
+      keys.pack(transposed: key.view(rows))
+    }
     values.pack(keyValue.view(rows, columns: config.nopeHeadSize..<keyValue.columns))
     packedLatents?.pack(latents.keyValue.view(tokens))
   }
@@ -209,9 +232,8 @@ struct HeadAttention {
       let rows = first..<min(first + HeadAttention.queryBlock, queries.count)
       // Keys that the last of these queries sees.
       let count = min(block.upperBound, rows.upperBound) - block.lowerBound
-      keys.multiply(
-        query.view(queries.lowerBound + rows.lowerBound..<queries.lowerBound + rows.upperBound),
-        into: scores.mutableView(0..<rows.count, columns: 0..<count))
+      score(
+        queries.lowerBound + rows.lowerBound..<queries.lowerBound + rows.upperBound, keys: count)
       for row in rows {
         let seen = min(count, row + 1 - block.lowerBound)
         let weights = scores[row - first]
@@ -240,6 +262,18 @@ struct HeadAttention {
           adding: block.lowerBound > 0)
       }
     }
+  }
+
+  /// The scores of some queries and of the first keys of the block, into `scores`.
+  private func score(_ queries: Range<Int>, keys count: Int) {
+    let target = scores.mutableView(0..<queries.count, columns: 0..<count)
+    guard let rotatedKeys else { return keys.multiply(query.view(queries), into: target) }
+    let (plain, rotated) = (
+      0..<config.nopeHeadSize, config.nopeHeadSize..<config.queryHeadSize
+    )
+    rotatedKeys.multiply(query.view(queries, columns: rotated), into: target)
+    linear.rounds?.rotatedScores?.apply(to: target)
+    keys.multiply(query.view(queries, columns: plain), into: target, adding: true)
   }
 
   /// Takes out the scores of keys that are not chosen, the first of which is the key of number

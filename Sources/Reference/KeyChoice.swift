@@ -88,6 +88,7 @@ struct KeyChoice: Sendable {
         let weights = tokens.weights[token]
         for head in weights.indices { weights[head] *= scale }
       }
+      linear.rounds?.cache(tokens.keys.mutableView(block), turned: true)
     }
     return tokens
   }

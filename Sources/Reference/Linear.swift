@@ -173,17 +173,33 @@ extension Linear {
   ) throws(Fault) {
     precondition(x.rows == y.rows && x.columns == y.columns)
     try forRows(x.rows) { rows in
-      weight.withUnsafeBufferPointer { weight in
-        for token in rows {
-          VectorMath.normalize(
-            UnsafeBufferPointer(start: x.base + token * x.stride, count: x.columns),
-            weight: weight, epsilon: epsilon,
-            into: UnsafeMutableBufferPointer(
-              start: y.base + token * y.stride, count: y.columns), level: level)
-        }
+      for token in rows {
+        normalize(
+          UnsafeBufferPointer(start: x.base + token * x.stride, count: x.columns), weight, epsilon,
+          into: y.rows(token..<token + 1))
       }
-      rounds?.results?.apply(to: y.rows(rows))
     }
+  }
+
+  /// x (columns) → y (1, columns) on this thread, as `norm` does it.
+  func normalize(
+    _ x: UnsafeBufferPointer<Float>, _ weight: [Float], _ epsilon: Float,
+    into y: MutableFloatMatrix
+  ) {
+    let target = UnsafeMutableBufferPointer(start: y.base, count: y.columns)
+    guard let results = rounds?.results, rounds?.roundsBeforeNormWeights == true else {
+      weight.withUnsafeBufferPointer {
+        VectorMath.normalize(x, weight: $0, epsilon: epsilon, into: target, level: level)
+      }
+      rounds?.results?.apply(to: y)
+      return
+    }
+    [Float](repeating: 1, count: weight.count).withUnsafeBufferPointer {
+      VectorMath.normalize(x, weight: $0, epsilon: epsilon, into: target, level: level)
+    }
+    results.apply(to: y)
+    for index in target.indices { target[index] *= weight[index] }
+    results.apply(to: y)
   }
 
   /// Rows of x (tokens, columns) from `first` on += y (some of them, columns).
@@ -209,8 +225,14 @@ extension Linear {
           if abs(ups[index]) > bound { ups[index] = ups[index] > 0 ? bound : -bound }
         }
       }
-      VectorMath.gate(gate[token], up: UnsafeBufferPointer(up[token]), level: level)
+      if let rounds, let results = rounds.results {
+        let row = gate.mutableView(token..<token + 1)
+        rounds.activate(row, results, level: level)
+        for index in up[token].indices { gate[token][index] *= up[token][index] }
+        results.apply(to: row)
+      } else {
+        VectorMath.gate(gate[token], up: UnsafeBufferPointer(up[token]), level: level)
+      }
     }
-    rounds?.results?.apply(to: gate.mutableView(rows))
   }
 }

@@ -60,9 +60,7 @@ struct MemoryUse {
     let head = states(rows) + logits(rows)
     // A predictor's block has the states that it was made from beside it.
     let predictor = mtpLayers > 0 ? states(rows) + max(layer, joined(rows)) : 0
-    let sums = notesInputs ? InputSums.mostBytes(config) : 0
-    let rounded = rounds ? threads * Rounds.bytes(config) : 0
-    return threads * MemoryUse.perWorker + max(layer, head, predictor) + sums + rounded
+    return threads * MemoryUse.perWorker + max(layer, head, predictor) + beside
   }
 
   /// Hidden states, (rows, hidden), with the keys that an indexer has chosen for them.
@@ -154,8 +152,13 @@ struct MemoryUse {
     let head = states(rows) + own + max(mixing, logits(rows))
     let predictor =
       mtpLayers > 0 ? states(rows) + own + max(layer, states(rows) + own + 3 * mixing) : 0
-    let sums = notesInputs ? InputSums.mostBytes(config) : 0
-    return threads * MemoryUse.perWorker + max(layer, head, predictor) + sums
+    return threads * MemoryUse.perWorker + max(layer, head, predictor) + beside
+  }
+
+  /// What is there at every step: sums of inputs, and rows that are rounded into a copy.
+  private var beside: Int {
+    (notesInputs ? InputSums.mostBytes(config) : 0)
+      + (rounds ? threads * Rounds.bytes(config) : 0)
   }
 
   /// What comes before the block of an MTP layer, its input apart.

@@ -36,7 +36,7 @@ package struct Network {
     self.config = config
     linear = Linear(
       weights: weights, threads: threads, level: level, plan: plan, inputs: inputs,
-      rounds: runtime.map { Rounds(runtime: $0, plain: config.dataType) })
+      rounds: runtime.map { Rounds($0, config) })
     rotary = Rotary(config)
     streamed = StreamedLayer(config, linear: linear)
   }
@@ -50,6 +50,7 @@ package struct Network {
     let result = Activations(unwrittenRows: ids.count, columns: config.hiddenSize)
     try linear.weights.gather(
       Network.embedding, indices: ids, into: result.mutableView, level: linear.level)
+    linear.rounds?.results?.apply(to: result.mutableView)
     return streamed?.spread(result) ?? result
   }
 

@@ -35,14 +35,9 @@ struct NormedRows: Sendable {
   /// Some rows in any order, by this thread: (tokens.count, columns).
   func gather(_ tokens: some Collection<Int>, into result: MutableFloatMatrix) {
     precondition(result.rows == tokens.count && result.columns == columns)
-    weight.withUnsafeBufferPointer { weight in
-      for (row, token) in tokens.enumerated() {
-        VectorMath.normalize(
-          UnsafeBufferPointer(hidden[token]), weight: weight, epsilon: epsilon,
-          into: UnsafeMutableBufferPointer(
-            start: result.base + row * result.stride, count: columns), level: linear.level)
-      }
+    for (row, token) in tokens.enumerated() {
+      linear.normalize(
+        UnsafeBufferPointer(hidden[token]), weight, epsilon, into: result.rows(row..<row + 1))
     }
-    linear.rounds?.results?.apply(to: result)
   }
 }

@@ -24,8 +24,8 @@ extension RuntimeArithmetic {
     case bytes
     /// `Q8_K`: 8-bit codes, 256 values to a scale.
     case signedBytes
-    /// FP8 (E4M3) codes with an F32 scale per 128 values, of numbers that are BF16 before.
-    case fp8
+    /// FP8 (E4M3) codes with a scale per 128 values, of numbers that are BF16 before.
+    case fp8(powersOfTwo: Bool)
     case f16, bf16
   }
 }
@@ -35,6 +35,14 @@ struct Rounds: Sendable {
   let runtime: RuntimeArithmetic
   /// The type of the weights that are not quantized; nil where the config does not say.
   let plain: ElementType?
+  /// Whether scales of FP8 are powers of two (`scale_fmt`).
+  let powersOfTwo: Bool
+
+  init(_ runtime: RuntimeArithmetic, _ config: ModelConfig) {
+    self.runtime = runtime
+    plain = config.dataType
+    powersOfTwo = config.fp8?.powerOfTwoScales ?? false
+  }
 
   /// What becomes of rows that meet weights of a type; nil where they stay as they are.
   func rounding(for type: ElementType) -> RuntimeArithmetic.Rounding? {
@@ -45,7 +53,7 @@ struct Rounds: Sendable {
       case .bf16: .bf16
       default: type.isBlock ? type.blockElements == 256 ? .signedBytes : .bytes : nil
       }
-    case .deepSeekFP8: type == .f8E4M3 ? .fp8 : .bf16
+    case .deepSeekFP8: type == .f8E4M3 ? .fp8(powersOfTwo: powersOfTwo) : .bf16
     case .mlx: cached
     }
   }
@@ -59,8 +67,79 @@ struct Rounds: Sendable {
     }
   }
 
+  /// Makes of keys (keys, size) what a cache gives back, in place.
+  ///
+  /// - Parameter turned: whether they are as wide as an indexer's keys. llama.cpp turns such keys by an
+  ///   orthonormal Hadamard matrix before it rounds them, and the queries too (`attn_rot_k` in its
+  ///   `llama-kv-cache.cpp`); here they are turned back, so that queries stay as they are.
+  func cache(_ keys: MutableFloatMatrix, turned: Bool) {
+    // Where no matrix of 64 × 64 divides their width it stops, as the table of its limits says.
+    let turns = turned && runtime == .llamaCpp && keys.columns % 64 == 0
+    if turns { Rounds.turn(keys) }
+    cached.apply(to: keys)
+    if turns { Rounds.turn(keys) }
+  }
+
+  /// x (rows, columns) · H in place, H being as large as the largest power of two that divides the
+  /// columns: ±1 / √size, and its own inverse.
+  static func turn(_ x: MutableFloatMatrix) {
+    let size = x.columns & -x.columns
+    let scale = 1 / Float(size).squareRoot()
+    for row in 0..<x.rows {
+      for block in stride(from: 0, to: x.columns, by: size) {
+        let values = UnsafeMutableBufferPointer(start: x.base + row * x.stride + block, count: size)
+        var width = 1
+        while width < size {
+          for start in stride(from: 0, to: size, by: 2 * width) {
+            for index in start..<start + width {
+              let (a, b) = (values[index], values[index + width])
+              (values[index], values[index + width]) = (a + b, a - b)
+            }
+          }
+          width *= 2
+        }
+        for index in values.indices { values[index] *= scale }
+      }
+    }
+  }
+
   /// What the results of a product, a norm and a sum become; nil where they stay F32.
   var results: RuntimeArithmetic.Rounding? { runtime == .llamaCpp ? nil : cached }
+
+  /// Whether a norm's result is rounded before it meets the weights, too.
+  var roundsBeforeNormWeights: Bool { runtime == .mlx }
+
+  /// x (1, columns) → x / (1 + exp(−x)), rounded as often as the runtime's steps are results.
+  func activate(
+    _ x: MutableFloatMatrix, _ results: RuntimeArithmetic.Rounding, level: KernelLevel
+  ) {
+    let values = UnsafeMutableBufferPointer(start: x.base, count: x.columns)
+    let shares = Activations(unwrittenRows: 1, columns: x.columns)
+    _ = shares[0].update(fromContentsOf: values)
+    VectorMath.sigmoid(shares[0], level: level)
+    if runtime == .mlx { results.apply(to: shares.mutableView) }
+    for index in values.indices { values[index] *= shares[0][index] }
+    results.apply(to: x)
+  }
+
+  /// Rounds a head's queries (tokens, nope + rope), whose last part is rotated and all of which are
+  /// multiplied by `scales` here: mlx-lm scales them as numbers of its type, by such a number, and
+  /// others scale what comes of them.
+  func scale(_ queries: MutableFloatMatrix, by scales: [Float], rotatedFrom first: Int) {
+    let rotated = first..<queries.columns
+    results?.apply(to: queries.columns(rotated))
+    for row in 0..<queries.rows {
+      let values = UnsafeMutableBufferPointer(
+        start: queries.base + row * queries.stride, count: queries.columns)
+      let scale = runtime == .mlx ? cached.nearest(scales[row]) : scales[row]
+      for index in values.indices { values[index] *= scale }
+    }
+    if runtime == .mlx { cached.apply(to: queries) }
+  }
+
+  /// What the products of rotated queries and keys become before the others are added; nil where all
+  /// are one sum.
+  var rotatedScores: RuntimeArithmetic.Rounding? { runtime == .mlx ? cached : nil }
 
   /// What becomes of that which meets the two halves of `kv_b_proj`: queries and mixed latents, where
   /// the runtime multiplies those with it, and not the latents of each key.
@@ -85,7 +164,10 @@ struct Rounds: Sendable {
     rows
       * max(
         2 * config.hiddenSize, config.intermediateSize, config.heads * config.valueHeadSize,
-        config.queryRank ?? 0, config.moeIntermediateSize * max(1, config.sharedExperts))
+        config.queryRank ?? 0, config.moeIntermediateSize * max(1, config.sharedExperts),
+        config.v4.map {
+          max($0.streams * config.hiddenSize, $0.outputGroups * $0.outputRank)
+        } ?? 0)
       * MemoryLayout<Float>.stride
   }
 
@@ -116,6 +198,15 @@ extension RuntimeArithmetic.Rounding {
     }
   }
 
+  /// One number, rounded.
+  func nearest(_ value: Float) -> Float {
+    var value = value
+    withUnsafeMutablePointer(to: &value) {
+      apply(to: UnsafeMutableBufferPointer(start: $0, count: 1))
+    }
+    return value
+  }
+
   private func apply(to row: UnsafeMutableBufferPointer<Float>) {
     switch self {
     case .f16:
@@ -124,7 +215,8 @@ extension RuntimeArithmetic.Rounding {
       for index in row.indices { row[index] = BFloat16.decode(BFloat16.encode(row[index])) }
     case .bytes: forBlocks(of: 32, in: row, roundToBytes)
     case .signedBytes: forBlocks(of: 256, in: row, roundToSignedBytes)
-    case .fp8: forBlocks(of: 128, in: row, roundToFP8)
+    case .fp8(let powersOfTwo):
+      forBlocks(of: 128, in: row) { roundToFP8($0, powersOfTwo: powersOfTwo) }
     }
   }
 
@@ -160,11 +252,12 @@ extension RuntimeArithmetic.Rounding {
     }
   }
 
-  /// With the scale that makes the largest number 448, the largest of E4M3.
-  private func roundToFP8(_ block: UnsafeMutableBufferPointer<Float>) {
+  /// With the scale that makes the largest number 448, the largest of E4M3, or the power of two above;
+  /// numbers below 10⁻⁴ count as that, as `act_quant` has it.
+  private func roundToFP8(_ block: UnsafeMutableBufferPointer<Float>, powersOfTwo: Bool) {
     Self.bf16.apply(to: block)
-    let scale = block.reduce(0) { max($0, abs($1)) } / 448
-    guard scale > 0 else { return }
+    var scale = block.reduce(1e-4) { max($0, abs($1)) } / 448
+    if powersOfTwo, scale.significand != 1 { scale = 2 * scale.binade }
     for index in block.indices {
       block[index] = SmallFloat.e4m3.nearest(block[index] / scale) * scale
     }

@@ -76,7 +76,10 @@ struct RecipeCommand: ParsableCommand, ModelReading {
       valueName: "file"))
   var evidence: String?
 
-  @Option(help: "Groups of tensors at most; the time grows with them.")
+  @Option(
+    help: """
+      Groups of tensors at most, but one for each kind at least; the time grows with them.
+      """)
   var groups = 20
 
   @Option(help: "Memory that the process may take. Default: 1GB, or more where that does not do.")

@@ -24,6 +24,22 @@ import Testing
     }
   }
 
+  /// As recipes that `fathom recipe` writes have a rule for every tensor.
+  @Test func aDefaultThatNoTensorIsLeftForIsNoFault() throws {
+    let recipe = try workspace.write(
+      "recipe.json",
+      #"{"schema": "fathom.recipe/1", "default": "q8_0", "rules": [{"match": "*", "type": "q4_k"}]}"#
+        .utf8)
+    for (name, isWarned) in [("tiny-bf16", true), ("tiny-trained", false)] {
+      let run = try FathomProcess(
+        "convert", "\(Repository.samples)/\(name)", workspace.path("x.gguf"), "--to", "gguf",
+        "--recipe", recipe, "--mtp", "drop", "--dry-run")
+      #expect(run.status == 0, "\(run.messages)")
+      let isSaid = run.output.contains("no tensor could be stored in Q8_0:")
+      #expect(isSaid == isWarned, "\(name) \(run.output.suffix(600))")
+    }
+  }
+
   /// The rows of one sample are no whole number of blocks, those of the other are.
   @Test(arguments: [
     ("gguf", "q4_k_m", "Q4_K"), ("mlx", "4bit", "4bit"),

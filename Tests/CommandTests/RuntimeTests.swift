@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// `--as RUNTIME`; scripts/make runtime-fixtures had llama.cpp compute the known answers.
+/// `--as RUNTIME`; scripts/make runtime-fixtures had runtimes compute the known answers.
 @Suite struct RuntimeTests {
   let workspace: Workspace
   static let sample = Repository.samples + "/tiny-trained"
@@ -12,27 +12,36 @@ import Testing
   /// What llama.cpp computes with the attention and the cache that its users have.
   struct Case: CustomStringConvertible, Sendable {
     let description: String
+    /// The checkpoint that the file is made of.
+    let model: String
     let tokens: [Int]
     /// Of the last tokens.
     let logits: [[Double]]
   }
 
-  static let cases: [Case] = {
-    let path = Repository.root + "/Tests/CommandTests/Fixtures/runtime.json"
+  static let cases = read("runtime.json")
+  /// What mlx-lm computes of the sample in BF16 and torch by DeepSeek's FP8 products.
+  static let others = read("runtime-16-bits.json")
+
+  private static func read(_ name: String) -> [Case] {
+    let path = Repository.root + "/Tests/CommandTests/Fixtures/" + name
     guard let bytes = try? contents(path),
       let list = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [[String: Any]]
     else { return [] }
     return list.map {
       Case(
-        description: $0["name"] as? String ?? "", tokens: $0["tokens"] as? [Int] ?? [],
+        description: $0["name"] as? String ?? "", model: $0["model"] as? String ?? "",
+        tokens: $0["tokens"] as? [Int] ?? [],
         logits: $0["logits"] as? [[Double]] ?? [])
     }
-  }()
+  }
 
-  private func model(_ options: String...) throws -> String {
+  private func model(
+    of source: String = RuntimeTests.sample, _ options: String...
+  ) throws -> String {
     let path = workspace.path("model.gguf")
     let run = try FathomProcess(
-      ["convert", RuntimeTests.sample, path, "--to", "gguf", "--quant", "q8_0", "--no-manifest"]
+      ["convert", source, path, "--to", "gguf", "--quant", "q8_0", "--no-manifest"]
         + options)
     #expect(run.status == 0, "\(run.messages)")
     return path
@@ -62,22 +71,44 @@ import Testing
 
   /// One rounding follows another where values are made of mixed latents, since the cache is rounded
   /// too, and which code a number becomes can depend on the last bits of a sum. What BF16 rounds is
-  /// small beside the cache.
+  /// small beside the cache. Of DeepSeek-V4 the last case shows what its caches round alone.
   @Test(arguments: cases)
   func llamaIsImitated(known: Case) throws {
     let model = try model(
-      "--tensor-type", known.description, "--tensor-type", ".=f32", "--output-tensor-type", "f32",
+      of: Repository.root + "/" + known.model, "--tensor-type", known.description, "--tensor-type",
+      ".=f32", "--output-tensor-type", "f32",
       "--token-embedding-type", "f32")
     let exact = try distance(known, model)
     let imitated = try distance(known, model, "--as", "llama.cpp")
     let isCoarse = known.description.hasPrefix("attn_v_b") || known.description.hasSuffix("bf16")
-    let share = isCoarse ? 0.4 : 0.1
+    let isOfCaches = known.description.hasPrefix("none")
+    let share =
+      isCoarse ? 0.4 : isOfCaches ? 0.06 : known.model.hasSuffix("runtime-v4") ? 0.2 : 0.1
     #expect(exact > 5e-4 && imitated < share * exact, "\(imitated) and \(exact)")
   }
 
+  /// Every result is rounded where theirs are, so that most tokens' logits are theirs to the bit.
+  @Test(arguments: others)
+  func sixteenBitsAreImitated(known: Case) throws {
+    let runtime = known.description
+    var model = Repository.root + "/" + known.model
+    if runtime == "mlx" {
+      let run = try FathomProcess(
+        "convert", model, workspace.path("mlx"), "--to", "mlx", "--quant", "bf16", "--mtp", "drop")
+      #expect(run.status == 0, "\(run.messages)")
+      model = workspace.path("mlx")
+    }
+    let exact = try distance(known, model)
+    let imitated = try distance(known, model, "--as", runtime)
+    #expect(exact > 5e-3 && imitated < 0.02 * exact, "\(imitated) and \(exact)")
+  }
+
   @Test func everyCaseIsThere() {
-    #expect(RuntimeTests.cases.count == 6)
-    #expect(RuntimeTests.cases.allSatisfy { $0.logits.count == 12 && $0.tokens.count == 128 })
+    #expect(RuntimeTests.others.map(\.description) == ["mlx", "deepseek-fp8"])
+    #expect(RuntimeTests.others.allSatisfy { $0.logits.count == 12 && $0.tokens.count == 128 })
+    #expect(RuntimeTests.cases.count == 14)
+    #expect(RuntimeTests.cases.count { $0.model.hasSuffix("runtime-v4") } == 8)
+    #expect(RuntimeTests.cases.allSatisfy { $0.logits.count == 12 && $0.tokens.count >= 128 })
   }
 
   @Test func verifyMeasuresWhatTheRuntimeAdds() throws {
@@ -109,6 +140,11 @@ import Testing
     let streamed = Repository.root + "/Tests/ReferenceTests/Fixtures/deepseek-v4"
     let other = try FathomProcess("verify", streamed, streamed, "--as", "mlx")
     #expect(other.status == 64 && other.messages.contains("deepseek_v4"), "\(other.messages)")
+    #expect(other.messages.contains("mlx-lm has no such network"), "\(other.messages)")
+    let eight = try FathomProcess("verify", streamed, streamed, "--as", "deepseek-fp8")
+    #expect(eight.status == 64 && eight.messages.contains("indexer's in FP4"), "\(eight.messages)")
+    let shards = try FathomProcess("verify", streamed, streamed, "--as", "llama.cpp")
+    #expect(shards.status == 64 && shards.messages.contains("GGUF"), "\(shards.messages)")
     let blame = try FathomProcess("verify", sample, sample, "--as", "mlx", "--blame")
     #expect(blame.status == 64 && blame.messages.contains("--as"), "\(blame.messages)")
   }

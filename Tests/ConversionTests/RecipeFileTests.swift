@@ -107,6 +107,16 @@ import Testing
     #expect(try !JSONSchema(named: "recipe").faults(in: JSONDocument(text)).isEmpty)
   }
 
+  /// Searches with a thousand groups write some megabytes.
+  @Test func largeRecipesAreRead() throws {
+    let text = #"{"schema": "fathom.recipe/1", "default": "q8_0"}"#
+    #expect(try read(text + String(repeating: " ", count: 6 << 20)).base == .q80)
+    let fault = try #require(throws: Fault.self) {
+      try read(text + String(repeating: " ", count: RecipeSize.most))
+    }
+    #expect(fault.kind == .malformed && fault.expected == "at most 16777216 bytes")
+  }
+
   private func mlx(_ text: String) throws -> RecipeFile<MLXStorage> {
     let workspace = try Workspace()
     try workspace.write("recipe.json", Array(text.utf8))

@@ -12,8 +12,8 @@ static const struct block_type types[] = {
     {7, "Q5_1", 32, 24, 0},     {8, "Q8_0", 32, 34, 0},   {10, "Q2_K", 256, 84, 0},
     {11, "Q3_K", 256, 110, 0},  {12, "Q4_K", 256, 144, 0}, {13, "Q5_K", 256, 176, 0},
     {14, "Q6_K", 256, 210, 0},  {20, "IQ4_NL", 32, 18, 0}, {23, "IQ4_XS", 256, 136, 0},
-    {34, "TQ1_0", 256, 54, 0},  {35, "TQ2_0", 256, 66, 0},
-    {39, "MXFP4", 32, 17, 0},   {40, "NVFP4", 64, 36, 0}};
+    {34, "TQ1_0", 256, 54, 0},  {35, "TQ2_0", 256, 66, 0}, {39, "MXFP4", 32, 17, 0},
+    {40, "NVFP4", 64, 36, 0},   {41, "Q1_0", 128, 18, 0},  {42, "Q2_0", 64, 18, 0}};
 enum { TYPES = sizeof types / sizeof types[0] };
 
 // After `ggml` follows a line of ggml's own answers, after `own` what two processors must agree on.

@@ -8,8 +8,8 @@ import Testing
   typealias Rounding = RuntimeArithmetic.Rounding
 
   static let roundings: [(name: String, rounding: Rounding)] = [
-    ("bytes", .bytes), ("signedBytes", .signedBytes), ("fp8", .fp8), ("bf16", .bf16),
-    ("f16", .f16),
+    ("bytes", .bytes), ("signedBytes", .signedBytes), ("fp8", .fp8(powersOfTwo: false)),
+    ("fp8ByPowersOfTwo", .fp8(powersOfTwo: true)), ("bf16", .bf16), ("f16", .f16),
   ]
 
   @Test(arguments: roundings)

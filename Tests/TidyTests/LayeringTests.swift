@@ -53,7 +53,7 @@ import Testing
     ],
     "Verification": [
       "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Text", "Models",
-      "Weights",
+      "Naming", "Weights",
       "Dialects", "Conversion", "Reference", "Reports", "Inspection", "Parts", "Passes",
       "Synchronization",
     ],

@@ -19,7 +19,8 @@ import torch
 from interop_checks import (
     cluster, compressed, containers, conversion, deepseek_v4, fixtures, forward, gguf, gguf_input,
     gguf_options, groups, hashes, imatrix, integers, interruptions, kimi, loaders, metadata,
-    mistral, mlx, modelopt, native, networks, quantization, remote, reports, text, verification, weights,
+    mistral, mlx, modelopt, native, networks, quantization, remote, reports, runtimes, text,
+    verification, weights,
 )
 from interop_checks.report import Report
 
@@ -47,6 +48,7 @@ PARTS = {
     "deepseek-v4": deepseek_v4.run,
     "loaders": loaders.run,
     "verification": verification.run,
+    "runtimes": runtimes.run,
     "reports": reports.run,
     "weights": weights.run,
     "hashes": hashes.run,

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
+from mlx import nn
 from mlx.utils import tree_flatten, tree_map_with_path
 from mlx_lm import utils
 from mlx_lm.convert import MODEL_CONVERSION_DTYPES
+from mlx_lm.models import deepseek_v3, switch_layers
 
 GROUPS = (32, 64, 128)
 # Fathom's names: mlx-lm's mode, bits and sizes of groups.
@@ -119,3 +121,70 @@ def logits(folder, input_ids):
     model, _ = utils.load_model(Path(folder))
     model.set_dtype(mx.float32)
     return model(mx.array(input_ids)).astype(mx.float32)
+
+
+def once(operation):
+    """An operation of mlx with all sums in F32 and a result that is rounded once, as its kernels for
+    GPUs have it; those for CPUs add up in 16 bits, or have F32 alone."""
+    def compute(x, *rest, **named):
+        def wide(value):
+            half = isinstance(value, mx.array) and value.dtype in (mx.bfloat16, mx.float16)
+            return value.astype(mx.float32) if half else value
+
+        result = operation(wide(x), *map(wide, rest), **{k: wide(v) for k, v in named.items()})
+        return result.astype(x.dtype)
+    return compute
+
+
+def attend(queries, keys, values, *, scale, mask, **_):
+    """`scaled_dot_product_attention` as `once` has operations; queries are scaled before."""
+    scores = (queries * scale).astype(mx.float32) @ keys.astype(mx.float32).swapaxes(-1, -2)
+    weights = mx.softmax(scores + mask.astype(mx.float32), axis=-1)
+    return (weights @ values.astype(mx.float32)).astype(queries.dtype)
+
+
+def activate(gate, up):
+    """`swiglu`, whose sigmoid the CPU computes in 16 bits."""
+    return gate * mx.sigmoid(gate.astype(mx.float32)).astype(gate.dtype) * up
+
+
+def embed(table, ids):
+    """Rows of a quantized table, rounded once and not after the product with the scale too."""
+    biases = table.get("biases")
+    if biases is None:
+        values = mx.dequantize(table["weight"][ids], table["scales"][ids], None, table.group_size,
+                               table.bits, mode=table.mode, dtype=mx.float32)
+        return values.astype(mx.bfloat16)
+    values = mx.dequantize(
+        table["weight"][ids], table["scales"][ids].astype(mx.float32),
+        biases[ids].astype(mx.float32), table.group_size, table.bits, mode=table.mode)
+    return values.astype(biases.dtype)
+
+
+@contextmanager
+def sums_in_f32(everywhere=True):
+    """mlx on a CPU with results as a GPU's; without `everywhere` only where it computes none."""
+    places = [(mx, "gather_mm", once(mx.gather_mm))]
+    if everywhere:
+        places += [
+            (mx, "quantized_matmul", once(mx.quantized_matmul)),
+            (mx, "gather_qmm", once(mx.gather_qmm)), (mx.fast, "rope", once(mx.fast.rope)),
+            (mx.fast, "scaled_dot_product_attention", attend),
+            (switch_layers, "swiglu", activate), (deepseek_v3, "swiglu", activate),
+            (nn.QuantizedEmbedding, "__call__", embed),
+        ]
+    former = [(place, name, getattr(place, name)) for place, name, _ in places]
+    for place, name, value in places:
+        setattr(place, name, value)
+    try:
+        yield
+    finally:
+        for place, name, value in former:
+            setattr(place, name, value)
+
+
+def logits_in_16_bits(folder, input_ids, everywhere=True):
+    """Logits of mlx-lm's model as it is loaded, with the activations that its users have."""
+    model, _ = utils.load_model(Path(folder))
+    with sums_in_f32(everywhere):
+        return np.array(model(mx.array(input_ids)).astype(mx.float32))

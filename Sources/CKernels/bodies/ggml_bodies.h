@@ -19,3 +19,4 @@
 #include "ggml_iq1.h"
 #include "ggml_decode.h"
 #include "ggml_ternary.h"
+#include "ggml_signs.h"

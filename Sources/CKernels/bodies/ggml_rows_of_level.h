@@ -18,6 +18,8 @@ const struct ggml_row NAME(ggml_rows)[GGML_ROWS] = {
     {35, NAME(encode_tq2_0), NAME(encode_tq2_0), NAME(decode_tq2_0)},
     {39, NAME(encode_mxfp4), NAME(encode_mxfp4), NAME(decode_mxfp4)},
     {40, NAME(encode_nvfp4), NAME(encode_nvfp4), NULL},
+    {41, NAME(encode_q1_0), NAME(encode_q1_0), NAME(decode_q1_0)},
+    {42, NAME(encode_q2_0), NAME(encode_q2_0), NAME(decode_q2_0)},
 };
 
 const struct grid_row NAME(grid_rows)[GRID_ROWS] = {

@@ -98,6 +98,18 @@ package struct MeasuredRecipe: Sendable {
     }.filter { seen.insert($0).inserted }
   }
 
+  /// Bytes that the document has at most, whatever is measured: numbers take 24, and every line its
+  /// indentation.
+  static func mostBytes(_ groups: [(group: RecipeGroup, options: Int)]) -> Int {
+    func bytes(_ text: String) -> Int { JSONValue.string(text).printed().text.utf8.count }
+    // What stands once, the curve included.
+    let frame = 1 << 16
+    return groups.reduce(frame) { sum, item in
+      let rules = item.group.tensors.reduce(0) { $0 + 100 + bytes($1.text) }
+      return sum + rules + 300 + bytes(item.group.name) + 200 * item.options
+    }
+  }
+
   /// The document of `Schemas/recipe.schema.json`: a rule for each tensor, and the evidence.
   package var json: JSONValue {
     let rules = groups.flatMap { group in

@@ -1,3 +1,4 @@
+internal import Mixes
 internal import Parts
 package import Platform
 internal import Verification
@@ -41,9 +42,6 @@ package struct RecipeEvidence: Sendable {
     case mix(String, bytes: Int)
   }
 
-  /// Larger files are no recipes.
-  private static let limit = 1 << 24
-
   private let path: String
   private let target: String
   private let subject: Subject?
@@ -57,9 +55,9 @@ package struct RecipeEvidence: Sendable {
   package init(path: String) throws(Fault) {
     self.path = path
     let file = try InputFile(path: path)
-    guard file.size <= RecipeEvidence.limit else {
+    guard file.size <= RecipeSize.most else {
       throw Fault(
-        .malformed, "is no recipe", file: path, expected: "at most \(RecipeEvidence.limit) bytes",
+        .malformed, "is no recipe", file: path, expected: "at most \(RecipeSize.most) bytes",
         found: "\(file.size)")
     }
     let json = try JSONValue(parsing: file.read(at: 0, count: file.size), file: path)

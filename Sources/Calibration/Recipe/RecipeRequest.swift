@@ -1,4 +1,5 @@
 package import Formats
+internal import Mixes
 internal import Platform
 
 /// A format whose types a recipe may choose.
@@ -42,6 +43,8 @@ package struct RecipeRequest: Sendable {
   package var drawsCurve = false
   /// What was measured before, which is not measured again.
   package var evidence: RecipeEvidence?
+  /// Bytes that the recipe may have: no more than what is read again.
+  package var mostBytes = RecipeSize.most
   /// Threads to work with.
   package var threads = Workers.available
   /// Bytes that the process may take; nil for the customary limit.

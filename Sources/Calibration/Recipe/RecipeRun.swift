@@ -17,6 +17,8 @@ package struct RecipeRun {
   package let forecast: Forecast?
   /// What a user should know of the evidence.
   package let notes: [String]
+  /// Bytes that the recipe will have at most.
+  package let mostBytes: Int
   private let request: RecipeRequest
   private let config: ModelConfig
   private let weights: CheckpointWeights
@@ -53,6 +55,13 @@ package struct RecipeRun {
     groups = RecipeGroup.all(
       space.tensors, for: request.target, config: config, most: request.groups)
     options = groups.map { space.types(for: $0.tensors) }
+    mostBytes = MeasuredRecipe.mostBytes(zip(groups, options).map { ($0, $1.count) })
+    guard mostBytes <= request.mostBytes else {
+      throw Fault(
+        .usage, "the recipe could not be read again, so large would it be",
+        expected: "at most \(request.mostBytes) bytes: fewer --groups or --types",
+        found: "up to \(mostBytes) bytes for \(groups.count) groups")
+    }
     batch = try TokenBatch(request.sequences, vocabSize: config.vocabSize)
     weights = try CheckpointWeights(files.weights, config: config, mtp: false)
     sweep = try VariantSweep(
@@ -97,19 +106,27 @@ package struct RecipeRun {
     }
     let standards = space.standards.map { variant($0.name, made.keys, in: $0.storing) }
     let missing = zip(variants + standards, known).filter { $0.1 == nil }.map(\.0)
-    var measured = try sweep.losses(of: missing, progress: progress)[...]
-    var losses = known.map { $0 ?? measured.removeFirst() }[...]
+    let all = [missing.count, earlierTogether == nil ? Self.whole : 0, 1].map(sweep.layers)
+      .reduce(0, +)
+    var before = 0
+    func losses(of variants: [VariantSweep.Variant]) throws(Fault) -> [Double] {
+      let found = try sweep.losses(of: variants) { done, _ in progress(before + done, all) }
+      before += sweep.layers(of: variants.count)
+      return found
+    }
+    var measured = try losses(of: missing)[...]
+    var single = known.map { $0 ?? measured.removeFirst() }[...]
     let choice = RecipeChoice(
       groups: groups.indices.map { group in
-        let own = losses.prefix(options[group].count)
-        losses = losses.dropFirst(own.count)
+        let own = single.prefix(options[group].count)
+        single = single.dropFirst(own.count)
         return zip(options[group], own).map { type, loss in
           RecipeChoice.Option(bytes: bytes(group, type), loss: loss)
         }
       })
-    let joint = if let earlierTogether { earlierTogether } else { try together(choice) }
+    let joint = if let earlierTogether { earlierTogether } else { try together(choice, losses) }
     let chosen = try best(choice, joint)
-    let whole = try sweep.losses(of: [all(chosen)]) { _, _ in }[0]
+    let whole = try losses(of: [combined(chosen)])[0]
     let total = choice.bytes(of: chosen) + space.rest
     return MeasuredRecipe(
       target: request.target, usual: usual(chosen), text: request.text, tokens: batch.rows(),
@@ -125,7 +142,7 @@ package struct RecipeRun {
               divergence: joint.predicted(choice.loss(of: found))
             )
           },
-          standards: zip(space.standards, losses).map { mix, loss in
+          standards: zip(space.standards, single).map { mix, loss in
             MeasuredRecipe.Standard(
               name: mix.name, bytes: mix.bytes, divergence: loss,
               predictedOfBest: choice.best(within: mix.bytes - space.rest).map { found in
@@ -159,14 +176,18 @@ package struct RecipeRun {
   private static let whole = 6
 
   /// All groups, each in the type that was chosen for it.
-  private func all(_ choice: [Int]) -> VariantSweep.Variant {
+  private func combined(_ choice: [Int]) -> VariantSweep.Variant {
     part(groups.indices.map { ($0, options[$0][choice[$0]]) }, name: "all")
   }
 
   /// What best choices from the smallest to the largest lose as a whole.
-  private func together(_ choice: RecipeChoice) throws(Fault) -> JointLoss {
+  ///
+  /// - Parameter measure: gives what variants lose.
+  private func together(
+    _ choice: RecipeChoice, _ measure: ([VariantSweep.Variant]) throws(Fault) -> [Double]
+  ) throws(Fault) -> JointLoss {
     let choices = choice.frontier(points: Self.whole)
-    let losses = try sweep.losses(of: choices.map(all)) { _, _ in }
+    let losses = try measure(choices.map(combined))
     return JointLoss(
       zip(choices, losses).map { JointLoss.Point(sum: choice.loss(of: $0), measured: $1) })
   }

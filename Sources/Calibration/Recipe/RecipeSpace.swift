@@ -63,6 +63,8 @@ struct RecipeSpace: Sendable {
   ///
   /// - Throws: what planning a conversion throws; `.usage` for types that cannot be written.
   init(_ files: ModelFiles, _ request: RecipeRequest) throws(Fault) {
+    var (request, seen) = (request, Set<String>())
+    request.types = request.types?.filter { seen.insert($0).inserted }
     self =
       switch request.target {
       case .gguf: try RecipeSpace(gguf: files, request)

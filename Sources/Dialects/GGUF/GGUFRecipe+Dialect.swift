@@ -43,9 +43,10 @@ extension GGUFRecipe: DialectRecipe {
   /// See `DialectRecipe`.
   package func missingType(in tensors: [PlannedTensor], _ recipe: Recipe) -> String? {
     let type = base ?? fileType?.type
-    guard let type, type.isBlock, !tensors.contains(where: { $0.entry.type == type }) else {
-      return nil
-    }
+    // A recipe's rules may leave nothing to its default.
+    guard let type, type.isBlock,
+      !tensors.contains(where: { $0.entry.type == type || base != nil && $0.entry.type.isBlock })
+    else { return nil }
     return type.rawValue
   }
 }

@@ -36,6 +36,7 @@ struct EntryChoice: Sendable {
     let longest = (lengths.max() ?? 0) / v4.ratios.sparse
     guard longest > v4.indexTopK else { return nil }
     let (keys, counts) = try compressor(x, rows: rows, lengths: lengths, depth: depth)
+    linear.rounds?.cache(keys.mutableView, turned: true)
     let sets = KeySets(rows: rows.count, longest: longest)
     var (start, first) = (0, 0)
     for (length, count) in zip(lengths, counts) {

@@ -87,6 +87,9 @@ struct SharedKeyAttention: Sendable {
     return (modules.map { prefix + $0 + ".weight" }, queries.map { prefix + $0 + ".weight" })
   }
 
+  /// See `Rounds.cache`: heads of published models are wider than their indexer's.
+  private var turnsKeys: Bool { config.keyValueRank == v4.indexHeadSize }
+
   private func latents(
     _ x: NormedRows, _ rows: Range<Int>, lengths: [Int], depth: Int
   ) throws(Fault) -> Latents {
@@ -112,6 +115,7 @@ struct SharedKeyAttention: Sendable {
         rotary.rotate(
           keys[token].baseAddress! + config.nopeHeadSize, table.cosines[token], table.sines[token])
       }
+      linear.rounds?.cache(keys.mutableView(block), turned: turnsKeys)
     }
     var entries: (entries: Activations, counts: [Int])?
     if let ratio = v4.ratio(of: kind) {
@@ -120,6 +124,7 @@ struct SharedKeyAttention: Sendable {
         prefix: prefix + "compressor.", ratio: ratio, size: config.keyValueRank,
         overlaps: kind == .sparse)
       entries = try compressor(x, rows: rows, lengths: lengths, depth: depth)
+      if let entries { linear.rounds?.cache(entries.entries.mutableView, turned: turnsKeys) }
     }
     var seen: KeySets?
     if kind == .sparse {

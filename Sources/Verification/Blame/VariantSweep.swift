@@ -52,6 +52,11 @@ package struct VariantSweep {
     self.batch = batch
   }
 
+  private func rounds(_ variants: Int) -> Int { (variants + together - 1) / together }
+
+  /// Layers that so many variants go through, round after round.
+  package func layers(of variants: Int) -> Int { rounds(variants) * models.reference.layers }
+
   /// Mean KL divergence of the main model's logits from the model itself, of each variant, in nats.
   ///
   /// - Parameter progress: called with the layers done and all layers.
@@ -60,7 +65,7 @@ package struct VariantSweep {
     of variants: [Variant], progress: (_ done: Int, _ total: Int) -> Void
   ) throws(Fault) -> [Double] {
     var results: [Double] = []
-    let rounds = (variants.count + together - 1) / together
+    let rounds = rounds(variants.count)
     for round in 0..<rounds {
       let group = variants[round * together..<min((round + 1) * together, variants.count)]
       var sweep = try BlameSweep(models, parts: group.map(\.part), batch: batch)

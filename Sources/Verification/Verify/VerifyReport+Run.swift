@@ -1,4 +1,5 @@
 package import Models
+internal import Naming
 package import Passes
 package import Platform
 internal import Reference
@@ -48,7 +49,7 @@ extension VerifyRequest {
     guard let runtime else { return [] }
     let limits =
       runtime == .llamaCpp
-      ? LoaderLimit.lines(LoaderLimit.llama, for: runtime.reading(candidate)) : []
+      ? LoaderLimit.lines(candidate.llamaLimits, for: runtime.reading(candidate)) : []
     return ["the candidate's activations are rounded as \(runtime.rawValue) rounds them"]
       + limits.map { "not imitated: \($0)" }
   }
