@@ -80,6 +80,15 @@ import Weights
     #expect(try read(written.json, tensors(expected)).config == expected)
   }
 
+  /// Positions have no key: what the range of the original ones does not give is said to be lost.
+  @Test(arguments: [16.0, 8, 1e300])
+  func positionsThatAreLostAreSaid(factor: Double) throws {
+    var config = try flash()
+    config.yarn?.factor = factor
+    let lost = NativeConfig(config).lost.filter { $0.contains("max_position_embeddings") }
+    #expect(lost.count == (factor == 16 ? 0 : 1), "\(lost)")
+  }
+
   @Test func absentKeysAreThoseOfTheClass() throws {
     let keys: [(String, (ModelConfig) -> Double?, Double)] = [
       ("moe_inter_dim", { Double($0.moeIntermediateSize) }, 4096),

@@ -38,14 +38,15 @@ extension V4Shards {
     "original_seq_len", "rope_factor", "beta_fast", "beta_slow", "max_seq_len", "max_batch_size",
   ])
 
-  /// Positions of a network of which only its range of positions is known.
-  static func length(of yarn: ModelConfig.YaRN?) -> Int {
+  /// Positions of a network of which only its range of positions is known; nil where these are more
+  /// than any number says.
+  static func length(of yarn: ModelConfig.YaRN?) -> Int? {
     guard let yarn else { return usualLength }
-    return Int(yarn.factor * Double(yarn.originalContextLength))
+    return Int(exactly: (yarn.factor * Double(yarn.originalContextLength)).rounded(.towardZero))
   }
 
   /// Those of Hugging Face's class where a config says nothing.
-  private static let usualLength = 1_048_576
+  static let usualLength = 1_048_576
 
   /// A config in Hugging Face's keys, as people put it beside the shards, with what these have in BF16
   /// where its checkpoint has FP8: the first half of the output.
@@ -114,7 +115,7 @@ extension NativeReader {
     let original = try keys.count(
       "original_seq_len", minimum: 0, maximum: Int(Int32.max), default: 0)
     guard original > 0 else {
-      config["max_position_embeddings"] = .integer(V4Shards.length(of: nil))
+      config["max_position_embeddings"] = .integer(V4Shards.usualLength)
       return
     }
     let factor = try keys.number("rope_factor") ?? 40

@@ -86,8 +86,8 @@ extension LoaderLimit {
     },
     LoaderLimit { config in
       guard config.contextLength != V4Shards.length(of: config.yarn) else { return nil }
-      return "DeepSeek's config has no key for max_position_embeddings, here "
-        + "\(config.contextLength): the shards are read back with \(V4Shards.length(of: config.yarn))"
+      return
+        "DeepSeek's config has no key for max_position_embeddings, here \(config.contextLength)"
     },
   ]
 }
