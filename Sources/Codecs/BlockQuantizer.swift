@@ -30,6 +30,8 @@ package struct BlockQuantizer: Sendable {
 
   /// The largest E4M3 number.
   static let largest: Float = 448
+  /// What the codes mean before they are scaled.
+  private static let numbers = (0..<256).map { SmallFloat.e4m3.decode($0) }
 
   /// Rows that share a scale.
   package let blockRows: Int
@@ -92,6 +94,26 @@ package struct BlockQuantizer: Sendable {
         codes[start + index] = UInt8(truncatingIfNeeded: code)
       }
     }
+  }
+
+  /// The first element of a source (rows, columns) that its code (rows, columns) of E4M3 times its
+  /// block's scale, as `findScales` gives it, is not; nil where all are what they were.
+  package func firstChanged(
+    _ source: UnsafeRawBufferPointer, type: ElementType, rows: Int, columns: Int,
+    scales: UnsafeBufferPointer<Float>, codes: UnsafeRawBufferPointer, level: KernelLevel = .best
+  ) -> Int? {
+    precondition(codes.count == rows * columns)
+    var changed: Int?
+    forEachSegment(source, type: type, rows: rows, columns: columns, level: level) {
+      values, start, grid in
+      guard changed == nil else { return }
+      for index in 0..<values.count
+      where BlockQuantizer.numbers[Int(codes[start + index])] * scales[grid] != values[index] {
+        changed = start + index
+        return
+      }
+    }
+    return changed
   }
 
   /// The type whose arithmetic is used.

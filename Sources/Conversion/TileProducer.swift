@@ -258,11 +258,20 @@ final class TileProducer: Sendable {
         case .globalScale: preconditionFailure("it is one for all rows")
         }
       }
-      let isFinite = QuantizedRows(
+      let obstacle = QuantizedRows(
         source: UnsafeRawBufferPointer(source), type: type, rows: group.count, columns: columns
       ).quantize(
-        quantization.method, scaleType: scaleType, globalScale: globalScale, into: output)
-      guard isFinite else { throw notFinite(tensor, rows: group) }
+        quantization, scaleType: scaleType, globalScale: globalScale, into: output)
+      switch obstacle {
+      case nil: continue
+      case .notFinite: throw notFinite(tensor, rows: group)
+      case .changed(let row):
+        throw Fault(
+          .malformed, "is not what FP8 with scales that are powers of two holds",
+          file: inventory.shards[tensor.source.shard].file.path, tensor: tensor.entry.name,
+          expected: "numbers that were FP8 before; --quant bf16 takes any",
+          found: "another one in row \(group.lowerBound + row)")
+      }
     }
   }
 

@@ -19,7 +19,8 @@ package struct ModelFiles: Sendable {
   ///
   /// - Parameter ignoresUnknown: whether to leave out what may belong to the network and is not
   ///   known; the notes say what it is.
-  /// - Throws: what `Checkpoint` and `ModelConfig` throw; `.malformed` for what is not known.
+  /// - Throws: what `Checkpoint` and `ModelConfig` throw; `.malformed` for what is not known, and for
+  ///   files that have different weights of one name.
   package init(
     path: String, threads: Int = Workers.available, ignoresUnknown: Bool = false
   ) throws(Fault) {
@@ -28,6 +29,7 @@ package struct ModelFiles: Sendable {
     if !ignoresUnknown {
       try unknowns.requireNone(for: "the pass", file: source.checkpoint.folder)
     }
+    try source.weights.requireEqualCopies()
     notes =
       source.notes + unknowns.lines.map { "left out, as --ignore-unknown asks: \($0)" }
       + unknowns.remarks()

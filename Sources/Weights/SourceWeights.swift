@@ -59,7 +59,7 @@ package struct SourceWeights: Sendable {
   package let all: [SourceWeight]
   /// Tensors that repeat what a weight is made of, as some formats have it in several files; they
   /// are not read.
-  package let copies: [(weight: ExactText, tensor: StoredTensor)]
+  package let copies: [Copy]
   /// What is wrong with tensors that should be weights and cannot be, by the weight's name.
   package let faults: [ExactText: Fault]
   /// Tensors that belong to weights and hold none of their values: shapes, scales of activations.
@@ -74,7 +74,7 @@ package struct SourceWeights: Sendable {
   /// - Throws: `.malformed` where two weights have one name.
   package init(
     _ inventory: Inventory, _ weights: [SourceWeight], faults: [ExactText: Fault] = [:],
-    companions: [StoredTensor] = [], copies: [(weight: ExactText, tensor: StoredTensor)] = []
+    companions: [StoredTensor] = [], copies: [Copy] = []
   ) throws(Fault) {
     // Most names are those of stored tensors: looking them up there saves a second table of them.
     var places = [Int32](repeating: -1, count: inventory.tensors.count)

@@ -68,6 +68,62 @@ import Testing
     #expect(types.status == 0 && types.output.contains("q4_k_m"), "\(types.messages)")
   }
 
+  /// Shards of the network's own code give every command what the checkpoint gives.
+  @Test func everyCommandTakesShards() throws {
+    let source = try Workspace()
+    try SmallFlash.write(to: source)
+    let (model, shards) = (source.path, workspace.path("shards"))
+    let made = try FathomProcess(
+      "convert", model, shards, "--to", "deepseek", "--mp", "2", "--format", "json")
+    #expect(made.status == 0, "\(made.messages)")
+    let found = try document(["inspect", shards, "--tensors"], "fathom.inspect.1")
+    let whole = try document(["inspect", model], "fathom.inspect.1")
+    #expect(found.string("format") == "deepseek" && found.string("architecture") == "deepseek_v4")
+    for key in ["main", "mtp", "activePerToken"] {
+      #expect(found.integer("parameters", key) == whole.integer("parameters", key), "\(key)")
+    }
+    for key in ["flopsPerToken", "kvCacheBytesPerToken"] {
+      #expect(found.integer("cost", key) == whole.integer("cost", key), "\(key)")
+    }
+    let deep = try document(["validate", shards, "--deep"], "fathom.validate.1")
+    #expect(deep.list("findings").filter { $0.string("severity") == "error" }.isEmpty)
+    for (path, output) in [(model, "a"), (shards, "b")] {
+      let run = try FathomProcess(
+        "logits", path, "--tokens", tokens, "-o", workspace.path("\(output).safetensors"))
+      #expect(run.status == 0, "\(run.messages)")
+    }
+    #expect(
+      try contents(workspace.path("a.safetensors")) == contents(workspace.path("b.safetensors")))
+    let report = try document(
+      ["verify", model, shards, "--tokens", tokens, "--isolate", "--blame"], "fathom.verify.1")
+    #expect(report.number("main", "klMax") == 0 && report.number("mtp", "klMax") == 0)
+    let file = try FathomProcess("convert", shards, workspace.path("s.gguf"), "--to", "gguf")
+    #expect(file.status == 0, "\(file.messages)")
+    let list = try FathomProcess("inspect", workspace.path("s.gguf"), "--tensors").output
+    #expect(list.contains("MXFP4"))
+  }
+
+  /// A config that is not that of the shards, by the shards' own names and keys.
+  @Test(arguments: [
+    ("\"hc_mult\": 2", "\"hc_mult\": 4", "wrong-shape layers.0.hc_attn_fn"),
+    ("\"n_mtp_layers\": 1", "\"n_mtp_layers\": 0", "mtp-mismatch mtp.0.attn.attn_sink"),
+    ("\"n_hash_layers\": 1", "\"n_hash_layers\": 0", "missing-tensor layers.0.ffn.gate.bias"),
+    ("\"o_groups\": 2", "\"o_groups\": 1", "metadata-mismatch layers.0.attn.wo_a.weight"),
+  ])
+  func wrongKeysOfShardsAreNamed(key: String, value: String, finding: String) throws {
+    let source = try Workspace()
+    try SmallFlash.write(to: source)
+    let shards = workspace.path("shards")
+    let made = try FathomProcess("convert", source.path, shards, "--to", "deepseek", "--mp", "2")
+    #expect(made.status == 0, "\(made.messages)")
+    let config = String(decoding: try contents(shards + "/config.json"), as: UTF8.self)
+    #expect(config.contains(key))
+    try workspace.write(
+      "shards/config.json", config.replacing(key, with: value).utf8)
+    #expect(try findings(shards, status: 1).contains("error " + finding))
+    #expect(try !FathomProcess("validate", shards).output.contains("num_nextn_predict_layers"))
+  }
+
   /// Keys that no longer fit the tensors: refused when they are set, named when they are read.
   @Test(arguments: [
     ("hash_layer_count", "0", "missing-tensor blk.0.exp_probs_b.bias"),

@@ -138,6 +138,21 @@ import Testing
     #expect(found.map(\.0) == ["shared-copy-differs"])
     #expect(found.first?.1 == "layers.1.ffn.gate.weight")
     #expect(found.first?.2 == "model1-mp2.safetensors")
+    // What computes or converts would take one of them for all.
+    try workspace.write("ids.json", "[[0, 5, 17]]".utf8)
+    let ids = workspace.path("ids.json")
+    for arguments in [
+      ["convert", native, workspace.path("out"), "--to", "hf"],
+      ["convert", native, workspace.path("out"), "--to", "hf", "--part", "1/2"],
+      ["logits", native, "--tokens", ids, "-o", workspace.path("logits.safetensors")],
+      ["verify", model, native, "--tokens", ids],
+    ] {
+      let run = try FathomProcess(arguments)
+      #expect(run.status == 65, "\(arguments)")
+      for word in ["layers.1.ffn.gate.weight", "model0-mp2.", "model1-mp2.", "from byte 7"] {
+        #expect(run.messages.contains(word), "\(word) in \(run.messages)")
+      }
+    }
   }
 
   /// What `convert.py` writes comes without a config; people put DeepSeek's own beside it, or

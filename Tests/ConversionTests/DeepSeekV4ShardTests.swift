@@ -56,16 +56,89 @@ import Weights
     #expect(config["rope_factor"]?.number == 16 && config["norm_eps"]?.number == 1e-6)
   }
 
-  /// What would be cut is refused, and so is reading what was written.
-  @Test func whatIsNotMadeIsRefused() throws {
+  /// What would be cut is refused.
+  @Test func whatWouldBeCutIsRefused() throws {
     let source = try SourceModel(path: DeepSeekV4GGUFTests.model, threads: 1)
     #expect(throws: Fault.self) {
       try Plan(source, recipe: recipe(2), resources: Resources(threads: 1))
     }
-    let conversion = try Conversions(DeepSeekV4GGUFTests.model, recipe(1))
-    let fault = try #require(throws: Fault.self) {
-      try SourceModel(path: conversion.output, threads: 1)
-    }
-    #expect(fault.description.contains("written and not read"), "\(fault)")
+  }
+
+  /// Every tensor with its bits: what shards divide and pack, and the codes of FP8 of what they have
+  /// in BF16, where the largest of them stands in every block.
+  @Test(arguments: [1, 2])
+  func theSourceComesBack(shards: Int) throws {
+    let workspace = try Workspace()
+    try SmallFlash.write(to: workspace)
+    let dealt = try Conversions(workspace.path, recipe(shards))
+    let source = try SourceModel(path: workspace.path, threads: 1)
+    let read = try SourceModel(path: dealt.output, threads: 1)
+    #expect(read.format == .native && read.notes.isEmpty)
+    #expect(dealt.plan.lost.isEmpty, "\(dealt.plan.lost)")
+    let back = try Conversions(dealt.output, Recipe())
+    #expect(try differences(back.tensors(), ConversionTests.tensors(of: workspace.path)).isEmpty)
+    #expect(try SourceModel(path: back.output, threads: 1).config == source.config)
+    let again = try Conversions(dealt.output, recipe(3 - shards)).files()
+    let direct = try Conversions(workspace.path, recipe(3 - shards)).files()
+    #expect(differences(again, direct).isEmpty)
+  }
+
+  /// Half the largest code as the largest of a block: codes come back doubled with half the scale,
+  /// which are the same numbers.
+  @Test func otherCodesMeanTheSameNumbers() throws {
+    let workspace = try Workspace()
+    try SmallFlash.write(to: workspace, largest: 0x76)
+    let dealt = try Conversions(workspace.path, recipe(2))
+    let back = try Conversions(dealt.output, Recipe())
+    let changed = try differences(back.tensors(), ConversionTests.tensors(of: workspace.path))
+    #expect(changed.count == 8 && changed.allSatisfy { $0.contains(".wo_a.") }, "\(changed)")
+    let f32 = Recipe(weights: WeightStorage.named("f32"))
+    #expect(
+      try differences(
+        Conversions(back.output, f32).tensors(), Conversions(workspace.path, f32).tensors()
+      ).isEmpty)
+  }
+
+  /// What no code of FP8 means stops the conversion instead of being rounded.
+  @Test func numbersThatWereNeverFP8AreNotRounded() throws {
+    let workspace = try Workspace()
+    try SmallFlash.write(to: workspace)
+    let dealt = try Conversions(workspace.path, recipe(2))
+    let shard = try SafetensorsView(dealt.output + "/model1-mp2.safetensors")
+    var bytes = try shard.bytes(of: "layers.1.attn.wo_a.weight")
+    // The last bit of a BF16 mantissa in row 3 of the second shard's 128.
+    bytes[2 * (3 * 128 + 5)] ^= 1
+    try shard.overwrite("layers.1.attn.wo_a.weight", with: bytes)
+    let fault = try #require(throws: Fault.self) { try Conversions(dealt.output, Recipe()) }
+    #expect(fault.tensor == "layers.1.attn.wo_a.weight" && fault.kind == .malformed, "\(fault)")
+    #expect(fault.found == "another one in row 131", "\(fault)")
+    let plain = try Conversions(dealt.output, Recipe(weights: WeightStorage.named("bf16")))
+    #expect(plain.plan.tensors.contains { $0.entry.name == "layers.1.attn.wo_a.weight" })
+  }
+
+  /// A config in Hugging Face's keys beside the shards does as well, which says nothing of BF16.
+  @Test func configsMayBeOfEitherKind() throws {
+    let workspace = try Workspace()
+    try SmallFlash.write(to: workspace)
+    let dealt = try Conversions(workspace.path, recipe(2))
+    let own = try SourceModel(path: dealt.output, threads: 1)
+    try dealt.workspace.write("out/config.json", SmallFlash.config.utf8)
+    let other = try SourceModel(path: dealt.output, threads: 1)
+    #expect(own.config == other.config)
+    #expect(other.config.fp8?.excludedModules.count == 4)
+    let back = try Conversions(dealt.output, Recipe())
+    #expect(try differences(back.tensors(), ConversionTests.tensors(of: workspace.path)).isEmpty)
+  }
+
+  /// A layer that predicts may be left out, and the config says so.
+  @Test func theMTPLayerMayBeLeftOut() throws {
+    let workspace = try Workspace()
+    try SmallFlash.write(to: workspace)
+    var dropping = recipe(2)
+    dropping.mtp = .drop
+    let dealt = try Conversions(workspace.path, dropping)
+    #expect(try dealt.config()["n_mtp_layers"] == 0)
+    let read = try SourceModel(path: dealt.output, threads: 1)
+    #expect(read.config.mtpLayers == 0 && read.notes.isEmpty, "\(read.notes)")
   }
 }

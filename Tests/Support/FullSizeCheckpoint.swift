@@ -81,7 +81,7 @@ extension ExpectedTensor {
 extension ExpectedTensor {
   /// What DeepSeek's published checkpoint of a network has for it; of DeepSeek-V4 two codes of FP4 in
   /// a byte, and scales that are powers of two.
-  fileprivate func published(of config: ModelConfig) -> FullSizeCheckpoint.Tensor {
+  func published(of config: ModelConfig) -> FullSizeCheckpoint.Tensor {
     let (name, dimensions) = (config.writtenName(of: name).text, shape.dimensions)
     switch storage {
     case .fp4: return (name, .i8, [dimensions[0], dimensions[1] / 2])

@@ -75,6 +75,7 @@ def run(report, folder):
     report.attempt("spellings", check_spellings, report, folder)
     report.attempt("published", check_published, report, folder, "fp4")
     report.attempt("published in FP8", check_published, report, folder, "fp8")
+    report.attempt("loading", check_loading, report, folder)
     report.attempt("faults", check_faults, report, folder)
     deepseek_v4_gguf.run(report, folder)
     report.attempt("V4 shards", deepseek_v4_shards.run, report, folder)
@@ -156,6 +157,31 @@ def check_published(report, folder, experts):
         report.run("convert", path, fresh(folder / "v4-none"), "--to", target, "--quant", quant,
                    expect=64)
     report.check(f"{name}: refused where it is not written", True)
+
+
+def check_loading(report, folder):
+    """What is published, and what Fathom makes of it, as transformers loads it from the files.
+
+    Blocks are whole: of one that is cut at an edge transformers takes other scales, since it divides the
+    rows by those of the grid.
+    """
+    for experts in ("fp4", "fp8"):
+        model = v4.make_model(424, **PUBLISHED, hidden_size=256, moe_intermediate_size=128)
+        predictors = [v4.make_predictor(425, model.config)]
+        written, meant = v4.publish(v4.plain(model, predictors), experts)
+        v4.give(model, meant, predictors)
+        config = v4.published_config(model, experts=experts, predictors=1)
+        path = v4.write(fresh(folder / f"v4-{experts}"), config, written)
+        output, ids = fresh(folder / "v4-copy"), draw_ids(426, model, 21)
+        report.run("convert", path, output, "--to", "hf", "--mtp", "drop")
+        name = f"published, experts in {experts}"
+        for what, place in ((name, path), (f"{name} → a copy without MTP", output)):
+            loaded = v4.logits_of(v4.load(place), ids)
+            report.check(f"{what}: transformers loads the numbers that are meant",
+                         same_bits(loaded, v4.logits_of(model, ids)))
+            worst = largest_difference(loaded, found_logits(report, place, ids, folder)["logits"])
+            report.check(f"{what}: logits of the files as transformers computes them",
+                         worst < LARGEST_DIFFERENCE, f"largest difference {worst:.1e}")
 
 
 def check_faults(report, folder):

@@ -74,3 +74,10 @@ def check_fp4(report, name, path, model, written, folder):
     verdict = report.run_json("verify", file, back, "--tokens", tokens)
     report.check(f"{name}, the converter's file → hf: the same numbers",
                  verdict["main"]["klMax"] == 0, str(verdict["main"]["klMax"]))
+    from .deepseek_v4 import found_logits
+
+    ids = torch.tensor([list(range(3, 60))])
+    worst = largest_difference(v4.logits_of(v4.load(back), ids),
+                               found_logits(report, back, ids, folder)["logits"])
+    report.check(f"{name}, the converter's file → hf: transformers loads it and agrees",
+                 worst < LARGEST_DIFFERENCE, f"largest difference {worst:.1e}")

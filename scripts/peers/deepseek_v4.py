@@ -4,6 +4,7 @@ import json
 
 import torch
 from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, FineGrainedFP8Config
 from transformers.models.deepseek_v4.configuration_deepseek_v4 import DeepseekV4Config
 from transformers.models.deepseek_v4.modeling_deepseek_v4 import (
     DeepseekV4DecoderLayer, DeepseekV4ForCausalLM, DeepseekV4HyperHead, DeepseekV4RMSNorm,
@@ -82,6 +83,16 @@ def make_model(seed, **overrides):
     model = DeepseekV4ForCausalLM(DeepseekV4Config(**{**SIZES, **overrides})).eval()
     draw(model, model.config, generator)
     return model
+
+
+def load(folder):
+    """A folder in FP8 or FP4 as transformers loads it; its products of codes want a GPU."""
+    model, information = AutoModelForCausalLM.from_pretrained(
+        folder, quantization_config=FineGrainedFP8Config(dequantize=True), dtype=torch.float32,
+        output_loading_info=True)
+    assert not any(information.values()), information
+    # It decodes to BF16, which holds each product of a code and a power of two.
+    return model.float().eval()
 
 
 def logits_of(model, ids):

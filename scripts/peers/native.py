@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from .compressed import section_in
-from .deepseek_v4 import from_fp8
+from .deepseek_v4 import from_fp4, from_fp8
 from .folder import read_checkpoint
 
 # Networks that DeepSeek's inference code computes.
@@ -96,6 +96,53 @@ def shard_v4(stored, count, experts):
             scales = tensors.pop(name.removesuffix("weight") + "scale")
             tensors[name] = from_fp8(tensors[name], scales).bfloat16()
     return shards
+
+
+def join_v4(shards, experts):
+    """One dictionary of tensors per shard → the numbers of the whole model, under the same names.
+
+    Each part goes where the network's code has it: shard i holds the i-th part of the side that its class
+    divides and the i-th of the experts; what every shard has is the same in all of them.
+    """
+    whole, own = {}, experts // len(shards)
+    for name in sorted({name for tensors in shards for name in tensors}):
+        parts = name.split(".")
+        key = parts[-1] if parts[-1] in MODULES_OF_V4 else parts[-2] if len(parts) > 1 else name
+        holders = [rank for rank, tensors in enumerate(shards) if name in tensors]
+        if ".experts." in name:
+            assert holders == [int(parts[-3]) // own], name
+            whole[name] = shards[holders[0]][name]
+            continue
+        assert holders == list(range(len(shards))), name
+        pieces = [tensors[name] for tensors in shards]
+        if key in MODULES_OF_V4:
+            # torch joins no FP8.
+            side, kind = MODULES_OF_V4[key], pieces[0].dtype
+            octets = kind.itemsize == 1
+            joined = torch.cat([piece.view(torch.uint8) if octets else piece for piece in pieces],
+                               side)
+            whole[name] = joined.view(kind) if octets else joined
+        else:
+            assert all(torch.equal(piece.view(torch.uint8), pieces[0].view(torch.uint8))
+                       for piece in pieces), name
+            whole[name] = pieces[0]
+    return whole
+
+
+def meant_by_v4(stored):
+    """Joined tensors of DeepSeek-V4 → the numbers that they mean, scales multiplied in."""
+    meant = {}
+    for name, tensor in stored.items():
+        if name.endswith(".scale") and name.removesuffix("scale") + "weight" in stored:
+            continue
+        scales = stored.get(name.removesuffix("weight") + "scale")
+        if tensor.dtype == torch.float4_e2m1fn_x2:
+            meant[name] = from_fp4(tensor, scales)
+        elif tensor.dtype == torch.float8_e4m3fn:
+            meant[name] = from_fp8(tensor, scales)
+        else:
+            meant[name] = tensor if tensor.dtype == torch.int64 else tensor.float()
+    return meant
 
 
 def is_main(config, name):

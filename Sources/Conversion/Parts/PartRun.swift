@@ -1,6 +1,7 @@
 internal import Dialects
 internal import Formats
 internal import Platform
+internal import Weights
 
 /// One run of a part of a conversion: it writes its share of the output's files into the folder of
 /// the work, beside the runs of other parts, of which it knows nothing.
@@ -19,6 +20,8 @@ struct PartRun {
   func run(report: (ConversionProgress) -> Void) throws(Fault) -> ConversionResult {
     if let compared = try run.comparedBytes() { return try run.finished(compared: compared) }
     try inventory.requireNoZeroTail()
+    // Without the first part the conversion is not finished.
+    if share.number == 1 { try run.source.weights.requireEqualCopies() }
     let work = try claim()
     let records = try begin(work)
     var kept = try KeptWork(plan, share, records: records, work: work, report: report)

@@ -2,6 +2,7 @@ internal import Dialects
 internal import Formats
 internal import Platform
 internal import Reports
+internal import Weights
 
 /// One run of a conversion, from what an earlier one left to the output under its name.
 struct ConversionRun {
@@ -29,6 +30,7 @@ struct ConversionRun {
       return try finished(compared: compared)
     }
     try inventory.requireNoZeroTail()
+    try source.weights.requireEqualCopies()
     let work = try WorkFolder(for: destination, form: plan.form)
     let records = try records(of: work)
     let isResumed = try continues(records, in: work)

@@ -24,8 +24,9 @@ package struct NativeModel {
     let files = try Checkpoint(survey)
     try survey.requireOneDivision()
     let pieces = NativePieces(
-      files.inventory.tensors, files: files.inventory.shards.map(\.name))
-    let (json, notes) = try pieces.config(survey.config, file: survey.configFile)
+      files.inventory.tensors, files: files.inventory.shards.map(\.name),
+      document: survey.config)
+    let (json, notes) = try pieces.config(file: survey.configFile)
     config = try ModelConfig(json: json, file: survey.configFile)
     weights = try NativeWeights.read(files.inventory, pieces, config: config)
     checkpoint = Checkpoint(

@@ -30,6 +30,9 @@ package struct NativePieces: Sendable {
   /// Pieces that a shard has twice.
   package private(set) var duplicates:
     [(native: ExactText, tensor: StoredTensor, other: StoredTensor)] = []
+  /// The names that shards of this network have.
+  package let naming: NativeNaming
+  private let document: JSONValue
   private var indices: [ExactText: Int] = [:]
 
   /// Sorts the tensors of files.
@@ -37,14 +40,17 @@ package struct NativePieces: Sendable {
   /// - Parameters:
   ///   - stored: tensors, each under the stem of its file and its own name.
   ///   - files: names of the files by `StoredTensor.shard`, all of one division.
-  package init(_ stored: [StoredTensor], files: [ExactText]) {
+  ///   - document: the config beside them.
+  package init(_ stored: [StoredTensor], files: [ExactText], document: JSONValue) {
+    self.document = document
+    naming = NativeNaming(document: document)
     let shards = files.map { NativeShardName($0) }
     count = shards.first??.count ?? 1
     for tensor in stored {
       guard let shard = shards[tensor.shard],
         let native = tensor.name.without(prefix: "\(shard.stem)/")
       else { continue }
-      guard let translation = NativeNames.huggingFace(of: native) else {
+      guard let translation = naming.own(of: native) else {
         strangers.append((native, shard.rank, tensor))
         continue
       }
@@ -72,23 +78,18 @@ package struct NativePieces: Sendable {
     ModelConfig.furtherLayers(after: layers, in: tensors.lazy.map(\.name))
   }
 
-  /// The Hugging Face config that a document beside the shards amounts to: DeepSeek's own, or
+  /// The Hugging Face config that the document beside the shards amounts to: DeepSeek's own, or
   /// Hugging Face's, which may declare MTP layers that DeepSeek's code leaves out.
-  package func config(
-    _ document: JSONValue, file: String
-  ) throws(Fault) -> (json: JSONValue, notes: [String]) {
-    guard !V4Shards.isConfig(document) else {
-      throw Fault(
-        .malformed, "is DeepSeek-V4 in shards of its own code, which are written and not read",
-        file: file, expected: "the checkpoint that they were made of", found: "hc_mult")
+  package func config(file: String) throws(Fault) -> (json: JSONValue, notes: [String]) {
+    let wholes = tensors.map { tensor in
+      NativeSource.Whole(name: tensor.name, type: tensor.first.type, shape: shape(of: tensor))
     }
     guard !NativeSource.isNative(document) else {
-      let wholes = tensors.map { tensor in
-        NativeSource.Whole(
-          name: tensor.name, type: tensor.first.type, shape: shape(of: tensor))
-      }
       let source = try NativeSource(document, tensors: wholes, file: file)
       return (source.json, source.notes)
+    }
+    guard !V4Shards.isConfig(document) else {
+      return (V4Shards.sayingPlainOutput(document, tensors: wholes), [])
     }
     guard case .object(var object) = document,
       case .integer(let layers)? = object["num_hidden_layers"], layers >= 0

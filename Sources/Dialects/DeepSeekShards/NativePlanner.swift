@@ -91,7 +91,10 @@ package struct NativePlanner {
 
   /// The shards, DeepSeek's config, and the side files of the source.
   package func output() throws(Fault) -> PlannedOutput {
-    let config = NativeConfig(planner.target)
+    var target = planner.target
+    // The code of DeepSeek-V4 builds as many as its config says.
+    target.mtpLayers = planner.writtenMTPLayers
+    let config = NativeConfig(target)
     let hasMTP = files.contains { NativeShardName($0.name)?.part == .mtp }
     var warnings = planner.warnings + config.warnings
     if hasMTP {

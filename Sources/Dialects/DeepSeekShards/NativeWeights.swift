@@ -1,3 +1,4 @@
+internal import Codecs
 package import Formats
 package import Models
 internal import Naming
@@ -27,7 +28,7 @@ package struct NativeWeights {
     let reader = NativeWeights(inventory: inventory, config: config, pieces: pieces)
     var weights: [SourceWeight] = []
     var faults: [ExactText: Fault] = [:]
-    var copies: [(weight: ExactText, tensor: StoredTensor)] = []
+    var copies: [SourceWeights.Copy] = []
     for tensor in pieces.tensors {
       do throws(Fault) {
         if let weight = try reader.weight(tensor) { weights.append(weight) }
@@ -35,15 +36,18 @@ package struct NativeWeights {
         faults[tensor.name] = error
       }
       if tensor.division == .replicated {
-        copies += tensor.pieces.dropFirst().map { (tensor.name, $0.tensor) }
+        copies += tensor.pieces.dropFirst().map {
+          SourceWeights.Copy(tensor.name, $0.tensor, original: tensor.first)
+        }
       }
     }
-    var known: Set<ExactText> = []
+    var known: [ExactText: StoredTensor] = [:]
     for (name, _, tensor) in pieces.strangers {
-      if known.insert(name).inserted {
-        weights.append(SourceWeight(name, tensor))
+      if let original = known[name] {
+        copies.append(SourceWeights.Copy(name, tensor, original: original))
       } else {
-        copies.append((name, tensor))
+        known[name] = tensor
+        weights.append(SourceWeight(name, tensor))
       }
     }
     return try SourceWeights(inventory, weights, faults: faults, copies: copies)
@@ -54,9 +58,9 @@ package struct NativeWeights {
     try requireWhole(tensor)
     if let name = ExpectedTensor.weightName(ofScale: tensor.name) {
       let type = pieces[name]?.first.type
-      guard type != .f8E4M3 else { return nil }
+      guard type != .f8E4M3, type != .f4 else { return nil }
       throw fault(
-        tensor, "scales no FP8 weight", expected: "a weight in F8_E4M3",
+        tensor, "scales no FP8 weight", expected: "a weight in F8_E4M3 or F4",
         found: type?.rawValue ?? "nothing")
     }
     let scales = pieces[ExpectedTensor.scaleName(for: tensor.name)]
@@ -65,14 +69,16 @@ package struct NativeWeights {
       let grid = scales?.pieces.first { $0.rank == rank }?.tensor
       parts.append(Assembly(piece, scaling: try scaling(of: piece, grid, tensor)))
     }
+    // A vector is a row.
+    let areBeside = tensor.division == .columns || tensor.first.shape.dimensions.count == 1
     return SourceWeight(
-      tensor.name, pieces.shape(of: tensor),
-      tensor.division == .columns ? .beside(parts) : .stacked(parts))
+      tensor.name, pieces.shape(of: tensor), areBeside ? .beside(parts) : .stacked(parts))
   }
 
   private func scaling(
     of piece: StoredTensor, _ scales: StoredTensor?, _ tensor: NativePieces.Tensor
   ) throws(Fault) -> Scaling? {
+    if piece.type == .f4 { return try groups(of: piece, scales, tensor) }
     guard piece.type == .f8E4M3 else { return nil }
     guard let fp8 = config.fp8, let blocks = fp8.blocks, let scales,
       fp8.scaleShape(of: piece.shape) != nil
@@ -90,6 +96,24 @@ package struct NativeWeights {
         file: inventory.shards[scales.shard].file.path, tensor: scales.name,
         expected: fp8.scaleShape(of: piece.shape)?.description,
         found: "\(scales.shape) of \(scales.type.rawValue)")
+    }
+    return scaling
+  }
+
+  /// What scales an expert in FP4.
+  private func groups(
+    of piece: StoredTensor, _ scales: StoredTensor?, _ tensor: NativePieces.Tensor
+  ) throws(Fault) -> Scaling {
+    guard let scales, let grid = piece.shape.fp4Scales else {
+      throw fault(
+        tensor, "is FP4 without scales in its shard", expected: "scales of whole groups",
+        found: scales == nil ? "nothing" : "rows of \(piece.shape)")
+    }
+    let (rows, columns) = (piece.shape.dimensions[0], piece.shape.dimensions[1])
+    guard let scaling = Scaling(scales, scheme: .mxfp4, rows: rows, columns: columns) else {
+      throw Fault(
+        .malformed, "are no scales of FP4", file: inventory.path(of: scales), tensor: scales.name,
+        expected: "\(grid) of F8_E8M0", found: "\(scales.shape) of \(scales.type.rawValue)")
     }
     return scaling
   }
@@ -119,7 +143,8 @@ package struct NativeWeights {
     }
     let isDivided = tensor.division == .rows || tensor.division == .columns
     guard isDivided, pieces.count > 1 else { return }
-    guard first.shape.dimensions.count == 2 else {
+    let dimensions = first.shape.dimensions.count
+    guard dimensions == 2 || dimensions == 1 && tensor.division == .rows else {
       throw fault(tensor, "is no matrix", expected: "two dimensions", found: "\(first.shape)")
     }
     guard pieces.shape(of: tensor) != first.shape || first.shape.elementCount == 0 else {

@@ -13,7 +13,7 @@ package struct GGUFWeights {
   private let config: ModelConfig
   private let isPredictor: Bool
   private var weights: [SourceWeight] = []
-  private var copies: [(weight: ExactText, tensor: StoredTensor)] = []
+  private var copies: [SourceWeights.Copy] = []
   private var faults: [ExactText: Fault] = [:]
   /// What says something about activations, and nothing about weights.
   private var companions: [StoredTensor] = []
@@ -54,7 +54,7 @@ package struct GGUFWeights {
     case .whole:
       let half = DeepSeek2Names.halves(ofJoint: tensor.name).map { inventory[$0] }
       if !half.isEmpty, half.allSatisfy({ $0 != nil }) {
-        copies.append((name, tensor))
+        copies.append(SourceWeights.Copy(name, tensor))
       } else {
         weights.append(SourceWeight(name, tensor, scaling: try numbers(of: tensor, 1)?[0]))
       }

@@ -1,6 +1,7 @@
 internal import Codecs
 internal import Formats
 internal import Models
+internal import Naming
 internal import Platform
 internal import Tensors
 internal import Weights
@@ -36,14 +37,65 @@ extension Planner {
     if case .deepSeek = recipe.target { true } else { false }
   }
 
+  /// Decides on the first half of the output, which checkpoints have in FP8 and DeepSeek's shards do not.
+  ///
+  /// - Returns: whether the weight is such.
+  mutating func moveOutput(
+    _ weight: SourceWeight, _ expected: ExpectedTensor?
+  ) throws(Fault) -> Bool {
+    if try decodeOutput(weight) { return true }
+    return try restoreOutput(weight, expected)
+  }
+
   /// Decodes the first half of the output for DeepSeek's code, which multiplies by it in BF16.
   ///
   /// - Returns: whether the weight is such.
-  mutating func decodeOutput(_ weight: SourceWeight) throws(Fault) -> Bool {
+  private mutating func decodeOutput(_ weight: SourceWeight) throws(Fault) -> Bool {
     guard isForDeepSeek, source.config.v4 != nil, weight.isCode,
       weight.name.hasSuffix(".self_attn.o_a_proj.weight")
     else { return false }
     try add(weight, .bf16, decoding(weight) + ": DeepSeek's code multiplies by it in BF16")
+    return true
+  }
+
+  /// The config of a checkpoint in FP8 whose source is shards of DeepSeek's code, and the
+  /// `quantization_config` that does not leave out what they have in BF16 alone; nil for any other.
+  ///
+  /// Their code's script has multiplied codes by scales that are powers of two, which BF16 holds: the
+  /// numbers are those of FP8, and loaders look for scales.
+  static func restoringOutput(
+    _ target: ModelConfig, of source: SourceModel, _ recipe: Recipe
+  ) -> (ModelConfig, JSONValue?)? {
+    guard case .huggingFace = recipe.target, recipe.weights == nil, source.format == .native,
+      target.v4 != nil, var fp8 = target.fp8, fp8.powerOfTwoScales, fp8.blocks != nil,
+      !fp8.excludedModules.isEmpty, fp8.excludedModules.allSatisfy(V4Shards.isOutput)
+    else { return nil }
+    fp8.excludedModules = []
+    var target = target
+    target.fp8 = fp8
+    return (target, .object(fp8.section))
+  }
+
+  /// Gives the first half of the output codes of FP8 again that mean its numbers, and stops the
+  /// conversion where none do.
+  ///
+  /// - Returns: whether the weight is such.
+  private mutating func restoreOutput(
+    _ weight: SourceWeight, _ expected: ExpectedTensor?
+  ) throws(Fault) -> Bool {
+    guard section != nil, source.format == .native, expected?.storage == .fp8, !weight.isCode,
+      weight.name.hasSuffix(V4Shards.output), let blocks = target.fp8?.blocks,
+      let grid = target.fp8?.scaleShape(of: weight.shape)
+    else { return false }
+    let block = BlockSize(blocks)
+    let quantization = Quantization(.blocks(block, .powerOfTwo), isExact: true)
+    try add(
+      weight, .f8E4M3, "the numbers that it had in FP8, every one of them",
+      operation: .quantize(quantization, .codes))
+    try add(
+      weight, .f8E8M0, "one per \(block.rows)×\(block.columns) block, powers of two",
+      operation: .quantize(quantization, .scales),
+      name: ExpectedTensor.scaleName(for: weight.name), shape: grid)
     return true
   }
 

@@ -69,7 +69,8 @@ package struct Planner {
       return try compressedTarget(
         of: source, mix.section(of: source, mtpLayers: mtpLayers).section)
     }
-    return carryingFP4(try target(of: source.config, recipe: recipe), of: source, recipe)
+    let target = try target(of: source.config, recipe: recipe)
+    return restoringOutput(target, of: source, recipe) ?? carryingFP4(target, of: source, recipe)
   }
 
   /// The source's config with what the recipe changes about storage in a Hugging Face checkpoint.
@@ -166,7 +167,7 @@ package struct Planner {
   private mutating func keep(
     _ weight: SourceWeight, _ expected: ExpectedTensor?
   ) throws(Fault) {
-    if try decodeOutput(weight) { return }
+    if try moveOutput(weight, expected) { return }
     if try carryFP8(weight, "kept as it is", "kept as they are") { return }
     if try copyFP4(weight) { return }
     if try carryFP4(weight, expected) { return }

@@ -59,12 +59,17 @@ package struct Quantization: Sendable, Hashable {
   /// The weights whose largest magnitude gives the global scale, where the method has one: those
   /// that loaders join.
   package let joined: [Assembly]
+  /// Whether codes of blocks have to mean the very numbers that they are made of.
+  package let isExact: Bool
 
   /// Names a method and the type of what is quantized.
-  package init(_ method: Method, of type: ElementType? = nil, joined: [Assembly] = []) {
+  package init(
+    _ method: Method, of type: ElementType? = nil, joined: [Assembly] = [], isExact: Bool = false
+  ) {
     self.method = method
     self.type = type
     self.joined = joined
+    self.isExact = isExact
   }
 }
 

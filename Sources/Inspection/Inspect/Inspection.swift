@@ -172,7 +172,7 @@ package struct Inspection: Sendable {
         layers[layer].types[tensors[tensor.index].type, default: Tally()].add(tensors[tensor.index])
       }
     }
-    for (weight, tensor) in files.weights.copies {
+    for (weight, tensor) in files.weights.copies.lazy.map({ ($0.weight, $0.tensor) }) {
       guard let place = places.place(of: weight) else { continue }
       isExplained[tensor.index] = true
       if let layer = place.layer { layers[layer].types[tensor.type, default: Tally()].add(tensor) }

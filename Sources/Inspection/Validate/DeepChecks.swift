@@ -3,6 +3,7 @@ internal import Formats
 internal import Models
 internal import Platform
 internal import Tensors
+internal import Weights
 
 /// The rules that need the weights themselves: `validate --deep`.
 struct DeepChecks {
@@ -171,7 +172,7 @@ struct DeepChecks {
         !names.contains(original.stored.name)
       else { continue }
       guard
-        let offset = try Self.firstDifference(
+        let offset = try SourceWeights.firstDifference(
           (file.file, stored.offset), (other.file, original.stored.offset), stored.byteCount)
       else { continue }
       collector.add(
@@ -182,26 +183,5 @@ struct DeepChecks {
           hint: "loaders that share one table with MTP compute other drafts than those that do not"),
         pattern: nil)
     }
-  }
-
-  /// The first byte in which two places differ; nil where they are equal.
-  static func firstDifference(
-    _ a: (file: InputFile, offset: Int), _ b: (file: InputFile, offset: Int), _ count: Int
-  ) throws(Fault) -> Int? {
-    let first = ByteBuffer(count: min(count, window))
-    let second = ByteBuffer(count: min(count, window))
-    var done = 0
-    while done < count {
-      let size = min(window, count - done)
-      let left = UnsafeMutableRawBufferPointer(rebasing: first.bytes[..<size])
-      let right = UnsafeMutableRawBufferPointer(rebasing: second.bytes[..<size])
-      try a.file.read(at: a.offset + done, into: left)
-      try b.file.read(at: b.offset + done, into: right)
-      if let index = zip(left, right).enumerated().first(where: { $0.element.0 != $0.element.1 }) {
-        return done + index.offset
-      }
-      done += size
-    }
-    return nil
   }
 }

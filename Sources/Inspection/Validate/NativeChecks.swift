@@ -5,6 +5,7 @@ internal import Models
 internal import Naming
 internal import Platform
 internal import Tensors
+internal import Weights
 
 /// What `validate` says of DeepSeek's model-parallel shards: the tensors of each against what the
 /// config implies for it.
@@ -27,8 +28,8 @@ struct NativeChecks {
     self.survey = survey
     self.files = files
     let stored = files.tensors.values.sorted { ($0.shard, $0.offset) < ($1.shard, $1.offset) }
-    pieces = NativePieces(stored, files: files.shardNames)
-    let (json, notes) = try pieces.config(survey.config, file: survey.configFile)
+    pieces = NativePieces(stored, files: files.shardNames, document: survey.config)
+    let (json, notes) = try pieces.config(file: survey.configFile)
     config = try ModelConfig(json: json, file: survey.configFile)
     expected = config.expectedTensors()
     for note in notes {
@@ -53,7 +54,8 @@ struct NativeChecks {
       // What a shard should hold cannot be said then.
       findings.append(
         Finding(
-          .metadataMismatch, tensor: error.tensor, file: Folder.name(of: survey.configFile).text,
+          .metadataMismatch, tensor: error.tensor.map(native),
+          file: Folder.name(of: survey.configFile).text,
           expected: error.expected, found: "\(pieces.count) shards; \(error.found ?? "")",
           hint: "heads or FP8 blocks are cut between shards, which compute with wrong parts"))
       return
@@ -116,7 +118,7 @@ struct NativeChecks {
   ) -> [ExactText: StoredTensor] {
     var own = found
     for tensor in found.values.sorted(by: { $0.offset < $1.offset }) {
-      guard let expert = NativeNames.native(of: tensor.name)?.expert,
+      guard let expert = pieces.naming.native(of: tensor.name)?.expert,
         expert < config.routedExperts, expert / expertsPerShard != rank
       else { continue }
       own[tensor.name] = nil
@@ -135,7 +137,7 @@ struct NativeChecks {
 
   /// What a shard should hold of a tensor; nil where that is nothing.
   private func part(of tensor: ExpectedTensor, rank: Int) -> ExpectedTensor? {
-    guard let native = NativeNames.native(of: tensor.name) else { return tensor }
+    guard let native = pieces.naming.native(of: tensor.name) else { return tensor }
     if let expert = native.expert, expert / expertsPerShard != rank { return nil }
     return tensor.with(shape: native.division.part(of: tensor.shape, among: pieces.count))
   }
@@ -147,7 +149,7 @@ struct NativeChecks {
       guard let original = files.openShards[first.shard] else { continue }
       for (_, copy) in tensor.pieces.dropFirst() {
         guard let shard = files.openShards[copy.shard], copy.byteCount == first.byteCount,
-          let offset = try DeepChecks.firstDifference(
+          let offset = try SourceWeights.firstDifference(
             (original.file, first.offset), (shard.file, copy.offset), copy.byteCount)
         else { continue }
         collector.add(
@@ -161,18 +163,26 @@ struct NativeChecks {
     }
   }
 
+  /// What the shards call a tensor, or their config a key.
+  private func native(_ name: ExactText) -> ExactText {
+    if name == "num_nextn_predict_layers", survey.config["n_mtp_layers"] != nil {
+      return "n_mtp_layers"
+    }
+    return pieces.naming.native(of: name)?.name ?? name
+  }
+
   /// A finding with the shards' own names.
   private func renamed(_ finding: Finding) -> Finding {
-    func own(_ name: ExactText) -> ExactText { NativeNames.native(of: name)?.name ?? name }
     func text(_ line: String) -> String {
-      ExactText(line).split(separator: " ").map(own).joined(separator: " ")
+      ExactText(line).split(separator: " ").map(native).joined(separator: " ")
     }
     var renamed = Finding(
-      finding.rule, finding.severity, tensor: finding.tensor.map(own), file: finding.file,
-      expected: finding.expected.map(text), found: finding.found.map(text), hint: finding.hint)
+      finding.rule, finding.severity, tensor: finding.tensor.map(native), file: finding.file,
+      expected: finding.expected.map(text), found: finding.found.map(text),
+      hint: finding.hint.map(text))
     renamed.count = finding.count
     renamed.experts = finding.experts
-    renamed.examples = finding.examples.map(own)
+    renamed.examples = finding.examples.map(native)
     return renamed
   }
 }

@@ -15,7 +15,7 @@ extension Architecture {
   ///
   /// Sources: transformers 5.23's `DeepseekV4Config`, mlx-lm's `deepseek_v4`, llama.cpp's
   /// `DeepseekV4Model`.
-  static let deepSeekV4: Architecture = {
+  package static let deepSeekV4: Architecture = {
     var row = Architecture(
       modelTypes: ["deepseek_v4"], className: "DeepseekV4ForCausalLM",
       defaults: [

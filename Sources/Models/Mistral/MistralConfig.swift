@@ -8,9 +8,11 @@ package struct MistralConfig: Sendable {
   /// The document, in Hugging Face's keys.
   package let json: JSONValue
 
-  /// Whether a document has Mistral's keys rather than Hugging Face's or DeepSeek's.
+  /// Whether a document has Mistral's keys rather than Hugging Face's or DeepSeek's, whose code of
+  /// DeepSeek-V4 has three of them too.
   package static func isMistral(_ json: JSONValue) -> Bool {
     json["dim"] != nil && json["n_layers"] != nil && json["norm_eps"] != nil
+      && json["moe_inter_dim"] == nil && json["compress_ratios"] == nil
   }
 
   /// Keys of counts and numbers, and Hugging Face's for the same.

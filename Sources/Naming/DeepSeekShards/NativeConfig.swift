@@ -39,7 +39,9 @@ package struct NativeConfig: Sendable {
   /// they are another network's.
   package static func unknown(in document: JSONValue) -> [UnknownKey] {
     guard case .object(let object) = document else { return [] }
-    let known = Set(NativeKey.rows.map(\.name)).union(["max_batch_size"])
+    let known =
+      V4Shards.isConfig(document)
+      ? V4Shards.keys : Set(NativeKey.rows.map(\.name)).union(["max_batch_size"])
     return object.keys.compactMap { name in
       guard !known.contains(name), let value = object[name], value != .null else { return nil }
       return UnknownKey(

@@ -39,8 +39,9 @@ package struct NativeDivision: Sendable {
   /// - Parameter config: what is to be written, FP8 blocks included.
   package init(_ config: ModelConfig) {
     most = config.heads
+    let naming = NativeNaming(config)
     for tensor in config.expectedTensors() where tensor.storage != .scale {
-      guard let division = config.shardDivision(of: tensor.name) else { continue }
+      guard let division = naming.native(of: tensor.name)?.division else { continue }
       let dimensions = tensor.shape.dimensions
       switch division {
       case .replicated: continue
@@ -82,15 +83,5 @@ package struct NativeDivision: Sendable {
       .usage, "cannot be divided among \(ranks) shards", tensor: tensor,
       expected: "--mp \(largest) or a smaller number that divides it",
       found: rule.description)
-  }
-}
-
-extension ModelConfig {
-  /// How shards of DeepSeek's own code divide a tensor of the network; nil for what they have no name
-  /// for.
-  fileprivate func shardDivision(of name: ExactText) -> NativeNames.Division? {
-    v4 == nil
-      ? NativeNames.native(of: name)?.division
-      : V4Shards.translation(of: writtenName(of: name)).division
   }
 }

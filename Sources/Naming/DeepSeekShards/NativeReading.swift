@@ -54,14 +54,15 @@ package struct NativeSource: Sendable {
     }
     var reader = NativeReader(
       keys: ConfigReader(object: native, prefix: "", file: file), tensors: tensors)
-    json = .object(try reader.config())
+    json = .object(
+      V4Shards.isConfig(native) ? try reader.configOfV4() : try reader.config())
     notes = reader.notes
   }
 }
 
 extension ConfigReader {
   /// The value of a key of the type that its usual value has.
-  fileprivate func value(_ key: String, usual: JSONValue) throws(Fault) -> JSONValue {
+  func value(_ key: String, usual: JSONValue) throws(Fault) -> JSONValue {
     guard let found = object[key] else { return usual }
     switch usual {
     case .integer: return .integer(try count(key, minimum: 0, default: 0))
@@ -73,11 +74,16 @@ extension ConfigReader {
   }
 }
 
-private struct NativeReader {
+/// Makes a config in Hugging Face's keys of one in DeepSeek's and of the tensors beside it.
+struct NativeReader {
+  /// DeepSeek's config.
   let keys: ConfigReader
+  /// All tensors of the shards.
   let tensors: [NativeSource.Whole]
+  /// What is assumed, a line each.
   private(set) var notes: [String] = []
-  private let names: Set<ExactText>
+  /// The names of the tensors.
+  let names: Set<ExactText>
 
   init(keys: ConfigReader, tensors: [NativeSource.Whole]) {
     self.keys = keys
@@ -85,6 +91,7 @@ private struct NativeReader {
     names = Set(tensors.map(\.name))
   }
 
+  /// The config of a network of latent attention: DeepSeek-V2's, V3's or V3.2's.
   mutating func config() throws(Fault) -> JSONObject {
     let layers = try keys.count("n_layers", default: 27)
     let rank = try keys.count("q_lora_rank", minimum: 0, default: 0)
@@ -117,13 +124,14 @@ private struct NativeReader {
     }
     try addPositions(to: &config)
     if tensors.contains(where: { $0.type == .f8E4M3 }) {
-      config["quantization_config"] = .object(try quantization(of: config))
+      config["quantization_config"] = .object(
+        try quantization(of: config, scaleFormat: keys.string("scale_fmt")))
     }
     return config.sorted
   }
 
   /// Type of the weights that are not quantized: that of the embedding table.
-  private var dataType: String {
+  var dataType: String {
     let type = tensors.first { $0.name == "model.embed_tokens.weight" }?.type
     return ModelConfig.dataTypes.first { $0.value == type }?.key ?? "bfloat16"
   }
@@ -163,12 +171,14 @@ private struct NativeReader {
   }
 
   /// `quantization_config` with the block size and the modules that the tensors show.
-  private mutating func quantization(of config: JSONObject) throws(Fault) -> JSONObject {
+  mutating func quantization(
+    of config: JSONObject, scaleFormat: String?
+  ) throws(Fault) -> JSONObject {
     var section: JSONObject = [
       "activation_scheme": .string("dynamic"), "fmt": .string("e4m3"),
       "quant_method": .string("fp8"),
     ]
-    if let format = try keys.string("scale_fmt") { section["scale_fmt"] = .string(format) }
+    if let scaleFormat { section["scale_fmt"] = .string(scaleFormat) }
     section["weight_block_size"] = .array(blockSize().map { .integer($0) })
     var complete = config
     complete["quantization_config"] = .object(section)

@@ -17,6 +17,9 @@ package struct V4Names: Sendable {
     layers = config.layers
   }
 
+  /// Names for a network of so many decoder layers.
+  init(layers: Int) { self.layers = layers }
+
   private typealias Row = (own: ExactText, published: ExactText)
 
   /// Modules of a layer, whose tensors end in `.weight` or, with scales, `.scale`.

@@ -69,8 +69,11 @@ package enum V4Shards {
   /// A number as people wrote it.
   private static func shortest(_ value: Float) -> Double { Double("\(value)") ?? Double(value) }
 
-  /// Whether a `config.json` beside shards is of this network, in its code's keys or Hugging Face's.
-  package static func isConfig(_ document: JSONValue) -> Bool { document["hc_mult"] != nil }
+  /// Whether a `config.json` beside shards is of this network, in its code's keys or Hugging Face's:
+  /// no other has ratios of compression.
+  package static func isConfig(_ document: JSONValue) -> Bool {
+    document["compress_ratios"] != nil || document["hc_mult"] != nil
+  }
 }
 
 extension LoaderLimit {
@@ -80,6 +83,11 @@ extension LoaderLimit {
       guard let factor = config.yarn?.tableFactor, abs(factor - 1) > 1e-9 else { return nil }
       return "DeepSeek's config has no key for the factor on sines and cosines, here \(factor): "
         + "its code computes with 1"
-    }
+    },
+    LoaderLimit { config in
+      guard config.contextLength != V4Shards.length(of: config.yarn) else { return nil }
+      return
+        "DeepSeek's config has no key for max_position_embeddings, here \(config.contextLength)"
+    },
   ]
 }
