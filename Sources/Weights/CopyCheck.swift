@@ -62,7 +62,14 @@ extension SourceWeights {
       let right = UnsafeMutableRawBufferPointer(rebasing: second.bytes[..<size])
       try a.file.read(at: a.offset + done, into: left)
       try b.file.read(at: b.offset + done, into: right)
-      if let index = left.indices.first(where: { left[$0] != right[$0] }) { return done + index }
+      // By words first, since the copies of a large model are many gigabytes.
+      let words = 0..<size / 8
+      let word = words.first { place in
+        left.loadUnaligned(fromByteOffset: 8 * place, as: UInt64.self)
+          != right.loadUnaligned(fromByteOffset: 8 * place, as: UInt64.self)
+      }
+      let rest = 8 * (word ?? words.count)..<size
+      if let index = rest.first(where: { left[$0] != right[$0] }) { return done + index }
     }
     return nil
   }

@@ -3,6 +3,7 @@ internal import Conversion
 internal import Dialects
 internal import Inspection
 internal import Models
+internal import Pages
 internal import Platform
 internal import Reports
 internal import Tensors
@@ -17,10 +18,12 @@ struct DiffCommand: ParsableCommand, ModelReading {
     discussion: """
       Values are compared, scales and blocks decoded, under Hugging Face's names: an FP8 checkpoint \
       with a GGUF file, for example. With --min-sqnr or --max-abs the exit code is 1 where a tensor \
-      is out of bounds, missing or of another shape.
+      is out of bounds, missing or of another shape. --headers compares names, shapes and types \
+      alone, of models on servers too, and exits with 1 where names or shapes differ.
 
         fathom diff DeepSeek-V3 v3-q4.gguf --mtp drop
         fathom diff DeepSeek-V3 V3-bf16 --min-sqnr 50
+        fathom diff DeepSeek-V3 hf://deepseek-ai/DeepSeek-V3 --headers
       """)
 
   @Argument(help: "The reference; signal and order go by it.")
@@ -28,6 +31,9 @@ struct DiffCommand: ParsableCommand, ModelReading {
 
   @Argument(help: "The one to compare.")
   var b: String
+
+  @Flag(help: "Compare names, shapes and types, and read no weights.")
+  var headers = false
 
   @Option(help: ArgumentHelp("Compare only tensors whose names match.", valueName: "glob"))
   var tensors: String?
@@ -60,6 +66,9 @@ struct DiffCommand: ParsableCommand, ModelReading {
 
   func validate() throws {
     guard top >= 0 else { throw ValidationError("--top takes a number from 0 on") }
+    guard !headers || minSqnr == nil && maxAbs == nil else {
+      throw ValidationError("--min-sqnr and --max-abs need weights, and --headers reads none")
+    }
     guard minSqnr?.isFinite ?? true else {
       throw ValidationError("--min-sqnr takes a finite number")
     }
@@ -82,14 +91,32 @@ struct DiffCommand: ParsableCommand, ModelReading {
         .usage, "--tensors matches no tensor of either model", expected: "a pattern for names",
         found: tensors)
     }
+    let keep = { (name: String) in
+      (glob?.matches(name) ?? true) && (mtp == .keep || !isMTP(name, layers: layers))
+    }
+    if headers { return try compareHeaders(one, other, keep, destination) }
     let differences = try ProgressLine.during(work.progress) { report throws(Fault) in
       try WeightDifferences(
-        one, other, threads: work.threads,
-        keep: { (glob?.matches($0) ?? true) && (mtp == .keep || !isMTP($0, layers: layers)) },
-        progress: report)
+        one, other, threads: work.threads, keep: keep, progress: report)
     }
     let result = DiffReport(
       differences, a: a, b: b, limits: DiffReport.Limits(minSQNR: minSqnr, maxAbs: maxAbs))
+    try destination.write { piece throws(Fault) in
+      if printed.format == .json {
+        try result.writeJSON(piece)
+      } else {
+        try piece(result.text(top: top))
+      }
+    }
+    if !result.holds { throw ExitCode(1) }
+  }
+
+  private func compareHeaders(
+    _ one: SourceModel, _ other: SourceModel, _ keep: (String) -> Bool,
+    _ destination: ReportDestination
+  ) throws {
+    let result = HeaderDiffReport(
+      try HeaderDifferences(one.weights, other.weights, keep: keep), a: a, b: b)
     try destination.write { piece throws(Fault) in
       if printed.format == .json {
         try result.writeJSON(piece)

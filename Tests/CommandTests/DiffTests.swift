@@ -43,6 +43,39 @@ import Testing
     #expect(!names.contains { $0.hasSuffix("_scale_inv") || $0.contains("k_b_proj.") })
   }
 
+  /// Names, shapes and types alone: what differs is the way in which numbers are stored.
+  @Test func headersAreEnoughForNamesAndTypes() throws {
+    let four = try convert(sample, "q4.gguf", "gguf", "--quant", "q4_k_m")
+    let document = try JSONDocument(
+      printedBy: ["diff", sample, four, "--headers"], schema: "fathom.diff-headers.1")
+    #expect(document.string("verdict") == "pass")
+    let tensors = document.list("tensors")
+    #expect(tensors.count == (try diff(sample, four).integer("totals", "compared")))
+    let experts = try #require(
+      tensors.first { $0.string("name")?.hasSuffix("experts.2.up_proj.weight") == true })
+    #expect(experts.string("typeA") == "F8_E4M3" && experts.string("typeB") == "Q4_K")
+    let (a, b) = (experts.integer("bytesA"), experts.integer("bytesB"))
+    #expect(try #require(b) * 256 == (try #require(a)) * 144)
+    let text = try FathomProcess(["diff", sample, four, "--headers"]).output
+    #expect(text.contains("F8_E4M3 → Q4_K") && text.contains("weights were not read"))
+    #expect(text.hasSuffix("pass: names and shapes agree\n"))
+  }
+
+  @Test func headersTellWhatIsMissingOrOfAnotherShape() throws {
+    let other = Repository.samples + "/tiny-bf16"
+    let document = try JSONDocument(
+      printedBy: ["diff", sample, other, "--headers"], schema: "fathom.diff-headers.1", status: 1)
+    #expect(document.string("verdict") == "fail")
+    #expect(!document.list("onlyInA").isEmpty)
+    let text = try FathomProcess(["diff", sample, other, "--headers", "--top", "1"]).output
+    let lines = text.split(separator: "\n")
+    #expect(lines.count { $0.hasPrefix("only in \(sample): ") } == 1)
+    #expect(lines.count { $0.hasPrefix("other shape: ") } == 1 && text.contains("more: --top 0"))
+    #expect(lines.last?.hasPrefix("fail: ") == true)
+    let bounds = try FathomProcess(["diff", sample, other, "--headers", "--max-abs", "0"])
+    #expect(bounds.status == 64 && bounds.messages.contains("--headers"))
+  }
+
   @Test func theWorstStandsFirst() throws {
     let four = try convert(sample, "q4.gguf", "gguf", "--quant", "q4_k_m")
     let document = try diff(sample, four)

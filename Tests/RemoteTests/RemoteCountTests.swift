@@ -59,6 +59,14 @@ import Testing
     #expect(all > 3_000_000)
   }
 
+  @Test func headersAreReadAlone() throws {
+    let (run, all, again) = try run([
+      "diff", RemoteCountTests.name, RemoteCountTests.sample, "--headers",
+    ])
+    #expect(run.output.contains("pass") && again == 0)
+    #expect(all < 300_000)
+  }
+
   /// What is read again comes from the disk, as far as it may be kept there, and changes no result.
   @Test(arguments: [["logits", name], ["verify", name, sample], ["validate", name, "--deep"]])
   func aCacheSparesWhatIsReadAgain(arguments: [String]) throws {

@@ -52,7 +52,7 @@ extension Planner {
   /// - Returns: whether the weight is such.
   private mutating func decodeOutput(_ weight: SourceWeight) throws(Fault) -> Bool {
     guard isForDeepSeek, source.config.v4 != nil, weight.isCode,
-      weight.name.hasSuffix(".self_attn.o_a_proj.weight")
+      weight.name.hasSuffix(V4Shards.output)
     else { return false }
     try add(weight, .bf16, decoding(weight) + ": DeepSeek's code multiplies by it in BF16")
     return true
