@@ -82,18 +82,6 @@ struct group_numbers {
   float divisor, scale, offset;
 };
 
-BODY struct group_numbers numbers_affine(struct bounds range, float most) {
-  int negative = __builtin_fabsf(range.low) > __builtin_fabsf(range.high);
-  float step = (range.high - range.low) / most;
-  float scale = step < 1e-7f ? 1e-7f : step;
-  if (!negative) scale = -scale;
-  float edge = negative ? range.low : range.high;
-  // Beyond the first number nearest_whole leaves its range only for an infinite ratio.
-  float code = __builtin_rintf(edge / scale);
-  if (code == 0) return (struct group_numbers){scale, scale, 0};
-  return (struct group_numbers){edge / code, edge / code, edge};
-}
-
 BODY struct group_numbers numbers_symmetric(float largest, float most, int precision) {
   float scale = rounded1(largest / (most / 2), precision);
   scale = scale == 0 ? epsilon_of(precision) : scale;
@@ -144,17 +132,49 @@ BODY void codes_mlx_nvfp4(
   }
 }
 
+// MLX' affine mode, see `GroupArithmetic.mlxAffine`: the numbers of LANES groups come together, so that
+// their divisions do not wait for each other.
+BODY void quantize_affine(
+    const float *values, size_t groups, size_t n, float most, uint8_t *codes, float *scales,
+    float *offsets) {
+  for (size_t done = 0; done < groups; done += LANES) {
+    size_t count = groups - done < LANES ? groups - done : LANES;
+    vf low = {0}, high = {0};
+    for (size_t group = 0; group < count; group++) {
+      struct bounds range = bounds_of(values + group * n, n);
+      low[group] = range.low;
+      high[group] = range.high;
+    }
+    vi negative = magnitude(low) > magnitude(high);
+    vf step = (high - low) / most, scale = choose(step < 1e-7f, splat(1e-7f), step);
+    scale = choose(negative, scale, -scale);
+    vf edge = choose(negative, low, high);
+    vf code = __builtin_elementwise_roundeven(edge / scale);
+    vi none = code == 0;
+    vf divisor = choose(none, scale, edge / code), offset = choose(none, splat(0), edge);
+    __builtin_memcpy(scales + done, &divisor, 4 * count);
+    __builtin_memcpy(offsets + done, &offset, 4 * count);
+    for (size_t group = 0; group < count && codes; group++, values += n, codes += n) {
+      float by = divisor[group], from = offset[group];
+      CODES(codes, values, n, code_affine(part, by, from, most));
+    }
+    if (!codes) values += count * n;
+  }
+}
+
 BODY void quantize_groups(
     const float *values, size_t groups, const struct fathom_group_task *task, uint8_t *codes,
     float *scales, float *offsets, const int method, const int precision) {
   size_t n = task->group;
   float most = (float)((1 << task->bits) - 1), half = (most + 1) / 2;
+  if (method == FATHOM_MLX_AFFINE) {
+    quantize_affine(values, groups, n, most, codes, scales, offsets);
+    return;
+  }
   for (size_t group = 0; group < groups; group++, values += n) {
     struct group_numbers found = {0};
     float largest = 0;
-    if (method == FATHOM_MLX_AFFINE) {
-      found = numbers_affine(bounds_of(values, n), most);
-    } else if (method == FATHOM_ASYMMETRIC) {
+    if (method == FATHOM_ASYMMETRIC) {
       found = numbers_asymmetric(bounds_of(values, n), most, precision);
     } else {
       largest = largest_of_group(values, n);
@@ -172,9 +192,7 @@ BODY void quantize_groups(
     if (!codes) continue;
     uint8_t *out = codes + group * n;
     float divisor = found.divisor, offset = found.offset;
-    if (method == FATHOM_MLX_AFFINE) {
-      CODES(out, values, n, code_affine(part, divisor, offset, most));
-    } else if (method == FATHOM_SYMMETRIC || method == FATHOM_ASYMMETRIC) {
+    if (method == FATHOM_SYMMETRIC || method == FATHOM_ASYMMETRIC) {
       int shifts = method == FATHOM_ASYMMETRIC;
       CODES(out, values, n, code_integer(part, divisor, offset, half, shifts, precision));
     } else if (method == FATHOM_MLX_POWER_F4) {

@@ -23,7 +23,7 @@ struct PlanCost {
   private static let perCode: [ElementType: Double] = [
     .q40: 0.3, .q41: 0.45, .q50: 0.4, .q51: 0.55, .q80: 0.2, .q2K: 2.1, .q3K: 1.6, .q4K: 2.2,
     .q5K: 1.8, .q6K: 1.2, .iq4NL: 3, .iq4XS: 3, .iq3S: 17, .iq3XXS: 22, .iq2S: 9, .iq2XS: 16,
-    .iq2XXS: 12, .iq1S: 9.5, .iq1M: 9.5, .tq10: 2.1, .tq20: 1.8, .q10: 0.5, .q20: 3.5,
+    .iq2XXS: 12, .iq1S: 7, .iq1M: 7.5, .tq10: 0.3, .tq20: 0.3, .q10: 0.3, .q20: 0.3,
     .mxfp4: 0.9, .nvfp4: 0.9,
   ]
   /// Encoding an element in blocks or groups that have their scales beside them.
