@@ -132,8 +132,8 @@ BODY void codes_mlx_nvfp4(
   }
 }
 
-// MLX' affine mode, see `GroupArithmetic.mlxAffine`: the numbers of LANES groups come together, so that
-// their divisions do not wait for each other.
+// MLX' affine mode, see `GroupArithmetic.mlxAffine`: the numbers of LANES groups come together, so
+// that their divisions do not wait for each other.
 BODY void quantize_affine(
     const float *values, size_t groups, size_t n, float most, uint8_t *codes, float *scales,
     float *offsets) {
