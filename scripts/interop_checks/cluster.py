@@ -234,6 +234,9 @@ def by_slurm(report, folder, model):
             report.run(*command, "-o", whole)
             report.check(f"{name}: three tasks on two nodes say what one run says",
                          whole.read_bytes() == (place / "joined").read_bytes())
+        # Jobs take the path that they are handed in with.
+        cluster.environment["PATH"] = (
+            f"{stopping(report, folder / 'stopping')}:{cluster.environment['PATH']}")
         two = convert(cluster, folder / "trouble", model)
         cluster.wait(lambda: cluster.running(two["parts"]), "a running task", 60)
         task, node = cluster.running(two["parts"])[0]
@@ -253,6 +256,21 @@ def by_slurm(report, folder, model):
                      f"{task} on {node}, then {drained}")
         report.check("the task was started again", "Restarts=1" in restarts
                      or "Restarts=2" in restarts)
+
+
+def stopping(report, folder):
+    """A folder with a `fathom` that is stopped for some seconds in the midst of its work, so that a task
+    can be met while it runs, however short it is."""
+    folder.mkdir()
+    program = folder / "fathom"
+    program.write_text(
+        "#!/bin/bash\n"
+        f'"{Path(report.fathom).resolve()}" "$@" & task=$!\n'
+        "sleep 0.1; kill -STOP $task 2>/dev/null\n"
+        "sleep 3; kill -CONT $task 2>/dev/null\n"
+        "wait $task\n")
+    program.chmod(0o755)
+    return folder
 
 
 def convert(cluster, folder, model):
