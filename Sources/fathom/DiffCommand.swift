@@ -94,29 +94,22 @@ struct DiffCommand: ParsableCommand, ModelReading {
     let keep = { (name: String) in
       (glob?.matches(name) ?? true) && (mtp == .keep || !isMTP(name, layers: layers))
     }
-    if headers { return try compareHeaders(one, other, keep, destination) }
+    if headers {
+      let result = HeaderDiffReport(
+        try HeaderDifferences(one.weights, other.weights, keep: keep), a: a, b: b)
+      return try show(result, in: destination)
+    }
     let differences = try ProgressLine.during(work.progress) { report throws(Fault) in
       try WeightDifferences(
         one, other, threads: work.threads, keep: keep, progress: report)
     }
     let result = DiffReport(
       differences, a: a, b: b, limits: DiffReport.Limits(minSQNR: minSqnr, maxAbs: maxAbs))
-    try destination.write { piece throws(Fault) in
-      if printed.format == .json {
-        try result.writeJSON(piece)
-      } else {
-        try piece(result.text(top: top))
-      }
-    }
-    if !result.holds { throw ExitCode(1) }
+    try show(result, in: destination)
   }
 
-  private func compareHeaders(
-    _ one: SourceModel, _ other: SourceModel, _ keep: (String) -> Bool,
-    _ destination: ReportDestination
-  ) throws {
-    let result = HeaderDiffReport(
-      try HeaderDifferences(one.weights, other.weights, keep: keep), a: a, b: b)
+  /// Writes a report as it is asked for, and ends with 1 where it does not hold.
+  private func show(_ result: some DiffDocument, in destination: ReportDestination) throws {
     try destination.write { piece throws(Fault) in
       if printed.format == .json {
         try result.writeJSON(piece)
@@ -131,3 +124,13 @@ struct DiffCommand: ParsableCommand, ModelReading {
     ModelConfig.layer(of: ExactText(name)).map { $0 >= layers } ?? false
   }
 }
+
+/// What a comparison says, of weights or of headers alone.
+private protocol DiffDocument {
+  var holds: Bool { get }
+  func text(top: Int) -> OutputText
+  func writeJSON(_ write: (OutputText) throws(Fault) -> Void) throws(Fault)
+}
+
+extension DiffReport: DiffDocument {}
+extension HeaderDiffReport: DiffDocument {}
