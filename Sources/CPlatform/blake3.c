@@ -39,6 +39,7 @@ enum { CHUNK_START = 1, CHUNK_END = 2, PARENT = 4, ROOT = 8 };
 #define ZIP_HIGH(a, b) \
   __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 #include "bodies/blake3_lanes.h"
+#include "bodies/blake3_double.h"
 #pragma clang attribute pop
 #endif
 
@@ -49,11 +50,12 @@ struct width {
 };
 
 // The widths of each level, the widest first.
-static const struct width widths[][3] = {
+enum { WIDTHS = 4 };
+static const struct width widths[][WIDTHS] = {
     [FATHOM_HASH_PLAIN] = {{4, hash_4}},
 #if defined(__x86_64__)
     [FATHOM_HASH_AVX2] = {{8, hash_8}, {4, hash_4}},
-    [FATHOM_HASH_AVX512] = {{16, hash_16}, {8, hash_8}, {4, hash_4}},
+    [FATHOM_HASH_AVX512] = {{32, hash_32}, {16, hash_16}, {8, hash_8}, {4, hash_4}},
 #endif
 };
 
@@ -104,7 +106,7 @@ void fathom_hash_join(int level, unsigned char *values, size_t count, int root) 
   // sides are the largest powers of two.
   while (count > 2) {
     size_t pairs = count / 2, done = 0;
-    for (const struct width *width = widths[level]; width < widths[level] + 3; width++) {
+    for (const struct width *width = widths[level]; width < widths[level] + WIDTHS; width++) {
       if (width->lanes == 0) break;
       for (; pairs - done >= width->lanes; done += width->lanes) {
         width->hash(values + 64 * done, 64, 1, 0, 0, PARENT, 0, 0, values + 32 * done);
@@ -123,7 +125,7 @@ void fathom_hash_piece(
   const uint8_t *in = bytes;
   size_t whole = count / FATHOM_HASH_CHUNK, done = 0;
   if (count <= FATHOM_HASH_CHUNK) return hash_chunk(in, count, first, root, value);
-  for (const struct width *width = widths[level]; width < widths[level] + 3; width++) {
+  for (const struct width *width = widths[level]; width < widths[level] + WIDTHS; width++) {
     if (width->lanes == 0) break;
     for (; whole - done >= width->lanes; done += width->lanes) {
       width->hash(
