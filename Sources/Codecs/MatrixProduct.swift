@@ -24,10 +24,10 @@ package enum MatrixProduct {
         for row in columns {
           decoder.decode(
             row: row, columns: depth,
-            into: scratch.rows + (row - columns.lowerBound) * Int(FATHOM_ROW_STRIDE))
+            into: scratch.rows + (row - columns.lowerBound) * ProductScratch.rowStride)
         }
         driver.kernels.pointee.pack_transposed(
-          scratch.rows, Int(FATHOM_ROW_STRIDE), columns.count, depth.count, panel)
+          scratch.rows, ProductScratch.rowStride, columns.count, depth.count, panel)
       }
       return
     }

@@ -6,10 +6,6 @@ internal import Tensors
 /// Elements are summed as `MatrixProduct` says, with the same bound. One thread uses it at a time,
 /// hence `@unchecked`.
 package final class PackedMatrix: @unchecked Sendable {
-  /// Left matrices whose rows are so many elements apart are used where they lie: others are
-  /// copied into this form, a block of rows at a time.
-  package static let fastStride = Int(FATHOM_ROW_STRIDE)
-
   private let memory: ByteBuffer
   private let driver: ProductDriver?
   private let mostDepth: Int
@@ -81,10 +77,12 @@ package final class PackedMatrix: @unchecked Sendable {
     ) -> Void
   ) {
     guard let driver else { return }
-    for start in stride(from: 0, to: depth, by: ProductDriver.depth) {
-      let piece = start..<min(start + ProductDriver.depth, depth)
-      driver.forEachPanel(of: 0..<columns, in: panels(from: start)) { columns, panel in
-        body(columns, piece, panel, driver.kernels)
+    driver.scratch.timed(\.unpacking) {
+      for start in stride(from: 0, to: depth, by: ProductDriver.depth) {
+        let piece = start..<min(start + ProductDriver.depth, depth)
+        driver.forEachPanel(of: 0..<columns, in: panels(from: start)) { columns, panel in
+          body(columns, piece, panel, driver.kernels)
+        }
       }
     }
   }
@@ -102,8 +100,8 @@ package final class PackedMatrix: @unchecked Sendable {
       for start in stride(from: 0, to: a.columns, by: ProductDriver.depth) {
         let piece = start..<min(start + ProductDriver.depth, a.columns)
         driver.multiply(
-          driver.layOut(a, rows, piece), 0..<c.columns, depth: piece.count,
-          panels: panels(from: start), into: c.rows(rows), adding: adding || start > 0)
+          ProductDriver.part(of: a, rows, piece), 0..<c.columns, panels: panels(from: start),
+          into: c.rows(rows), adding: adding || start > 0)
       }
     }
   }

@@ -2,16 +2,16 @@ internal import CKernels
 
 /// Cuts a product into blocks that fit the caches and gives them to a level's kernels.
 ///
-/// c (m, n) = a (m, k) · B (k, n), where B is whatever `pack` puts into panels. At most 516 rows of
-/// a by 512 along k (1 MiB as F32) are laid out once and meet all of B's columns; a strip of at most
-/// 256 columns of B by 512 along k (512 KiB) is packed once and meets all of those rows.
+/// c (m, n) = a (m, k) · B (k, n), where B is whatever `pack` puts into panels. A strip of at most
+/// 256 columns of B by 512 along k (512 KiB) is packed once and meets at most 516 rows of a.
 struct ProductDriver {
   let kernels: UnsafePointer<fathom_kernels>
   let scratch: ProductScratch
 
   /// Columns of B that are packed at a time: a multiple of every level's panel.
   static let stripColumns = 256
-  /// Rows of a that are laid out at a time: a multiple of every level's block, but for the last.
+  /// Rows of a that meet a strip before the next is packed: a multiple of every level's block, but
+  /// for the last.
   static let leftRows = 516
   /// Terms that are added up before their sum joins those before it.
   static let depth = Int(FATHOM_DEPTH)
@@ -33,50 +33,50 @@ struct ProductDriver {
       let rows = top..<min(top + Self.leftRows, a.rows)
       for start in stride(from: 0, to: a.columns, by: Self.depth) {
         let depth = start..<min(start + Self.depth, a.columns)
-        let left = layOut(a, rows, depth)
+        let left = ProductDriver.part(of: a, rows, depth)
         for first in stride(
           from: columns.lowerBound, to: columns.upperBound, by: Self.stripColumns)
         {
           let strip = first..<min(first + Self.stripColumns, columns.upperBound)
-          forEachPanel(of: strip, in: scratch.panels) { columns, panel in
-            pack(columns, depth, panel)
+          scratch.timed(\.unpacking) {
+            forEachPanel(of: strip, in: scratch.panels) { columns, panel in
+              pack(columns, depth, panel)
+            }
           }
           multiply(
-            left, strip, depth: depth.count, panels: scratch.panels, into: c.rows(rows),
-            adding: start > 0)
+            left, strip, panels: scratch.panels, into: c.rows(rows), adding: start > 0)
         }
       }
     }
   }
 
-  /// Some terms of some rows, at most `leftRows`, with rows as far apart as the kernels want them.
-  func layOut(_ a: FloatMatrix, _ rows: Range<Int>, _ depth: Range<Int>) -> FloatMatrix {
-    let stride = Int(FATHOM_ROW_STRIDE)
-    let source = a.base + rows.lowerBound * a.stride + depth.lowerBound
-    if a.stride == stride {
-      return FloatMatrix(source, rows: rows.count, columns: depth.count, stride: stride)
-    }
-    for row in 0..<rows.count {
-      (scratch.left + row * stride).update(from: source + row * a.stride, count: depth.count)
-    }
-    return FloatMatrix(scratch.left, rows: rows.count, columns: depth.count, stride: stride)
+  /// Some terms of some rows.
+  static func part(
+    of a: FloatMatrix, _ rows: Range<Int>, _ depth: Range<Int>
+  ) -> FloatMatrix {
+    FloatMatrix(
+      a.base + rows.lowerBound * a.stride + depth.lowerBound, rows: rows.count,
+      columns: depth.count, stride: a.stride)
   }
 
-  /// All rows of a left matrix that `layOut` gave against a packed strip: some of its columns → the
-  /// same ones of c.
+  /// All rows of a left matrix against a packed strip of as many terms: some of its columns → the same
+  /// ones of c.
   func multiply(
-    _ left: FloatMatrix, _ strip: Range<Int>, depth: Int, panels: UnsafeMutablePointer<Float>,
+    _ left: FloatMatrix, _ strip: Range<Int>, panels: UnsafeMutablePointer<Float>,
     into c: MutableFloatMatrix, adding: Bool
   ) {
     let blockRows = kernels.pointee.block_rows
-    for first in stride(from: 0, to: left.rows, by: blockRows) {
-      forEachPanel(of: strip, in: panels) { columns, panel in
-        kernels.pointee.multiply(
-          left.base + first * left.stride, min(blockRows, left.rows - first), panel,
-          columns.count, depth, c.base + first * c.stride + columns.lowerBound, c.stride,
-          adding ? 1 : 0)
+    scratch.timed(\.multiplying) {
+      for first in stride(from: 0, to: left.rows, by: blockRows) {
+        forEachPanel(of: strip, in: panels) { columns, panel in
+          kernels.pointee.multiply(
+            left.base + first * left.stride, left.stride, min(blockRows, left.rows - first), panel,
+            columns.count, left.columns, c.base + first * c.stride + columns.lowerBound, c.stride,
+            adding ? 1 : 0)
+        }
       }
     }
+    scratch.times?.operations += 2 * left.rows * left.columns * strip.count
   }
 
   /// Calls `body` with the columns of each panel of a strip and where it is packed.

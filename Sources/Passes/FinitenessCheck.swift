@@ -1,3 +1,4 @@
+internal import Codecs
 internal import Models
 package import Platform
 package import Reference
@@ -30,6 +31,9 @@ package struct FinitenessCheck: Sendable {
   ///
   /// - Throws: as for a layer.
   package func require(logits: UnsafeBufferPointer<Float>) throws(Fault) {
+    guard let codec = Codec.codec(for: .f32),
+      codec.firstNotFinite(UnsafeRawBufferPointer(logits)) != nil
+    else { return }
     try require(logits, "the head") {
       ["lm_head.weight", "model.embed_tokens.weight"].contains($0)
     }

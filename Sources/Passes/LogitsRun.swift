@@ -1,9 +1,10 @@
+internal import Codecs
 internal import Formats
 internal import Locks
 package import Models
 package import Platform
 internal import Reference
-internal import Synchronization
+package import Reports
 internal import Tensors
 
 /// One forward pass whose logits go to a file.
@@ -17,10 +18,10 @@ package struct LogitsRun {
   private let mtpLayers: Int
   /// Sequences of a group.
   private let together: Int
+  private let threads: Int
+  private let profile: PassProfile?
   /// How long it will take; nil where that is not long.
   package let forecast: Forecast?
-  /// Bytes after which the disk is sent what has been written.
-  private static let flushBytes = 32 << 20
 
   /// Checks the tokens and divides the memory.
   ///
@@ -30,12 +31,13 @@ package struct LogitsRun {
   ///   - memory: bytes that the process may have in memory; nil for 1 GB, or for more where that
   ///     does not do.
   ///   - runtime: whose rounding is imitated; nil for none.
+  ///   - isProfiled: whether to take note of where the time goes.
   /// - Throws: `.malformed` for ids outside the vocabulary, for ragged sequences and for weights
   ///   that are missing or wrong; `.usage` with the least memory that does, where the limit cannot
   ///   be kept.
   package init(
     _ files: ModelFiles, sequences: [[Int]], mtp: Bool, threads: Int, memory: Int?,
-    runtime: RuntimeArithmetic? = nil
+    runtime: RuntimeArithmetic? = nil, isProfiled: Bool = false
   ) throws(Fault) {
     try files.requireReadable(by: runtime)
     let config = files.config
@@ -55,13 +57,15 @@ package struct LogitsRun {
         rows: together * length, longest: length, config: config, mtpLayers: mtpLayers,
         threads: threads, plan: plan, rounds: runtime != nil)
     }
+    profile = isProfiled ? PassProfile() : nil
     network = Network(
       config: config, weights: weights, threads: budget.threads, plan: budget.plan,
-      runtime: runtime)
+      runtime: runtime, profile: profile)
     finiteness = FinitenessCheck(files.weights)
     self.sequences = sequences
     self.mtpLayers = mtpLayers
     together = budget.together
+    self.threads = budget.threads
     forecast = try Forecast(
       files, lengths: sequences.map(\.count),
       passes: (sequences.count + together - 1) / together, mtpLayers: mtpLayers,
@@ -102,9 +106,11 @@ package struct LogitsRun {
     for (tensor, offset) in zip(file.tensors, file.offsets) { starts[tensor] = offset }
     let tops = try run(into: places, starts: starts, progress)
     try output.commit()
+    profile?.close()
     return Written(
       tensors: layout.entries.map { ($0.name.text, $0.shape.dimensions) },
-      drafts: Drafts.kept(lengths: sequences.map(\.count), tops: tops))
+      drafts: Drafts.kept(lengths: sequences.map(\.count), tops: tops),
+      profile: profile?.table(threads: threads))
   }
 
   /// What a run has written.
@@ -113,6 +119,8 @@ package struct LogitsRun {
     package let tensors: [(name: String, shape: [Int])]
     /// How many of each MTP layer's first choices are the main model's.
     package let drafts: [(positions: Int, kept: Int)]
+    /// Where the time went; nil where nobody asked.
+    package let profile: TextTable?
   }
 
   /// The largest logit of a row and its token, the lower one of equals.
@@ -123,9 +131,8 @@ package struct LogitsRun {
     init() {}
 
     init(_ logits: UnsafeBufferPointer<Float>, from first: Int) {
-      for (index, value) in logits.enumerated() where value > logit {
-        (token, logit) = (first + index, value)
-      }
+      logit = VectorMath.largest(logits)
+      token = logits.firstIndex(of: logit).map { first + $0 } ?? .max
     }
   }
 
@@ -191,7 +198,6 @@ package struct LogitsRun {
     for first in stride(from: 0, to: normed.rows, by: network.logitsRows) {
       let rows = first..<min(first + network.logitsRows, normed.rows)
       let place = base + rows.lowerBound * rowBytes..<base + rows.upperBound * rowBytes
-      let written = Atomic<Int>(0)
       let finiteness = finiteness
       try network.eachLogits(of: normed, rows: rows) { row, id, logits throws(Fault) in
         try finiteness.require(logits: logits)
@@ -203,12 +209,8 @@ package struct LogitsRun {
         }
         let bytes = UnsafeRawBufferPointer(logits)
         try file.write(bytes, at: base + row * rowBytes + id * MemoryLayout<Float>.stride)
-        // The disk works on what is there while the rest is computed.
-        let before = written.wrappingAdd(bytes.count, ordering: .relaxed).oldValue
-        if (before + bytes.count) / LogitsRun.flushBytes > before / LogitsRun.flushBytes {
-          file.startFlushing(place)
-        }
       }
+      // Not before: pages that are filled piece by piece would go to the disk several times.
       file.startFlushing(place)
       if let last { try file.settle(last) }
       last = place

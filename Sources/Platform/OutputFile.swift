@@ -163,6 +163,8 @@ package final class OutputFile {
   /// - Throws: as `append` does.
   package func placed(size: Int) throws(Fault) -> PlacedOutput {
     precondition(size >= count && descriptor >= 0)
+    // Space that is found before is not looked for page by page; where it cannot be, writing says so.
+    _ = fathom_reserve(descriptor, Int64(count), Int64(size - count))
     guard ftruncate(descriptor, off_t(size)) == 0 else { throw writingFault(errno) }
     (count, started, settled) = (size, size, size)
     return PlacedOutput(path: path, descriptor: descriptor)

@@ -16,9 +16,11 @@ package enum ProcessMemory {
     return words.count > 1 ? (Int(words[1]) ?? 0) << 10 : 0
   }
 
-  /// Makes the allocator give large pieces back at once: left to itself it learns from each one to
-  /// keep such sizes, and memory grows beyond what is in use.
+  /// Makes the allocator give large pieces back at once: left to itself it learns to keep them.
   package static func returnFreedPieces() { fathom_return_freed_pieces() }
+
+  /// Seconds that all processors together have worked for this process.
+  package static var processorSeconds: Double { Double(clock()) / Double(CLOCKS_PER_SEC) }
 
   private static func text(_ path: String) -> String {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)

@@ -22,23 +22,39 @@ struct FeedForward: Sendable {
   func dense(
     _ x: NormedRows, prefix: String, width: Int, addedTo output: Activations
   ) throws(Fault) {
-    for rows in linear.blocks(of: x.count) {
-      let part = try x.rows(rows)
-      let gate = Activations(unwrittenRows: rows.count, columns: width)
-      let up = Activations(unwrittenRows: rows.count, columns: width)
-      try linear.note(
-        part.view, for: [prefix + "gate_proj.weight", prefix + "up_proj.weight"])
-      try linear.project(part.view, prefix + "gate_proj.weight", into: gate.mutableView)
-      try linear.project(part.view, prefix + "up_proj.weight", into: up.mutableView)
-      try linear.forRows(rows.count) { linear.gate(gate, up: up, rows: $0, bound: bound) }
-      try linear.note(gate.view, for: [prefix + "down_proj.weight"])
-      try linear.project(gate.view, prefix + "down_proj.weight", into: part.mutableView)
-      try linear.add(part, to: output, from: rows.lowerBound)
+    try linear.profile.measure(.mlp) { () throws(Fault) in
+      for rows in linear.blocks(of: x.count) {
+        let part = try x.rows(rows)
+        let gate = Activations(unwrittenRows: rows.count, columns: width)
+        let up = Activations(unwrittenRows: rows.count, columns: width)
+        try linear.note(
+          part.view, for: [prefix + "gate_proj.weight", prefix + "up_proj.weight"])
+        try linear.project(part.view, prefix + "gate_proj.weight", into: gate.mutableView)
+        try linear.project(part.view, prefix + "up_proj.weight", into: up.mutableView)
+        try linear.forRows(rows.count) { linear.gate(gate, up: up, rows: $0, bound: bound) }
+        try linear.note(gate.view, for: [prefix + "down_proj.weight"])
+        try linear.project(gate.view, prefix + "down_proj.weight", into: part.mutableView)
+        try linear.add(part, to: output, from: rows.lowerBound)
+      }
     }
   }
 
   /// x (tokens, hidden) → the weighted sum of each token's experts plus the shared ones.
   func experts(_ x: NormedRows) throws(Fault) -> (output: Activations, routing: Routing) {
+    let routing = try linear.profile.measure(.router) { () throws(Fault) in try route(x) }
+    let output = try linear.profile.measure(.experts) { () throws(Fault) in
+      try routed(x, routing)
+    }
+    if config.sharedExperts > 0 {
+      try dense(
+        x, prefix: prefix + "shared_experts.",
+        width: config.moeIntermediateSize * config.sharedExperts, addedTo: output)
+    }
+    return (output, routing)
+  }
+
+  /// Which experts each token goes to, and with which weights.
+  private func route(_ x: NormedRows) throws(Fault) -> Routing {
     let logits = Activations(unwrittenRows: x.count, columns: config.routedExperts)
     var isSound = [Bool](repeating: true, count: x.count)
     for rows in linear.blocks(of: x.count) {
@@ -55,15 +71,8 @@ struct FeedForward: Sendable {
         prefix + "gate.e_score_correction_bias", count: config.routedExperts)
       : [Float](repeating: 0, count: config.routedExperts)
     try requireFinite(logits, bias, isSound: isSound)
-    let routing = Router(config).route(
+    return Router(config).route(
       logits, bias: bias, chosen: try tableChoices(), level: linear.level)
-    let output = try routed(x, routing)
-    if config.sharedExperts > 0 {
-      try dense(
-        x, prefix: prefix + "shared_experts.",
-        width: config.moeIntermediateSize * config.sharedExperts, addedTo: output)
-    }
-    return (output, routing)
   }
 
   /// The experts that the table has for each row, row after row; nil where scores choose.

@@ -51,7 +51,7 @@ struct HeadAttention {
     keyValue = Activations(
       unwrittenRows: block, columns: config.nopeHeadSize + config.valueHeadSize)
     scores = Activations(
-      unwrittenRows: HeadAttention.queryBlock, columns: PackedMatrix.fastStride)
+      unwrittenRows: HeadAttention.queryBlock, columns: HeadAttention.keyBlock)
     let scratch = attention.linear.scratch(of: worker)
     keys = PackedMatrix(
       mostDepth: config.queryHeadSize, mostColumns: block, scratch: scratch,
@@ -83,7 +83,7 @@ struct HeadAttention {
     let joint = config.nopeHeadSize + config.valueHeadSize
     let floats =
       (tokens + block) * config.queryHeadSize + block * joint
-      + queryBlock * PackedMatrix.fastStride + 2 * tokens
+      + queryBlock * keyBlock + 2 * tokens
     return floats * MemoryLayout<Float>.stride
       + PackedMatrix.byteCount(mostDepth: config.queryHeadSize, mostColumns: block)
       + PackedMatrix.byteCount(mostDepth: block, mostColumns: config.valueHeadSize)
@@ -105,8 +105,8 @@ struct HeadAttention {
   ) throws(Fault) {
     try makeQueries(head, latents)
     let joint = keyValue.columns
-    let weight = try linear.weights.matrix(
-      attention.keyValueName, rows: head * joint..<(head + 1) * joint)
+    let weight = try linear.matrix(
+      attention.keyValueName, rows: head * joint..<(head + 1) * joint, worker: worker)
     let columns = head * config.valueHeadSize..<(head + 1) * config.valueHeadSize
     var start = 0
     for length in lengths {

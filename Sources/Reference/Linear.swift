@@ -18,11 +18,13 @@ struct Linear: Sendable {
   let inputs: InputSums?
   /// How activations are rounded; nil where they are not.
   let rounds: Rounds?
+  /// Where the time goes; nil where nobody asks.
+  let profile: PassProfile?
   private let scratches: [ProductScratch]
 
   init(
     weights: any WeightSource, threads: Int, level: KernelLevel, plan: MemoryPlan,
-    inputs: InputSums? = nil, rounds: Rounds? = nil
+    inputs: InputSums? = nil, rounds: Rounds? = nil, profile: PassProfile? = nil
   ) {
     self.inputs = inputs
     self.rounds = rounds
@@ -30,7 +32,9 @@ struct Linear: Sendable {
     self.threads = threads
     self.level = level
     self.plan = plan
+    self.profile = profile
     scratches = (0..<threads).map { _ in ProductScratch() }
+    profile?.watch(scratches)
   }
 
   /// What one worker works with.
@@ -86,9 +90,7 @@ struct Linear: Sendable {
     try Workers.run(threads: threads, count: count) { worker, item throws(Fault) in
       try Interruption.check()
       let part = item * tile..<min((item + 1) * tile, rows.count)
-      let weight = try weights.matrix(
-        name, rows: rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound)
-      multiply(x, weight, into: y.columns(part), worker: worker)
+      try project(x, name, rows: rows, part, into: y, worker: worker)
     }
   }
 
@@ -99,9 +101,25 @@ struct Linear: Sendable {
     let tile = tileRows(columns: x.columns)
     for start in stride(from: 0, to: rows.count, by: tile) {
       let part = start..<min(start + tile, rows.count)
-      let weight = try weights.matrix(
-        name, rows: rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound)
-      multiply(x, weight, into: y.columns(part), worker: worker)
+      try project(x, name, rows: rows, part, into: y, worker: worker)
+    }
+  }
+
+  /// A tile of it: some of the rows.
+  private func project(
+    _ x: FloatMatrix, _ name: String, rows: Range<Int>, _ part: Range<Int>,
+    into y: MutableFloatMatrix, worker: Int
+  ) throws(Fault) {
+    let weight = try matrix(
+      name, rows: rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound,
+      worker: worker)
+    multiply(x, weight, into: y.columns(part), worker: worker)
+  }
+
+  /// Some rows of a weight as they are stored.
+  func matrix(_ name: String, rows: Range<Int>, worker: Int) throws(Fault) -> WeightMatrix {
+    try scratch(of: worker).timed(\.reading) { () throws(Fault) in
+      try weights.matrix(name, rows: rows)
     }
   }
 

@@ -17,7 +17,7 @@ internal import Tensors
 package struct Network {
   /// What the network looks like.
   package let config: ModelConfig
-  private let linear: Linear
+  let linear: Linear
   private let rotary: Rotary
   /// The layers of DeepSeek-V4; nil for other networks.
   private let streamed: StreamedLayer?
@@ -27,16 +27,17 @@ package struct Network {
   /// - Parameters:
   ///   - inputs: takes note of what each weight is multiplied with.
   ///   - runtime: whose rounding is imitated; nil for none.
+  ///   - profile: takes note of where the time goes; nil where nobody asks.
   package init(
     config: ModelConfig, weights: any WeightSource, threads: Int = Workers.available,
     level: KernelLevel = .best, plan: MemoryPlan = .generous, inputs: InputSums? = nil,
-    runtime: RuntimeArithmetic? = nil
+    runtime: RuntimeArithmetic? = nil, profile: PassProfile? = nil
   ) {
     let config = runtime?.reading(config) ?? config
     self.config = config
     linear = Linear(
       weights: weights, threads: threads, level: level, plan: plan, inputs: inputs,
-      rounds: runtime.map { Rounds($0, config) })
+      rounds: runtime.map { Rounds($0, config) }, profile: profile)
     rotary = Rotary(config)
     streamed = StreamedLayer(config, linear: linear)
   }
@@ -47,11 +48,13 @@ package struct Network {
   /// - Throws: what reading the table may throw.
   package func embed(_ batch: TokenBatch) throws(Fault) -> Activations {
     let ids = batch.sequences.flatMap { $0 }
-    let result = Activations(unwrittenRows: ids.count, columns: config.hiddenSize)
-    try linear.weights.gather(
-      Network.embedding, indices: ids, into: result.mutableView, level: linear.level)
-    linear.rounds?.results?.apply(to: result.mutableView)
-    return streamed?.spread(result) ?? result
+    return try linear.profile.measure(.embedding) { () throws(Fault) in
+      let result = Activations(unwrittenRows: ids.count, columns: config.hiddenSize)
+      try linear.weights.gather(
+        Network.embedding, indices: ids, into: result.mutableView, level: linear.level)
+      linear.rounds?.results?.apply(to: result.mutableView)
+      return streamed?.spread(result) ?? result
+    }
   }
 
   /// Runs decoder layer `index` on the residual stream (tokens, hidden), in place. Where an indexer
@@ -73,14 +76,16 @@ package struct Network {
   ///
   /// - Throws: as `layer` does.
   package func finalNorm(_ hidden: Activations, depth: Int = 0) throws(Fault) -> Activations {
-    if let streamed { return try streamed.finish(hidden, depth: depth) }
-    let name =
-      depth == 0
-      ? "model.norm.weight"
-      : "model.layers.\(config.layers + depth - 1).shared_head.norm.weight"
-    try linear.norm(
-      hidden.view, name, epsilon: config.rmsNormEpsilon, into: hidden.mutableView)
-    return hidden
+    try linear.profile.measure(.head) { () throws(Fault) in
+      if let streamed { return try streamed.finish(hidden, depth: depth) }
+      let name =
+        depth == 0
+        ? "model.norm.weight"
+        : "model.layers.\(config.layers + depth - 1).shared_head.norm.weight"
+      try linear.norm(
+        hidden.view, name, epsilon: config.rmsNormEpsilon, into: hidden.mutableView)
+      return hidden
+    }
   }
 
   /// Runs multi-token predictor `index` (0 for the first): it joins the embedding of the token
@@ -111,17 +116,20 @@ package struct Network {
       guard let streams = previous.streams else {
         preconditionFailure("a predictor takes what finalNorm gives")
       }
-      let embeddings = Activations(unwrittenRows: ids.count, columns: config.hiddenSize)
-      try linear.weights.gather(
-        Network.embedding, indices: ids, into: embeddings.mutableView, level: linear.level)
-      let hidden = try streamed.join(
-        embeddings, streams, rows: batch.rowsContinuing(depth: index), prefix: prefix)
+      let hidden = try linear.profile.measure(.embedding) { () throws(Fault) in
+        let embeddings = Activations(unwrittenRows: ids.count, columns: config.hiddenSize)
+        try linear.weights.gather(
+          Network.embedding, indices: ids, into: embeddings.mutableView, level: linear.level)
+        return try streamed.join(
+          embeddings, streams, rows: batch.rowsContinuing(depth: index), prefix: prefix)
+      }
       return (hidden, try block(layer, hidden: hidden, batch: batch, depth: depth))
     }
-    let state = try NormedRows(
-      previous, weight: prefix + "hnorm.weight", epsilon: config.rmsNormEpsilon, linear: linear)
-    let hidden = try joined(
-      ids, state, rows: batch.rowsContinuing(depth: index), prefix: prefix)
+    let hidden = try linear.profile.measure(.embedding) { () throws(Fault) in
+      let state = try NormedRows(
+        previous, weight: prefix + "hnorm.weight", epsilon: config.rmsNormEpsilon, linear: linear)
+      return try joined(ids, state, rows: batch.rowsContinuing(depth: index), prefix: prefix)
+    }
     return (hidden, try block(layer, hidden: hidden, batch: batch, depth: depth))
   }
 
@@ -147,79 +155,6 @@ package struct Network {
         pair.view, prefix + "eh_proj.weight", into: hidden.mutableView(part))
     }
     return hidden
-  }
-
-  /// Ranges of the vocabulary whose logits are worth computing together: the same whatever threads
-  /// and memory there are, so that what is summed tile by tile depends on neither.
-  package var vocabularyTiles: [Range<Int>] {
-    stride(from: 0, to: config.vocabSize, by: Network.vocabularyTile).map {
-      $0..<min($0 + Network.vocabularyTile, config.vocabSize)
-    }
-  }
-
-  /// Tokens of such a range.
-  package static let vocabularyTile = 1024
-
-  /// Rows whose logits of a tile are worth computing together, as memory allows.
-  package var tileRows: Int { linear.plan.tileLogits / Network.vocabularyTile }
-
-  /// Logits of part of the vocabulary for some rows of normed (tokens, hidden), all without `rows`:
-  /// (rows.count, vocabulary.count).
-  ///
-  /// - Throws: as `layer` does.
-  package func logits(
-    of normed: Activations, rows: Range<Int>? = nil, vocabulary: Range<Int>,
-    into result: Activations
-  ) throws(Fault) {
-    let name = Network.headName(config)
-    try linear.weights.require(name, rows: config.vocabSize, columns: config.hiddenSize)
-    let rows = rows ?? 0..<normed.rows
-    try linear.project(
-      normed.view(rows), name, rows: vocabulary,
-      into: result.mutableView(0..<rows.count, columns: 0..<vocabulary.count))
-  }
-
-  /// Takes note of normed (tokens, hidden) as what the head is multiplied with, where `inputs` were
-  /// given.
-  ///
-  /// - Throws: `.interrupted`.
-  package func noteHeadInputs(_ normed: Activations) throws(Fault) {
-    try linear.note(normed.view, for: [Network.headName(config)])
-  }
-
-  /// Rows whose logits are computed together by `eachLogits`.
-  package var logitsRows: Int { MemoryUse.logitsRows(linear.plan) }
-
-  /// Computes the logits of some rows, all of the vocabulary, and hands them on in pieces: one row
-  /// and the logits from id `first` on. `body` is called by several threads at once.
-  ///
-  /// - Throws: as `layer` and `body` do.
-  package func eachLogits(
-    of normed: Activations, rows: Range<Int>,
-    _ body:
-      @Sendable (
-        _ row: Int, _ first: Int, _ logits: UnsafeBufferPointer<Float>
-      ) throws(Fault) -> Void
-  ) throws(Fault) {
-    let name = Network.headName(config)
-    try linear.weights.require(name, rows: config.vocabSize, columns: config.hiddenSize)
-    let (linear, vocabSize) = (linear, config.vocabSize)
-    let most = max(Linear.panel, linear.plan.tileLogits / max(1, rows.count))
-    let rounds = (vocabSize + most * linear.threads - 1) / (most * linear.threads)
-    let share = (vocabSize + rounds * linear.threads - 1) / (rounds * linear.threads)
-    let size = (share + Linear.panel - 1) / Linear.panel * Linear.panel
-    let count = (vocabSize + size - 1) / size
-    try Workers.run(threads: linear.threads, count: count) { worker, item throws(Fault) in
-      try Interruption.check()
-      let part = item * size..<min((item + 1) * size, vocabSize)
-      let tile = Activations(unwrittenRows: rows.count, columns: part.count)
-      try linear.projectAlone(
-        normed.view(rows), name, rows: part, into: tile.mutableView, worker: worker)
-      for row in 0..<rows.count {
-        try body(
-          rows.lowerBound + row, part.lowerBound, UnsafeBufferPointer(tile[row]))
-      }
-    }
   }
 
   /// Bytes of the residual stream of a token, no sequence being longer than `longest`, with the keys
@@ -252,7 +187,7 @@ package struct Network {
 
   private static let embedding = "model.embed_tokens.weight"
 
-  private static func headName(_ config: ModelConfig) -> String {
+  static func headName(_ config: ModelConfig) -> String {
     config.tiedEmbeddings ? embedding : "lm_head.weight"
   }
 
@@ -309,9 +244,11 @@ package struct Network {
       hidden.chosenKeys =
         chooses(index, longest) ? KeySets(rows: hidden.rows, longest: longest) : nil
     }
-    let input = try normed("input_layernorm.weight")
-    for (rows, lengths) in linear.groups(of: lengths) {
-      try attention(input, rows: rows, lengths: lengths, depth: depth, addedTo: hidden)
+    try linear.profile.measure(.attention) { () throws(Fault) in
+      let input = try normed("input_layernorm.weight")
+      for (rows, lengths) in linear.groups(of: lengths) {
+        try attention(input, rows: rows, lengths: lengths, depth: depth, addedTo: hidden)
+      }
     }
     let feedForward = FeedForward(
       config: config, linear: linear, prefix: prefix + "mlp.", following: following)

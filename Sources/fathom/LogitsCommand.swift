@@ -46,6 +46,14 @@ struct LogitsCommand: ParsableCommand, ModelReading {
   @OptionGroup
   var work: WorkOptions
 
+  @Flag(
+    help: """
+      Say on standard error where the time went: for each stage of the pass seconds, the rate of its \
+      products, and the shares of products, of unpacking and reading weights, of writing logits, of \
+      all other work and of threads that waited.
+      """)
+  var profile = false
+
   @Option(
     help: """
       Memory that the process may take; the result does not depend on it. Default: 1GB, or more \
@@ -82,11 +90,12 @@ struct LogitsCommand: ParsableCommand, ModelReading {
     guard let (sequences, notes) = try input.chosen?.read(for: files) else { return }
     let run = try LogitsRun(
       files, sequences: sequences, mtp: mtp == .keep, threads: work.threads, memory: memory?.bytes,
-      runtime: runtime)
+      runtime: runtime, isProfiled: profile)
     run.forecast?.announce(work.progress)
     let written = try ProgressLine.during(work.progress, unit: .layers) { report throws(Fault) in
       try run.write(to: destination, progress: report)
     }
+    for line in written.profile?.lines ?? [] { Console.message(line) }
     for note in files.notes + notes { try Console.write("note: \(note)\n") }
     for (index, draft) in written.drafts.enumerated() where draft.positions > 0 {
       let share = Quantity.attained(Double(draft.kept) / Double(draft.positions))

@@ -41,6 +41,30 @@ import Testing
     #expect(try contents(workspace.path("out")) == first)
   }
 
+  @Test func saysWhereTheTimeWent() throws {
+    let tokens = "[[3, 1, 4, 1, 5, 9, 2, 6]]"
+    let plain = try run(tokens: tokens)
+    let first = try contents(workspace.path("out"))
+    let run = try run(tokens: tokens, "--profile", "--overwrite")
+    #expect(run.status == 0 && run.output == plain.output)
+    #expect(try contents(workspace.path("out")) == first)
+    #expect(plain.messages.isEmpty)
+    let lines = run.messages.split(separator: "\n")
+    #expect(lines.first?.hasPrefix("stage ") == true, "\(run.messages)")
+    for name in ["attention", "router", "routed experts", "MLP, shared experts", "norm and head"] {
+      #expect(lines.contains { $0.hasPrefix(name) }, "\(run.messages)")
+    }
+    for line in lines.dropFirst() {
+      let shares = line.split(separator: "%").compactMap {
+        $0.split(separator: " ").last.flatMap { Double($0) }
+      }
+      #expect(shares.count == 7, "\(line)")
+      // What the threads did adds up to their time.
+      #expect(abs(shares.dropFirst().reduce(0, +) - 100) < 5, "\(line)")
+    }
+    #expect(lines.last?.hasPrefix("all ") == true && lines.last?.contains("100.0 %") == true)
+  }
+
   @Test(.enabled(if: Sanitizer.keepsMemory)) func neitherThreadsNorMemoryChangeAByte() throws {
     let tokens = "[[0, 5, 7], [8, 1, 2], [8, 1, 3], [4, 4, 4]]"
     #expect(try run(tokens: tokens, "--threads", "1").status == 0)

@@ -104,7 +104,8 @@ static uint64_t pack(
 }
 
 static void multiply(const struct fathom_kernels *k, int set) {
-  static float left[TALLEST * FATHOM_ROW_STRIDE], b[WIDEST * (WIDEST + 3)];
+  enum { APART = FATHOM_DEPTH + 16 };
+  static float left[TALLEST * APART], b[WIDEST * (WIDEST + 3)];
   static _Alignas(64) float panels[DEEPEST * (WIDEST + 64)];
   uint64_t packed[2] = {no_digest, no_digest}, product = no_digest;
   fill_set(set, left, sizeof left / 4, 5);
@@ -124,7 +125,7 @@ static void multiply(const struct fathom_kernels *k, int set) {
           for (size_t first = 0; first < columns; first += k->panel_columns) {
             const size_t rest = columns - first;
             k->multiply(
-                left + row * FATHOM_ROW_STRIDE, count, panels + first * depth,
+                left + row * APART, APART, count, panels + first * depth,
                 rest < k->panel_columns ? rest : k->panel_columns, depth,
                 c + row * (columns + 5) + first, columns + 5, add);
           }

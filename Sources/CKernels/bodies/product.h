@@ -8,8 +8,11 @@ typedef float lanes __attribute__((ext_vector_type(LANES), aligned(4)));
 enum { PANEL = 2 * LANES };
 
 BODY void multiply_rows(
-    const size_t rows, const float *left, const float *panel, size_t depth, float *c,
+    const size_t rows, const float *left, size_t apart, const float *panel, size_t depth, float *c,
     size_t stride, int add) {
+  // A processor adds once or twice a distance to an address as it reads.
+  const float *group[BLOCK_ROWS / 3] = {left};
+  UNROLL for (size_t g = 1; g < BLOCK_ROWS / 3; g++) group[g] = group[g - 1] + 3 * apart;
   lanes sums[BLOCK_ROWS][2];
   UNROLL for (size_t r = 0; r < rows; r++) {
     sums[r][0] = sums[r][1] = (lanes)(0.0f);
@@ -20,7 +23,7 @@ BODY void multiply_rows(
     lanes b0 = *(const lanes *)(panel + k * PANEL);
     lanes b1 = *(const lanes *)(panel + k * PANEL + LANES);
     UNROLL for (size_t r = 0; r < rows; r++) {
-      lanes a = (lanes)(left[r * FATHOM_ROW_STRIDE + k]);
+      lanes a = (lanes)(group[r / 3][r % 3 * apart + k]);
       sums[r][0] = __builtin_elementwise_fma(a, b0, sums[r][0]);
       sums[r][1] = __builtin_elementwise_fma(a, b1, sums[r][1]);
     }
@@ -34,10 +37,10 @@ BODY void multiply_rows(
 
 // As many rows as there are, each number of them with accumulators in registers.
 static void NAME(multiply_full)(
-    const float *left, size_t rows, const float *panel, size_t depth, float *c, size_t stride,
-    int add) {
+    const float *left, size_t apart, size_t rows, const float *panel, size_t depth, float *c,
+    size_t stride, int add) {
 #define CASE(n) \
-  case n: return multiply_rows(n, left, panel, depth, c, stride, add)
+  case n: return multiply_rows(n, left, apart, panel, depth, c, stride, add)
   switch (rows) {
     CASE(1);
     CASE(2);
@@ -58,11 +61,13 @@ static void NAME(multiply_full)(
 }
 
 static void NAME(multiply)(
-    const float *left, size_t rows, const float *panel, size_t columns, size_t depth, float *c,
-    size_t stride, int add) {
-  if (columns == PANEL) return NAME(multiply_full)(left, rows, panel, depth, c, stride, add);
+    const float *left, size_t apart, size_t rows, const float *panel, size_t columns,
+    size_t depth, float *c, size_t stride, int add) {
+  if (columns == PANEL) {
+    return NAME(multiply_full)(left, apart, rows, panel, depth, c, stride, add);
+  }
   float edge[BLOCK_ROWS * PANEL];
-  NAME(multiply_full)(left, rows, panel, depth, edge, PANEL, 0);
+  NAME(multiply_full)(left, apart, rows, panel, depth, edge, PANEL, 0);
   for (size_t r = 0; r < rows; r++) {
     for (size_t j = 0; j < columns; j++) {
       float sum = edge[r * PANEL + j];

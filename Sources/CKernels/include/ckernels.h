@@ -17,9 +17,6 @@ int fathom_best_level(void);
 
 /// Terms of a product that are added up before their sum joins those before it, at most.
 enum { FATHOM_DEPTH = 512 };
-/// Floats from one row of a product's left block to the next: not a power of two, so that the rows
-/// do not meet in the same sets of the first-level cache.
-enum { FATHOM_ROW_STRIDE = FATHOM_DEPTH + 16 };
 
 /// The kernels of one level. Bytes need no alignment; n counts elements.
 struct fathom_kernels {
@@ -53,7 +50,7 @@ struct fathom_kernels {
   void (*divide_e4m3_f16)(const float *values, float scale, void *codes, size_t n);
 
   // Products. A panel is (depth, panel_columns) of the right matrix, 64-byte aligned; the left
-  // block is (≤ block_rows, depth) with rows FATHOM_ROW_STRIDE apart.
+  // block is (≤ block_rows, depth) with rows `apart` floats from each other.
   size_t panel_columns;
   size_t block_rows;
   // b (columns ≤ panel_columns, depth), rows `stride` apart → panel, padded with zeros
@@ -64,8 +61,8 @@ struct fathom_kernels {
     const float *b, size_t stride, size_t columns, size_t depth, float *panel);
   // c (rows, columns) = left · panel, or += where `add` is not 0
   void (*multiply)(
-    const float *left, size_t rows, const float *panel, size_t columns, size_t depth, float *c,
-    size_t stride, int add);
+    const float *left, size_t apart, size_t rows, const float *panel, size_t columns,
+    size_t depth, float *c, size_t stride, int add);
 
   // Rows of a forward pass, see VectorMath.
   void (*normalize)(

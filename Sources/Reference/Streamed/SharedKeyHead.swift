@@ -29,7 +29,7 @@ struct SharedKeyHead {
     let size = attention.config.valueHeadSize
     query = Activations(unwrittenRows: tokens, columns: size)
     scores = Activations(
-      unwrittenRows: SharedKeyHead.queryBlock, columns: PackedMatrix.fastStride)
+      unwrittenRows: SharedKeyHead.queryBlock, columns: SharedKeyHead.keyBlock)
     let scratch = attention.linear.scratch(of: worker)
     keys = PackedMatrix(
       mostDepth: size, mostColumns: SharedKeyHead.keyBlock, scratch: scratch,
@@ -43,7 +43,7 @@ struct SharedKeyHead {
   static func bytes(tokens: Int, _ config: ModelConfig) -> Int {
     let size = config.valueHeadSize
     let floats =
-      tokens * size + queryBlock * PackedMatrix.fastStride + size * (config.queryRank ?? 0)
+      tokens * size + queryBlock * keyBlock + size * (config.queryRank ?? 0)
     return floats * MemoryLayout<Float>.stride
       + PackedMatrix.byteCount(mostDepth: size, mostColumns: keyBlock)
       + PackedMatrix.byteCount(mostDepth: keyBlock, mostColumns: size)

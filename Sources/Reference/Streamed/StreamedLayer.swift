@@ -53,7 +53,9 @@ struct StreamedLayer: Sendable {
   ) throws(Fault) -> Routing {
     let prefix = "model.layers.\(index)."
     linear.weights.expect(attentionNames(of: index) + [prefix + "mlp.gate.weight"] + following)
-    try attend(index, hidden: hidden, lengths: lengths, depth: depth)
+    try linear.profile.measure(.attention) { () throws(Fault) in
+      try attend(index, hidden: hidden, lengths: lengths, depth: depth)
+    }
     let mixer = mixer(prefix + "ffn_hc.")
     let mix = try mixer.mix(hidden)
     let input = try NormedRows(
