@@ -2,14 +2,19 @@
 
 import array
 import json
+import os
+import re
 import statistics
 import sys
+import tempfile
 from pathlib import Path
 
 from .measure import ROUNDS, SCRIPTS, cpu_median, median, peak, print_table, run
 from .sizes import SMALL_V3, SMALL_V32, forward_operations
 
 TOKENS = 512
+# What a command takes by default.
+THREADS = os.cpu_count()
 CAP = "128MB"
 COLUMNS = ("program", "seconds", "CPU time", "peak memory", "tokens/s", "speed", "by CPU time",
            "of the peak")
@@ -68,16 +73,41 @@ class Fathom:
     def __init__(self, program, model, tokens, output, *options):
         self.command = [program, "logits", model, "--tokens", tokens, "--mtp", "drop", "-o", output,
                         *options]
-        self.output, self.runs = output, []
+        self.output, self.runs, self.passes = output, [], []
 
     def run(self):
-        """Runs the command once."""
+        """Runs the command once, and once more for what it says of its time."""
         self.output.unlink(missing_ok=True)
         self.runs.append(run(self.command))
+        self.output.unlink(missing_ok=True)
+        with tempfile.TemporaryFile("w+") as messages:
+            run([*self.command, "--profile"], stderr=messages)
+            messages.seek(0)
+            self.passes.append(pass_alone(messages.read()))
 
     def add_to(self, rows, name):
-        """The medians as a row."""
-        rows.add(name, median(self.runs), cpu_median(self.runs), peak(self.runs))
+        """The medians as rows: as a user would run it, and the pass alone like the peers'."""
+        rows.add(f"{name}, whole process", median(self.runs), cpu_median(self.runs),
+                 peak(self.runs))
+        seconds, processor = (statistics.median(values) for values in zip(*self.passes))
+        rows.add(f"{name}, the pass alone", seconds, processor, "")
+
+
+def pass_alone(profile):
+    """Seconds and processor time of the stages that `--profile` names, writing of logits apart."""
+    seconds = processor = 0.0
+    for line in profile.splitlines()[1:]:
+        name, wall, _, _, products, unpacking, reading, output, rest, _ = (
+            re.split(r"\s{2,}", line.strip()))
+        if name in ("all", "other"):
+            continue
+        share = {key: float(value.split()[0]) / 100 for key, value in {
+            "products": products, "unpacking": unpacking, "reading": reading, "output": output,
+            "rest": rest}.items()}
+        written = share.pop("output")
+        seconds += float(wall) * (1 - written)
+        processor += float(wall) * THREADS * sum(share.values())
+    return seconds, processor
 
 
 def bench_transformers(fathom, kernels, folder, plain):
@@ -104,7 +134,7 @@ def bench_transformers(fathom, kernels, folder, plain):
     rows.add("transformers, whole process, three passes", median(theirs), cpu_median(theirs),
              peak(theirs), counts=False)
     for name, way in ways.items():
-        way.add_to(rows, f"fathom logits from {name}, whole process")
+        way.add_to(rows, f"fathom logits from {name}")
     print_table(
         f"Forward pass, {TOKENS} tokens, 1.4 B parameters, no MTP layer; "
         f"F32 peak {rate / 1e9:.0f} GFLOP/s", COLUMNS, rows.rows)
@@ -175,7 +205,7 @@ def bench_gguf(ours, command, rows, kind):
              peak(theirs))
     rows.add("llama.cpp, logits of the last token alone", middle("last_wall"), middle("last_cpu"),
              peak(theirs), counts=False)
-    ours.add_to(rows, "fathom logits, whole process")
+    ours.add_to(rows, "fathom logits")
     print_table(
         f"Forward pass from {kind}, {TOKENS} tokens, {command[3]} threads; llama.cpp multiplies "
         f"8-bit integers where weights are quantized, Fathom F32; F32 peak "

@@ -38,6 +38,9 @@ extension Codec {
     case .bf16: return Codec.firstHalf(bytes, exponent: 0x7F80, level)
     default:
       guard let places = ScalePlaces.table[type], let block = type.block else { return nil }
+      if case .halves(let offsets) = places, Codec.areFinite(bytes, offsets, step: block.bytes) {
+        return nil
+      }
       for start in stride(from: 0, to: bytes.count, by: block.bytes)
       where !Codec.isFinite(bytes, start, places) {
         return start / block.bytes * block.elements
@@ -73,6 +76,19 @@ extension Codec {
     }
     return (0..<count).first {
       bytes.loadUnaligned(fromByteOffset: 2 * $0, as: UInt16.self) & exponent == exponent
+    }
+  }
+
+  /// Whether the F16 numbers at these bytes of all blocks are finite, without a branch for each.
+  private static func areFinite(
+    _ bytes: UnsafeRawBufferPointer, _ offsets: [Int], step: Int
+  ) -> Bool {
+    offsets.allSatisfy { offset in
+      var largest: UInt16 = 0
+      for start in stride(from: offset, to: bytes.count, by: step) {
+        largest = max(largest, bytes.loadUnaligned(fromByteOffset: start, as: UInt16.self) & 0x7C00)
+      }
+      return largest < 0x7C00
     }
   }
 
