@@ -9,6 +9,9 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#ifdef __linux__
+#include <linux/fs.h>
+#endif
 
 #define TEXT_OF(word) #word
 #define TEXT(word) TEXT_OF(word)
@@ -76,6 +79,16 @@ int fathom_reserve(int descriptor, int64_t offset, int64_t count) {
   (void)descriptor;
   (void)offset;
   (void)count;
+  return ENOSYS;
+#endif
+}
+
+int fathom_clone(int target, int source) {
+#ifdef FICLONE
+  return ioctl(target, FICLONE, source) == 0 ? 0 : errno;
+#else
+  (void)target;
+  (void)source;
   return ENOSYS;
 #endif
 }

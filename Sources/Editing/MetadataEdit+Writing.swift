@@ -37,9 +37,15 @@ extension MetadataEdit {
   ) throws(Fault) {
     try destination.requireSpace(byteCount)
     let output = try AtomicFile(at: destination)
-    try output.file.append(header.bytes)
+    // Where the tensors stay where they are, both files can share them.
+    let isCloned = header.fits ? try output.file.clone(file) : false
+    if isCloned {
+      try output.file.replaceBeginning(header.bytes)
+    } else {
+      try output.file.append(header.bytes)
+    }
     let buffer = ByteBuffer(count: min(Self.window, max(1, tensorBytes)))
-    var offset = header.oldDataStart
+    var offset = isCloned ? file.size : header.oldDataStart
     while offset < file.size {
       try Interruption.check()
       let count = min(buffer.count, file.size - offset)

@@ -126,7 +126,7 @@ package struct Shard: Sendable {
 /// All tensors of a checkpoint, by name. A value that exists has no duplicate names.
 package struct Inventory: Sendable {
   /// The files, in the order of their names.
-  package let shards: [Shard]
+  package private(set) var shards: [Shard]
   /// The tensors, shard after shard, in the order of their bytes.
   package let tensors: [StoredTensor]
   private let indices: [ExactText: Int]
@@ -165,6 +165,16 @@ package struct Inventory: Sendable {
     guard count <= tensorLimit else {
       throw Fault(.malformed, "has too many tensors", expected: "at most \(tensorLimit)")
     }
+  }
+
+  /// The same tensors, those of some shards being read from other files that have the same bytes.
+  package func reading(_ files: [Int: InputFile]) -> Inventory {
+    var other = self
+    for (shard, file) in files {
+      other.shards[shard] = Shard(
+        name: shards[shard].name, file: file, metadata: shards[shard].metadata)
+    }
+    return other
   }
 
   /// The tensor of that name, nil where there is none.

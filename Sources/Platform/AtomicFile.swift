@@ -30,23 +30,16 @@ package final class AtomicFile {
   ///   there before is untouched.
   package func commit() throws(Fault) {
     precondition(isOpen)
-    do throws(Fault) { if !file.isFinished { try file.finish() } } catch {
-      discard()
-      throw error
-    }
     let old: String?
     do throws(Fault) {
+      if !file.isFinished { try file.finish() }
       old = try destination.take(work, aside: destination.temporaryName())
     } catch {
       discard()
       throw error
     }
     isOpen = false
-    let flushed = flushFolder(Folder.parent(of: destination.path))
-    guard flushed == 0 else {
-      throw Fault(
-        .inputOutput, "cannot be flushed to disk", file: destination.path, found: reason(flushed))
-    }
+    try flushFolder(Folder.parent(of: destination.path), for: destination.path)
     if let old { _ = destination.standing?.remove(at: old) }
     Console.step("wrote \(destination.path): \(ByteSize.shown(file.count))")
   }

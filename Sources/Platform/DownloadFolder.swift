@@ -80,10 +80,7 @@ package final class DownloadFolder {
       code = FileMark(at: to) != nil ? EEXIST : rename(from, to) == 0 ? 0 : errno
     }
     guard code == 0 else { throw creatingFault(code, path: to) }
-    let flushed = flushFolder(path)
-    guard flushed == 0 else {
-      throw Fault(.inputOutput, "cannot be flushed to disk", file: to, found: reason(flushed))
-    }
+    try flushFolder(path, for: to)
   }
 
   /// Removes what there is of a file, which is not what it should be.

@@ -136,8 +136,9 @@ package enum FilePatch {
   }
 
   private static func remove(_ path: String) throws(Fault) {
-    guard unlink(path) == 0, flushFolder(Folder.parent(of: path)) == 0 else {
+    guard unlink(path) == 0 else {
       throw Fault(.inputOutput, "cannot be removed", file: path, found: reason(errno))
     }
+    try flushFolder(Folder.parent(of: path), for: path)
   }
 }

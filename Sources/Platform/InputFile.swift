@@ -81,6 +81,9 @@ package final class InputFile: Sendable {
     return shared
   }
 
+  /// The number by which the system knows it; nil where it is not the file's own bytes that are shown.
+  var ownDescriptor: Int32? { view == nil && source == nil && !isGone ? descriptor : nil }
+
   /// Takes over what `open` returned.
   init(descriptor: Int32, path: String) throws(Fault) {
     guard descriptor >= 0 else { throw InputFile.openingFault(errno, path: path) }
@@ -309,8 +312,7 @@ package final class InputFile: Sendable {
   package func fetchAhead(at offset: Int, count: Int) {
     let range = storedRange(at: offset, count: count)
     if let source { return source.fetchAhead(range) }
-    posix_fadvise(
-      descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
+    posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
   }
 
   /// Tells the system that a range will not be read again, so that streaming through a checkpoint
@@ -318,8 +320,7 @@ package final class InputFile: Sendable {
   package func dropCache(at offset: Int, count: Int) {
     let range = storedRange(at: offset, count: count)
     if let source { return source.dropCache(range) }
-    posix_fadvise(
-      descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
+    posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
   }
 
   private func storedRange(at offset: Int, count: Int) -> Range<Int> {

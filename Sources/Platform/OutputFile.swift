@@ -104,11 +104,36 @@ package final class OutputFile {
 
   /// Writes an array at the end.
   package func append(_ bytes: [UInt8]) throws(Fault) {
-    var fault: Fault?
-    bytes.withUnsafeBytes { raw in
-      do throws(Fault) { try append(raw) } catch { fault = error }
+    try bytes.span.bytes.withUnsafeBytes { raw throws(Fault) in try append(raw) }
+  }
+
+  /// Takes over all bytes of another file by sharing its blocks: nothing is copied, and what either
+  /// file is given later the other one does not get. Nothing has been written before.
+  ///
+  /// - Returns: whether the file system does that; where it does not the file is empty as before.
+  /// - Throws: as `append` does, where it cannot be emptied again.
+  package func clone(_ input: InputFile) throws(Fault) -> Bool {
+    precondition(count == 0 && descriptor >= 0)
+    // A failing disk fails whoever writes next too. A file that grew is not the one that was read.
+    guard let source = input.ownDescriptor, fathom_clone(descriptor, source) == 0,
+      lseek(descriptor, 0, SEEK_END) == off_t(input.size)
+    else {
+      guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
+        throw writingFault(errno)
+      }
+      return false
     }
-    if let fault { throw fault }
+    (count, started, settled) = (input.size, input.size, input.size)
+    return true
+  }
+
+  /// Goes on behind the next bytes, which stand there already.
+  ///
+  /// - Throws: `.inputOutput` where the system cannot.
+  package func pass(_ bytes: Int) throws(Fault) {
+    guard lseek(descriptor, off_t(count + bytes), SEEK_SET) >= 0 else { throw writingFault(errno) }
+    count += bytes
+    try writeBehind()
   }
 
   /// Writes over the first bytes, which were written before.
@@ -173,15 +198,9 @@ package final class OutputFile {
 
 /// The bytes that a file had at some time, to be flushed to the disk.
 package struct OutputFlush: Sendable {
-  private let path: String
-  private let descriptor: Int32
-  private let count: Int
-
-  fileprivate init(path: String, descriptor: Int32, count: Int) {
-    self.path = path
-    self.descriptor = descriptor
-    self.count = count
-  }
+  fileprivate let path: String
+  fileprivate let descriptor: Int32
+  fileprivate let count: Int
 
   /// Waits until they are on the disk.
   ///

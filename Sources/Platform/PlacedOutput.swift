@@ -27,11 +27,7 @@ package struct PlacedOutput: Sendable {
   ///
   /// - Throws: as the other does.
   package func write(_ bytes: [UInt8], at offset: Int) throws(Fault) {
-    var fault: Fault?
-    bytes.withUnsafeBytes { raw in
-      do throws(Fault) { try write(raw, at: offset) } catch { fault = error }
-    }
-    if let fault { throw fault }
+    try bytes.span.bytes.withUnsafeBytes { raw throws(Fault) in try write(raw, at: offset) }
   }
 
   /// Sends what has been written of a range on its way to the disk and does not wait.

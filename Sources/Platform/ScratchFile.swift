@@ -13,16 +13,15 @@ package final class ScratchFile: Sendable {
   package init(beside destination: OutputPath) throws(Fault) {
     folder = Folder.parent(of: destination.path)
     let name = destination.temporaryName()
-    let opened = open(name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0o600)
-    if opened >= 0 { unlink(name) }
-    guard opened >= 0 else {
+    descriptor = open(name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else {
       throw Fault(
         .cannotCreate, "takes no scratch file", file: folder, found: reason(errno))
     }
-    descriptor = opened
+    unlink(name)
   }
 
-  deinit { close(descriptor) }
+  deinit { if descriptor >= 0 { close(descriptor) } }
 
   /// Writes `bytes` from `offset` on; different threads write different bytes.
   ///

@@ -100,11 +100,12 @@ extension WorkFolder {
   }
 }
 
-/// Makes the names in a folder durable; returns 0 or an errno value.
-func flushFolder(_ folder: String) -> Int32 {
+/// Makes the names in a folder durable, for a file that messages name.
+func flushFolder(_ folder: String, for file: String) throws(Fault) {
   let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-  guard descriptor >= 0 else { return errno }
   defer { close(descriptor) }
   // Some network file systems cannot flush a folder and say so.
-  return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : errno
+  guard descriptor >= 0, fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
+    throw Fault(.inputOutput, "cannot be flushed to disk", file: file, found: reason(errno))
+  }
 }

@@ -123,7 +123,8 @@ package final class WorkFolder {
     try OutputFile(continuing: place(of: name), after: count, shownAs: finalPlace(of: name))
   }
 
-  /// Opens a file of which other runs write other bytes, and goes on at byte `start`.
+  /// Opens a file that has bytes behind `start` which stay unless they are written over, as others
+  /// write them or have done so, and goes on there.
   package func share(_ name: ExactText, from start: Int) throws(Fault) -> OutputFile {
     if mkdir(outputs, 0o777) != 0, errno != EEXIST { throw creatingFault(errno, path: outputs) }
     hasNewNames = true
@@ -157,10 +158,5 @@ package final class WorkFolder {
     return Folder.join(folder, name)
   }
 
-  func flush(_ folder: String) throws(Fault) {
-    let code = flushFolder(folder)
-    guard code == 0 else {
-      throw Fault(.inputOutput, "cannot be flushed to disk", file: folder, found: reason(code))
-    }
-  }
+  func flush(_ folder: String) throws(Fault) { try flushFolder(folder, for: folder) }
 }

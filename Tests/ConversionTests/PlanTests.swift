@@ -114,6 +114,49 @@ import Weights
     #expect(differences(reversed, whole).isEmpty)
   }
 
+  /// The bytes themselves say which files of an output are files of the source.
+  @Test(arguments: [
+    (Recipe(shardLimit: 300_000), 0...0), (Recipe(shardLimit: 250_000), 1...99),
+    (Recipe(mtp: .drop, shardLimit: 300_000), 1...99),
+    (Recipe(weights: .named("f32"), shardLimit: 300_000), 1...99), (Recipe(), 1...99),
+  ])
+  func filesThatStayAsTheyAreAreKnown(recipe: Recipe, others: ClosedRange<Int>) throws {
+    let first = try Conversions(sample("tiny-bf16"), Recipe(shardLimit: 300_000))
+    let source = try SourceModel(path: first.output, threads: 2)
+    let inventory = source.checkpoint.inventory
+    let again = try Conversions(first.output, recipe)
+    let shards = try inventory.shards.map { try contents("\(first.output)/\($0.name)") }
+    #expect(shards.count > 2)
+    var changed = 0
+    for file in again.plan.layout.files {
+      let start = file.header.count
+      let tail = try contents("\(again.output)/\(file.name)").dropFirst(start)
+      let same = shards.firstIndex { $0.count == file.byteCount && $0.dropFirst(start) == tail }
+      #expect(again.plan.shardShared(by: file, of: inventory) == same, "\(file.name)")
+      changed += same == nil ? 1 : 0
+    }
+    #expect(others.contains(changed), "\(changed) of \(again.plan.layout.files.count) changed")
+  }
+
+  /// Of the same size and with the same tensors, two of them each where the output has the other.
+  @Test func aFileInAnotherOrderIsNoFileOfTheOutput() throws {
+    let workspace = try Workspace()
+    let model = try Conversions(sample("tiny-bf16"), Recipe()).moved(to: workspace)
+    let path = "\(model)/model.safetensors"
+    let names = (0...1).map { Array("layers.1.mlp.experts.\($0).gate_proj.weight".utf8) }
+    var bytes = try contents(path)
+    let places = try names.map { try #require(bytes.firstRange(of: $0)) }
+    for (place, name) in zip(places, names.reversed()) { bytes.replaceSubrange(place, with: name) }
+    try workspace.write("moved/model.safetensors", bytes)
+    let again = try Conversions(model, Recipe())
+    let source = try SourceModel(path: model, threads: 1)
+    let file = try #require(again.plan.layout.files.first)
+    #expect(file.byteCount == bytes.count)
+    #expect(again.plan.shardShared(by: file, of: source.checkpoint.inventory) == nil)
+    let (found, expected) = try (again.tensors(), tensors(of: model))
+    #expect(found.mapValues(\.bytes) == expected.mapValues(\.bytes))
+  }
+
   @Test func memoryIsBoundedByThePlan() throws {
     let source = try SourceModel(path: sample("tiny-fp8"), threads: 1)
     for threads in [1, 2, 64, 1024] {

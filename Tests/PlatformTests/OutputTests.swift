@@ -36,6 +36,36 @@ import Testing
     #expect(Array(written[piece.count..<2 * piece.count]) == piece)
   }
 
+  /// Whether the file system shares blocks or not, both files are what they should be.
+  @Test func aCloneHasTheBytesOfTheOtherFile() throws {
+    let workspace = try Workspace()
+    let bytes = (0..<300_001).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    let path = try workspace.write("source", bytes)
+    let file = try OutputFile(creating: workspace.path("clone"))
+    if try !file.clone(InputFile(path: path)) {
+      #expect(file.count == 0)
+      try file.append(bytes)
+    }
+    #expect(file.count == bytes.count)
+    try file.replaceBeginning([9, 9])
+    try file.append([7])
+    try file.finish()
+    #expect(try contents(workspace.path("clone")) == [9, 9] + bytes.dropFirst(2) + [7])
+    #expect(try contents(path) == bytes)
+  }
+
+  @Test func aFileThatHasGrownIsNotCloned() throws {
+    let workspace = try Workspace()
+    let path = try workspace.write("source", [1, 2, 3])
+    let source = try InputFile(path: path)
+    try workspace.write("source", [1, 2, 3, 4])
+    let file = try OutputFile(creating: workspace.path("clone"))
+    #expect(try !file.clone(source))
+    try file.append([5])
+    try file.finish()
+    #expect(try contents(workspace.path("clone")) == [5])
+  }
+
   @Test func placesThatCannotBe() throws {
     let workspace = try Workspace()
     try workspace.write("file", [1])

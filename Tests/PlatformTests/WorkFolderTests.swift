@@ -31,6 +31,19 @@ import Testing
     #expect(try contents(workspace.path("out/a")) == [1, 2, 3])
   }
 
+  @Test func bytesThatAreThereStayWhereTheyArePassed() throws {
+    let workspace = try Workspace()
+    let folder = try work("out", workspace)
+    try finish("a", [1, 2, 3, 4, 5, 6], in: folder)
+    let file = try folder.share("a", from: 0)
+    try file.append([9])
+    try file.pass(3)
+    #expect(file.count == 4)
+    try file.append([8])
+    try file.finish()
+    #expect(try folder.read("a")?.contents(limit: 6) == [9, 2, 3, 4, 8, 6])
+  }
+
   @Test func oneThatIsLetGoOfIsFoundAgain() throws {
     let workspace = try Workspace()
     do {

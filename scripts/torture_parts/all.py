@@ -10,6 +10,7 @@ from .disks import run_disks, run_tight_disks
 from .journals import run_journals
 from .kills import run_kills
 from .passes import run_passes
+from .sharing import run_sharing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLE = ROOT / "Samples/tiny-fp8"
@@ -32,6 +33,7 @@ def torture(report, folder, fathom, parts, kills, disks, step, seed, journal_ste
     if "disks" in parts:
         report.attempt("disks", run_disks, small, report, library, disks, seed)
         report.attempt("tight disks", run_tight_disks, medium, report)
+        report.attempt("shared blocks", run_sharing, medium, report)
     if "journals" in parts:
         report.attempt(
             "journals", run_journals, small, report, library, SAMPLE, journal_step, seed)

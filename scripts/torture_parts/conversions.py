@@ -28,6 +28,8 @@ CONVERSIONS = [
     Conversion("hf bf16, shards", "fp8", ("--to", "hf", "--quant", "bf16"), split=0.3),
     Conversion("hf fp8", "bf16", ("--to", "hf", "--quant", "fp8")),
     Conversion("hf copy", "fp8", ("--to", "hf"), split=0.3),
+    # Its file is the source's, whose blocks it shares where the file system can do that.
+    Conversion("hf copy, same file", "bf16", ("--to", "hf")),
     Conversion("gguf q8_0", "fp8", ("--to", "gguf", "--quant", "q8_0"), "out.gguf"),
     Conversion("gguf q8_0, splits", "fp8", ("--to", "gguf", "--quant", "q8_0"), "out.gguf", 0.3),
     Conversion("gguf q4_k_m", "fp8", ("--to", "gguf", "--quant", "q4_k_m"), "out.gguf"),

@@ -49,6 +49,10 @@ int fathom_lock(int descriptor, int alone);
 /// value.
 int fathom_reserve(int descriptor, int64_t offset, int64_t count);
 
+/// Gives an open file the bytes of another one, whose blocks both share from then on. Returns 0 or an
+/// errno value: EOPNOTSUPP, EXDEV, EINVAL and others where the file system cannot do that.
+int fathom_clone(int target, int source);
+
 /// Makes malloc give pieces of 64 KiB and more back to the system as soon as they are freed.
 void fathom_return_freed_pieces(void);
 

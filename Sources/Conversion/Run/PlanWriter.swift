@@ -20,6 +20,8 @@ struct PlanWriter {
   /// The file that is being written and its number.
   private(set) var current: OutputFile?
   private var number = -1
+  /// Files whose tensors are there already, as they share the source's blocks.
+  private var cloned: Set<Int> = []
   /// The hash of the manifest, once it is written; nil where there is none.
   private(set) var manifestHash: BLAKE3Value?
   /// Bytes written by this run.
@@ -51,16 +53,19 @@ struct PlanWriter {
 
   /// Writes the shards through the pipeline.
   mutating func writeWeights(report: (ConversionProgress) -> Void) throws(Fault) {
-    let producer = TileProducer(plan, inventory: source.checkpoint.inventory)
+    var inventory = source.checkpoint.inventory
+    if share.isWhole {
+      let clones = try ClonedShards(plan, inventory, kept: kept, in: work)
+      (cloned, inventory) = (clones.files, clones.inventory)
+    }
+    let producer = TileProducer(plan, inventory: inventory)
     let tiles = TileQueue(plan)
-    var cache = SourceCache(plan, inventory: source.checkpoint.inventory)
+    var cache = SourceCache(plan, inventory: inventory)
     let queue = WorkQueue(
-      plan, share, tiles: tiles, inventory: source.checkpoint.inventory, kept: kept,
-      ledger: ledger)
+      plan, share, tiles: tiles, inventory: inventory, kept: kept, ledger: ledger)
     queue.fetchAhead(plan, share, tiles)
     let hasher = StretchHasher(
-      inventory: source.checkpoint.inventory, stretchBytes: queue.stretchBytes,
-      scratch: producer.scratch)
+      inventory: inventory, stretchBytes: queue.stretchBytes, scratch: producer.scratch)
     let (hashes, tensors) = (ledger != nil, plan.tensors)
     noteHashes()
     let total = zip(share.bytes, kept).reduce(0) { $0 + $1.0.upperBound - $1.1 }
@@ -122,7 +127,7 @@ struct PlanWriter {
       guard number < files.count, kept[number] < share.bytes[number].upperBound else { continue }
       let (name, start) = (files[number].name, kept[number])
       current =
-        !share.isWhole
+        !share.isWhole || cloned.contains(number)
         ? try work.share(name, from: start)
         : start > 0 ? try work.reopen(name, after: start) : try work.create(name)
       let end = min(files[number].header.count, share.bytes[number].upperBound)
@@ -153,7 +158,9 @@ struct PlanWriter {
     let end = max(first, min(count, share.bytes[number].upperBound - position))
     let rest = UnsafeRawBufferPointer(rebasing: tile.bytes[first..<end])
     noteHashes()
-    try append(rest, sum: rest.count == count ? tile.sum : CRC32C(rest))
+    try append(
+      rest, sum: rest.count == count ? tile.sum : CRC32C(rest),
+      isThere: cloned.contains(number))
     if log.isDue { try log.note(flushing: current) }
   }
 
@@ -162,11 +169,16 @@ struct PlanWriter {
     if let news = ledger?.takeNews() { log.add(news.hashes, news.stretches) }
   }
 
-  private mutating func append(_ bytes: UnsafeRawBufferPointer, sum: CRC32C) throws(Fault) {
+  /// Writes bytes, or goes past them where they are there.
+  private mutating func append(
+    _ bytes: UnsafeRawBufferPointer, sum: CRC32C, isThere: Bool = false
+  ) throws(Fault) {
     guard let current else { preconditionFailure("bytes without a file") }
     let start = current.count
     defer { written += current.count - start }
-    do throws(Fault) { try current.append(bytes) } catch {
+    do throws(Fault) {
+      if isThere { try current.pass(bytes.count) } else { try current.append(bytes) }
+    } catch {
       // A disk that fills up takes a part.
       let part = UnsafeRawBufferPointer(rebasing: bytes[..<(current.count - start)])
       if !part.isEmpty { log.add(CRC32C(part), to: number, at: start) }
