@@ -53,8 +53,7 @@ private func isRefusal(_ code: Int32) -> Bool {
 func creatingFault(
   _ code: Int32, path: String, _ message: String = "cannot be created"
 ) -> Fault {
-  Descriptors.fault(
-    isRefusal(code) ? .cannotCreate : .inputOutput, message, code, path: path)
+  Descriptors.fault(isRefusal(code) ? .cannotCreate : .inputOutput, message, code, path: path)
 }
 
 /// What a failed write says: space, quota and the largest file are the place's, all else is not.

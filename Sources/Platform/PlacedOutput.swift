@@ -44,7 +44,6 @@ package struct PlacedOutput: Sendable {
     if code == EIO || code == ENOSPC || code == EDQUOT {
       throw writingFault(code, path: path, offset: range.lowerBound)
     }
-    posix_fadvise(
-      descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
+    posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
   }
 }

@@ -15,8 +15,7 @@ package final class ScratchFile: Sendable {
     let name = destination.temporaryName()
     descriptor = open(name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else {
-      throw Fault(
-        .cannotCreate, "takes no scratch file", file: folder, found: reason(errno))
+      throw Fault(.cannotCreate, "takes no scratch file", file: folder, found: reason(errno))
     }
     unlink(name)
   }

@@ -50,8 +50,7 @@ package struct Standing: Sendable {
     guard fstat(folder.descriptor, &status) == 0, FileMark(status) == mark else {
       throw Fault(.cannotCreate, "changes while it is looked at", file: path)
     }
-    return Standing(
-      path: path, mark: mark, entries: try list(folder, path: path), folder: folder)
+    return Standing(path: path, mark: mark, entries: try list(folder, path: path), folder: folder)
   }
 
   private static func list(_ folder: OpenFolder, path: String) throws(Fault) -> [Entry] {

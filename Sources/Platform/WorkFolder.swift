@@ -128,8 +128,7 @@ package final class WorkFolder {
   package func share(_ name: ExactText, from start: Int) throws(Fault) -> OutputFile {
     if mkdir(outputs, 0o777) != 0, errno != EEXIST { throw creatingFault(errno, path: outputs) }
     hasNewNames = true
-    return try OutputFile(
-      sharing: place(of: name), from: start, shownAs: finalPlace(of: name))
+    return try OutputFile(sharing: place(of: name), from: start, shownAs: finalPlace(of: name))
   }
 
   /// Opens a file for reading; nil where it is not there.
