@@ -25,7 +25,8 @@ package struct Dialect: Sendable {
   package static let all = [
     Dialect(format: .safetensors, targets: [.hf]) { survey throws(Fault) in
       try OpenedFolder(canonical: survey) { checkpoint, config throws(Fault) in
-        try HuggingFaceWeights.read(checkpoint.inventory, config: config)
+        try HuggingFaceWeights.read(
+          checkpoint.inventory, config: config, threads: survey.threads)
       }
     },
     Dialect(format: .gguf, targets: [.gguf], open: nil),

@@ -164,8 +164,6 @@ package struct SourceModel: Sendable {
   }
 
   private static func mtpLayers(of weights: SourceWeights, after layers: Int) -> Int {
-    // By place: an iterator would copy every weight to look at its name.
-    ModelConfig.furtherLayers(
-      after: layers, in: weights.all.indices.lazy.map { weights.all[$0].name })
+    ModelConfig.furtherLayers(after: layers, among: weights.layers)
   }
 }

@@ -61,11 +61,7 @@ package struct Checkpoint: Sendable {
       case .read(let shard, let header):
         try header.requireSize(of: shard.file)
         let prefix = survey.prefix(of: shard.name)
-        for var tensor in header.tensors {
-          if !prefix.isEmpty { tensor = tensor.renamed(prefix + tensor.name) }
-          tensor.shard = shards.count
-          tensors.append(tensor)
-        }
+        tensors += header.tensors(inShard: shards.count, prefix: prefix)
         shards.append(Shard(name: name, file: shard.file, metadata: shard.metadata))
       }
     }
@@ -78,22 +74,24 @@ package struct Checkpoint: Sendable {
   private static func check(_ index: SafetensorsIndex, against inventory: Inventory) throws(Fault) {
     var isNamed = [Bool](repeating: false, count: inventory.tensors.count)
     let shards = index.places(among: inventory.shards.lazy.map(\.name))
-    for (tensor, file) in index.entries {
-      guard let place = inventory.index(of: tensor) else { continue }
-      let found = inventory.tensors[place].shard
-      if found != shards[file] {
+    let tensors = inventory.tensors
+    for entry in index.entries {
+      guard let place = inventory.table.place(of: entry, in: index) else { continue }
+      let found = tensors[place].shard
+      if found != shards[entry.file] {
         throw Fault(
-          .malformed, "is not where the index says", file: index.path, tensor: tensor,
-          expected: "in \(index.files[file])", found: "in \(inventory.shards[found].name)")
+          .malformed, "is not where the index says", file: index.path,
+          tensor: index.name(of: entry),
+          expected: "in \(index.files[entry.file])", found: "in \(inventory.shards[found].name)")
       }
       if isNamed[place] {
         throw Fault(
-          .malformed, "is named twice", file: index.path, tensor: tensor,
+          .malformed, "is named twice", file: index.path, tensor: index.name(of: entry),
           offset: index.repeated.map { UInt64($0.offset) })
       }
       isNamed[place] = true
     }
-    if let extra = inventory.tensors.first(where: { !isNamed[$0.index] }) {
+    if let extra = isNamed.firstIndex(of: false).map({ tensors[$0] }) {
       throw Fault(
         .malformed, "is missing from the index", file: index.path, tensor: extra.name,
         found: "in \(inventory.shards[extra.shard].name)")

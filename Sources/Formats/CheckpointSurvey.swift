@@ -34,6 +34,8 @@ package struct CheckpointSurvey: Sendable {
   package let shards: [(name: ExactText, state: ShardState)]
   /// File names in the index that leave the folder; they are not opened.
   package let foreignFiles: [ExactText]
+  /// Threads that look through what was found.
+  package let threads: Int
 
   /// Looks at a folder, or at one `.safetensors` file beside a `config.json`.
   ///
@@ -44,6 +46,7 @@ package struct CheckpointSurvey: Sendable {
   /// - Throws: `.notFound` where there is no such thing; `.malformed` where the index is not what it
   ///   should be, or a link that is not followed.
   package init(path: String, threads: Int, standIns: String? = nil) throws(Fault) {
+    self.threads = threads
     guard let kind = try Folder.kind(of: path) else {
       throw Fault(.notFound, "no such file or folder", file: path)
     }

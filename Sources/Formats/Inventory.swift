@@ -9,27 +9,53 @@ package struct StoredTensor: Sendable, Hashable {
   package let type: ElementType
   /// Its dimensions, outermost first.
   package let shape: Shape
-  /// Index of its file in `Inventory.shards`.
-  package internal(set) var shard: Int
   /// First byte, counted from the start of the file.
   package let offset: Int
   /// Bytes that it takes.
   package let byteCount: Int
-  /// Index in `Inventory.tensors`, once it is in one; a slice has the index of the whole.
-  package internal(set) var index = 0
-  /// How its bytes lie in the file; nil where they lie there as they are seen.
-  package private(set) var arrangement: Arrangement?
+  // There are 92,000 of them in a large model, and everything copies them: numbers are as short as
+  // their limits, and what is seldom there stands elsewhere.
+  private var shortShard: Int32
+  private var shortIndex: Int32 = 0
+  /// The name's mark, for tables of names.
+  let nameMark: UInt32
+  private var arranged = Arranged.plainly
+
+  /// How its bytes lie in the file.
+  private indirect enum Arranged: Sendable, Hashable {
+    case plainly
+    case so(Arrangement)
+  }
 
   /// Makes a record; a parser has checked that the range lies inside the file.
   package init(
     name: ExactText, type: ElementType, shape: Shape, shard: Int, offset: Int, byteCount: Int
   ) {
     self.name = name
+    nameMark = name.withBytes(MarkTable.mark)
     self.type = type
     self.shape = shape
-    self.shard = shard
+    shortShard = Int32(clamping: shard)
     self.offset = offset
     self.byteCount = byteCount
+  }
+
+  /// Index of its file in `Inventory.shards`.
+  package internal(set) var shard: Int {
+    get { Int(shortShard) }
+    set { shortShard = Int32(clamping: newValue) }
+  }
+
+  /// Index in `Inventory.tensors`, once it is in one; a slice has the index of the whole.
+  package internal(set) var index: Int {
+    get { Int(shortIndex) }
+    set { shortIndex = Int32(clamping: newValue) }
+  }
+
+  /// How its bytes lie in the file; nil where they lie there as they are seen.
+  package private(set) var arrangement: Arrangement? {
+    get { if case .so(let arrangement) = arranged { arrangement } else { nil } }
+    set { arranged = newValue.map(Arranged.so) ?? .plainly }
   }
 }
 
@@ -46,8 +72,8 @@ extension StoredTensor {
       name: name, type: type, shape: shape, shard: shard, offset: offset + start,
       byteCount: byteCount)
     part.index = index
-    precondition(arrangement == nil || byteCount == self.byteCount, "parts of it lie apart")
-    part.arrangement = arrangement
+    precondition(arranged == .plainly || byteCount == self.byteCount, "parts of it lie apart")
+    part.arranged = arranged
     return part
   }
 
@@ -127,35 +153,28 @@ package struct Shard: Sendable {
 package struct Inventory: Sendable {
   /// The files, in the order of their names.
   package private(set) var shards: [Shard]
-  /// The tensors, shard after shard, in the order of their bytes.
-  package let tensors: [StoredTensor]
-  private let indices: [ExactText: Int]
+  /// The tensors by their names, shard after shard, in the order of their bytes.
+  package let table: TensorTable
 
   /// Joins the tensors of all shards.
   ///
   /// - Throws: `.malformed` where a name stands twice.
-  package init(shards: [Shard], tensors: [StoredTensor]) throws(Fault) {
+  package init(shards: [Shard], tensors: consuming [StoredTensor]) throws(Fault) {
     try Inventory.requireRoom(for: tensors.count)
-    var indices: [ExactText: Int] = [:]
-    indices.reserveCapacity(tensors.count)
-    var tensors = tensors
-    for index in tensors.indices {
-      tensors[index].index = index
-      if let other = indices.updateValue(index, forKey: tensors[index].name) {
-        throw Fault(
-          .malformed, "stands twice in the checkpoint",
-          file: shards[tensors[index].shard].file.path,
-          tensor: tensors[index].name, found: "also in \(shards[tensors[other].shard].name)")
-      }
+    table = try TensorTable(tensors) { tensor, other throws(Fault) in
+      throw Fault(
+        .malformed, "stands twice in the checkpoint", file: shards[tensor.shard].file.path,
+        tensor: tensor.name, found: "also in \(shards[other.shard].name)")
     }
     self.shards = shards
-    self.tensors = tensors
-    self.indices = indices
     Console.step(
-      "found \(tensors.count) tensors, "
-        + "\(ByteSize.shown(tensors.reduce(0) { $0 + $1.byteCount })) in all, in files: "
+      "found \(table.tensors.count) tensors, "
+        + "\(ByteSize.shown(table.tensors.reduce(0) { $0 + $1.byteCount })) in all, in files: "
         + "\(shards.count)")
   }
+
+  /// The tensors, shard after shard, in the order of their bytes.
+  package var tensors: [StoredTensor] { table.tensors }
 
   /// Tensors that a checkpoint may have: ten times those of DeepSeek-V3.
   static let tensorLimit = 1_000_000
@@ -178,10 +197,10 @@ package struct Inventory: Sendable {
   }
 
   /// The tensor of that name, nil where there is none.
-  package subscript(name: ExactText) -> StoredTensor? { indices[name].map { tensors[$0] } }
+  package subscript(name: ExactText) -> StoredTensor? { table[name] }
 
   /// The index of the tensor of that name, nil where there is none.
-  package func index(of name: ExactText) -> Int? { indices[name] }
+  package func index(of name: ExactText) -> Int? { table.place(of: name) }
 
   /// Reads bytes of a tensor, as it is seen, counted from its own start.
   package func read(

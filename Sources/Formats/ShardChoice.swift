@@ -48,7 +48,7 @@ struct ShardChoice {
       guard case .read(_, let header) = state else { return false }
       held.formUnion(header.tensors.lazy.map(\.name))
     }
-    return index.entries.allSatisfy { held.contains($0.tensor) }
+    return index.entries.allSatisfy { held.contains(index.name(of: $0)) }
   }
 }
 

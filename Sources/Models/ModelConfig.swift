@@ -187,6 +187,11 @@ extension ModelConfig {
     for name in names {
       if let layer = layer(of: name), layer >= layers { found.insert(layer) }
     }
+    return furtherLayers(after: layers, among: found)
+  }
+
+  /// The same by the numbers of the layers.
+  package static func furtherLayers(after layers: Int, among found: Set<Int>) -> Int {
     var count = 0
     while found.contains(layers + count) { count += 1 }
     return count
@@ -194,17 +199,6 @@ extension ModelConfig {
 
   /// The layer that a tensor's name puts it in, nil outside `model.layers.N.`.
   package static func layer(of name: ExactText) -> Int? {
-    let prefix = "model.layers.".utf8
-    let bytes = name.utf8
-    guard bytes.starts(with: prefix) else { return nil }
-    var layer = 0
-    var digits = 0
-    for byte in bytes.dropFirst(prefix.count) {
-      if byte == UInt8(ascii: ".") { return digits > 0 ? layer : nil }
-      guard case 0x30...0x39 = byte, digits < 9 else { return nil }
-      layer = layer * 10 + Int(byte - 0x30)
-      digits += 1
-    }
-    return nil
+    name.withBytes { $0.number(after: "model.layers.")?.number }
   }
 }

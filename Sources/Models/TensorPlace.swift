@@ -27,7 +27,18 @@ extension TensorPlace {
 /// Layers after the last decoder layer are taken for MTP layers whether the config declares them or
 /// not; shapes and types are for `validate` to check.
 package struct TensorPlaces: Sendable {
-  private typealias Rows = [Substring: (part: ExpectedTensor.Part, isScale: Bool)]
+  /// Rows of a table, few enough for a look at each.
+  private struct Rows: Sendable {
+    var rows: [(name: ExactText, part: ExpectedTensor.Part, isScale: Bool)] = []
+
+    subscript(name: UnsafeBufferPointer<UInt8>) -> (part: ExpectedTensor.Part, isScale: Bool)? {
+      for row in rows where row.name.withBytes({ $0.count == name.count && $0.begins(with: name) })
+      {
+        return (row.part, row.isScale)
+      }
+      return nil
+    }
+  }
 
   private let config: ModelConfig
   private let outside: Rows
@@ -43,13 +54,13 @@ package struct TensorPlaces: Sendable {
   /// Prepares look-ups for a config.
   package init(_ config: ModelConfig) {
     func rows(_ tables: [(prefix: ExactText, rows: [TensorRow])]) -> Rows {
-      var result: Rows = [:]
+      var result = Rows()
       for (prefix, rows) in tables {
         for row in rows where row.isPresent(config) {
           let name = prefix + row.suffix
-          result[name.text[...]] = (row.part, false)
+          result.rows.append((name, row.part, false))
           guard row.quantized, config.fp8 != nil else { continue }
-          result[ExpectedTensor.scaleName(for: name).text[...]] = (row.part, true)
+          result.rows.append((ExpectedTensor.scaleName(for: name), row.part, true))
         }
       }
       return result
@@ -78,14 +89,16 @@ package struct TensorPlaces: Sendable {
   }
 
   /// The place of the tensor called `name`, nil where the network has none of that name.
-  package func place(of name: ExactText) -> TensorPlace? {
-    guard let (layer, rest) = TensorPlaces.number(after: "model.layers.", in: name.text[...]) else {
-      return outside[name.text[...]].map { TensorPlace($0, layer: nil, expert: nil) }
+  package func place(of name: ExactText) -> TensorPlace? { name.withBytes(place) }
+
+  private func place(of name: UnsafeBufferPointer<UInt8>) -> TensorPlace? {
+    guard let (layer, rest) = name.number(after: "model.layers.") else {
+      return outside[name].map { TensorPlace($0, layer: nil, expert: nil) }
     }
     // A name may claim any layer; more MTP layers than decoder layers exist nowhere.
     guard layer < 2 * config.layers else { return nil }
     let isSparse = config.hasExperts(layer: layer)
-    if isSparse, let (index, end) = TensorPlaces.number(after: "mlp.experts.", in: rest) {
+    if isSparse, let (index, end) = rest.number(after: "mlp.experts.") {
       guard index < config.routedExperts else { return nil }
       return expert[end].map { TensorPlace($0, layer: layer, expert: index) }
     }
@@ -98,25 +111,21 @@ package struct TensorPlaces: Sendable {
     }
   }
 
-  /// The number between `prefix` and the next dot, and what follows that dot.
-  private static func number(
-    after prefix: StaticString, in text: Substring
-  ) -> (number: Int, rest: Substring)? {
-    let bytes = text.utf8
-    let count = prefix.utf8CodeUnitCount
-    let expected = UnsafeBufferPointer(start: prefix.utf8Start, count: count)
-    guard bytes.starts(with: expected) else { return nil }
-    let start = bytes.index(bytes.startIndex, offsetBy: count)
+}
+
+extension UnsafeBufferPointer<UInt8> {
+  /// The number of up to nine digits between `prefix` and the next dot, and what follows that dot; nil
+  /// where there is none.
+  func number(after prefix: StaticString) -> (number: Int, rest: Self)? {
+    let start = prefix.utf8CodeUnitCount
+    guard begins(with: Self(start: prefix.utf8Start, count: start)) else { return nil }
     var number = 0
-    var index = start
-    while index < bytes.endIndex {
-      let byte = bytes[index]
-      if byte == UInt8(ascii: ".") {
-        return index == start ? nil : (number, text[bytes.index(after: index)...])
+    for place in start..<Swift.min(count, start + 10) {
+      if self[place] == UInt8(ascii: ".") {
+        return place == start ? nil : (number, Self(rebasing: self[(place + 1)...]))
       }
-      guard case 0x30...0x39 = byte, number < 1_000_000 else { return nil }
-      number = number * 10 + Int(byte - 0x30)
-      index = bytes.index(after: index)
+      guard case 0x30...0x39 = self[place] else { return nil }
+      number = number * 10 + Int(self[place] - 0x30)
     }
     return nil
   }

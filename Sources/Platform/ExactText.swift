@@ -34,9 +34,9 @@ package struct ExactText: Hashable, Sendable {
   /// Hands the bytes out, where they lie.
   @inlinable
   package func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
-    // Without a copy of the text, which would be counted: names are compared and hashed a million
-    // times for a large model.
-    text.utf8Span.span.withUnsafeBufferPointer(body)
+    // Without a copy of the text, which would be counted; short ones have no span in memory.
+    text.utf8.withContiguousStorageIfAvailable(body)
+      ?? Array(text.utf8).withUnsafeBufferPointer(body)
   }
 
   /// Hashes the bytes.
@@ -138,13 +138,9 @@ extension ExactText {
     var result: [UInt8] = []
     var rest = text.utf8[...]
     while let byte = rest.first {
-      if !part.isEmpty, rest.starts(with: part.text.utf8) {
-        result += other.text.utf8
-        rest = rest.dropFirst(part.text.utf8.count)
-      } else {
-        result.append(byte)
-        rest = rest.dropFirst()
-      }
+      let isPart = !part.isEmpty && rest.starts(with: part.text.utf8)
+      if isPart { result += other.text.utf8 } else { result.append(byte) }
+      rest = rest.dropFirst(isPart ? part.text.utf8.count : 1)
     }
     return ExactText(String(decoding: result, as: UTF8.self))
   }

@@ -42,6 +42,12 @@ package struct ServingWeights: Sendable, Hashable {
     main[ServingWeights.share(of: part, named: name), default: 0] += bytes
   }
 
+  /// Counts what was counted elsewhere.
+  package mutating func add(_ other: ServingWeights) {
+    main.merge(other.main, uniquingKeysWith: +)
+    mtp += other.mtp
+  }
+
   /// Bytes of all but the MTP layers.
   package var mainBytes: Int { main.values.reduce(0, +) }
 

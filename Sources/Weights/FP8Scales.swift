@@ -18,9 +18,9 @@ package struct FP8Scales {
   package let suffix: ExactText
 
   /// The first of the usual names that is there beside a weight.
-  package init?(of weight: ExactText, _ stored: (ExactText) -> StoredTensor?) {
+  package init?(of weight: ExactText, in stored: TensorTable) {
     for suffix in FP8Scales.suffixes {
-      if let tensor = stored(weight + suffix) {
+      if let tensor = stored[weight, suffix] {
         self.tensor = tensor
         self.suffix = suffix
         return
@@ -36,6 +36,11 @@ package struct FP8Scales {
       return suffix == suffixes[0] || weight.hasSuffix(".weight") ? weight : nil
     }
     return nil
+  }
+
+  /// Whether a tensor of such a name scales a weight.
+  package static func isScale(_ name: ExactText) -> Bool {
+    name.hasSuffix(suffixes[0]) || weightName(ofScale: name) != nil
   }
 
   /// Whether loaders of such a checkpoint look for another name.
@@ -82,12 +87,12 @@ extension FP8Scales {
   ///
   /// - Parameters:
   ///   - weights: FP8 matrices by their names.
-  ///   - stored: what there is by its name.
+  ///   - stored: what there is.
   package static func fittingSection(
-    _ weights: [(name: ExactText, shape: Shape)], _ stored: (ExactText) -> StoredTensor?
+    _ weights: [(name: ExactText, shape: Shape)], in stored: TensorTable
   ) -> String? {
     let pairs = weights.compactMap { name, shape in
-      FP8Scales(of: name, stored).map { (shape, $0) }
+      FP8Scales(of: name, in: stored).map { (shape, $0) }
     }
     guard !pairs.isEmpty, pairs.count == weights.count else { return nil }
     let sides = [128, 64, 32, 16, 256]

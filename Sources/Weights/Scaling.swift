@@ -18,13 +18,7 @@ package struct Scaling: Sendable, Hashable {
   package let kind: Kind
   /// (⌈rows / block rows⌉, ⌈columns / block columns⌉), seen as a matrix; of a number itself.
   package let scales: StoredTensor
-  /// Biases, of the scales' shape and type, or words of zero points; nil where the scheme has none.
-  package let offsets: StoredTensor?
-  /// NVFP4's one number that scales are divided by, or multiplied as the scheme has it; nil where
-  /// there is none.
-  package let globalScale: StoredTensor?
-  /// Each column's group, where groups are not adjacent columns; nil where they are.
-  package let columnGroups: StoredTensor?
+  private let further: Further
   /// What every scale of a block is multiplied by: 1 but for formats that store a block's largest
   /// magnitude.
   package let factor: Float
@@ -41,9 +35,7 @@ package struct Scaling: Sendable, Hashable {
     else { return nil }
     kind = .blocks(block)
     self.scales = scales
-    offsets = nil
-    globalScale = nil
-    columnGroups = nil
+    further = .none
     self.factor = factor
   }
 
@@ -76,10 +68,10 @@ package struct Scaling: Sendable, Hashable {
     }
     kind = .groups(scheme)
     factor = 1
-    self.columnGroups = columnGroups
     self.scales = scales
-    self.offsets = offsets
-    self.globalScale = globalScale
+    further =
+      offsets == nil && globalScale == nil && columnGroups == nil
+      ? .none : .some(offsets: offsets, globalScale: globalScale, columnGroups: columnGroups)
   }
 
   /// One number; nil where it is another tensor.
@@ -87,10 +79,30 @@ package struct Scaling: Sendable, Hashable {
     guard number.type == .f32, number.shape.elementCount == 1 else { return nil }
     kind = .number
     scales = number
-    offsets = nil
-    globalScale = nil
-    columnGroups = nil
+    further = .none
     factor = 1
+  }
+
+  /// What few schemes have, kept elsewhere: FP8 weights by the ten thousand have none of it.
+  private indirect enum Further: Sendable, Hashable {
+    case none
+    case some(offsets: StoredTensor?, globalScale: StoredTensor?, columnGroups: StoredTensor?)
+  }
+
+  /// Biases, of the scales' shape and type, or words of zero points; nil where the scheme has none.
+  package var offsets: StoredTensor? {
+    if case .some(let offsets, _, _) = further { offsets } else { nil }
+  }
+
+  /// NVFP4's one number that scales are divided by, or multiplied as the scheme has it; nil where
+  /// there is none.
+  package var globalScale: StoredTensor? {
+    if case .some(_, let globalScale, _) = further { globalScale } else { nil }
+  }
+
+  /// Each column's group, where groups are not adjacent columns; nil where they are.
+  package var columnGroups: StoredTensor? {
+    if case .some(_, _, let columnGroups) = further { columnGroups } else { nil }
   }
 
   /// Whether products can take codes as they are, with a grid of scales beside them.
@@ -110,6 +122,7 @@ package struct Scaling: Sendable, Hashable {
   /// Calls `body` for every stored tensor of it.
   package func forEachStored(_ body: (StoredTensor) -> Void) {
     body(scales)
+    guard case .some(let offsets, let globalScale, let columnGroups) = further else { return }
     if let offsets { body(offsets) }
     if let globalScale { body(globalScale) }
     if let columnGroups { body(columnGroups) }

@@ -1,5 +1,6 @@
 package import Codecs
 package import Formats
+internal import Models
 package import Platform
 package import Tensors
 
@@ -64,6 +65,8 @@ package struct SourceWeights: Sendable {
   package let faults: [ExactText: Fault]
   /// Tensors that belong to weights and hold none of their values: shapes, scales of activations.
   package let companions: [StoredTensor]
+  /// Numbers of layers that the names have.
+  package let layers: Set<Int>
   /// Places in `all` of weights that are a stored tensor of their own name, by its index; −1 for none.
   private let places: [Int32]
   /// Places of all others.
@@ -79,8 +82,14 @@ package struct SourceWeights: Sendable {
     // Most names are those of stored tensors: looking them up there saves a second table of them.
     var places = [Int32](repeating: -1, count: inventory.tensors.count)
     var others: [ExactText: Int] = [:]
+    var layers: Set<Int> = []
+    var last: Int?
     for (index, weight) in weights.enumerated() {
-      if let tensor = weight.assembly.single?.tensor, tensor.name == weight.name {
+      if let layer = ModelConfig.layer(of: weight.name), layer != last {
+        layers.insert(layer)
+        last = layer
+      }
+      if case .stored(let tensor, _) = weight.assembly.form, tensor.name == weight.name {
         places[tensor.index] = Int32(index)
       } else if let other = others.updateValue(index, forKey: weight.name) {
         throw SourceWeights.twice(weight, weights[other], inventory)
@@ -92,6 +101,7 @@ package struct SourceWeights: Sendable {
     }
     self.inventory = inventory
     all = weights
+    self.layers = layers
     self.copies = copies
     self.faults = faults
     self.companions = companions

@@ -39,6 +39,13 @@ import Testing
       #expect(text.output.contains(part), "\(part) in \(text.output)")
     }
     try requireValid(workspace)
+    // Threads divide the tensors among them.
+    let documents = try ["1", "2", "5"].map { threads in
+      try FathomProcess(
+        "inspect", workspace.path, "--format", "json", "--layers", "--threads", threads
+      ).output
+    }
+    #expect(Set(documents).count == 1)
   }
 
   /// DeepSeek-V4-Flash by its published names and types: 284 B weights, 13 B of them for a token.

@@ -47,7 +47,7 @@ package struct CompressedTensorsWeights {
 
   /// A tensor as it is, unless it stands beside codes, or is left over from codes that are not there.
   private mutating func add(_ tensor: StoredTensor) {
-    if let scales = FP8Scales(of: tensor.name, { inventory[$0] }), tensor.type == .f8E4M3,
+    if let scales = FP8Scales(of: tensor.name, in: inventory.table), tensor.type == .f8E4M3,
       let scaling = scaling(of: tensor, scales)
     {
       // In a module that the config does not name: the tensors tell.
@@ -55,7 +55,7 @@ package struct CompressedTensorsWeights {
       return
     }
     if let weight = FP8Scales.weightName(ofScale: tensor.name).flatMap({ inventory[$0] }),
-      weight.type == .f8E4M3, FP8Scales(of: weight.name, { inventory[$0] })?.tensor == tensor,
+      weight.type == .f8E4M3, FP8Scales(of: weight.name, in: inventory.table)?.tensor == tensor,
       !isUsed[weight.index]
     {
       return

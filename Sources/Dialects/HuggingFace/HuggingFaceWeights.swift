@@ -15,24 +15,30 @@ package struct HuggingFaceWeights {
   private var weights: [SourceWeight] = []
   private var faults: [ExactText: Fault] = [:]
   private var companions: [StoredTensor] = []
-  private var grids: [StoredTensor] = []
+  /// Tensors, by their index, that are called as scales are.
+  private var grids: [Int] = []
   /// Tensors, by their index, that scale a weight.
   private var isUsed: [Bool]
   /// The section of the config that all scales fit, looked for where one does not fit the one that
   /// is there.
   private lazy var fittingSection: String? = FP8Scales.fittingSection(
-    inventory.tensors.filter { $0.type == .f8E4M3 }.map { ($0.name, $0.shape) }
-  ) { [inventory] in inventory[$0] }
+    inventory.tensors.filter { $0.type == .f8E4M3 }.map { ($0.name, $0.shape) },
+    in: inventory.table)
 
   /// The weights of a checkpoint by their names in the network.
   ///
   /// - Throws: `.malformed` where two weights have one name.
   package static func read(
-    _ inventory: Inventory, config: ModelConfig
+    _ inventory: Inventory, config: ModelConfig, threads: Int
   ) throws(Fault) -> SourceWeights {
-    var reader = HuggingFaceWeights(inventory: inventory, config: config)
-    reader.weights.reserveCapacity(inventory.tensors.count)
-    for tensor in inventory.tensors { reader.add(tensor) }
+    let parts = try Workers.parts(threads: threads, of: inventory.tensors.count, least: 8192) {
+      var part = HuggingFaceWeights(inventory: inventory, config: config)
+      part.weights.reserveCapacity($0.count / 2)
+      for index in $0 { part.add(inventory.tensors[index]) }
+      return part
+    }
+    var reader = parts[0]
+    for part in parts.dropFirst() { reader.add(part) }
     reader.findOrphans()
     return try SourceWeights(
       inventory, reader.weights, faults: reader.faults, companions: reader.companions)
@@ -44,9 +50,18 @@ package struct HuggingFaceWeights {
     isUsed = [Bool](repeating: false, count: inventory.tensors.count)
   }
 
+  /// Takes what was made of the tensors behind these.
+  private mutating func add(_ other: HuggingFaceWeights) {
+    weights += other.weights
+    faults.merge(other.faults) { $1 }
+    companions += other.companions
+    grids += other.grids
+    for index in other.isUsed.indices where other.isUsed[index] { isUsed[index] = true }
+  }
+
   private mutating func add(_ tensor: StoredTensor) {
-    if FP8Scales.weightName(ofScale: tensor.name) != nil {
-      grids.append(tensor)
+    if FP8Scales.isScale(tensor.name) {
+      grids.append(tensor.index)
       return
     }
     if let codes = CodeCompanion(tensor, { inventory[$0] }) {
@@ -58,7 +73,7 @@ package struct HuggingFaceWeights {
       return
     }
     let isCode = tensor.type == .f8E4M3 || tensor.type == .f4
-    guard isCode, let scales = FP8Scales(of: tensor.name, { inventory[$0] }) else {
+    guard isCode, let scales = FP8Scales(of: tensor.name, in: inventory.table) else {
       weights.append(SourceWeight(config.ownName(of: tensor.name), tensor))
       return
     }
@@ -111,7 +126,8 @@ package struct HuggingFaceWeights {
   /// Grids beside no FP8 weight; one that lies beside other numbers may or may not have been
   /// multiplied into them.
   private mutating func findOrphans() {
-    for tensor in grids where !isUsed[tensor.index] {
+    for index in grids where !isUsed[index] {
+      let tensor = inventory.tensors[index]
       let name = FP8Scales.weightName(ofScale: tensor.name) ?? ""
       let type = inventory[name]?.type
       let isCode = type == .f8E4M3 || type == .f4

@@ -10,9 +10,9 @@ package struct GGUFHeader: Sendable {
   /// Format versions that are read: 2 differs from 3 in nothing but big-endian files.
   package static let versions: ClosedRange<UInt32> = 2...3
   /// The first four bytes of every file.
-  static let magic = Array("GGUF".utf8)
+  package static let magic = Array("GGUF".utf8)
   /// What tensors are aligned to where `general.alignment` does not say.
-  static let defaultAlignment = 32
+  package static let defaultAlignment = 32
   /// Most bytes of a tensor's name; GGML itself reads 63.
   private static let nameLimit = 1024
   /// Tensors and metadata entries that are read; a file of DeepSeek-V3 has 1,100 and 60.
@@ -30,7 +30,7 @@ package struct GGUFHeader: Sendable {
   /// Sizes that the file may have: up to the end of the last tensor, or of its padding.
   package let possibleSizes: ClosedRange<Int>
   /// Where the descriptions of tensors stand.
-  let descriptions: Range<Int>
+  package let descriptions: Range<Int>
   /// Where the tensors' bytes begin, or would.
   package let dataStart: Int
 
@@ -291,7 +291,7 @@ extension GGUFHeader {
 
 extension Int {
   /// The next multiple of a positive number; nil where it overflows.
-  func roundedUp(to multiple: Int) -> Int? {
+  package func roundedUp(to multiple: Int) -> Int? {
     let (sum, overflow) = addingReportingOverflow(multiple - 1)
     return overflow ? nil : sum / multiple * multiple
   }

@@ -80,7 +80,7 @@ extension GGUFCursor {
 
 extension Metadata {
   /// The keys and values as they stand in a file.
-  var encoded: [UInt8] {
+  package var encoded: [UInt8] {
     var bytes: [UInt8] = []
     for key in keys {
       guard let value = self[key] else { continue }
@@ -93,11 +93,13 @@ extension Metadata {
 }
 
 extension [UInt8] {
-  mutating func appendUnsigned(_ value: UInt64, size: Int) {
+  /// Puts the lowest bytes of a number behind the others, little-endian.
+  package mutating func appendUnsigned(_ value: UInt64, size: Int) {
     for place in 0..<size { append(UInt8(truncatingIfNeeded: value >> UInt64(8 * place))) }
   }
 
-  mutating func appendWord(_ value: UInt32) { appendUnsigned(UInt64(value), size: 4) }
+  /// The same of a number of 32 bits.
+  package mutating func appendWord(_ value: UInt32) { appendUnsigned(UInt64(value), size: 4) }
 
   mutating func appendString(_ text: String) {
     appendUnsigned(UInt64(text.utf8.count), size: 8)

@@ -1,4 +1,5 @@
 package import Platform
+internal import Tensors
 
 /// `model.safetensors.index.json`: which tensor stands in which file.
 ///
@@ -16,10 +17,32 @@ package struct SafetensorsIndex: Sendable {
 
   /// Distinct file names as the index writes them, in the order of their first mention.
   package private(set) var files: [ExactText] = []
-  /// Tensor names with the index of their file in `files`, in order.
-  package private(set) var entries: [(tensor: ExactText, file: Int)] = []
-  /// Where each entry stands in the text.
-  private var places: [Int] = []
+  /// What the index says of a tensor.
+  package struct Entry: Sendable {
+    /// Where its name stands in `names`.
+    fileprivate let name: Range<UInt32>
+    /// Where it stands in the text.
+    fileprivate let place: UInt32
+    /// The name's mark.
+    let mark: UInt32
+    private let shortFile: UInt32
+
+    fileprivate init(name: Range<Int>, place: Int, mark: UInt32, file: Int) {
+      self.name = UInt32(clamping: name.lowerBound)..<UInt32(clamping: name.upperBound)
+      self.place = UInt32(clamping: place)
+      self.mark = mark
+      shortFile = UInt32(clamping: file)
+    }
+
+    /// The index of its file in `files`.
+    package var file: Int { Int(shortFile) }
+  }
+
+  /// The entries, in order.
+  package private(set) var entries: [Entry] = []
+  /// The names of all tensors, one behind the other: as texts of their own they would be 92,000 pieces
+  /// of memory, and most are only compared.
+  private var names: [UInt8] = []
   /// For each file the first entry that names it.
   private var firstEntries: [Int] = []
   private var fileIndices: [ExactText: Int] = [:]
@@ -38,6 +61,9 @@ package struct SafetensorsIndex: Sendable {
 
   private mutating func read(_ file: InputFile) throws(Fault) {
     let bytes = JSONDialect.withoutMark(try file.contents(limit: SafetensorsIndex.sizeLimit))
+    // An entry takes some 100 bytes, half of them its name.
+    names.reserveCapacity(bytes.count / 2)
+    entries.reserveCapacity(bytes.count / 96)
     do throws(Fault) {
       try JSONCursor.read(bytes) { cursor throws(Fault) in try read(&cursor) }
     } catch {
@@ -81,29 +107,37 @@ package struct SafetensorsIndex: Sendable {
     if cursor.take(UInt8(ascii: "}")) { return }
     repeat {
       cursor.skipSpace()
-      places.append(cursor.position)
-      let tensor = ExactText(try cursor.string())
+      let (place, start) = (cursor.position, names.count)
+      let mark = try cursor.withString { bytes in
+        names.append(contentsOf: bytes)
+        return MarkTable.mark(of: bytes)
+      }
       try Inventory.requireRoom(for: entries.count + 1)
       try cursor.expect(UInt8(ascii: ":"))
-      let file = ExactText(try cursor.string())
-      // Neighbours mostly share their file: compare before hashing.
-      if let last = entries.last, files[last.file] == file {
-        entries.append((tensor, last.file))
-        continue
+      let last = entries.last?.file
+      let other: ExactText? = try cursor.withString { bytes in
+        // Neighbours mostly share their file: compare before making a text.
+        let isSame = last.map { files[$0].withBytes { $0.elementsEqual(bytes) } } ?? false
+        return isSame ? nil : ExactText(String(decoding: bytes, as: UTF8.self))
       }
-      if fileIndices[file] == nil {
-        guard files.count < SafetensorsIndex.fileLimit else {
-          throw Fault(
-            .malformed, "names too many files", offset: UInt64(cursor.position),
-            expected: "at most \(SafetensorsIndex.fileLimit)")
-        }
-        fileIndices[file] = files.count
-        files.append(file)
-        firstEntries.append(entries.count)
-      }
-      entries.append((tensor, fileIndices[file] ?? 0))
+      let file = try other.map { name throws(Fault) in try number(of: name, cursor) } ?? last ?? 0
+      entries.append(Entry(name: start..<names.count, place: place, mark: mark, file: file))
     } while cursor.take(UInt8(ascii: ","))
     try cursor.expect(UInt8(ascii: "}"))
+  }
+
+  /// The place of a file in `files`, where it is put if it is not there.
+  private mutating func number(of file: ExactText, _ cursor: JSONCursor) throws(Fault) -> Int {
+    if let number = fileIndices[file] { return number }
+    guard files.count < SafetensorsIndex.fileLimit else {
+      throw Fault(
+        .malformed, "names too many files", offset: UInt64(cursor.position),
+        expected: "at most \(SafetensorsIndex.fileLimit)")
+    }
+    fileIndices[file] = files.count
+    files.append(file)
+    firstEntries.append(entries.count)
+    return files.count - 1
   }
 
   private mutating func readMetadata(_ cursor: inout JSONCursor) throws(Fault) {
@@ -136,10 +170,24 @@ package struct SafetensorsIndex: Sendable {
   /// each has one. Found only where somebody asks, since a look at every name takes its time.
   package var repeated: (tensor: ExactText, offset: Int)? {
     var seen: Set<ExactText> = []
-    for (place, entry) in zip(places, entries) where !seen.insert(entry.tensor).inserted {
-      return (entry.tensor, place)
+    for entry in entries {
+      let name = name(of: entry)
+      if !seen.insert(name).inserted { return (name, Int(entry.place)) }
     }
     return nil
+  }
+
+  /// Hands out the bytes of an entry's name.
+  func withName<Value>(of entry: Entry, _ body: (UnsafeBufferPointer<UInt8>) -> Value) -> Value {
+    names.withUnsafeBufferPointer {
+      body(
+        UnsafeBufferPointer(rebasing: $0[Int(entry.name.lowerBound)..<Int(entry.name.upperBound)]))
+    }
+  }
+
+  /// The tensor that an entry is about.
+  package func name(of entry: Entry) -> ExactText {
+    withName(of: entry) { ExactText(String(decoding: $0, as: UTF8.self)) }
   }
 
   /// Where each of `files` stands among names of shards; nil where it does not.
@@ -151,6 +199,6 @@ package struct SafetensorsIndex: Sendable {
 
   /// The first tensor that the index places in `file`.
   package func firstTensor(in file: ExactText) -> ExactText? {
-    fileIndices[file].map { entries[firstEntries[$0]].tensor }
+    fileIndices[file].map { name(of: entries[firstEntries[$0]]) }
   }
 }

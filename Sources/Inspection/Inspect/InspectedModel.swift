@@ -21,7 +21,7 @@ package struct InspectedModel: Sendable {
   /// - Throws: what opening the files throws; with `decodes` what opening the model throws.
   package init(path argument: String, threads: Int, decodes: Bool) throws(Fault) {
     if decodes {
-      self.init(try SourceModel(path: argument, threads: threads))
+      try self.init(SourceModel(path: argument, threads: threads), threads: threads)
       return
     }
     let place = try ModelPlace(argument)
@@ -39,8 +39,8 @@ package struct InspectedModel: Sendable {
     self.inspection.metadata = MetadataRow.rows(inventory?.shards ?? [])
   }
 
-  private init(_ model: SourceModel) {
-    inspection = Inspection(model)
+  private init(_ model: SourceModel, threads: Int) throws(Fault) {
+    inspection = try Inspection(model, threads: threads)
     weights = model
     files = model.checkpoint.inventory.shards.map(\.name)
     inspection.metadata = MetadataRow.rows(model.checkpoint.inventory.shards)
@@ -80,7 +80,7 @@ package struct InspectedModel: Sendable {
     if foreign == nil {
       do throws(Fault) {
         // What is wrong with the files themselves is thrown below.
-        self.init(try SourceModel(own: survey))
+        try self.init(SourceModel(own: survey), threads: survey.threads)
         return
       } catch {
         guard error.kind == .malformed || error.kind == .notFound else { throw error }
@@ -110,12 +110,12 @@ package struct InspectedModel: Sendable {
     do throws(Fault) {
       let model = try SourceModel(GGUFModel(files, path: path), headersOnly: true)
       guard reasons.isEmpty else {
-        var inspection = Inspection(model)
+        var inspection = try Inspection(model, threads: 1)
         inspection.add(reasons: reasons)
         self.init(inspection, files.inventory)
         return
       }
-      self.init(model)
+      try self.init(model, threads: 1)
       return
     } catch {
       guard error.kind == .malformed else { throw error }

@@ -3,7 +3,7 @@ internal import Conversion
 package import Dialects
 package import Formats
 package import Models
-internal import Platform
+package import Platform
 package import Serving
 package import Tensors
 package import Text
@@ -28,7 +28,7 @@ package struct Inspection: Sendable {
       add(tensor.shape.elementCount, bytes: tensor.byteCount)
     }
 
-    fileprivate mutating func add(_ elements: Int, bytes: Int) {
+    mutating func add(_ elements: Int, bytes: Int) {
       tensors += 1
       self.elements += elements
       self.bytes += bytes
@@ -50,7 +50,7 @@ package struct Inspection: Sendable {
     package var parameters = 0
     /// Weights that one token multiplies.
     package var activePerToken = 0
-    fileprivate var knownExperts: Set<Int> = []
+    var knownExperts: Set<Int> = []
     /// Weights of the routed experts.
     package var expertParameters = 0
     /// Bytes of the routed experts, with their scales.
@@ -143,14 +143,16 @@ package struct Inspection: Sendable {
     packedBytes = isPacked ? files.reduce(0) { $0 + $1.storedSize } : nil
     unpackedBytes = files.reduce(0) { $0 + $1.size }
     tensors = inventory?.tensors ?? []
+    var tallies = TypeTallies()
     for tensor in tensors {
       total.add(tensor)
-      types[tensor.type, default: Tally()].add(tensor)
+      tallies.add(tensor)
     }
+    types = tallies.types
   }
 
   /// Looks through a model's headers.
-  package init(_ files: SourceModel) {
+  package init(_ files: SourceModel, threads: Int) throws(Fault) {
     let config = files.config
     self.init(
       files.checkpoint.inventory, config: config,
@@ -160,25 +162,37 @@ package struct Inspection: Sendable {
       format: files.format.rawValue, tokenizer: files.tokenizerSummary)
     let places = TensorPlaces(config)
     servingWeights = ServingWeights()
-    var isExplained = [Bool](repeating: false, count: tensors.count)
-    for weight in files.weights.all {
-      guard let place = places.place(of: weight.name) else { continue }
-      add(weight, place, config)
-      weight.assembly.forEachStored { tensor in
-        // A stack is one tensor and holds the weights of many.
-        guard !isExplained[tensor.index] else { return }
-        isExplained[tensor.index] = true
-        guard let layer = place.layer else { return }
-        layers[layer].types[tensors[tensor.index].type, default: Tally()].add(tensors[tensor.index])
+    let empty = self
+    // Each tensor's layer; −1 outside them, nil where no weight is known to be made of it.
+    let unknown = [Int32?](repeating: nil, count: tensors.count)
+    let parts = try Workers.parts(threads: threads, of: files.weights.all.count, least: 8192) {
+      var (part, owners) = (empty, unknown)
+      for index in $0 {
+        let weight = files.weights.all[index]
+        guard let place = places.place(of: weight.name) else { continue }
+        part.add(weight, place, config, &owners)
       }
+      return (part, owners)
+    }
+    var owners = unknown
+    for (part, others) in parts {
+      add(part)
+      // A stack is one tensor and holds the weights of many: the first one's place counts.
+      for index in owners.indices where owners[index] == nil { owners[index] = others[index] }
+    }
+    var tallies = [TypeTallies](repeating: TypeTallies(), count: layers.count)
+    for (tensor, owner) in zip(tensors, owners) {
+      if let layer = owner, layer >= 0 { tallies[Int(layer)].add(tensor) }
     }
     for (weight, tensor) in files.weights.copies.lazy.map({ ($0.weight, $0.tensor) }) {
       guard let place = places.place(of: weight) else { continue }
-      isExplained[tensor.index] = true
-      if let layer = place.layer { layers[layer].types[tensor.type, default: Tally()].add(tensor) }
+      owners[tensor.index] = -1
+      if let layer = place.layer { tallies[layer].add(tensor) }
     }
-    for tensor in files.weights.companions { isExplained[tensor.index] = true }
-    for tensor in tensors where !isExplained[tensor.index] {
+    for layer in layers.indices { layers[layer].types = tallies[layer].types }
+    for tensor in files.weights.companions { owners[tensor.index] = -1 }
+    for index in tensors.indices where owners[index] == nil {
+      let tensor = tensors[index]
       if config.isOther(tensor.name) { others.add(tensor) } else { unexplained.add(tensor) }
     }
     layers.removeAll { $0.kind == .mtp && $0.types.isEmpty }
@@ -260,17 +274,22 @@ package struct Inspection: Sendable {
   }
 
   private mutating func add(
-    _ weight: SourceWeight, _ place: TensorPlace, _ config: ModelConfig
+    _ weight: SourceWeight, _ place: TensorPlace, _ config: ModelConfig, _ owners: inout [Int32?]
   ) {
+    func own(_ tensor: StoredTensor) {
+      if owners[tensor.index] == nil { owners[tensor.index] = Int32(place.layer ?? -1) }
+    }
     let count = weight.shape.elementCount
     if let scheme = weight.assembly.scheme { schemes[scheme.description, default: 0] += 1 }
     var bytes = 0
     weight.assembly.forEachLeaf { tensor, scaling in
       bytes += tensor.byteCount
+      own(tensor)
       if let scaling, scaling.scheme == nil { scaleTypes.insert(scaling.scales.type) }
       scaling?.forEachStored {
         scales += $0.shape.elementCount
         bytes += $0.byteCount
+        own($0)
       }
     }
     servingWeights?.add(
@@ -284,6 +303,22 @@ package struct Inspection: Sendable {
       }
     }
     add(count, place, config)
+  }
+
+  /// Adds what was counted of other weights.
+  private mutating func add(_ other: Inspection) {
+    for (own, layer) in zip(layers.indices, other.layers) { layers[own].add(layer) }
+    layers += other.layers.dropFirst(layers.count)
+    partParameters.merge(other.partParameters, uniquingKeysWith: +)
+    schemes.merge(other.schemes, uniquingKeysWith: +)
+    scaleTypes.formUnion(other.scaleTypes)
+    scales += other.scales
+    mainParameters += other.mainParameters
+    mtpParameters += other.mtpParameters
+    mtpCopies += other.mtpCopies
+    activePerToken += other.activePerToken
+    denseActivePerToken += other.denseActivePerToken
+    if let more = other.servingWeights { servingWeights?.add(more) }
   }
 
   /// Counts parameters of the whole.
@@ -300,50 +335,4 @@ package struct Inspection: Sendable {
     denseActivePerToken += count
     activePerToken += config.activeShare(of: place, count)
   }
-
-  /// Floating-point operations per token in matrix products: one multiplication and one addition
-  /// for each active weight. What attention spends on the context comes on top.
-  package var flopsPerToken: Int { 2 * activePerToken }
-  /// The same for a dense model as wide as all experts together.
-  package var denseEquivalentFlopsPerToken: Int { 2 * denseActivePerToken }
-  /// Bytes of KV cache per token in 16-bit numbers: the latent vector and the rotary key, per layer.
-  /// What an indexer keeps comes on top.
-  package var kvCacheBytesPerToken: Int {
-    config.map {
-      StreamedCosts($0)?.bytesPerToken ?? $0.layers * ($0.keyValueRank + $0.ropeHeadSize) * 2
-    } ?? 0
-  }
-  /// The same if every head's keys and values were kept.
-  package var mhaKvCacheBytesPerToken: Int {
-    config.map { $0.layers * $0.heads * ($0.queryHeadSize + $0.valueHeadSize) * 2 } ?? 0
-  }
-}
-
-extension ModelConfig {
-  /// The part of a weight that one token multiplies, on average over the routed experts.
-  fileprivate func activeShare(of place: TensorPlace, _ count: Int) -> Int {
-    guard let expert = place.expert else { return count }
-    // Every token uses `expertsPerToken` of equally large experts: count the first ones.
-    return expert < expertsPerToken ? count : 0
-  }
-}
-
-extension Inspection.Layer {
-  fileprivate init(index: Int, config: ModelConfig) {
-    self.index = index
-    kind = index >= config.layers ? .mtp : config.hasExperts(layer: index) ? .moe : .dense
-  }
-
-  fileprivate mutating func add(_ count: Int, _ place: TensorPlace, _ config: ModelConfig) {
-    parameters += count
-    if place.part != .embeddingCopy { activePerToken += config.activeShare(of: place, count) }
-    guard let expert = place.expert else { return }
-    knownExperts.insert(expert)
-    expertParameters += count
-  }
-
-  /// Bytes stored.
-  package var bytes: Int { types.values.reduce(0) { $0 + $1.bytes } }
-  /// Routed experts of which something is stored.
-  package var experts: Int { knownExperts.count }
 }

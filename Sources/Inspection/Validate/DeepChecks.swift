@@ -2,6 +2,7 @@ internal import Conversion
 internal import Formats
 internal import Models
 internal import Platform
+internal import Reports
 internal import Tensors
 internal import Weights
 

@@ -10,7 +10,7 @@ struct FileChecks {
   let survey: CheckpointSurvey
   var collector = FindingCollector()
   /// Every tensor whose header could be read; the first of two with the same name.
-  var tensors: [ExactText: StoredTensor] = [:]
+  var tensors = TensorTable()
   /// Names of the shards that `StoredTensor.shard` counts.
   var shardNames: [ExactText] = []
   /// Shards that are whole, nil where the data is cut short.
@@ -36,7 +36,7 @@ struct FileChecks {
           found: "none"), pattern: nil)
     }
     try checkCompanions()
-    tensors.reserveCapacity(survey.tensorCount)
+    tensors = TensorTable(capacity: survey.tensorCount)
     for (name, state) in survey.shards { try check(name, state) }
     checkStrays()
     if let fault = survey.foreignIndexFault {
@@ -46,8 +46,8 @@ struct FileChecks {
           found: fault.found, hint: fault.advice), pattern: nil)
     } else if let index = survey.index {
       check(foreignFilesOf: index)
-      for (tensor, file) in index.entries where unreadable.contains(index.files[file]) {
-        excused.insert(tensor)
+      for entry in index.entries where unreadable.contains(index.files[entry.file]) {
+        excused.insert(index.name(of: entry))
       }
       check(placesIn: index)
       check(sizeIn: index)
@@ -73,7 +73,7 @@ struct FileChecks {
   /// - Throws: `.inputOutput` where reading fails.
   mutating func checkPacking(threads: Int) throws(Fault) {
     if DividedScan.isPart { return }
-    let groups = Dictionary(grouping: tensors.values, by: \.shard)
+    let groups = Dictionary(grouping: tensors.tensors, by: \.shard)
     for (number, shard) in openShards.enumerated() {
       guard let shard, shard.file.showsAnother else { continue }
       let own = (groups[number] ?? []).sorted { $0.offset < $1.offset }
@@ -175,19 +175,14 @@ struct FileChecks {
     }
     // Names that several files use are told apart by the file.
     let prefix = survey.prefix(of: shard.name)
-    for var tensor in header.tensors {
-      tensor = StoredTensor(
-        name: prefix + tensor.name, type: tensor.type, shape: tensor.shape, shard: index,
-        offset: tensor.offset, byteCount: tensor.byteCount)
-      if let first = tensors[tensor.name] {
+    for tensor in header.tensors(inShard: index, prefix: prefix) {
+      if let first = tensors.add(tensor) {
         collector.add(
           Finding(
             .duplicateTensor, tensor: tensor.name, file: shard.name.text, expected: "one place",
             found: "also in \(shardNames[first.shard])",
             hint: "which of the two a loader takes depends on the order in which it reads the files"
           ), pattern: "")
-      } else {
-        tensors[tensor.name] = tensor
       }
     }
   }
@@ -208,11 +203,21 @@ struct FileChecks {
   /// Where the index says that tensors are, against where they are.
   private mutating func check(placesIn index: SafetensorsIndex) {
     let shards = index.places(among: shardNames)
-    var placed = 0
-    var named: Set<ExactText> = []
-    named.reserveCapacity(index.entries.count)
-    for (name, file) in index.entries {
-      if !named.insert(name).inserted {
+    var isNamed = [Bool](repeating: false, count: tensors.tensors.count)
+    var absent: Set<ExactText> = []
+    for entry in index.entries {
+      let found = tensors.place(of: entry, in: index)
+      let isFirst: Bool
+      if let found {
+        isFirst = !isNamed[found]
+        isNamed[found] = true
+      } else {
+        isFirst = absent.insert(index.name(of: entry)).inserted
+      }
+      let shard = found.map { tensors.tensors[$0].shard }
+      if isFirst, let shard, shard == shards[entry.file] { continue }
+      let (name, file) = (index.name(of: entry), index.files[entry.file])
+      if !isFirst {
         collector.add(
           Finding(
             .indexMismatch, tensor: name, file: SafetensorsIndex.fileName.text,
@@ -221,23 +226,19 @@ struct FileChecks {
           pattern: "twice")
         continue
       }
-      let shard = tensors[name]?.shard
-      if shard != nil { placed += 1 }
-      if let shard, shard == shards[file] { continue }
       guard !excused.contains(name) else { continue }
       guard let place = shard.map({ shardNames[$0] }) else {
-        ghosts.append((name, index.files[file]))
+        ghosts.append((name, file))
         continue
       }
       collector.add(
         Finding(
           .indexMismatch, tensor: name, file: SafetensorsIndex.fileName.text,
-          expected: "in \(index.files[file])", found: "in \(place)",
+          expected: "in \(file)", found: "in \(place)",
           hint: "rebuild the index from the headers"), pattern: "elsewhere")
     }
-    if placed == tensors.count { return }
-    let strangers = tensors.values.filter { !named.contains($0.name) }
-    for tensor in strangers.sorted(by: { ($0.shard, $0.offset) < ($1.shard, $1.offset) }) {
+    // They stand there file by file, in the order of their bytes.
+    for (tensor, isNamed) in zip(tensors.tensors, isNamed) where !isNamed {
       collector.add(
         Finding(
           .indexMismatch, tensor: tensor.name, file: shardNames[tensor.shard].text,
@@ -280,7 +281,7 @@ struct FileChecks {
 
   /// `total_size`, which loaders do not need: published checkpoints are known to have it wrong.
   private mutating func check(sizeIn index: SafetensorsIndex) {
-    let total = tensors.values.reduce(0) { $0 + $1.byteCount }
+    let total = tensors.tensors.reduce(0) { $0 + $1.byteCount }
     guard let stated = index.totalSize, stated != total, unreadable.isEmpty else { return }
     collector.add(
       Finding(

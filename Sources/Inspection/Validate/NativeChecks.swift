@@ -27,7 +27,7 @@ struct NativeChecks {
     try survey.requireOneDivision()
     self.survey = survey
     self.files = files
-    let stored = files.tensors.values.sorted { ($0.shard, $0.offset) < ($1.shard, $1.offset) }
+    let stored = files.tensors.tensors
     pieces = NativePieces(stored, files: files.shardNames, document: survey.config)
     let (json, notes) = try pieces.config(file: survey.configFile)
     config = try ModelConfig(json: json, file: survey.configFile)
@@ -69,17 +69,17 @@ struct NativeChecks {
   }
 
   /// What each shard holds, under Hugging Face's names where it has one.
-  private func foundByRank() -> [[ExactText: StoredTensor]] {
-    var found = [[ExactText: StoredTensor]](repeating: [:], count: pieces.count)
+  private func foundByRank() -> [TensorTable] {
+    var found = [TensorTable](repeating: TensorTable(), count: pieces.count)
     for tensor in pieces.tensors {
-      for (rank, piece) in tensor.pieces { found[rank][tensor.name] = piece.renamed(tensor.name) }
+      for (rank, piece) in tensor.pieces { found[rank].put(piece.renamed(tensor.name)) }
     }
-    for (name, rank, tensor) in pieces.strangers { found[rank][name] = tensor.renamed(name) }
+    for (name, rank, tensor) in pieces.strangers { found[rank].put(tensor.renamed(name)) }
     return found
   }
 
   private mutating func check(
-    _ rank: Int, _ found: [ExactText: StoredTensor], deep: Bool, threads: Int
+    _ rank: Int, _ found: TensorTable, deep: Bool, threads: Int
   ) throws(Fault) {
     // A shard that is absent or cannot be read has its own finding.
     let name = NativeShardName(.model, rank: rank, of: pieces.count).file
@@ -93,7 +93,7 @@ struct NativeChecks {
       ? own.filter { ($0.layer ?? -1) >= config.layers }.map(\.name) : []
     var checks = TensorChecks(
       config: config, found: withoutForeignExperts(found, rank: rank), shardNames: files.shardNames,
-      excused: ExcusedTensors(names: Set(excused)),
+      excused: ExcusedTensors(names: Set(excused)), deep: deep,
       expected: own,
       wholes: Dictionary(
         expected.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first }))
@@ -113,15 +113,15 @@ struct NativeChecks {
   }
 
   /// What a shard holds, but for experts that others own, which are findings.
-  private mutating func withoutForeignExperts(
-    _ found: [ExactText: StoredTensor], rank: Int
-  ) -> [ExactText: StoredTensor] {
-    var own = found
-    for tensor in found.values.sorted(by: { $0.offset < $1.offset }) {
+  private mutating func withoutForeignExperts(_ found: TensorTable, rank: Int) -> TensorTable {
+    var own = TensorTable(capacity: found.tensors.count)
+    for tensor in found.tensors.sorted(by: { $0.offset < $1.offset }) {
       guard let expert = pieces.naming.native(of: tensor.name)?.expert,
         expert < config.routedExperts, expert / expertsPerShard != rank
-      else { continue }
-      own[tensor.name] = nil
+      else {
+        own.put(tensor)
+        continue
+      }
       let owner = NativeShardName(.model, rank: expert / expertsPerShard, of: pieces.count)
       collector.add(
         Finding(

@@ -14,7 +14,7 @@ extension TensorChecks {
   ) -> [ExactText] {
     let scheme = ordered(named, weight)
     if scheme.maker.isToldByTensors, let plain = found[weight.name], plain.isPlain(weight.shape) {
-      sound.append((weight.asPlain, plain))
+      keep(weight.asPlain, plain)
       // What joins an MTP layer to the stream is plain to loaders, whatever the config lists.
       if weight.part == .mtpInput || weight.part == .headCopy { return [weight.name] }
       collector.add(
@@ -89,7 +89,7 @@ extension TensorChecks {
     _ part: CompressedTensor, _ tensor: ExpectedTensor, _ stored: StoredTensor,
     weight: ExpectedTensor, _ scheme: CompressedScheme
   ) {
-    let pattern = FindingCollector.pattern(of: tensor.name, wholeExperts: false)
+    var pattern: String { FindingCollector.pattern(of: tensor.name, wholeExperts: false) }
     guard part.admits(stored.shape) else {
       collector.add(
         Finding(
@@ -108,7 +108,7 @@ extension TensorChecks {
         pattern: pattern)
       return
     }
-    sound.append((tensor, stored))
+    keep(tensor, stored)
     if part.role == .shape { statedShapes.append((stored, weight.shape)) }
   }
 

@@ -31,13 +31,13 @@ extension TensorChecks {
     let known = expected.compactMap { found[$0.name] }.filter(isMatrix)
     let names = Set(known.map(\.name))
     return known
-      + found.values.filter { isMatrix($0) && !names.contains($0.name) }
+      + found.tensors.filter { isMatrix($0) && !names.contains($0.name) }
       .sorted { ($0.shard, $0.offset) < ($1.shard, $1.offset) }
   }
 
   /// The section of the config that all scales fit; nil where there is none.
   private var fittingSection: String? {
-    FP8Scales.fittingSection(fp8Matrices.map { ($0.name, $0.shape) }) { found[$0] }
+    FP8Scales.fittingSection(fp8Matrices.map { ($0.name, $0.shape) }, in: found)
   }
 
   /// A section whose blocks no scales have, where all have the same others: one finding for all of
@@ -47,7 +47,7 @@ extension TensorChecks {
   private mutating func checkBlockSize() -> Bool {
     guard let fp8 = config.fp8 else { return false }
     let first = fp8Matrices.first { stored in
-      guard let scales = FP8Scales(of: stored.name, { found[$0] }) else { return false }
+      guard let scales = FP8Scales(of: stored.name, in: found) else { return false }
       return scales.block(of: stored.shape, fp8.blocks) == nil
     }
     guard let first, let section = fittingSection else { return false }
@@ -64,7 +64,8 @@ extension TensorChecks {
   /// Checks a matrix of FP4 of the right shape together with its scales.
   mutating func checkFP4(_ tensor: ExpectedTensor, _ stored: StoredTensor) {
     let name = ExpectedTensor.scaleName(for: tensor.name)
-    let pattern = FindingCollector.pattern(of: name, wholeExperts: true)
+    // Taken apart only where something is wrong, as few names are.
+    var pattern: String { FindingCollector.pattern(of: name, wholeExperts: true) }
     guard let scales = found[name] else {
       guard !excused.contains(name) else { return }
       collector.add(
@@ -73,7 +74,7 @@ extension TensorChecks {
           expected: "scales of \(tensor.name)", found: "none"), pattern: pattern)
       return
     }
-    foundScales.insert(name)
+    foundScales.append(name)
     let isByte = [.f8E8M0, .u8].contains(scales.type)
     guard isByte, scales.shape == tensor.shape.fp4Scales else {
       collector.add(
@@ -84,16 +85,16 @@ extension TensorChecks {
           found: isByte ? "\(scales.shape)" : scales.type.rawValue), pattern: pattern)
       return
     }
-    sound.append((tensor, stored))
-    sound.append((tensor.scales(named: name, scales.shape), scales))
+    keep(tensor, stored)
+    keep(tensor.scales(named: name, scales.shape), scales)
   }
 
   /// Checks an FP8 matrix of the right shape together with its scales.
   mutating func checkFP8(_ tensor: ExpectedTensor, _ stored: StoredTensor) {
     // That there is no section was said once, for all of them.
     guard let fp8 = config.fp8 ?? config.compressed.map(FP8Quantization.init) else { return }
-    let pattern = FindingCollector.pattern(of: tensor.name, wholeExperts: true)
-    guard let scales = FP8Scales(of: tensor.name, { found[$0] }) else {
+    var pattern: String { FindingCollector.pattern(of: tensor.name, wholeExperts: true) }
+    guard let scales = FP8Scales(of: tensor.name, in: found) else {
       let name = ExpectedTensor.scaleName(for: tensor.name)
       guard !excused.contains(name) else { return }
       let shape = fp8.scaleShape(of: tensor.shape).map { " \($0)" } ?? ""
@@ -104,7 +105,7 @@ extension TensorChecks {
           hint: "without its scales the weight is off by a factor of hundreds"), pattern: pattern)
       return
     }
-    foundScales.insert(scales.tensor.name)
+    foundScales.append(scales.tensor.name)
     let file = shardNames[scales.tensor.shard].text
     guard FP8Scales.types.contains(scales.tensor.type) else {
       collector.add(
@@ -133,8 +134,8 @@ extension TensorChecks {
       return
     }
     warn(tensor, scales, fp8, file: file)
-    sound.append((tensor.inFP8, stored))
-    sound.append((tensor.scales(named: scales.tensor.name, scales.tensor.shape), scales.tensor))
+    keep(tensor.inFP8, stored)
+    keep(tensor.scales(named: scales.tensor.name, scales.tensor.shape), scales.tensor)
   }
 
   /// What is sound here and not what every loader expects: a warning for each kind.
@@ -143,7 +144,6 @@ extension TensorChecks {
   ) {
     let type = scales.tensor.type
     let rewriting = "fathom convert --to hf --quant fp8 keeps the codes and writes "
-    let usual = ExpectedTensor.scaleName(for: tensor.name)
     if type == .bf16 || type == .f16 {
       collector.add(
         Finding(
@@ -165,7 +165,8 @@ extension TensorChecks {
     if scales.isMisnamed(fp8), config.compressed == nil, config.v4 == nil {
       collector.add(
         Finding(
-          .orphanScale, .warning, tensor: scales.tensor.name, file: file, expected: "\(usual)",
+          .orphanScale, .warning, tensor: scales.tensor.name, file: file,
+          expected: "\(ExpectedTensor.scaleName(for: tensor.name))",
           found: "\(scales.tensor.name)",
           hint: "read as what it is; loaders look for weight_scale_inv: " + rewriting
             + "scales under that name"), pattern: "scales under another name")

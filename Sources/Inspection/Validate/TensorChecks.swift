@@ -18,7 +18,7 @@ struct ExcusedTensors {
 /// The rules about tensors: what the config implies against what the headers say.
 struct TensorChecks {
   let config: ModelConfig
-  let found: [ExactText: StoredTensor]
+  let found: TensorTable
   let shardNames: [ExactText]
   let excused: ExcusedTensors
   /// What there should be.
@@ -26,8 +26,9 @@ struct TensorChecks {
   /// Shapes of tensors that files hold a part of each.
   let wholes: [ExactText: Shape]
   var collector = FindingCollector()
-  /// Expected tensors that are there with the right shape and type: what a deep check may read.
-  var sound: [(expected: ExpectedTensor, stored: StoredTensor)] = []
+  /// Expected tensors that are there with the right shape and type, where a deep check will read them.
+  private(set) var sound: [(expected: ExpectedTensor, stored: StoredTensor)] = []
+  private let keepsSound: Bool
   /// Tensors that state the shape of a weight whose codes are packed, with that shape.
   var statedShapes: [(stored: StoredTensor, shape: Shape)] = []
   /// Tensors that name the groups of columns, with the columns of a group, and whether the config
@@ -36,18 +37,21 @@ struct TensorChecks {
   /// Whether all scales have other blocks than the config says, which is one finding; nil before some
   /// scales were found to.
   var hasOtherBlocks: Bool?
-  /// Scales that were found with their weights.
-  var foundScales: Set<ExactText> = []
+  /// Scales that were found with their weights, each once.
+  var foundScales: [ExactText] = []
   /// What the weights that are not quantized should be; inferred where the config does not say.
   let plainType: ElementType
 
   /// - Parameters:
+  ///   - deep: whether weights will be read.
   ///   - expected: what there should be, where that is not all that the config implies.
   ///   - wholes: shapes of tensors of which only a part is expected.
   init(
-    config: ModelConfig, found: [ExactText: StoredTensor], shardNames: [ExactText],
-    excused: ExcusedTensors, expected: [ExpectedTensor]? = nil, wholes: [ExactText: Shape] = [:]
+    config: ModelConfig, found: TensorTable, shardNames: [ExactText],
+    excused: ExcusedTensors, deep: Bool, expected: [ExpectedTensor]? = nil,
+    wholes: [ExactText: Shape] = [:]
   ) {
+    keepsSound = deep
     self.config = config
     self.expected = expected ?? config.expectedTensors()
     self.wholes = wholes
@@ -80,7 +84,7 @@ struct TensorChecks {
         checkAbsence(of: tensor)
       }
     }
-    if matched + parts.count + foundScales.count < found.count {
+    if matched + parts.count + foundScales.count < found.tensors.count {
       let names = expected.lazy.filter { $0.storage != .scale }.map(\.name)
       checkUnexpected(Set(names).union(parts).union(foundScales))
     }
@@ -141,14 +145,14 @@ struct TensorChecks {
   /// is wrong: one finding instead of one per weight. Returns that other type.
   private mutating func checkStorageKind(_ expected: [ExpectedTensor]) -> ElementType? {
     guard config.fp8 != nil else { return nil }
-    var types: Set<ElementType> = []
     var example: StoredTensor?
     for tensor in expected where tensor.storage == .fp8 {
       guard let stored = found[tensor.name] else { continue }
-      types.insert(stored.type)
+      if stored.type == .f8E4M3 || stored.type != example?.type ?? stored.type { return nil }
       if example == nil { example = stored }
     }
-    guard types.count == 1, let type = types.first, type != .f8E4M3, let example else { return nil }
+    guard let example else { return nil }
+    let type = example.type
     collector.add(
       Finding(
         .metadataMismatch, tensor: example.name, file: "config.json",
@@ -172,8 +176,8 @@ struct TensorChecks {
     let file = shardNames[stored.shard]
     guard stored.shape == tensor.shape else {
       // Its scales are those of this shape, if of any.
-      if stored.type == .f8E4M3, let scales = FP8Scales(of: tensor.name, { found[$0] }) {
-        foundScales.insert(scales.tensor.name)
+      if stored.type == .f8E4M3, let scales = FP8Scales(of: tensor.name, in: found) {
+        foundScales.append(scales.tensor.name)
       }
       collector.add(
         Finding(
@@ -196,7 +200,12 @@ struct TensorChecks {
         pattern: FindingCollector.pattern(of: tensor.name, wholeExperts: false))
       return
     }
-    sound.append((tensor, stored))
+    keep(tensor, stored)
+  }
+
+  /// Notes a tensor that is as it should be.
+  mutating func keep(_ tensor: ExpectedTensor, _ stored: StoredTensor) {
+    if keepsSound { sound.append((tensor, stored)) }
   }
 
   private func hint(forType type: ElementType, of tensor: ExpectedTensor) -> String? {
@@ -262,7 +271,7 @@ struct TensorChecks {
   // MARK: What nothing implies
 
   private mutating func checkUnexpected(_ expected: Set<ExactText>) {
-    let strangers = found.values.filter { !expected.contains($0.name) }
+    let strangers = found.tensors.filter { !expected.contains($0.name) }
       .sorted { ($0.shard, $0.offset) < ($1.shard, $1.offset) }
     var undeclared: [Int: StoredTensor] = [:]
     for tensor in strangers {

@@ -87,7 +87,7 @@ package struct Validation: Sendable {
       .foreignModel, file: foreign.fault.file, expected: foreign.fault.expected,
       found: foreign.name, hint: foreign.fault.advice)
     self.init(
-      files.collector.findings + [finding], files.tensors.values, deep: false,
+      files.collector.findings + [finding], files.tensors.tensors, deep: false,
       malformation: files.malformation)
   }
 
@@ -106,7 +106,7 @@ package struct Validation: Sendable {
       found += Unknowns.findings(survey.config, source.declaredConfig)
       found += Finding.limits(LoaderLimit.mlx, of: source.config, file: "config.json")
     }
-    self.init(found, files.tensors.values, deep: deep, malformation: files.malformation)
+    self.init(found, files.tensors.tensors, deep: deep, malformation: files.malformation)
   }
 
   /// Checks a GGUF file against what its metadata implies.
@@ -134,7 +134,7 @@ package struct Validation: Sendable {
     try checks.run(deep: deep, threads: threads)
     let findings =
       files.collector.findings + checks.findings + Unknowns.findings(survey.config, checks.config)
-    self.init(findings, files.tensors.values, deep: deep, malformation: files.malformation)
+    self.init(findings, files.tensors.tensors, deep: deep, malformation: files.malformation)
   }
 
   /// Checks a checkpoint against its config.
@@ -150,10 +150,12 @@ package struct Validation: Sendable {
     var files = FileChecks(survey: survey)
     try files.run()
     if deep { try files.checkPacking(threads: threads) }
-    let view = CanonicalTensors(names: files.tensors.keys, config: config)
+    let view = CanonicalTensors(
+      names: files.tensors.tensors.lazy.map(\.name), config: config)
     var tensors = TensorChecks(
       config: config, found: Validation.owned(files.tensors, by: config, view),
-      shardNames: files.shardNames, excused: Validation.excused(files, survey, config, view))
+      shardNames: files.shardNames, excused: Validation.excused(files, survey, config, view),
+      deep: deep)
     tensors.run()
     var findings = files.collector.findings + Validation.ghosts(files, config, view)
     if let finding = Validation.oldSection(survey) { findings.append(finding) }
@@ -201,9 +203,9 @@ package struct Validation: Sendable {
         finding.renamed { files.tensors[$0] == nil ? prefix.stored($0) : $0 }
       }
     }
-    let own = files.tensors.values.filter { !config.isOther($0.name) }
+    let own = files.tensors.tensors.filter { !config.isOther($0.name) }
     self.init(findings, own, deep: deep, malformation: files.malformation)
-    uncheckedTensors = files.tensors.count - own.count
+    uncheckedTensors = files.tensors.tensors.count - own.count
   }
 
   /// What unreadable files held: as the index says, or anything.
@@ -241,15 +243,14 @@ package struct Validation: Sendable {
 
   /// The tensors of the network by its own names, where it is a part of a larger model.
   private static func owned(
-    _ tensors: [ExactText: StoredTensor], by config: ModelConfig, _ view: CanonicalTensors
-  ) -> [ExactText: StoredTensor] {
-    if config.envelope == nil, !view.changes(tensors.values) { return tensors }
-    var owned: [ExactText: StoredTensor] = [:]
-    owned.reserveCapacity(tensors.count)
-    for (name, tensor) in tensors where !config.isOther(name) {
+    _ table: TensorTable, by config: ModelConfig, _ view: CanonicalTensors
+  ) -> TensorTable {
+    if config.envelope == nil, !view.changes(table.tensors) { return table }
+    var owned = TensorTable(capacity: table.tensors.count)
+    for tensor in table.tensors where !config.isOther(tensor.name) {
       for part in view.tensors(of: tensor) {
         let own = config.ownName(of: part.name)
-        owned[own] = own == part.name ? part : part.renamed(own)
+        owned.put(own == part.name ? part : part.renamed(own))
       }
     }
     return owned

@@ -4,6 +4,7 @@ internal import Formats
 internal import Models
 internal import Naming
 internal import Platform
+internal import Reports
 internal import Tensors
 internal import Weights
 

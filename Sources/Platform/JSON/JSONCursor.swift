@@ -94,33 +94,40 @@ package struct JSONCursor {
   ///   would cut it short there.
   /// - Throws: `.malformed` for control characters, unknown escapes, lone surrogates, NUL.
   package mutating func string(nulAllowed: Bool = false) throws(Fault) -> String {
+    try withString(nulAllowed: nulAllowed) { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The same where its bytes lie.
+  package mutating func withString<Value>(
+    nulAllowed: Bool = false, _ body: (UnsafeBufferPointer<UInt8>) -> Value
+  ) throws(Fault) -> Value {
     try expect(UInt8(ascii: "\""))
     let start = position
     while position < bytes.count {
       let byte = bytes[position]
       if byte == UInt8(ascii: "\"") {
-        let text = String(
-          decoding: UnsafeBufferPointer(rebasing: bytes[start..<position]), as: UTF8.self)
         position += 1
-        return text
+        return body(UnsafeBufferPointer(rebasing: bytes[start..<(position - 1)]))
       }
-      if byte == UInt8(ascii: "\\") { return try escapedString(from: start, nulAllowed) }
+      if byte == UInt8(ascii: "\\") {
+        return try escapedString(from: start, nulAllowed).withUnsafeBufferPointer(body)
+      }
       if byte < 0x20 { throw unexpected("no control character in a string") }
       position += 1
     }
     throw unexpected("the end of a string")
   }
 
-  /// The slow path of `string`: continues at the first backslash.
+  /// The slow path of a string: continues at the first backslash.
   private mutating func escapedString(
     from start: Int, _ nulAllowed: Bool
-  ) throws(Fault) -> String {
+  ) throws(Fault) -> [UInt8] {
     var text = Array(bytes[start..<position])
     while position < bytes.count {
       let byte = bytes[position]
       if byte < 0x20 { throw unexpected("no control character in a string") }
       position += 1
-      if byte == UInt8(ascii: "\"") { return String(decoding: text, as: UTF8.self) }
+      if byte == UInt8(ascii: "\"") { return text }
       if byte != UInt8(ascii: "\\") {
         text.append(byte)
         continue

@@ -1,6 +1,5 @@
 internal import Locks
 internal import Platform
-package import Reports
 
 /// How far the reading of weights is, for a line of progress: told by whatever thread reads, shown
 /// where a command has asked for it.
@@ -27,10 +26,10 @@ package enum ReadingMeter {
   }
 
   /// Tells that so many bytes are going to be read.
-  static func expect(_ bytes: Int) { state.withLock { $0?.total += bytes } }
+  package static func expect(_ bytes: Int) { state.withLock { $0?.total += bytes } }
 
   /// Tells that so many of them were.
-  static func add(_ bytes: Int) {
+  package static func add(_ bytes: Int) {
     state.withLock { state in
       guard var now = state else { return }
       now.done += bytes

@@ -1,21 +1,22 @@
-package import Platform
-package import Tensors
+internal import Formats
+internal import Platform
+internal import Tensors
 
 /// What a file of weights begins with once its metadata is changed; its tensors' bytes stay as they are.
-package struct ChangedHeader: Sendable {
+struct ChangedHeader: Sendable {
   /// Everything before the first tensor, padding with it.
-  package let bytes: [UInt8]
+  let bytes: [UInt8]
   /// Where the tensors' bytes begin in the file as it is.
-  package let oldDataStart: Int
+  let oldDataStart: Int
 
   /// Whether the tensors' bytes can stay where they are.
-  package var fits: Bool { bytes.count == oldDataStart }
+  var fits: Bool { bytes.count == oldDataStart }
 
   /// The header of a GGUF file with other metadata.
   ///
   /// - Throws: `.malformed` where what comes out could not be read, or its tensors would be others;
   ///   `.inputOutput` where reading fails.
-  package init(gguf file: InputFile, _ header: GGUFHeader, metadata: Metadata) throws(Fault) {
+  init(gguf file: InputFile, _ header: GGUFHeader, metadata: Metadata) throws(Fault) {
     var bytes = GGUFHeader.magic
     bytes.appendWord(header.version)
     bytes.appendUnsigned(UInt64(header.tensors.count), size: 8)
@@ -41,7 +42,7 @@ package struct ChangedHeader: Sendable {
   ///
   /// - Parameter changes: keys with their new values; nil for those that are taken away.
   /// - Throws: as the other.
-  package init(
+  init(
     safetensors file: InputFile, _ header: SafetensorsHeader,
     changes: [(key: String, value: String?)]
   ) throws(Fault) {
