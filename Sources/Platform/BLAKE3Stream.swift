@@ -115,8 +115,7 @@ package struct BLAKE3Stream: Sendable {
 
   private mutating func hash(_ bytes: UnsafeRawBufferPointer, of part: Range<Int>) {
     withUnsafeTemporaryAllocation(byteCount: BLAKE3Value.byteCount, alignment: 16) { value in
-      BLAKE3.hash(
-        part: bytes, from: part.lowerBound, isWhole: part.count == byteCount, into: value)
+      BLAKE3.hash(part: bytes, from: part.lowerBound, isWhole: part.count == byteCount, into: value)
       values += UnsafeRawBufferPointer(value)
     }
   }
