@@ -24,6 +24,17 @@ package enum VectorMath {
     for index in 0..<x.count { y[index] = weight[index] * (x[index] * factor) }
   }
 
+  /// Whether all values (n) are finite numbers.
+  package static func isFinite(
+    _ values: UnsafeBufferPointer<Float>, level: KernelLevel = .best
+  ) -> Bool {
+    if let kernels = level.kernels, let base = values.baseAddress {
+      // The bits of what is not finite are larger than any number's.
+      return kernels.pointee.amax(base, values.count) < Float.infinity.bitPattern
+    }
+    return values.allSatisfy(\.isFinite)
+  }
+
   /// The largest of values (n); −∞ where there is none. NaN is passed over.
   package static func largest(
     _ values: UnsafeBufferPointer<Float>, level: KernelLevel = .best

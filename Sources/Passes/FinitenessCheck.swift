@@ -17,32 +17,31 @@ package struct FinitenessCheck: Sendable {
   ///
   /// - Throws: `.malformed` where they are not finite.
   package func require(_ hidden: Activations, ofLayer layer: Int) throws(Fault) {
-    try require(hidden.values, "layer \(layer)") { ModelConfig.layer(of: ExactText($0)) == layer }
+    try require(UnsafeBufferPointer(hidden.values), "layer \(layer)") {
+      ModelConfig.layer(of: ExactText($0)) == layer
+    }
   }
 
   /// Looks at hidden states after a step that uses these tensors.
   ///
   /// - Throws: as for a layer.
   package func require(_ hidden: Activations, _ place: String, _ names: [String]) throws(Fault) {
-    try require(hidden.values, place, names.contains)
+    try require(UnsafeBufferPointer(hidden.values), place, names.contains)
   }
 
   /// Looks at logits.
   ///
   /// - Throws: as for a layer.
   package func require(logits: UnsafeBufferPointer<Float>) throws(Fault) {
-    guard let codec = Codec.codec(for: .f32),
-      codec.firstNotFinite(UnsafeRawBufferPointer(logits)) != nil
-    else { return }
     try require(logits, "the head") {
       ["lm_head.weight", "model.embed_tokens.weight"].contains($0)
     }
   }
 
   private func require(
-    _ values: some Collection<Float>, _ place: String, _ isUsed: (String) -> Bool
+    _ values: UnsafeBufferPointer<Float>, _ place: String, _ isUsed: (String) -> Bool
   ) throws(Fault) {
-    guard !values.allSatisfy(\.isFinite) else { return }
+    guard !VectorMath.isFinite(values) else { return }
     for weight in weights.all where isUsed(weight.name.text) {
       guard let (element, value) = try firstNonFinite(weight) else { continue }
       throw Fault(

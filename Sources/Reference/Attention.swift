@@ -67,9 +67,11 @@ struct Attention: Sendable {
     func tokens(_ columns: Int) -> Activations {
       Activations(unwrittenRows: rows.count, columns: columns)
     }
+    let table = rotary.emptyTable(rows.count)
+    try linear.forRows(rows.count) { rotary.fill(table, $0, positions) }
     let latents = Latents(
       query: tokens(config.queryRank ?? config.hiddenSize), keyValue: tokens(config.keyValueRank),
-      sharedKey: tokens(config.ropeHeadSize), table: rotary.table(positions: positions),
+      sharedKey: tokens(config.ropeHeadSize), table: table,
       queryScales: rotary.queryScales(positions: positions))
     for block in linear.blocks(of: rows.count) {
       let part = try x.rows(

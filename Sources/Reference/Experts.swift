@@ -60,7 +60,8 @@ struct FeedForward: Sendable {
     for rows in linear.blocks(of: x.count) {
       let part = try x.rows(rows)
       for (row, token) in rows.enumerated() {
-        isSound[token] = part[row].allSatisfy(\.isFinite)
+        isSound[token] = VectorMath.isFinite(
+          UnsafeBufferPointer(part[row]), level: linear.level)
       }
       try linear.note(part.view, for: [prefix + "gate.weight"])
       try linear.project(part.view, prefix + "gate.weight", into: logits.mutableView(rows))

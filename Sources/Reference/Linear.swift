@@ -48,10 +48,12 @@ struct Linear: Sendable {
     max(1, plan.tileValues / max(1, columns) / Linear.panel) * Linear.panel
   }
 
-  /// Rows of a tile: a share of the matrix that is equal for all threads and not too large.
+  /// Rows of a tile: a share of the matrix that is equal for all threads and not too large, of several
+  /// for each thread where there are rows enough, as who falls behind lets the others wait for a tile.
   private func tileRows(_ rows: Int, columns: Int) -> Int {
     let largest = tileRows(columns: columns)
-    let rounds = (rows + largest * threads - 1) / (largest * threads)
+    let needed = (rows + largest * threads - 1) / (largest * threads)
+    let rounds = max(needed, min(8, rows / (128 * threads)))
     let share = (rows + rounds * threads - 1) / (rounds * threads)
     return (share + Linear.panel - 1) / Linear.panel * Linear.panel
   }

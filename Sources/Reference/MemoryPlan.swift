@@ -24,11 +24,12 @@ package struct MemoryPlan: Sendable, Hashable {
   /// The plan for whoever has memory.
   package static let generous = all[0]
 
-  /// All plans, the most generous first, each with half as much as the one before; the first has longer
-  /// pieces of logits, since files take those with less work.
+  /// All plans, the most generous first, each with half as much as the one before, but for tiles of
+  /// weights, which a second-level cache should hold from their reading to their products, and for the
+  /// first one's logits, whose longer pieces files take with less work.
   package static let all: [MemoryPlan] = (0...6).map { step in
     MemoryPlan(
-      rows: 2048 >> step, waitingRows: 8192 >> step, tileValues: 1 << (21 - step),
+      rows: 2048 >> step, waitingRows: 8192 >> step, tileValues: 1 << min(19, 21 - step),
       tileLogits: 1 << (step == 0 ? 22 : 21 - step))
   }
 }

@@ -73,17 +73,32 @@ package struct Rotary: Sendable {
 
   /// Cosines and sines of some positions: (positions, rope / 2) each.
   package func table(positions: [Int]) -> (cosines: Activations, sines: Activations) {
-    let cosines = Activations(rows: positions.count, columns: frequencies.count)
-    let sines = Activations(rows: positions.count, columns: frequencies.count)
-    for (row, position) in positions.enumerated() {
+    let table = emptyTable(positions.count)
+    fill(table, 0..<positions.count, positions)
+    return table
+  }
+
+  /// Room for the table of so many positions.
+  func emptyTable(_ count: Int) -> (cosines: Activations, sines: Activations) {
+    (
+      Activations(unwrittenRows: count, columns: frequencies.count),
+      Activations(unwrittenRows: count, columns: frequencies.count)
+    )
+  }
+
+  /// Some rows of a table of positions.
+  func fill(
+    _ table: (cosines: Activations, sines: Activations), _ rows: Range<Int>, _ positions: [Int]
+  ) {
+    for row in rows {
+      let (cosines, sines) = (table.cosines[row], table.sines[row])
       for (pair, frequency) in frequencies.enumerated() {
         // The angle is rounded to F32 first, as transformers does.
-        let angle = Double(Float(position) * frequency)
-        cosines[row][pair] = Float(Mathematics.cos(angle)) * tableFactor
-        sines[row][pair] = Float(Mathematics.sin(angle)) * tableFactor
+        let angle = Double(Float(positions[row]) * frequency)
+        cosines[pair] = Float(Mathematics.cos(angle)) * tableFactor
+        sines[pair] = Float(Mathematics.sin(angle)) * tableFactor
       }
     }
-    return (cosines, sines)
   }
 
   /// What queries at some positions are multiplied by before the softmax: its scale, and their
