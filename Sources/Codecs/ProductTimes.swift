@@ -24,17 +24,6 @@ package struct ProductTimes: Sendable {
     sum.operations += b.operations
     return sum
   }
-
-  /// What has come to `a` since it was `b`.
-  package static func - (a: ProductTimes, b: ProductTimes) -> ProductTimes {
-    var difference = a
-    difference.reading -= b.reading
-    difference.unpacking -= b.unpacking
-    difference.multiplying -= b.multiplying
-    difference.handing -= b.handing
-    difference.operations -= b.operations
-    return difference
-  }
 }
 
 extension ProductScratch {

@@ -49,10 +49,10 @@ package final class PassProfile: @unchecked Sendable {
   private var entries = [Entry](repeating: Entry(), count: Stage.allCases.count)
   private var stage = Stage.other
   private var scratches: [ProductScratch] = []
-  private var mark: (time: ContinuousClock.Instant, processor: Double, work: ProductTimes)
+  private var mark: (time: ContinuousClock.Instant, processor: Double)
 
   /// Begins with a stage of its own.
-  package init() { mark = (.now, ProcessMemory.processorSeconds, ProductTimes()) }
+  package init() { mark = (.now, ProcessMemory.processorSeconds) }
 
   /// What the stages have taken, in their order; what is going on now not included.
   package var stages: [(stage: Stage, entry: Entry)] {
@@ -79,12 +79,14 @@ package final class PassProfile: @unchecked Sendable {
   package func close() { turn(to: .other) }
 
   private func turn(to next: Stage) {
-    let work = scratches.reduce(ProductTimes()) { $0 + ($1.times ?? ProductTimes()) }
-    let now = (time: ContinuousClock.now, processor: ProcessMemory.processorSeconds, work: work)
+    let now = (time: ContinuousClock.now, processor: ProcessMemory.processorSeconds)
     var passed = Entry()
     passed.seconds = (now.time - mark.time) / .seconds(1)
     passed.processor = now.processor - mark.processor
-    passed.work = now.work - mark.work
+    for scratch in scratches {
+      passed.work = passed.work + (scratch.times ?? ProductTimes())
+      scratch.times = ProductTimes()
+    }
     entries[stage.rawValue] = entries[stage.rawValue] + passed
     (mark, stage) = (now, next)
   }
