@@ -87,11 +87,13 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
+      name: "Tiles",
+      dependencies: ["Locks", "Tensors", "Platform", "Formats", "Codecs", "Weights", "Dialects"],
+      swiftSettings: strict),
+    .target(
       name: "Conversion",
       dependencies: [
-        "Mixes",
-        "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights",
-        "Dialects",
+        "Locks", "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Tiles",
         "Reports",
       ],
       swiftSettings: strict),
@@ -115,8 +117,8 @@ let package = Package(
     .target(
       name: "Pages",
       dependencies: [
-        "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion", "Reports",
-        "Inspection", "Verification", "Calibration",
+        "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Tiles", "Conversion",
+        "Reports", "Inspection", "Verification", "Calibration",
       ],
       swiftSettings: strict),
     .target(
@@ -247,10 +249,8 @@ let package = Package(
       name: "ConversionTests",
       dependencies: [
         "Mixes",
-        "Support", "Pages", "Conversion", "Formats", "Models", "Naming", "Platform", "Tensors",
-        "Weights",
-        "Dialects",
-        "Text", "Inspection", "Transit",
+        "Support", "Pages", "Tiles", "Conversion", "Formats", "Models", "Naming", "Platform",
+        "Tensors", "Weights", "Dialects", "Text", "Inspection", "Transit",
       ],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(

@@ -2,6 +2,7 @@ package import Dialects
 package import Formats
 internal import Platform
 internal import Tensors
+package import Tiles
 
 /// Everything that a conversion will write, known to the byte before it begins.
 package struct Plan: Sendable {

@@ -3,6 +3,7 @@ internal import Formats
 internal import Models
 package import Platform
 internal import Tensors
+internal import Tiles
 internal import Weights
 
 extension Plan {
@@ -42,7 +43,8 @@ extension Plan {
         threads: resources.threads) : nil
     let widest = output.tensors.max { $0.indivisibleBytes < $1.indivisibleBytes }
     buffers = try BufferPlan(
-      resources, indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) },
+      most: (resources.threads, resources.memory),
+      indivisible: widest.map { ($0.entry.name, $0.indivisibleBytes) },
       kept: KeptParts.mostBytes(output))
     Console.step(
       "planned \(output.tensors.count) tensors, \(ByteSize.shown(byteCount)) in all; buffers "

@@ -4,6 +4,7 @@ internal import Formats
 package import Platform
 internal import Reports
 internal import Tensors
+internal import Tiles
 internal import Weights
 
 /// What a conversion will write, as a document. It is given out in pieces: as one value, the plan

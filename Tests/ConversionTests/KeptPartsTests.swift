@@ -5,6 +5,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Tiles
 
 /// Scales and offsets that are kept from the tiles of their codes.
 @Suite struct KeptPartsTests {

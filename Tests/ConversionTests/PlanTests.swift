@@ -7,6 +7,7 @@ import Platform
 import Support
 import Tensors
 import Testing
+import Tiles
 import Weights
 
 /// What a plan promises is what a run writes.

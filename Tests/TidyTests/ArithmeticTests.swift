@@ -7,7 +7,9 @@ import Testing
 /// sums and small multiples of them safe wherever they are taken.
 @Suite struct ArithmeticTests {
   /// Rooms that see numbers from files.
-  static let rooms: Set<String> = ["Formats", "Models", "Conversion", "Passes", "Verification"]
+  static let rooms: Set<String> = [
+    "Formats", "Models", "Tiles", "Conversion", "Passes", "Verification",
+  ]
 
   /// Narrowing without a word, and why it cannot fail: the whole call as it stands there.
   private static let known: [String: String] = [

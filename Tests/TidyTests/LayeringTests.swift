@@ -30,11 +30,13 @@ import Testing
       "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming", "Weights", "Dialects",
       "Reports",
     ],
+    "Tiles": [
+      "Locks", "Tensors", "Platform", "Formats", "Codecs", "Weights", "Dialects",
+      "Synchronization",
+    ],
     "Conversion": [
-      "Mixes",
-      "Compression", "Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Weights",
-      "Dialects",
-      "Reports", "Synchronization",
+      "Locks", "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Tiles",
+      "Reports",
     ],
     "Transit": ["Compression", "Tensors", "Platform", "Formats", "Dialects"],
     "Reference": ["Locks", "Tensors", "Platform", "Codecs", "Models", "Synchronization"],
@@ -43,8 +45,8 @@ import Testing
       "Dialects", "Conversion", "Reports", "Serving",
     ],
     "Pages": [
-      "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Conversion", "Reports",
-      "Inspection", "Verification", "Calibration",
+      "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Tiles", "Conversion",
+      "Reports", "Inspection", "Verification", "Calibration",
     ],
     "Parts": ["Tensors", "Platform", "Formats", "Conversion", "Inspection"],
     "Passes": [

@@ -6,7 +6,7 @@ import Testing
 /// letter; two files of one folder can be one string.
 @Suite struct NameRuleTests {
   /// Rooms in which `name` is a file's or a tensor's; elsewhere it may be a key's or a token's.
-  static let rooms: Set<String> = ["Formats", "Conversion"]
+  static let rooms: Set<String> = ["Formats", "Tiles", "Conversion"]
 
   /// Variables of a file that hold names or paths as strings.
   static func variables(_ file: SourceFile) -> Set<String> {

@@ -1,6 +1,7 @@
 internal import Dialects
 internal import Formats
 internal import Platform
+internal import Tiles
 
 extension ContentLedger {
   /// What is known of a conversion that goes on: what its journal says, and what is read again of
@@ -29,7 +30,7 @@ extension ContentLedger {
     }
     take(known)
     let stretched = Set(known.map(\.tensor))
-    let tiles = TileQueue(plan)
+    let tiles = TileQueue(plan.output, plan.buffers)
     let starts = plan.layout.files.indices.map { file in
       kept.bytes[file] < share.bytes[file].upperBound
         ? tiles.firstPosition(ofFile: file, from: kept.bytes[file]) : Int.max

@@ -1,6 +1,7 @@
 internal import Dialects
 internal import Formats
 internal import Platform
+internal import Tiles
 internal import Weights
 
 /// What the workers of a run do, in the order in which it is taken from them.

@@ -1,6 +1,7 @@
 internal import Dialects
 internal import Formats
 internal import Platform
+internal import Tiles
 
 /// Parts that runs have written into folders of their own: what is complete there is brought into the
 /// folder of the work, as if all had written there. Nothing in their folders is changed.

@@ -1,6 +1,7 @@
 internal import Dialects
 internal import Formats
 internal import Platform
+internal import Tiles
 internal import Weights
 
 /// One run of a part of a conversion: it writes its share of the output's files into the folder of

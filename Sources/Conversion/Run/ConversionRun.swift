@@ -2,6 +2,7 @@ internal import Dialects
 internal import Formats
 internal import Platform
 internal import Reports
+internal import Tiles
 internal import Weights
 
 /// One run of a conversion, from what an earlier one left to the output under its name.

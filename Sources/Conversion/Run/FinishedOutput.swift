@@ -3,6 +3,7 @@ internal import Formats
 internal import Locks
 package import Platform
 internal import Tensors
+internal import Tiles
 
 /// An output that stands under its name already, compared with what a plan would write.
 struct FinishedOutput {
@@ -109,8 +110,9 @@ struct FinishedOutput {
 
   /// A tensor of the sample whose bytes are others.
   private mutating func differentTensor(in files: [InputFile]) throws(Fault) -> String? {
-    let producer = TileProducer(plan, inventory: source.checkpoint.inventory)
-    let tiles = TileQueue(plan)
+    let producer = TileProducer(
+      plan.output, plan.buffers, inventory: source.checkpoint.inventory)
+    let tiles = TileQueue(plan.output, plan.buffers)
     let isSmall = plan.byteCount <= FinishedOutput.smallOutput
     let count = isSmall ? tiles.count : min(FinishedOutput.samples, tiles.count)
     let found = Guarded<String?>(nil)

@@ -1,5 +1,6 @@
 internal import Formats
 internal import Platform
+internal import Tiles
 
 /// What an earlier run has written, read back and compared with its journal.
 struct KeptWork {

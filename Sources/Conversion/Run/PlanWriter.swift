@@ -2,6 +2,7 @@ internal import Dialects
 internal import Formats
 internal import Platform
 internal import Tensors
+internal import Tiles
 
 /// Writes the files of a plan, one after the other.
 struct PlanWriter {
@@ -58,8 +59,8 @@ struct PlanWriter {
       let clones = try ClonedShards(plan, inventory, kept: kept, in: work)
       (cloned, inventory) = (clones.files, clones.inventory)
     }
-    let producer = TileProducer(plan, inventory: inventory)
-    let tiles = TileQueue(plan)
+    let producer = TileProducer(plan.output, plan.buffers, inventory: inventory)
+    let tiles = TileQueue(plan.output, plan.buffers)
     var cache = SourceCache(plan, inventory: inventory)
     let queue = WorkQueue(
       plan, share, tiles: tiles, inventory: inventory, kept: kept, ledger: ledger)

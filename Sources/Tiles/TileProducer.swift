@@ -1,19 +1,19 @@
 internal import Codecs
-internal import Dialects
-internal import Formats
+package import Dialects
+package import Formats
 internal import Locks
-internal import Platform
+package import Platform
 internal import Synchronization
-internal import Tensors
-internal import Weights
+package import Tensors
+package import Weights
 
 /// Reads and converts tiles. Every tile is a function of the source alone: it may be produced on
 /// any thread, in any order, and again.
-final class TileProducer: Sendable {
-  private let plan: Plan
+package final class TileProducer: Sendable {
+  private let output: PlannedOutput
   private let inventory: Inventory
   /// Memory of each worker.
-  let scratch: [ByteBuffer]
+  package let scratch: [ByteBuffer]
   private let parts: KeptParts
   private let read = Atomic<Int>(0)
   /// Which tensors of the source turn out to be zero.
@@ -28,46 +28,47 @@ final class TileProducer: Sendable {
   private static let cacheBytes = 256 << 10
 
   /// Bytes read from the source so far.
-  var bytesRead: Int { read.load(ordering: .relaxed) }
+  package var bytesRead: Int { read.load(ordering: .relaxed) }
   /// Weights of the source that were read wholly and hold nothing but zeros, and such scales.
-  func zeroWeights(of source: SourceWeights) -> [ExactText] { zeros.found(in: source) }
+  package func zeroWeights(of source: SourceWeights) -> [ExactText] { zeros.found(in: source) }
 
   /// Tensors of the output that were converted and hold NaN or infinity, as the source does.
-  var tensorsNotFinite: [ExactText] {
+  package var tensorsNotFinite: [ExactText] {
     names(notFinite)
   }
 
   /// Tensors of the output that have codes where no reader looks for them.
-  var tensorsWithMovedCodes: [ExactText] { names(moved) }
+  package var tensorsWithMovedCodes: [ExactText] { names(moved) }
 
   private func names(_ found: borrowing Guarded<Set<Int>>) -> [ExactText] {
-    found.withLock { $0.sorted() }.map { plan.tensors[$0].entry.name }
+    found.withLock { $0.sorted() }.map { output.tensors[$0].entry.name }
   }
 
-  init(_ plan: Plan, inventory: Inventory) {
-    self.plan = plan
+  /// Gets memory for the threads that the buffers are for.
+  package init(_ output: PlannedOutput, _ buffers: BufferPlan, inventory: Inventory) {
+    self.output = output
     self.inventory = inventory
     zeros = ZeroWatch(inventory)
-    parts = KeptParts(plan.output, capacity: plan.buffers.keptBytes)
-    scratch = (0..<plan.buffers.threads).map { _ in ByteBuffer(count: plan.buffers.tileBytes) }
+    parts = KeptParts(output, capacity: buffers.keptBytes)
+    scratch = (0..<buffers.threads).map { _ in ByteBuffer(count: buffers.tileBytes) }
   }
 
   /// Fills `slot` with a tile, using the scratch memory of `worker`.
   ///
   /// - Returns: the number of bytes.
   /// - Throws: `.inputOutput` with file, tensor and offset where the source cannot be read.
-  func produce(
+  package func produce(
     _ tile: Tile, worker: Int, into slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) -> Int {
     try Interruption.check()
     // Workers are threads of any history: a library that flushes denormals would change bytes.
     FloatState.reset()
-    let tensor = plan.tensors[tile.tensor]
+    let tensor = output.tensors[tile.tensor]
     switch tensor.operation {
     case .copy:
       let part = UnsafeMutableRawBufferPointer(rebasing: slot[..<tile.columns.count])
       try fetch(tensor.source, from: tile.columns.lowerBound, into: part)
-      if plan.output.refusesNonFinite { try check(tensor, part, from: tile.columns.lowerBound) }
+      if output.refusesNonFinite { try check(tensor, part, from: tile.columns.lowerBound) }
       return part.count
     case .convert: return try convert(tensor, tile, worker, slot)
     case .change(let change): return try convert(tensor, tile, worker, slot, change: change)
@@ -135,7 +136,7 @@ final class TileProducer: Sendable {
     let (reader, values) = reader(of: tensor, worker, after: 0)
     try AssemblyProducer(
       assembly: tensor.assembly, type: tensor.entry.type, name: tensor.entry.name, reader: reader,
-      values: values, importance: tensor.importance, isChecked: plan.output.refusesNonFinite,
+      values: values, importance: tensor.importance, isChecked: output.refusesNonFinite,
       change: change, sawNotFinite: { self.notFinite.withLock { _ = $0.insert(tile.tensor) } },
       movedCodes: { self.moved.withLock { _ = $0.insert(tile.tensor) } }
     ).produce(
@@ -202,12 +203,12 @@ final class TileProducer: Sendable {
     let kept =
       part == .codes
       ? parts.room(forRowsOf: tile.tensor) { companion in
-        plan.tensors[companion.tensor].byteCount(
+        output.tensors[companion.tensor].byteCount(
           of: quantization, companion.part, rows: tile.rows.count)
       } : []
     targets += kept.map { companion, buffer in
       Target(
-        tensor: plan.tensors[companion.tensor], part: companion.part, bytes: buffer.bytes)
+        tensor: output.tensors[companion.tensor], part: companion.part, bytes: buffer.bytes)
     }
     try quantize(
       tensor, quantization, tile.rows, globalScale: globalScale, worker, into: targets)

@@ -1,6 +1,6 @@
-internal import Formats
+package import Formats
 internal import Locks
-internal import Platform
+package import Platform
 internal import Weights
 
 /// Looks at what a conversion reads of its source, and remembers which tensors hold a number other
@@ -64,7 +64,7 @@ final class ZeroWatch: Sendable {
 extension Inventory {
   /// Throws `.malformed` where a file ends in zeros that cannot be weights; what is deleted already,
   /// or read from elsewhere, was looked at before, and what cannot be read is for the conversion to say.
-  func requireNoZeroTail() throws(Fault) {
+  package func requireNoZeroTail() throws(Fault) {
     let groups = Dictionary(grouping: tensors, by: \.shard)
     fetchEndsAhead()
     for (number, shard) in shards.enumerated() where !shard.file.isGone {

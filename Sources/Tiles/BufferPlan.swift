@@ -1,21 +1,4 @@
-internal import Platform
-
-/// How much memory a run may use, and on how many threads.
-package struct Resources: Sendable, Hashable {
-  /// Most threads.
-  package var threads: Int
-  /// Most bytes of buffers.
-  package var memory: Int
-
-  /// What is used where the user says nothing: it keeps the process well below 512 MB.
-  package static let defaultMemory = 256_000_000
-
-  /// Makes a bound.
-  package init(threads: Int = Workers.available, memory: Int = Resources.defaultMemory) {
-    self.threads = threads
-    self.memory = memory
-  }
-}
+package import Platform
 
 /// Sizes of the buffers that tiles pass through.
 ///
@@ -44,25 +27,26 @@ package struct BufferPlan: Sendable, Hashable {
   /// Divides the memory.
   ///
   /// - Parameters:
+  ///   - most: most threads, and most bytes of all buffers.
   ///   - indivisible: bytes of the largest piece that cannot be cut (a band of blocks that share
   ///     scales).
   ///   - kept: bytes beyond which keeping parts is of no use.
   /// - Throws: `.usage` where even one thread's buffers exceed the memory.
-  init(
-    _ resources: Resources, indivisible: (tensor: ExactText, bytes: Int)?, kept: Int
+  package init(
+    most: (threads: Int, memory: Int), indivisible: (tensor: ExactText, bytes: Int)?, kept: Int
   ) throws(Fault) {
     let least = max(BufferPlan.smallestTile, indivisible?.bytes ?? 0)
     // Two slots a thread and two to spare, and a scratch buffer each.
-    let threads = min(resources.threads, (resources.memory / least - 2) / 3)
+    let threads = min(most.threads, (most.memory / least - 2) / 3)
     guard threads >= 1 else {
       throw Fault(
         .usage, "needs more memory", tensor: indivisible?.tensor,
-        expected: "--memory of at least \(5 * least)", found: "\(resources.memory)")
+        expected: "--memory of at least \(5 * least)", found: "\(most.memory)")
     }
     self.threads = threads
     slots = 2 * threads + 2
-    let share = (resources.memory - min(kept, resources.memory / 2)) / (slots + threads)
+    let share = (most.memory - min(kept, most.memory / 2)) / (slots + threads)
     tileBytes = max(least, min(BufferPlan.preferredTile, share / 64 * 64))
-    keptBytes = min(kept, max(0, resources.memory - (slots + threads) * tileBytes))
+    keptBytes = min(kept, max(0, most.memory - (slots + threads) * tileBytes))
   }
 }

@@ -1,4 +1,4 @@
-internal import Dialects
+package import Dialects
 internal import Formats
 internal import Locks
 internal import Tensors
@@ -7,10 +7,10 @@ internal import Tensors
 /// tiles that write them, so that rows are read and quantized once and not once for each part.
 ///
 /// It may lack any of them: what is not here is found anew, with the same bytes.
-final class KeptParts: Sendable {
+package final class KeptParts: Sendable {
   /// A part that goes with the codes of the same weight.
   struct Companion {
-    /// Index in `Plan.tensors`.
+    /// Index in `PlannedOutput.tensors`.
     let tensor: Int
     let part: Operation.Part
   }
@@ -63,7 +63,7 @@ final class KeptParts: Sendable {
   }
 
   /// The most bytes that wait at a time: more is of no use.
-  static func mostBytes(_ output: PlannedOutput) -> Int {
+  package static func mostBytes(_ output: PlannedOutput) -> Int {
     let companions = companions(output)
     let waiting = Set(companions.values.joined().map(\.tensor))
     var (most, now) = (0, 0)

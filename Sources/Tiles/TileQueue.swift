@@ -1,5 +1,5 @@
 internal import Codecs
-internal import Dialects
+package import Dialects
 internal import Formats
 internal import Tensors
 internal import Weights
@@ -8,17 +8,17 @@ internal import Weights
 ///
 /// (rows × columns) of the tensor seen as a matrix, whole rows or a piece of one row, so that its
 /// bytes are contiguous in the output. For scales, rows and columns count blocks.
-struct Tile {
-  /// Index in `Plan.tensors`.
-  let tensor: Int
+package struct Tile {
+  /// Index in `PlannedOutput.tensors`.
+  package let tensor: Int
   /// Index of the file that it goes to.
-  let file: Int
+  package let file: Int
   let rows: Range<Int>
   let columns: Range<Int>
   /// Where its bytes start in the file.
-  let position: Int
+  package let position: Int
   /// Where they start in the tensor.
-  let start: Int
+  package let start: Int
 }
 
 /// How one tensor is cut into tiles.
@@ -152,7 +152,7 @@ extension PlannedTensor {
   private var areas: Int { 2 + assembly.turns }
 
   /// Bytes of the smallest tile that the tensor allows: a band of blocks that share their scales.
-  var indivisibleBytes: Int {
+  package var indivisibleBytes: Int {
     switch operation {
     case .copy, .constant: 0
     // A row of codes, which has more bytes than one of scales.
@@ -197,27 +197,30 @@ extension Quantization {
 }
 
 /// All tiles of a plan in the order of their bytes, without a list of them.
-struct TileQueue: Sendable {
+package struct TileQueue: Sendable {
   private let order: [(tensor: Int, file: Int, offset: Int)]
   /// Number of tiles before each tensor in `order`, and of all at the end.
   private let starts: [Int]
   /// The tiles of each file.
   private let files: [Range<Int>]
-  private let plan: Plan
+  private let output: PlannedOutput
+  private let tileBytes: Int
 
   /// Number of tiles.
-  var count: Int { starts[starts.count - 1] }
+  package var count: Int { starts[starts.count - 1] }
 
-  init(_ plan: Plan) {
-    self.plan = plan
+  /// Lists the tiles of an output that pass through such buffers.
+  package init(_ output: PlannedOutput, _ buffers: BufferPlan) {
+    self.output = output
+    tileBytes = buffers.tileBytes
     var order: [(tensor: Int, file: Int, offset: Int)] = []
     var starts = [0]
     var files: [Range<Int>] = []
-    for (number, file) in plan.layout.files.enumerated() {
+    for (number, file) in output.layout.files.enumerated() {
       let first = starts[starts.count - 1]
       for (tensor, offset) in zip(file.tensors, file.offsets) {
         order.append((tensor, number, offset))
-        let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
+        let grid = TileGrid(output.tensors[tensor], tileBytes: tileBytes)
         starts.append(starts[starts.count - 1] + grid.count)
       }
       files.append(first..<starts[starts.count - 1])
@@ -228,13 +231,13 @@ struct TileQueue: Sendable {
   }
 
   /// Tile `item`.
-  subscript(item: Int) -> Tile {
+  package subscript(item: Int) -> Tile {
     // The last tensor that starts at or before the item: empty tensors share their start.
     let place = place(of: item)
     let (tensor, file, offset) = order[place]
-    let grid = TileGrid(plan.tensors[tensor], tileBytes: plan.buffers.tileBytes)
+    let grid = TileGrid(output.tensors[tensor], tileBytes: tileBytes)
     let (rows, columns) = grid.ranges(item - starts[place])
-    let start = plan.tensors[tensor].bytes(before: rows.lowerBound, columns.lowerBound, in: grid)
+    let start = output.tensors[tensor].bytes(before: rows.lowerBound, columns.lowerBound, in: grid)
     return Tile(
       tensor: tensor, file: file, rows: rows, columns: columns, position: offset + start,
       start: start)
@@ -251,13 +254,13 @@ struct TileQueue: Sendable {
   }
 
   /// Where the first of the tiles begins that write a file's bytes from `start` on.
-  func firstPosition(ofFile file: Int, from start: Int) -> Int {
+  package func firstPosition(ofFile file: Int, from start: Int) -> Int {
     let items = items(ofFile: file, from: start)
     return items.isEmpty ? .max : self[items.lowerBound].position
   }
 
   /// The tiles that write a file's bytes from `start` to `end`, those of each tensor together.
-  func runs(
+  package func runs(
     ofFile file: Int, from start: Int, to end: Int
   ) -> [(tensor: Int, items: Range<Int>)] {
     let items = items(ofFile: file, from: start, to: end)
@@ -274,7 +277,7 @@ struct TileQueue: Sendable {
 
   /// The tiles that write a file's bytes from `start` to `end`; the first may begin before them, the
   /// last end behind.
-  func items(ofFile file: Int, from start: Int, to end: Int = .max) -> Range<Int> {
+  package func items(ofFile file: Int, from start: Int, to end: Int = .max) -> Range<Int> {
     var (low, high) = (files[file].lowerBound, files[file].upperBound)
     // The last tile that begins at or before `start`.
     while high - low > 1 {
