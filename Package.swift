@@ -60,7 +60,7 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Weights",
-      dependencies: ["Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
+      dependencies: ["Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
       swiftSettings: strict),
     .target(
       name: "Mixes",
@@ -249,8 +249,8 @@ let package = Package(
       name: "ConversionTests",
       dependencies: [
         "Mixes",
-        "Support", "Pages", "Tiles", "Conversion", "Formats", "Models", "Naming", "Platform",
-        "Tensors", "Weights", "Dialects", "Text", "Inspection", "Transit",
+        "Support", "Codecs", "Pages", "Tiles", "Conversion", "Formats", "Models", "Naming",
+        "Platform", "Tensors", "Weights", "Dialects", "Text", "Inspection", "Transit",
       ],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(

@@ -50,7 +50,8 @@ package struct RunOptions: Sendable, Hashable {
 package struct ConversionResult: Sendable, Hashable {
   /// The output folder.
   package let output: String
-  /// Bytes of tensors and files read; scales may be found in a second reading.
+  /// Bytes of tensors and files read; scales may be found in a second reading, and what tiles do not
+  /// hash is read once more for the manifest.
   package let bytesRead: Int
   /// Bytes that this run wrote.
   package let bytesWritten: Int

@@ -26,6 +26,8 @@ struct AssemblyProducer {
   var sawNotFinite: (() -> Void)?
   /// Told where codes are put where no reader looks for them.
   var movedCodes: (() -> Void)?
+  /// Told how many bytes are final, from the first on.
+  var made: ((Int) -> Void)?
 
   private var columns: Int { assembly.columns }
 
@@ -71,8 +73,27 @@ struct AssemblyProducer {
           columns: piece)
         if codec.movesCodes(of: UnsafeBufferPointer(part)) { movedCodes?() }
         done += size
+        made?(to)
       }
     }
+  }
+
+  /// Whole rows where they are stored as they are asked for, in the reader's memory until more is read;
+  /// nil where something has to be made of them.
+  func stored(rows: Range<Int>) throws(Fault) -> UnsafeRawBufferPointer? {
+    guard assembly.isCarried(as: type) else { return nil }
+    var stored: UnsafeRawBufferPointer?
+    try AssemblyReader.forEachPiece(
+      of: assembly, rows: rows, columns: 0..<columns
+    ) { piece throws(Fault) in
+      guard piece.rows.count == rows.count, piece.columns == 0..<piece.weight.columns,
+        piece.columns.count == columns, let tensor = piece.weight.single?.tensor,
+        rows.count * columns <= reader.limit(type)
+      else { return }
+      stored = try reader.fetch(
+        tensor, MatrixTile(rows: piece.rows, columns: piece.columns, width: columns))
+    }
+    return stored
   }
 
   /// Throws where an element is NaN or infinite, which llama-quantize refuses as well; where that may
@@ -121,6 +142,8 @@ struct AssemblyProducer {
     _ rows: Range<Int>, _ columns: Range<Int>, _ blocks: FP4Blocks?,
     into slot: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
+    // Whether what was moved stands in one stretch from the first byte on.
+    var isOneStretch = true
     try AssemblyReader.forEachPiece(
       of: assembly, rows: rows, columns: columns
     ) { piece throws(Fault) in
@@ -129,22 +152,26 @@ struct AssemblyProducer {
       }
       let isWhole =
         piece.columns.count == piece.weight.columns && piece.targetColumns == 0..<columns.count
-      let unit = max(1, reader.limit(tensor.type) / max(1, piece.columns.count))
-      let rowsAtOnce = isWhole ? unit : 1
+      let rowBytes = tensor.type.byteOffset(of: max(1, piece.columns.count))
+      let most = min(reader.scratch.count, SourceWindow.pieceBytes)
+      let rowsAtOnce = isWhole ? max(1, most / rowBytes) : 1
+      isOneStretch = isOneStretch && isWhole
       for first in stride(from: piece.rows.lowerBound, to: piece.rows.upperBound, by: rowsAtOnce) {
         let group = first..<min(piece.rows.upperBound, first + rowsAtOnce)
         let line = piece.targetRows.lowerBound + first - piece.rows.lowerBound
         let start = line * columns.count + piece.targetColumns.lowerBound
         let tile = MatrixTile(rows: group, columns: piece.columns, width: piece.weight.columns)
         let (from, to) = (type.byteOffset(of: start), type.byteOffset(of: start + tile.count))
-        try move(
-          tensor, scaling, tile, blocks,
-          into: UnsafeMutableRawBufferPointer(rebasing: slot[from..<to]))
+        let target = UnsafeMutableRawBufferPointer(rebasing: slot[from..<to])
+        try move(tensor, scaling, tile, blocks, into: target)
+        try check(
+          UnsafeRawBufferPointer(target), type,
+          rows: rows.lowerBound + line..<rows.lowerBound + line + group.count,
+          columns: columns.lowerBound + piece.targetColumns.lowerBound..<columns.lowerBound
+            + piece.targetColumns.upperBound)
+        if isOneStretch { made?(to) }
       }
     }
-    try check(
-      UnsafeRawBufferPointer(rebasing: slot[..<type.byteOffset(of: rows.count * columns.count)]),
-      type, rows: rows, columns: columns)
   }
 
   private func move(

@@ -75,7 +75,7 @@ extension AssemblyProducer {
       return nil
     }
     var place: UInt64?
-    try? AssemblyReader.forEachPiece(
+    AssemblyReader.forEachPiece(
       of: assembly, rows: row..<row + 1, columns: column..<column + 1
     ) { piece in
       guard let tensor = piece.weight.single?.tensor else { return }

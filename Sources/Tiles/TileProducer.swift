@@ -10,22 +10,27 @@ package import Weights
 /// Reads and converts tiles. Every tile is a function of the source alone: it may be produced on
 /// any thread, in any order, and again.
 package final class TileProducer: Sendable {
-  private let output: PlannedOutput
-  private let inventory: Inventory
+  let output: PlannedOutput
+  let inventory: Inventory
   /// Memory of each worker.
   package let scratch: [ByteBuffer]
-  private let parts: KeptParts
+  let parts: KeptParts
   private let read = Atomic<Int>(0)
+  /// Hashes what tiles are made of; nil where nobody asks.
+  private let seen: SeenParts?
   /// Which tensors of the source turn out to be zero.
   private let zeros: ZeroWatch
   /// Which tensors of the output hold numbers that are not finite.
   private let notFinite = Guarded<Set<Int>>([])
   /// Which tensors of the output have codes where no reader looks for them.
   private let moved = Guarded<Set<Int>>([])
-  private let globalScales = Guarded<[GlobalScaleKey: Float]>([:])
+  /// What scales of weights are divided or multiplied by, as far as it is known.
+  let globalScales = Guarded<[GlobalScaleKey: Float]>([:])
 
   /// Values that are quantized at a time: a part of the second-level cache of most processors.
-  private static let cacheBytes = 256 << 10
+  static let cacheBytes = 256 << 10
+  /// Memory beside what is quantized that a window is a small part of.
+  private static let windowedBytes = 8 * SourceWindow.byteCount
 
   /// Bytes read from the source so far.
   package var bytesRead: Int { read.load(ordering: .relaxed) }
@@ -45,8 +50,13 @@ package final class TileProducer: Sendable {
   }
 
   /// Gets memory for the threads that the buffers are for.
-  package init(_ output: PlannedOutput, _ buffers: BufferPlan, inventory: Inventory) {
+  ///
+  /// - Parameter seen: hashes what tiles are made of; nil where nobody asks.
+  package init(
+    _ output: PlannedOutput, _ buffers: BufferPlan, inventory: Inventory, seen: SeenParts?
+  ) {
     self.output = output
+    self.seen = seen
     self.inventory = inventory
     zeros = ZeroWatch(inventory)
     parts = KeptParts(output, capacity: buffers.keptBytes)
@@ -55,10 +65,13 @@ package final class TileProducer: Sendable {
 
   /// Fills `slot` with a tile, using the scratch memory of `worker`.
   ///
+  /// - Parameter made: called with the number of bytes that are final, from the first on, when there are
+  ///   more of them; not for the last ones.
   /// - Returns: the number of bytes.
   /// - Throws: `.inputOutput` with file, tensor and offset where the source cannot be read.
   package func produce(
-    _ tile: Tile, worker: Int, into slot: UnsafeMutableRawBufferPointer
+    _ tile: Tile, worker: Int, into slot: UnsafeMutableRawBufferPointer,
+    made: @escaping (Int) -> Void
   ) throws(Fault) -> Int {
     try Interruption.check()
     // Workers are threads of any history: a library that flushes denormals would change bytes.
@@ -66,19 +79,37 @@ package final class TileProducer: Sendable {
     let tensor = output.tensors[tile.tensor]
     switch tensor.operation {
     case .copy:
-      let part = UnsafeMutableRawBufferPointer(rebasing: slot[..<tile.columns.count])
-      try fetch(tensor.source, from: tile.columns.lowerBound, into: part)
-      if output.refusesNonFinite { try check(tensor, part, from: tile.columns.lowerBound) }
-      return part.count
-    case .convert: return try convert(tensor, tile, worker, slot)
-    case .change(let change): return try convert(tensor, tile, worker, slot, change: change)
+      return try copy(tensor, tile, slot, made)
+    case .convert: return try convert(tensor, tile, worker, slot, made)
+    case .change(let change):
+      return try convert(tensor, tile, worker, slot, made, change: change)
     case .quantize(let quantization, let part):
-      return try quantize(tensor, quantization, part, tile, worker, slot)
+      return try quantize(tensor, quantization, part, tile, worker, slot, made)
     case .unpack(let part): return try unpack(tensor, part, tile, worker, slot)
     case .constant(let bytes):
       slot.copyBytes(from: bytes[tile.columns])
       return tile.columns.count
     }
+  }
+
+  private func copy(
+    _ tensor: PlannedTensor, _ tile: Tile, _ slot: UnsafeMutableRawBufferPointer,
+    _ made: (Int) -> Void
+  ) throws(Fault) -> Int {
+    let count = tile.columns.count
+    // Whole blocks, so that each piece can be looked at by itself.
+    let unit = max(1, tensor.entry.type.byteCount(elements: tensor.entry.type.blockElements) ?? 1)
+    let step = max(1, TileProducer.cacheBytes / unit) * unit
+    for start in stride(from: 0, to: count, by: step) {
+      let end = min(count, start + step)
+      let piece = UnsafeMutableRawBufferPointer(rebasing: slot[start..<end])
+      try fetch(tensor.source, from: tile.columns.lowerBound + start, into: piece)
+      if output.refusesNonFinite {
+        try check(tensor, piece, from: tile.columns.lowerBound + start)
+      }
+      made(end)
+    }
+    return count
   }
 
   /// Throws where an element of a copy is NaN or infinite.
@@ -105,12 +136,28 @@ package final class TileProducer: Sendable {
     zeros.look(at: UnsafeRawBufferPointer(buffer), of: tensor)
   }
 
+  /// A window on what rows of a tensor are made of, at the end of a worker's memory; nil where nobody
+  /// hashes that, or memory is short.
+  func window(
+    on tensor: PlannedTensor, _ rows: Range<Int>, _ columns: Range<Int>, _ worker: Int,
+    after taken: Int
+  ) -> SourceWindow? {
+    let memory = scratch[worker].bytes
+    guard let seen, memory.count - taken >= TileProducer.windowedBytes else { return nil }
+    return SourceWindow(
+      inventory, of: tensor.assembly, rows: rows, columns: columns,
+      memory: UnsafeMutableRawBufferPointer(
+        rebasing: memory[(memory.count - SourceWindow.byteCount)...]), seen: seen)
+  }
+
   /// A reader that works in a worker's memory behind what is taken of it, and memory for values.
-  private func reader(
-    of tensor: PlannedTensor, _ worker: Int, after taken: Int
+  func reader(
+    of tensor: PlannedTensor, _ worker: Int, after taken: Int, window: SourceWindow? = nil
   ) -> (reader: AssemblyReader, values: UnsafeMutableBufferPointer<Float>) {
     let start = (taken + 63) / 64 * 64
-    let memory = scratch[worker].bytes
+    let all = scratch[worker].bytes
+    let memory = UnsafeMutableRawBufferPointer(
+      rebasing: all[..<(all.count - (window == nil ? 0 : SourceWindow.byteCount))])
     let size = tensor.areaBytes(scratchBytes: max(0, memory.count - start))
     func area(_ range: Range<Int>) -> UnsafeMutableRawBufferPointer {
       UnsafeMutableRawBufferPointer(rebasing: memory[range])
@@ -124,21 +171,24 @@ package final class TileProducer: Sendable {
       turned: Array(areas.dropFirst())
     ) { self.read.wrappingAdd($0, ordering: .relaxed) }
     reader.look = { self.zeros.look(at: $1, of: $0) }
+    reader.window = window
     return (reader, areas[0])
   }
 
   // assembly (rows, columns) → slot (rows, columns)
   private func convert(
     _ tensor: PlannedTensor, _ tile: Tile, _ worker: Int, _ slot: UnsafeMutableRawBufferPointer,
-    change: Operation.Change? = nil
+    _ made: @escaping (Int) -> Void, change: Operation.Change? = nil
   ) throws(Fault) -> Int {
     let size = tensor.entry.type.byteOffset(of: tile.rows.count * tile.columns.count)
-    let (reader, values) = reader(of: tensor, worker, after: 0)
+    let (reader, values) = reader(
+      of: tensor, worker, after: 0,
+      window: window(on: tensor, tile.rows, tile.columns, worker, after: 0))
     try AssemblyProducer(
       assembly: tensor.assembly, type: tensor.entry.type, name: tensor.entry.name, reader: reader,
       values: values, importance: tensor.importance, isChecked: output.refusesNonFinite,
       change: change, sawNotFinite: { self.notFinite.withLock { _ = $0.insert(tile.tensor) } },
-      movedCodes: { self.moved.withLock { _ = $0.insert(tile.tensor) } }
+      movedCodes: { self.moved.withLock { _ = $0.insert(tile.tensor) } }, made: made
     ).produce(
       rows: tile.rows, columns: tile.columns,
       into: UnsafeMutableRawBufferPointer(rebasing: slot[..<size]))
@@ -178,157 +228,4 @@ package final class TileProducer: Sendable {
     }
     return tile.rows.count * rowBytes
   }
-
-  // assembly (rows, columns) → slot, the part's rows for those
-  private func quantize(
-    _ tensor: PlannedTensor, _ quantization: Quantization, _ part: Operation.Part, _ tile: Tile,
-    _ worker: Int, _ slot: UnsafeMutableRawBufferPointer
-  ) throws(Fault) -> Int {
-    let result = UnsafeMutableRawBufferPointer(
-      rebasing: slot[..<tensor.byteCount(of: quantization, part, rows: tile.rows.count)])
-    if part == .scales || part == .offsets,
-      let kept = parts.take(
-        tensor: tile.tensor, row: tile.rows.lowerBound, byteCount: result.count)
-    {
-      result.copyMemory(from: UnsafeRawBufferPointer(kept.bytes))
-      return result.count
-    }
-    let globalScale = try globalScale(
-      tensor, quantization, tensor.type(quantization), worker)
-    guard part != .globalScale else {
-      result.copyBytes(from: globalScale.littleEndianBytes)
-      return result.count
-    }
-    var targets = [Target(tensor: tensor, part: part, bytes: result)]
-    let kept =
-      part == .codes
-      ? parts.room(forRowsOf: tile.tensor) { companion in
-        output.tensors[companion.tensor].byteCount(
-          of: quantization, companion.part, rows: tile.rows.count)
-      } : []
-    targets += kept.map { companion, buffer in
-      Target(
-        tensor: output.tensors[companion.tensor], part: companion.part, bytes: buffer.bytes)
-    }
-    try quantize(
-      tensor, quantization, tile.rows, globalScale: globalScale, worker, into: targets)
-    for (companion, bytes) in kept {
-      parts.keep(bytes, of: companion, row: tile.rows.lowerBound)
-    }
-    return result.count
-  }
-
-  /// Where a part of some rows goes.
-  private struct Target {
-    let tensor: PlannedTensor
-    let part: Operation.Part
-    let bytes: UnsafeMutableRawBufferPointer
-  }
-
-  // assembly (rows, columns) → parts, a few rows at a time, which stay in the cache meanwhile
-  private func quantize(
-    _ tensor: PlannedTensor, _ quantization: Quantization, _ rows: Range<Int>,
-    globalScale: Float, _ worker: Int,
-    into targets: [Target]
-  ) throws(Fault) {
-    let (type, columns) = (tensor.type(quantization), tensor.assembly.columns)
-    let band = quantization.bandRows
-    let bandBytes = max(1, type.byteOffset(of: band * columns))
-    let rowsAtOnce = max(1, TileProducer.cacheBytes / bandBytes) * band
-    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsAtOnce) {
-      let group = first..<min(rows.upperBound, first + rowsAtOnce)
-      let size = type.byteOffset(of: group.count * columns)
-      let source = UnsafeMutableRawBufferPointer(rebasing: scratch[worker].bytes[..<size])
-      let (reader, values) = reader(of: tensor, worker, after: size)
-      try AssemblyProducer(
-        assembly: tensor.assembly, type: type, name: tensor.entry.name, reader: reader,
-        values: values
-      ).produce(rows: group, columns: 0..<columns, into: source)
-      var output = GroupOutput()
-      var scaleType = type
-      for target in targets {
-        let start = target.tensor.byteCount(
-          of: quantization, target.part, rows: first - rows.lowerBound)
-        let count = target.tensor.byteCount(of: quantization, target.part, rows: group.count)
-        let bytes = UnsafeMutableRawBufferPointer(
-          rebasing: target.bytes[start..<start + count])
-        switch target.part {
-        case .codes: output.codes = bytes
-        case .scales: (output.scales, scaleType) = (bytes, target.tensor.entry.type)
-        case .offsets: output.offsets = bytes
-        case .globalScale: preconditionFailure("it is one for all rows")
-        }
-      }
-      let obstacle = QuantizedRows(
-        source: UnsafeRawBufferPointer(source), type: type, rows: group.count, columns: columns
-      ).quantize(
-        quantization, scaleType: scaleType, globalScale: globalScale, into: output)
-      switch obstacle {
-      case nil: continue
-      case .notFinite: throw notFinite(tensor, rows: group)
-      case .changed(let row):
-        throw Fault(
-          .malformed, "is not what FP8 with scales that are powers of two holds",
-          file: inventory.shards[tensor.source.shard].file.path, tensor: tensor.entry.name,
-          expected: "numbers that were FP8 before; --quant bf16 takes any",
-          found: "another one in row \(group.lowerBound + row)")
-      }
-    }
-  }
-
-  private func notFinite(_ tensor: PlannedTensor, rows: Range<Int>) -> Fault {
-    Fault(
-      .malformed, "holds NaN or infinity, which cannot be scaled",
-      file: inventory.shards[tensor.source.shard].file.path, tensor: tensor.source.name,
-      expected: "finite weights in rows \(rows.lowerBound) to \(rows.upperBound - 1)")
-  }
-
-  /// What the scales of a tensor are divided or multiplied by: found by the first tile that asks for it, and the
-  /// same whoever finds it.
-  private func globalScale(
-    _ tensor: PlannedTensor, _ quantization: Quantization, _ type: ElementType, _ worker: Int
-  ) throws(Fault) -> Float {
-    guard let first = quantization.joined.first?.first.tensor,
-      case .groups(let scheme) = quantization.method
-    else { return 1 }
-    let key = GlobalScaleKey(shard: first.shard, offset: first.offset, type: type)
-    if let known = globalScales.withLock({ $0[key] }) { return known }
-    var largest: Float = 0
-    for assembly in quantization.joined {
-      largest = max(largest, try largestMagnitude(assembly, of: tensor, type, worker))
-    }
-    let scale = GroupQuantizer.globalScale(scheme, largest: largest, type: type)
-    globalScales.withLock { $0[key] = scale }
-    return scale
-  }
-
-  /// The largest magnitude of a weight, its values being rounded to a type.
-  private func largestMagnitude(
-    _ assembly: Assembly, of tensor: PlannedTensor, _ type: ElementType, _ worker: Int
-  ) throws(Fault) -> Float {
-    let memory = scratch[worker].bytes.count
-    // Half of the memory for values in their type, half for those on the way to it.
-    let most = max(1, memory / 2 / (type.bits / 8) / max(1, assembly.columns))
-    var largest: Float = 0
-    for first in stride(from: 0, to: assembly.rows, by: most) {
-      let rows = first..<min(assembly.rows, first + most)
-      let size = type.byteOffset(of: rows.count * assembly.columns)
-      let source = UnsafeMutableRawBufferPointer(rebasing: scratch[worker].bytes[..<size])
-      let (reader, values) = reader(of: tensor, worker, after: size)
-      try AssemblyProducer(
-        assembly: assembly, type: type, name: tensor.entry.name, reader: reader, values: values
-      ).produce(rows: rows, columns: 0..<assembly.columns, into: source)
-      let magnitude = AssemblyReader.codec(type).largestMagnitude(UnsafeRawBufferPointer(source))
-      guard magnitude.isFinite else { throw notFinite(tensor, rows: rows) }
-      largest = max(largest, magnitude)
-    }
-    return largest
-  }
-}
-
-/// Which weights share a global scale.
-private struct GlobalScaleKey: Hashable {
-  let shard: Int
-  let offset: Int
-  let type: ElementType
 }

@@ -94,10 +94,19 @@ extension PlannedTensor {
     case .convert, .change:
       max(256, bytes * 8 / max(32, source.type.isBlock ? 0 : source.type.bits) / 256 * 256)
     case .quantize(let quantization, _):
-      max(
-        1, (bytes - reservedBytes(quantization)) * 8 / max(entry.type.bits, type(quantization).bits)
-      )
+      max(1, (bytes - reservedBytes(quantization)) * 8 / bits(quantization))
     }
+  }
+
+  /// Bits of an element before it is quantized, or of what it becomes where that is more: the same for
+  /// all parts of a weight, so that what is found with a tile of codes is a tile of scales.
+  private func bits(_ quantization: Quantization) -> Int {
+    let rows = quantization.bandRows
+    let most = [Operation.Part.codes, .scales, .offsets].map {
+      quantization.byteCount(of: $0, rows: rows, columns: assembly.columns, type: .f32)
+    }.max()
+    let elements = max(1, rows * assembly.columns)
+    return max(type(quantization).bits, ((most ?? 0) * 8 + elements - 1) / elements)
   }
 
   /// Bytes of the output before a tile that begins at a row and column of its grid.

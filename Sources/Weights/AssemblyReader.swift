@@ -18,6 +18,8 @@ package struct AssemblyReader {
   package let count: (Int) -> Void
   /// Looks at what is read of a stored tensor.
   package var look: ((StoredTensor, UnsafeRawBufferPointer) -> Void)?
+  /// Reads ahead of what is asked for; nil where each piece is read by itself.
+  package var window: SourceWindow?
 
   /// Makes a reader over memory of the caller's.
   package init(
@@ -125,7 +127,8 @@ package struct AssemblyReader {
     return max(unit, scratch.count / type.byteOffset(of: unit) * unit)
   }
 
-  /// The bytes of a tile, contiguous in the file: whole rows, or a piece of one.
+  /// The bytes of a tile, contiguous in the file: whole rows, or a piece of one. They are valid until
+  /// more is read.
   package func fetch(_ tensor: StoredTensor, _ tile: MatrixTile) throws(Fault)
     -> UnsafeRawBufferPointer
   {
@@ -133,8 +136,14 @@ package struct AssemblyReader {
     let (from, to) = (
       tensor.type.byteOffset(of: start), tensor.type.byteOffset(of: start + tile.count)
     )
+    if let bytes = try window?.bytes(of: tensor, from: from, count: to - from) {
+      note(tensor, bytes)
+      return bytes
+    }
     let bytes = UnsafeMutableRawBufferPointer(rebasing: scratch[..<(to - from)])
-    try read(tensor, from: from, into: bytes)
+    try inventory.read(tensor, from: from, into: bytes)
+    window?.saw(tensor, from: from, UnsafeRawBufferPointer(bytes))
+    note(tensor, UnsafeRawBufferPointer(bytes))
     return UnsafeRawBufferPointer(bytes)
   }
 
@@ -142,9 +151,18 @@ package struct AssemblyReader {
   package func read(
     _ tensor: StoredTensor, from start: Int, into bytes: UnsafeMutableRawBufferPointer
   ) throws(Fault) {
-    try inventory.read(tensor, from: start, into: bytes)
+    if let held = try window?.bytes(of: tensor, from: start, count: bytes.count) {
+      bytes.copyMemory(from: held)
+    } else {
+      try inventory.read(tensor, from: start, into: bytes)
+      window?.saw(tensor, from: start, UnsafeRawBufferPointer(bytes))
+    }
+    note(tensor, UnsafeRawBufferPointer(bytes))
+  }
+
+  private func note(_ tensor: StoredTensor, _ bytes: UnsafeRawBufferPointer) {
     count(bytes.count)
-    look?(tensor, UnsafeRawBufferPointer(bytes))
+    look?(tensor, bytes)
   }
 
   /// What scales a tile, and the tile as one of the matrix that starts with its rows.
@@ -251,89 +269,6 @@ package struct AssemblyReader {
       preconditionFailure("the plan converts types that have codecs")
     }
     return codec
-  }
-}
-
-// MARK: - Pieces
-
-extension AssemblyReader {
-  /// A rectangle of a part, and where it lies in the rectangle that was asked for.
-  package struct Piece {
-    /// The part.
-    package let weight: Assembly
-    /// Rows of the part.
-    package let rows: Range<Int>
-    /// Columns of the part.
-    package let columns: Range<Int>
-    /// Rows of the rectangle that was asked for.
-    package let targetRows: Range<Int>
-    /// Columns of the rectangle that was asked for.
-    package let targetColumns: Range<Int>
-  }
-
-  /// Cuts a rectangle into those of stored tensors, or of parts that are transposed.
-  package static func forEachPiece(
-    of weight: Assembly, rows: Range<Int>, columns: Range<Int>,
-    at place: (row: Int, column: Int) = (0, 0),
-    _ body: (Piece) throws(Fault) -> Void
-  ) throws(Fault) {
-    switch weight.form {
-    case .columns(let part, let range) where part.isWhole(range):
-      try forEachPiece(
-        of: part, rows: rows,
-        columns: range.lowerBound + columns.lowerBound..<range.lowerBound + columns.upperBound,
-        at: place, body)
-    case .stored, .transposedSlices, .columns, .joined:
-      try body(
-        Piece(
-          weight: weight, rows: rows, columns: columns,
-          targetRows: place.row..<place.row + rows.count,
-          targetColumns: place.column..<place.column + columns.count))
-    case .stacked(let parts):
-      var top = 0
-      for part in parts {
-        let own = rows.clamped(to: top..<top + part.rows)
-        if !own.isEmpty {
-          try forEachPiece(
-            of: part, rows: own.lowerBound - top..<own.upperBound - top, columns: columns,
-            at: (place.row + own.lowerBound - rows.lowerBound, place.column), body)
-        }
-        top += part.rows
-      }
-    case .beside(let parts):
-      var left = 0
-      for part in parts {
-        let own = columns.clamped(to: left..<left + part.columns)
-        if !own.isEmpty {
-          try forEachPiece(
-            of: part, rows: rows, columns: own.lowerBound - left..<own.upperBound - left,
-            at: (place.row, place.column + own.lowerBound - columns.lowerBound), body)
-        }
-        left += part.columns
-      }
-    case .slices(let part, let slices):
-      var row = place.row
-      for (slice, range) in runs(of: rows, every: slices.count) {
-        let start = slice * slices.period + slices.first
-        try forEachPiece(
-          of: part, rows: start + range.lowerBound..<start + range.upperBound, columns: columns,
-          at: (row, place.column), body)
-        row += range.count
-      }
-    }
-  }
-
-  /// Rows divided where a multiple of `period` lies: the multiple, and the rows counted from it.
-  package static func runs(of rows: Range<Int>, every period: Int) -> [(Int, Range<Int>)] {
-    var runs: [(Int, Range<Int>)] = []
-    var row = rows.lowerBound
-    while row < rows.upperBound {
-      let index = row / period
-      let end = min(rows.upperBound, (index + 1) * period)
-      runs.append((index, row - index * period..<end - index * period))
-      row = end
-    }
-    return runs
   }
 }
 

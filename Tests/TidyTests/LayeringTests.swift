@@ -17,7 +17,7 @@ import Testing
     "Text": ["Patterns", "Tensors", "Platform"],
     "Models": ["Patterns", "Tensors", "Platform", "Text"],
     "Naming": ["Patterns", "Tensors", "Platform", "Text", "Models"],
-    "Weights": ["Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
+    "Weights": ["Locks", "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
     "Mixes": ["Patterns", "Tensors", "Platform", "Formats", "Codecs", "Models", "Naming"],
     "Dialects": [
       "Tensors", "Platform", "Formats", "Codecs", "Text", "Models", "Naming", "Mixes", "Weights",
@@ -36,7 +36,7 @@ import Testing
     ],
     "Conversion": [
       "Locks", "Tensors", "Platform", "Formats", "Models", "Weights", "Dialects", "Tiles",
-      "Reports",
+      "Reports", "Synchronization",
     ],
     "Transit": ["Compression", "Tensors", "Platform", "Formats", "Dialects"],
     "Reference": ["Locks", "Tensors", "Platform", "Codecs", "Models", "Synchronization"],

@@ -10,8 +10,8 @@ struct WorkQueue: Sendable {
   enum Item: Sendable {
     /// Making a tile of the output.
     case tile(Int)
-    /// Hashing a stretch of a stored tensor; it is then in the system's cache for the tiles that
-    /// follow, so that the disk is read once.
+    /// Hashing what tiles have not hashed of a stretch of a stored tensor, close to the tiles that are
+    /// made of it: it is in the system's cache then, so that the disk is read once.
     case stretch(tensor: Int32, number: Int32)
   }
 
@@ -22,7 +22,7 @@ struct WorkQueue: Sendable {
 
   private let inventory: Inventory
   /// Stored tensors that are hashed here.
-  private let isHashed: [Bool]
+  let isHashed: [Bool]
   /// Stretches of each stored tensor that have been put into the queue.
   private var begun: [Int32]
 
@@ -32,9 +32,10 @@ struct WorkQueue: Sendable {
   ///   - share: what of the files is written.
   ///   - kept: up to which byte that is there already, in each file.
   ///   - ledger: says what has to be hashed; nil for nothing.
+  ///   - isDelayed: whether tiles hash what they read, so that long tensors are left to them first.
   init(
     _ plan: Plan, _ share: Share, tiles: TileQueue, inventory: Inventory, kept: [Int],
-    ledger: ContentLedger?
+    ledger: ContentLedger?, isDelayed: Bool
   ) {
     self.inventory = inventory
     stretchBytes =
@@ -62,6 +63,40 @@ struct WorkQueue: Sendable {
     for (number, run) in runs.enumerated() {
       add(run.items, uses: uses(of: plan.tensors[run.tensor], lastUse: lastUse, number: number))
     }
+    if isDelayed { delay(by: WorkQueue.tilesPerStretch + 2 * plan.buffers.threads) }
+  }
+
+  /// Most tiles that one stretch suffices for: those of codes of 8 bits that become F32 between, or
+  /// two of twice their size.
+  private static let tilesPerStretch = 8
+  /// Parts of a tensor that is read again at no cost worth mentioning.
+  private static let fewParts = 4
+
+  /// Moves stretches of long tensors behind so many more tiles, by which time those that hash them are
+  /// done.
+  private mutating func delay(by tiles: Int) {
+    var (result, waiting): ([Item], [(item: Item, due: Int)]) = ([], [])
+    result.reserveCapacity(items.count)
+    var (done, next) = (0, 0)
+    for item in items {
+      switch item {
+      case .stretch(let tensor, _):
+        let size = inventory.tensors[Int(tensor)].byteCount
+        if size > WorkQueue.fewParts * BLAKE3Stream.partBytes {
+          waiting.append((item, done + tiles))
+        } else {
+          result.append(item)
+        }
+      case .tile:
+        while next < waiting.count, waiting[next].due <= done {
+          result.append(waiting[next].item)
+          next += 1
+        }
+        result.append(item)
+        done += 1
+      }
+    }
+    items = result + waiting[next...].map(\.item)
   }
 
   /// Names the stored tensors that the work reads, in its order, where they lie elsewhere: each as

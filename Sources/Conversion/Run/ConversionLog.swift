@@ -24,6 +24,8 @@ final class ConversionLog {
   private var safe: [Int]
   /// Which shards of the source are deleted on the way; nil where none are.
   private let release: SourceRelease?
+  /// Whether files of the source are deleted on the way.
+  var releases: Bool { release != nil }
   /// Shards that this run has deleted.
   private var deleted: [Shard] = []
 

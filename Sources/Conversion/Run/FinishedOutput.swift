@@ -111,7 +111,7 @@ struct FinishedOutput {
   /// A tensor of the sample whose bytes are others.
   private mutating func differentTensor(in files: [InputFile]) throws(Fault) -> String? {
     let producer = TileProducer(
-      plan.output, plan.buffers, inventory: source.checkpoint.inventory)
+      plan.output, plan.buffers, inventory: source.checkpoint.inventory, seen: nil)
     let tiles = TileQueue(plan.output, plan.buffers)
     let isSmall = plan.byteCount <= FinishedOutput.smallOutput
     let count = isSmall ? tiles.count : min(FinishedOutput.samples, tiles.count)
@@ -125,7 +125,7 @@ struct FinishedOutput {
       // What was deleted on the way cannot be made anew.
       if tensor.sources.contains(where: { inventory.shards[$0.shard].file.isStandIn }) { return }
       let slot = ByteBuffer(count: plan.buffers.tileBytes)
-      let size = try producer.produce(tile, worker: worker, into: slot.bytes)
+      let size = try producer.produce(tile, worker: worker, into: slot.bytes) { _ in }
       let written = try files[tile.file].read(at: tile.position, count: size)
       guard written.elementsEqual(slot.bytes[..<size]) else {
         return found.withLock { $0 = $0 ?? tensor.entry.name.text }

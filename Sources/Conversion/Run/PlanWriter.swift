@@ -3,6 +3,7 @@ internal import Formats
 internal import Platform
 internal import Tensors
 internal import Tiles
+internal import Weights
 
 /// Writes the files of a plan, one after the other.
 struct PlanWriter {
@@ -59,20 +60,28 @@ struct PlanWriter {
       let clones = try ClonedShards(plan, inventory, kept: kept, in: work)
       (cloned, inventory) = (clones.files, clones.inventory)
     }
-    let producer = TileProducer(plan.output, plan.buffers, inventory: inventory)
     let tiles = TileQueue(plan.output, plan.buffers)
     var cache = SourceCache(plan, inventory: inventory)
+    // What is deleted or forgotten once tiles have read it must be hashed before.
+    let areTilesFirst =
+      ledger != nil && !log.releases && !inventory.shards.contains { $0.file.isDistant }
     let queue = WorkQueue(
-      plan, share, tiles: tiles, inventory: inventory, kept: kept, ledger: ledger)
+      plan, share, tiles: tiles, inventory: inventory, kept: kept, ledger: ledger,
+      isDelayed: areTilesFirst)
     queue.fetchAhead(plan, share, tiles)
+    let seen =
+      areTilesFirst
+      ? SeenParts(inventory, isHashed: queue.isHashed, stretchBytes: queue.stretchBytes) : nil
+    let producer = TileProducer(plan.output, plan.buffers, inventory: inventory, seen: seen)
     let hasher = StretchHasher(
-      inventory: inventory, stretchBytes: queue.stretchBytes, scratch: producer.scratch)
+      inventory: inventory, stretchBytes: queue.stretchBytes, scratch: producer.scratch,
+      seen: seen)
     let (hashes, tensors) = (ledger != nil, plan.tensors)
     noteHashes()
     let total = zip(share.bytes, kept).reduce(0) { $0 + $1.0.upperBound - $1.1 }
     let tileBytes = plan.buffers.tileBytes
     defer {
-      bytesRead += producer.bytesRead
+      bytesRead += producer.bytesRead + hasher.bytesRead
       zeroWeights = producer.zeroWeights(of: source.weights)
       tensorsNotFinite = producer.tensorsNotFinite
       tensorsWithMovedCodes = producer.tensorsWithMovedCodes
@@ -88,10 +97,11 @@ struct PlanWriter {
         case .tile(let tile):
           let tile = tiles[tile]
           let bytes = UnsafeMutableRawBufferPointer(rebasing: slot[..<tileBytes])
-          let count = try producer.produce(tile, worker: worker, into: bytes)
-          return ProducedTile.finish(
-            slot, count: count, hashedFrom: hashes ? tile.start : nil,
-            of: tensors[tile.tensor].entry.byteCount)
+          let digest = TileDigest(
+            slot, capacity: tileBytes, from: tile.start, of: tensors[tile.tensor].entry.byteCount,
+            hashes: hashes)
+          return digest.finish(
+            try producer.produce(tile, worker: worker, into: bytes, made: digest.take))
         }
       },
       consume: { item, bytes throws(Fault) in
