@@ -65,7 +65,7 @@ package struct Checkpoint: Sendable {
         shards.append(Shard(name: name, file: shard.file, metadata: shard.metadata))
       }
     }
-    inventory = try Inventory(shards: shards, tensors: tensors)
+    inventory = try Inventory(shards: shards, tensors: consume tensors)
     if let index = survey.index { try Checkpoint.check(index, against: inventory) }
   }
 

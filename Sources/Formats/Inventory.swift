@@ -161,7 +161,7 @@ package struct Inventory: Sendable {
   /// - Throws: `.malformed` where a name stands twice.
   package init(shards: [Shard], tensors: consuming [StoredTensor]) throws(Fault) {
     try Inventory.requireRoom(for: tensors.count)
-    table = try TensorTable(tensors) { tensor, other throws(Fault) in
+    table = try TensorTable(consume tensors) { tensor, other throws(Fault) in
       throw Fault(
         .malformed, "stands twice in the checkpoint", file: shards[tensor.shard].file.path,
         tensor: tensor.name, found: "also in \(shards[other.shard].name)")

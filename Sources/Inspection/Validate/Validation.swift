@@ -1,6 +1,7 @@
 internal import Conversion
 package import Dialects
 package import Formats
+internal import Locks
 package import Models
 internal import Naming
 package import Platform
@@ -147,15 +148,16 @@ package struct Validation: Sendable {
   package init(
     _ survey: CheckpointSurvey, config: ModelConfig, deep: Bool, threads: Int
   ) throws(Fault) {
-    var files = FileChecks(survey: survey)
-    try files.run()
+    var (files, expected) = try Validation.checkFiles(
+      of: survey, listing: config, threads: threads)
     if deep { try files.checkPacking(threads: threads) }
     let view = CanonicalTensors(
       names: files.tensors.tensors.lazy.map(\.name), config: config)
     var tensors = TensorChecks(
       config: config, found: Validation.owned(files.tensors, by: config, view),
       shardNames: files.shardNames, excused: Validation.excused(files, survey, config, view),
-      deep: deep)
+      deep: deep, expected: expected)
+    expected = []
     tensors.run()
     var findings = files.collector.findings + Validation.ghosts(files, config, view)
     if let finding = Validation.oldSection(survey) { findings.append(finding) }
@@ -203,9 +205,27 @@ package struct Validation: Sendable {
         finding.renamed { files.tensors[$0] == nil ? prefix.stored($0) : $0 }
       }
     }
-    let own = files.tensors.tensors.filter { !config.isOther($0.name) }
+    let all = files.tensors.tensors
+    let own = config.envelope == nil ? all : all.filter { !config.isOther($0.name) }
     self.init(findings, own, deep: deep, malformation: files.malformation)
-    uncheckedTensors = files.tensors.tensors.count - own.count
+    uncheckedTensors = all.count - own.count
+  }
+
+  /// Checks files, and lists meanwhile what tensors there should be.
+  private static func checkFiles(
+    of survey: CheckpointSurvey, listing config: ModelConfig, threads: Int
+  ) throws(Fault) -> (FileChecks, [ExpectedTensor]) {
+    let files = Guarded(FileChecks(survey: survey))
+    let expected = Guarded<[ExpectedTensor]>([])
+    try Workers.run(threads: threads, count: 2) { _, item throws(Fault) in
+      if item == 0 {
+        try files.withLock { files throws(Fault) in try files.run() }
+      } else {
+        let tensors = config.expectedTensors()
+        expected.withLock { $0 = tensors }
+      }
+    }
+    return (files.withLock { $0 }, expected.withLock { $0 })
   }
 
   /// What unreadable files held: as the index says, or anything.

@@ -96,15 +96,29 @@ package struct ForeignModel: Sendable {
     }
     // A section that is read tells what such names mean.
     guard ModelFormat(survey) != .compressedTensors else { return nil }
-    let names = survey.headers.lazy.flatMap(\.tensors).map(\.name)
     let file = survey.headers.count == 1 ? survey.folder : survey.configFile
-    for name in names {
-      if name.hasSuffix(".qweight") { return ("GPTQ or AWQ", [], file) }
-      if name.hasSuffix(".SCB") || name.contains(".quant_state.bitsandbytes__") {
-        return ("bitsandbytes", [], file)
+    for header in survey.headers {
+      for place in header.tensors.indices {
+        guard let method = header.tensors[place].name.withBytes(method(ofName:)) else { continue }
+        return (method, [], file)
       }
     }
     return nil
+  }
+
+  /// Whose tensors end so, whatever module they belong to: `.qweight`, `.SCB`, and
+  /// `.quant_state.bitsandbytes__nf4` and the like.
+  private static func method(ofName name: UnsafeBufferPointer<UInt8>) -> String? {
+    guard let dot = name.lastIndex(of: UInt8(ascii: ".")) else { return nil }
+    let last = name[(dot + 1)...]
+    switch last.first {
+    case UInt8(ascii: "q"): return last.elementsEqual("qweight".utf8) ? "GPTQ or AWQ" : nil
+    case UInt8(ascii: "S"): return last.elementsEqual("SCB".utf8) ? "bitsandbytes" : nil
+    case UInt8(ascii: "b"):
+      return last.starts(with: "bitsandbytes__".utf8)
+        && name[..<dot].suffix(12).elementsEqual(".quant_state".utf8) ? "bitsandbytes" : nil
+    default: return nil
+    }
   }
 
   /// What files beside the config say that quantizers have written.

@@ -1,5 +1,4 @@
-internal import Models
-internal import Platform
+package import Platform
 
 extension ModelConfig {
   /// MTP layers that are declared and of which nothing is there, with a tensor that each should have.
@@ -7,7 +6,7 @@ extension ModelConfig {
   /// - Parameters:
   ///   - expected: what should be there, under the names of the files, with its layer.
   ///   - isThere: whether something of that name is.
-  func absentMTPLayers(
+  package func absentMTPLayers(
     _ expected: some Sequence<(name: ExactText, layer: Int?)>, _ isThere: (ExactText) -> Bool
   ) -> [(layer: Int, first: ExactText)] {
     guard mtpLayers > 0 else { return [] }
