@@ -5,6 +5,7 @@ package import Models
 package import Platform
 internal import Reference
 package import Reports
+internal import Synchronization
 internal import Tensors
 
 /// One forward pass whose logits go to a file.
@@ -185,6 +186,10 @@ package struct LogitsRun {
     return normed
   }
 
+  /// How often rows that are filled piece by piece are sent to the disk meanwhile: seldom, since the
+  /// page between two pieces goes there twice.
+  private static let flushes = 4
+
   /// Writes the logits of normed (tokens, hidden), whose first row is that of a sequence's start.
   ///
   /// - Returns: the most likely token of each row.
@@ -199,6 +204,9 @@ package struct LogitsRun {
       let rows = first..<min(first + network.logitsRows, normed.rows)
       let place = base + rows.lowerBound * rowBytes..<base + rows.upperBound * rowBytes
       let finiteness = finiteness
+      let written = Atomic<Int>(0)
+      let flushing = Guarded<BackgroundJob?>(nil)
+      let stretch = max(1, place.count / LogitsRun.flushes)
       try network.eachLogits(of: normed, rows: rows) { row, id, logits throws(Fault) in
         try finiteness.require(logits: logits)
         let own = Top(logits, from: id)
@@ -209,9 +217,12 @@ package struct LogitsRun {
         }
         let bytes = UnsafeRawBufferPointer(logits)
         try file.write(bytes, at: base + row * rowBytes + id * MemoryLayout<Float>.stride)
+        let now = written.wrappingAdd(bytes.count, ordering: .relaxed).newValue
+        if now / stretch > (now - bytes.count) / stretch {
+          // The system takes its time over it; whoever replaces or drops the job waits for it.
+          flushing.withLock { $0 = BackgroundJob { file.startFlushing(place) } }
+        }
       }
-      // Not before: pages that are filled piece by piece would go to the disk several times.
-      file.startFlushing(place)
       if let last { try file.settle(last) }
       last = place
     }
