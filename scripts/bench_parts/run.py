@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench_parts import encoders, forward, gguf_route, memory, packing, plans, scale
+from bench_parts import encoders, forward, gguf_route, memory, packing, plans, reading, scale
 from bench_parts.measure import (
     ROUNDS, SCRIPTS, cpu, describe_machine, folder_bytes, median, peak, print_table, read_once, run)
 from bench_parts.sizes import SMALL_V3, V3_TOTALS
@@ -249,11 +249,22 @@ def bench_plan(fathom, folder):
     plans.bench(fathom, source, folder)
 
 
+def bench_reading(fathom, folder):
+    """What hashing adds to reading and writing, and what few tokens add to reading."""
+    source, plain = folder / "small-v3-fp8", folder / "small-v3-bf16"
+    make("small", source)
+    run(peer("checkpoints", "tokenizer", source), cwd=SCRIPTS)
+    make_plain(fathom, source, plain)
+    read_once(source)
+    read_once(plain)
+    reading.bench(fathom, source, plain, folder)
+
+
 PARTS = {
     "cast": bench_cast, "gguf": bench_gguf, "low-bits": bench_low_bits, "mlx": bench_mlx,
     "forward": bench_forward, "indexed": bench_indexed, "listing": bench_listing,
     "pack": bench_pack, "encoders": bench_encoders, "memory": bench_memory,
-    "scale": bench_scale, "plan": bench_plan}
+    "scale": bench_scale, "plan": bench_plan, "reading": bench_reading}
 
 
 def main():
